@@ -1,0 +1,169 @@
+"""The graph that passes work on: onnx-graphsurgeon's, with the few things it leaves to its users.
+
+Two rules make passes short. *Constants are private*: every constant belongs to one node input (the importer copies
+the tensor, never its values), so changing a weight changes one node. *Nodes stand in topological order*, which
+:func:`tidy` restores after each pass; no pass has to care where it inserts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.generic]
+Pass: TypeAlias = Callable[[gs.Graph], gs.Graph]
+
+#: Attribute under which a node keeps the names of the user's nodes that it stands for (comma-free list).
+ORIGIN = "_onnx2snn_origin"
+
+
+def graph_pass(function: Pass) -> Pass:
+    """Make ``function`` a pure pass: it receives a copy, and what it returns is tidied.
+
+    The copy shares the values of constants (never their tensors), so it costs nodes, not weights.
+    """
+
+    @functools.wraps(function)
+    def pure(graph: gs.Graph) -> gs.Graph:
+        return tidy(function(graph.copy()))
+
+    return pure
+
+
+def tidy(graph: gs.Graph) -> gs.Graph:
+    """Drop nodes that no output needs and restore topological order; linear, without recursion."""
+    needed = _needed(graph)
+    for node in graph.nodes:
+        if id(node) not in needed:
+            node.inputs.clear()
+            node.outputs.clear()
+    graph.nodes = _sorted([node for node in graph.nodes if id(node) in needed])
+    return graph
+
+
+def _needed(graph: gs.Graph) -> set[int]:
+    stack = [producer for tensor in graph.outputs for producer in tensor.inputs]
+    needed = {id(node) for node in stack}
+    while stack:
+        for tensor in read_tensors(stack.pop()):
+            for producer in tensor.inputs:
+                if id(producer) not in needed:
+                    needed.add(id(producer))
+                    stack.append(producer)
+    return needed
+
+
+def _sorted(nodes: Sequence[gs.Node]) -> list[gs.Node]:
+    """Kahn's algorithm; nodes that are ready keep the order in which they were listed."""
+    inside = {id(node) for node in nodes}
+    readers: dict[int, list[gs.Node]] = {}
+    waiting: Counter[int] = Counter()
+    for node in nodes:
+        for producer in {id(p): p for t in read_tensors(node) for p in t.inputs if id(p) in inside}.values():
+            readers.setdefault(id(producer), []).append(node)
+            waiting[id(node)] += 1
+    ready = deque(node for node in nodes if not waiting[id(node)])
+    ordered = []
+    while ready:
+        node = ready.popleft()
+        ordered.append(node)
+        for reader in readers.get(id(node), ()):
+            waiting[id(reader)] -= 1
+            if not waiting[id(reader)]:
+                ready.append(reader)
+    if len(ordered) != len(nodes):
+        raise AssertionError("a pass made a cycle")  # the importer refuses files that hold one
+    return ordered
+
+
+def read_tensors(node: gs.Node) -> Iterator[gs.Tensor]:
+    """The tensors that ``node`` reads, those that its subgraphs take from outside included."""
+    yield from node.inputs
+    for subgraph in node.subgraphs(recursive=True):
+        yield from subgraph._foreign_tensors().values()  # noqa: SLF001 - no public spelling
+
+
+def is_constant(tensor: gs.Tensor) -> bool:
+    return isinstance(tensor, gs.Constant)
+
+
+def is_float(tensor: gs.Tensor) -> bool:
+    return tensor.dtype is not None and np.issubdtype(np.dtype(tensor.dtype), np.floating)
+
+
+def value_of(tensor: gs.Tensor) -> Array:
+    """The values of a constant."""
+    values: Array = tensor.values
+    return values
+
+
+def producer_of(tensor: gs.Tensor) -> gs.Node | None:
+    """The node that writes ``tensor``; None for graph inputs and constants."""
+    return tensor.inputs[0] if tensor.inputs else None
+
+
+def signals(node: gs.Node) -> list[gs.Tensor]:
+    """The inputs of ``node`` that are neither constant nor left out."""
+    return [t for t in node.inputs if not t.is_empty() and not is_constant(t)]
+
+
+def constant_input(node: gs.Node, position: int) -> Array | None:
+    """The values at input ``position``; None if it is left out or not constant."""
+    if position < len(node.inputs) and is_constant(node.inputs[position]):
+        return value_of(node.inputs[position])
+    return None
+
+
+def origin(node: gs.Node) -> list[str]:
+    """Names of the user's nodes that ``node`` stands for."""
+    kept = node.attrs.get(ORIGIN)
+    return list(kept) if kept else ([node.name] if node.name else [])
+
+
+class Names:
+    """Fresh names for tensors and nodes: ``stem``, or ``stem_1``, ``stem_2`` ... where it is taken."""
+
+    def __init__(self, graph: gs.Graph) -> None:
+        self._taken = set(graph.tensors()) | {node.name for node in graph.nodes}
+        self._next: Counter[str] = Counter()
+
+    def fresh(self, stem: str) -> str:
+        name = stem
+        while name in self._taken or not name:
+            self._next[stem] += 1
+            name = f"{stem}_{self._next[stem]}"
+        self._taken.add(name)
+        return name
+
+
+def replace_uses(graph: gs.Graph, old: gs.Tensor, new: gs.Tensor) -> None:
+    """Every reader of ``old``, graph outputs included, reads ``new`` instead.
+
+    A graph output keeps its name: ``new`` takes it over, unless ``new`` is itself an input or output of the graph
+    or a constant; then an Identity carries the name.
+    """
+    for reader in list(old.outputs):
+        for position, tensor in enumerate(reader.inputs):
+            if tensor is old:
+                reader.inputs[position] = new
+    if any(old is output for output in graph.outputs):
+        _take_over_output(graph, old, new)
+
+
+def _take_over_output(graph: gs.Graph, old: gs.Tensor, new: gs.Tensor) -> None:
+    old.inputs.clear()
+    pinned = is_constant(new) or any(new is t for t in [*graph.inputs, *graph.outputs])
+    if pinned:
+        graph.nodes.append(gs.Node(op="Identity", name=f"{old.name}_copy", inputs=[new], outputs=[old]))
+        return
+    position = next(i for i, output in enumerate(graph.outputs) if output is old)
+    old_name, new_name = old.name, new.name
+    old.name, new.name = f"{old_name}__was__{new_name}", old_name
+    new.dtype, new.shape = old.dtype, old.shape
+    graph.outputs[position] = new
