@@ -1,0 +1,61 @@
+"""Quantised ONNX networks become spiking networks that answer the same.
+
+    import onnx2snn
+
+    conversion = onnx2snn.convert("ann.onnx")
+    conversion.save("snn.onnx")
+    certificate = onnx2snn.verify("ann.onnx", "snn.onnx", "data.npz")
+
+Names are loaded when they are first used, so that ``import onnx2snn.runtime`` on an edge device needs NumPy
+and onnxruntime only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx2SnnError, OutputError
+
+if TYPE_CHECKING:
+    from onnx2snn.calibration import calibrate
+    from onnx2snn.certificate import verify
+    from onnx2snn.convert import convert
+    from onnx2snn.evaluation import evaluate
+    from onnx2snn.inspection import inspect_model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConversionError",
+    "InputError",
+    "InvalidModelError",
+    "Onnx2SnnError",
+    "OutputError",
+    "__version__",
+    "calibrate",
+    "convert",
+    "evaluate",
+    "inspect_model",
+    "verify",
+]
+
+_HOMES = {
+    "calibrate": "onnx2snn.calibration",
+    "convert": "onnx2snn.convert",
+    "evaluate": "onnx2snn.evaluation",
+    "inspect_model": "onnx2snn.inspection",
+    "verify": "onnx2snn.certificate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

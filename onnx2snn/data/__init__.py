@@ -1,0 +1,27 @@
+"""Data sets of any size: arrays by input name, streamed in batches with bounded memory.
+
+    source (.npz, .npy, folder of shards, folder of images, mapping)
+        ─▶ columns      one per input, and ``labels``: shape and type known, rows read in order
+        ─▶ DataSet      checked against the model's inputs, handed out as batches
+
+Nothing is ever unpickled, and no file is trusted: what a header announces is checked before it is read.
+"""
+
+from onnx2snn.data.columns import Column
+from onnx2snn.data.dataset import Batch, DataSet
+from onnx2snn.data.images import ImageOptions
+from onnx2snn.data.sources import Source, open_data
+from onnx2snn.data.specs import InputSpec, input_specs
+from onnx2snn.data.writer import ResultWriter
+
+__all__ = [
+    "Batch",
+    "Column",
+    "DataSet",
+    "ImageOptions",
+    "InputSpec",
+    "ResultWriter",
+    "Source",
+    "input_specs",
+    "open_data",
+]

@@ -1,0 +1,123 @@
+"""From what a user has on disk to a data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from onnx2snn.data.columns import ArrayColumn, Column, JoinedColumn, NpyColumn, NpzColumn, npz_members
+from onnx2snn.data.dataset import LABELS, DataSet
+from onnx2snn.data.images import ImageOptions, image_columns, is_image
+from onnx2snn.data.specs import InputSpec
+from onnx2snn.errors import InputError
+
+Source: TypeAlias = str | os.PathLike[str] | Mapping[str, ArrayLike] | DataSet
+
+_REMEDY = (
+    "give an .npz (arrays by input name), a .npy, a folder of such shards, or a folder of images by class"
+)
+
+
+def open_data(
+    source: Source, specs: Sequence[InputSpec] | None = None, *, images: ImageOptions | None = None
+) -> DataSet:
+    """Open ``source`` for a model with inputs ``specs``; nothing but headers is read yet.
+
+    1. ``data.npz``: one array per input under its name; ``labels`` where there are true classes.
+    2. ``data.npy``: the array of the only input.
+    3. A folder of .npz shards, read in the order of their names.
+    4. A folder of .npy files: one per input if they are named after the inputs, otherwise shards of the only
+       input; ``labels.npy`` beside them.
+    5. A folder of folders of images: each sub-folder is a class, numbered in the order of their names.
+    6. A mapping from input name to array, or a data set that is open already.
+
+    Args:
+        source: The data.
+        specs: The model's inputs (:func:`input_specs`); None takes the arrays as they are.
+        images: How images become arrays.
+
+    Raises:
+        InputError: it is missing, damaged, or does not fit the model.
+    """
+    if isinstance(source, DataSet):
+        return source
+    if isinstance(source, Mapping):
+        return DataSet({name: _in_memory(name, value) for name, value in source.items()}, specs)
+    path = Path(source)
+    if path.is_dir():
+        return DataSet(_folder_columns(path, specs, images or ImageOptions()), specs, source=str(path))
+    if not path.exists():
+        raise InputError(f"no such file or folder: {path}", remedy="check the path of the data")
+    return DataSet(_file_columns(path, specs), specs, source=str(path))
+
+
+def _in_memory(name: str, value: ArrayLike) -> Column:
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf" or not array.ndim or not array.size:
+        raise InputError(f"'{name}' is not a numeric array of samples", found=f"{array.dtype} {array.shape}")
+    return ArrayColumn(array)
+
+
+def _file_columns(path: Path, specs: Sequence[InputSpec] | None) -> dict[str, Column]:
+    if path.suffix.lower() == ".npz":
+        wanted = None if specs is None else {spec.name for spec in specs} | {LABELS}
+        members = npz_members(path)
+        chosen = [name for name in members if wanted is None or name in wanted]
+        return {name: NpzColumn(path, name) for name in chosen or members}
+    if path.suffix.lower() == ".npy":
+        return {_only_input(path, specs): NpyColumn(path)}
+    raise InputError(f"{path} is not a data file", found=path.suffix or "no file type", remedy=_REMEDY)
+
+
+def _only_input(path: Path, specs: Sequence[InputSpec] | None) -> str:
+    if specs is None:
+        return path.stem
+    if len(specs) != 1:
+        names = ", ".join(spec.name for spec in specs)
+        raise InputError(
+            f"{path} holds one array, the model has {len(specs)} inputs: {names}", remedy=_REMEDY
+        )
+    return specs[0].name
+
+
+def _folder_columns(path: Path, specs: Sequence[InputSpec] | None, images: ImageOptions) -> dict[str, Column]:
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    archives = [entry for entry in entries if entry.suffix.lower() == ".npz"]
+    arrays = [entry for entry in entries if entry.suffix.lower() == ".npy"]
+    if archives:
+        return _joined([_file_columns(archive, specs) for archive in archives], archives)
+    if arrays:
+        return _npy_columns(arrays, specs)
+    classes = [entry for entry in entries if entry.is_dir()]
+    if any(is_image(file) for folder in classes for file in folder.iterdir()):
+        return image_columns(classes, specs, images)
+    raise InputError(f"{path} holds no data", remedy=_REMEDY)
+
+
+def _joined(shards: Sequence[Mapping[str, Column]], files: Sequence[Path]) -> dict[str, Column]:
+    names = set(shards[0])
+    for shard, file in zip(shards, files, strict=True):
+        if set(shard) != names:
+            raise InputError(
+                f"the shards {files[0].name} and {file.name} hold different arrays",
+                found=f"{', '.join(sorted(names))} and {', '.join(sorted(shard))}",
+                remedy="save every shard with the same names",
+            )
+    return {name: JoinedColumn(name, [shard[name] for shard in shards]) for name in sorted(names)}
+
+
+def _npy_columns(files: Sequence[Path], specs: Sequence[InputSpec] | None) -> dict[str, Column]:
+    columns: dict[str, Column] = {file.stem: NpyColumn(file) for file in files}
+    inputs = [name for name in columns if name != LABELS]
+    if not inputs:
+        raise InputError(f"{files[0].parent} holds labels but no inputs", remedy=_REMEDY)
+    if specs is None or {spec.name for spec in specs} <= set(inputs):
+        return columns
+    name = _only_input(files[0].parent, specs)
+    labels = {LABELS: columns[LABELS]} if LABELS in columns else {}
+    return {name: JoinedColumn(name, [columns[shard] for shard in inputs])} | labels

@@ -1,0 +1,75 @@
+"""What a model expects of its data."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
+Array: TypeAlias = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a model.
+
+    Attributes:
+        name: Its name in the graph.
+        dtype: Its element type.
+        shape: The shape of one sample, without the batch axis; None where a size is dynamic. None as a whole
+            where the model does not say even the rank.
+        batch: The size of the batch axis where the model fixes it, otherwise None.
+    """
+
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: tuple[int | None, ...] | None
+    batch: int | None = None
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return f"{self.name}: {self.dtype} of any shape"
+        sizes = [
+            "N" if self.batch is None else str(self.batch),
+            *("?" if d is None else str(d) for d in self.shape),
+        ]
+        return f"{self.name}: {self.dtype} ({', '.join(sizes)})"
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether samples of ``shape`` (without the batch axis) can be presented."""
+        if self.shape is None:
+            return True
+        same_rank = len(shape) == len(self.shape)
+        return same_rank and all(want in (None, got) for want, got in zip(self.shape, shape, strict=True))
+
+
+def input_specs(model: ModelProto | str | os.PathLike[str]) -> tuple[InputSpec, ...]:
+    """The inputs of ``model`` that a caller has to feed (initializers are not among them).
+
+    Raises:
+        InvalidModelError: the file is not a readable ONNX model.
+    """
+    from onnx2snn.model_file import load_model  # noqa: PLC0415 - onnx only where a model is read
+
+    proto = load_model(model)
+    initialised = {tensor.name for tensor in proto.graph.initializer}
+    return tuple(_spec(value) for value in proto.graph.input if value.name not in initialised)
+
+
+def _spec(value: ValueInfoProto) -> InputSpec:
+    import onnx  # noqa: PLC0415
+
+    tensor = value.type.tensor_type
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    if not tensor.HasField("shape") or not tensor.shape.dim:
+        return InputSpec(value.name, dtype, None)
+    sizes = [
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in tensor.shape.dim
+    ]
+    return InputSpec(value.name, dtype, tuple(sizes[1:]), sizes[0])

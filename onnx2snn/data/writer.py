@@ -1,0 +1,101 @@
+"""Results of any size: arrays that grow batch by batch and become one .npz archive."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, cast
+
+import numpy as np
+
+from onnx2snn.data.specs import Array
+from onnx2snn.errors import OutputError
+
+
+class ResultWriter:
+    """Append rows to named arrays; the archive appears complete when the block ends, or not at all.
+
+    Rows wait in files beside the archive, so memory holds one batch however many there are.
+
+        with ResultWriter("result.npz") as writer:
+            for batch in data.batches(100):
+                writer.append({"logits": answer(batch)})
+
+    Raises:
+        OutputError: the folder is missing or cannot be written to, or the disk is full.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._files: dict[str, IO[bytes]] = {}
+        self._rows: dict[str, int] = {}
+        self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
+
+    def __enter__(self) -> ResultWriter:
+        if not self._path.parent.is_dir():
+            remedy = f"create the folder first: mkdir -p {self._path.parent}"
+            raise OutputError(f"cannot write {self._path}: its folder does not exist", remedy=remedy)
+        with _writable(self._path):
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{self._path.name}.", dir=self._path.parent))
+        return self
+
+    def append(self, arrays: Mapping[str, Array]) -> None:
+        """Append ``arrays[name]``, (n, ...), to the rows of each name."""
+        with _writable(self._path):
+            for name, array in arrays.items():
+                if name not in self._files:
+                    self._files[name] = (self._folder / str(len(self._files))).open("w+b")
+                    self._kinds[name] = (array.dtype, array.shape[1:])
+                if self._kinds[name] != (array.dtype, array.shape[1:]):
+                    raise ValueError(f"rows of '{name}' changed from {self._kinds[name]} to {array.shape}")
+                self._rows[name] = self._rows.get(name, 0) + len(array)
+                self._files[name].write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                with _writable(self._path):
+                    self._assemble()
+        finally:
+            for stream in self._files.values():
+                stream.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _assemble(self) -> None:
+        whole = self._folder / "whole"
+        with zipfile.ZipFile(whole, "w", allowZip64=True) as archive:
+            for name, stream in self._files.items():
+                dtype, shape = self._kinds[name]
+                size = (self._rows[name], *shape)
+                large = math.prod(size) * dtype.itemsize > zipfile.ZIP64_LIMIT // 2
+                stream.seek(0)
+                with archive.open(f"{name}.npy", "w", force_zip64=large) as member:
+                    header = {
+                        "descr": np.lib.format.dtype_to_descr(dtype),
+                        "fortran_order": False,
+                        "shape": size,
+                    }
+                    np.lib.format.write_array_header_1_0(cast("Any", member), header)
+                    shutil.copyfileobj(stream, member)
+        with whole.open("rb+") as written:
+            os.fsync(written.fileno())
+        whole.replace(self._path)
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}", remedy="free space or choose another path"
+        ) from error
