@@ -19,7 +19,7 @@ from typing import IO, TypeAlias
 
 import numpy as np
 
-from onnx2snn.data.headers import read_header
+from onnx2snn.data.headers import NpyHeader, read_header
 from onnx2snn.data.specs import Array
 from onnx2snn.errors import InputError
 
@@ -105,8 +105,7 @@ class NpzColumn(Column):
     def __init__(self, path: Path, member: str) -> None:
         self._path, self._member = path, member
         with ExitStack() as stack:
-            stream, info = self._open(stack)
-            self._header = read_header(stream, self._where)
+            _, self._header, info = self._open(stack)
         self._refuse_bombs(info)
         self.shape, self.dtype = self._header.shape, self._header.dtype
 
@@ -114,11 +113,12 @@ class NpzColumn(Column):
     def _where(self) -> str:
         return f"'{self._member}' in {self._path}"
 
-    def _open(self, stack: ExitStack) -> tuple[IO[bytes], zipfile.ZipInfo]:
+    def _open(self, stack: ExitStack) -> tuple[IO[bytes], NpyHeader, zipfile.ZipInfo]:
         with _readable(self._path):
             archive = stack.enter_context(zipfile.ZipFile(self._path))
             info = archive.getinfo(f"{self._member}.npy")
-            return stack.enter_context(archive.open(info)), info
+            stream = stack.enter_context(archive.open(info))
+            return stream, read_header(stream, self._where), info
 
     def _refuse_bombs(self, info: zipfile.ZipInfo) -> None:
         announced = self._header.offset + self._header.data_bytes
@@ -138,8 +138,7 @@ class NpzColumn(Column):
 
     def reader(self, start: int, stack: ExitStack) -> Reader:
         """See :meth:`Column.reader`."""
-        stream, _ = self._open(stack)
-        header = read_header(stream, self._where)
+        stream, header, _ = self._open(stack)
         if header != self._header:
             raise InputError(f"{self._path} changed while it was read")
         if header.fortran:

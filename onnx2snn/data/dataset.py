@@ -98,7 +98,7 @@ class DataSet:
 
     @property
     def fingerprint(self) -> str:
-        """A digest that changes with names, shapes, and the sizes and times of files (values are not read)."""
+        """A digest of names, shapes, and the sizes and times of files; values themselves are not read."""
         parts = [f"{name} {column.identity}" for name, column in sorted(self._columns.items())]
         parts += [self._labels.identity] if self._labels else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

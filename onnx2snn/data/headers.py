@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -64,7 +65,7 @@ def read_header(stream: IO[bytes], where: str) -> NpyHeader:
     parse = np.lib.format.read_array_header_1_0 if width == 2 else np.lib.format.read_array_header_2_0
     try:
         shape, fortran, dtype = parse(io.BytesIO(size + text))
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, TypeError, SyntaxError, TokenError, MemoryError, RecursionError) as error:
         raise InputError(f"{where} has a damaged NumPy header", remedy="save the array again") from error
     _check(shape, dtype, where)
     return NpyHeader(tuple(shape), dtype, bool(fortran) and len(shape) > 1, 8 + width + announced)

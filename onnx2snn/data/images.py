@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-_CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
+_CHANNELS = {3: "RGB", 1: "L", 4: "RGBA"}
 
 Resize = Literal["stretch", "crop"]
 
@@ -151,10 +151,11 @@ def _layout(spec: InputSpec) -> tuple[bool, int, tuple[int | None, int | None]]:
     """Whether channels come first, how many there are, and the plane's height and width."""
     shape = spec.shape
     if shape is not None and len(shape) == 3:
-        if shape[0] in _CHANNELS:
-            return True, shape[0] or 1, (shape[1], shape[2])
-        if shape[2] in _CHANNELS:
-            return False, shape[2] or 1, (shape[0], shape[1])
+        for channels in _CHANNELS:  # the likely numbers first: (4, 6, 3) is a plane of 4 x 6
+            if shape[0] == channels:
+                return True, channels, (shape[1], shape[2])
+            if shape[2] == channels:
+                return False, channels, (shape[0], shape[1])
     raise InputError(
         "the model's input is not a picture", found=str(spec), remedy="save the data as .npz instead"
     )

@@ -19,6 +19,20 @@ from onnx2snn.data.specs import Array
 from onnx2snn.errors import OutputError
 
 
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse to begin work whose result could not be written to ``path``.
+
+    Raises:
+        OutputError: the folder is missing, or ``path`` is itself a folder.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"cannot write {target}: it is a folder", remedy="add a file name")
+    if not target.parent.is_dir():
+        remedy = f"create the folder first: mkdir -p {target.parent}"
+        raise OutputError(f"cannot write {target}: its folder does not exist", remedy=remedy)
+
+
 class ResultWriter:
     """Append rows to named arrays; the archive appears complete when the block ends, or not at all.
 
@@ -39,9 +53,7 @@ class ResultWriter:
         self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
 
     def __enter__(self) -> ResultWriter:
-        if not self._path.parent.is_dir():
-            remedy = f"create the folder first: mkdir -p {self._path.parent}"
-            raise OutputError(f"cannot write {self._path}: its folder does not exist", remedy=remedy)
+        check_folder(self._path)
         with _writable(self._path):
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self._path.name}.", dir=self._path.parent))
         return self

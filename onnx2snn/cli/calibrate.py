@@ -1,0 +1,50 @@
+"""``onnx2snn calibrate``: a float ReLU network becomes a quantised one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.layers import next_commands
+from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.cli.units import duration, file_size
+
+if TYPE_CHECKING:
+    from onnx2snn.data import ImageOptions
+
+
+@click.command(epilog="Example: onnx2snn calibrate relu.onnx quantised.onnx --data images.npz --timesteps 4")
+@click.argument("source", metavar="IN.onnx")
+@click.argument("target", metavar="OUT.onnx")
+@click.option(
+    "--timesteps",
+    type=click.IntRange(1, 24),
+    metavar="T",
+    required=True,
+    help="Time steps: K = 2^T - 1 levels.",
+)
+@data_option(required=True)
+@output_options
+def calibrate(
+    *, source: str, target: str, timesteps: int, data: str, images: ImageOptions, terminal: Terminal
+) -> None:
+    """Choose clipping and thresholds for the float ReLUs of IN.onnx; write a quantised OUT.onnx."""
+    import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
+    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
+
+    check_folder(target)
+    began = time.perf_counter()
+    with terminal.working(f"calibrating {source}"):
+        calibration = onnx2snn.calibrate(source, open_for(source, data, images), timesteps=timesteps)
+        calibration.save(target)
+    seconds = time.perf_counter() - began
+    snn = target.removesuffix(".onnx") + "_snn.onnx"
+    terminal.show(
+        f"[bold]{source}[/bold] → [bold]{target}[/bold]",
+        f"T = {timesteps} time steps; {file_size(target)}, {duration(seconds)}",
+        next_commands(f"onnx2snn {target} {snn}", f"onnx2snn verify {target} {snn} --data {data}"),
+    )
+    terminal.result({"source": source, "model": target, "timesteps": timesteps, "seconds": round(seconds, 3)})

@@ -1,0 +1,109 @@
+"""``onnx2snn convert``, or just ``onnx2snn in.onnx out.onnx``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.layers import layer_facts, layer_table, next_commands, non_spiking_notes
+from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.cli.units import count, duration, file_size
+
+if TYPE_CHECKING:
+    from onnx2snn.convert import Conversion
+    from onnx2snn.data import ImageOptions
+
+
+@click.command(
+    epilog="Example: onnx2snn resnet_relu.onnx resnet_snn.onnx --calibrate images.npz --timesteps 4",
+)
+@click.argument("source", metavar="IN.onnx")
+@click.argument("target", metavar="OUT.onnx")
+@click.option(
+    "--bias",
+    type=click.Choice(["once", "per-step", "paper"]),
+    default="once",
+    show_default=True,
+    help="How the shifted bias reaches the membrane potential: once after integration, as a constant "
+    "current, or as the paper writes it.",
+)
+@click.option(
+    "--execution",
+    type=click.Choice(["spiking", "fused", "streaming"]),
+    default="spiking",
+    show_default=True,
+    help="What flows in OUT.onnx: spikes, whole levels in one pass, or one time step a call.",
+)
+@click.option(
+    "--timesteps", type=click.IntRange(1, 24), metavar="T", help="Time steps of calibrated activations."
+)
+@click.option("--hybrid", is_flag=True, help="Keep operators that cannot spike and report them.")
+@click.option("--check", metavar="PATH", help="Data on which the graph is run and compared after each pass.")
+@data_option(
+    required=False,
+    name="--calibrate",
+    help_text="Data from which the clipping of float ReLUs is chosen: .npz, .npy, a folder of such shards, "
+    "or of images by class.",
+)
+@output_options
+def convert(
+    *,
+    source: str,
+    target: str,
+    data: str | None,
+    check: str | None,
+    images: ImageOptions,
+    timesteps: int | None,
+    terminal: Terminal,
+    **options: Any,
+) -> None:
+    """Convert the quantised network IN.onnx into the spiking network OUT.onnx."""
+    from pathlib import Path  # noqa: PLC0415 - nothing heavy before the options are understood
+
+    import onnx2snn  # noqa: PLC0415
+    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
+
+    if timesteps is not None and data is None:
+        raise click.UsageError(
+            "--timesteps belongs to --calibrate: a quantised network brings its own time steps"
+        )
+    if Path(source).resolve() == Path(target).resolve():
+        raise click.UsageError("OUT.onnx would overwrite IN.onnx; give it another name")
+    check_folder(target)
+    began = time.perf_counter()
+    with terminal.working(f"converting {source}"):
+        conversion = onnx2snn.convert(
+            source,
+            calibrate=open_for(source, data, images) if data else None,
+            check=open_for(source, check, images) if check else None,
+            timesteps=timesteps,
+            **options,
+        )
+        conversion.save(target)
+    _say(terminal, conversion, source, target, time.perf_counter() - began)
+
+
+def _say(terminal: Terminal, conversion: Conversion, source: str, target: str, seconds: float) -> None:
+    layers = [layer_facts(layer) for layer in conversion.layers]
+    neurons = sum(layer["neurons"] for layer in layers)
+    terminal.show(
+        f"[bold]{source}[/bold] → [bold]{target}[/bold]",
+        f"{len(layers)} layers of neurons, {count(neurons)} neurons, T = {conversion.timesteps} time steps; "
+        f"{file_size(target)}, {duration(seconds)}",
+        layer_table(layers),
+        *non_spiking_notes(layers),
+        next_commands(f"onnx2snn verify {source} {target}", f"onnx2snn run {target} --data DATA.npz"),
+    )
+    terminal.result(
+        {
+            "source": source,
+            "model": target,
+            "timesteps": conversion.timesteps,
+            "neurons": neurons,
+            "seconds": round(seconds, 3),
+            "layers": layers,
+        }
+    )

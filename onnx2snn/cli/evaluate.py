@@ -1,0 +1,59 @@
+"""``onnx2snn evaluate``: accuracy and cost on a data set of any size."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from onnx2snn.cli.costs import show_costs
+from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.progress import track
+from onnx2snn.cli.terminal import Terminal, output_options
+
+if TYPE_CHECKING:
+    from onnx2snn.data import ImageOptions
+
+
+@click.command(
+    epilog="Example: onnx2snn evaluate snn.onnx --data imagenet/val --workers 8 --resume state.json"
+)
+@click.argument("model", metavar="SNN.onnx")
+@data_option(required=True)
+@click.option(
+    "--execution",
+    type=click.Choice(["spiking", "fused", "streaming"]),
+    default="fused",
+    show_default=True,
+    help="fused counts the same spikes at the cost of one pass.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["onnxruntime", "numpy"]),
+    default="onnxruntime",
+    help="What runs the network.",
+)
+@click.option("--batch", type=click.IntRange(1), default=100, show_default=True, help="Samples at a time.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes to use.")
+@click.option(
+    "--ray",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[ADDRESS]",
+    help="Use a Ray cluster: its address, 'local' to start one here, nothing for a running one.",
+)
+@click.option("--resume", metavar="STATE.json", help="Continue what this file holds, and keep it up to date.")
+@output_options
+def evaluate(
+    *, model: str, data: str, images: ImageOptions, batch: int, terminal: Terminal, **options: Any
+) -> None:
+    """Measure accuracy, spikes, synaptic operations and energy, and their spread over samples."""
+    import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
+
+    samples = open_for(model, data, images)
+    began = time.perf_counter()
+    with track(terminal, "evaluating", len(samples)) as advance:
+        evaluation = onnx2snn.evaluate(model, samples, batch=batch, progress=advance, **options)
+    show_costs(terminal, evaluation, time.perf_counter() - began)
+    terminal.result(evaluation.to_dict())

@@ -1,0 +1,62 @@
+"""How a command that failed says why: node, cause, remedy, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.text import Text
+
+from onnx2snn import Onnx2SnnError, __version__
+from onnx2snn.cli.terminal import make_console
+
+_USAGE, _DEFECT, _INTERRUPTED = 2, 70, 130
+
+
+def explain(error: BaseException, words: Sequence[str]) -> int:
+    """Say on stderr what went wrong (with ``--json`` also as the object on stdout); return the exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return int(error.exit_code)
+    code, facts = _facts(error)
+    if "--json" in words:
+        print(json.dumps({"error": {"kind": type(error).__name__, **facts}, "exit_code": code}))
+    console = make_console(stderr=True)
+    if "--verbose" in words and code == _DEFECT:
+        console.print_exception(word_wrap=True) if console.is_terminal else _plain_traceback(error)
+    for name, value in facts.items():
+        label, style = ("Error:", "bold red") if name == "message" else (f"  {name + ':':<8}", "bold")
+        console.print(Text.assemble((label, style), " ", str(value)), soft_wrap=not console.is_terminal)
+    return code
+
+
+def _facts(error: BaseException) -> tuple[int, dict[str, Any]]:
+    if isinstance(error, Onnx2SnnError):
+        node = error.node and (f"{error.node} ({error.operator})" if error.operator else error.node)
+        facts = {"message": error.message, "node": node or error.operator, "found": error.found}
+        return error.exit_code, {
+            k: str(v) for k, v in (facts | {"remedy": error.remedy}).items() if v is not None
+        }
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "onnx2snn"
+        return _USAGE, {"message": error.format_message(), "remedy": f"{path} --help shows how it is used"}
+    if isinstance(error, click.ClickException):
+        return _USAGE, {"message": error.format_message()}
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return _INTERRUPTED, {"message": "interrupted; nothing was written"}
+    machine = f"{platform.system()} {platform.machine()}"
+    versions = f"onnx2snn {__version__}, Python {platform.python_version()}, {machine}"
+    return _DEFECT, {
+        "message": f"this is a defect of onnx2snn, not of your model: {type(error).__name__}: {error}",
+        "found": versions,
+        "remedy": "please report it with the model and the output of the same command with --verbose",
+    }
+
+
+def _plain_traceback(error: BaseException) -> None:
+    import traceback  # noqa: PLC0415 - needed only when something is broken
+
+    traceback.print_exception(error, file=sys.stderr)

@@ -1,0 +1,27 @@
+"""``onnx2snn finetune``: training, if torch is there."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import click
+
+
+@click.command("finetune", context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def _without_torch(words: tuple[str, ...]) -> None:
+    """Train on for fewer spikes (needs torch: pip install 'onnx2snn[train]')."""
+    del words
+    raise click.ClickException("finetune needs torch: pip install 'onnx2snn[train]'")
+
+
+def _load() -> click.Command:
+    if importlib.util.find_spec("torch") is None:
+        return _without_torch
+    from onnx2snn.training.command import finetune as with_torch  # noqa: PLC0415 - an extra
+
+    command: click.Command = with_torch
+    return command
+
+
+finetune = _load()

@@ -1,0 +1,120 @@
+"""The command group: which commands there are, what a bare path means, and how anything ends.
+
+0  done                                          3  this network cannot be converted
+1  verification found an unexplained difference  4  a file is missing, damaged or not what it should be
+2  usage                                        70  a defect of ours (``--verbose`` shows the traceback)
+                                               130  interrupted
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from onnx2snn import __version__
+from onnx2snn.cli.failure import explain
+
+_COMMANDS = {
+    "convert": "onnx2snn.cli.convert:convert",
+    "verify": "onnx2snn.cli.verify:verify",
+    "run": "onnx2snn.cli.run:run",
+    "inspect": "onnx2snn.cli.inspect:inspect",
+    "calibrate": "onnx2snn.cli.calibrate:calibrate",
+    "evaluate": "onnx2snn.cli.evaluate:evaluate",
+    "report": "onnx2snn.cli.report:report",
+    "finetune": "onnx2snn.cli.finetune:finetune",
+}
+
+
+class PathFirstGroup(click.Group):
+    """Commands, imported when they are needed; ``onnx2snn in.onnx out.onnx`` means ``convert``.
+
+    Args:
+        lazy: By command name, ``module:attribute``.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = dict(lazy)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer meets them."""
+        del ctx
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and return the command; None for an unknown name."""
+        del ctx
+        if cmd_name not in self._lazy:
+            return None
+        module, _, attribute = self._lazy[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``convert`` in front of a first word that is a path, or an option that is not the group's."""
+        own = {name for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)}
+        foreign = bool(args) and args[0].startswith("-") and args[0] not in own
+        if foreign or (args and _looks_like_path(args[0], self._lazy)):
+            args = ["convert", *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is answered with the nearest."""
+        if args[0] not in self._lazy:
+            near = difflib.get_close_matches(args[0], self._lazy, 1)
+            hint = f"Did you mean '{near[0]}'?" if near else "A model comes first: onnx2snn in.onnx out.onnx."
+            raise click.UsageError(f"No such command '{args[0]}'. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def main(  # type: ignore[override]  # its overloads tell two return types apart, here it is either
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **options: Any
+    ) -> Any:
+        """Run, and turn every way to end into an exit code and a message; no traceback for a user's fault."""
+        words = list(sys.argv[1:] if args is None else args)
+        if not options.pop("standalone_mode", True):
+            return super().main(words, prog_name, standalone_mode=False, **options)
+        try:
+            result = super().main(words, prog_name, standalone_mode=False, **options)
+            code = result if isinstance(result, int) else 0
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader has seen enough: nothing is left to say, and no place to say it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 141
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
+            code = explain(error, words)
+        sys.exit(code)
+
+
+def _looks_like_path(word: str, commands: Mapping[str, str]) -> bool:
+    if word in commands or word.startswith("-"):
+        return False
+    return word.endswith((".onnx", ".pb", ".onnxtxt")) or os.sep in word or os.path.exists(word)  # noqa: PTH110
+
+
+@click.group(
+    cls=PathFirstGroup,
+    lazy=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Shell completion: put the output of `_ONNX2SNN_COMPLETE=bash_source onnx2snn` into ~/.bashrc "
+    "(zsh_source into ~/.zshrc, fish_source into ~/.config/fish/completions/onnx2snn.fish).",
+)
+@click.version_option(__version__, prog_name="onnx2snn")
+def main() -> None:
+    r"""Turn a quantised ONNX network into a spiking one that answers the same.
+
+    \b
+    onnx2snn ann.onnx snn.onnx                        convert
+    onnx2snn verify ann.onnx snn.onnx                 the same answers, neuron by neuron?
+    onnx2snn run snn.onnx --data data.npz             outputs, spikes, energy
+
+    A path as the first word means convert. Each command has its own --help, with an example.
+    """

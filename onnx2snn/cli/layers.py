@@ -1,0 +1,74 @@
+"""The table of neuron layers, and what to try next."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from onnx2snn.cli.units import count, number
+
+
+def make_table(*columns: str, title: str | None = None, left: int = 1) -> Table:
+    """A table without frames; the first ``left`` columns are text, the others are numbers."""
+    table = Table(
+        box=None, header_style="bold", title=title, title_justify="left", pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for position, column in enumerate(columns):
+        if position < left:
+            table.add_column(column, overflow="ellipsis", no_wrap=True, min_width=6)
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def layer_facts(layer: Any) -> dict[str, Any]:
+    """A layer as plain values, whether it comes from a conversion or from a file's metadata."""
+    return dict(layer) if isinstance(layer, Mapping) else dataclasses.asdict(layer)
+
+
+def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
+    """Name, source, neurons, time steps, levels, threshold, rounding and fan-out of each layer."""
+    table = make_table("Layer", "From", "Neurons", "T", "K", "Threshold", "Rounding", "Fan-out", left=2)
+    for layer in layers:
+        table.add_row(
+            escape(layer["name"]),
+            escape(_source(layer.get("source_nodes") or ())),
+            count(layer["neurons"]),
+            str(layer["timesteps"]),
+            str(layer["levels"]),
+            number(layer["threshold"]),
+            str(layer["rounding"]).replace("half_", "half-"),
+            f"{layer['fan_out']:.1f}",
+        )
+    return table
+
+
+def _source(nodes: Sequence[str]) -> str:
+    if not nodes:
+        return "-"
+    return nodes[0] if len(nodes) == 1 else f"{nodes[0]} +{len(nodes) - 1}"
+
+
+def non_spiking_notes(layers: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """One line for each operator that was kept as it is."""
+    kept = [entry for layer in layers for entry in layer.get("non_spiking") or ()]
+    return [Text(f"not spiking: {_describe(entry)}", style="yellow") for entry in kept]
+
+
+def _describe(entry: Any) -> str:
+    if isinstance(entry, Mapping):
+        return f"{entry.get('name')} ({entry.get('operator')}): {entry.get('reason')}"
+    return str(entry)
+
+
+def next_commands(*commands: str) -> Text:
+    """What a newcomer can try now."""
+    text = Text("\nNext:", style="bold")
+    for command in commands:
+        text.append(f"\n  {command}", style="not bold cyan")
+    return text

@@ -1,0 +1,76 @@
+"""``onnx2snn run``: outputs, spike counts and what they cost."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from onnx2snn.cli.costs import show_costs
+from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.progress import track
+from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.cli.units import file_size
+
+if TYPE_CHECKING:
+    from onnx2snn.data import ImageOptions
+
+
+@click.command(epilog="Example: onnx2snn run snn.onnx --data test.npz --output result.npz")
+@click.argument("model", metavar="SNN.onnx")
+@data_option(required=True)
+@click.option(
+    "--output", metavar="PATH.npz", help="Write outputs by name, and spike counts as 'spikes/<layer>'."
+)
+@click.option(
+    "--execution",
+    type=click.Choice(["spiking", "fused", "streaming"]),
+    default="spiking",
+    show_default=True,
+    help="What flows: spikes, whole levels in one pass, or one time step a call.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["onnxruntime", "numpy"]),
+    default="onnxruntime",
+    help="What runs the network.",
+)
+@click.option("--batch", type=click.IntRange(1), default=100, show_default=True, help="Samples at a time.")
+@output_options
+def run(
+    *,
+    model: str,
+    data: str,
+    images: ImageOptions,
+    output: str | None,
+    batch: int,
+    terminal: Terminal,
+    **options: Any,
+) -> None:
+    """Run a spiking network and say what it spent: spikes, synaptic operations, energy against the ANN."""
+    from onnx2snn.data import ResultWriter  # noqa: PLC0415 - nothing heavy before the options are understood
+    from onnx2snn.evaluation import Evaluation, Tally  # noqa: PLC0415
+    from onnx2snn.evaluation.work import tally_of  # noqa: PLC0415
+    from onnx2snn.runtime import SpikingSession  # noqa: PLC0415
+
+    samples = open_for(model, data, images)
+    session = SpikingSession(model, **options)
+    total = Tally()
+    began = time.perf_counter()
+    with (
+        ResultWriter(output) if output else nullcontext() as writer,
+        track(terminal, "running", len(samples)) as done,
+    ):
+        for part in samples.batches(batch):
+            result = session.run(part.inputs)
+            total = total + tally_of(result, part)
+            if writer is not None:
+                writer.append(dict(result.outputs) | {f"spikes/{k}": v for k, v in result.spikes.items()})
+            done(len(part))
+    evaluation = Evaluation(total)
+    show_costs(terminal, evaluation, time.perf_counter() - began)
+    if output:
+        terminal.show(f"outputs and spike counts: [bold]{output}[/bold], {file_size(output)}")
+    terminal.result({"model": model, "output": output, **evaluation.to_dict()})

@@ -1,0 +1,108 @@
+"""What a command prints: tables for people, one object for machines, nothing if asked to be quiet."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console, RenderableType
+from rich.logging import RichHandler
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that colours only on a terminal and heeds NO_COLOR."""
+    return _Console(stderr=stderr, highlight=False)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where the words of one command go.
+
+    Attributes:
+        as_json: Print exactly one JSON object on stdout and nothing else there.
+        quiet: Print nothing but errors.
+        verbose: Print what happens inside, on stderr.
+    """
+
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output, for people."""
+        console = make_console()
+        console.quiet = self.as_json or self.quiet
+        return console
+
+    @cached_property
+    def err(self) -> Console:
+        """Standard error: progress and remarks."""
+        console = make_console(stderr=True)
+        console.quiet = self.quiet
+        return console
+
+    def show(self, *parts: RenderableType) -> None:
+        """Print for people."""
+        for part in parts:
+            self.out.print(part)
+
+    def result(self, facts: dict[str, Any]) -> None:
+        """Print for machines, if machines asked."""
+        if self.as_json:
+            click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=_plain))
+
+    def working(self, message: str) -> AbstractContextManager[Any]:
+        """A spinner while something short of measurable goes on; only on a terminal."""
+        if self.err.is_terminal and not self.quiet:
+            return self.err.status(message)
+        return _nothing()
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: NumPy's numbers and arrays."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    return str(value)
+
+
+def output_options(command: Command) -> Command:
+    """Add --json, --quiet and --verbose; the command receives them as one ``terminal``."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+    @click.option("-v", "--verbose", is_flag=True, help="Also say what happens inside.")
+    @wraps(command)
+    def with_terminal(*args: Any, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
+        terminal = Terminal(as_json, quiet, verbose)
+        if verbose:
+            _show_log(terminal)
+        return command(*args, terminal=terminal, **options)
+
+    return with_terminal  # type: ignore[return-value]
+
+
+def _show_log(terminal: Terminal) -> None:
+    logger = logging.getLogger("onnx2snn")
+    logger.setLevel(logging.DEBUG)
+    logger.handlers = [RichHandler(console=terminal.err, show_path=False)]

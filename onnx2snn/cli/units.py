@@ -1,0 +1,76 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+_PREFIXES = {-5: "f", -4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G", 4: "T"}
+
+
+def si(value: float, unit: str = "") -> str:
+    """Three digits and a prefix.
+
+    >>> si(1234567), si(2.5e-9, "J"), si(12, "B"), si(0)
+    ('1.23 M', '2.50 nJ', '12 B', '0')
+    """
+    if not value or not math.isfinite(value):
+        return f"{value:g} {unit}".rstrip()
+    step = max(min(math.floor(math.log10(abs(value)) / 3 + 1e-9), 4), -5)
+    scaled = value / 1000.0**step
+    if step == 0 and scaled == int(scaled):
+        return f"{int(scaled)} {unit}".rstrip()
+    digits = 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0
+    return f"{scaled:.{digits}f} {_PREFIXES[step]}{unit}".rstrip()
+
+
+def count(value: int) -> str:
+    """A whole number with separators.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{value:,}"
+
+
+def duration(seconds: float) -> str:
+    """A time span.
+
+    >>> duration(0.0421), duration(12.34), duration(754), duration(7300)
+    ('42 ms', '12.3 s', '12 min 34 s', '2 h 1 min')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def percent(share: float) -> str:
+    """A share of one.
+
+    >>> percent(0.9912)
+    '99.12 %'
+    """
+    return f"{100 * share:.2f} %"
+
+
+def number(value: float | Sequence[float]) -> str:
+    """A scalar, or the range of per-channel values.
+
+    >>> number(0.0666667), number([0.5, 0.25]), number([2.0, 2.0])
+    ('0.0667', '0.25…0.5', '2')
+    """
+    if isinstance(value, (int, float)):
+        return f"{value:.3g}"
+    low, high = f"{min(value):.3g}", f"{max(value):.3g}"
+    return low if low == high else f"{low}…{high}"
+
+
+def file_size(path: str | Path) -> str:
+    """The size of a file."""
+    return si(Path(path).stat().st_size, "B")

@@ -1,0 +1,97 @@
+"""``onnx2snn verify``: the same answers, neuron by neuron, or the reason why not."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+
+from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
+from onnx2snn.cli.layers import make_table
+from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.cli.units import count, duration, percent
+
+if TYPE_CHECKING:
+    from onnx2snn.data import ImageOptions
+
+_COLUMNS = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "unexplained")
+
+
+@click.command(epilog="Example: onnx2snn verify ann.onnx snn.onnx --data test.npz --html certificate.html")
+@click.argument("source", metavar="IN.onnx")
+@click.argument("snn", metavar="OUT.onnx")
+@data_option(required=False, help_text=f"{DATA_HELP} Without any, samples are drawn that aim at thresholds.")
+@click.option(
+    "--execution",
+    type=click.Choice(["spiking", "fused", "streaming"]),
+    default="spiking",
+    show_default=True,
+    help="The execution to check.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["onnxruntime", "numpy"]),
+    default="onnxruntime",
+    show_default=True,
+    help="What runs the spiking network.",
+)
+@click.option("--html", metavar="PATH", help="Also write the certificate as a page.")
+@output_options
+def verify(
+    *,
+    source: str,
+    snn: str,
+    data: str | None,
+    images: ImageOptions,
+    execution: str,
+    backend: str,
+    html: str | None,
+    terminal: Terminal,
+) -> int:
+    """Compare the spiking network OUT.onnx with its source IN.onnx, neuron by neuron.
+
+    Exit code 0: every difference (if there is any) lies within the rounding of float32; 1: some do not.
+    """
+    import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
+    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
+
+    if html:
+        check_folder(html)
+    began = time.perf_counter()
+    samples = open_for(source, data, images) if data else None
+    with terminal.working(f"verifying {snn}"):
+        certificate = onnx2snn.verify(source, snn, samples, execution=execution, backend=backend)
+    facts = certificate.to_dict()
+    _say(terminal, facts, time.perf_counter() - began)
+    terminal.result(facts)
+    if html:
+        _write_page(source, snn, samples, certificate, html)
+        terminal.show(f"certificate: {html}")
+    return 0 if certificate.lossless else 1
+
+
+def _write_page(source: str, snn: str, samples: Any, certificate: Any, html: str) -> None:
+    from onnx2snn.report import write_report  # noqa: PLC0415 - an extra
+
+    write_report(source, snn, samples, html, certificate=certificate)
+
+
+def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
+    lossless, samples = facts["lossless"], facts["samples"]
+    verdict = "[bold green]lossless[/]" if lossless else "[bold red]not lossless[/]"
+    table = make_table("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained")
+    for layer in facts["layers"]:
+        numbers = [count(layer[column]) for column in _COLUMNS]
+        table.add_row(escape(layer["name"]), *numbers, style="red" if layer["unexplained"] else "")
+    agreement = facts.get("top1_agreement")
+    terminal.show(
+        f"{verdict}: {count(samples)} samples, T = {facts['timesteps']} time steps, {duration(seconds)}",
+        table,
+        f"largest output error {facts['max_abs_error']:.3g}"
+        + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
+    )
+    accuracy = facts.get("accuracy")
+    if accuracy:
+        terminal.show(f"accuracy: ANN {percent(accuracy['ann'])}, SNN {percent(accuracy['snn'])}")

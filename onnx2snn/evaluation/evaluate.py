@@ -1,0 +1,150 @@
+"""Evaluate: stream the data, have batches done by whoever is there, merge what comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from onnx2snn.data import DataSet, Source, input_specs, open_data
+from onnx2snn.data.writer import check_folder
+from onnx2snn.evaluation.state import Progress
+from onnx2snn.evaluation.tally import Moments, Tally
+from onnx2snn.evaluation.work import Finished, Job, here, in_processes, on_ray
+
+_SAVE_EVERY = 5.0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network answered and spent on a data set.
+
+    Attributes:
+        tally: The merged counts.
+    """
+
+    tally: Tally
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return self.tally.samples
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right answers; None where the data has no labels or the network does not classify."""
+        return self.tally.correct / self.tally.labelled if self.tally.labelled else None
+
+    def __getitem__(self, quantity: str) -> Moments:
+        """The spread of a quantity of :class:`Tally` over samples, for example ``"spikes"``."""
+        return self.tally.moments[quantity]
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the neuron layers."""
+        return [name.removeprefix("spikes/") for name in self.tally.moments if name.startswith("spikes/")]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; energies in joules."""
+        return {
+            "samples": self.samples,
+            "accuracy": self.accuracy,
+            "spikes": self["spikes"].summary(),
+            "synops": self["synops"].summary(),
+            "energy": {"snn": self["energy/snn"].summary(), "ann": self["energy/ann"].summary()},
+            "layers": [
+                {"name": n, "spikes": self[f"spikes/{n}"].summary(), "synops": self[f"synops/{n}"].summary()}
+                for n in self.layers
+            ],
+        }
+
+
+def evaluate(
+    model: str | os.PathLike[str],
+    data: Source,
+    *,
+    execution: Literal["spiking", "fused", "streaming"] = "fused",
+    backend: Literal["onnxruntime", "numpy"] = "onnxruntime",
+    batch: int = 100,
+    workers: int = 1,
+    ray: str | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Measure accuracy, spikes, synaptic operations and energy of a spiking network, and their spread.
+
+    The result is the same, bit for bit, however the work is divided and whether or not it was interrupted.
+
+    Args:
+        model: The spiking network.
+        data: Whatever :func:`onnx2snn.data.open_data` opens.
+        execution: ``fused`` counts the same spikes at the cost of one pass.
+        backend: What runs the network.
+        batch: Samples a batch; part of what identifies the result.
+        workers: Processes that share the work.
+        ray: Address of a Ray cluster to use instead, ``"auto"`` for a running one, ``"local"`` to start one.
+        resume: A state file: continue what it holds, and keep it up to date.
+        progress: Called with the number of samples that were just done (at first: that are done already).
+
+    Raises:
+        InputError: the data does not fit, or the state file belongs to another evaluation.
+    """
+    content = _content(model)
+    samples = open_data(data, input_specs(model))
+    task = {
+        "model": hashlib.sha256(content).hexdigest(),
+        "data": samples.fingerprint,
+        "batch size": str(batch),
+        "execution": execution,
+        "backend": backend,
+    }
+    state = Progress(task, batch, len(samples))
+    path = Path(resume) if resume is not None else None
+    if path is not None:
+        check_folder(path)
+        state.load(path)
+    if progress is not None and state.tally.samples:
+        progress(state.tally.samples)
+    batches = itertools.chain.from_iterable(_pending(samples, state))
+    job = Job(content, execution, backend)
+    if ray is not None:
+        finished = on_ray(job, batches, address=None if ray == "local" else ray)
+    else:
+        finished = in_processes(job, batches, workers=workers) if workers > 1 else here(job, batches)
+    _collect(state, finished, path, progress)
+    return Evaluation(state.tally)
+
+
+def _content(model: str | os.PathLike[str]) -> bytes:
+    from onnx2snn.model_file import load_model  # noqa: PLC0415 - onnx only where a model is read
+
+    content: bytes = load_model(model).SerializeToString()
+    return content
+
+
+def _pending(samples: DataSet, state: Progress) -> Iterator[Iterator[Any]]:
+    for start, stop in list(state.pending()):
+        yield samples.batches(state.batch, start=start, stop=stop)
+
+
+def _collect(
+    state: Progress, finished: Iterator[Finished], path: Path | None, progress: Callable[[int], None] | None
+) -> None:
+    """Merge parts as they come; the state file is current every few seconds and whenever this ends."""
+    saved = time.monotonic()
+    try:
+        for start, tally in finished:
+            state.add(start, tally)
+            if progress is not None:
+                progress(tally.samples)
+            if path is not None and time.monotonic() - saved > _SAVE_EVERY:
+                state.save(path)
+                saved = time.monotonic()
+    finally:
+        if path is not None and state.done:
+            state.save(path)
