@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
@@ -13,9 +14,10 @@ from typing import Any, Literal
 
 from onnx2snn.data import DataSet, Source, input_specs, open_data
 from onnx2snn.data.writer import check_folder
+from onnx2snn.evaluation.crew import here, in_processes, on_ray
 from onnx2snn.evaluation.state import Progress
 from onnx2snn.evaluation.tally import Moments, Tally
-from onnx2snn.evaluation.work import Finished, Job, here, in_processes, on_ray
+from onnx2snn.evaluation.work import Finished, Job, answer
 
 _SAVE_EVERY = 5.0
 
@@ -111,11 +113,11 @@ def evaluate(
     if progress is not None and state.tally.samples:
         progress(state.tally.samples)
     batches = itertools.chain.from_iterable(_pending(samples, state))
-    job = Job(content, execution, backend)
+    work = functools.partial(answer, Job(content, execution, backend))
     if ray is not None:
-        finished = on_ray(job, batches, address=None if ray == "local" else ray)
+        finished = on_ray(work, batches, address=ray)
     else:
-        finished = in_processes(job, batches, workers=workers) if workers > 1 else here(job, batches)
+        finished = in_processes(work, batches, workers=workers) if workers > 1 else here(work, batches)
     _collect(state, finished, path, progress)
     return Evaluation(state.tally)
 

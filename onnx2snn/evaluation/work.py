@@ -1,29 +1,21 @@
-"""The work on one batch, and the three ways to have it done: here, in processes, on a Ray cluster.
-
-All three call :func:`answer` on the same batches, so they differ in who works and in nothing else.
-"""
+"""The work on one batch: run it, and sum up what it answered and spent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from onnx2snn.data.dataset import Batch
-from onnx2snn.errors import Onnx2SnnError
 from onnx2snn.evaluation.tally import Moments, Tally
-from onnx2snn.runtime import Result, SpikingSession
+
+if TYPE_CHECKING:
+    from onnx2snn.runtime import Result, SpikingSession
 
 #: A finished batch: the position of its first sample, and its part of the result.
 Finished: TypeAlias = tuple[int, Tally]
-
-_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +35,8 @@ class Job:
 
 @lru_cache(maxsize=1)
 def _session(job: Job) -> SpikingSession:
+    from onnx2snn.runtime import SpikingSession  # noqa: PLC0415 - loaded where the work is done
+
     return SpikingSession(job.model, execution=job.execution, backend=job.backend)
 
 
@@ -80,101 +74,3 @@ def predicted_classes(output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | No
     if flat.shape[1] == 1:
         return flat[:, 0] if flat.dtype.kind in "iu" else None
     return np.argmax(flat, axis=1) if max(output.shape[1:]) == flat.shape[1] else None
-
-
-def here(job: Job, batches: Iterable[Batch]) -> Iterator[Finished]:
-    """One batch after another, in this process."""
-    for batch in batches:
-        yield answer(job, batch)
-
-
-def in_processes(job: Job, batches: Iterable[Batch], *, workers: int) -> Iterator[Finished]:
-    """In ``workers`` processes; batches of processes that die are done again, up to three times.
-
-    Raises:
-        Onnx2SnnError: the processes keep dying (most often because memory is exhausted).
-    """
-    source = iter(batches)
-    waiting: list[Batch] = []
-    for _ in range(_RETRIES + 1):
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            running: dict[Future[Finished], Batch] = {}
-            try:
-                yield from _keep_busy(pool, job, running, waiting, source, limit=2 * workers)
-            except BrokenProcessPool:
-                waiting = [*waiting, *running.values()]
-                continue
-            return
-    raise Onnx2SnnError(
-        f"worker processes died {_RETRIES + 1} times",
-        remedy="memory may be short: use fewer --workers or a smaller --batch; --resume keeps what is done",
-    )
-
-
-def _keep_busy(
-    pool: ProcessPoolExecutor,
-    job: Job,
-    running: dict[Future[Finished], Batch],
-    waiting: list[Batch],
-    source: Iterator[Batch],
-    *,
-    limit: int,
-) -> Iterator[Finished]:
-    """Keep ``limit`` batches in the pool, an earlier pool's first; the unfinished stay in ``running``."""
-    while True:
-        while len(running) < limit:
-            batch = waiting.pop() if waiting else next(source, None)
-            if batch is None:
-                break
-            running[_submit(pool, job, batch, waiting)] = batch
-        if not running:
-            return
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            finished = future.result()
-            del running[future]
-            yield finished
-
-
-def _submit(pool: ProcessPoolExecutor, job: Job, batch: Batch, waiting: list[Batch]) -> Future[Finished]:
-    try:
-        return pool.submit(answer, job, batch)
-    except BrokenProcessPool:
-        waiting.append(batch)
-        raise
-
-
-def on_ray(job: Job, batches: Iterable[Batch], *, address: str | None) -> Iterator[Finished]:
-    """As tasks of a Ray cluster (extra ``cluster``); a task whose worker dies is done again elsewhere.
-
-    Args:
-        job: What to do.
-        batches: On what.
-        address: Of the cluster; None starts one on this machine, or joins the one that ``RAY_ADDRESS`` names.
-    """
-    ray = _ray()
-    started = not ray.is_initialized()
-    if started:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False)
-    try:
-        task: Callable[..., Any] = ray.remote(num_cpus=1, max_retries=_RETRIES)(answer).remote
-        shared = ray.put(job)
-        limit = 2 * max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        running: list[Any] = []
-        for batch in batches:
-            running.append(task(shared, batch))
-            if len(running) >= limit:
-                done, running = ray.wait(running, num_returns=1)
-                yield from ray.get(done)
-        yield from ray.get(running)
-    finally:
-        if started:
-            ray.shutdown()
-
-
-def _ray() -> Any:
-    try:
-        import ray  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise Onnx2SnnError("--ray needs Ray", remedy="pip install 'onnx2snn[cluster]'") from error
-    return ray
