@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from onnx2snn.cli.layers import make_table
+from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.terminal import Terminal
 from onnx2snn.cli.units import count, duration, percent, si
 
@@ -27,5 +25,5 @@ def show_costs(terminal: Terminal, evaluation: Evaluation, seconds: float) -> No
         table.add_row(title, *(si(value, unit) for value in evaluation[quantity].summary().values()))
     for name in evaluation.layers:
         spread = evaluation[f"spikes/{name}"].summary()
-        table.add_row(escape(f"spikes of {name}"), *(si(value) for value in spread.values()), style="dim")
+        table.add_row(Name(f"spikes of {name}"), *(si(value) for value in spread.values()), style="dim")
     terminal.show(table)

@@ -6,24 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.units import count, number
-
-
-def make_table(*columns: str, title: str | None = None, left: int = 1) -> Table:
-    """A table without frames; the first ``left`` columns are text, the others are numbers."""
-    table = Table(
-        box=None, header_style="bold", title=title, title_justify="left", pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    for position, column in enumerate(columns):
-        if position < left:
-            table.add_column(column, overflow="ellipsis", no_wrap=True, min_width=6)
-        else:
-            table.add_column(column, justify="right", no_wrap=True)
-    return table
 
 
 def layer_facts(layer: Any) -> dict[str, Any]:
@@ -33,11 +20,11 @@ def layer_facts(layer: Any) -> dict[str, Any]:
 
 def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
     """Name, source, neurons, time steps, levels, threshold, rounding and fan-out of each layer."""
-    table = make_table("Layer", "From", "Neurons", "T", "K", "Threshold", "Rounding", "Fan-out", left=2)
+    table = make_table("Layer", "From", "Neurons", "T", "K", "Threshold", "Rounding", "Fan-out", names=2)
     for layer in layers:
         table.add_row(
-            escape(layer["name"]),
-            escape(_source(layer.get("source_nodes") or ())),
+            Name(layer["name"]),
+            Name(_source(layer.get("source_nodes") or ())),
             count(layer["neurons"]),
             str(layer["timesteps"]),
             str(layer["levels"]),
@@ -54,10 +41,9 @@ def _source(nodes: Sequence[str]) -> str:
     return nodes[0] if len(nodes) == 1 else f"{nodes[0]} +{len(nodes) - 1}"
 
 
-def non_spiking_notes(layers: Sequence[Mapping[str, Any]]) -> list[Text]:
+def non_spiking_notes(entries: Sequence[Any]) -> list[Text]:
     """One line for each operator that was kept as it is."""
-    kept = [entry for layer in layers for entry in layer.get("non_spiking") or ()]
-    return [Text(f"not spiking: {_describe(entry)}", style="yellow") for entry in kept]
+    return [Text(f"not spiking: {_describe(entry)}", style="yellow") for entry in entries]
 
 
 def _describe(entry: Any) -> str:

@@ -17,6 +17,7 @@ def si(value: float, unit: str = "") -> str:
     """
     if not value or not math.isfinite(value):
         return f"{value:g} {unit}".rstrip()
+    value = float(f"{value:.2e}")
     step = max(min(math.floor(math.log10(abs(value)) / 3 + 1e-9), 4), -5)
     scaled = value / 1000.0**step
     if step == 0 and scaled == int(scaled):

@@ -6,10 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.markup import escape
 
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
-from onnx2snn.cli.layers import make_table
+from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.cli.units import count, duration, percent
 
@@ -84,7 +83,7 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     table = make_table("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained")
     for layer in facts["layers"]:
         numbers = [count(layer[column]) for column in _COLUMNS]
-        table.add_row(escape(layer["name"]), *numbers, style="red" if layer["unexplained"] else "")
+        table.add_row(Name(layer["name"]), *numbers, style="red" if layer["unexplained"] else "")
     agreement = facts.get("top1_agreement")
     terminal.show(
         f"{verdict}: {count(samples)} samples, T = {facts['timesteps']} time steps, {duration(seconds)}",
