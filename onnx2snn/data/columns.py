@@ -9,6 +9,7 @@ Column                 shape (N, ...), dtype, reader(start) -> read(count)
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -60,6 +61,12 @@ class ArrayColumn(Column):
         self._array = array
         self.shape = array.shape
         self.dtype = array.dtype
+
+    @property
+    def identity(self) -> str:
+        """See :attr:`Column.identity`."""
+        digest = hashlib.sha256(np.ascontiguousarray(self._array).tobytes()).hexdigest()
+        return f"{super().identity} {digest}"
 
     def reader(self, start: int, stack: ExitStack) -> Reader:  # noqa: ARG002 - nothing to close
         """See :meth:`Column.reader`."""

@@ -1,0 +1,113 @@
+"""What ``make demo`` shows: a trained network becomes a spiking one that answers the same.
+
+    python examples/demo.py
+
+It types the commands that a user would type, then follows one digit through the network, spike by spike. It needs
+neither torch nor training.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.rule import Rule
+
+from onnx2snn.cli import main as onnx2snn
+from onnx2snn.data import input_specs, open_data
+from onnx2snn.runtime import SpikingSession
+
+DIGITS = Path(os.path.relpath(Path(__file__).parent / "digits"))
+DATA = DIGITS / "digits.npz"
+RESULTS = Path("demo")
+SHADES = " ░▒▓█"
+NEURONS = 5  # drawn of each layer
+
+console = Console(highlight=False)
+
+
+def main() -> None:
+    RESULTS.mkdir(exist_ok=True)
+    snn = convert_and_check("digits")
+    draw_one_digit(snn)
+    if (DIGITS / "digits_sparse.onnx").exists():
+        headline("The same digits, trained for few spikes")
+        convert_and_check("digits_sparse", quiet=True)
+
+
+def convert_and_check(name: str, *, quiet: bool = False) -> Path:
+    """Convert, verify and run one network, as a user would."""
+    ann, snn = DIGITS / f"{name}.onnx", RESULTS / f"{name}_snn.onnx"
+    type_command(ann, snn, *(["--quiet"] if quiet else []))
+    type_command("verify", ann, snn, "--data", DATA)
+    type_command("run", snn, "--data", DATA)
+    return snn
+
+
+def type_command(*words: object) -> None:
+    """Show a command, run it, and stop with its exit code if it fails."""
+    console.print(f"\n[bold green]$[/] [bold]onnx2snn {escape(' '.join(map(str, words)))}[/]")
+    try:
+        onnx2snn([str(word) for word in words], prog_name="onnx2snn")
+    except SystemExit as end:
+        if end.code:
+            sys.exit(end.code)
+
+
+def draw_one_digit(snn: Path) -> None:
+    """One digit, its spikes layer after layer, and what the network answers."""
+    batch = next(iter(open_data(DATA, input_specs(snn)).batches(1)))
+    session = SpikingSession(snn)
+    result = session.run(batch.inputs)
+    trace = session.trace(batch.inputs)
+    headline("One digit on its way: a row a neuron, a column a time step, ● a spike")
+    draw_picture(next(iter(batch.inputs.values()))[0])
+    draw_raster({name: spikes[:, 0] for name, spikes in trace.spikes.items()})
+    scores = next(iter(result.outputs.values()))[0]
+    label = f" (it is a {batch.labels[0]})" if batch.labels is not None else ""
+    console.print(f"\nthe network answers [bold]{int(np.argmax(scores))}[/bold]{label}")
+
+
+def headline(words: str) -> None:
+    console.print()
+    console.print(Rule(words, style="dim", align="left"))
+
+
+def draw_picture(image: np.ndarray) -> None:
+    """A picture (1, H, W) in shades, two rows of pixels a line."""
+    pixels = (image[0, ::2] + image[0, 1::2]) / 2
+    span = float(np.ptp(pixels)) or 1.0
+    levels = np.rint((pixels - pixels.min()) / span * (len(SHADES) - 1)).astype(int)
+    for row in levels:
+        console.print(" " * 24 + "".join(SHADES[level] for level in row).rstrip())
+
+
+def draw_raster(spikes: Mapping[str, np.ndarray]) -> None:
+    """Layer l fires during steps l·T to (l + 1)·T, while the next layer integrates: time runs to the right.
+
+    Args:
+        spikes: By layer, (T, ...), 0 or 1.
+    """
+    for position, (name, train) in enumerate(spikes.items()):
+        T = len(train)
+        rows = most_active(train.reshape(T, -1))
+        before = " " * position * (T + 1)
+        for number, row in enumerate(rows.T):
+            title = f"{name[-22:]:<24}" if number == 0 else " " * 24
+            marks = "".join("[bold yellow]●[/]" if spike else "[dim]·[/]" for spike in row)
+            console.print(f"{title}{before}{marks}")
+
+
+def most_active(train: np.ndarray) -> np.ndarray:
+    """(T, NEURONS) of the neurons (T, neurons) that spike most, in the layer's order."""
+    busy = np.argsort(-train.sum(axis=0), kind="stable")[:NEURONS]
+    return train[:, np.sort(busy)]
+
+
+if __name__ == "__main__":
+    main()
