@@ -1,0 +1,13 @@
+"""The staircase algebra: recognising quantised clipped activations in whatever operators they are written."""
+
+from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError
+from onnx2snn.staircases.staircase import NeuronParameters, Rounding, Staircase, neuron_parameters
+
+__all__ = [
+    "ChannelsDifferError",
+    "NeuronParameters",
+    "NotPiecewiseLinearError",
+    "Rounding",
+    "Staircase",
+    "neuron_parameters",
+]

@@ -1,0 +1,201 @@
+"""Finding the staircases of a graph: one walk along its elementwise operators.
+
+Every tensor gets the expression that it is of some *root* tensor (:mod:`.activation`). A root is whatever no elementwise
+operator makes: a convolution's result, a sum of two branches, an input. Where an expression that takes separate levels is
+read by anything else, a quantised activation ends: it is reduced to its staircase, or rejected with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import Array, is_constant, origin, signals, value_of
+from onnx2snn.staircases import activation as act
+from onnx2snn.staircases.activation import RegridError, Value
+from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError, rationals
+from onnx2snn.staircases.operators import HANDLERS, Handler
+from onnx2snn.staircases.reduction import reduce_to_staircase
+from onnx2snn.staircases.staircase import Staircase
+
+#: A constant with more values than this is data, not an activation's parameter.
+MAX_PARAMETERS = 1 << 17
+
+CALIBRATE = "quantise it (train with QCFS or similar), or calibrate it: --calibrate DATA --timesteps 4"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A quantised activation: ``output`` = staircase(``root``).
+
+    Attributes:
+        staircase: Its parameters, arrays shaped like one sample of ``root`` (without the batch axis).
+        root: The pre-activation z.
+        output: The tensor that holds a = α·k + o.
+        nodes: The nodes that compute it, in topological order.
+    """
+
+    staircase: Staircase
+    root: gs.Tensor
+    output: gs.Tensor
+    nodes: tuple[gs.Node, ...]
+
+    @property
+    def source_nodes(self) -> list[str]:
+        """Names of the user's nodes, each once."""
+        return list(dict.fromkeys(name for node in self.nodes for name in origin(node)))
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An activation that is no staircase: where, why, and what to do."""
+
+    node: str
+    operator: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """All activations of a graph.
+
+    Attributes:
+        found: The staircases.
+        rejected: What is elementwise and not linear, but no staircase; by the name of the tensor that holds it.
+    """
+
+    found: tuple[Found, ...]
+    rejected: dict[str, Rejected]
+
+
+def recognise(graph: gs.Graph) -> Recognition:
+    """Every staircase of ``graph``, and every elementwise nonlinearity that is none."""
+    walk = _Walk()
+    for node in graph.nodes:
+        walk.visit(node)
+    outputs = {id(tensor) for tensor in graph.outputs}
+    found, rejected = [], dict(walk.rejected)
+    for node in graph.nodes:
+        for tensor in node.outputs:
+            value = walk.produced.get(id(tensor))
+            if value is None or value.is_affine:
+                continue
+            if id(tensor) not in outputs and not walk.is_read_outside(tensor, value):
+                continue
+            result = _conclude(tensor, value)
+            if isinstance(result, Found):
+                found.append(result)
+            else:
+                rejected[tensor.name] = result
+    return Recognition(tuple(found), rejected)
+
+
+class _Walk:
+    """The expressions found so far, by tensor."""
+
+    def __init__(self) -> None:
+        self.produced: dict[int, Value] = {}
+        self.rejected: dict[str, Rejected] = {}
+        self._roots: set[int] = set()
+
+    def visit(self, node: gs.Node) -> None:
+        """Compose ``node`` with what it reads.
+
+        1. All that it reads comes from one root: its output is an expression of that root.
+        2. Channels differ in their cases behind an affine map (a batch norm of mixed signs): its result is the root.
+        3. It rounds again, to another grid: what it reads is an activation of its own, and the root of the next.
+        4. Anything else: its outputs are roots.
+        """
+        handler = HANDLERS.get(node.op) if not node.domain else None
+        if handler is None or not _is_elementwise(node):
+            return
+        try:
+            value = self._composed(handler, node)
+        except RegridError:
+            self._roots.update(id(t) for t in signals(node))
+            value = self._composed(handler, node)
+        except ChannelsDifferError as error:
+            affine = [t for t in signals(node) if self._read(t).is_affine and not self._read(t).is_identity]
+            self._roots.update(id(t) for t in affine)
+            try:
+                value = self._composed(handler, node)
+            except ChannelsDifferError:
+                self.rejected[node.outputs[0].name] = Rejected(node.name, node.op, str(error), CALIBRATE)
+                return
+        if value is not None:
+            self.produced[id(node.outputs[0])] = value
+
+    def _composed(self, handler: Handler, node: gs.Node) -> Value | None:
+        values = [self._read(t) for t in node.inputs if not t.is_empty()]
+        if len({id(v.root) for v in values if v.root is not None}) != 1:
+            return None
+        try:
+            value = handler(node, values)
+        except NotPiecewiseLinearError as error:
+            self.rejected[node.outputs[0].name] = Rejected(node.name, node.op, str(error), CALIBRATE)
+            return None
+        nodes = {id(n): n for v in values for n in v.nodes}
+        return replace(value, nodes=(*nodes.values(), node))
+
+    def _read(self, tensor: gs.Tensor) -> Value:
+        if is_constant(tensor):
+            return act.constant(rationals(value_of(tensor)))
+        if id(tensor) in self._roots:
+            return act.root(tensor)
+        return self.produced.get(id(tensor)) or act.root(tensor)
+
+    def is_read_outside(self, tensor: gs.Tensor, value: Value) -> bool:
+        """Whether anything but the same activation's own operators reads ``tensor``."""
+        for reader in tensor.outputs:
+            composed = self.produced.get(id(reader.outputs[0]))
+            if composed is None or composed.root is not value.root:
+                return True
+        return False
+
+
+def _is_elementwise(node: gs.Node) -> bool:
+    """Whether constants are parameters and the output has the shape of what it is made from."""
+    shapes = [tuple(t.shape) for t in signals(node) if t.shape is not None]
+    if len(shapes) != len(signals(node)) or not shapes or len(node.outputs) != 1:
+        return False
+    if any(len(shape) != len(shapes[0]) for shape in shapes):
+        return False
+    return all(_fits(value_of(t), shapes[0]) for t in node.inputs if is_constant(t) and not t.is_empty())
+
+
+def _fits(values: Array, shape: tuple[int | str, ...]) -> bool:
+    """Whether constants broadcast to ``shape`` without widening it, and are the same for every sample."""
+    if values.size > MAX_PARAMETERS or values.ndim > len(shape):
+        return False
+    aligned = shape[len(shape) - values.ndim :]
+    if values.ndim == len(shape) and values.shape[0] != 1:
+        return False
+    return all(size in (1, dim) for size, dim in zip(values.shape, aligned, strict=True))
+
+
+def _conclude(tensor: gs.Tensor, value: Value) -> Found | Rejected:
+    """The staircase that ends at ``tensor``, or why there is none."""
+    last = value.nodes[-1]
+    rounding_node = value.rounded.node if value.rounded is not None else last
+    try:
+        staircase = reduce_to_staircase(value)
+    except NotPiecewiseLinearError as error:
+        return Rejected(rounding_node.name, rounding_node.op, str(error), CALIBRATE)
+    except ChannelsDifferError as error:
+        return Rejected(rounding_node.name, rounding_node.op, str(error), CALIBRATE)
+    if value.root is None:
+        raise AssertionError("an expression without a root is a constant")
+    return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
+
+
+def _per_sample(staircase: Staircase, rank: int) -> Staircase:
+    """Parameters without the batch axis."""
+
+    def strip(values: Any) -> Any:
+        return values.reshape(values.shape[1:]) if values.ndim == rank else values
+
+    fields = ("threshold", "offset", "ceilings", "scale", "shift")
+    return replace(staircase, **{name: strip(getattr(staircase, name)) for name in fields})

@@ -1,0 +1,190 @@
+"""From an exact expression to the staircase that it is, or the reason why it is none.
+
+    n = R(clip(p·z + q, ...)),   a = clip(α'·n + β, ...)      ─▶      k = clip(R'((z + δ)/θ), 0, K),  a = α·k + o
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from onnx2snn.staircases.activation import Rounded, Value, round_rationals
+from onnx2snn.staircases.curve import (
+    ChannelsDifferError,
+    Curve,
+    Line,
+    NotPiecewiseLinearError,
+    Rationals,
+    decide,
+    rationals,
+    rationals_of,
+)
+from onnx2snn.staircases.staircase import Rounding, Staircase
+
+#: More levels than this are no quantiser but a float grid (a 16-bit quantiser has 65,535).
+MAX_LEVELS = 2**16 - 1
+
+
+def reduce_to_staircase(value: Value) -> Staircase:
+    """The staircase that ``value`` is.
+
+    1. A step function of z, equal steps at equal distances: thresholds stand in its breaks.
+    2. One rounding of a clipped line, then a clipped line of the result.
+
+    Raises:
+        NotPiecewiseLinearError: it is none; the message says why.
+        ChannelsDifferError: channels need different cases.
+    """
+    if value.of_level is None or value.rounded is None:
+        return _from_step(value.of_root)
+    if value.of_root.value is None:
+        raise NotPiecewiseLinearError("it adds the unrounded activation to the rounded one")
+    shift = value.of_root.pieces[0].offset
+    return _from_rounding(value.rounded, value.of_level, shift)
+
+
+def _from_step(step: Curve) -> Staircase:
+    if not step.is_step:
+        raise NotPiecewiseLinearError("it is continuous: nothing rounds it")
+    values = [piece.offset for piece in step.pieces]
+    rises = [_object(b - a) for a, b in zip(values, values[1:], strict=False)]
+    gaps = [_object(b - a) for a, b in zip(step.breaks, step.breaks[1:], strict=False)]
+    if any(not np.all(r == rises[0]) for r in rises) or any(not np.all(g == gaps[0]) for g in gaps):
+        raise NotPiecewiseLinearError("its steps are not equal")
+    closed = [np.all(p == v) for p, v in zip(step.points, values[1:], strict=True)]
+    strict = [np.all(p == v) for p, v in zip(step.points, values, strict=False)]
+    theta = gaps[0] if gaps else rationals(1)
+    edge = step.breaks[0]
+    if all(closed):
+        return _staircase("floor", theta, theta - edge, rationals(len(rises)), rises[0], values[0])
+    if all(strict):
+        return _staircase("ceil", theta, -edge, rationals(len(rises)), rises[0], values[0])
+    raise NotPiecewiseLinearError("at a threshold it takes a value of neither side (Sign gives 0 at 0)")
+
+
+def _object(value: Any) -> Rationals:
+    return np.asarray(value, dtype=object)
+
+
+def _single_slope(curve: Curve) -> tuple[Line, Rationals | None, Rationals | None]:
+    """The one line that is not flat, and the breaks at its ends (None: it goes on for ever)."""
+    sloped = [i for i, piece in enumerate(curve.pieces) if not piece.is_flat]
+    if len(sloped) != 1:
+        raise NotPiecewiseLinearError("it is not one clipped line" if sloped else "it does not depend on its input")
+    i = sloped[0]
+    if i > 1 or len(curve.pieces) - 1 - i > 1:
+        raise NotPiecewiseLinearError("it is not one clipped line")
+    low = curve.breaks[i - 1] if i > 0 else None
+    high = curve.breaks[i] if i < len(curve.breaks) else None
+    return curve.pieces[i], low, high
+
+
+def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Staircase:
+    line, _, _ = _single_slope(rounded.inner)
+    rising = decide(line.slope > 0)
+    first, last = _rounded_range(rounded)
+    first, last, alpha, bottom = _level_range(of_level, first, last)
+    if first is None or last is None:
+        side = "below" if first is None else "above"
+        raise NotPiecewiseLinearError(f"its levels have no bound {side}")
+    count = _object(last - first)
+    if np.any(count > MAX_LEVELS) or np.any(count < 1):
+        raise NotPiecewiseLinearError(f"it has {int(np.max(count)) + 1} levels")
+    rule = _rule(rounded.rule, first, last)
+    p, q = line.slope, line.offset
+    if rising:
+        rule = _with_parity(rule, first)
+        return _staircase(rule, 1 / p, (q - first) / p, count, alpha, bottom + shift)
+    mirrored: dict[str, Rounding] = {"floor": "ceil", "ceil": "floor", "half_even": "half_even"}
+    rule = _with_parity(mirrored[rule], last)
+    top = bottom + alpha * count
+    return _staircase(rule, -1 / p, (q - last) / p, count, -alpha, top + shift)
+
+
+def _rounded_range(rounded: Rounded) -> tuple[Rationals | None, Rationals | None]:
+    """Smallest and largest n (None: unbounded)."""
+    line, low, high = _single_slope(rounded.inner)
+    ends = [
+        None if edge is None else round_rationals(rationals(_object(line.at(edge))), rounded.rule)
+        for edge in (low, high)
+    ]
+    for position, edge in ((0, low), (-1, high)):
+        if edge is not None and not np.all(rounded.inner.pieces[position].offset == line.at(edge)):
+            raise NotPiecewiseLinearError("it jumps where it is clipped")
+    first, last = ends if decide(line.slope > 0) else ends[::-1]
+    return first, last
+
+
+def _level_range(
+    of_level: Curve, first: Rationals | None, last: Rationals | None
+) -> tuple[Rationals | None, Rationals | None, Rationals, Rationals]:
+    """Where the output still follows n: (first n, last n, α, output at the first n)."""
+    line, low, high = _single_slope(of_level)
+    if low is not None and (first is None or decide(first < low)):
+        first = _meeting(of_level, line, low, side=-1)
+    if high is not None and (last is None or decide(last > high)):
+        last = _meeting(of_level, line, high, side=1)
+    bottom = line.at(first) if first is not None else line.offset
+    return first, last, line.slope, bottom
+
+
+def _meeting(of_level: Curve, line: Line, edge: Rationals, *, side: int) -> Rationals:
+    """The level at which a plateau (``side`` −1: the lower, 1: the upper) meets the line at ``edge``.
+
+    1. The plateau is the line's value at the first n beside the edge: the usual clip.
+    2. It is the value one level further out: the clip falls between two n.
+    """
+    inward = math.ceil if side < 0 else math.floor
+    n = rationals_of(inward(x) for x in _object(edge).ravel()).reshape(np.shape(edge))
+    plateau = of_level.pieces[0 if side < 0 else -1].offset
+    point = of_level.points[0 if side < 0 else -1]
+    if np.any((n == edge) & (point != line.at(n))):
+        raise NotPiecewiseLinearError("it jumps where it is clipped")
+    for candidate in (n, _object(n + side)):
+        if np.all(line.at(candidate) == plateau):
+            return candidate
+    raise NotPiecewiseLinearError("it is clipped between two levels")
+
+
+def _rule(rule: str, first: Rationals, last: Rationals) -> Rounding:
+    if rule != "trunc":
+        return rule  # type: ignore[return-value]
+    if np.all(first >= 0):
+        return "floor"
+    if np.all(last <= 0):
+        return "ceil"
+    raise NotPiecewiseLinearError("a cast to integer rounds towards zero on both sides of it")
+
+
+def _with_parity(rule: Rounding, zero_level: Rationals) -> Rounding:
+    """Ties go to even n; in k = n − ``zero_level`` that is even or odd."""
+    if rule != "half_even":
+        return rule
+    odd = np.asarray([int(n) % 2 == 1 for n in zero_level.ravel()])
+    if odd.all():
+        return "half_odd"
+    if odd.any():
+        raise ChannelsDifferError(odd.reshape(zero_level.shape))
+    return "half_even"
+
+
+def _floats(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.asarray(values, dtype=object).astype(np.float64)
+
+
+def _staircase(rule: Rounding, theta: Any, delta: Any, count: Any, alpha: Any, shift: Any) -> Staircase:
+    ceilings = np.asarray(count, dtype=object).astype(np.int64)
+    return Staircase(
+        threshold=_floats(theta),
+        offset=_floats(delta),
+        levels=int(ceilings.max()),
+        ceilings=ceilings,
+        scale=_floats(alpha),
+        shift=_floats(shift),
+        rounding=rule,
+    )
+
+
+__all__ = ["MAX_LEVELS", "reduce_to_staircase"]

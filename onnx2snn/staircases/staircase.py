@@ -1,0 +1,134 @@
+"""The staircase: what every quantised clipped activation is, however it was written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rounding = Literal["floor", "ceil", "half_even", "half_odd"]
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Staircase:
+    """k = clip(R((z + δ) / θ), 0, K),  a = α·k + o  (Datta et al. 2023, eq. 5, with all its parameters free).
+
+    Arrays broadcast against one sample, without the batch axis: shape () for one value, (C, 1, 1) per channel.
+
+    Attributes:
+        threshold: θ > 0, the quantisation step and base threshold, in units of z.
+        offset: δ, added to z before it is compared, in units of z.
+        levels: K, the highest level; where channels differ, the largest.
+        ceilings: K of each channel (all equal to ``levels`` in most networks).
+        scale: α, output per level; may be negative.
+        shift: o, the output at level 0.
+        rounding: R. ``floor``: k ≥ j where z + δ ≥ j·θ; ``ceil``: k ≥ j where z + δ > (j − 1)·θ;
+            ``half_even``, ``half_odd``: to the nearest level, ties to the even (odd) one.
+    """
+
+    threshold: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    levels: int
+    ceilings: NDArray[np.int64]
+    scale: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    rounding: Rounding
+
+    @property
+    def timesteps(self) -> int:
+        """T = ceil(log2(K + 1))."""
+        return max(1, math.ceil(math.log2(self.levels + 1)))
+
+    @property
+    def formula(self) -> str:
+        """The staircase in the terms of the module, with numbers where all channels share them."""
+        theta, delta = number(self.threshold, "θ"), number(self.offset, "δ")
+        inner = f"z/{theta}" if delta == "0" else f"(z {signed(delta)})/{theta}"
+        name = {"floor": "floor", "ceil": "ceil", "half_even": "round", "half_odd": "round_to_odd"}[self.rounding]
+        shift = number(self.shift, "o")
+        tail = "" if shift == "0" else f" {signed(shift)}"
+        return f"{number(self.scale, 'α')}·clip({name}({inner}), 0, {self.levels}){tail}"
+
+    def level(self, z: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """The level k of pre-activations ``z`` (N, ...), computed in float64."""
+        u = (np.asarray(z, np.float64) + self.offset) / self.threshold
+        if self.rounding == "floor":
+            k = np.floor(u)
+        elif self.rounding == "ceil":
+            k = np.ceil(u)
+        elif self.rounding == "half_even":
+            k = np.rint(u)
+        else:
+            k = np.rint(u - 1) + 1
+        return np.clip(k, 0, self.ceilings).astype(np.int64)
+
+    def decode(self, k: NDArray[Any]) -> NDArray[np.float64]:
+        """The activation a = α·k + o of levels ``k`` (N, ...)."""
+        return np.asarray(self.scale * k + self.shift)
+
+    def lower_edges(self, k: NDArray[Any]) -> NDArray[np.float64]:
+        """The smallest z (up to the strictness of R) at which the level is ``k`` (k ≥ 1)."""
+        steps = {"floor": k, "ceil": k - 1}.get(self.rounding, k - 0.5)
+        return np.asarray(steps * self.threshold - self.offset)
+
+
+@dataclass(frozen=True)
+class NeuronParameters:
+    """What an IF node holds besides its bias (METHOD 3), float32, for T steps, most significant bit first.
+
+    Attributes:
+        bias: δ (and, for ``ceil``, θ more), added to the membrane potential once; shape of one sample's parameters.
+        compare: (T, ...): a spike at step t where v ≥ compare[t].
+        subtract: (T, ...): what a spike takes from v.
+        ceiling: v is cut to it before the first spike.
+    """
+
+    bias: Float
+    compare: Float
+    subtract: Float
+    ceiling: Float
+
+
+def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
+    """The thresholds by which an IF neuron computes ``staircase``.
+
+    Powers of two times θ are exact in floating point, and so (Sterbenz) is each subtraction v − 2^j·θ while
+    2^j·θ ≤ v ≤ 2^(j+1)·θ: generation never rounds. ``v > c`` is written ``v ≥ nextafter(c)``.
+    """
+    theta = staircase.threshold.astype(np.float32)
+    bits = np.arange(timesteps - 1, -1, -1)
+    column = (timesteps,) + (1,) * theta.ndim
+    powers = np.ldexp(np.float32(1), bits).astype(np.float32).reshape(column)
+    last = (bits == 0).reshape(column)
+    subtract = powers * theta
+    ceilings = staircase.ceilings.astype(np.float32)
+    bias = staircase.offset.astype(np.float32)
+    if staircase.rounding == "floor":
+        compare, ceiling = subtract, ceilings * theta
+    elif staircase.rounding == "ceil":
+        compare, ceiling = _above(subtract), (ceilings + np.float32(0.5)) * theta
+        bias = (staircase.offset + staircase.threshold).astype(np.float32)
+    else:
+        half = (powers - np.float32(0.5)) * theta
+        strict = last if staircase.rounding == "half_even" else ~last
+        compare, ceiling = np.where(strict, _above(half), half), ceilings * theta
+    return NeuronParameters(bias, compare.astype(np.float32), subtract, ceiling.astype(np.float32))
+
+
+def _above(values: Float) -> Float:
+    return np.nextafter(values, np.float32(np.inf)).astype(np.float32)
+
+
+def number(values: NDArray[Any], symbol: str) -> str:
+    """One number where all channels agree, else the symbol."""
+    flat = np.unique(values)
+    return f"{flat[0]:.6g}" if flat.size == 1 else symbol
+
+
+def signed(text: str) -> str:
+    return f"- {text[1:]}" if text.startswith("-") else f"+ {text}"
