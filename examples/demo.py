@@ -2,8 +2,8 @@
 
     python examples/demo.py
 
-It types the commands that a user would type, then follows one digit through the network, spike by spike. It needs
-neither torch nor training.
+It types the commands that a user would type, then follows one digit through the network, spike by spike. It
+needs neither torch nor training.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def convert_and_check(name: str, *, quiet: bool = False) -> Path:
 
 def type_command(*words: object) -> None:
     """Show a command, run it, and stop with its exit code if it fails."""
-    console.print(f"\n[bold green]$[/] [bold]onnx2snn {escape(' '.join(map(str, words)))}[/]")
+    console.print(f"\n[bold green]$[/] [bold]onnx2snn {escape(' '.join(map(str, words)))}[/]", soft_wrap=True)
     try:
         onnx2snn([str(word) for word in words], prog_name="onnx2snn")
     except SystemExit as end:

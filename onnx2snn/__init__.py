@@ -13,6 +13,8 @@ and onnxruntime only.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx2SnnError, OutputError
@@ -47,6 +49,20 @@ _HOMES = {
     "inspect_model": "onnx2snn.inspection",
     "verify": "onnx2snn.certificate",
 }
+
+
+class _Face(ModuleType):
+    """The package, whose functions keep their names even where a submodule has the same one.
+
+    ``import onnx2snn.convert`` binds the submodule to the package; ``onnx2snn.convert`` means the function.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
 
-@click.command(epilog="Example: onnx2snn calibrate relu.onnx quantised.onnx --data images.npz --timesteps 4")
+@click.command(
+    short_help="A float ReLU network becomes a quantised one.",
+    epilog="Example: onnx2snn calibrate relu.onnx quantised.onnx --data images.npz --timesteps 4",
+)
 @click.argument("source", metavar="IN.onnx")
 @click.argument("target", metavar="OUT.onnx")
 @click.option(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="A quantised network becomes a spiking one.",
     epilog="Example: onnx2snn resnet_relu.onnx resnet_snn.onnx --calibrate images.npz --timesteps 4",
 )
 @click.argument("source", metavar="IN.onnx")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.table import Table
+
 from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.terminal import Terminal
 from onnx2snn.cli.units import count, duration, percent, si
@@ -11,19 +13,44 @@ from onnx2snn.cli.units import count, duration, percent, si
 if TYPE_CHECKING:
     from onnx2snn.evaluation import Evaluation
 
+_QUANTITIES = (
+    ("spikes", "spikes", ""),
+    ("synaptic operations", "synops", ""),
+    ("energy of the SNN", "energy/snn", "J"),
+    ("energy of its ANN", "energy/ann", "J"),
+)
+
 
 def show_costs(terminal: Terminal, evaluation: Evaluation, seconds: float) -> None:
-    """Accuracy, and per sample the spread of spikes, synaptic operations and energy."""
+    """Accuracy, the layers, and per sample the spread of spikes, synaptic operations and energy."""
     rate = evaluation.samples / seconds
     terminal.show(f"{count(evaluation.samples)} samples in {duration(seconds)}, {rate:,.0f} a second")
     if evaluation.accuracy is not None:
         terminal.show(f"accuracy: [bold]{percent(evaluation.accuracy)}[/bold]")
+    terminal.show("", _layers(evaluation), "", _spread(evaluation))
+    ann, snn = evaluation["energy/ann"].mean, evaluation["energy/snn"].mean
+    if snn > 0:
+        factor = ann / snn
+        words = f"{factor:.1f} times less" if factor > 1 else f"{1 / factor:.1f} times more"
+        terminal.show(f"energy: {words} than the same network as an ANN")
+
+
+def _layers(evaluation: Evaluation) -> Table:
+    table = make_table("Layer", "Neurons", "T", "Spikes/neuron", "Rate", "SynOps")
+    for layer in evaluation.to_dict()["layers"]:
+        table.add_row(
+            Name(layer["name"]),
+            count(layer["neurons"]),
+            str(layer["timesteps"]),
+            f"{layer['spikes_per_neuron']:.3f}",
+            f"{layer['spike_rate']:.3f}",
+            si(layer["synops"]["mean"]),
+        )
+    return table
+
+
+def _spread(evaluation: Evaluation) -> Table:
     table = make_table("Per sample", "Mean", "Std", "Min", "Max")
-    quantities = [("spikes", "spikes", ""), ("synaptic operations", "synops", "")]
-    quantities += [("energy, spiking", "energy/snn", "J"), ("energy, its ANN", "energy/ann", "J")]
-    for title, quantity, unit in quantities:
+    for title, quantity, unit in _QUANTITIES:
         table.add_row(title, *(si(value, unit) for value in evaluation[quantity].summary().values()))
-    for name in evaluation.layers:
-        spread = evaluation[f"spikes/{name}"].summary()
-        table.add_row(Name(f"spikes of {name}"), *(si(value) for value in spread.values()), style="dim")
-    terminal.show(table)
+    return table

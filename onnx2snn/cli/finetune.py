@@ -7,7 +7,11 @@ import importlib.util
 import click
 
 
-@click.command("finetune", context_settings={"ignore_unknown_options": True})
+@click.command(
+    "finetune",
+    short_help="Train for fewer spikes (needs torch).",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def _without_torch(words: tuple[str, ...]) -> None:
     """Train on for fewer spikes (needs torch: pip install 'onnx2snn[train]')."""

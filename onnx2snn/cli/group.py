@@ -109,7 +109,7 @@ def _looks_like_path(word: str, commands: Mapping[str, str]) -> bool:
 )
 @click.version_option(__version__, prog_name="onnx2snn")
 def main() -> None:
-    r"""Turn a quantised ONNX network into a spiking one that answers the same.
+    """Turn a quantised ONNX network into a spiking one that answers the same.
 
     \b
     onnx2snn ann.onnx snn.onnx                        convert
@@ -117,4 +117,4 @@ def main() -> None:
     onnx2snn run snn.onnx --data data.npz             outputs, spikes, energy
 
     A path as the first word means convert. Each command has its own --help, with an example.
-    """
+    """  # noqa: D301 - the escape is meant: click keeps the lines behind a backspace

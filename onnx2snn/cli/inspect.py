@@ -7,7 +7,10 @@ import click
 from onnx2snn.cli.terminal import Terminal, output_options
 
 
-@click.command(epilog="Example: onnx2snn inspect ann.onnx")
+@click.command(
+    short_help="What is in a model, before or after conversion.",
+    epilog="Example: onnx2snn inspect ann.onnx",
+)
 @click.argument("model", metavar="MODEL.onnx")
 @output_options
 def inspect(*, model: str, terminal: Terminal) -> None:

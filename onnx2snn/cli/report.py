@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
 
-@click.command(epilog="Example: onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html")
+@click.command(
+    short_help="One page that shows what the network does.",
+    epilog="Example: onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html",
+)
 @click.argument("source", metavar="IN.onnx")
 @click.argument("snn", metavar="OUT.onnx")
 @data_option(required=True)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
 
-@click.command(epilog="Example: onnx2snn run snn.onnx --data test.npz --output result.npz")
+@click.command(
+    short_help="Outputs, spikes, energy against the ANN.",
+    epilog="Example: onnx2snn run snn.onnx --data test.npz --output result.npz",
+)
 @click.argument("model", metavar="SNN.onnx")
 @data_option(required=True)
 @click.option(
@@ -51,10 +54,12 @@ def run(
 ) -> None:
     """Run a spiking network and say what it spent: spikes, synaptic operations, energy against the ANN."""
     from onnx2snn.data import ResultWriter  # noqa: PLC0415 - nothing heavy before the options are understood
-    from onnx2snn.evaluation import Evaluation, Tally  # noqa: PLC0415
+    from onnx2snn.evaluation import Evaluation, Tally, layer_table  # noqa: PLC0415
     from onnx2snn.evaluation.work import tally_of  # noqa: PLC0415
+    from onnx2snn.model_file import load_model  # noqa: PLC0415
     from onnx2snn.runtime import SpikingSession  # noqa: PLC0415
 
+    layers = layer_table(load_model(model))
     samples = open_for(model, data, images)
     session = SpikingSession(model, **options)
     total = Tally()
@@ -69,7 +74,7 @@ def run(
             if writer is not None:
                 writer.append(dict(result.outputs) | {f"spikes/{k}": v for k, v in result.spikes.items()})
             done(len(part))
-    evaluation = Evaluation(total)
+    evaluation = Evaluation(total, layers)
     show_costs(terminal, evaluation, time.perf_counter() - began)
     if output:
         terminal.show(f"outputs and spike counts: [bold]{output}[/bold], {file_size(output)}")

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console, RenderableType
 from rich.logging import RichHandler
+from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -56,9 +57,9 @@ class Terminal:
         return console
 
     def show(self, *parts: RenderableType) -> None:
-        """Print for people."""
+        """Print for people; a Text keeps its lines whole, so that commands can be copied."""
         for part in parts:
-            self.out.print(part)
+            self.out.print(part, soft_wrap=isinstance(part, Text))
 
     def result(self, facts: dict[str, Any]) -> None:
         """Print for machines, if machines asked."""

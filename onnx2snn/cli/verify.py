@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 _COLUMNS = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "unexplained")
 
 
-@click.command(epilog="Example: onnx2snn verify ann.onnx snn.onnx --data test.npz --html certificate.html")
+@click.command(
+    short_help="The same answers, neuron by neuron, or why not.",
+    epilog="Example: onnx2snn verify ann.onnx snn.onnx --data test.npz --html certificate.html",
+)
 @click.argument("source", metavar="IN.onnx")
 @click.argument("snn", metavar="OUT.onnx")
 @data_option(required=False, help_text=f"{DATA_HELP} Without any, samples are drawn that aim at thresholds.")

@@ -5,19 +5,25 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from onnx2snn.data import DataSet, Source, input_specs, open_data
 from onnx2snn.data.writer import check_folder
+from onnx2snn.errors import InvalidModelError
 from onnx2snn.evaluation.crew import here, in_processes, on_ray
 from onnx2snn.evaluation.state import Progress
 from onnx2snn.evaluation.tally import Moments, Tally
 from onnx2snn.evaluation.work import Finished, Job, answer
+from onnx2snn.model_file import load_model
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _SAVE_EVERY = 5.0
 
@@ -28,9 +34,11 @@ class Evaluation:
 
     Attributes:
         tally: The merged counts.
+        layers: The layer table of the network's metadata (name, neurons, timesteps ...).
     """
 
     tally: Tally
+    layers: tuple[Mapping[str, Any], ...]
 
     @property
     def samples(self) -> int:
@@ -46,11 +54,6 @@ class Evaluation:
         """The spread of a quantity of :class:`Tally` over samples, for example ``"spikes"``."""
         return self.tally.moments[quantity]
 
-    @property
-    def layers(self) -> list[str]:
-        """Names of the neuron layers."""
-        return [name.removeprefix("spikes/") for name in self.tally.moments if name.startswith("spikes/")]
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; energies in joules."""
         return {
@@ -59,10 +62,20 @@ class Evaluation:
             "spikes": self["spikes"].summary(),
             "synops": self["synops"].summary(),
             "energy": {"snn": self["energy/snn"].summary(), "ann": self["energy/ann"].summary()},
-            "layers": [
-                {"name": n, "spikes": self[f"spikes/{n}"].summary(), "synops": self[f"synops/{n}"].summary()}
-                for n in self.layers
-            ],
+            "layers": [self._layer(layer) for layer in self.layers],
+        }
+
+    def _layer(self, layer: Mapping[str, Any]) -> dict[str, Any]:
+        spikes, synops = self[f"spikes/{layer['name']}"], self[f"synops/{layer['name']}"]
+        per_neuron = spikes.mean / layer["neurons"]
+        return {
+            "name": layer["name"],
+            "neurons": layer["neurons"],
+            "timesteps": layer["timesteps"],
+            "spikes_per_neuron": per_neuron,
+            "spike_rate": per_neuron / layer["timesteps"],
+            "spikes": spikes.summary(),
+            "synops": synops.summary(),
         }
 
 
@@ -96,8 +109,9 @@ def evaluate(
     Raises:
         InputError: the data does not fit, or the state file belongs to another evaluation.
     """
-    content = _content(model)
-    samples = open_data(data, input_specs(model))
+    proto = load_model(model)
+    content = proto.SerializeToString()
+    samples = open_data(data, input_specs(proto))
     task = {
         "model": hashlib.sha256(content).hexdigest(),
         "data": samples.fingerprint,
@@ -119,14 +133,22 @@ def evaluate(
     else:
         finished = in_processes(work, batches, workers=workers) if workers > 1 else here(work, batches)
     _collect(state, finished, path, progress)
-    return Evaluation(state.tally)
+    return Evaluation(state.tally, layer_table(proto))
 
 
-def _content(model: str | os.PathLike[str]) -> bytes:
-    from onnx2snn.model_file import load_model  # noqa: PLC0415 - onnx only where a model is read
+def layer_table(model: ModelProto) -> tuple[Mapping[str, Any], ...]:
+    """The neuron layers that a converted network lists in its metadata.
 
-    content: bytes = load_model(model).SerializeToString()
-    return content
+    Raises:
+        InvalidModelError: this is no spiking network of ours.
+    """
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if "onnx2snn" not in metadata:
+        raise InvalidModelError(
+            "this is not a spiking network that onnx2snn made",
+            remedy="convert it first: onnx2snn in.onnx out.onnx",
+        )
+    return tuple(json.loads(metadata["onnx2snn"])["layers"])
 
 
 def _pending(samples: DataSet, state: Progress) -> Iterator[Iterator[Any]]:

@@ -76,9 +76,10 @@ def test_what_does_not_spike_is_said() -> None:
     assert text == "not spiking: gate (Sigmoid): no staircase\n"
 
 
-def test_next_commands_can_be_copied() -> None:
-    text = shown(next_commands("onnx2snn verify " + "x" * 100))
-    assert "onnx2snn verify" in text
+def test_next_commands_can_be_copied(capsys: pytest.CaptureFixture[str]) -> None:
+    command = "onnx2snn verify " + " ".join("x" * 100)
+    Terminal(as_json=False, quiet=False, verbose=False).show(next_commands(command))
+    assert capsys.readouterr().out.splitlines()[-1] == f"  {command}"
 
 
 @pytest.mark.parametrize("variable", ["NO_COLOR", None])
