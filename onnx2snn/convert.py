@@ -1,0 +1,179 @@
+"""Conversion: a quantised network in, a spiking network out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+import onnx2snn
+from onnx2snn.dialect import VERSION, Layer, NonSpikingOperator, attach_functions, is_snn, write_layer_table
+from onnx2snn.errors import ConversionError
+from onnx2snn.graph import Array, Pass
+from onnx2snn.layers import layers_of
+from onnx2snn.model_file import load_model, save_model
+from onnx2snn.passes import PREPARE, RECOGNISE, REWRITE
+from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.refuse import non_spiking, refuse
+from onnx2snn.passes.spike import network_timesteps, spike
+from onnx2snn.reference import run_reference
+from onnx2snn.staircases.recognise import recognise
+
+Bias = Literal["once", "per-step", "paper"]
+
+#: Largest change of any output, relative to the outputs' range, that ``check`` lets a pass make: float32 sums in
+#: another order may move a neuron within rounding error of its threshold (METHOD 10), and nothing more.
+CHECK_TOLERANCE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """A converted network.
+
+    Attributes:
+        model: The spiking network; any ONNX runtime runs it.
+        layers: Its layers of neurons, in order.
+        timesteps: T, on every train.
+        non_spiking: Operators between neurons that were kept (``hybrid=True``).
+        checks: With ``check``: (pass, largest relative change of any output against the source).
+    """
+
+    model: onnx.ModelProto
+    layers: tuple[Layer, ...]
+    timesteps: int
+    non_spiking: tuple[NonSpikingOperator, ...] = ()
+    checks: tuple[tuple[str, float], ...] = ()
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to ``path``, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        save_model(self.model, path)
+
+
+def convert(
+    model: str | Path | onnx.ModelProto,
+    *,
+    calibrate: Any = None,
+    timesteps: int | None = None,
+    bias: Bias = "once",
+    hybrid: bool = False,
+    execution: str = "spiking",
+    check: Any = None,
+) -> Conversion:
+    """Convert a quantised network to a spiking one that answers the same (Datta et al., arXiv 2312.06900).
+
+    Args:
+        model: A path, or a model in memory (which is not changed).
+        calibrate: Data by which float ReLU activations are quantised first: a path, or {input name: array}.
+        timesteps: T of calibrated activations (K = 2^T − 1).
+        bias: How the shifted bias enters the membrane potential (METHOD 4).
+        hybrid: Keep operators that cannot spike, and report them, instead of refusing the network.
+        execution: ``spiking`` (0/1 trains) or ``fused`` (integer levels, one pass): the bodies that the model carries.
+        check: Data on which the graph is run and compared with the source after every pass: {input name: array (N, ...)}.
+
+    Returns:
+        The spiking network with the source's inputs and outputs, and its layer table.
+
+    Raises:
+        ConversionError: this network cannot be converted; names node, cause and remedy.
+        InvalidModelError: the file is missing, damaged, or no ONNX model.
+    """
+    source = load_model(model)
+    if is_snn(source):
+        raise ConversionError("this model is already a spiking network", remedy="give the network it was made from")
+    if calibrate is not None:
+        source = onnx2snn.calibrate(source, calibrate, timesteps=4 if timesteps is None else timesteps).model
+    driver = _Driver(source, _samples(check), bias=bias, execution=execution)
+    graph = driver.apply(import_model(source), PREPARE)
+    rejected = recognise(graph).rejected
+    graph = driver.apply(graph, RECOGNISE)
+    kept = non_spiking(graph, rejected)
+    refuse(kept, graph, rejected, hybrid=hybrid)
+    graph = driver.apply(graph, (*REWRITE, spike(bias)))
+    return _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])
+
+
+def _samples(check: Any) -> Mapping[str, Array] | None:
+    if check is None or isinstance(check, Mapping):
+        return check
+    batch = next(iter(check.batches(64)))
+    return batch.inputs if hasattr(batch, "inputs") else batch
+
+
+class _Driver:
+    """Applies passes, and compares the graph before and after each."""
+
+    def __init__(
+        self, source: onnx.ModelProto, samples: Mapping[str, Array] | None, *, bias: Bias, execution: str
+    ) -> None:
+        self.source = source
+        self.bias = bias
+        self.execution = execution
+        self.checks: list[tuple[str, float]] = []
+        self._samples = samples
+        self._expected = None if samples is None else run_reference(source, samples)
+
+    def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
+        for graph_pass in passes:
+            graph = graph_pass(graph)
+            if self._expected is not None:
+                self._check(graph_pass.__name__, graph)
+        return graph
+
+    def model(self, graph: gs.Graph) -> onnx.ModelProto:
+        model = to_model(graph)
+        attach_functions(model, bias=self.bias, execution="spiking")
+        return model
+
+    def _check(self, name: str, graph: gs.Graph) -> None:
+        found = run_reference(self.model(graph), self._samples)
+        worst = max(relative_change(found[key], value) for key, value in self._expected.items())
+        self.checks.append((name, worst))
+        if not worst <= CHECK_TOLERANCE:
+            raise ConversionError(
+                f"the pass {name} changed what the network computes",
+                found=f"{worst:.3g} of the outputs' range",
+                remedy="this is a defect of onnx2snn: please report it with the network",
+            )
+
+
+def relative_change(found: Array, expected: Array) -> float:
+    """The largest difference, relative to the range of what was expected; infinite where shapes differ."""
+    if found.shape != expected.shape:
+        return float("inf")
+    if expected.size == 0 or np.array_equal(found, expected):
+        return 0.0
+    low, high = np.min(expected).astype(np.float64), np.max(expected).astype(np.float64)
+    span = max(float(high - low), float(np.abs(high)), 1e-12)
+    return float(np.max(np.abs(found.astype(np.float64) - expected))) / span
+
+
+def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) -> Conversion:
+    model = to_model(graph)
+    attach_functions(model, bias=driver.bias, execution=driver.execution)
+    layers = layers_of(graph)
+    timesteps = network_timesteps(graph)
+    write_layer_table(
+        model,
+        {
+            "dialect": VERSION,
+            "producer": f"onnx2snn {onnx2snn.__version__}",
+            "timesteps": timesteps,
+            "bias": driver.bias,
+            "execution": driver.execution,
+            "layers": [dataclasses.asdict(layer) for layer in layers],
+            "non_spiking": [dataclasses.asdict(operator) for operator in kept],
+        },
+    )
+    model.producer_name = "onnx2snn"
+    model.producer_version = onnx2snn.__version__
+    return Conversion(model, layers, timesteps, tuple(kept), tuple(driver.checks))

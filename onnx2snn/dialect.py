@@ -1,0 +1,115 @@
+"""The SNN dialect: ONNX functions of the domain ``onnx2snn``, and the layer table in the model's metadata.
+
+The bodies themselves live in :mod:`onnx2snn.runtime.bodies`, so that a device without the onnx package can swap them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import onnx
+
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.runtime.bodies import function_body
+
+DOMAIN = "onnx2snn"
+VERSION = 1
+METADATA_KEY = "onnx2snn"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer of neurons: one IF node (METHOD 3), as the layer table describes it.
+
+    Attributes:
+        name: The IF node's name in the converted model.
+        output: The train it writes there, (T·N, ...).
+        source_nodes: The user's nodes that it replaces.
+        source_tensor: The source's tensor whose values are ``scale``·k + ``offset``.
+        neurons: Neurons for one sample.
+        shape: Their shape, without the batch axis; None for a size that is dynamic.
+        timesteps: ceil(log2(levels + 1)), the steps in which this layer can spike.
+        levels: K, the highest level.
+        rounding: R of METHOD 1.
+        threshold: θ in units of the source's pre-activation; one value, or one per channel.
+        scale: α.
+        offset: o.
+        fan_out: Synapses that a spike reaches, on average, borders not subtracted.
+    """
+
+    name: str
+    output: str
+    source_nodes: list[str]
+    source_tensor: str
+    neurons: int
+    shape: list[int | None]
+    timesteps: int
+    levels: int
+    rounding: str
+    threshold: float | list[float]
+    scale: float | list[float]
+    offset: float | list[float]
+    fan_out: float
+
+
+@dataclasses.dataclass(frozen=True)
+class NonSpikingOperator:
+    """An operator between neurons that is evaluated on decoded values (``--hybrid``)."""
+
+    name: str
+    operator: str
+    reason: str
+
+
+def attach_functions(model: onnx.ModelProto, *, bias: str = "once", execution: str = "spiking") -> None:
+    """Give ``model`` the bodies of the dialect's functions that its nodes call, in place."""
+    used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
+    if not used:
+        return
+    opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    kept = [f for f in model.functions if f.domain != DOMAIN]
+    del model.functions[:]
+    model.functions.extend(kept)
+    for name in sorted(used):
+        body = function_body(name, execution=execution, bias=bias, opset=opset)
+        model.functions.append(onnx.FunctionProto.FromString(body))
+    if not any(o.domain == DOMAIN for o in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
+
+
+def write_layer_table(model: onnx.ModelProto, table: dict[str, Any]) -> None:
+    """Put the layer table into ``model``'s metadata, in place."""
+    for entry in list(model.metadata_props):
+        if entry.key == METADATA_KEY:
+            model.metadata_props.remove(entry)
+    entry = model.metadata_props.add()
+    entry.key = METADATA_KEY
+    entry.value = json.dumps(table, sort_keys=True)
+
+
+def is_snn(model: onnx.ModelProto) -> bool:
+    return any(node.domain == DOMAIN for node in model.graph.node)
+
+
+def read_layer_table(model: onnx.ModelProto) -> dict[str, Any]:
+    """The layer table of a converted model.
+
+    Raises:
+        InvalidModelError: it has none, or one that a newer version wrote.
+    """
+    text = next((e.value for e in model.metadata_props if e.key == METADATA_KEY), None)
+    remedy = "give the file that onnx2snn wrote"
+    if text is None:
+        raise InvalidModelError("this model is no spiking network of onnx2snn: it has no layer table", remedy=remedy)
+    try:
+        table: dict[str, Any] = json.loads(text)
+        version = int(table["dialect"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidModelError("the layer table of this model is damaged", remedy=remedy) from error
+    if version > VERSION:
+        raise InvalidModelError(
+            "this model was written in a newer dialect", found=f"version {version}", remedy="upgrade onnx2snn"
+        )
+    return table

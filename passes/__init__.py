@@ -1,0 +1,45 @@
+"""Graph passes: the pipeline reads as a table of contents.
+
+Every entry is one pure function ``Graph → Graph`` in a file of its own. After each of them the graph is a valid ONNX
+model that computes the same function, in stock runtimes.
+"""
+
+from __future__ import annotations
+
+from onnx2snn.graph import Pass
+from onnx2snn.passes.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
+from onnx2snn.passes.drop_neutral import drop_neutral
+from onnx2snn.passes.drop_requantisation import drop_requantisation
+from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
+from onnx2snn.passes.hoist_pools import hoist_pools
+from onnx2snn.passes.insert_integrates import insert_integrates
+from onnx2snn.passes.normalise import NORMALISE
+from onnx2snn.passes.push_transposes import push_transposes
+from onnx2snn.passes.recognise import recognise_staircases
+from onnx2snn.passes.shift_biases import shift_biases
+from onnx2snn.passes.spike import spike
+
+#: One spelling: what the recogniser reads.
+PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes)
+
+#: Activations become staircases of integer levels.
+RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools)
+
+#: Affine maps between staircases become synapses and biases.
+REWRITE: tuple[Pass, ...] = (
+    fuse_batch_norm,
+    insert_integrates,
+    shift_biases,
+    drop_neutral,
+    absorb_backwards,
+    unit_thresholds,
+    absorb_forwards,
+)
+
+
+def pipeline(*, bias: str = "once") -> tuple[Pass, ...]:
+    """All passes from an imported graph to a spiking one, in order."""
+    return (*PREPARE, *RECOGNISE, *REWRITE, spike(bias))
+
+
+__all__ = ["PREPARE", "RECOGNISE", "REWRITE", "pipeline"]

@@ -1,0 +1,230 @@
+"""Which operators are linear in their signals, and keep samples apart: the synaptic operators (METHOD 6).
+
+A pass asks two things of a node: is it linear (may trains pass through it, step by step), and does it mix values by
+weights (is it a layer of synapses). Both are answered here, in one table, for every pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import constant_input, is_constant, is_float, signals
+
+Test: TypeAlias = Callable[[gs.Node], bool]
+
+STAIRCASE, INTEGRATE, IF = "Staircase", "Integrate", "IF"
+DOMAIN = "onnx2snn"
+
+
+def is_neuron(node: gs.Node) -> bool:
+    return bool(node.domain == DOMAIN and node.op in (STAIRCASE, IF))
+
+
+def is_integrate(node: gs.Node) -> bool:
+    return bool(node.domain == DOMAIN and node.op == INTEGRATE)
+
+
+def float_signals(node: gs.Node) -> list[gs.Tensor]:
+    """What ``node`` reads that carries values: not constants, shapes, indices or masks."""
+    return [t for t in signals(node) if is_float(t)]
+
+
+def _rank(tensor: gs.Tensor) -> int:
+    return len(tensor.shape) if tensor.shape is not None else 0
+
+
+def _axes(node: gs.Node, position: int = 1) -> list[int] | None:
+    """Axes given as an input or attribute, counted from the front; None where they are left out or not constant."""
+    given = constant_input(node, position)
+    axes = node.attrs.get("axes") if given is None else given.tolist()
+    if axes is None:
+        return None
+    rank = _rank(node.inputs[0])
+    return [int(a) % rank for a in np.atleast_1d(axes)] if rank else None
+
+
+def _first(node: gs.Node) -> bool:
+    """Only the first input is a signal."""
+    found = float_signals(node)
+    return len(found) == 1 and found[0] is node.inputs[0]
+
+
+def _one(node: gs.Node) -> bool:
+    return len(float_signals(node)) == 1
+
+
+def _any(node: gs.Node) -> bool:
+    return bool(float_signals(node))
+
+
+def _axis_kept(default: int = 0) -> Test:
+    def test(node: gs.Node) -> bool:
+        rank = _rank(node.inputs[0])
+        return rank > 0 and int(node.attrs.get("axis", default)) % rank != 0
+
+    return test
+
+
+def _axes_kept(node: gs.Node) -> bool:
+    axes = _axes(node)
+    return _first(node) and axes is not None and 0 not in axes
+
+
+def _unsqueeze(node: gs.Node) -> bool:
+    given = constant_input(node, 1)
+    rank = _rank(node.outputs[0])
+    return given is not None and rank > 0 and 0 not in [int(a) % rank for a in given]
+
+
+def _squeeze(node: gs.Node) -> bool:
+    axes = _axes(node)
+    return axes is not None and 0 not in axes
+
+
+def _slice(node: gs.Node) -> bool:
+    axes = _axes(node, 3)
+    return axes is not None and 0 not in axes and _first(node)
+
+
+def _transpose(node: gs.Node) -> bool:
+    perm = node.attrs.get("perm")
+    return perm is not None and perm[0] == 0
+
+
+def _reshape(node: gs.Node) -> bool:
+    """The batch axis stays in front: [0 or -1, per-sample sizes]."""
+    target = constant_input(node, 1)
+    if target is None:
+        return bool(node.outputs[0].shape) and _same_sample_size(node)
+    return target.size > 0 and int(target[0]) in (0, -1) and _same_sample_size(node)
+
+
+def _same_sample_size(node: gs.Node) -> bool:
+    before, after = node.inputs[0].shape, node.outputs[0].shape
+    if before is None or after is None or not before or not after:
+        return False
+    sizes = [*before[1:], *after[1:]]
+    if all(isinstance(s, (int, np.integer)) for s in sizes):
+        return int(np.prod(before[1:])) == int(np.prod(after[1:]))
+    target = constant_input(node, 1)
+    return target is not None and int(target[0]) == 0
+
+
+def _flatten(node: gs.Node) -> bool:
+    return int(node.attrs.get("axis", 1)) % max(_rank(node.inputs[0]), 1) == 1
+
+
+def _matmul(node: gs.Node) -> bool:
+    """x·W for any x, W·x where x keeps a batch axis of its own in front."""
+    found = float_signals(node)
+    if len(found) != 1:
+        return False
+    left = found[0] is node.inputs[0]
+    weights = node.inputs[1] if left else node.inputs[0]
+    if not is_constant(weights):
+        return False
+    shape, rank = tuple(weights.shape), _rank(found[0])
+    batched = len(shape) >= rank and len(shape) > 2 and shape[-rank] != 1 if rank else True
+    return not batched and (left or rank > 2)
+
+
+def _gemm(node: gs.Node) -> bool:
+    found = float_signals(node)
+    return len(found) == 1 and found[0] is node.inputs[0] and not node.attrs.get("transA", 0)
+
+
+def _pad(node: gs.Node) -> bool:
+    pads, axes = constant_input(node, 1), constant_input(node, 3)
+    if pads is None or not _first(node):
+        return False
+    if axes is not None:
+        rank = _rank(node.inputs[0])
+        amounts = pads.reshape(2, -1)
+        return all(int(a) % rank != 0 or not amounts[:, i].any() for i, a in enumerate(axes))
+    return not pads.reshape(2, -1)[:, 0].any()
+
+
+def _resize(node: gs.Node) -> bool:
+    mode = node.attrs.get("mode", "nearest")
+    return _first(node) and mode in ("nearest", "linear", "cubic")
+
+
+def _gather(node: gs.Node) -> bool:
+    return _first(node) and constant_input(node, 1) is not None and _axis_kept()(node)
+
+
+def _expand(node: gs.Node) -> bool:
+    before, after = node.inputs[0].shape, node.outputs[0].shape
+    return _first(node) and before is not None and after is not None and len(before) == len(after)
+
+
+def _where(node: gs.Node) -> bool:
+    return is_constant(node.inputs[0]) and _any(node)
+
+
+def _mul(node: gs.Node) -> bool:
+    return _one(node) and len(signals(node)) == 1
+
+
+def _dot(node: gs.Node) -> bool:
+    return _first(node) and is_constant(node.inputs[1])
+
+
+#: Linear in its float signals, sample by sample, where the test holds.
+LINEAR: Mapping[str, Test] = {
+    "Add": _any,
+    "AveragePool": _first,
+    "BatchNormalization": lambda n: _first(n) and not n.attrs.get("training_mode", 0),
+    "Concat": _axis_kept(),
+    "Conv": _dot,
+    "ConvTranspose": _dot,
+    "DepthToSpace": _first,
+    "Div": lambda n: _mul(n) and _first(n),
+    "Expand": _expand,
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _first,
+    "Identity": _first,
+    "MatMul": _matmul,
+    "Mean": _any,
+    "Mul": _mul,
+    "Neg": _first,
+    "Pad": _pad,
+    "ReduceMean": _axes_kept,
+    "ReduceSum": _axes_kept,
+    "Reshape": lambda n: _first(n) and _reshape(n),
+    "Resize": _resize,
+    "Slice": _slice,
+    "SpaceToDepth": _first,
+    "Split": lambda n: _first(n) and _axis_kept()(n),
+    "Squeeze": _squeeze,
+    "Sub": _any,
+    "Sum": _any,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+    "Where": _where,
+}
+
+#: Operators with weights: a layer of synapses.
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+#: They commute with every monotone function, applied to a whole channel alike.
+ORDER_PRESERVING = ("MaxPool", "GlobalMaxPool", "ReduceMax")
+
+#: They move values and change none.
+MOVEMENT = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+
+
+def is_linear(node: gs.Node) -> bool:
+    """Whether ``node`` maps trains to trains: linear in its signals, each sample for itself."""
+    test = LINEAR.get(node.op) if not node.domain else None
+    return test is not None and test(node)
+
+
+def is_weighted(node: gs.Node) -> bool:
+    return not node.domain and node.op in WEIGHTED

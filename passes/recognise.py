@@ -1,0 +1,88 @@
+"""Put a Staircase node, and the line that decodes it, in place of each quantised activation."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import Names, graph_pass, origin, producer_of
+from onnx2snn.passes.operators import is_weighted
+from onnx2snn.passes.staircase_nodes import make_constant, staircase_node
+from onnx2snn.staircases.recognise import Found, recognise
+
+
+@graph_pass
+def recognise_staircases(graph: gs.Graph) -> gs.Graph:
+    """Replace every recognised activation.
+
+        z ─▶ (any elementwise operators) ─▶ a     becomes     z ─▶ Staircase ─▶ k ─▶ Mul α ─▶ Add o ─▶ a
+
+    1. The quantiser of the network's input (no synapse in front of it) stays as it is: the input is analog.
+    2. A quantiser of the network's output that would need more time steps than all others stays: a readout.
+    3. Where that would leave no neuron at all, those become neurons too.
+    """
+    names = Names(graph)
+    for found in chosen(graph, recognise(graph).found):
+        _replace(graph, names, found)
+    return graph
+
+
+def chosen(graph: gs.Graph, found: tuple[Found, ...]) -> list[Found]:
+    """The activations that become neurons; see the cases of :func:`recognise_staircases`."""
+    behind = _reached(graph)
+    hidden = [f for f in found if id(f.root) in behind]
+    if not hidden:
+        return list(found)
+    feeding = _feeding(graph)
+    inner = [f for f in hidden if id(f.output) in feeding]
+    if not inner:
+        return hidden
+    most = max(f.staircase.timesteps for f in inner)
+    return [f for f in hidden if id(f.output) in feeding or f.staircase.timesteps <= most]
+
+
+def _reached(graph: gs.Graph) -> set[int]:
+    """Tensors that some weighted operator influences."""
+    reached: set[int] = set()
+    for node in graph.nodes:
+        if is_weighted(node) or any(id(t) in reached for t in node.inputs):
+            reached.update(id(t) for t in node.outputs)
+    return reached
+
+
+def _feeding(graph: gs.Graph) -> set[int]:
+    """Tensors that influence some weighted operator."""
+    feeding: set[int] = set()
+    for node in reversed(graph.nodes):
+        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
+            feeding.update(id(t) for t in node.inputs)
+    return feeding
+
+
+def _replace(graph: gs.Graph, names: Names, found: Found) -> None:
+    staircase = found.staircase
+    old = producer_of(found.output)
+    if old is None:
+        raise AssertionError("an activation is made by a node")
+    last = origin(found.nodes[-1])
+    node = staircase_node(
+        names,
+        staircase,
+        found.root,
+        name=f"{last[-1] if last else found.output.name}/neuron",
+        origin=found.source_nodes,
+        source=found.output.name,
+    )
+    graph.nodes.append(node)
+    old.outputs = [gs.Variable(names.fresh(f"{found.output.name}/replaced"), np.float32, found.output.shape)]
+    lines = [("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)]
+    wanted = [(op, v) for op, v, neutral in lines if np.any(v != neutral)] or [("Identity", None)]
+    value = node.outputs[0]
+    for position, (op, values) in enumerate(wanted):
+        inputs = [value]
+        if values is not None:
+            inputs.append(make_constant(names, f"{node.name}/{op.lower()}", np.asarray(values, np.float32)))
+        last_one = position == len(wanted) - 1
+        out = found.output if last_one else gs.Variable(names.fresh(f"{node.name}/scaled"), np.float32, value.shape)
+        graph.nodes.append(gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=inputs, outputs=[out]))
+        value = out

@@ -1,0 +1,125 @@
+"""What between neurons is no spiking operator: refused by name, or kept on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import onnx_graphsurgeon as gs
+
+from onnx2snn.errors import ConversionError
+from onnx2snn.graph import origin
+from onnx2snn.passes.operators import (
+    LINEAR,
+    MOVEMENT,
+    ORDER_PRESERVING,
+    float_signals,
+    is_integrate,
+    is_linear,
+    is_neuron,
+    is_weighted,
+)
+from onnx2snn.staircases.recognise import CALIBRATE, Rejected
+
+HYBRID = "replace it, or keep it as a non-spiking operator with --hybrid"
+
+
+@dataclass(frozen=True)
+class NonSpiking:
+    """An operator between neurons that is evaluated on decoded values."""
+
+    name: str
+    operator: str
+    reason: str
+    remedy: str
+
+
+def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSpiking]:
+    """Nonlinearities with synapses on both sides that no neuron stands for.
+
+    In front of the first synapses a network may do what it likes (its input is analog), and so it may behind the last
+    (its output is read out). Max pooling of potentials that go straight into neurons is part of the method.
+    """
+    behind = _behind_synapses(graph)
+    before = _before_synapses(graph)
+    pooled = _straight_to_neurons(graph)
+    found = []
+    for node in graph.nodes:
+        if is_neuron(node) or is_integrate(node) or is_linear(node) or not float_signals(node):
+            continue
+        if not any(id(t) in behind for t in node.inputs) or not any(id(t) in before for t in node.outputs):
+            continue
+        if node.op in ORDER_PRESERVING and all(id(t) in pooled for t in node.outputs):
+            continue
+        found.append(_described(node, rejected))
+    return found
+
+
+def refuse(found: list[NonSpiking], graph: gs.Graph, rejected: Mapping[str, Rejected], *, hybrid: bool) -> None:
+    """Raise for the first operator that cannot spike, or for a network without any neuron.
+
+    Raises:
+        ConversionError: it names node, cause and remedy.
+    """
+    if found and not hybrid:
+        first = found[0]
+        more = f" ({len(found) - 1} more like it)" if len(found) > 1 else ""
+        raise ConversionError(
+            f"{first.reason}{more}", node=first.name, operator=first.operator, remedy=first.remedy
+        )
+    if any(is_neuron(node) for node in graph.nodes):
+        return
+    for miss in rejected.values():
+        raise ConversionError(
+            f"no activation of this network is quantised: {miss.reason}",
+            node=miss.node,
+            operator=miss.operator,
+            remedy=miss.remedy,
+        )
+    raise ConversionError("this network has no quantised activation", remedy=CALIBRATE)
+
+
+def _described(node: gs.Node, rejected: Mapping[str, Rejected]) -> NonSpiking:
+    names = origin(node)
+    name = names[0] if names else node.outputs[0].name
+    miss = next((rejected[t.name] for t in node.outputs if t.name in rejected), None)
+    if miss is not None:
+        return NonSpiking(name, node.op, f"this activation is not quantised: {miss.reason}", miss.remedy)
+    if len(float_signals(node)) > 1 and node.op in ("Mul", "Div", "MatMul", "Pow", "Einsum"):
+        return NonSpiking(name, node.op, "a product of two activations is not a spiking operator", HYBRID)
+    if node.op in LINEAR:
+        reason = "it mixes samples of the batch, or its parameters are not constant"
+        return NonSpiking(name, node.op, reason, HYBRID)
+    reason = "this nonlinearity between neurons is not a spiking operator"
+    return NonSpiking(name, node.op, reason, f"train with a clipped, quantised activation, or {HYBRID}")
+
+
+def _behind_synapses(graph: gs.Graph) -> set[int]:
+    reached: set[int] = set()
+    for node in graph.nodes:
+        if is_weighted(node) or is_neuron(node) or any(id(t) in reached for t in node.inputs):
+            reached.update(id(t) for t in node.outputs)
+    return reached
+
+
+def _before_synapses(graph: gs.Graph) -> set[int]:
+    feeding: set[int] = set()
+    for node in reversed(graph.nodes):
+        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
+            feeding.update(id(t) for t in node.inputs)
+    return feeding
+
+
+def _straight_to_neurons(graph: gs.Graph) -> set[int]:
+    """Tensors that only neurons read, over moves and further max pooling."""
+    straight: set[int] = set()
+    outputs = {id(t) for t in graph.outputs}
+    for node in reversed(graph.nodes):
+        for tensor in node.outputs:
+            if id(tensor) not in outputs and all(
+                is_neuron(r)
+                or (r.op in (*MOVEMENT, *ORDER_PRESERVING) and id(r.outputs[0]) in straight)
+                for r in tensor.outputs
+            ):
+                straight.add(id(tensor))
+    return straight

@@ -1,0 +1,148 @@
+"""The bias shift, as one evaluation (METHOD 4, DESIGN 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import Array, Names, graph_pass, is_constant, tidy, value_of
+from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
+from onnx2snn.passes.operators import is_integrate, is_neuron
+from onnx2snn.passes.staircase_nodes import make_constant
+from onnx2snn.reference import run_reference
+
+
+@graph_pass
+def shift_biases(graph: gs.Graph) -> gs.Graph:
+    """Move the constant part of every train into the bias of the neuron, or Integrate, that it reaches.
+
+        k ─▶ Conv(W, b) ─▶ Add c ─▶ Staircase(bias δ)     becomes     k ─▶ Conv(W) ─▶ Staircase(bias δ + A(0))
+
+    What lies between neurons is an affine map A of the levels. A(0) is its answer to no spikes: one evaluation of the
+    whole graph, with zeros for all levels, gives it for every neuron at once, near padded borders as they are.
+
+    1. Spatial sizes are known: A(0) is evaluated here and kept as one value a channel, where channels are uniform.
+    2. They are not: the same operators stay in the graph, on zeros of batch one, and feed the bias.
+    """
+    names = Names(graph)
+    kinds = infer_kinds(graph)
+    sinks = [n for n in graph.nodes if (is_neuron(n) or is_integrate(n)) and is_train(n.inputs[0], kinds)]
+    if not sinks:
+        return graph
+    sources = [n for n in graph.nodes if is_neuron(n)]
+    if all(_is_static(n.outputs[0]) for n in sources):
+        constants = _answers_to_silence(graph, sinks)
+        for node in sinks:
+            _add_to_bias(names, node, constants[node.inputs[0].name])
+    else:
+        _keep_evaluation(graph, names, sinks, kinds)
+    for node in list(graph.nodes):
+        if kinds.get(id(node.outputs[0])) is Kind.TRAIN and not is_neuron(node):
+            _drop_constant_part(graph, names, node)
+    return graph
+
+
+def _is_static(tensor: gs.Tensor) -> bool:
+    return tensor.shape is not None and all(isinstance(s, (int, np.integer)) for s in tensor.shape[1:])
+
+
+def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Array]:
+    """A(0), (1, ...), for the train that each of ``sinks`` reads, by the train's name."""
+    silent = graph.copy()
+    tensors = silent.tensors()
+    wanted = list(dict.fromkeys(node.inputs[0].name for node in sinks))
+    for node in list(silent.nodes):
+        if is_neuron(node):
+            level = node.outputs[0]
+            zeros = gs.Constant(f"{level.name}/silent", np.zeros([1, *level.shape[1:]], np.float32))
+            for reader in list(level.outputs):
+                reader.inputs = [zeros if t is level else t for t in reader.inputs]
+    silent.inputs = []
+    silent.outputs = []
+    for name in wanted:
+        tensor = tensors[name]
+        if tensor.inputs and not is_neuron(tensor.inputs[0]):
+            silent.outputs.append(tensor)
+    outputs = {t.name for t in silent.outputs}
+    answers = run_reference(to_model(tidy(silent)), {}) if outputs else {}
+    return {name: answers.get(name, np.zeros(1, np.float32)) for name in wanted}
+
+
+def collapsed(values: Array) -> Array:
+    """``values`` (1, ...) without the batch axis, and with size 1 along every axis along which nothing changes."""
+    result = values[0] if values.ndim > 1 else values
+    for axis in range(result.ndim):
+        first = np.take(result, [0], axis=axis)
+        if np.array_equal(np.broadcast_to(first, result.shape), result):
+            result = first
+    while result.ndim > 1 and result.shape[0] == 1:
+        result = result[0]
+    return np.atleast_1d(result)
+
+
+def _add_to_bias(names: Names, node: gs.Node, constant: Array) -> None:
+    if not np.any(constant):
+        return
+    total = value_of(node.inputs[1]).astype(np.float64) + collapsed(constant).astype(np.float64)
+    node.inputs[1] = make_constant(names, f"{node.name}/bias", total.astype(np.float32))
+
+
+def _keep_evaluation(graph: gs.Graph, names: Names, sinks: list[gs.Node], kinds: dict[int, Kind]) -> None:
+    """Case 2: copy the operators between neurons, and run them on one silent sample."""
+    copies: dict[int, gs.Tensor] = {}
+    for node in list(graph.nodes):
+        if kinds.get(id(node.outputs[0])) is not Kind.TRAIN:
+            continue
+        if is_neuron(node):
+            copies[id(node.outputs[0])] = _silent(graph, names, node.outputs[0])
+            continue
+        outputs = [gs.Variable(names.fresh(f"{t.name}/silent"), t.dtype, [1, *t.shape[1:]]) for t in node.outputs]
+        inputs = [_private(names, copies.get(id(t), t)) for t in node.inputs]
+        attrs = dict(node.attrs)
+        graph.nodes.append(
+            gs.Node(op=node.op, name=names.fresh(f"{node.name}/silent"), attrs=attrs, inputs=inputs, outputs=outputs)
+        )
+        copies.update((id(t), o) for t, o in zip(node.outputs, outputs, strict=True))
+    for node in sinks:
+        total = gs.Variable(names.fresh(f"{node.name}/bias_total"), np.float32, [1, *node.inputs[0].shape[1:]])
+        added = [copies[id(node.inputs[0])], node.inputs[1]]
+        graph.nodes.append(gs.Node(op="Add", name=names.fresh(f"{node.name}/bias_sum"), inputs=added, outputs=[total]))
+        node.inputs[1] = total
+
+
+def _private(names: Names, tensor: gs.Tensor) -> gs.Tensor:
+    return make_constant(names, tensor.name, value_of(tensor)) if is_constant(tensor) else tensor
+
+
+def _silent(graph: gs.Graph, names: Names, level: gs.Tensor) -> gs.Tensor:
+    """Zeros (1, ...) of one sample's shape: the first row of ``level``, times zero."""
+    shape = [1, *level.shape[1:]]
+    row = gs.Variable(names.fresh(f"{level.name}/row"), np.float32, shape)
+    zeros = gs.Variable(names.fresh(f"{level.name}/zeros"), np.float32, shape)
+
+    def index(value: int) -> Any:
+        return make_constant(names, f"{level.name}/index", np.array([value], np.int64))
+
+    graph.nodes.append(
+        gs.Node(op="Slice", name=names.fresh(row.name), inputs=[level, index(0), index(1), index(0)], outputs=[row])
+    )
+    zero = make_constant(names, f"{level.name}/zero", np.zeros(1, np.float32))
+    graph.nodes.append(gs.Node(op="Mul", name=names.fresh(zeros.name), inputs=[row, zero], outputs=[zeros]))
+    return zeros
+
+
+def _drop_constant_part(graph: gs.Graph, names: Names, node: gs.Node) -> None:
+    """Make a linear operator of an affine one: its answer to zeros becomes zero."""
+    if node.op in ("Conv", "ConvTranspose", "Gemm"):
+        node.inputs = list(node.inputs[:2])
+    elif node.op == "Pad":
+        if len(node.inputs) > 2 and not node.inputs[2].is_empty():
+            node.inputs[2] = make_constant(names, f"{node.name}/zero", np.zeros((), np.float32))
+    elif node.op in ("Add", "Sub", "Sum", "Mean", "Concat", "Where"):
+        first = 1 if node.op == "Where" else 0
+        for position, tensor in enumerate(node.inputs):
+            if position >= first and is_constant(tensor) and np.any(value_of(tensor)):
+                node.inputs[position] = make_constant(names, tensor.name, np.zeros_like(value_of(tensor)))

@@ -1,0 +1,67 @@
+"""The last step: levels become spike trains of T time steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import Names, Pass, graph_pass, is_constant, value_of
+from onnx2snn.passes.kinds import infer_kinds, is_train
+from onnx2snn.passes.operators import IF, is_integrate, is_neuron
+from onnx2snn.passes.staircase_nodes import make_constant, parameters
+from onnx2snn.staircases import neuron_parameters
+
+
+def network_timesteps(graph: gs.Graph) -> int:
+    """T of the network: that of the layer with the most levels."""
+    return max((parameters(node).timesteps for node in graph.nodes if is_neuron(node)), default=1)
+
+
+def spike(bias: str) -> Pass:
+    """The pass that puts an IF neuron in place of each Staircase, T time steps on every train.
+
+    Args:
+        bias: How the shifted bias enters (METHOD 4). With S = T for a train and 1 for an analog input:
+            ``once`` holds b, ``per-step`` b/(2^S − 1), ``paper`` b/S.
+    """
+
+    @graph_pass
+    def spike_with(graph: gs.Graph) -> gs.Graph:
+        names = Names(graph)
+        timesteps = network_timesteps(graph)
+        kinds = infer_kinds(graph)
+        for node in list(graph.nodes):
+            if not is_neuron(node) and not is_integrate(node):
+                continue
+            steps = timesteps if is_train(node.inputs[0], kinds) else 1
+            node.attrs["input_steps"] = steps
+            divisor = {"once": 1, "per-step": 2**steps - 1, "paper": steps}[bias]
+            if divisor != 1:
+                node.inputs[1] = _divided(graph, names, node, divisor)
+            if is_neuron(node):
+                _fire(names, node, timesteps)
+        return graph
+
+    spike_with.__name__ = "spike"
+    return spike_with
+
+
+def _fire(names: Names, node: gs.Node, timesteps: int) -> None:
+    held = neuron_parameters(parameters(node), timesteps)
+    node.op = IF
+    node.attrs["timesteps"] = timesteps
+    node.inputs[2] = make_constant(names, f"{node.name}/compare", held.compare)
+    node.inputs[3] = make_constant(names, f"{node.name}/subtract", held.subtract)
+
+
+def _divided(graph: gs.Graph, names: Names, node: gs.Node, divisor: int) -> Any:
+    bias = node.inputs[1]
+    if is_constant(bias):
+        values = value_of(bias).astype(np.float64) / divisor
+        return make_constant(names, bias.name, values.astype(np.float32))
+    out = gs.Variable(names.fresh(f"{bias.name}/step"), np.float32, list(bias.shape))
+    held = make_constant(names, f"{bias.name}/divisor", np.full(1, divisor, np.float32))
+    graph.nodes.append(gs.Node(op="Div", name=names.fresh(f"{node.name}/step"), inputs=[bias, held], outputs=[out]))
+    return out

@@ -1,0 +1,54 @@
+"""Staircase nodes: how recognised activations stand in the graph between passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import ORIGIN, Names
+from onnx2snn.passes.operators import DOMAIN, STAIRCASE
+from onnx2snn.staircases import Staircase, neuron_parameters
+
+#: Where a node keeps its :class:`Staircase`, in units of its present input; not exported.
+PARAMETERS = "_onnx2snn_staircase"
+#: The tensor of the normalised source that holds α·k + o, with the α and o of :data:`DECODING`.
+SOURCE_TENSOR = "_onnx2snn_source_tensor"
+#: The staircase as recognised, in units of the source.
+SOURCE = "_onnx2snn_source"
+
+
+def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
+    return gs.Constant(names.fresh(stem), np.ascontiguousarray(values))
+
+
+def parameters(node: gs.Node) -> Staircase:
+    found: Staircase = node.attrs[PARAMETERS]
+    return found
+
+
+def staircase_node(
+    names: Names, staircase: Staircase, pre_activation: gs.Tensor, *, name: str, origin: list[str], source: str
+) -> gs.Node:
+    """A new ``Staircase`` node: pre-activation (N, ...) → level (N, ...), both float32."""
+    level = gs.Variable(names.fresh(f"{source}/level"), np.float32, list(pre_activation.shape))
+    node = gs.Node(op=STAIRCASE, name=names.fresh(name), domain=DOMAIN, outputs=[level])
+    node.attrs.update({ORIGIN: origin, SOURCE_TENSOR: source, SOURCE: staircase})
+    node.inputs = [pre_activation]
+    set_parameters(names, node, staircase)
+    return node
+
+
+def set_parameters(names: Names, node: gs.Node, staircase: Staircase, *, bias: Any = None) -> None:
+    """Make ``node`` compute ``staircase``; ``bias`` replaces its offset where one was shifted in."""
+    held = neuron_parameters(staircase, staircase.timesteps)
+    node.attrs[PARAMETERS] = staircase
+    node.attrs["timesteps"] = staircase.timesteps
+    node.attrs["levels"] = staircase.levels
+    node.attrs["rounding"] = staircase.rounding
+    node.attrs["unit"] = int(np.all(held.subtract[-1] == 1))
+    first = np.atleast_1d(held.bias if bias is None else np.asarray(bias, np.float32))
+    columns = {"bias": first, "compare": held.compare, "subtract": held.subtract, "ceiling": np.atleast_1d(held.ceiling)}
+    tensors = [make_constant(names, f"{node.name}/{key}", values) for key, values in columns.items()]
+    node.inputs = [node.inputs[0], *tensors]
