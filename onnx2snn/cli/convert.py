@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from onnx2snn.cli.data_options import data_option, open_for
-from onnx2snn.cli.layers import layer_facts, layer_table, next_commands, non_spiking_notes
+from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.cli.units import count, duration, file_size
 
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--execution",
-    type=click.Choice(["spiking", "fused", "streaming"]),
+    type=click.Choice(["spiking", "fused"]),
     default="spiking",
     show_default=True,
-    help="What flows in OUT.onnx: spikes, whole levels in one pass, or one time step a call.",
+    help="What flows in OUT.onnx: spikes, or whole levels in one pass.",
 )
 @click.option(
     "--timesteps", type=click.IntRange(1, 24), metavar="T", help="Time steps of calibrated activations."
@@ -88,14 +89,15 @@ def convert(
 
 
 def _say(terminal: Terminal, conversion: Conversion, source: str, target: str, seconds: float) -> None:
-    layers = [layer_facts(layer) for layer in conversion.layers]
+    layers = [dataclasses.asdict(layer) for layer in conversion.layers]
     neurons = sum(layer["neurons"] for layer in layers)
     terminal.show(
         f"[bold]{source}[/bold] → [bold]{target}[/bold]",
         f"{len(layers)} layers of neurons, {count(neurons)} neurons, T = {conversion.timesteps} time steps; "
         f"{file_size(target)}, {duration(seconds)}",
         layer_table(layers),
-        *non_spiking_notes(layers),
+        *non_spiking_notes(conversion.non_spiking),
+        *_checks(conversion),
         next_commands(f"onnx2snn verify {source} {target}", f"onnx2snn run {target} --data DATA.npz"),
     )
     terminal.result(
@@ -106,5 +108,15 @@ def _say(terminal: Terminal, conversion: Conversion, source: str, target: str, s
             "neurons": neurons,
             "seconds": round(seconds, 3),
             "layers": layers,
+            "non_spiking": [dataclasses.asdict(operator) for operator in conversion.non_spiking],
+            "checks": dict(conversion.checks),
         }
     )
+
+
+def _checks(conversion: Conversion) -> list[str]:
+    if not conversion.checks:
+        return []
+    name, worst = max(conversion.checks, key=lambda check: check[1])
+    passes = len(conversion.checks)
+    return [f"checked after each of {passes} passes: largest relative change {worst:.2g}, after {name}"]

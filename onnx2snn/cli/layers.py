@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -12,10 +11,8 @@ from rich.text import Text
 from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.units import count, number
 
-
-def layer_facts(layer: Any) -> dict[str, Any]:
-    """A layer as plain values, whether it comes from a conversion or from a file's metadata."""
-    return dict(layer) if isinstance(layer, Mapping) else dataclasses.asdict(layer)
+if TYPE_CHECKING:
+    from onnx2snn.dialect import NonSpikingOperator
 
 
 def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
@@ -41,15 +38,9 @@ def _source(nodes: Sequence[str]) -> str:
     return nodes[0] if len(nodes) == 1 else f"{nodes[0]} +{len(nodes) - 1}"
 
 
-def non_spiking_notes(entries: Sequence[Any]) -> list[Text]:
+def non_spiking_notes(kept: Sequence[NonSpikingOperator]) -> list[Text]:
     """One line for each operator that was kept as it is."""
-    return [Text(f"not spiking: {_describe(entry)}", style="yellow") for entry in entries]
-
-
-def _describe(entry: Any) -> str:
-    if isinstance(entry, Mapping):
-        return f"{entry.get('name')} ({entry.get('operator')}): {entry.get('reason')}"
-    return str(entry)
+    return [Text(f"not spiking: {k.name} ({k.operator}): {k.reason}", style="yellow") for k in kept]
 
 
 def next_commands(*commands: str) -> Text:

@@ -54,12 +54,13 @@ def run(
 ) -> None:
     """Run a spiking network and say what it spent: spikes, synaptic operations, energy against the ANN."""
     from onnx2snn.data import ResultWriter  # noqa: PLC0415 - nothing heavy before the options are understood
-    from onnx2snn.evaluation import Evaluation, Tally, layer_table  # noqa: PLC0415
+    from onnx2snn.dialect import read_layer_table  # noqa: PLC0415
+    from onnx2snn.evaluation import Evaluation, Tally  # noqa: PLC0415
     from onnx2snn.evaluation.work import tally_of  # noqa: PLC0415
     from onnx2snn.model_file import load_model  # noqa: PLC0415
     from onnx2snn.runtime import SpikingSession  # noqa: PLC0415
 
-    layers = layer_table(load_model(model))
+    layers = tuple(read_layer_table(load_model(model))["layers"])
     samples = open_for(model, data, images)
     session = SpikingSession(model, **options)
     total = Tally()

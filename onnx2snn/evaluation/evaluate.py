@@ -5,25 +5,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from onnx2snn.data import DataSet, Source, input_specs, open_data
 from onnx2snn.data.writer import check_folder
-from onnx2snn.errors import InvalidModelError
+from onnx2snn.dialect import read_layer_table
 from onnx2snn.evaluation.crew import here, in_processes, on_ray
 from onnx2snn.evaluation.state import Progress
 from onnx2snn.evaluation.tally import Moments, Tally
 from onnx2snn.evaluation.work import Finished, Job, answer
 from onnx2snn.model_file import load_model
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 _SAVE_EVERY = 5.0
 
@@ -133,22 +129,7 @@ def evaluate(
     else:
         finished = in_processes(work, batches, workers=workers) if workers > 1 else here(work, batches)
     _collect(state, finished, path, progress)
-    return Evaluation(state.tally, layer_table(proto))
-
-
-def layer_table(model: ModelProto) -> tuple[Mapping[str, Any], ...]:
-    """The neuron layers that a converted network lists in its metadata.
-
-    Raises:
-        InvalidModelError: this is no spiking network of ours.
-    """
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    if "onnx2snn" not in metadata:
-        raise InvalidModelError(
-            "this is not a spiking network that onnx2snn made",
-            remedy="convert it first: onnx2snn in.onnx out.onnx",
-        )
-    return tuple(json.loads(metadata["onnx2snn"])["layers"])
+    return Evaluation(state.tally, tuple(read_layer_table(proto)["layers"]))
 
 
 def _pending(samples: DataSet, state: Progress) -> Iterator[Iterator[Any]]:

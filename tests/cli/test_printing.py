@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from onnx2snn.cli import progress, units
 from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, make_console
+from onnx2snn.dialect import NonSpikingOperator
 
 LAYER = {
     "name": "/features/block3/activation/IF",
@@ -71,8 +72,7 @@ def test_square_brackets_in_names_are_not_markup() -> None:
 
 
 def test_what_does_not_spike_is_said() -> None:
-    entry = {"name": "gate", "operator": "Sigmoid", "reason": "no staircase"}
-    text = shown(*non_spiking_notes([entry]))
+    text = shown(*non_spiking_notes([NonSpikingOperator("gate", "Sigmoid", "no staircase")]))
     assert text == "not spiking: gate (Sigmoid): no staircase\n"
 
 
