@@ -1,0 +1,1 @@
+"""Executing spiking networks: NumPy and onnxruntime only."""
