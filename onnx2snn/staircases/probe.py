@@ -1,0 +1,140 @@
+"""Each recognised staircase against the operators it came from, at every threshold and one ulp beside it.
+
+The algebra is exact; the source computes in float32. Both must agree, save within the rounding error of the source's own
+operators around a threshold. Anything else means that the expression was misread, and the activation is rejected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnx2snn.graph import is_constant
+from onnx2snn.passes.exporter import to_model
+from onnx2snn.reference import run_reference
+from onnx2snn.staircases.recognise import Found
+from onnx2snn.staircases.staircase import Staircase
+
+#: Thresholds that are probed of one staircase; more levels than this are sampled evenly.
+MAX_PROBES = 1000
+
+#: Half an ulp for every operator of the activation, on the largest number that takes part.
+EPSILON = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Where the source answers another level than the staircase, further from a threshold than rounding explains."""
+
+    found: Found
+    z: float
+    level: int
+    source_level: float
+
+
+def probe(found: Sequence[Found], opset: int) -> tuple[list[Found], list[Disagreement]]:
+    """Sort staircases into those that agree with their operators and those that do not.
+
+    One model with all activations side by side is run once. A staircase whose last plateau the source's rounding
+    reaches one level earlier or later (``clip(z, 0, 6)/s`` may round up to the next integer) is corrected first.
+    """
+    if not found:
+        return [], []
+    points = [_points(f) for f in found]
+    answers = _run(found, points, opset)
+    agreed, wrong = [], []
+    for one, z, answer in zip(found, points, answers, strict=True):
+        corrected = replace(one, staircase=_with_plateau(one.staircase, z, answer))
+        miss = _disagreement(corrected, z, answer)
+        if miss is None:
+            agreed.append(corrected)
+        else:
+            wrong.append(miss)
+    return agreed, wrong
+
+
+def _points(found: Found) -> NDArray[np.float32]:
+    """Pre-activations (P, ...): every threshold, one ulp to both sides, the middle of every level, and far out."""
+    staircase = found.staircase
+    count = staircase.levels
+    levels = np.unique(np.linspace(1, count, min(count, MAX_PROBES)).astype(np.int64))
+    shape = np.broadcast_shapes(staircase.threshold.shape, staircase.offset.shape, staircase.ceilings.shape)
+    column = levels.reshape((-1,) + (1,) * len(shape)).astype(np.float64)
+    edges = np.broadcast_to(staircase.lower_edges(column), (levels.size, *shape)).astype(np.float32)
+    middles = (edges.astype(np.float64) + staircase.threshold / 2).astype(np.float32)
+    infinity = np.float32(np.inf)
+    reach = staircase.threshold * (count + 2.0)
+    far = np.stack([np.broadcast_to(s * reach - staircase.offset, shape) for s in (-2.0, -1.0, 1.5, 3.0)])
+    near = [edges, np.nextafter(edges, infinity), np.nextafter(edges, -infinity), middles]
+    return np.concatenate([*near, far.astype(np.float32)]).astype(np.float32)
+
+
+def _run(found: Sequence[Found], points: Sequence[NDArray[np.float32]], opset: int) -> list[NDArray[np.float64]]:
+    inputs, outputs, nodes, feed = [], [], [], {}
+    for number, (one, z) in enumerate(zip(found, points, strict=True)):
+        rank = len(one.root.shape)
+        placed = z.reshape((z.shape[0],) + (1,) * (rank - z.ndim) + z.shape[1:])
+        root = gs.Variable(f"z{number}", np.float32, ["N", *placed.shape[1:]])
+        feed[root.name] = placed
+        copies: dict[int, gs.Tensor] = {id(one.root): root}
+        for node in one.nodes:
+            nodes.append(_copy(node, copies, f"{number}"))
+        inputs.append(root)
+        last = copies[id(one.output)]
+        outputs.append(gs.Variable(f"a{number}", np.float32, ["N", *placed.shape[1:]]))
+        nodes.append(gs.Node(op="Cast", name=f"out{number}", attrs={"to": 1}, inputs=[last], outputs=[outputs[-1]]))
+    model = to_model(gs.Graph(nodes, inputs, outputs, name="probe", opset=opset))
+    answers = run_reference(model, feed)
+    return [
+        answers[f"a{i}"].reshape(z.shape).astype(np.float64) for i, z in enumerate(points)
+    ]
+
+
+def _copy(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:
+    inputs = []
+    for tensor in node.inputs:
+        if is_constant(tensor):
+            inputs.append(gs.Constant(f"{tensor.name}#{suffix}", tensor.values))
+        else:
+            inputs.append(tensor if tensor.is_empty() else copies[id(tensor)])
+    outputs = [gs.Variable(f"{t.name}#{suffix}", t.dtype) for t in node.outputs]
+    copies.update((id(t), o) for t, o in zip(node.outputs, outputs, strict=True))
+    return gs.Node(op=node.op, name=f"{node.name}#{suffix}", attrs=dict(node.attrs), inputs=inputs, outputs=outputs)
+
+
+def _levels(staircase: Staircase, answer: NDArray[np.float64]) -> NDArray[np.float64]:
+    levels: NDArray[np.float64] = (answer - staircase.shift) / staircase.scale
+    return levels
+
+
+def _with_plateau(staircase: Staircase, z: NDArray[np.float32], answer: NDArray[np.float64]) -> Staircase:
+    """K as the source reaches it far out, where that is one level from what exact arithmetic says."""
+    top = np.rint(_levels(staircase, answer[-1:])[0]).astype(np.int64)
+    ceilings = np.broadcast_to(staircase.ceilings, np.broadcast_shapes(top.shape, staircase.ceilings.shape))
+    if np.array_equal(top, ceilings) or np.any(np.abs(top - ceilings) > 1) or np.any(top < 1):
+        return staircase
+    del z
+    return replace(staircase, ceilings=top, levels=int(top.max()))
+
+
+def _disagreement(found: Found, z: NDArray[np.float32], answer: NDArray[np.float64]) -> Disagreement | None:
+    staircase = found.staircase
+    exact = _levels(staircase, answer)
+    source = np.rint(exact)
+    level = staircase.level(z)
+    wide = z.astype(np.float64)
+    magnitude = np.abs(wide) + np.abs(staircase.offset) + staircase.threshold * (staircase.levels + 1.0)
+    slack = (len(found.nodes) + 2) * EPSILON * magnitude
+    low, high = np.minimum(level, source), np.maximum(level, source)
+    edge = staircase.lower_edges(high)
+    explained = (high - low == 1) & (np.abs(wide - edge) <= slack)
+    on_grid = np.abs(exact - source) <= 1e-3
+    bad = ~(((level == source) | explained) & on_grid)
+    if not bad.any():
+        return None
+    where = tuple(np.argwhere(bad)[0])
+    return Disagreement(found, float(z[where]), int(level[where]), float(exact[where]))

@@ -1,0 +1,144 @@
+"""Quantisers as float arithmetic: no integer codes are left (METHOD 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, tidy, value_of
+from onnx2snn.passes.spelling import Grid, Spelling
+
+MICROSOFT = "com.microsoft"
+QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+
+_ROUNDING = {"ROUND": "Round", "CEIL": "Ceil", "FLOOR": "Floor"}
+
+
+@graph_pass
+def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
+    """Write quantisers in float32 operators of exactly the same meaning.
+
+        QuantizeLinear(x, s, z)      becomes    Clip(Round(x / s) + z, lo, hi)     a float32 tensor of integers
+        DequantizeLinear(q, s, z)    becomes    (q − z)·s
+        Quant(x, s, z, bits)         becomes    both in a row (QONNX), with its own rounding and range
+        BipolarQuant(x, s)           becomes    Where(x ≥ 0, s, −s)
+
+    1. Per-axis parameters are reshaped to broadcast.
+    2. An integer constant becomes its numbers in float32.
+    3. Parameters that are not constant, or blocked: the node stays, and is refused by name later.
+
+    What stood between quantisers on integer codes (pooling, reshapes, Clip) then runs on float32 numbers.
+    """
+    names = Names(graph)
+    for node in list(graph.nodes):
+        if node.op in ("QuantizeLinear", "DequantizeLinear") and node.domain in ("", MICROSOFT):
+            _linear(graph, names, node)
+        elif node.op == "Quant" and node.domain in QONNX:
+            _quant(graph, names, node)
+        elif node.op == "BipolarQuant" and node.domain in QONNX:
+            _bipolar(graph, names, node)
+    return _float_codes(graph)
+
+
+def code_range(dtype: object) -> tuple[float, float]:
+    """Smallest and largest number of an integer type, 4-bit ones too."""
+    name = str(np.dtype(dtype))  # type: ignore[call-overload]
+    bits = int("".join(c for c in name if c.isdigit()))
+    return (0.0, 2.0**bits - 1) if name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
+
+
+def _aligned(values: Array, node: gs.Node) -> Array:
+    """Case 1."""
+    if values.size == 1:
+        return values.reshape(())
+    rank = len(node.inputs[0].shape)
+    axis = int(node.attrs.get("axis", 1)) % rank
+    return values.reshape((-1,) + (1,) * (rank - 1 - axis))
+
+
+def _linear(graph: gs.Graph, names: Names, node: gs.Node) -> None:
+    scale = constant_input(node, 1)
+    has_zero = len(node.inputs) > 2 and not node.inputs[2].is_empty()
+    zero = constant_input(node, 2)
+    if scale is None or (has_zero and zero is None) or node.attrs.get("block_size", 0) or scale.ndim > 1:
+        return
+    if node.inputs[0].shape is None and scale.size > 1:
+        return
+    zeros = np.zeros(1, np.float32) if zero is None else zero.astype(np.float32)
+    quantises = node.op == "QuantizeLinear"
+    low, high = code_range(_code_type(node, zero)) if quantises else (0.0, 0.0)
+    grid = Grid(_aligned(scale.astype(np.float32), node), _aligned(zeros, node), low, high)
+    spelling = Spelling(graph, names, node)
+    output = node.outputs[0]
+    node.outputs.clear()
+    if quantises:
+        spelling.quantise(node.inputs[0], grid, output=output)
+    else:
+        spelling.dequantise(_as_float(spelling, node.inputs[0]), grid, output=output)
+
+
+def _code_type(node: gs.Node, zero: Array | None) -> object:
+    if zero is not None:
+        return zero.dtype
+    named = node.attrs.get("output_dtype", 0)
+    return onnx.helper.tensor_dtype_to_np_dtype(named) if named else np.dtype(np.uint8)
+
+
+def _as_float(spelling: Spelling, tensor: gs.Tensor) -> gs.Tensor:
+    """Case 2."""
+    return spelling.constant(value_of(tensor).astype(np.float32)) if is_constant(tensor) else tensor
+
+
+def _quant(graph: gs.Graph, names: Names, node: gs.Node) -> None:
+    constants = [constant_input(node, i) for i in (1, 2, 3)]
+    rounding = _ROUNDING.get(str(node.attrs.get("rounding_mode", "ROUND")).upper())
+    if any(c is None for c in constants) or rounding is None:
+        return
+    scale, zero, bits = (np.asarray(c, np.float32) for c in constants)
+    signed, narrow = bool(node.attrs.get("signed", 1)), bool(node.attrs.get("narrow", 0))
+    width = float(bits.reshape(-1)[0])
+    if np.any(bits != width):
+        return
+    low = -(2.0 ** (width - 1)) + narrow if signed else 0.0
+    high = 2.0 ** (width - 1) - 1 if signed else 2.0**width - 1 - narrow
+    grid = Grid(scale, zero, low, high, rounding)
+    spelling = Spelling(graph, names, node)
+    output = node.outputs[0]
+    node.outputs.clear()
+    spelling.dequantise(spelling.quantise(_as_float(spelling, node.inputs[0]), grid), grid, output=output)
+
+
+def _bipolar(graph: gs.Graph, names: Names, node: gs.Node) -> None:
+    scale = constant_input(node, 1)
+    if scale is None:
+        return
+    spelling = Spelling(graph, names, node)
+    output = node.outputs[0]
+    node.outputs.clear()
+    positive = spelling.apply("GreaterOrEqual", node.inputs[0], np.float32(0))
+    positive.dtype = np.bool_
+    spelling.apply("Where", positive, scale.astype(np.float32), -scale.astype(np.float32), output=output)
+
+
+def _float_codes(graph: gs.Graph) -> gs.Graph:
+    """Whatever was a tensor of codes is now float32: types of tensors, and constants beside them."""
+    tidy(graph)
+    for node in graph.nodes:
+        if node.domain or node.op not in _ON_CODES or not node.outputs:
+            continue
+        source = next((t for t in node.inputs if not is_constant(t) and not t.is_empty()), None)
+        if source is None or source.dtype is None or np.dtype(source.dtype) != np.float32:
+            continue
+        for position, tensor in enumerate(node.inputs):
+            integer = is_constant(tensor) and np.dtype(tensor.dtype).kind in "iu"
+            if integer and (node.op in ("Clip", "Max", "Min", "Concat", "Where") or (node.op == "Pad" and position == 2)):
+                node.inputs[position] = gs.Constant(f"{tensor.name}/float", tensor.values.astype(np.float32))
+        for tensor in node.outputs:
+            tensor.dtype = np.float32
+    return graph
+
+
+#: Operators that exporters put on integer codes.
+_ON_CODES = {"Clip", "Concat", "Expand", "Flatten", "Gather", "Identity", "Max", "MaxPool", "Min", "Pad", "Relu", "Reshape",
+             "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", "Where", "DepthToSpace", "SpaceToDepth"}

@@ -1,0 +1,38 @@
+"""From the graph that passes work on back to an ONNX model."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import is_constant
+
+#: Attributes with this prefix are the passes' own notes.
+PRIVATE = "_onnx2snn"
+
+
+def to_model(graph: gs.Graph) -> onnx.ModelProto:
+    """The graph as a model; notes of the passes are left out, equal constants are stored once."""
+    copy = graph.copy()
+    _share_constants(copy)
+    for node in copy.nodes:
+        for name in [name for name in node.attrs if name.startswith(PRIVATE)]:
+            del node.attrs[name]
+    model = gs.export_onnx(copy, do_type_check=False)
+    return model
+
+
+def _share_constants(graph: gs.Graph) -> None:
+    held: dict[tuple[object, ...], gs.Constant] = {}
+    for node in graph.nodes:
+        for position, tensor in enumerate(node.inputs):
+            if not is_constant(tensor):
+                continue
+            values = tensor.values
+            key: tuple[object, ...] = (id(values),)
+            if values.size <= 64:
+                key = (str(values.dtype), values.shape, np.ascontiguousarray(values).tobytes())
+            first = held.setdefault(key, tensor)
+            if first is not tensor:
+                node.inputs[position] = first

@@ -1,0 +1,75 @@
+"""Writing small float expressions in place of a node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import ORIGIN, Array, Names, is_constant, origin
+from onnx2snn.passes.staircase_nodes import make_constant
+
+
+class Spelling:
+    """Nodes in place of one node; all record its origin.
+
+    Args:
+        graph: Where the nodes go.
+        names: Fresh names.
+        node: What they stand for.
+    """
+
+    def __init__(self, graph: gs.Graph, names: Names, node: gs.Node) -> None:
+        self._graph = graph
+        self._names = names
+        self._node = node
+        self._origin = origin(node)
+
+    def constant(self, values: Any) -> gs.Constant:
+        return make_constant(self._names, f"{self._node.name}/constant", np.asarray(values))
+
+    def apply(self, op: str, *inputs: Any, output: gs.Tensor | None = None, **attrs: Any) -> gs.Tensor:
+        """One operator; numbers and arrays become constants. Returns what it writes (float32)."""
+        read = [i if isinstance(i, gs.Tensor) else self.constant(i) for i in inputs]
+        shape = next((list(t.shape) for t in read if not is_constant(t) and t.shape is not None), None)
+        out = output if output is not None else gs.Variable(self._names.fresh(f"{self._node.name}/{op}"), np.float32, shape)
+        if output is not None:
+            out.inputs.clear()
+            out.dtype = np.float32
+        node = gs.Node(op=op, name=self._names.fresh(f"{self._node.name}/{op}"), attrs=attrs, inputs=read, outputs=[out])
+        node.attrs[ORIGIN] = self._origin
+        self._graph.nodes.append(node)
+        return out
+
+    def quantise(self, x: gs.Tensor, grid: Grid, *, output: gs.Tensor | None = None) -> gs.Tensor:
+        """clip(round(x/s) + z, lo, hi): QuantizeLinear in float32, its integers exact."""
+        level = self.apply(grid.rounding, self.apply("Div", x, grid.scale))
+        if np.any(grid.zero_point != 0):
+            level = self.apply("Add", level, grid.zero_point)
+        return self.apply("Clip", level, np.float32(grid.low), np.float32(grid.high), output=output)
+
+    def dequantise(self, q: gs.Tensor, grid: Grid, *, output: gs.Tensor | None = None) -> gs.Tensor:
+        """(q − z)·s: DequantizeLinear."""
+        if np.any(grid.zero_point != 0):
+            q = self.apply("Sub", q, grid.zero_point)
+        return self.apply("Mul", q, grid.scale, output=output)
+
+
+class Grid:
+    """The grid of a quantiser: float32 arrays that broadcast against the tensor.
+
+    Attributes:
+        scale: s.
+        zero_point: z.
+        low: Smallest code.
+        high: Largest code.
+        rounding: The ONNX operator that rounds.
+    """
+
+    def __init__(self, scale: Array, zero_point: Array, low: float, high: float, rounding: str = "Round") -> None:
+        self.scale = np.asarray(scale, np.float32)
+        self.zero_point = np.asarray(zero_point, np.float32)
+        self.low = low
+        self.high = high
+        self.rounding = rounding
