@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.layers import next_commands
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="A float ReLU network becomes a quantised one.",
     epilog="Example: onnx2snn calibrate relu.onnx quantised.onnx --data images.npz --timesteps 4",
 )
 @click.argument("source", metavar="IN.onnx")
@@ -46,7 +46,7 @@ def calibrate(
     seconds = time.perf_counter() - began
     snn = target.removesuffix(".onnx") + "_snn.onnx"
     terminal.show(
-        f"[bold]{source}[/bold] → [bold]{target}[/bold]",
+        Text.assemble((source, "bold"), " → ", (target, "bold")),
         f"T = {timesteps} time steps; {file_size(target)}, {duration(seconds)}",
         next_commands(f"onnx2snn {target} {snn}", f"onnx2snn verify {target} {snn} --data {data}"),
     )

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="A quantised network becomes a spiking one.",
     epilog="Example: onnx2snn resnet_relu.onnx resnet_snn.onnx --calibrate images.npz --timesteps 4",
 )
 @click.argument("source", metavar="IN.onnx")
@@ -92,7 +92,7 @@ def _say(terminal: Terminal, conversion: Conversion, source: str, target: str, s
     layers = [dataclasses.asdict(layer) for layer in conversion.layers]
     neurons = sum(layer["neurons"] for layer in layers)
     terminal.show(
-        f"[bold]{source}[/bold] → [bold]{target}[/bold]",
+        Text.assemble((source, "bold"), " → ", (target, "bold")),
         f"{len(layers)} layers of neurons, {count(neurons)} neurons, T = {conversion.timesteps} time steps; "
         f"{file_size(target)}, {duration(seconds)}",
         layer_table(layers),

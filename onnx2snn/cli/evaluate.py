@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Accuracy and cost on data of any size.",
     epilog="Example: onnx2snn evaluate snn.onnx --data imagenet/val --workers 8 --resume state.json",
 )
 @click.argument("model", metavar="SNN.onnx")

@@ -16,52 +16,71 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from onnx2snn import __version__
 from onnx2snn.cli.failure import explain
 
 _COMMANDS = {
-    "convert": "onnx2snn.cli.convert:convert",
-    "verify": "onnx2snn.cli.verify:verify",
-    "run": "onnx2snn.cli.run:run",
-    "inspect": "onnx2snn.cli.inspect:inspect",
-    "calibrate": "onnx2snn.cli.calibrate:calibrate",
-    "evaluate": "onnx2snn.cli.evaluate:evaluate",
-    "report": "onnx2snn.cli.report:report",
-    "finetune": "onnx2snn.cli.finetune:finetune",
+    "convert": "A quantised network becomes a spiking one.",
+    "verify": "The same answers, neuron by neuron, or why not.",
+    "run": "Outputs, spikes, energy against the ANN.",
+    "inspect": "What is in a model, before or after conversion.",
+    "calibrate": "A float ReLU network becomes a quantised one.",
+    "evaluate": "Accuracy and cost on data of any size.",
+    "report": "One page that shows what the network does.",
+    "finetune": "Train for fewer spikes (extra: train).",
 }
 
 
 class PathFirstGroup(click.Group):
-    """Commands, imported when they are needed; ``onnx2snn in.onnx out.onnx`` means ``convert``.
+    """Commands, imported when they are called; ``onnx2snn in.onnx out.onnx`` means ``convert``.
 
     Args:
-        lazy: By command name, ``module:attribute``.
+        summaries: One line a command. Command ``name`` is the attribute ``name`` of ``package.name``.
+        package: Where the commands' modules are.
     """
 
-    def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, summaries: Mapping[str, str], package: str = "onnx2snn.cli", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._lazy = dict(lazy)
+        self._summaries = dict(summaries)
+        self._package = package
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which a newcomer meets them."""
         del ctx
-        return list(self._lazy)
+        return list(self._summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command's module and return the command; None for an unknown name."""
         del ctx
-        if cmd_name not in self._lazy:
+        if cmd_name not in self._summaries:
             return None
-        module, _, attribute = self._lazy[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = getattr(importlib.import_module(f"{self._package}.{cmd_name}"), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them: help must not wait for torch."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._summaries.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands, and files: a first word may be either."""
+        words = [CompletionItem(n, help=s) for n, s in self._summaries.items() if n.startswith(incomplete)]
+        return [
+            *words,
+            CompletionItem(incomplete, type="file"),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``convert`` in front of a first word that is a path, or an option that is not the group's."""
         own = {name for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)}
         foreign = bool(args) and args[0].startswith("-") and args[0] not in own
-        if foreign or (args and _looks_like_path(args[0], self._lazy)):
+        if foreign or (args and _looks_like_path(args[0], self._summaries)):
             args = ["convert", *args]
         return super().parse_args(ctx, args)
 
@@ -69,8 +88,8 @@ class PathFirstGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is answered with the nearest."""
-        if args[0] not in self._lazy:
-            near = difflib.get_close_matches(args[0], self._lazy, 1)
+        if args[0] not in self._summaries:
+            near = difflib.get_close_matches(args[0], self._summaries, 1)
             hint = f"Did you mean '{near[0]}'?" if near else "A model comes first: onnx2snn in.onnx out.onnx."
             raise click.UsageError(f"No such command '{args[0]}'. {hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -102,7 +121,7 @@ def _looks_like_path(word: str, commands: Mapping[str, str]) -> bool:
 
 @click.group(
     cls=PathFirstGroup,
-    lazy=_COMMANDS,
+    summaries=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Shell completion: put the output of `_ONNX2SNN_COMPLETE=bash_source onnx2snn` into ~/.bashrc "
     "(zsh_source into ~/.zshrc, fish_source into ~/.config/fish/completions/onnx2snn.fish).",

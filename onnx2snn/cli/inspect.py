@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import click
+from typing import TYPE_CHECKING
 
+import click
+from rich.text import Text
+
+from onnx2snn.cli.layers import layer_table, next_commands
 from onnx2snn.cli.terminal import Terminal, output_options
 
+if TYPE_CHECKING:
+    from onnx2snn.inspection import Activation, Inspection
 
-@click.command(
-    short_help="What is in a model, before or after conversion.",
-    epilog="Example: onnx2snn inspect ann.onnx",
-)
+
+@click.command(epilog="Example: onnx2snn inspect ann.onnx")
 @click.argument("model", metavar="MODEL.onnx")
 @output_options
 def inspect(*, model: str, terminal: Terminal) -> None:
@@ -18,4 +22,35 @@ def inspect(*, model: str, terminal: Terminal) -> None:
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
 
     inspection = onnx2snn.inspect_model(model)
-    terminal.result(inspection.to_dict())
+    _say(terminal, model, inspection)
+    terminal.result({"model": model, **inspection.to_dict()})
+
+
+def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
+    kind = "a spiking network" if inspection.spiking else "a network to convert"
+    steps = f", T = {inspection.timesteps} time steps" if inspection.timesteps else ""
+    operators = ", ".join(f"{number} {name}" for name, number in inspection.operators.items())
+    terminal.show(
+        Text.assemble((model, "bold"), f": {kind}{steps}"),
+        Text.assemble(("inputs: ", "dim"), "; ".join(inspection.inputs)),
+        Text.assemble(("operators: ", "dim"), operators),
+    )
+    if inspection.layers:
+        terminal.show("", layer_table(inspection.layers))
+    for activation in inspection.activations:
+        terminal.show(_described(activation))
+    for miss in inspection.rejected:
+        terminal.show(
+            Text.assemble(("\nno staircase: ", "yellow"), (f"{miss.node} ({miss.operator})", "bold")),
+            Text(f"  cause:   {miss.reason}\n  remedy:  {miss.remedy}"),
+        )
+    if inspection.activations and not inspection.spiking:
+        terminal.show(next_commands(f"onnx2snn {model} {model.removesuffix('.onnx')}_snn.onnx"))
+
+
+def _described(activation: Activation) -> Text:
+    return Text.assemble(
+        ("\n" + activation.name, "bold"),
+        f"  T = {activation.timesteps}, K = {activation.levels}\n  {activation.formula}\n",
+        ("  from " + " → ".join(activation.nodes), "dim"),
+    )

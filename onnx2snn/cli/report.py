@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.terminal import Terminal, output_options
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="One page that shows what the network does.",
     epilog="Example: onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html",
 )
 @click.argument("source", metavar="IN.onnx")
@@ -33,5 +33,5 @@ def report(*, source: str, snn: str, data: str, images: ImageOptions, html: str,
     check_folder(html)
     with terminal.working(f"reporting on {snn}"):
         facts = write_report(source, snn, open_for(source, data, images), html)
-    terminal.show(f"report: [bold]{html}[/bold], {file_size(html)}")
+    terminal.show(Text(f"report: {html}, {file_size(html)}"))
     terminal.result(facts)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 from onnx2snn.cli.costs import show_costs
 from onnx2snn.cli.data_options import data_option, open_for
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="Outputs, spikes, energy against the ANN.",
     epilog="Example: onnx2snn run snn.onnx --data test.npz --output result.npz",
 )
 @click.argument("model", metavar="SNN.onnx")
@@ -78,5 +78,5 @@ def run(
     evaluation = Evaluation(total, layers)
     show_costs(terminal, evaluation, time.perf_counter() - began)
     if output:
-        terminal.show(f"outputs and spike counts: [bold]{output}[/bold], {file_size(output)}")
+        terminal.show(Text(f"outputs and spike counts: {output}, {file_size(output)}"))
     terminal.result({"model": model, "output": output, **evaluation.to_dict()})

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
 from onnx2snn.cli.tables import Name, make_table
@@ -19,7 +20,6 @@ _COLUMNS = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "u
 
 
 @click.command(
-    short_help="The same answers, neuron by neuron, or why not.",
     epilog="Example: onnx2snn verify ann.onnx snn.onnx --data test.npz --html certificate.html",
 )
 @click.argument("source", metavar="IN.onnx")
@@ -70,7 +70,7 @@ def verify(
     terminal.result(facts)
     if html:
         _write_page(source, snn, samples, certificate, html)
-        terminal.show(f"certificate: {html}")
+        terminal.show(Text(f"certificate: {html}"))
     return 0 if certificate.lossless else 1
 
 

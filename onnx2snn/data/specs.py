@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -49,7 +49,7 @@ class InputSpec:
         return same_rank and all(want in (None, got) for want, got in zip(self.shape, shape, strict=True))
 
 
-def input_specs(model: ModelProto | str | os.PathLike[str]) -> tuple[InputSpec, ...]:
+def input_specs(model: str | Path | ModelProto) -> tuple[InputSpec, ...]:
     """The inputs of ``model`` that a caller has to feed (initializers are not among them).
 
     Raises:

@@ -76,7 +76,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | os.PathLike[str],
+    model: str | Path,
     data: Source,
     *,
     execution: Literal["spiking", "fused", "streaming"] = "fused",

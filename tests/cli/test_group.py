@@ -42,7 +42,15 @@ def echo(words: tuple[str, ...]) -> None:
     click.echo(f"convert {' '.join(words)}")
 
 
-TOY = PathFirstGroup("toy", lazy={"convert": f"{__name__}:echo", "end": f"{__name__}:end"})
+class Toy(PathFirstGroup):
+    """Two commands that need no modules."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        return {"convert": echo, "end": end}.get(cmd_name)
+
+
+TOY = Toy("toy", summaries={"convert": "", "end": ""})
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -1,0 +1,141 @@
+"""What is in a model: the staircases recognised, the nearest misses, and the neurons that stand for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnx2snn.data.specs import input_specs
+from onnx2snn.dialect import is_snn, read_layer_table
+from onnx2snn.model_file import load_model
+from onnx2snn.passes import PREPARE
+from onnx2snn.passes.importer import import_model
+from onnx2snn.staircases import Staircase
+from onnx2snn.staircases.recognise import Found, Rejected, recognise
+
+
+@dataclasses.dataclass(frozen=True)
+class Activation:
+    """One quantised activation: k = clip(R((z + δ) / θ), 0, K), a = α·k + o (METHOD 1).
+
+    Attributes:
+        name: The tensor that holds a; in a converted network, the IF node.
+        nodes: The user's nodes that compute it.
+        formula: The staircase, with numbers where all channels share them.
+        levels: K.
+        timesteps: T = ceil(log2(K + 1)).
+        threshold: θ, one value or one per channel.
+        rounding: R.
+    """
+
+    name: str
+    nodes: list[str]
+    formula: str
+    levels: int
+    timesteps: int
+    threshold: float | list[float]
+    rounding: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What was found in one model.
+
+    Attributes:
+        spiking: Whether it has been converted already.
+        timesteps: T of the network; of a source, the largest T of its activations (None where it has none).
+        inputs: Name, type and shape of each.
+        operators: How many there are of each.
+        activations: The staircases, in order.
+        rejected: Activations that are no staircase, and why.
+        layers: The layer table of a converted network.
+    """
+
+    spiking: bool
+    timesteps: int | None
+    inputs: list[str]
+    operators: dict[str, int]
+    activations: list[Activation]
+    rejected: list[Rejected]
+    layers: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self)
+
+
+def inspect_model(model: str | Path | onnx.ModelProto) -> Inspection:
+    """Look into a network, before or after conversion.
+
+    Raises:
+        InvalidModelError: the file is missing, damaged or no ONNX model.
+        ConversionError: it is valid ONNX, but has no form that the recogniser can read.
+    """
+    proto = load_model(model)
+    return _inspect_snn(proto) if is_snn(proto) else _inspect_source(proto)
+
+
+def _inspect_snn(model: onnx.ModelProto) -> Inspection:
+    table = read_layer_table(model)
+    activations = [_of_layer(layer) for layer in table["layers"]]
+    return Inspection(
+        True, table["timesteps"], _inputs(model), _operators(model), activations, [], table["layers"]
+    )
+
+
+def _inspect_source(model: onnx.ModelProto) -> Inspection:
+    graph = import_model(model)
+    for graph_pass in PREPARE:
+        graph = graph_pass(graph)
+    recognition = recognise(graph)
+    activations = [_of_source(found) for found in recognition.found]
+    timesteps = max((activation.timesteps for activation in activations), default=None)
+    rejected = list(recognition.rejected.values())
+    return Inspection(False, timesteps, _inputs(model), _operators(model), activations, rejected, [])
+
+
+def _of_source(found: Found) -> Activation:
+    staircase = found.staircase
+    return _activation(found.output.name, found.source_nodes, staircase, staircase.timesteps)
+
+
+def _of_layer(layer: dict[str, Any]) -> Activation:
+    """The staircase that a layer of neurons computes; its δ is part of the neurons' bias now."""
+    numbers = {name: np.asarray(layer[name], np.float64) for name in ("threshold", "scale", "offset")}
+    staircase = Staircase(
+        threshold=numbers["threshold"],
+        offset=np.zeros(()),
+        levels=layer["levels"],
+        ceilings=np.asarray(layer["levels"], np.int64),
+        scale=numbers["scale"],
+        shift=numbers["offset"],
+        rounding=layer["rounding"],
+    )
+    return _activation(layer["name"], layer["source_nodes"], staircase, layer["timesteps"])
+
+
+def _activation(name: str, nodes: list[str], staircase: Staircase, timesteps: int) -> Activation:
+    threshold = _plain(staircase.threshold)
+    return Activation(
+        name, nodes, staircase.formula, staircase.levels, timesteps, threshold, staircase.rounding
+    )
+
+
+def _plain(values: NDArray[np.float64]) -> float | list[float]:
+    flat = [float(value) for value in np.ravel(values)]
+    return flat[0] if len(set(flat)) == 1 else flat
+
+
+def _inputs(model: onnx.ModelProto) -> list[str]:
+    return [str(spec) for spec in input_specs(model)]
+
+
+def _operators(model: onnx.ModelProto) -> dict[str, int]:
+    names = (f"{node.domain}.{node.op_type}" if node.domain else node.op_type for node in model.graph.node)
+    return dict(sorted(Counter(names).items()))
