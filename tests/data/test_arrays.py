@@ -30,8 +30,10 @@ def save_npz(path: Path, *, compressed: bool = False, **arrays: np.ndarray) -> P
     return path
 
 
-def sources(folder: Path) -> dict[str, Path]:
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same samples in every form that can be read."""
+    folder = tmp_path_factory.mktemp("sources")
     np.save(folder / "only.npy", X)
     save_npz(folder / "stored.npz", image=X, labels=Y, expected_out=Y)
     save_npz(folder / "packed.npz", compressed=True, image=X, labels=Y)
@@ -51,8 +53,8 @@ def sources(folder: Path) -> dict[str, Path]:
     "name", ["only.npy", "stored.npz", "packed.npz", "fortran.npz", "shards", "arrays", "columns"]
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
-def test_every_form_gives_the_same_samples(tmp_path: Path, name: str, size: int) -> None:
-    data = open_data(sources(tmp_path)[name], [SPEC])
+def test_every_form_gives_the_same_samples(sources: dict[str, Path], name: str, size: int) -> None:
+    data = open_data(sources[name], [SPEC])
     values, starts = read(data, size)
     assert len(data) == 7
     assert values.dtype == np.float32
@@ -65,10 +67,9 @@ def test_every_form_gives_the_same_samples(tmp_path: Path, name: str, size: int)
 @pytest.mark.parametrize("name", ["only.npy", "stored.npz", "packed.npz", "fortran.npz", "shards", "arrays"])
 @given(start=st.integers(0, 8), stop=st.integers(0, 9), size=st.integers(1, 8))
 def test_any_range_is_what_slicing_gives(
-    tmp_path_factory: pytest.TempPathFactory, name: str, start: int, stop: int, size: int
+    sources: dict[str, Path], name: str, start: int, stop: int, size: int
 ) -> None:
-    folder = tmp_path_factory.mktemp("range")
-    data = open_data(sources(folder)[name], [SPEC])
+    data = open_data(sources[name], [SPEC])
     batches = list(data.batches(size, start=start, stop=stop))
     got = np.concatenate([batch.inputs["image"] for batch in batches]) if batches else X[:0]
     np.testing.assert_array_equal(got, X[start:stop])
