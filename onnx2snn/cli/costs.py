@@ -28,9 +28,9 @@ def show_costs(terminal: Terminal, evaluation: Evaluation, seconds: float) -> No
     if evaluation.accuracy is not None:
         terminal.show(f"accuracy: [bold]{percent(evaluation.accuracy)}[/bold]")
     terminal.show("", _layers(evaluation), "", _spread(evaluation))
-    ann, snn = evaluation["energy/ann"].mean, evaluation["energy/snn"].mean
-    if snn > 0:
-        factor = ann / snn
+    snn, ann = (evaluation.summary(f"energy/{network}") for network in ("snn", "ann"))
+    if snn and ann and snn["mean"]:
+        factor = ann["mean"] / snn["mean"]
         words = f"{factor:.1f} times less" if factor > 1 else f"{1 / factor:.1f} times more"
         terminal.show(f"energy: {words} than the same network as an ANN")
 
@@ -44,7 +44,7 @@ def _layers(evaluation: Evaluation) -> Table:
             str(layer["timesteps"]),
             f"{layer['spikes_per_neuron']:.3f}",
             f"{layer['spike_rate']:.3f}",
-            si(layer["synops"]["mean"]),
+            si(layer["synops"]["mean"]) if layer["synops"] else "-",
         )
     return table
 
@@ -52,5 +52,7 @@ def _layers(evaluation: Evaluation) -> Table:
 def _spread(evaluation: Evaluation) -> Table:
     table = make_table("Per sample", "Mean", "Std", "Min", "Max")
     for title, quantity, unit in _QUANTITIES:
-        table.add_row(title, *(si(value, unit) for value in evaluation[quantity].summary().values()))
+        spread = evaluation.summary(quantity)
+        if spread is not None:
+            table.add_row(title, *(si(value, unit) for value in spread.values()))
     return table

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--execution",
-    type=click.Choice(["spiking", "fused", "streaming"]),
+    type=click.Choice(["spiking", "fused"]),
     default="spiking",
     show_default=True,
-    help="What flows: spikes, whole levels in one pass, or one time step a call.",
+    help="What flows: spikes, or whole levels in one pass.",
 )
 @click.option(
     "--backend",

@@ -47,7 +47,11 @@ class Evaluation:
         return self.tally.correct / self.tally.labelled if self.tally.labelled else None
 
     def __getitem__(self, quantity: str) -> Moments:
-        """The spread of a quantity of :class:`Tally` over samples, for example ``"spikes"``."""
+        """The spread of a quantity of :class:`Tally` over samples, for example ``"spikes"``.
+
+        Raises:
+            KeyError: it was not measured (energy, where a size of the network is dynamic).
+        """
         return self.tally.moments[quantity]
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,23 +59,26 @@ class Evaluation:
         return {
             "samples": self.samples,
             "accuracy": self.accuracy,
-            "spikes": self["spikes"].summary(),
-            "synops": self["synops"].summary(),
-            "energy": {"snn": self["energy/snn"].summary(), "ann": self["energy/ann"].summary()},
+            "spikes": self.summary("spikes"),
+            "synops": self.summary("synops"),
+            "energy": {"snn": self.summary("energy/snn"), "ann": self.summary("energy/ann")},
             "layers": [self._layer(layer) for layer in self.layers],
         }
 
+    def summary(self, quantity: str) -> dict[str, float] | None:
+        """Mean and spread of a quantity over samples; None where it was not measured."""
+        return self[quantity].summary() if quantity in self.tally.moments else None
+
     def _layer(self, layer: Mapping[str, Any]) -> dict[str, Any]:
-        spikes, synops = self[f"spikes/{layer['name']}"], self[f"synops/{layer['name']}"]
-        per_neuron = spikes.mean / layer["neurons"]
+        per_neuron = self[f"spikes/{layer['name']}"].mean / layer["neurons"]
         return {
             "name": layer["name"],
             "neurons": layer["neurons"],
             "timesteps": layer["timesteps"],
             "spikes_per_neuron": per_neuron,
             "spike_rate": per_neuron / layer["timesteps"],
-            "spikes": spikes.summary(),
-            "synops": synops.summary(),
+            "spikes": self.summary(f"spikes/{layer['name']}"),
+            "synops": self.summary(f"synops/{layer['name']}"),
         }
 
 
@@ -79,7 +86,7 @@ def evaluate(
     model: str | Path,
     data: Source,
     *,
-    execution: Literal["spiking", "fused", "streaming"] = "fused",
+    execution: Literal["spiking", "fused"] = "fused",
     backend: Literal["onnxruntime", "numpy"] = "onnxruntime",
     batch: int = 100,
     workers: int = 1,

@@ -47,17 +47,16 @@ def answer(job: Job, batch: Batch) -> Finished:
 
 def tally_of(result: Result, batch: Batch) -> Tally:
     """Sum up what the network answered to ``batch`` and spent on it."""
-    quantities: dict[str, Any] = {f"spikes/{name}": value for name, value in result.spikes.items()}
-    quantities |= {f"synops/{name}": value for name, value in result.synops.items()}
-    quantities["spikes"] = sum(result.spikes.values(), np.zeros(len(batch), np.int64))
-    quantities["synops"] = sum(result.synops.values(), np.zeros(len(batch), np.int64))
-    quantities["energy/snn"] = np.broadcast_to(result.energy.snn, (len(batch),))
-    quantities["energy/ann"] = np.broadcast_to(result.energy.ann, (len(batch),))
+    quantities: dict[str, Any] = {"energy/snn": result.energy.snn, "energy/ann": result.energy.ann}
+    for kind, counts in (("spikes", result.spikes), ("synops", result.synops)):
+        quantities |= {f"{kind}/{name}": value for name, value in counts.items()}
+        if counts:
+            quantities[kind] = sum(counts.values(), np.zeros(len(batch), np.int64))
     labelled, correct = 0, 0
     predicted = predicted_classes(next(iter(result.outputs.values())))
     if batch.labels is not None and predicted is not None:
         labelled, correct = len(batch), int(np.sum(predicted == batch.labels))
-    moments = {name: Moments.of(value) for name, value in quantities.items()}
+    moments = {name: Moments.of(value) for name, value in quantities.items() if np.all(np.isfinite(value))}
     return Tally(len(batch), labelled, correct, moments)
 
 
