@@ -1,6 +1,34 @@
-"""Training source networks for few time steps and few spikes; needs torch (extra ``train``)."""
+"""Training source networks for few time steps and few spikes; needs torch (extra ``train``).
 
+    model = ...                                             any torch module
+    replace_activations(model, levels=15)                   its ReLUs become QCFS: T = 4
+    calibrate_thresholds(model, batches)
+    with FineGrainedL1(model, 1e-5) as penalty:
+        loss = cross_entropy(model(x), y) + penalty()       spikes cost something
+    export_onnx(model, x, "ann.onnx")                       onnx2snn ann.onnx snn.onnx
+
+or, from an ONNX file of any framework, :func:`finetune`.
+"""
+
+from onnx2snn.training.counting import SpikeMeter, fan_out
 from onnx2snn.training.exporting import export_onnx
+from onnx2snn.training.finetuning import Epoch, Finetuned, finetune
 from onnx2snn.training.qcfs import QCFS
+from onnx2snn.training.replacing import calibrate_thresholds, replace_activations
+from onnx2snn.training.sparsity import FineGrainedL1, bit_slopes, cheapest_codes, popcount
 
-__all__ = ["QCFS", "export_onnx"]
+__all__ = [
+    "QCFS",
+    "Epoch",
+    "FineGrainedL1",
+    "Finetuned",
+    "SpikeMeter",
+    "bit_slopes",
+    "calibrate_thresholds",
+    "cheapest_codes",
+    "export_onnx",
+    "fan_out",
+    "finetune",
+    "popcount",
+    "replace_activations",
+]

@@ -9,7 +9,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from onnx2snn.errors import OutputError
+from onnx2snn.model_file import save_model
 
 
 def export_onnx(
@@ -32,7 +32,7 @@ def export_onnx(
     Raises:
         OutputError: the folder is missing or cannot be written.
     """
-    save(to_onnx(model, example, input_name=input_name, output_name=output_name), path)
+    save_model(to_onnx(model, example, input_name=input_name, output_name=output_name), path)
 
 
 def to_onnx(
@@ -59,18 +59,6 @@ def to_onnx(
         raise AssertionError("the dynamo exporter returns a program")
     proto: onnx.ModelProto = program.model_proto
     return _without_source_paths(proto)
-
-
-def save(model: onnx.ModelProto, path: str | Path) -> None:
-    """Write atomically: a neighbouring file is filled, then takes the name."""
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        partial.write_bytes(model.SerializeToString())
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {target}", found=error.strerror) from error
 
 
 def _without_source_paths(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -94,7 +94,7 @@ class QCFS(nn.Module):
             self.threshold.copy_(
                 torch.as_tensor(values, dtype=self.threshold.dtype).expand_as(self.threshold)
             )
-        self._smallest = SMALLEST * float(self.threshold.min())
+        self._smallest = SMALLEST * float(self.threshold.detach().min())
 
     def extra_repr(self) -> str:
         """What ``print(model)`` says of it."""

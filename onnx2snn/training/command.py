@@ -1,0 +1,170 @@
+"""``onnx2snn finetune``: fewer time steps and fewer spikes for a network that is there already."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from onnx2snn.cli.layers import next_commands
+from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.cli.units import count, duration, percent
+from onnx2snn.data.writer import check_folder
+from onnx2snn.training.finetuning import Epoch, Step
+from onnx2snn.training.finetuning import finetune as run
+
+_POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+@click.command(
+    short_help="Train on for few time steps and few spikes.",
+    epilog="Example: onnx2snn finetune relu.onnx train.npz sparse.onnx --timesteps 4 --sparsity 1e-5 --epochs 5",
+)
+@click.argument("source", metavar="IN.onnx")
+@click.argument("data", metavar="DATA")
+@click.argument("target", metavar="OUT.onnx")
+@click.option(
+    "--timesteps", type=click.IntRange(1, 16), default=4, show_default=True, help="K = 2^T - 1 levels."
+)
+@click.option(
+    "--sparsity",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Loss per spike: more means fewer spikes.",
+)
+@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="At most so many.")
+@click.option(
+    "--learning-rate", type=_POSITIVE, default=1e-3, show_default=True, help="Of Adam, at the beginning."
+)
+@click.option("--batch", type=click.IntRange(min=2), default=64, show_default=True, help="Samples a step.")
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the samples that choose the best epoch.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Stop after so many epochs without a better one.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same result."
+)
+@click.option(
+    "--checkpoint",
+    metavar="PATH",
+    help="State after each epoch, to go on from after an interruption (default: OUT.onnx.checkpoint).",
+)
+@click.option("--fresh", is_flag=True, help="Do not go on from a checkpoint.")
+@output_options
+def finetune(
+    *,
+    source: str,
+    data: str,
+    target: str,
+    timesteps: int,
+    sparsity: float,
+    epochs: int,
+    learning_rate: float,
+    batch: int,
+    held_out: float,
+    patience: int,
+    seed: int,
+    checkpoint: str | None,
+    fresh: bool,
+    terminal: Terminal,
+) -> None:
+    """Train the network IN.onnx on DATA for T time steps and few spikes; write OUT.onnx.
+
+    Its activations become QCFS. With 'labels' in the data it learns them; without any it learns to answer as before.
+    A run that was interrupted goes on where it was when the same command is given again.
+    """
+    check_folder(target)
+    state = Path(checkpoint or f"{target}.checkpoint")
+    if fresh:
+        state.unlink(missing_ok=True)
+    began = time.perf_counter()
+    with _shown(terminal, epochs) as shown:
+        result = run(
+            source,
+            data,
+            timesteps=timesteps,
+            sparsity=sparsity,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch=batch,
+            held_out=held_out,
+            patience=patience,
+            seed=seed,
+            checkpoint=state,
+            on_epoch=shown.epoch,
+            on_step=shown.step,
+        )
+    result.save(target)
+    snn = target.removesuffix(".onnx") + "_snn.onnx"
+    terminal.show(
+        Text.assemble((source, "bold"), " → ", (target, "bold")),
+        f"T = {timesteps} time steps, {_facts(result.best)} (epoch {result.best.number})"
+        f"; {duration(time.perf_counter() - began)}",
+        next_commands(f"onnx2snn {target} {snn}", f"onnx2snn verify {target} {snn} --data {data}"),
+    )
+    best, history = (asdict(result.best), [asdict(epoch) for epoch in result.history])
+    terminal.result(
+        {"model": target, "timesteps": timesteps, "best": _plain(best), "epochs": [*map(_plain, history)]}
+    )
+
+
+def _plain(epoch: dict[str, float]) -> dict[str, float | None]:
+    """JSON knows no NaN."""
+    return {name: None if math.isnan(value) else value for name, value in epoch.items()}
+
+
+def _facts(epoch: Epoch) -> str:
+    right = "" if math.isnan(epoch.accuracy) else f", {percent(epoch.accuracy)} right"
+    return f"loss {epoch.held_out_loss:.4f}{right}, {count(round(epoch.spikes))} spikes a sample"
+
+
+class _Shown:
+    """A line for each epoch; on a terminal also a bar that moves within it."""
+
+    def __init__(self, terminal: Terminal, epochs: int, bar: Progress | None) -> None:
+        self._terminal, self._epochs, self._bar = terminal, epochs, bar
+        self._task = bar.add_task("reading", total=None, facts="") if bar else None
+        self._began = time.monotonic()
+
+    def epoch(self, epoch: Epoch) -> None:
+        name = "calibrated" if epoch.number == 0 else f"epoch {epoch.number}/{self._epochs}"
+        left = (self._epochs - epoch.number) * epoch.seconds
+        remaining = f", {duration(left)} left" if epoch.number and left else ""
+        self._terminal.err.print(f"{name}: {_facts(epoch)}{remaining}")
+
+    def step(self, step: Step) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(
+                self._task,
+                description=f"epoch {step.epoch}/{self._epochs}",
+                completed=(step.epoch - 1) * step.total + step.done,
+                total=self._epochs * step.total,
+                facts=f"loss {step.loss:.4f}, {count(round(step.spikes))} spikes a sample",
+            )
+
+
+@contextmanager
+def _shown(terminal: Terminal, epochs: int) -> Iterator[_Shown]:
+    if terminal.quiet or not terminal.err.is_terminal:
+        yield _Shown(terminal, epochs, None)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=terminal.err, transient=True) as bar:
+        yield _Shown(terminal, epochs, bar)

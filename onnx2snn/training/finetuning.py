@@ -1,0 +1,268 @@
+"""From any ONNX network to one that needs few time steps and few spikes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from onnx2snn.data import input_specs, open_data
+from onnx2snn.data.sources import Source
+from onnx2snn.errors import InputError
+from onnx2snn.model_file import load_model, save_model
+from onnx2snn.training.checkpoint import Checkpoint, run_identity
+from onnx2snn.training.counting import SpikeMeter
+from onnx2snn.training.importing import Imported, import_torch
+from onnx2snn.training.replacing import calibrate_thresholds
+from onnx2snn.training.sparsity import FineGrainedL1
+from onnx2snn.training.teaching import Lessons, lessons
+
+_CHECKED = 8  # samples on which the imported network has to agree with its source
+_CALIBRATION = 512
+#: Share of the steps over which the penalty grows to its full weight.
+RAMP = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The options of a training run; see :func:`finetune`."""
+
+    timesteps: int
+    sparsity: float
+    epochs: int
+    learning_rate: float
+    batch: int
+    held_out: float
+    patience: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes:
+        number: 1 is the first; 0 is the calibrated network, before training.
+        loss: Mean training loss without the penalty (NaN for number 0).
+        held_out_loss: The same loss on the held-out samples.
+        accuracy: Share of held-out samples answered as the labels, or the source network, say (NaN: no classes).
+        spikes: Mean spikes of one held-out sample.
+        seconds: Duration.
+    """
+
+    number: int
+    loss: float
+    held_out_loss: float
+    accuracy: float
+    spikes: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """The result of :func:`finetune`.
+
+    Attributes:
+        model: The network with QCFS activations, ready for ``onnx2snn.convert``.
+        best: The epoch that it comes from.
+        history: All epochs, from the calibrated network on.
+    """
+
+    model: onnx.ModelProto
+    best: Epoch
+    history: tuple[Epoch, ...]
+
+    def save(self, path: str | Path) -> None:
+        """Write the model; atomic."""
+        save_model(self.model, path)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a run is, for whoever shows it: batch ``done`` of ``total`` in epoch ``epoch``."""
+
+    epoch: int
+    done: int
+    total: int
+    loss: float
+    spikes: float
+
+
+def finetune(
+    model: str | Path | onnx.ModelProto,
+    data: Source,
+    *,
+    timesteps: int = 4,
+    sparsity: float = 0.0,
+    epochs: int = 5,
+    learning_rate: float = 1e-3,
+    batch: int = 64,
+    held_out: float = 0.1,
+    patience: int = 0,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda _epoch: None,
+    on_step: Callable[[Step], None] = lambda _step: None,
+) -> Finetuned:
+    """Train a network for ``timesteps`` time steps and few spikes.
+
+    Its activations become QCFS with K = 2^T − 1 levels; thresholds come from the network (staircases) or from the data
+    (ReLU). With ``labels`` in the data it learns the labels, without any it learns its own former answers. The epoch with
+    the least loss + sparsity · spikes on the held-out samples is kept. A seed gives the same result again on the same
+    machine with the same number of threads.
+
+    Args:
+        model: Float or quantised, from any framework; one input, one output.
+        data: A path or arrays by input name; kept in memory.
+        timesteps: T.
+        sparsity: η, loss per spike (:class:`FineGrainedL1`); it grows linearly over the first half.
+        epochs: At most so many.
+        learning_rate: Of Adam, at the beginning; it falls to 0 along a cosine.
+        batch: Samples a step.
+        held_out: Share of the samples that judge an epoch and are not trained on.
+        patience: Stop after so many epochs without a better one (once the penalty is at its full weight); 0: never.
+        seed: Of the held-out choice and of the order of samples.
+        checkpoint: A file: the state after each epoch, which a later call with the same arguments goes on from.
+        on_epoch: Called with each epoch's result.
+        on_step: Called after each batch.
+
+    Raises:
+        ConversionError: the network cannot be trained here (an operator that onnx2torch does not know, by name).
+        InputError: the data does not fit, or training diverged.
+    """
+    source = load_model(model)
+    data_set = open_data(data, input_specs(source))
+    plan = Plan(timesteps, sparsity, epochs, learning_rate, batch, held_out, patience, seed)
+    samples = next(iter(data_set.batches(_CHECKED))).inputs
+    torch.manual_seed(seed)
+    imported = import_torch(source, levels=2**timesteps - 1, samples=next(iter(samples.values())))
+    taught = lessons(source, data_set, input_name=imported.input_name, output_name=imported.output_name)
+    run = run_identity(
+        source.SerializeToString(), data_set.fingerprint, taught.inputs.numpy().tobytes(), asdict(plan)
+    )
+    trainer = _Trainer(
+        imported, taught, plan, Checkpoint(None if checkpoint is None else Path(checkpoint), run)
+    )
+    history = trainer.run(on_epoch, on_step)
+    result = imported.export()
+    trainer.checkpoint.remove()
+    return Finetuned(result, min(history, key=trainer.score), history)
+
+
+class _Trainer:
+    """One run: split, calibrate, train, keep the best."""
+
+    def __init__(self, imported: Imported, taught: Lessons, plan: Plan, checkpoint: Checkpoint) -> None:
+        self.model, self.taught, self.plan, self.checkpoint = imported.module, taught, plan, checkpoint
+        self.kept, self.judged = split(len(taught), plan.held_out, plan.seed)
+        self.to_calibrate = imported.to_calibrate
+        self.steps = math.ceil(len(self.kept) / plan.batch)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
+        self.history: list[Epoch] = []
+        self.best: dict[str, Tensor] = {}
+
+    def score(self, epoch: Epoch) -> float:
+        """What the best epoch has least of."""
+        return epoch.held_out_loss + self.plan.sparsity * epoch.spikes
+
+    def run(self, on_epoch: Callable[[Epoch], None], on_step: Callable[[Step], None]) -> tuple[Epoch, ...]:
+        if not self._resume():
+            calibration = [self.taught.inputs[self.kept[:_CALIBRATION]]]
+            calibrate_thresholds(self.model, calibration, names=self.to_calibrate)
+            self._judge(0, float("nan"), time.monotonic(), on_epoch)
+        with FineGrainedL1(self.model, 1.0) as spikes:
+            for number in range(len(self.history), self.plan.epochs + 1):
+                if self._is_exhausted():
+                    break
+                began = time.monotonic()
+                loss = self._epoch(number, spikes, on_step)
+                self._judge(number, loss, began, on_epoch)
+        self.model.load_state_dict(self.best)
+        return tuple(self.history)
+
+    def _epoch(self, number: int, spikes: FineGrainedL1, on_step: Callable[[Step], None]) -> float:
+        self.model.train()
+        order = torch.randperm(len(self.kept), generator=_generator(self.plan.seed, number))
+        total = 0.0
+        for done, chosen in enumerate(self.kept[order].split(self.plan.batch)):
+            position = ((number - 1) * self.steps + done) / (self.plan.epochs * self.steps)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * position))
+            loss = self.taught.loss(self.model(self.taught.inputs[chosen]), self.taught.targets[chosen])
+            emitted = spikes()
+            weight = self.plan.sparsity * min(1.0, position / RAMP)
+            self.optimiser.zero_grad()
+            (loss + weight * emitted).backward()
+            self.optimiser.step()
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise InputError(
+                    "training diverged", found=f"a loss of {value}", remedy="lower the learning rate"
+                )
+            total += value * len(chosen)
+            on_step(Step(number, done + 1, self.steps, value, float(emitted.detach())))
+        return total / len(self.kept)
+
+    def _judge(self, number: int, loss: float, began: float, on_epoch: Callable[[Epoch], None]) -> None:
+        """Measure on the held-out samples, keep the state, save it."""
+        answers, spikes = evaluate(self.model, self.taught.inputs[self.judged])
+        targets = self.taught.targets[self.judged]
+        held_out_loss, right = float(self.taught.loss(answers, targets)), self.taught.right(answers, targets)
+        epoch = Epoch(number, loss, held_out_loss, right, spikes, time.monotonic() - began)
+        if not self.history or self.score(epoch) <= min(map(self.score, self.history)):
+            self.best = {name: values.clone() for name, values in self.model.state_dict().items()}
+        self.history.append(epoch)
+        self.checkpoint.save(
+            {
+                "model": self.model.state_dict(),
+                "best": self.best,
+                "optimiser": self.optimiser.state_dict(),
+                "history": [asdict(one) for one in self.history],
+            }
+        )
+        on_epoch(epoch)
+
+    def _resume(self) -> bool:
+        state = self.checkpoint.load()
+        if state is None:
+            return False
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.best = state["best"]
+        self.history = [Epoch(**one) for one in state["history"]]
+        return True
+
+    def _is_exhausted(self) -> bool:
+        """Whether ``patience`` epochs at full penalty brought nothing better."""
+        patience, done = self.plan.patience, len(self.history) - 1
+        if not patience or done < RAMP * self.plan.epochs + patience:
+            return False
+        scores = [self.score(epoch) for epoch in self.history]
+        return min(scores[-patience:]) > min(scores[:-patience])
+
+
+def split(total: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Positions to train on and positions to judge by; at least one each."""
+    if total < 2:
+        raise InputError("training needs at least two samples", found=total)
+    order = torch.randperm(total, generator=_generator(seed, 0))
+    count = min(max(1, round(total * held_out)), total - 1)
+    return order[count:], order[:count]
+
+
+def evaluate(model: nn.Module, inputs: Tensor, *, batch: int = 256) -> tuple[Tensor, float]:
+    """The outputs (N, ...) in evaluation mode, and the mean spikes of one sample."""
+    model.eval()
+    with torch.no_grad(), SpikeMeter(model) as meter:
+        answers = torch.cat([model(part) for part in inputs.split(batch)])
+    return answers, meter.total
+
+
+def _generator(seed: int, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed * 1_000_003 + number)

@@ -1,0 +1,217 @@
+"""Any exporter's ONNX network as a torch module whose activations are QCFS.
+
+    in.onnx ─▶ normalise ─▶ activations become markers ─▶ onnx2torch ─▶ checked ─▶ markers become QCFS
+
+Staircases that are there already keep their range; float activations (ReLU, ReLU6, Clip at 0) are calibrated.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from onnx2snn.errors import ConversionError
+from onnx2snn.passes.exporter import to_model
+from onnx2snn.reference import run_reference
+from onnx2snn.training.marking import Marked, marked_graph
+from onnx2snn.training.qcfs import QCFS
+from onnx2snn.training.writing_back import UnmatchedError, constants_behind, write_back
+
+#: The newest operators that onnx2torch reads.
+OPSET = 17
+#: Largest difference to the source that a faithful import may show, in units of the outputs' range.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network on its way through training.
+
+    Attributes:
+        module: The torch module, float32; one input (N, ...), one output.
+        input_name: The source's input.
+        output_name: The source's output.
+        to_calibrate: Names of the QCFS modules whose thresholds are not known yet.
+        graph: The model that the module was made from, with a Relu for each QCFS.
+        behind: See :func:`constants_behind`.
+    """
+
+    module: nn.Module
+    input_name: str
+    output_name: str
+    to_calibrate: tuple[str, ...]
+    graph: onnx.ModelProto
+    behind: dict[str, tuple[str, bool]]
+
+    def export(self) -> onnx.ModelProto:
+        """The network as it has learned to be: plain ONNX, with the source's input, output and operators."""
+        return write_back(self.graph, self.module, self.behind)
+
+
+def import_torch(model: onnx.ModelProto, *, levels: int, samples: np.ndarray) -> Imported:
+    """Read ``model`` as a torch module.
+
+    Args:
+        model: One input, one output, float32.
+        levels: K of the activations to be.
+        samples: Some inputs (N, ...) on which module and source have to agree.
+
+    Raises:
+        ConversionError: an operator that onnx2torch does not know, named; more than one input or output; or the
+            module does not compute what the source computes.
+    """
+    marked, graph = marked_graph(model)
+    inputs, outputs = [t.name for t in graph.inputs], [t.name for t in graph.outputs]
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ConversionError(
+            "only a network with one input and one output can be trained", found=", ".join(inputs + outputs)
+        )
+    if not marked:
+        raise ConversionError("there is no activation to train: no ReLU and no staircase")
+    proto = at_opset(to_model(graph), OPSET)
+    _plain_names(proto, marked)
+    module, behind = _to_torch(proto)
+    _compare(module, proto, {inputs[0]: samples}, outputs[0])
+    names = _put_qcfs(module, marked, levels)
+    _make_trainable(module)
+    return Imported(module, inputs[0], outputs[0], names, proto, behind)
+
+
+def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+    """The same operators as an older opset spells them; what has no older spelling is left as it is.
+
+    1. Reductions take their axes as an attribute (before opset 18).
+    2. Attributes that came later are dropped: passes leave none that says more than its default.
+    3. ``allowzero`` is dropped from reshapes to a constant shape without zeros, where it means nothing.
+    """
+    model.opset_import[0].version = version
+    del model.opset_import[1:]
+    constants = {c.name: onnx.numpy_helper.to_array(c) for c in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
+            axes = constants[node.input[1]].tolist()
+            del node.input[1:]
+            node.attribute.append(onnx.helper.make_attribute("axes", axes))
+        _drop_allowzero(node, constants)
+        known = onnx.defs.get_schema(node.op_type, version, node.domain).attributes
+        kept = [attribute for attribute in node.attribute if attribute.name in known]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+    return model
+
+
+def _drop_allowzero(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> None:
+    if node.op_type == "Reshape" and node.input[1] in constants and (constants[node.input[1]] != 0).all():
+        kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+
+
+def _plain_names(model: onnx.ModelProto, marked: Mapping[str, Marked]) -> None:
+    """Node names that can be module names."""
+    for number, node in enumerate(model.graph.node):
+        if node.name not in marked:
+            node.name = f"{node.op_type}_{number}"
+
+
+def _to_torch(model: onnx.ModelProto) -> tuple[nn.Module, dict[str, tuple[str, bool]]]:
+    with _without_torchvision():
+        import onnx2torch  # noqa: PLC0415 - it wants torchvision
+    try:
+        module: nn.Module = onnx2torch.convert(model)
+        return module, constants_behind(model, module)
+    except NotImplementedError as error:
+        operator = next((n for n in model.graph.node if f"{n.op_type}" in str(error)), None)
+        raise ConversionError(
+            "onnx2torch cannot turn this operator into torch",
+            node=operator.name if operator else None,
+            operator=operator.op_type if operator else None,
+            found=str(error),
+            remedy="train the network in its own framework, with QCFS or any other quantiser",
+        ) from error
+    except UnmatchedError as error:
+        raise ConversionError("onnx2torch keeps a weight in a form of its own", found=str(error)) from error
+
+
+@contextmanager
+def _without_torchvision() -> Iterator[None]:
+    """Let onnx2torch be imported where torchvision cannot be, as beside a CPU build of torch.
+
+    It needs two of torchvision's operators, both for object detection (NonMaxSuppression, RoiAlign); a network with
+    either is then refused like one with any other
+    unknown operator.
+    """
+    names = ("torchvision", "torchvision.ops")
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, OSError, RuntimeError):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        package, operators = (types.ModuleType(name) for name in names)
+        operators.roi_align = operators.nms = _absent  # type: ignore[attr-defined]
+        package.ops = operators  # type: ignore[attr-defined]
+        sys.modules.update(zip(names, (package, operators), strict=True))
+        try:
+            yield
+        finally:
+            for name in names:
+                del sys.modules[name]
+    else:
+        yield
+
+
+def _absent(*_: Any, **__: Any) -> Tensor:
+    raise NotImplementedError("object detection needs a torchvision that fits this torch")
+
+
+def _put_qcfs(module: nn.Module, marked: Mapping[str, Marked], levels: int) -> tuple[str, ...]:
+    """A QCFS for each marker; the names of those still to be calibrated."""
+    to_calibrate = []
+    for name, mark in marked.items():
+        activation = QCFS(
+            levels=levels,
+            threshold=1.0,
+            channels=None if mark.ceiling is None or mark.ceiling.size == 1 else mark.ceiling.size,
+            channel_axis=mark.axis,
+        )
+        if mark.ceiling is None:
+            to_calibrate.append(name)
+        else:
+            activation.set_threshold(torch.as_tensor(mark.ceiling.reshape(activation.threshold.shape)))
+        setattr(module, name, activation)
+    return tuple(to_calibrate)
+
+
+def _make_trainable(module: nn.Module) -> None:
+    """Weights that a graph holds as plain constants (of MatMul, Mul, Add) learn too; scalars stay."""
+    holder: Any = getattr(module, "initializers", None)
+    if holder is None:
+        return
+    for name, values in list(holder.named_buffers()):
+        if values.is_floating_point() and values.numel() > 1:
+            delattr(holder, name)
+            holder.register_parameter(name, nn.Parameter(values.clone()))
+
+
+def _compare(module: nn.Module, proto: onnx.ModelProto, inputs: dict[str, np.ndarray], output: str) -> None:
+    expected = run_reference(proto, inputs)[output]
+    module.eval()
+    with torch.no_grad():
+        found = module(*(torch.tensor(x) for x in inputs.values())).numpy()
+    span = max(float(np.ptp(expected)), float(np.abs(expected).max()), 1e-12)
+    worst = float(np.abs(found - expected).max()) / span if found.shape == expected.shape else float("inf")
+    if not worst <= TOLERANCE:
+        raise ConversionError(
+            "as a torch module the network does not compute the same",
+            found=f"{worst:.3g} of the outputs' range",
+        )

@@ -1,0 +1,107 @@
+"""Activations as markers: what stands where a QCFS is to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import Names, constant_input, producer_of, tidy
+from onnx2snn.passes import PREPARE
+from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.recognise import chosen
+from onnx2snn.passes.staircase_nodes import make_constant
+from onnx2snn.staircases.recognise import Found, recognise
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A place for a QCFS.
+
+    Attributes:
+        ceiling: λ where the network says it, one value or one per channel; None where it has to be calibrated.
+        axis: The axis that counts channels, the batch axis being 0.
+    """
+
+    ceiling: np.ndarray[Any, np.dtype[np.float64]] | None = None
+    axis: int = 1
+
+
+def marked_graph(model: onnx.ModelProto) -> tuple[dict[str, Marked], gs.Graph]:
+    """The normalised graph of ``model`` with a Relu, named as in the first result, for each activation.
+
+        z ─▶ staircase ─▶ a     becomes     z ─▶ Add δ − θ/2 ─▶ Relu ─▶ Mul α/θ ─▶ Add o ─▶ a
+
+    where the lines beside the marker are left out if they change nothing. ReLU, ReLU6 and Clip from 0 become a Relu.
+    """
+    graph = import_model(model)
+    for graph_pass in PREPARE:
+        graph = graph_pass(graph)
+    names = Names(graph)
+    marked: dict[str, Marked] = {}
+    for found in chosen(graph, recognise(graph).found):
+        _mark_staircase(graph, names, found, marked)
+    graph = tidy(graph)
+    for node in graph.nodes:
+        if node.name not in marked and _is_rectifier(node):
+            node.op, node.inputs = "Relu", node.inputs[:1]
+            node.attrs.clear()
+            node.name = _fresh(marked)
+            marked[node.name] = Marked()
+    return marked, graph
+
+
+def _fresh(marked: dict[str, Marked]) -> str:
+    return f"activation_{len(marked)}"
+
+
+def _is_rectifier(node: gs.Node) -> bool:
+    """ReLU, or a clip from zero to something positive."""
+    if node.domain:
+        return False
+    low, high = constant_input(node, 1), constant_input(node, 2)
+    clip = node.op == "Clip" and low is not None and not np.any(low)
+    return node.op == "Relu" or (clip and (high is None or bool(np.all(high > 0))))  # type: ignore[operator]
+
+
+def _mark_staircase(graph: gs.Graph, names: Names, found: Found, marked: dict[str, Marked]) -> None:
+    stairs = found.staircase
+    rank = len(found.output.shape)
+    shift = 0.0 if stairs.rounding in ("half_even", "half_odd") else stairs.offset - stairs.threshold / 2
+    if stairs.rounding == "ceil":
+        shift = shift + stairs.threshold
+    name = _fresh(marked)
+    marked[name] = _marked(stairs.threshold * stairs.levels, rank)
+    old = producer_of(found.output)
+    if old is None:
+        raise AssertionError("an activation is made by a node")
+    old.outputs = [gs.Variable(names.fresh(f"{found.output.name}/replaced"), np.float32, found.output.shape)]
+    steps: list[tuple[str, str, Any]] = [
+        ("Add", f"{name}/before", shift),
+        ("Relu", name, None),
+        ("Mul", f"{name}/scale", stairs.scale / stairs.threshold),
+        ("Add", f"{name}/after", stairs.shift),
+    ]
+    neutral = {"Add": 0.0, "Mul": 1.0}
+    wanted = [step for step in steps if step[0] == "Relu" or np.any(np.asarray(step[2]) != neutral[step[0]])]
+    value = found.root
+    for position, (op, node_name, constant) in enumerate(wanted):
+        inputs = [value]
+        if constant is not None:
+            inputs.append(make_constant(names, f"{node_name}/value", np.asarray(constant, np.float32)))
+        last = position == len(wanted) - 1
+        out = gs.Variable(names.fresh(f"{node_name}/out"), np.float32, found.output.shape)
+        value = found.output if last else out
+        graph.nodes.append(gs.Node(op=op, name=node_name, inputs=inputs, outputs=[value]))
+
+
+def _marked(ceiling: Any, rank: int) -> Marked:
+    """λ as one value or one per channel; where more than one axis counts, their mean."""
+    values = np.asarray(ceiling, np.float64)
+    long = [axis for axis, size in enumerate(values.shape) if size > 1]
+    if len(long) != 1:
+        return Marked(np.asarray(values.mean()))
+    return Marked(values.reshape(-1), rank - values.ndim + long[0])
