@@ -5,6 +5,7 @@ The bodies themselves live in :mod:`onnx2snn.runtime.bodies`, so that a device w
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from typing import Any
@@ -17,6 +18,7 @@ from onnx2snn.runtime.bodies import function_body
 DOMAIN = "onnx2snn"
 VERSION = 1
 METADATA_KEY = "onnx2snn"
+COUNTING_KEY = "onnx2snn.counting"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +83,21 @@ def attach_functions(model: onnx.ModelProto, *, bias: str = "once", execution: s
 
 def write_layer_table(model: onnx.ModelProto, table: dict[str, Any]) -> None:
     """Put the layer table into ``model``'s metadata, in place."""
+    _write(model, METADATA_KEY, json.dumps(table, sort_keys=True))
+
+
+def write_counting_graph(model: onnx.ModelProto, fragment: onnx.GraphProto) -> None:
+    """Put the counting graph into ``model``'s metadata, in place (see :mod:`onnx2snn.counting`)."""
+    _write(model, COUNTING_KEY, base64.b64encode(fragment.SerializeToString(deterministic=True)).decode())
+
+
+def _write(model: onnx.ModelProto, key: str, value: str) -> None:
     for entry in list(model.metadata_props):
-        if entry.key == METADATA_KEY:
+        if entry.key == key:
             model.metadata_props.remove(entry)
     entry = model.metadata_props.add()
-    entry.key = METADATA_KEY
-    entry.value = json.dumps(table, sort_keys=True)
+    entry.key = key
+    entry.value = value
 
 
 def is_snn(model: onnx.ModelProto) -> bool:

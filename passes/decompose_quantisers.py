@@ -7,9 +7,9 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, tidy, value_of
-from onnx2snn.passes.spelling import Grid, Spelling
+from onnx2snn.passes.expand_integer_operators import expand_integer_operator
+from onnx2snn.passes.spelling import MICROSOFT, Grid, Spelling, code_range
 
-MICROSOFT = "com.microsoft"
 QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
 _ROUNDING = {"ROUND": "Round", "CEIL": "Ceil", "FLOOR": "Floor"}
@@ -23,6 +23,7 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
         DequantizeLinear(q, s, z)    becomes    (q − z)·s
         Quant(x, s, z, bits)         becomes    both in a row (QONNX), with its own rounding and range
         BipolarQuant(x, s)           becomes    Where(x ≥ 0, s, −s)
+        QLinearConv, QGemm ...       become     all three: dequantise, the float operator, quantise
 
     1. Per-axis parameters are reshaped to broadcast.
     2. An integer constant becomes its numbers in float32.
@@ -32,6 +33,8 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for node in list(graph.nodes):
+        if expand_integer_operator(graph, names, node):
+            continue
         if node.op in ("QuantizeLinear", "DequantizeLinear") and node.domain in ("", MICROSOFT):
             _linear(graph, names, node)
         elif node.op == "Quant" and node.domain in QONNX:
@@ -39,13 +42,6 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
         elif node.op == "BipolarQuant" and node.domain in QONNX:
             _bipolar(graph, names, node)
     return _float_codes(graph)
-
-
-def code_range(dtype: object) -> tuple[float, float]:
-    """Smallest and largest number of an integer type, 4-bit ones too."""
-    name = str(np.dtype(dtype))  # type: ignore[call-overload]
-    bits = int("".join(c for c in name if c.isdigit()))
-    return (0.0, 2.0**bits - 1) if name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
 
 
 def _aligned(values: Array, node: gs.Node) -> Array:
@@ -128,6 +124,9 @@ def _float_codes(graph: gs.Graph) -> gs.Graph:
         if node.domain or node.op not in _ON_CODES or not node.outputs:
             continue
         source = next((t for t in node.inputs if not is_constant(t) and not t.is_empty()), None)
+        if source is None and node.op == "Clip":
+            node.inputs = [gs.Constant(f"{t.name}/float", t.values.astype(np.float32)) for t in node.inputs]
+            node.outputs[0].dtype = np.float32
         if source is None or source.dtype is None or np.dtype(source.dtype) != np.float32:
             continue
         for position, tensor in enumerate(node.inputs):

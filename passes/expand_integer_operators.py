@@ -8,26 +8,22 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, value_of
-from onnx2snn.passes.decompose_quantisers import MICROSOFT, code_range
-from onnx2snn.passes.spelling import Grid, Spelling
+from onnx2snn.graph import Array, Names, constant_input, is_constant, value_of
+from onnx2snn.passes.spelling import MICROSOFT, Grid, Spelling, code_range
 
 
-@graph_pass
-def expand_integer_operators(graph: gs.Graph) -> gs.Graph:
-    """Write each ``QLinear*`` and ``*Integer`` operator as DequantizeLinear ─▶ float operator ─▶ QuantizeLinear.
+def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> bool:
+    """Write a ``QLinear*`` or ``*Integer`` operator as dequantise ─▶ float operator ─▶ quantise; False for any other.
 
         QLinearConv(x, sx, zx, w, sw, zw, sy, zy, b)   becomes   Q(Conv(DQ(x), DQ(w), b·sx·sw), sy, zy)
 
     Padded cells of a QLinearConv hold the zero point: the real value 0, as in the float convolution. Scales and
     zero points that are not constant leave the node as it is; it is refused by name later.
     """
-    names = Names(graph)
-    for node in list(graph.nodes):
-        handler = _HANDLERS.get((node.domain, node.op))
-        if handler is not None:
-            handler(_Operands(graph, names, node))
-    return graph
+    handler = _HANDLERS.get((node.domain, node.op))
+    if handler is not None:
+        handler(_Operands(graph, names, node))
+    return handler is not None
 
 
 class _Operands:

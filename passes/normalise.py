@@ -5,14 +5,13 @@ from __future__ import annotations
 from onnx2snn.graph import Pass
 from onnx2snn.passes.decompose_quantisers import decompose_quantisers
 from onnx2snn.passes.drop_identities import drop_identities
-from onnx2snn.passes.expand_integer_operators import expand_integer_operators
 from onnx2snn.passes.fold_constants import fold_constants
 from onnx2snn.passes.free_batch import free_batch
 from onnx2snn.passes.infer_shapes import infer_shapes
 
 NORMALISE: tuple[Pass, ...] = (
+    decompose_quantisers,
     fold_constants,
-    expand_integer_operators,
     decompose_quantisers,
     drop_identities,
     infer_shapes,

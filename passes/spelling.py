@@ -11,6 +11,16 @@ from onnx2snn.graph import ORIGIN, Array, Names, is_constant, origin
 from onnx2snn.passes.staircase_nodes import make_constant
 
 
+MICROSOFT = "com.microsoft"
+
+
+def code_range(dtype: object) -> tuple[float, float]:
+    """Smallest and largest number of an integer type, 4-bit ones too."""
+    name = str(np.dtype(dtype))  # type: ignore[call-overload]
+    bits = int("".join(c for c in name if c.isdigit()))
+    return (0.0, 2.0**bits - 1) if name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
+
+
 class Spelling:
     """Nodes in place of one node; all record its origin.
 

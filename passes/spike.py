@@ -8,6 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import Names, Pass, graph_pass, is_constant, value_of
+from onnx2snn.passes.free_batch import BATCH
 from onnx2snn.passes.kinds import infer_kinds, is_train
 from onnx2snn.passes.operators import IF, is_integrate, is_neuron
 from onnx2snn.passes.staircase_nodes import make_constant, parameters
@@ -42,6 +43,10 @@ def spike(bias: str) -> Pass:
                 node.inputs[1] = _divided(graph, names, node, divisor)
             if is_neuron(node):
                 _fire(names, node, timesteps)
+        for node in graph.nodes:
+            for tensor in node.outputs:
+                if is_train(tensor, kinds) and tensor.shape:
+                    tensor.shape = [f"{timesteps}*{BATCH}", *tensor.shape[1:]]
         return graph
 
     spike_with.__name__ = "spike"

@@ -1,1 +1,13 @@
-"""Executing spiking networks: NumPy and onnxruntime only."""
+"""Executing spiking networks; needs NumPy and onnxruntime, and nothing else of onnx2snn's dependencies.
+
+    from onnx2snn.runtime import SpikingSession
+
+    session = SpikingSession("snn.onnx", execution="fused")
+    result = session.run({"image": x})
+"""
+
+from onnx2snn.runtime.energy import FLOAT32, INT8, Energy, EnergyTable
+from onnx2snn.runtime.session import Result, SpikingSession
+from onnx2snn.runtime.tracing import Trace
+
+__all__ = ["FLOAT32", "INT8", "Energy", "EnergyTable", "Result", "SpikingSession", "Trace"]

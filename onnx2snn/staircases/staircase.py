@@ -98,7 +98,8 @@ def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
     """The thresholds by which an IF neuron computes ``staircase``.
 
     Powers of two times θ are exact in floating point, and so (Sterbenz) is each subtraction v − 2^j·θ while
-    2^j·θ ≤ v ≤ 2^(j+1)·θ: generation never rounds. ``v > c`` is written ``v ≥ nextafter(c)``.
+    2^j·θ ≤ v ≤ 2^(j+1)·θ: generation never rounds. ``v > c`` is written ``v ≥ nextafter(c)``. The ceiling stands in the
+    middle of level K, where rounding cannot move it below the threshold K·θ.
     """
     theta = staircase.threshold.astype(np.float32)
     bits = np.arange(timesteps - 1, -1, -1)
@@ -109,7 +110,7 @@ def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
     ceilings = staircase.ceilings.astype(np.float32)
     bias = staircase.offset.astype(np.float32)
     if staircase.rounding == "floor":
-        compare, ceiling = subtract, ceilings * theta
+        compare, ceiling = subtract, (ceilings + np.float32(0.5)) * theta
     elif staircase.rounding == "ceil":
         compare, ceiling = _above(subtract), (ceilings + np.float32(0.5)) * theta
         bias = (staircase.offset + staircase.threshold).astype(np.float32)

@@ -1,0 +1,74 @@
+"""Counting spikes inside the network, so that trains never leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.runtime.wire import DOUBLE, message, node, value_info
+
+_NODE, _OUTPUT = 1, 12
+
+
+def counts_of(train: NDArray[Any], timesteps: int) -> NDArray[np.float32]:
+    """The level (N, ...) that a train (T·N, ...) carries: Σ 2^(T−t)·s(t)."""
+    steps = train.reshape(timesteps, -1, *train.shape[1:])
+    weights = np.ldexp(np.float32(1), np.arange(timesteps - 1, -1, -1)).astype(np.float32)
+    return np.tensordot(weights, steps, axes=1).astype(np.float32)
+
+
+def count_nodes(layers: Iterable[Mapping[str, Any]], timesteps: int, execution: str) -> bytes:
+    """A graph fragment that writes, for each layer, ``<train>/count`` (N, ...) and ``spikes/<layer>`` (N,) float64."""
+    parts = []
+    for number, layer in enumerate(layers):
+        train, prefix = layer["output"], f"spikes{number}"
+        counted = _summed if execution == "spiking" else _popcount
+        nodes = [*counted(train, f"{train}/count", prefix, timesteps), *_total(train, layer["name"], prefix)]
+        parts += [message(_NODE, n) for n in nodes]
+        parts.append(message(_OUTPUT, value_info(f"spikes/{layer['name']}", DOUBLE)))
+    return b"".join(parts)
+
+
+def _constant(name: str, *values: float, dtype: type = np.int64) -> bytes:
+    return node("Constant", [], [name], value=np.asarray(values, dtype))
+
+
+def _summed(train: str, count: str, prefix: str, timesteps: int) -> list[bytes]:
+    """The sum of each neuron's spikes over time."""
+    return [
+        _constant(f"{prefix}/steps", timesteps, -1),
+        _constant(f"{prefix}/time", 0),
+        node("Shape", [train], [f"{prefix}/sample"], start=1),
+        node("Concat", [f"{prefix}/steps", f"{prefix}/sample"], [f"{prefix}/shape"], axis=0),
+        node("Reshape", [train, f"{prefix}/shape"], [f"{prefix}/unfolded"]),
+        node("ReduceSum", [f"{prefix}/unfolded", f"{prefix}/time"], [count], keepdims=0),
+    ]
+
+
+def _popcount(level: str, count: str, prefix: str, timesteps: int) -> list[bytes]:
+    """The ones in each level's binary code: the spikes of METHOD 2."""
+    nodes = [_constant(f"{prefix}/two", 2, dtype=np.float32)]
+    bits = []
+    for bit in range(timesteps):
+        shifted, whole, one = (f"{prefix}/{kind}{bit}" for kind in ("shifted", "whole", "bit"))
+        nodes += [
+            _constant(f"{prefix}/weight{bit}", 2**bit, dtype=np.float32),
+            node("Div", [level, f"{prefix}/weight{bit}"], [shifted]),
+            node("Floor", [shifted], [whole]),
+            node("Mod", [whole, f"{prefix}/two"], [one], fmod=1),
+        ]
+        bits.append(one)
+    return [*nodes, node("Sum", bits, [count])]
+
+
+def _total(train: str, layer: str, prefix: str) -> list[bytes]:
+    """float64 holds every integer below 2⁵³."""
+    return [
+        node("Flatten", [f"{train}/count"], [f"{prefix}/flat"], axis=1),
+        node("Cast", [f"{prefix}/flat"], [f"{prefix}/wide"], to=DOUBLE),
+        _constant(f"{prefix}/axis", 1),
+        node("ReduceSum", [f"{prefix}/wide", f"{prefix}/axis"], [f"spikes/{layer}"], keepdims=0),
+    ]

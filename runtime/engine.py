@@ -1,0 +1,155 @@
+"""What executes the ONNX model: onnxruntime, or the reference evaluator (NumPy)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.errors import InputError, InvalidModelError
+
+Array: TypeAlias = NDArray[Any]
+
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """An input as the model declares it; None stands for any size."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def checked(self, name: str, value: Array) -> Array:
+        """``value`` as an array, if it fits.
+
+        Raises:
+            InputError: rank, size or dtype differ, or it holds NaN or infinity.
+        """
+        array = np.asarray(value)
+        if array.dtype != np.dtype(self.dtype):
+            raise InputError(
+                f"input '{name}' has the wrong dtype", found=array.dtype, remedy=f"convert it to {self.dtype}"
+            )
+        sizes = zip(self.shape[1:], array.shape[1:], strict=False)
+        if array.ndim != len(self.shape) or any(s is not None and s != found for s, found in sizes):
+            wanted = "(N" + "".join(f", {s if s is not None else '?'}" for s in self.shape[1:]) + ")"
+            raise InputError(f"input '{name}' has the wrong shape", found=array.shape, remedy=f"give it {wanted}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"input '{name}' holds NaN or infinity", remedy="clean the data first")
+        return array
+
+
+class Engine(Protocol):
+    """A loaded model.
+
+    Attributes:
+        inputs: By name.
+        outputs: Names, in the model's order.
+        fixed_batch: The batch size that the model declares, None for any.
+    """
+
+    inputs: dict[str, InputSpec]
+    outputs: list[str]
+
+    @property
+    def fixed_batch(self) -> int | None: ...
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+
+
+class _Batch:
+    inputs: dict[str, InputSpec]
+
+    @property
+    def fixed_batch(self) -> int | None:
+        sizes = {spec.shape[0] for spec in self.inputs.values() if spec.shape}
+        return sizes.pop() if len(sizes) == 1 else None
+
+
+class OnnxruntimeEngine(_Batch):
+    """Stock onnxruntime; concurrent runs are safe."""
+
+    def __init__(
+        self,
+        content: bytes,
+        *,
+        folder: Path | None,
+        threads: int | None,
+        providers: Sequence[str] | None,
+        session_options: Any,
+    ) -> None:
+        import onnxruntime as ort  # noqa: PLC0415 - one of two engines
+
+        options = session_options
+        if options is None:
+            options = ort.SessionOptions()
+            options.log_severity_level = 3
+            if threads is not None:
+                options.intra_op_num_threads = threads
+        if folder is not None:
+            key = "session.model_external_initializers_file_folder_path"
+            options.add_session_config_entry(key, str(folder.resolve()))
+        try:
+            self._session = ort.InferenceSession(
+                content, options, providers=list(providers) if providers else ["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise InvalidModelError("onnxruntime cannot load this model", found=str(error).splitlines()[0]) from error
+        self.inputs = {
+            i.name: InputSpec(
+                tuple(s if isinstance(s, int) else None for s in i.shape), _TYPES.get(i.type, "float32")
+            )
+            for i in self._session.get_inputs()
+        }
+        self.outputs = [o.name for o in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(zip(self.outputs, self._session.run(None, dict(inputs)), strict=True))
+
+
+class ReferenceEngine(_Batch):
+    """The reference evaluator of the onnx package: NumPy, slow, and the meaning of ONNX."""
+
+    def __init__(self, content: bytes) -> None:
+        import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
+        from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
+
+        model = onnx.ModelProto.FromString(content)
+        self._evaluator = ReferenceEvaluator(model)
+        self.outputs = [o.name for o in model.graph.output]
+        self.inputs = {}
+        for info in model.graph.input:
+            described = info.type.tensor_type
+            shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in described.shape.dim)
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(described.elem_type)
+            self.inputs[info.name] = InputSpec(shape, str(dtype))
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(zip(self.outputs, self._evaluator.run(None, dict(inputs)), strict=True))
+
+
+def make_engine(content: bytes, backend: str, **options: Any) -> Engine:
+    """The engine that ``backend`` names.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if backend == "onnxruntime":
+        return OnnxruntimeEngine(content, **options)
+    if backend == "numpy":
+        return ReferenceEngine(content)
+    raise InputError(f"there is no backend '{backend}'", remedy="choose onnxruntime or numpy")

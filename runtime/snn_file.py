@@ -1,0 +1,124 @@
+"""A converted network as bytes: its layer table, and variants of it, without the onnx package.
+
+Protobuf merges repeated messages, so a graph output or a node is added by appending bytes; only the functions of the
+dialect are cut out and replaced. Weights are never decoded.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.runtime.bodies import DOMAIN, function_body
+from onnx2snn.runtime.wire import fields, message, value_info
+
+#: The dialect that this runtime understands.
+VERSION = 1
+TABLE_KEY, COUNTING_KEY = "onnx2snn", "onnx2snn.counting"
+
+# Field numbers of ModelProto and its parts.
+_GRAPH, _OPSET, _METADATA, _FUNCTION = 7, 8, 14, 25
+_GRAPH_OUTPUT, _KEY, _VALUE = 12, 1, 2
+
+
+@dataclass(frozen=True)
+class SnnFile:
+    """A spiking network in memory.
+
+    Attributes:
+        content: The serialized model.
+        table: Its layer table.
+        counting: The graph fragment that counts synaptic operations, serialized; None in files without.
+        opset: Version of the default operator set.
+    """
+
+    content: bytes
+    table: dict[str, Any]
+    counting: bytes | None
+    opset: int
+
+    @property
+    def timesteps(self) -> int:
+        return int(self.table["timesteps"])
+
+    def with_execution(self, execution: str) -> bytes:
+        """The model whose functions have the bodies of ``execution``."""
+        view = memoryview(self.content)
+        parts: list[bytes | memoryview] = []
+        names: list[str] = []
+        for field, _, value, start, end in fields(view):
+            name = _dialect_function(value) if field == _FUNCTION else None
+            if name is None:
+                parts.append(view[start:end])
+            else:
+                names.append(name)
+        bias = str(self.table.get("bias", "once"))
+        bodies = (function_body(n, execution=execution, bias=bias, opset=self.opset) for n in names)
+        return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
+
+
+def with_outputs(content: bytes, names: Iterable[str]) -> bytes:
+    """The model with further graph outputs."""
+    added = b"".join(message(_GRAPH_OUTPUT, value_info(name)) for name in names)
+    return content + message(_GRAPH, added) if added else content
+
+
+def with_graph(content: bytes, fragment: bytes) -> bytes:
+    """The model with the nodes and outputs of a graph fragment behind its own."""
+    return content + message(_GRAPH, fragment)
+
+
+def read_snn(model: str | Path | bytes) -> SnnFile:
+    """Read a converted network.
+
+    Raises:
+        InvalidModelError: it is missing, damaged, no spiking network, or of a newer dialect.
+    """
+    content = model if isinstance(model, bytes) else _bytes_of(Path(model))
+    try:
+        return _parsed(content)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InvalidModelError(
+            "this is no ONNX file, or a damaged one", found=str(error), remedy="convert the network again"
+        ) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidModelError(f"{path} cannot be read: {reason}", remedy="give the path of a converted model") from error
+
+
+def _parsed(content: bytes) -> SnnFile:
+    metadata: dict[str, bytes] = {}
+    opset = 1
+    for field, _, value, _, _ in fields(memoryview(content)):
+        if field == _METADATA:
+            entry = {number: bytes(text) for number, _, text, _, _ in fields(value)}
+            metadata[entry.get(_KEY, b"").decode()] = entry.get(_VALUE, b"")
+        elif field == _OPSET:
+            entry = {number: bytes(v) for number, _, v, _, _ in fields(value)}
+            if entry.get(1, b"") in (b"", b"ai.onnx"):
+                opset = int.from_bytes(entry[2], "little")
+    if TABLE_KEY not in metadata:
+        remedy = "convert it first: onnx2snn in.onnx out.onnx"
+        raise InvalidModelError("this model is no spiking network of onnx2snn", remedy=remedy)
+    table = json.loads(metadata[TABLE_KEY])
+    if int(table["dialect"]) > VERSION:
+        found = f"dialect {table['dialect']}"
+        raise InvalidModelError("this model was written in a newer dialect", found=found, remedy="upgrade onnx2snn")
+    counting = metadata.get(COUNTING_KEY)
+    return SnnFile(content, table, None if counting is None else base64.b64decode(counting), opset)
+
+
+def _dialect_function(value: memoryview) -> str | None:
+    """The name of a function of the dialect, None for any other function."""
+    entry = {number: bytes(text) for number, kind, text, _, _ in fields(value) if kind == 2 and number in (1, 10)}
+    return entry[1].decode() if entry.get(10, b"").decode() == DOMAIN else None
