@@ -27,6 +27,7 @@ DATA = DIGITS / "digits.npz"
 RESULTS = Path("demo")
 SHADES = " ░▒▓█"
 NEURONS = 5  # drawn of each layer
+INDENT = 24
 
 console = Console(highlight=False)
 
@@ -65,7 +66,7 @@ def draw_one_digit(snn: Path) -> None:
     session = SpikingSession(snn)
     result = session.run(batch.inputs)
     trace = session.trace(batch.inputs)
-    headline("One digit on its way: a row a neuron, a column a time step, ● a spike")
+    headline("One digit on its way: rows are neurons, columns time steps, ● a spike")
     draw_picture(next(iter(batch.inputs.values()))[0])
     draw_raster({name: spikes[:, 0] for name, spikes in trace.spikes.items()})
     scores = next(iter(result.outputs.values()))[0]
@@ -79,34 +80,38 @@ def headline(words: str) -> None:
 
 
 def draw_picture(image: np.ndarray) -> None:
-    """A picture (1, H, W) in shades, two rows of pixels a line."""
+    """A picture (1, H, W) in shades, two rows of pixels a line, without its empty rows."""
     pixels = (image[0, ::2] + image[0, 1::2]) / 2
     span = float(np.ptp(pixels)) or 1.0
     levels = np.rint((pixels - pixels.min()) / span * (len(SHADES) - 1)).astype(int)
-    for row in levels:
-        console.print(" " * 24 + "".join(SHADES[level] for level in row).rstrip())
+    for row in levels[levels.any(axis=1)]:
+        console.print(" " * INDENT + "".join(SHADES[level] for level in row).rstrip())
 
 
 def draw_raster(spikes: Mapping[str, np.ndarray]) -> None:
     """Layer l fires during steps l·T to (l + 1)·T, while the next layer integrates: time runs to the right.
+
+    Behind each row stands the level that its spikes write as a binary number, most significant bit first.
 
     Args:
         spikes: By layer, (T, ...), 0 or 1.
     """
     for position, (name, train) in enumerate(spikes.items()):
         T = len(train)
-        rows = most_active(train.reshape(T, -1))
         before = " " * position * (T + 1)
-        for number, row in enumerate(rows.T):
-            title = f"{name[-22:]:<24}" if number == 0 else " " * 24
+        console.print()
+        for number, row in enumerate(some_that_spike(train.reshape(T, -1)).T):
+            title = f"{name[2 - INDENT :]:<{INDENT}}" if number == 0 else " " * INDENT
             marks = "".join("[bold yellow]●[/]" if spike else "[dim]·[/]" for spike in row)
-            console.print(f"{title}{before}{marks}")
+            level = int("".join(str(int(spike)) for spike in row), 2)
+            console.print(f"{escape(title)}{before}{marks} [dim]{level}[/]")
 
 
-def most_active(train: np.ndarray) -> np.ndarray:
-    """(T, NEURONS) of the neurons (T, neurons) that spike most, in the layer's order."""
-    busy = np.argsort(-train.sum(axis=0), kind="stable")[:NEURONS]
-    return train[:, np.sort(busy)]
+def some_that_spike(train: np.ndarray) -> np.ndarray:
+    """(T, NEURONS) of the neurons (T, neurons) that spike, evenly spread over the layer."""
+    active = np.flatnonzero(train.any(axis=0))
+    chosen = np.unique(np.linspace(0, max(len(active) - 1, 0), NEURONS).astype(int))
+    return train[:, active[chosen]] if len(active) else train[:, :NEURONS]
 
 
 if __name__ == "__main__":
