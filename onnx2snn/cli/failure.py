@@ -15,13 +15,14 @@ from onnx2snn import Onnx2SnnError, __version__
 from onnx2snn.cli.terminal import make_console
 
 _USAGE, _DEFECT, _INTERRUPTED = 2, 70, 130
+_CONTINUE = {"remedy": "the same command continues where this one stopped"}
 
 
 def explain(error: BaseException, words: Sequence[str]) -> int:
     """Say on stderr what went wrong (with ``--json`` also as the object on stdout); return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
-    code, facts = _facts(error)
+    code, facts = _facts(error, words)
     if "--json" in words:
         print(json.dumps({"error": {"kind": type(error).__name__, **facts}, "exit_code": code}))
     console = make_console(stderr=True)
@@ -33,7 +34,7 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
     return code
 
 
-def _facts(error: BaseException) -> tuple[int, dict[str, Any]]:
+def _facts(error: BaseException, words: Sequence[str]) -> tuple[int, dict[str, Any]]:
     if isinstance(error, Onnx2SnnError):
         node = error.node and (f"{error.node} ({error.operator})" if error.operator else error.node)
         facts = {"message": error.message, "node": node or error.operator, "found": error.found}
@@ -46,7 +47,7 @@ def _facts(error: BaseException) -> tuple[int, dict[str, Any]]:
     if isinstance(error, click.ClickException):
         return _USAGE, {"message": error.format_message()}
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return _INTERRUPTED, {"message": "interrupted; nothing was written"}
+        return _INTERRUPTED, {"message": "interrupted"} | (_CONTINUE if "--resume" in words else {})
     machine = f"{platform.system()} {platform.machine()}"
     versions = f"onnx2snn {__version__}, Python {platform.python_version()}, {machine}"
     return _DEFECT, {

@@ -37,20 +37,26 @@ def track(terminal: Terminal, what: str, total: int) -> Iterator[Callable[[int],
 
 
 class _Lines:
-    """A line every few seconds, for logs; short work prints none."""
+    """A line every few seconds, for logs; short work prints none.
+
+    The first report starts the clock, as it may stand for samples that an earlier run did.
+    """
 
     def __init__(self, terminal: Terminal, what: str, total: int) -> None:
         self._terminal, self._what, self._total = terminal, what, total
-        self._began = self._printed = time.monotonic()
+        self._printed = time.monotonic()
         self._done = 0
+        self._start: tuple[float, int] | None = None
 
     def advance(self, done: int) -> None:
         self._done += done
         now = time.monotonic()
-        if now - self._printed < _LINE_EVERY:
+        self._start = self._start or (now, self._done)
+        began, before = self._start
+        if now - self._printed < _LINE_EVERY or self._done == before:
             return
         self._printed = now
-        rate = self._done / (now - self._began)
+        rate = (self._done - before) / (now - began)
         left = duration((self._total - self._done) / rate)
         words = f"{self._what}: {count(self._done)}/{count(self._total)} samples, {rate:,.0f}/s, {left} left"
         self._terminal.err.print(words)
