@@ -107,7 +107,7 @@ def test_progress_in_a_log_is_a_line_now_and_then(
     assert out == ""
     assert (
         err
-        == "running: 200/1,000 samples, 33/s, 24.0 s left\nrunning: 400/1,000 samples, 33/s, 18.0 s left\n"
+        == "running: 200/1,000 samples, 20/s, 40.0 s left\nrunning: 400/1,000 samples, 27/s, 22.0 s left\n"
     )
 
 
