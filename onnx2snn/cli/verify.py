@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
 _COLUMNS = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "unexplained")
+_SHOWN = 3  # defects, of the ten that --json gives
 
 
 @click.command(
@@ -27,7 +28,7 @@ _COLUMNS = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "u
 @data_option(required=False, help_text=f"{DATA_HELP} Without any, samples are drawn that aim at thresholds.")
 @click.option(
     "--execution",
-    type=click.Choice(["spiking", "fused", "streaming"]),
+    type=click.Choice(["spiking", "fused"]),
     default="spiking",
     show_default=True,
     help="The execution to check.",
@@ -87,13 +88,27 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     for layer in facts["layers"]:
         numbers = [count(layer[column]) for column in _COLUMNS]
         table.add_row(Name(layer["name"]), *numbers, style="red" if layer["unexplained"] else "")
+    drawn = " (drawn; half of them aim at thresholds)" if facts["generated"] else ""
     agreement = facts.get("top1_agreement")
     terminal.show(
-        f"{verdict}: {count(samples)} samples, T = {facts['timesteps']} time steps, {duration(seconds)}",
+        f"{verdict}: {count(samples)} samples{drawn}, T = {facts['timesteps']} time steps, {duration(seconds)}",
         table,
         f"largest output error {facts['max_abs_error']:.3g}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
     )
+    for defect in facts["defects"][:_SHOWN]:
+        terminal.show(_described(defect))
     accuracy = facts.get("accuracy")
     if accuracy:
         terminal.show(f"accuracy: ANN {percent(accuracy['ann'])}, SNN {percent(accuracy['snn'])}")
+
+
+def _described(defect: dict[str, Any]) -> Text:
+    """One unexplained difference, with the numbers that make it one."""
+    where = f"{defect['layer']}, neuron {tuple(defect['neuron'])}, sample {defect['sample']}"
+    lines = [f"  cause:   {defect['reason']}", f"  values:  ANN {defect['ann']:g}, SNN {defect['snn']:g}"]
+    if defect["potential"] is not None:
+        lines.append(
+            f"  z:       {defect['potential']:.9g}, threshold {defect['threshold']:.9g}, bound {defect['bound']:.2g}"
+        )
+    return Text.assemble(("unexplained: ", "bold red"), (where, "bold"), "\n", "\n".join(lines))
