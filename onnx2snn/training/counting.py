@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.sparsity import popcount
+
+
+_ONE = torch.ones(())
 
 
 class SpikeMeter:
@@ -23,13 +26,15 @@ class SpikeMeter:
 
     Args:
         model: Holds the activations. Passes in training mode are not counted.
+        cost: By module name, what a spike of each neuron counts (:func:`fan_out`: synaptic operations); else 1.
 
     Attributes:
         spikes: By module name, all spikes so far (exact, int).
         neurons: By module name, the neurons of one sample.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, cost: Mapping[str, Tensor] | None = None) -> None:
+        self._cost = cost or {}
         self.spikes: dict[str, int] = {}
         self.neurons: dict[str, int] = {}
         self._samples: dict[str, int] = {}
@@ -68,7 +73,7 @@ class SpikeMeter:
             if module.training:
                 return
             level = module.level(inputs[0])
-            self.spikes[name] = self.spikes.get(name, 0) + int(popcount(level).sum(dtype=torch.float64))
+            self.spikes[name] = self.spikes.get(name, 0) + int((popcount(level) * self._cost.get(name, _ONE)).sum(dtype=torch.float64))
             self.neurons[name] = level[0].numel()
             self._samples[name] = self._samples.get(name, 0) + len(output)
 
