@@ -91,7 +91,7 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     drawn = " (drawn; half of them aim at thresholds)" if facts["generated"] else ""
     agreement = facts.get("top1_agreement")
     terminal.show(
-        f"{verdict}: {count(samples)} samples{drawn}, T = {facts['timesteps']} time steps, {duration(seconds)}",
+        f"{verdict}: {count(samples)} samples{drawn}, T = {facts['timesteps']}, {duration(seconds)}",
         table,
         f"largest output error {facts['max_abs_error']:.3g}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
@@ -108,7 +108,6 @@ def _described(defect: dict[str, Any]) -> Text:
     where = f"{defect['layer']}, neuron {tuple(defect['neuron'])}, sample {defect['sample']}"
     lines = [f"  cause:   {defect['reason']}", f"  values:  ANN {defect['ann']:g}, SNN {defect['snn']:g}"]
     if defect["potential"] is not None:
-        lines.append(
-            f"  z:       {defect['potential']:.9g}, threshold {defect['threshold']:.9g}, bound {defect['bound']:.2g}"
-        )
+        z, threshold, bound = (defect[name] for name in ("potential", "threshold", "bound"))
+        lines.append(f"  z:       {z:.9g}, threshold {threshold:.9g}, bound {bound:.2g}")
     return Text.assemble(("unexplained: ", "bold red"), (where, "bold"), "\n", "\n".join(lines))
