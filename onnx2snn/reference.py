@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 
 from onnx2snn.graph import Array
+
+#: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
+Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+#: Operators outside of what stock onnxruntime knows.
+_FOREIGN = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
 
 def reference_session(model: onnx.ModelProto) -> ort.InferenceSession:
@@ -26,3 +34,35 @@ def run_reference(
     names = list(outputs) if outputs is not None else [o.name for o in session.get_outputs()]
     known = {i.name for i in session.get_inputs()}
     return dict(zip(names, session.run(names, {k: v for k, v in inputs.items() if k in known}), strict=True))
+
+
+def make_runner(model: onnx.ModelProto) -> Runner:
+    """Load ``model`` once, to run it often, on any number of samples.
+
+    Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample.
+    """
+    session = reference_session(model)
+    names = [output.name for output in session.get_outputs()]
+    known = [value.name for value in session.get_inputs()]
+    sizes = {value.shape[0] for value in session.get_inputs() if value.shape and isinstance(value.shape[0], int)}
+    fixed = sizes.pop() if len(sizes) == 1 else None
+
+    def once(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(zip(names, session.run(names, {name: inputs[name] for name in known}), strict=True))
+
+    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        samples = len(inputs[known[0]]) if known else 0
+        if fixed is None or samples == fixed:
+            return once(inputs)
+        parts = []
+        for start in range(0, samples, fixed):
+            rows = np.minimum(np.arange(start, start + fixed), samples - 1)
+            parts.append(once({name: inputs[name][rows] for name in known}))
+        return {name: np.concatenate([part[name] for part in parts])[:samples] for name in names}
+
+    return run
+
+
+def loads_in_onnxruntime(model: onnx.ModelProto) -> bool:
+    """Whether stock onnxruntime has all operators of ``model``; it has none of QONNX."""
+    return not any(node.domain in _FOREIGN for node in model.graph.node)
