@@ -32,9 +32,10 @@ from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.refuse import non_spiking, refuse
 from onnx2snn.passes.spike import network_timesteps, spike
 from onnx2snn.reference import run_reference
-from onnx2snn.staircases.recognise import recognise
+from onnx2snn.staircases.probe import recognise_checked
 
 Bias = Literal["once", "per-step", "paper"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
@@ -93,12 +94,14 @@ def convert(
     """
     source = load_model(model)
     if is_snn(source):
-        raise ConversionError("this model is already a spiking network", remedy="give the network it was made from")
+        raise ConversionError(
+            "this model is already a spiking network", remedy="give the network it was made from"
+        )
     if calibrate is not None:
         source = onnx2snn.calibrate(source, calibrate, timesteps=4 if timesteps is None else timesteps).model
     driver = _Driver(source, _samples(check), bias=bias, execution=execution)
     graph = driver.apply(import_model(source), PREPARE)
-    rejected = recognise(graph).rejected
+    rejected = recognise_checked(graph).rejected
     graph = driver.apply(graph, RECOGNISE)
     kept = non_spiking(graph, rejected)
     refuse(kept, graph, rejected, hybrid=hybrid)
@@ -109,8 +112,8 @@ def convert(
 def _samples(check: Any) -> Mapping[str, Array] | None:
     if check is None or isinstance(check, Mapping):
         return check
-    batch = next(iter(check.batches(64)))
-    return batch.inputs if hasattr(batch, "inputs") else batch
+    inputs: Mapping[str, Array] = next(iter(check.batches(64))).inputs
+    return inputs
 
 
 class _Driver:
@@ -139,8 +142,9 @@ class _Driver:
         return model
 
     def _check(self, name: str, graph: gs.Graph) -> None:
-        found = run_reference(self.model(graph), self._samples)
-        worst = max(relative_change(found[key], value) for key, value in self._expected.items())
+        found = run_reference(self.model(graph), self._samples or {})
+        expected = self._expected or {}
+        worst = max(relative_change(found[key], value) for key, value in expected.items())
         self.checks.append((name, worst))
 
 

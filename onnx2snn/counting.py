@@ -61,7 +61,11 @@ def _macs(node: onnx.NodeProto, shapes: dict[str, list[int | None]]) -> int | No
     else:
         transposed = any(a.name == "transB" and a.i for a in node.attribute)
         sizes = [*after[1:], weights[1] if transposed else weights[-2] if len(weights) > 1 else weights[0]]
-    return None if any(s is None for s in sizes) else int(np.prod([s for s in sizes if s is not None], dtype=np.int64))
+    return (
+        None
+        if any(s is None for s in sizes)
+        else int(np.prod([s for s in sizes if s is not None], dtype=np.int64))
+    )
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, list[int | None]]:
@@ -229,7 +233,17 @@ _ONES: dict[str, Callable[[_Count, onnx.NodeProto], list[str]]] = {
     **dict.fromkeys(("ReduceMean", "ReduceSum"), _reduce),
     **dict.fromkeys(
         (
-            *("DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Reshape", "Resize", "Slice", "SpaceToDepth"),
+            *(
+                "DepthToSpace",
+                "Expand",
+                "Flatten",
+                "Gather",
+                "Pad",
+                "Reshape",
+                "Resize",
+                "Slice",
+                "SpaceToDepth",
+            ),
             *("Split", "Squeeze", "Transpose", "Unsqueeze", "Where"),
         ),
         _Count.copy,

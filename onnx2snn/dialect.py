@@ -101,6 +101,7 @@ def _write(model: onnx.ModelProto, key: str, value: str) -> None:
 
 
 def is_snn(model: onnx.ModelProto) -> bool:
+    """Whether ``model`` holds operators of the dialect."""
     return any(node.domain == DOMAIN for node in model.graph.node)
 
 
@@ -113,7 +114,9 @@ def read_layer_table(model: onnx.ModelProto) -> dict[str, Any]:
     text = next((e.value for e in model.metadata_props if e.key == METADATA_KEY), None)
     remedy = "give the file that onnx2snn wrote"
     if text is None:
-        raise InvalidModelError("this model is no spiking network of onnx2snn: it has no layer table", remedy=remedy)
+        raise InvalidModelError(
+            "this model is no spiking network of onnx2snn: it has no layer table", remedy=remedy
+        )
     try:
         table: dict[str, Any] = json.loads(text)
         version = int(table["dialect"])

@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[np.generic]
+Array: TypeAlias = NDArray[Any]
 Pass: TypeAlias = Callable[[gs.Graph], gs.Graph]
 
 #: Attribute under which a node keeps the names of the user's nodes that it stands for (comma-free list).
@@ -90,10 +90,12 @@ def read_tensors(node: gs.Node) -> Iterator[gs.Tensor]:
 
 
 def is_constant(tensor: gs.Tensor) -> bool:
+    """Whether ``tensor`` holds values of its own."""
     return isinstance(tensor, gs.Constant)
 
 
 def is_float(tensor: gs.Tensor) -> bool:
+    """Whether ``tensor`` is known to hold floating-point numbers."""
     return tensor.dtype is not None and np.issubdtype(np.dtype(tensor.dtype), np.floating)
 
 
@@ -134,6 +136,7 @@ class Names:
         self._next: Counter[str] = Counter()
 
     def fresh(self, stem: str) -> str:
+        """A name that no tensor or node has, and that is taken from now on."""
         name = stem
         while name in self._taken or not name:
             self._next[stem] += 1

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.dialect import Layer
-from onnx2snn.graph import constant_input, origin
+from onnx2snn.graph import Array, constant_input, origin
 from onnx2snn.passes.operators import is_integrate, is_neuron, is_weighted
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.staircases import Staircase
@@ -63,12 +63,12 @@ def _fan_out(train: gs.Tensor) -> float:
     return total
 
 
-def _synapses_per_input(node: gs.Node, weights: Any) -> float:
+def _synapses_per_input(node: gs.Node, weights: Array) -> float:
     """Weights that are not zero, times the places where they are used, over the inputs that share them."""
     nonzero = int(np.count_nonzero(weights))
     before, after = node.inputs[0].shape, node.outputs[0].shape
     if node.op == "ConvTranspose":
-        return nonzero / weights.shape[0]
+        return nonzero / int(weights.shape[0])
     if node.op == "Conv":
         places, inputs = after[2:], before[1:]
     else:
@@ -77,5 +77,3 @@ def _synapses_per_input(node: gs.Node, weights: Any) -> float:
     if not all(isinstance(s, (int, np.integer)) for s in sizes):
         return nonzero / max(int(weights.shape[1 if node.op == "Conv" else 0]), 1)
     return nonzero * float(np.prod(places)) / max(float(np.prod(inputs)), 1.0)
-
-

@@ -19,6 +19,7 @@ _FOREIGN = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"
 
 
 def reference_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """A session that computes ``model`` operator by operator, as it is written."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 2
@@ -44,7 +45,9 @@ def make_runner(model: onnx.ModelProto) -> Runner:
     session = reference_session(model)
     names = [output.name for output in session.get_outputs()]
     known = [value.name for value in session.get_inputs()]
-    sizes = {value.shape[0] for value in session.get_inputs() if value.shape and isinstance(value.shape[0], int)}
+    sizes = {
+        value.shape[0] for value in session.get_inputs() if value.shape and isinstance(value.shape[0], int)
+    }
     fixed = sizes.pop() if len(sizes) == 1 else None
 
     def once(inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -7,7 +7,17 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import ORIGIN, Names, constant_input, graph_pass, is_constant, origin, signals, value_of
+from onnx2snn.graph import (
+    ORIGIN,
+    Array,
+    Names,
+    constant_input,
+    graph_pass,
+    is_constant,
+    origin,
+    signals,
+    value_of,
+)
 from onnx2snn.passes import scales
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
 from onnx2snn.passes.operators import is_neuron, is_weighted
@@ -31,7 +41,9 @@ def _factor(node: gs.Node) -> Scale | None:
     return None if constant is None else as_scale(constant, rank)
 
 
-def _multiplied(graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale, source: list[str]) -> gs.Tensor:
+def _multiplied(
+    graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale, source: list[str]
+) -> gs.Tensor:
     """``tensor`` times ``scale``, as an explicit synaptic weight."""
     values = scale.astype(np.float32)
     values = values.reshape(values.shape[1:]) if values.size > 1 else values.reshape(1)
@@ -66,7 +78,9 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         sample = scale.reshape(scale.shape[1:]) if scale.size > 1 else scale.reshape(())
         bias = value_of(node.inputs[1]).astype(np.float64) * sample
         scaled = replace(
-            staircase, threshold=np.ones_like(staircase.threshold), offset=staircase.offset / staircase.threshold
+            staircase,
+            threshold=np.ones_like(staircase.threshold),
+            offset=staircase.offset / staircase.threshold,
         )
         set_parameters(names, node, scaled, bias=bias)
     return graph
@@ -76,7 +90,7 @@ def _is_power_of_two(scale: Scale) -> bool:
     return bool(np.all(np.frexp(scale)[0] == 0.5))
 
 
-def _is_coarse(weights: scales.Array) -> bool:
+def _is_coarse(weights: Array) -> bool:
     """Multiples of 2⁻¹²: sums of such weights are exact in float32."""
     steps = np.asarray(weights, np.float64) * 4096
     return bool(np.all(steps == np.round(steps)))

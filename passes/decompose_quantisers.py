@@ -131,7 +131,9 @@ def _float_codes(graph: gs.Graph) -> gs.Graph:
             continue
         for position, tensor in enumerate(node.inputs):
             integer = is_constant(tensor) and np.dtype(tensor.dtype).kind in "iu"
-            if integer and (node.op in ("Clip", "Max", "Min", "Concat", "Where") or (node.op == "Pad" and position == 2)):
+            if integer and (
+                node.op in ("Clip", "Max", "Min", "Concat", "Where") or (node.op == "Pad" and position == 2)
+            ):
                 node.inputs[position] = gs.Constant(f"{tensor.name}/float", tensor.values.astype(np.float32))
         for tensor in node.outputs:
             tensor.dtype = np.float32
@@ -139,5 +141,26 @@ def _float_codes(graph: gs.Graph) -> gs.Graph:
 
 
 #: Operators that exporters put on integer codes.
-_ON_CODES = {"Clip", "Concat", "Expand", "Flatten", "Gather", "Identity", "Max", "MaxPool", "Min", "Pad", "Relu", "Reshape",
-             "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", "Where", "DepthToSpace", "SpaceToDepth"}
+_ON_CODES = {
+    "Clip",
+    "Concat",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "Max",
+    "MaxPool",
+    "Min",
+    "Pad",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+    "DepthToSpace",
+    "SpaceToDepth",
+}

@@ -8,8 +8,22 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph import graph_pass, is_constant, is_float, replace_uses, signals
 
 #: They take one shape from their other operand, so a constant need not be widened for them.
-BROADCASTING = {"Add", "Sub", "Mul", "Div", "Max", "Min", "Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
-                "Sum", "Pow", "Equal"}
+BROADCASTING = {
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Max",
+    "Min",
+    "Where",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Sum",
+    "Pow",
+    "Equal",
+}
 
 
 @graph_pass
@@ -37,11 +51,15 @@ def _does_nothing(node: gs.Node) -> bool:
         return True
     if node.op == "Dropout":
         training = node.inputs[2] if len(node.inputs) > 2 else None
-        return training is None or training.is_empty() or (is_constant(training) and not np.any(training.values))
+        return (
+            training is None or training.is_empty() or (is_constant(training) and not np.any(training.values))
+        )
     if node.op in ("Cast", "CastLike"):
         return is_float(source) and is_float(result) and np.dtype(source.dtype) == np.dtype(result.dtype)
     if node.op == "Expand":
-        return source.shape is not None and result.shape is not None and list(source.shape) == list(result.shape)
+        return (
+            source.shape is not None and result.shape is not None and list(source.shape) == list(result.shape)
+        )
     return False
 
 
@@ -57,5 +75,3 @@ def _read_narrow(node: gs.Node) -> None:
                 if tensor is wide:
                     name = f"{wide.name}/narrow/{reader.name}/{position}"
                     reader.inputs[position] = gs.Constant(name, node.inputs[0].values)
-
-

@@ -106,7 +106,9 @@ def _gemm(o: _Operands) -> None:
     alpha = float(o.node.attrs.get("alpha", 1.0))
     inputs = [o.real(0, 1, 2), o.real(3, 4, 5, column)]
     if o.present(6):
-        bias = value_of(o.node.inputs[6]).astype(np.float32) * (np.float32(alpha) * o.scale(1) * o.scale(4)).reshape(-1)
+        bias = value_of(o.node.inputs[6]).astype(np.float32) * (
+            np.float32(alpha) * o.scale(1) * o.scale(4)
+        ).reshape(-1)
         inputs.append(o.spelling.constant(bias.astype(np.float32)))
     result = o.spelling.apply("Gemm", *inputs, alpha=alpha, **o.attrs("transA", "transB"))
     result.shape = o.node.outputs[0].shape

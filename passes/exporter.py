@@ -19,7 +19,7 @@ def to_model(graph: gs.Graph) -> onnx.ModelProto:
     for node in copy.nodes:
         for name in [name for name in node.attrs if name.startswith(PRIVATE)]:
             del node.attrs[name]
-    model = gs.export_onnx(copy, do_type_check=False)
+    model: onnx.ModelProto = gs.export_onnx(copy, do_type_check=False)
     return model
 
 

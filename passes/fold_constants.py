@@ -10,7 +10,14 @@ from onnx2snn.passes.exporter import to_model
 from onnx2snn.reference import run_reference
 
 #: Not the same at every run, or not wanted as a number.
-UNFOLDABLE = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+UNFOLDABLE = {
+    "RandomNormal",
+    "RandomUniform",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+}
 
 #: A constant larger than this, and than what it is made from, is left to be computed.
 MAX_VALUES = 1 << 24
@@ -33,7 +40,7 @@ def fold_constants(graph: gs.Graph) -> gs.Graph:
     wanted = [t for n in foldable.values() for t in n.outputs if _is_read_outside(t, foldable, graph)]
     if not wanted:
         return graph
-    for tensor, values in zip(wanted, _values(graph, foldable, wanted), strict=True):
+    for tensor, values in zip(wanted, _values(graph, wanted), strict=True):
         _become(tensor, values)
     return graph
 
@@ -66,7 +73,7 @@ def _is_read_outside(tensor: gs.Tensor, foldable: dict[int, gs.Node], graph: gs.
     return any(id(reader) not in foldable for reader in tensor.outputs)
 
 
-def _values(graph: gs.Graph, foldable: dict[int, gs.Node], wanted: list[gs.Tensor]) -> list[np.ndarray]:  # type: ignore[type-arg]
+def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[np.ndarray]:
     copy = graph.copy()
     tensors = copy.tensors()
     copy.inputs = []
@@ -77,7 +84,7 @@ def _values(graph: gs.Graph, foldable: dict[int, gs.Node], wanted: list[gs.Tenso
     return [np.asarray(answers[t.name]) for t in wanted]
 
 
-def _become(tensor: gs.Tensor, values: np.ndarray) -> None:  # type: ignore[type-arg]
+def _become(tensor: gs.Tensor, values: np.ndarray) -> None:
     """Every reader of ``tensor`` gets a constant of its own."""
     for reader in list(tensor.outputs):
         for position, read in enumerate(reader.inputs):

@@ -58,10 +58,16 @@ def _reshape(names: Names, node: gs.Node) -> None:
     target = constant_input(node, 1)
     if is_constant(node.inputs[0]) or not before or not after or not _static(list(after[1:])):
         return
-    if target is not None and (target.size == 0 or int(target[0]) in (0, -1)) and -1 not in target[1:].tolist():
+    if (
+        target is not None
+        and (target.size == 0 or int(target[0]) in (0, -1))
+        and -1 not in target[1:].tolist()
+    ):
         return
     same = _same_batch(node) or (
-        _static(list(before[1:])) and int(np.prod(before[1:])) == int(np.prod(after[1:])) and not _static(list(after[:1]))
+        _static(list(before[1:]))
+        and int(np.prod(before[1:])) == int(np.prod(after[1:]))
+        and not _static(list(after[:1]))
     )
     if same:
         node.inputs[1] = make_constant(names, f"{node.name}/shape", np.array([-1, *after[1:]], np.int64))
@@ -78,10 +84,13 @@ def _expand(names: Names, node: gs.Node) -> None:
 def _resize(names: Names, node: gs.Node) -> None:
     sizes: Array | None = constant_input(node, 3)
     before, after = node.inputs[0].shape, node.outputs[0].shape
-    if sizes is None or node.attrs.get("axes") is not None or not before or not _static([*before[1:], *after[1:]]):
+    if (
+        sizes is None
+        or node.attrs.get("axes") is not None
+        or not before
+        or not _static([*before[1:], *after[1:]])
+    ):
         return
     spatial = list(range(2, len(before)))
     node.attrs["axes"] = spatial
     node.inputs[3] = make_constant(names, f"{node.name}/sizes", np.asarray(sizes)[spatial])
-
-

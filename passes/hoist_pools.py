@@ -86,10 +86,10 @@ def _copy(graph: gs.Graph, names: Names, node: gs.Node, value: gs.Tensor) -> gs.
     ]
     shape = list(value.shape) if node.op in ("Mul", "Add") else list(node.outputs[0].shape)
     output = gs.Variable(names.fresh(f"{node.outputs[0].name}/hoisted"), np.float32, shape)
-    fresh = gs.Node(op=node.op, name=names.fresh(f"{node.name}/hoisted"), attrs=dict(node.attrs), inputs=inputs)
+    fresh = gs.Node(
+        op=node.op, name=names.fresh(f"{node.name}/hoisted"), attrs=dict(node.attrs), inputs=inputs
+    )
     fresh.attrs[ORIGIN] = origin(node)
     fresh.outputs = [output]
     graph.nodes.append(fresh)
     return output
-
-

@@ -39,8 +39,10 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     try:
         return inliner.inline_local_functions(model, convert_version=True)
-    except Exception as error:  # noqa: BLE001 - whatever the library raises, the file is at fault
-        raise InvalidModelError("its functions cannot be inlined", found=str(error).splitlines()[0]) from error
+    except Exception as error:  # whatever the library raises, the file is at fault
+        raise InvalidModelError(
+            "its functions cannot be inlined", found=str(error).splitlines()[0]
+        ) from error
 
 
 def _without_unused_domains(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -56,6 +58,7 @@ def _without_unused_domains(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def opset_of(model: onnx.ModelProto) -> int:
+    """Version of the default operator set."""
     return next((o.version for o in model.opset_import if o.domain in _STANDARD), 1)
 
 
@@ -65,7 +68,7 @@ def _upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     try:
         return version_converter.convert_version(model, OPSET)
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # as above
         raise InvalidModelError(
             f"it cannot be brought from opset {version} to {OPSET}",
             found=str(error).strip().splitlines()[0],
@@ -76,8 +79,10 @@ def _upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         return shape_inference.infer_shapes(model, data_prop=True)
-    except Exception as error:  # noqa: BLE001 - as above
-        raise InvalidModelError("its shapes contradict each other", found=str(error).splitlines()[0]) from error
+    except Exception as error:  # as above
+        raise InvalidModelError(
+            "its shapes contradict each other", found=str(error).splitlines()[0]
+        ) from error
 
 
 def _constants_to_initializers(graph: gs.Graph) -> None:
@@ -95,9 +100,13 @@ def _constants_to_initializers(graph: gs.Graph) -> None:
     graph.inputs = [t for t in graph.inputs if not is_constant(t)]
 
 
-def _constant_values(node: gs.Node) -> np.ndarray:  # type: ignore[type-arg]
-    for key, dtype in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64),
-                       ("value_ints", np.int64)):
+def _constant_values(node: gs.Node) -> np.ndarray:
+    for key, dtype in (
+        ("value_float", np.float32),
+        ("value_floats", np.float32),
+        ("value_int", np.int64),
+        ("value_ints", np.int64),
+    ):
         if key in node.attrs:
             return np.asarray(node.attrs[key], dtype)
     value = node.attrs.get("value")

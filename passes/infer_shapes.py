@@ -33,5 +33,3 @@ def _size(dim: onnx.TensorShapeProto.Dimension, axis: int, name: str) -> int | s
     if dim.HasField("dim_value"):
         return int(dim.dim_value)
     return str(dim.dim_param) or f"{name}_{axis}"
-
-

@@ -63,6 +63,8 @@ def _integrate_output(graph: gs.Graph, names: Names, output: gs.Tensor, shared: 
     for reader in list(output.outputs):
         reader.inputs = [train if t is output else t for t in reader.inputs]
     if shared is not None:
-        graph.nodes.append(gs.Node(op="Identity", name=names.fresh(output.name), inputs=[shared], outputs=[output]))
+        graph.nodes.append(
+            gs.Node(op="Identity", name=names.fresh(output.name), inputs=[shared], outputs=[output])
+        )
     else:
         graph.nodes.append(_node(names, train, output))

@@ -46,4 +46,5 @@ def infer_kinds(graph: gs.Graph) -> dict[int, Kind]:
 
 
 def is_train(tensor: gs.Tensor, kinds: dict[int, Kind]) -> bool:
+    """Whether ``tensor`` is a train."""
     return not is_constant(tensor) and kinds.get(id(tensor)) is Kind.TRAIN

@@ -20,11 +20,13 @@ class Carried:
 
     @property
     def constants(self) -> list[Array]:
+        """The factors and terms on the way."""
         found = (line_constant(node) for node in self.nodes)
         return [c for c in found if c is not None]
 
     @property
     def moves(self) -> bool:
+        """Whether values change places on the way."""
         return any(node.op in MOVEMENT and node.op != "Identity" for node in self.nodes)
 
 
@@ -44,7 +46,9 @@ def carried(tensor: gs.Tensor, *, through_pools: bool = False) -> Carried | None
         if node.op == STAIRCASE:
             return Carried(node, tuple(reversed(nodes)))
         constant = line_constant(node)
-        passes = node.op in MOVEMENT or (constant is not None and (node.op == "Add" or bool(np.all(constant > 0))))
+        passes = node.op in MOVEMENT or (
+            constant is not None and (node.op == "Add" or bool(np.all(constant > 0)))
+        )
         if not passes and not (through_pools and node.op in ORDER_PRESERVING):
             return None
         nodes.append(node)

@@ -21,10 +21,12 @@ DOMAIN = "onnx2snn"
 
 
 def is_neuron(node: gs.Node) -> bool:
+    """Whether ``node`` is a staircase or an IF neuron."""
     return bool(node.domain == DOMAIN and node.op in (STAIRCASE, IF))
 
 
 def is_integrate(node: gs.Node) -> bool:
+    """Whether ``node`` integrates a train without firing."""
     return bool(node.domain == DOMAIN and node.op == INTEGRATE)
 
 
@@ -227,4 +229,5 @@ def is_linear(node: gs.Node) -> bool:
 
 
 def is_weighted(node: gs.Node) -> bool:
+    """Whether ``node`` is a layer of synapses with weights of its own."""
     return not node.domain and node.op in WEIGHTED

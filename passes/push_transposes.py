@@ -5,12 +5,35 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import ORIGIN, Array, Names, graph_pass, is_constant, origin, producer_of, signals, value_of
+from onnx2snn.graph import (
+    ORIGIN,
+    Array,
+    Names,
+    graph_pass,
+    is_constant,
+    origin,
+    producer_of,
+    signals,
+    value_of,
+)
 from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.staircases.operators import HANDLERS
 
 #: One-to-one on every element, besides the operators that a staircase is made of.
-ELEMENTWISE = {*HANDLERS, "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Elu", "Selu", "Softplus", "HardSwish", "Gelu", "Erf"}
+ELEMENTWISE = {
+    *HANDLERS,
+    "Sigmoid",
+    "Tanh",
+    "Exp",
+    "Log",
+    "Sqrt",
+    "Elu",
+    "Selu",
+    "Softplus",
+    "HardSwish",
+    "Gelu",
+    "Erf",
+}
 
 
 @graph_pass
@@ -62,7 +85,9 @@ def _push(graph: gs.Graph, names: Names, node: gs.Node) -> None:
         return
     orders = [_order(m) for m in makers if m is not None]
     rank = len(orders[0])
-    if any(o != orders[0] for o in orders) or any(t.shape is None or len(t.shape) != rank for t in signals(node)):
+    if any(o != orders[0] for o in orders) or any(
+        t.shape is None or len(t.shape) != rank for t in signals(node)
+    ):
         return
     order = orders[0]
     back = np.argsort(order)

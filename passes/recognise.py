@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Names, graph_pass, origin, producer_of
+from onnx2snn.graph import Array, Names, graph_pass, origin, producer_of
 from onnx2snn.passes.operators import is_weighted
 from onnx2snn.passes.staircase_nodes import make_constant, staircase_node
-from onnx2snn.staircases.recognise import Found, recognise
+from onnx2snn.staircases.probe import recognise_checked
+from onnx2snn.staircases.recognise import Found
 
 
 @graph_pass
@@ -22,7 +23,7 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     3. Where that would leave no neuron at all, those become neurons too.
     """
     names = Names(graph)
-    for found in chosen(graph, recognise(graph).found):
+    for found in chosen(graph, recognise_checked(graph).found):
         _replace(graph, names, found)
     return graph
 
@@ -76,13 +77,20 @@ def _replace(graph: gs.Graph, names: Names, found: Found) -> None:
     graph.nodes.append(node)
     old.outputs = [gs.Variable(names.fresh(f"{found.output.name}/replaced"), np.float32, found.output.shape)]
     lines = [("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)]
-    wanted = [(op, v) for op, v, neutral in lines if np.any(v != neutral)] or [("Identity", None)]
+    wanted: list[tuple[str, Array | None]] = [(op, v) for op, v, neutral in lines if np.any(v != neutral)]
+    wanted = wanted or [("Identity", None)]
     value = node.outputs[0]
     for position, (op, values) in enumerate(wanted):
         inputs = [value]
         if values is not None:
             inputs.append(make_constant(names, f"{node.name}/{op.lower()}", np.asarray(values, np.float32)))
         last_one = position == len(wanted) - 1
-        out = found.output if last_one else gs.Variable(names.fresh(f"{node.name}/scaled"), np.float32, value.shape)
-        graph.nodes.append(gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=inputs, outputs=[out]))
+        out = (
+            found.output
+            if last_one
+            else gs.Variable(names.fresh(f"{node.name}/scaled"), np.float32, value.shape)
+        )
+        graph.nodes.append(
+            gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=inputs, outputs=[out])
+        )
         value = out

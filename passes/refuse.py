@@ -55,7 +55,9 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     return found
 
 
-def refuse(found: list[NonSpiking], graph: gs.Graph, rejected: Mapping[str, Rejected], *, hybrid: bool) -> None:
+def refuse(
+    found: list[NonSpiking], graph: gs.Graph, rejected: Mapping[str, Rejected], *, hybrid: bool
+) -> None:
     """Raise for the first operator that cannot spike, or for a network without any neuron.
 
     Raises:
@@ -117,8 +119,7 @@ def _straight_to_neurons(graph: gs.Graph) -> set[int]:
     for node in reversed(graph.nodes):
         for tensor in node.outputs:
             if id(tensor) not in outputs and all(
-                is_neuron(r)
-                or (r.op in (*MOVEMENT, *ORDER_PRESERVING) and id(r.outputs[0]) in straight)
+                is_neuron(r) or (r.op in (*MOVEMENT, *ORDER_PRESERVING) and id(r.outputs[0]) in straight)
                 for r in tensor.outputs
             ):
                 straight.add(id(tensor))

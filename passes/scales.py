@@ -19,8 +19,18 @@ from onnx2snn.passes.staircase_nodes import make_constant
 Scale: TypeAlias = NDArray[np.float64]
 
 #: Channels keep their places and are treated alike.
-CHANNELWISE = ("AveragePool", "GlobalAveragePool", "Resize", "Pad", "Neg", "Identity", "Expand", "Slice", "ReduceMean",
-               "ReduceSum")
+CHANNELWISE = (
+    "AveragePool",
+    "GlobalAveragePool",
+    "Resize",
+    "Pad",
+    "Neg",
+    "Identity",
+    "Expand",
+    "Slice",
+    "ReduceMean",
+    "ReduceSum",
+)
 MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
@@ -47,6 +57,7 @@ def along(scale: Scale, axis: int) -> NDArray[np.float64] | None:
 
 
 def is_trivial(scale: Scale) -> bool:
+    """Whether it changes nothing."""
     return bool(np.all(scale == 1))
 
 
@@ -88,7 +99,9 @@ def give_out(names: Names, node: gs.Node, scale: Scale) -> bool:
         return False
     _set_weights(names, node, weights * column)
     if bias is not None:
-        node.inputs[2] = make_constant(names, f"{node.name}/bias", (bias * column.reshape(-1)).astype(np.float32))
+        node.inputs[2] = make_constant(
+            names, f"{node.name}/bias", (bias * column.reshape(-1)).astype(np.float32)
+        )
     return True
 
 
@@ -122,7 +135,15 @@ def down(node: gs.Node, scale: Scale) -> Scale | None:
     if not _pads_zero(node):
         return None
     out = node.outputs[0]
-    if scale.size == 1 and node.op in (*CHANNELWISE, *MOVES, "Transpose", "DepthToSpace", "SpaceToDepth", "Split", "Gather"):
+    if scale.size == 1 and node.op in (
+        *CHANNELWISE,
+        *MOVES,
+        "Transpose",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "Split",
+        "Gather",
+    ):
         return scale.reshape((1,) * len(out.shape))
     if node.op == "Transpose":
         return np.transpose(scale, node.attrs["perm"])
@@ -140,7 +161,14 @@ def up(node: gs.Node, scale: Scale) -> Scale | None:
     if not _pads_zero(node):
         return None
     source = node.inputs[0]
-    if scale.size == 1 and node.op in (*CHANNELWISE, *MOVES, "Transpose", "DepthToSpace", "SpaceToDepth", "Gather"):
+    if scale.size == 1 and node.op in (
+        *CHANNELWISE,
+        *MOVES,
+        "Transpose",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "Gather",
+    ):
         return scale.reshape((1,) * len(source.shape))
     if node.op == "Transpose":
         return np.transpose(scale, np.argsort(node.attrs["perm"]))
@@ -162,7 +190,13 @@ def _pads_zero(node: gs.Node) -> bool:
 def _keeps_channels(node: gs.Node, scale: Scale) -> bool:
     """Whether axis 1 comes out as it went in, and the scale changes along no other axis."""
     before, after = node.inputs[0].shape, node.outputs[0].shape
-    if scale.ndim < 2 or scale.size != scale.shape[1] or len(before) < 2 or len(after) < 2 or before[1] != after[1]:
+    if (
+        scale.ndim < 2
+        or scale.size != scale.shape[1]
+        or len(before) < 2
+        or len(after) < 2
+        or before[1] != after[1]
+    ):
         return False
     if node.op in ("ReduceMean", "ReduceSum"):
         axes = constant_input(node, 1)
@@ -177,5 +211,5 @@ def _moved(scale: Scale, before: list[int | str], after: list[int | str]) -> Sca
     sizes = [*before[1:], *after[1:]]
     if not all(isinstance(s, (int, np.integer)) for s in sizes):
         return None
-    full = np.broadcast_to(scale, (1, *before[1:]))
-    return compact(full.reshape((1, *after[1:])))
+    full = np.broadcast_to(scale, (1, *(int(s) for s in before[1:])))
+    return compact(full.reshape((1, *(int(s) for s in after[1:]))))

@@ -41,7 +41,7 @@ def shift_biases(graph: gs.Graph) -> gs.Graph:
         _keep_evaluation(graph, names, sinks, kinds)
     for node in list(graph.nodes):
         if kinds.get(id(node.outputs[0])) is Kind.TRAIN and not is_neuron(node):
-            _drop_constant_part(graph, names, node)
+            _drop_constant_part(names, node)
     return graph
 
 
@@ -99,17 +99,29 @@ def _keep_evaluation(graph: gs.Graph, names: Names, sinks: list[gs.Node], kinds:
         if is_neuron(node):
             copies[id(node.outputs[0])] = _silent(graph, names, node.outputs[0])
             continue
-        outputs = [gs.Variable(names.fresh(f"{t.name}/silent"), t.dtype, [1, *t.shape[1:]]) for t in node.outputs]
+        outputs = [
+            gs.Variable(names.fresh(f"{t.name}/silent"), t.dtype, [1, *t.shape[1:]]) for t in node.outputs
+        ]
         inputs = [_private(names, copies.get(id(t), t)) for t in node.inputs]
         attrs = dict(node.attrs)
         graph.nodes.append(
-            gs.Node(op=node.op, name=names.fresh(f"{node.name}/silent"), attrs=attrs, inputs=inputs, outputs=outputs)
+            gs.Node(
+                op=node.op,
+                name=names.fresh(f"{node.name}/silent"),
+                attrs=attrs,
+                inputs=inputs,
+                outputs=outputs,
+            )
         )
         copies.update((id(t), o) for t, o in zip(node.outputs, outputs, strict=True))
     for node in sinks:
-        total = gs.Variable(names.fresh(f"{node.name}/bias_total"), np.float32, [1, *node.inputs[0].shape[1:]])
+        total = gs.Variable(
+            names.fresh(f"{node.name}/bias_total"), np.float32, [1, *node.inputs[0].shape[1:]]
+        )
         added = [copies[id(node.inputs[0])], node.inputs[1]]
-        graph.nodes.append(gs.Node(op="Add", name=names.fresh(f"{node.name}/bias_sum"), inputs=added, outputs=[total]))
+        graph.nodes.append(
+            gs.Node(op="Add", name=names.fresh(f"{node.name}/bias_sum"), inputs=added, outputs=[total])
+        )
         node.inputs[1] = total
 
 
@@ -127,14 +139,19 @@ def _silent(graph: gs.Graph, names: Names, level: gs.Tensor) -> gs.Tensor:
         return make_constant(names, f"{level.name}/index", np.array([value], np.int64))
 
     graph.nodes.append(
-        gs.Node(op="Slice", name=names.fresh(row.name), inputs=[level, index(0), index(1), index(0)], outputs=[row])
+        gs.Node(
+            op="Slice",
+            name=names.fresh(row.name),
+            inputs=[level, index(0), index(1), index(0)],
+            outputs=[row],
+        )
     )
     zero = make_constant(names, f"{level.name}/zero", np.zeros(1, np.float32))
     graph.nodes.append(gs.Node(op="Mul", name=names.fresh(zeros.name), inputs=[row, zero], outputs=[zeros]))
     return zeros
 
 
-def _drop_constant_part(graph: gs.Graph, names: Names, node: gs.Node) -> None:
+def _drop_constant_part(names: Names, node: gs.Node) -> None:
     """Make a linear operator of an affine one: its answer to zeros becomes zero."""
     if node.op in ("Conv", "ConvTranspose", "Gemm"):
         node.inputs = list(node.inputs[:2])

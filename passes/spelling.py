@@ -10,7 +10,6 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph import ORIGIN, Array, Names, is_constant, origin
 from onnx2snn.passes.staircase_nodes import make_constant
 
-
 MICROSOFT = "com.microsoft"
 
 
@@ -37,17 +36,24 @@ class Spelling:
         self._origin = origin(node)
 
     def constant(self, values: Any) -> gs.Constant:
+        """A constant of its own."""
         return make_constant(self._names, f"{self._node.name}/constant", np.asarray(values))
 
     def apply(self, op: str, *inputs: Any, output: gs.Tensor | None = None, **attrs: Any) -> gs.Tensor:
         """One operator; numbers and arrays become constants. Returns what it writes (float32)."""
         read = [i if isinstance(i, gs.Tensor) else self.constant(i) for i in inputs]
         shape = next((list(t.shape) for t in read if not is_constant(t) and t.shape is not None), None)
-        out = output if output is not None else gs.Variable(self._names.fresh(f"{self._node.name}/{op}"), np.float32, shape)
+        out = (
+            output
+            if output is not None
+            else gs.Variable(self._names.fresh(f"{self._node.name}/{op}"), np.float32, shape)
+        )
         if output is not None:
             out.inputs.clear()
             out.dtype = np.float32
-        node = gs.Node(op=op, name=self._names.fresh(f"{self._node.name}/{op}"), attrs=attrs, inputs=read, outputs=[out])
+        node = gs.Node(
+            op=op, name=self._names.fresh(f"{self._node.name}/{op}"), attrs=attrs, inputs=read, outputs=[out]
+        )
         node.attrs[ORIGIN] = self._origin
         self._graph.nodes.append(node)
         return out
@@ -77,7 +83,9 @@ class Grid:
         rounding: The ONNX operator that rounds.
     """
 
-    def __init__(self, scale: Array, zero_point: Array, low: float, high: float, rounding: str = "Round") -> None:
+    def __init__(
+        self, scale: Array, zero_point: Array, low: float, high: float, rounding: str = "Round"
+    ) -> None:
         self.scale = np.asarray(scale, np.float32)
         self.zero_point = np.asarray(zero_point, np.float32)
         self.low = low

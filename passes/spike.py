@@ -68,5 +68,7 @@ def _divided(graph: gs.Graph, names: Names, node: gs.Node, divisor: int) -> Any:
         return make_constant(names, bias.name, values.astype(np.float32))
     out = gs.Variable(names.fresh(f"{bias.name}/step"), np.float32, list(bias.shape))
     held = make_constant(names, f"{bias.name}/divisor", np.full(1, divisor, np.float32))
-    graph.nodes.append(gs.Node(op="Div", name=names.fresh(f"{node.name}/step"), inputs=[bias, held], outputs=[out]))
+    graph.nodes.append(
+        gs.Node(op="Div", name=names.fresh(f"{node.name}/step"), inputs=[bias, held], outputs=[out])
+    )
     return out

@@ -20,16 +20,24 @@ SOURCE = "_onnx2snn_source"
 
 
 def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
+    """A constant for one node input, named after ``stem``."""
     return gs.Constant(names.fresh(stem), np.ascontiguousarray(values))
 
 
 def parameters(node: gs.Node) -> Staircase:
+    """The staircase that ``node`` computes, in units of its input."""
     found: Staircase = node.attrs[PARAMETERS]
     return found
 
 
 def staircase_node(
-    names: Names, staircase: Staircase, pre_activation: gs.Tensor, *, name: str, origin: list[str], source: str
+    names: Names,
+    staircase: Staircase,
+    pre_activation: gs.Tensor,
+    *,
+    name: str,
+    origin: list[str],
+    source: str,
 ) -> gs.Node:
     """A new ``Staircase`` node: pre-activation (N, ...) → level (N, ...), both float32."""
     level = gs.Variable(names.fresh(f"{source}/level"), np.float32, list(pre_activation.shape))
@@ -49,6 +57,11 @@ def set_parameters(names: Names, node: gs.Node, staircase: Staircase, *, bias: A
     node.attrs["rounding"] = staircase.rounding
     node.attrs["unit"] = int(np.all(held.subtract[-1] == 1))
     first = np.atleast_1d(held.bias if bias is None else np.asarray(bias, np.float32))
-    columns = {"bias": first, "compare": held.compare, "subtract": held.subtract, "ceiling": np.atleast_1d(held.ceiling)}
+    columns = {
+        "bias": first,
+        "compare": held.compare,
+        "subtract": held.subtract,
+        "ceiling": np.atleast_1d(held.ceiling),
+    }
     tensors = [make_constant(names, f"{node.name}/{key}", values) for key, values in columns.items()]
     node.inputs = [node.inputs[0], *tensors]

@@ -1,9 +1,9 @@
 """Executing spiking networks; needs NumPy and onnxruntime, and nothing else of onnx2snn's dependencies.
 
-    from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime import SpikingSession
 
-    session = SpikingSession("snn.onnx", execution="fused")
-    result = session.run({"image": x})
+session = SpikingSession("snn.onnx", execution="fused")
+result = session.run({"image": x})
 """
 
 from onnx2snn.runtime.energy import FLOAT32, INT8, Energy, EnergyTable

@@ -49,7 +49,9 @@ def function_body(name: str, *, execution: str = "spiking", bias: str = "once", 
         else:
             nodes += [*_saturated("v"), *_level("y")]
     inputs = ["x", "bias"] if name == "Integrate" else ["x", "bias", "compare", "subtract", "ceiling"]
-    attributes = {"Integrate": ("input_steps",), "Staircase": NEURON_ATTRIBUTES[1:]}.get(name, NEURON_ATTRIBUTES)
+    attributes = {"Integrate": ("input_steps",), "Staircase": NEURON_ATTRIBUTES[1:]}.get(
+        name, NEURON_ATTRIBUTES
+    )
     return function(DOMAIN, name, nodes, inputs, ["y"], attributes=attributes, opset=opset, doc=_DOC[name])
 
 
@@ -150,7 +152,9 @@ _FIRE = [
 
 def _spikes(output: str) -> list[bytes]:
     """The train (T·N, ...), most significant bit first."""
-    body = graph("generate", [*_FIRE, node("Identity", ["s"], ["spike"])], ["v_in", "c", "d"], ["v_out", "spike"])
+    body = graph(
+        "generate", [*_FIRE, node("Identity", ["s"], ["spike"])], ["v_in", "c", "d"], ["v_out", "spike"]
+    )
     return [
         node("Scan", ["v_full", "compare", "subtract"], ["v_left", "spikes"], body=body, num_scan_inputs=2),
         _constant("folded", -1),

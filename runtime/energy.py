@@ -43,5 +43,5 @@ class Energy:
 def energy_of(synops: NDArray[np.int64], macs: dict[str, int | None], table: EnergyTable) -> Energy:
     """Energy of samples with ``synops`` (N,) synaptic operations each."""
     analog, dense = (np.nan if macs.get(key) is None else float(macs[key] or 0) for key in ("analog", "ann"))
-    snn = synops * table.accumulate + analog * table.multiply_accumulate
+    snn = np.asarray(synops * table.accumulate + analog * table.multiply_accumulate, np.float64)
     return Energy(snn, np.full(synops.shape, dense * table.multiply_accumulate))

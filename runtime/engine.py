@@ -47,7 +47,9 @@ class InputSpec:
         sizes = zip(self.shape[1:], array.shape[1:], strict=False)
         if array.ndim != len(self.shape) or any(s is not None and s != found for s, found in sizes):
             wanted = "(N" + "".join(f", {s if s is not None else '?'}" for s in self.shape[1:]) + ")"
-            raise InputError(f"input '{name}' has the wrong shape", found=array.shape, remedy=f"give it {wanted}")
+            raise InputError(
+                f"input '{name}' has the wrong shape", found=array.shape, remedy=f"give it {wanted}"
+            )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError(f"input '{name}' holds NaN or infinity", remedy="clean the data first")
         return array
@@ -66,9 +68,13 @@ class Engine(Protocol):
     outputs: list[str]
 
     @property
-    def fixed_batch(self) -> int | None: ...
+    def fixed_batch(self) -> int | None:
+        """The batch size that the model declares, None for any."""
+        ...
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name."""
+        ...
 
 
 class _Batch:
@@ -76,6 +82,7 @@ class _Batch:
 
     @property
     def fixed_batch(self) -> int | None:
+        """The batch size that the model declares, None for any."""
         sizes = {spec.shape[0] for spec in self.inputs.values() if spec.shape}
         return sizes.pop() if len(sizes) == 1 else None
 
@@ -108,7 +115,9 @@ class OnnxruntimeEngine(_Batch):
                 content, options, providers=list(providers) if providers else ["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors share no base class
-            raise InvalidModelError("onnxruntime cannot load this model", found=str(error).splitlines()[0]) from error
+            raise InvalidModelError(
+                "onnxruntime cannot load this model", found=str(error).splitlines()[0]
+            ) from error
         self.inputs = {
             i.name: InputSpec(
                 tuple(s if isinstance(s, int) else None for s in i.shape), _TYPES.get(i.type, "float32")
@@ -118,6 +127,7 @@ class OnnxruntimeEngine(_Batch):
         self.outputs = [o.name for o in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name."""
         return dict(zip(self.outputs, self._session.run(None, dict(inputs)), strict=True))
 
 
@@ -139,6 +149,7 @@ class ReferenceEngine(_Batch):
             self.inputs[info.name] = InputSpec(shape, str(dtype))
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name."""
         return dict(zip(self.outputs, self._evaluator.run(None, dict(inputs)), strict=True))
 
 

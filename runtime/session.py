@@ -81,7 +81,8 @@ class SpikingSession:
         self._chunk = chunk
         options = {"threads": threads, "providers": providers, "session_options": session_options}
         folder = None if isinstance(model, bytes) else Path(model).parent
-        self._make = lambda content: make_engine(content, backend, folder=folder, **options)
+        self._backend = backend
+        self._options: dict[str, Any] = {"folder": folder, **options}
         self._content = self._file.with_execution(execution)
         self._engines: dict[str, Engine] = {}
         self._engine("synops")
@@ -108,7 +109,9 @@ class SpikingSession:
         }
         total = sum(synops.values(), np.zeros(samples, np.int64))
         macs = self._file.table.get("macs", {})
-        return Result({n: merged[n] for n in self.outputs}, spikes, synops, energy_of(total, macs, self._energy))
+        return Result(
+            {n: merged[n] for n in self.outputs}, spikes, synops, energy_of(total, macs, self._energy)
+        )
 
     def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names."""
@@ -154,19 +157,23 @@ class SpikingSession:
                 content = with_outputs(self._content, [layer["output"] for layer in self.layers])
             elif kind == "trace":
                 spiking = self._file.with_execution("spiking")
-                content = with_graph(spiking, tracing_graph(spiking, {la["output"]: la["name"] for la in self.layers}))
+                content = with_graph(
+                    spiking, tracing_graph(spiking, {la["output"]: la["name"] for la in self.layers})
+                )
             else:
                 nodes = count_nodes(self.layers, self.timesteps, self.execution)
                 content = with_graph(self._content, nodes)
                 if kind == "synops" and self._file.counting is not None:
                     content = with_graph(content, self._file.counting)
-            self._engines[kind] = self._make(content)
+            self._engines[kind] = make_engine(content, self._backend, **self._options)
         return self._engines[kind]
 
     def _checked(self, engine: Engine, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
         if set(inputs) != set(engine.inputs):
             remedy = f"give {', '.join(engine.inputs)}"
-            raise InputError("the inputs are not those of the model", found=", ".join(inputs) or "nothing", remedy=remedy)
+            raise InputError(
+                "the inputs are not those of the model", found=", ".join(inputs) or "nothing", remedy=remedy
+            )
         checked = {name: spec.checked(name, inputs[name]) for name, spec in engine.inputs.items()}
         counts = {len(value) for value in checked.values()}
         if len(counts) != 1:

@@ -44,6 +44,7 @@ class SnnFile:
 
     @property
     def timesteps(self) -> int:
+        """T of the network."""
         return int(self.table["timesteps"])
 
     def with_execution(self, execution: str) -> bytes:
@@ -93,7 +94,9 @@ def _bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InvalidModelError(f"{path} cannot be read: {reason}", remedy="give the path of a converted model") from error
+        raise InvalidModelError(
+            f"{path} cannot be read: {reason}", remedy="give the path of a converted model"
+        ) from error
 
 
 def _parsed(content: bytes) -> SnnFile:
@@ -113,12 +116,16 @@ def _parsed(content: bytes) -> SnnFile:
     table = json.loads(metadata[TABLE_KEY])
     if int(table["dialect"]) > VERSION:
         found = f"dialect {table['dialect']}"
-        raise InvalidModelError("this model was written in a newer dialect", found=found, remedy="upgrade onnx2snn")
+        raise InvalidModelError(
+            "this model was written in a newer dialect", found=found, remedy="upgrade onnx2snn"
+        )
     counting = metadata.get(COUNTING_KEY)
     return SnnFile(content, table, None if counting is None else base64.b64decode(counting), opset)
 
 
 def _dialect_function(value: memoryview) -> str | None:
     """The name of a function of the dialect, None for any other function."""
-    entry = {number: bytes(text) for number, kind, text, _, _ in fields(value) if kind == 2 and number in (1, 10)}
+    entry = {
+        number: bytes(text) for number, kind, text, _, _ in fields(value) if kind == 2 and number in (1, 10)
+    }
     return entry[1].decode() if entry.get(10, b"").decode() == DOMAIN else None

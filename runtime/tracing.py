@@ -61,7 +61,9 @@ def _neurons(content: bytes) -> list[tuple[list[str], str]]:
     return found
 
 
-def traced(operands: Mapping[str, Array], samples: int, timesteps: int, bias_form: str) -> tuple[Array, Array]:
+def traced(
+    operands: Mapping[str, Array], samples: int, timesteps: int, bias_form: str
+) -> tuple[Array, Array]:
     """Spikes (T, N, ...) and potentials (2·T, N, ...) of one layer, from what its neurons read."""
     currents = operands["current"].reshape(-1, samples, *operands["current"].shape[1:])
     potentials = _integration(currents, operands["bias"], timesteps, bias_form)

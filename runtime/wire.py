@@ -27,14 +27,17 @@ def varint(value: int) -> bytes:
 
 
 def number(field: int, value: int) -> bytes:
+    """A field that holds a varint."""
     return varint(field << 3) + varint(value)
 
 
 def message(field: int, content: bytes) -> bytes:
+    """A length-delimited field."""
     return varint(field << 3 | 2) + varint(len(content)) + content
 
 
 def text(field: int, value: str) -> bytes:
+    """A field that holds a string."""
     return message(field, value.encode())
 
 

@@ -46,7 +46,9 @@ class ForcedNetwork:
         self._timesteps = timesteps
         self._run = make_runner(forced)
 
-    def levels(self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.int64]]) -> dict[str, Array]:
+    def levels(
+        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.int64]]
+    ) -> dict[str, Array]:
         """What each layer answers to ``levels`` (by layer) of the layers before it; outputs of the network by name."""
         trains = {self._outputs[name]: self._train(k) for name, k in levels.items()}
         answer = self._run({**inputs, **trains})

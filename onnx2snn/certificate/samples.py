@@ -17,7 +17,9 @@ COUNT = 64
 HALVINGS = 24
 
 
-def drawn(specs: Sequence[InputSpec], source: Source, *, seed: int = 0, count: int = COUNT) -> dict[str, Array]:
+def drawn(
+    specs: Sequence[InputSpec], source: Source, *, seed: int = 0, count: int = COUNT
+) -> dict[str, Array]:
     """Inputs (count, ...) by name; deterministic.
 
     Raises:
@@ -34,7 +36,9 @@ def drawn(specs: Sequence[InputSpec], source: Source, *, seed: int = 0, count: i
 def _draw(spec: InputSpec, random: np.random.Generator, count: int) -> Array:
     sizes = spec.shape
     if sizes is None or any(s is None for s in sizes) or np.dtype(spec.dtype).kind != "f":
-        raise InputError(f"no samples can be drawn for input '{spec.name}'", remedy="give data: --data DATA.npz")
+        raise InputError(
+            f"no samples can be drawn for input '{spec.name}'", remedy="give data: --data DATA.npz"
+        )
     shape = (count, *(int(s) for s in sizes if s is not None))
     values = random.normal(0, 1, shape)
     values[1::4] = random.uniform(0, 1, values[1::4].shape)

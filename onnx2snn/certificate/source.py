@@ -142,7 +142,20 @@ def _absolute(levels: gs.Graph) -> onnx.ModelProto:
 
 
 #: Operators whose constants are factors or terms of a sum.
-_SIGNED = {"Add", "Concat", "Conv", "ConvTranspose", "Div", "Gemm", "MatMul", "Mean", "Mul", "Pad", "Sum", "Where"}
+_SIGNED = {
+    "Add",
+    "Concat",
+    "Conv",
+    "ConvTranspose",
+    "Div",
+    "Gemm",
+    "MatMul",
+    "Mean",
+    "Mul",
+    "Pad",
+    "Sum",
+    "Where",
+}
 
 
 def _terms(graph: gs.Graph) -> dict[int, int]:
@@ -164,10 +177,10 @@ def _fan_in(node: gs.Node) -> int:
         return int(rows * np.prod(weights.shape[2:])) + 2
     if node.op in ("Gemm", "MatMul") and weights is not None:
         return int(max(weights.shape)) + 2
-    if node.op in ("AveragePool",):
+    if node.op == "AveragePool":
         return int(np.prod(node.attrs["kernel_shape"])) + 2
     if node.op in ("GlobalAveragePool", "ReduceMean", "ReduceSum"):
-        sizes = [s for s in node.inputs[0].shape[1:] if isinstance(s, (int, np.integer))]
+        sizes = [int(s) for s in node.inputs[0].shape[1:] if isinstance(s, (int, np.integer))]
         return int(np.prod(sizes)) + 2
     return 2 + len(node.inputs)
 

@@ -68,7 +68,13 @@ class _Check:
     """Counts differences, batch by batch; memory stays bounded by one batch."""
 
     def __init__(
-        self, model: onnx.ModelProto, converted: onnx.ModelProto, table: dict[str, Any], *, execution: str, backend: str
+        self,
+        model: onnx.ModelProto,
+        converted: onnx.ModelProto,
+        table: dict[str, Any],
+        *,
+        execution: str,
+        backend: str,
     ) -> None:
         self.source = Source(model)
         self._table = table
@@ -80,7 +86,10 @@ class _Check:
         self._converted = converted
         self._forced: ForcedNetwork | None = None
         self._raw = make_runner(model) if loads_in_onnxruntime(model) else None
-        self._counts = {name: LayerCounts(name, layer["neurons"]) for name, layer in zip(self._names, table["layers"], strict=True)}
+        self._counts = {
+            name: LayerCounts(name, layer["neurons"])
+            for name, layer in zip(self._names, table["layers"], strict=True)
+        }
         self._defects: list[Defect] = []
         self._samples = 0
         self._unexplained = 0
@@ -96,7 +105,9 @@ class _Check:
         missing = sorted(set(self.source.layers) - set(self._names.values()))
         foreign = sorted(set(self._names.values()) - set(self.source.layers))
         if missing or foreign or sorted(table.get("outputs", [])) != sorted(self.source.outputs):
-            found = [f"no layer for {m}" for m in missing] + [f"no activation {f} in the source" for f in foreign]
+            found = [f"no layer for {m}" for m in missing] + [
+                f"no activation {f} in the source" for f in foreign
+            ]
             raise InvalidModelError(
                 "this spiking network was not made from this source",
                 found="; ".join(found[:3]) or "other outputs",
@@ -147,7 +158,9 @@ class _Check:
             counts.exact -= int((bad & ~differs).sum())
             self._note(batch, name, bad, ann[tensor], forced[name], z, upper, wide)
 
-    def _note(self, batch: Batch, name: str, bad: Any, ann: Any, snn: Any, z: Any, edge: Any, bound: Any) -> None:
+    def _note(  # noqa: PLR0917 - what one defect is made of
+        self, batch: Batch, name: str, bad: Any, ann: Any, snn: Any, z: Any, edge: Any, bound: Any
+    ) -> None:
         self._unexplained += int(bad.sum())
         for where in np.argwhere(bad)[: MOST_DEFECTS - len(self._defects)]:
             at = tuple(int(i) for i in where)
@@ -159,12 +172,16 @@ class _Check:
                 )
             )  # fmt: skip
 
-    def _outputs(self, batch: Batch, expected: dict[str, Array], found: dict[str, Array], *, clean: bool) -> None:
+    def _outputs(
+        self, batch: Batch, expected: dict[str, Array], found: dict[str, Array], *, clean: bool
+    ) -> None:
         worst = np.zeros(len(batch))
         for name in self.source.outputs:
             a, b = expected[name].astype(np.float64), found[name].astype(np.float64)
             if a.shape != b.shape:
-                raise InvalidModelError(f"output '{name}' of the spiking network has another shape", found=b.shape)
+                raise InvalidModelError(
+                    f"output '{name}' of the spiking network has another shape", found=b.shape
+                )
             error = np.abs(a - b)
             error[np.isnan(a) & np.isnan(b)] = 0
             error = np.nan_to_num(error, nan=np.inf)
@@ -195,7 +212,9 @@ class _Check:
             at = tuple(int(i) for i in where)
             reason = "every level is equal, but the readout answers another value"
             ann, snn, bound = float(a[at]), float(b[at]), OUTPUT_TOLERANCE * span
-            self._defects.append(Defect(name, batch.start + at[0], at[1:], ann, snn, None, None, bound, reason))
+            self._defects.append(
+                Defect(name, batch.start + at[0], at[1:], ann, snn, None, None, bound, reason)
+            )
 
     def certificate(self, *, generated: bool) -> Certificate:
         errors = np.concatenate(self._errors) if self._errors else np.zeros(0)

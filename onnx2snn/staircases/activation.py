@@ -50,10 +50,12 @@ class Value:
 
     @property
     def is_affine(self) -> bool:
+        """Whether it is a line of the root tensor."""
         return self.of_level is None and self.of_root.is_affine
 
     @property
     def is_identity(self) -> bool:
+        """Whether it is the root tensor itself."""
         return self.is_affine and self.of_root == Curve.identity()
 
     @property
@@ -63,10 +65,12 @@ class Value:
 
 
 def constant(values: Rationals) -> Value:
+    """The value of a constant."""
     return Value(None, Curve((), (curve.flat(values),), ()))
 
 
 def root(tensor: gs.Tensor) -> Value:
+    """``tensor`` as a pre-activation: z itself."""
     return Value(tensor, Curve.identity())
 
 
@@ -109,9 +113,7 @@ def combine(function: Callable[..., Curve], *values: Value) -> Value:
     for value in values:
         if value.of_root.value is None:
             raise NotPiecewiseLinearError("it combines the rounded with the unrounded activation")
-        curves.append(
-            value.of_root if value.of_level is None else curve.add(value.of_root, value.of_level)
-        )
+        curves.append(value.of_root if value.of_level is None else curve.add(value.of_root, value.of_level))
     return _settled(replace(shared, of_level=function(*curves)))
 
 
@@ -125,6 +127,7 @@ def scale(value: Value, factor: Value) -> Value:
 
 
 def multiply(first: Value, second: Value) -> Value:
+    """The product, whichever factor is the constant."""
     return scale(second, first) if first.root is None else scale(first, second)
 
 
@@ -147,7 +150,9 @@ def rounding(value: Value, rule: str, node: gs.Node) -> Value:
         raise RegridError
     if value.of_root.is_step or value.of_root.value is not None:
         return replace(value, of_root=rounded_step(value.of_root, rule))
-    return Value(value.root, Curve.constant(0), Curve.identity(), Rounded(rule, value.of_root, node), value.nodes)
+    return Value(
+        value.root, Curve.constant(0), Curve.identity(), Rounded(rule, value.of_root, node), value.nodes
+    )
 
 
 def _is_integral(values: Rationals) -> bool:
@@ -159,6 +164,7 @@ def _is_integral_curve(total: Curve) -> bool:
 
 
 def rounded_step(step: Curve, rule: str) -> Curve:
+    """A step function whose plateaus are rounded."""
     return Curve(
         step.breaks,
         tuple(curve.flat(round_rationals(p.offset, rule)) for p in step.pieces),

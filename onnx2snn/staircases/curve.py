@@ -88,17 +88,21 @@ class Line:
     offset: Rationals
 
     def at(self, x: Rationals) -> Rationals:
+        """The value at ``x``."""
         return np.asarray(self.slope * x + self.offset, dtype=object)
 
     @property
     def is_flat(self) -> bool:
+        """Whether the slope is zero, on all channels alike."""
         return decide(self.slope == 0)
 
     def same(self, other: Line) -> bool:
+        """Exact equality, on every channel."""
         return bool(np.all(self.slope == other.slope) and np.all(self.offset == other.offset))
 
 
 def flat(value: Rationals) -> Line:
+    """The constant line."""
     return Line(ZERO, value)
 
 
@@ -116,10 +120,12 @@ class Curve:
 
     @classmethod
     def identity(cls) -> Curve:
+        """The line y = x."""
         return cls((), (Line(ONE, ZERO),), ())
 
     @classmethod
     def constant(cls, value: ArrayLike) -> Curve:
+        """The line y = value."""
         return cls((), (flat(rationals(value)),), ())
 
     @property
@@ -131,6 +137,7 @@ class Curve:
 
     @property
     def is_affine(self) -> bool:
+        """Whether it is one line."""
         return not self.breaks
 
     @property
@@ -193,9 +200,7 @@ def aligned(*curves: Curve) -> tuple[Curve, ...]:
     return tuple(refine(curve, breaks) for curve in curves)
 
 
-def pointwise(
-    on_lines: Callable[..., Line], on_points: Callable[..., Any], *curves: Curve
-) -> Curve:
+def pointwise(on_lines: Callable[..., Line], on_points: Callable[..., Any], *curves: Curve) -> Curve:
     """Combine curves piece by piece and point by point."""
     curves = aligned(*curves)
     return Curve(
@@ -206,12 +211,14 @@ def pointwise(
 
 
 def add(f: Curve, g: Curve) -> Curve:
+    """The sum."""
     return pointwise(
         lambda a, b: Line(_object(a.slope + b.slope), _object(a.offset + b.offset)), lambda a, b: a + b, f, g
     )
 
 
 def negate(f: Curve) -> Curve:
+    """The negative."""
     return multiply(f, Curve.constant(-1))
 
 
@@ -229,6 +236,7 @@ def multiply(f: Curve, g: Curve) -> Curve:
 
 
 def reciprocal(f: Curve) -> Curve:
+    """One over a constant."""
     value = f.value
     if value is None:
         raise NotPiecewiseLinearError("it divides by the activation")
@@ -290,8 +298,10 @@ def split_at_zeros(f: Curve) -> Curve:
 
 
 def maximum(f: Curve, g: Curve) -> Curve:
+    """The larger of both, point by point."""
     return select(positive(add(f, negate(g)), closed=True), f, g)
 
 
 def minimum(f: Curve, g: Curve) -> Curve:
+    """The smaller of both, point by point."""
     return negate(maximum(negate(f), negate(g)))

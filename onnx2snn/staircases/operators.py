@@ -64,7 +64,7 @@ def _clip(node: gs.Node, values: list[Value]) -> Value:
 
 
 def _compare(first: Value, second: Value, *, closed: bool) -> Value:
-    """first > second (``closed``: ≥) as 0 or 1."""
+    """The comparison first > second (``closed``: ≥) as 0 or 1."""
     return act.combine(
         lambda f, g: curve.positive(curve.add(f, curve.negate(g)), closed=closed), first, second
     )
@@ -117,7 +117,7 @@ def _abs(value: Value) -> Value:
 
 
 def _mod(node: gs.Node, values: list[Value]) -> Value:
-    """x − d·floor(x/d), d constant: how some exporters spell a floor."""
+    """The remainder x − d·floor(x/d), d constant: how some exporters spell a floor."""
     if node.attrs.get("fmod", 0):
         raise NotPiecewiseLinearError("it is a remainder with the sign of its dividend")
     x, d = values
@@ -150,7 +150,9 @@ HANDLERS: Mapping[str, Handler] = {
     "Less": _plain(lambda a, b: _compare(b, a, closed=False)),
     "LessOrEqual": _plain(lambda a, b: _compare(b, a, closed=True)),
     "Max": _plain(_max),
-    "Mean": _plain(lambda *v: act.scale(act.add(*v), act.constant(curve.rationals_of([Fraction(1, len(v))])[0]))),
+    "Mean": _plain(
+        lambda *v: act.scale(act.add(*v), act.constant(np.asarray(Fraction(1, len(v)), dtype=object)))
+    ),
     "Min": _plain(_min),
     "Mod": _mod,
     "Mul": _plain(act.multiply),
@@ -169,5 +171,3 @@ HANDLERS: Mapping[str, Handler] = {
     "Where": _plain(_where),
     "Xor": _plain(lambda a, b: _not(_equal(a, b))),
 }
-
-

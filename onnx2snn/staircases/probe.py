@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx2snn.graph import is_constant
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.reference import run_reference
-from onnx2snn.staircases.recognise import Found
+from onnx2snn.staircases.recognise import CALIBRATE, Found, Recognition, Rejected, recognise
 from onnx2snn.staircases.staircase import Staircase
 
 #: Thresholds that are probed of one staircase; more levels than this are sampled evenly.
@@ -24,6 +24,22 @@ MAX_PROBES = 1000
 
 #: Half an ulp for every operator of the activation, on the largest number that takes part.
 EPSILON = float(np.finfo(np.float32).eps)
+
+
+def recognise_checked(graph: gs.Graph) -> Recognition:
+    """As :func:`recognise`, and every staircase probed against its own operators."""
+    recognition = recognise(graph)
+    agreed, wrong = probe(recognition.found, graph.opset)
+    rejected = dict(recognition.rejected)
+    for miss in wrong:
+        node = miss.found.nodes[-1]
+        rejected[miss.found.output.name] = Rejected(
+            node.name,
+            node.op,
+            f"in float32 it is no staircase: at {miss.z:.9g} it answers level {miss.source_level:.6g}, not {miss.level}",
+            CALIBRATE,
+        )
+    return Recognition(tuple(agreed), rejected)
 
 
 @dataclass(frozen=True)
@@ -73,25 +89,26 @@ def _points(found: Found) -> NDArray[np.float32]:
     return np.concatenate([*near, far.astype(np.float32)]).astype(np.float32)
 
 
-def _run(found: Sequence[Found], points: Sequence[NDArray[np.float32]], opset: int) -> list[NDArray[np.float64]]:
+def _run(
+    found: Sequence[Found], points: Sequence[NDArray[np.float32]], opset: int
+) -> list[NDArray[np.float64]]:
     inputs, outputs, nodes, feed = [], [], [], {}
     for number, (one, z) in enumerate(zip(found, points, strict=True)):
         rank = len(one.root.shape)
         placed = z.reshape((z.shape[0],) + (1,) * (rank - z.ndim) + z.shape[1:])
-        root = gs.Variable(f"z{number}", np.float32, ["N", *placed.shape[1:]])
+        root = gs.Variable(f"z{number}", np.float32, [f"P{number}", *placed.shape[1:]])
         feed[root.name] = placed
         copies: dict[int, gs.Tensor] = {id(one.root): root}
-        for node in one.nodes:
-            nodes.append(_copy(node, copies, f"{number}"))
+        nodes += [_copy(node, copies, f"{number}") for node in one.nodes]
         inputs.append(root)
         last = copies[id(one.output)]
-        outputs.append(gs.Variable(f"a{number}", np.float32, ["N", *placed.shape[1:]]))
-        nodes.append(gs.Node(op="Cast", name=f"out{number}", attrs={"to": 1}, inputs=[last], outputs=[outputs[-1]]))
+        outputs.append(gs.Variable(f"a{number}", np.float32, [f"P{number}", *placed.shape[1:]]))
+        nodes.append(
+            gs.Node(op="Cast", name=f"out{number}", attrs={"to": 1}, inputs=[last], outputs=[outputs[-1]])
+        )
     model = to_model(gs.Graph(nodes, inputs, outputs, name="probe", opset=opset))
     answers = run_reference(model, feed)
-    return [
-        answers[f"a{i}"].reshape(z.shape).astype(np.float64) for i, z in enumerate(points)
-    ]
+    return [answers[f"a{i}"].reshape(z.shape).astype(np.float64) for i, z in enumerate(points)]
 
 
 def _copy(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:
@@ -103,7 +120,9 @@ def _copy(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:
             inputs.append(tensor if tensor.is_empty() else copies[id(tensor)])
     outputs = [gs.Variable(f"{t.name}#{suffix}", t.dtype) for t in node.outputs]
     copies.update((id(t), o) for t, o in zip(node.outputs, outputs, strict=True))
-    return gs.Node(op=node.op, name=f"{node.name}#{suffix}", attrs=dict(node.attrs), inputs=inputs, outputs=outputs)
+    return gs.Node(
+        op=node.op, name=f"{node.name}#{suffix}", attrs=dict(node.attrs), inputs=inputs, outputs=outputs
+    )
 
 
 def _levels(staircase: Staircase, answer: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,11 +1,12 @@
 """From an exact expression to the staircase that it is, or the reason why it is none.
 
-    n = R(clip(p·z + q, ...)),   a = clip(α'·n + β, ...)      ─▶      k = clip(R'((z + δ)/θ), 0, K),  a = α·k + o
+n = R(clip(p·z + q, ...)),   a = clip(α'·n + β, ...)      ─▶      k = clip(R'((z + δ)/θ), 0, K),  a = α·k + o
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,8 @@ def _from_step(step: Curve) -> Staircase:
     if not step.is_step:
         raise NotPiecewiseLinearError("it is continuous: nothing rounds it")
     values = [piece.offset for piece in step.pieces]
-    rises = [_object(b - a) for a, b in zip(values, values[1:], strict=False)]
-    gaps = [_object(b - a) for a, b in zip(step.breaks, step.breaks[1:], strict=False)]
+    rises = [_object(b - a) for a, b in pairwise(values)]
+    gaps = [_object(b - a) for a, b in pairwise(step.breaks)]
     if any(not np.all(r == rises[0]) for r in rises) or any(not np.all(g == gaps[0]) for g in gaps):
         raise NotPiecewiseLinearError("its steps are not equal")
     closed = [np.all(p == v) for p, v in zip(step.points, values[1:], strict=True)]
@@ -72,7 +73,9 @@ def _single_slope(curve: Curve) -> tuple[Line, Rationals | None, Rationals | Non
     """The one line that is not flat, and the breaks at its ends (None: it goes on for ever)."""
     sloped = [i for i, piece in enumerate(curve.pieces) if not piece.is_flat]
     if len(sloped) != 1:
-        raise NotPiecewiseLinearError("it is not one clipped line" if sloped else "it does not depend on its input")
+        raise NotPiecewiseLinearError(
+            "it is not one clipped line" if sloped else "it does not depend on its input"
+        )
     i = sloped[0]
     if i > 1 or len(curve.pieces) - 1 - i > 1:
         raise NotPiecewiseLinearError("it is not one clipped line")
@@ -174,7 +177,9 @@ def _floats(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(values, dtype=object).astype(np.float64)
 
 
-def _staircase(rule: Rounding, theta: Any, delta: Any, count: Any, alpha: Any, shift: Any) -> Staircase:
+def _staircase(  # noqa: PLR0917 - in the order of the equation
+    rule: Rounding, theta: Any, delta: Any, count: Any, alpha: Any, shift: Any
+) -> Staircase:
     ceilings = np.asarray(count, dtype=object).astype(np.int64)
     return Staircase(
         threshold=_floats(theta),

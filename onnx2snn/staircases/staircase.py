@@ -49,7 +49,9 @@ class Staircase:
         """The staircase in the terms of the module, with numbers where all channels share them."""
         theta, delta = number(self.threshold, "θ"), number(self.offset, "δ")
         inner = f"z/{theta}" if delta == "0" else f"(z {signed(delta)})/{theta}"
-        name = {"floor": "floor", "ceil": "ceil", "half_even": "round", "half_odd": "round_to_odd"}[self.rounding]
+        name = {"floor": "floor", "ceil": "ceil", "half_even": "round", "half_odd": "round_to_odd"}[
+            self.rounding
+        ]
         shift = number(self.shift, "o")
         tail = "" if shift == "0" else f" {signed(shift)}"
         return f"{number(self.scale, 'α')}·clip({name}({inner}), 0, {self.levels}){tail}"
@@ -122,7 +124,8 @@ def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
 
 
 def _above(values: Float) -> Float:
-    return np.nextafter(values, np.float32(np.inf)).astype(np.float32)
+    above: Float = np.nextafter(values, np.float32(np.inf)).astype(np.float32)
+    return above
 
 
 def number(values: NDArray[Any], symbol: str) -> str:
@@ -132,4 +135,5 @@ def number(values: NDArray[Any], symbol: str) -> str:
 
 
 def signed(text: str) -> str:
+    """A number as a term of a sum."""
     return f"- {text[1:]}" if text.startswith("-") else f"+ {text}"
