@@ -25,7 +25,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 
 @click.command(
     short_help="Train on for few time steps and few spikes.",
-    epilog="Example: onnx2snn finetune relu.onnx train.npz sparse.onnx --timesteps 4 --sparsity 1e-5 --epochs 5",
+    epilog="Example: onnx2snn finetune relu.onnx train.npz sparse.onnx --sparsity 1e-5 --epochs 5",
 )
 @click.argument("source", metavar="IN.onnx")
 @click.argument("data", metavar="DATA")
@@ -87,7 +87,7 @@ def finetune(
 ) -> None:
     """Train the network IN.onnx on DATA for T time steps and few spikes; write OUT.onnx.
 
-    Its activations become QCFS. With 'labels' in the data it learns them; without any it learns to answer as before.
+    Its activations become QCFS. With 'labels' in the data it learns them; without any, to answer as before.
     A run that was interrupted goes on where it was when the same command is given again.
     """
     check_folder(target)
@@ -119,15 +119,19 @@ def finetune(
         f"; {duration(time.perf_counter() - began)}",
         next_commands(f"onnx2snn {target} {snn}", f"onnx2snn verify {target} {snn} --data {data}"),
     )
-    best, history = (asdict(result.best), [asdict(epoch) for epoch in result.history])
     terminal.result(
-        {"model": target, "timesteps": timesteps, "best": _plain(best), "epochs": [*map(_plain, history)]}
+        {
+            "model": target,
+            "timesteps": timesteps,
+            "best": _plain(result.best),
+            "epochs": [_plain(epoch) for epoch in result.history],
+        }
     )
 
 
-def _plain(epoch: dict[str, float]) -> dict[str, float | None]:
+def _plain(epoch: Epoch) -> dict[str, float | None]:
     """JSON knows no NaN."""
-    return {name: None if math.isnan(value) else value for name, value in epoch.items()}
+    return {name: None if math.isnan(value) else value for name, value in asdict(epoch).items()}
 
 
 def _facts(epoch: Epoch) -> str:

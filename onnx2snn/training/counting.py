@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.sparsity import popcount
 
-
 _ONE = torch.ones(())
 
 
 class SpikeMeter:
     """Counts the spikes of every QCFS layer during evaluation, as the runtime will count them.
+
+    Max pooling is best put in front of an activation (the result is the same): conversion moves it there, and then
+    only the neurons behind the pool spike.
 
         with SpikeMeter(model) as meter:
             model(x)
@@ -26,7 +28,8 @@ class SpikeMeter:
 
     Args:
         model: Holds the activations. Passes in training mode are not counted.
-        cost: By module name, what a spike of each neuron counts (:func:`fan_out`: synaptic operations); else 1.
+        cost: By module name, what a spike of each neuron counts (:func:`fan_out`: synaptic operations); else
+            1.
 
     Attributes:
         spikes: By module name, all spikes so far (exact, int).
@@ -73,7 +76,9 @@ class SpikeMeter:
             if module.training:
                 return
             level = module.level(inputs[0])
-            self.spikes[name] = self.spikes.get(name, 0) + int((popcount(level) * self._cost.get(name, _ONE)).sum(dtype=torch.float64))
+            self.spikes[name] = self.spikes.get(name, 0) + int(
+                (popcount(level) * self._cost.get(name, _ONE)).sum(dtype=torch.float64)
+            )
             self.neurons[name] = level[0].numel()
             self._samples[name] = self._samples.get(name, 0) + len(output)
 

@@ -51,7 +51,8 @@ class Epoch:
         number: 1 is the first; 0 is the calibrated network, before training.
         loss: Mean training loss without the penalty (NaN for number 0).
         held_out_loss: The same loss on the held-out samples.
-        accuracy: Share of held-out samples answered as the labels, or the source network, say (NaN: no classes).
+        accuracy: Share of held-out samples answered as the labels, or the source network, say (NaN: no
+            classes).
         spikes: Mean spikes of one held-out sample.
         seconds: Duration.
     """
@@ -112,10 +113,10 @@ def finetune(
 ) -> Finetuned:
     """Train a network for ``timesteps`` time steps and few spikes.
 
-    Its activations become QCFS with K = 2^T − 1 levels; thresholds come from the network (staircases) or from the data
-    (ReLU). With ``labels`` in the data it learns the labels, without any it learns its own former answers. The epoch with
-    the least loss + sparsity · spikes on the held-out samples is kept. A seed gives the same result again on the same
-    machine with the same number of threads.
+    Its activations become QCFS with K = 2^T − 1 levels; thresholds come from the network (staircases) or from
+    the data (ReLU). With ``labels`` in the data it learns the labels, without any it learns its own former
+    answers. The epoch with the least loss + sparsity · spikes on the held-out samples is kept. A seed gives
+    the same result again on the same machine with the same number of threads.
 
     Args:
         model: Float or quantised, from any framework; one input, one output.
@@ -126,14 +127,17 @@ def finetune(
         learning_rate: Of Adam, at the beginning; it falls to 0 along a cosine.
         batch: Samples a step.
         held_out: Share of the samples that judge an epoch and are not trained on.
-        patience: Stop after so many epochs without a better one (once the penalty is at its full weight); 0: never.
+        patience: Stop after so many epochs without a better one (once the penalty is at its full weight); 0:
+            never.
         seed: Of the held-out choice and of the order of samples.
-        checkpoint: A file: the state after each epoch, which a later call with the same arguments goes on from.
+        checkpoint: A file: the state after each epoch, which a later call with the same arguments goes on
+            from.
         on_epoch: Called with each epoch's result.
         on_step: Called after each batch.
 
     Raises:
-        ConversionError: the network cannot be trained here (an operator that onnx2torch does not know, by name).
+        ConversionError: the network cannot be trained here (an operator that onnx2torch does not know, by
+            name).
         InputError: the data does not fit, or training diverged.
     """
     source = load_model(model)
@@ -215,7 +219,7 @@ class _Trainer:
         targets = self.taught.targets[self.judged]
         held_out_loss, right = float(self.taught.loss(answers, targets)), self.taught.right(answers, targets)
         epoch = Epoch(number, loss, held_out_loss, right, spikes, time.monotonic() - began)
-        if not self.history or self.score(epoch) <= min(map(self.score, self.history)):
+        if not self.history or self.score(epoch) < min(map(self.score, self.history)):
             self.best = {name: values.clone() for name, values in self.model.state_dict().items()}
         self.history.append(epoch)
         self.checkpoint.save(
@@ -241,10 +245,11 @@ class _Trainer:
     def _is_exhausted(self) -> bool:
         """Whether ``patience`` epochs at full penalty brought nothing better."""
         patience, done = self.plan.patience, len(self.history) - 1
-        if not patience or done < RAMP * self.plan.epochs + patience:
+        settled = RAMP * self.plan.epochs if self.plan.sparsity else 0
+        if not patience or done < settled + patience:
             return False
         scores = [self.score(epoch) for epoch in self.history]
-        return min(scores[-patience:]) > min(scores[:-patience])
+        return min(scores[-patience:]) >= min(scores[:-patience])
 
 
 def split(total: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:

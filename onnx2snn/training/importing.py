@@ -67,8 +67,8 @@ def import_torch(model: onnx.ModelProto, *, levels: int, samples: np.ndarray) ->
         samples: Some inputs (N, ...) on which module and source have to agree.
 
     Raises:
-        ConversionError: an operator that onnx2torch does not know, named; more than one input or output; or the
-            module does not compute what the source computes.
+        ConversionError: an operator that onnx2torch does not know, named; more than one input or output; or
+            the module does not compute what the source computes.
     """
     marked, graph = marked_graph(model)
     inputs, outputs = [t.name for t in graph.inputs], [t.name for t in graph.outputs]
@@ -147,8 +147,8 @@ def _to_torch(model: onnx.ModelProto) -> tuple[nn.Module, dict[str, tuple[str, b
 def _without_torchvision() -> Iterator[None]:
     """Let onnx2torch be imported where torchvision cannot be, as beside a CPU build of torch.
 
-    It needs two of torchvision's operators, both for object detection (NonMaxSuppression, RoiAlign); a network with
-    either is then refused like one with any other
+    It needs two of torchvision's operators, both for object detection (NonMaxSuppression, RoiAlign); a
+    network with either is then refused like one with any other
     unknown operator.
     """
     names = ("torchvision", "torchvision.ops")

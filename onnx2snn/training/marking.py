@@ -22,7 +22,8 @@ class Marked:
     """A place for a QCFS.
 
     Attributes:
-        ceiling: λ where the network says it, one value or one per channel; None where it has to be calibrated.
+        ceiling: λ where the network says it, one value or one per channel; None where it has to be
+            calibrated.
         axis: The axis that counts channels, the batch axis being 0.
     """
 
@@ -35,7 +36,8 @@ def marked_graph(model: onnx.ModelProto) -> tuple[dict[str, Marked], gs.Graph]:
 
         z ─▶ staircase ─▶ a     becomes     z ─▶ Add δ − θ/2 ─▶ Relu ─▶ Mul α/θ ─▶ Add o ─▶ a
 
-    where the lines beside the marker are left out if they change nothing. ReLU, ReLU6 and Clip from 0 become a Relu.
+    where the lines beside the marker are left out if they change nothing. ReLU, ReLU6 and Clip from 0 become
+    a Relu.
     """
     graph = import_model(model)
     for graph_pass in PREPARE:
@@ -64,7 +66,7 @@ def _is_rectifier(node: gs.Node) -> bool:
         return False
     low, high = constant_input(node, 1), constant_input(node, 2)
     clip = node.op == "Clip" and low is not None and not np.any(low)
-    return node.op == "Relu" or (clip and (high is None or bool(np.all(high > 0))))  # type: ignore[operator]
+    return node.op == "Relu" or (clip and (high is None or bool(np.all(high > 0))))
 
 
 def _mark_staircase(graph: gs.Graph, names: Names, found: Found, marked: dict[str, Marked]) -> None:

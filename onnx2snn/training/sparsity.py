@@ -1,20 +1,22 @@
 """Fine-grained L1: a penalty on the spikes that the converted network will emit, bit by bit.
 
 A neuron at level k spikes popcount(k) times: once for each bit of k that is set. Bits are constant almost
-everywhere, so the penalty needs a surrogate gradient. Ours follows the cheapest spike. Of all levels below k, the
-one that saves the most spikes per level moved is
+everywhere, so the penalty needs a surrogate gradient. Ours follows the cheapest spike. Of all levels below k,
+the one that saves the most spikes per level moved is
 
     q(k) = argmax over q < k of (popcount(k) − popcount(q)) / (k − q) = k − 2^j,    j the lowest bit set in k
 
-since saving n spikes takes a fall by at least the n lowest set bits of k, none of which is below 2^j. On the way there
-bit j is taken as linear and all others as what they are, constant. At position u = z/θ + 1/2, with k = ⌊u⌋:
+since saving n spikes takes a fall by at least the n lowest set bits of k, none of which is below 2^j. On the
+way there bit j is taken as linear and all others as what they are, constant. At position u = z/θ + 1/2, with
+k = ⌊u⌋:
 
     ∂b_j/∂u = 2^(−j)  for the lowest set bit j,     ∂b_i/∂u = 0  for all others,     0 at level 0
 
-which is the slope of the smoothed bit between the codes q(k) and k. Plain L1 on levels has slope 1 everywhere: it
-presses on a strong neuron as on a weak one. Here level 8, one spike, feels 1/8, level 9, two spikes, feels 1 and
-becomes 8; so levels move to codes with few ones, and strong neurons stay strong. Codes above k (7 → 8 saves two
-spikes) are left out: pulled both ways, neurons stay where they are, and in our trials spikes hardly fell.
+which is the slope of the smoothed bit between the codes q(k) and k. Plain L1 on levels has slope 1
+everywhere: it presses on a strong neuron as on a weak one. Here level 8, one spike, feels 1/8, level 9, two
+spikes, feels 1 and becomes 8; so levels move to codes with few ones, and strong neurons stay strong. Codes
+above k (7 → 8 saves two spikes) are left out: pulled both ways, neurons stay where they are, and in our
+trials spikes hardly fell.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ def cheapest_codes(levels: int) -> Tensor:
 
 
 def bit_slopes(levels: int) -> Tensor:
-    """The surrogate ∂b_j/∂u, float32 (K + 1, T): a row for each level, a column for each bit, lowest first."""
+    """The surrogate ∂b_j/∂u, float32 (K + 1, T): a row a level, a column a bit, lowest first."""
     codes = torch.arange(levels + 1)
     lowest = codes - cheapest_codes(levels)
     bits = 2 ** torch.arange(levels.bit_length())

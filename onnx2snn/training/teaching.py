@@ -42,12 +42,15 @@ class Lessons:
 def lessons(source: onnx.ModelProto, data: DataSet, *, input_name: str, output_name: str) -> Lessons:
     """All of ``data``, in memory, with labels where it has them and else with the answers of ``source``.
 
-    1. Labels: cross-entropy of the output, read as logits, or as probabilities where the source ends in a softmax.
-    2. No labels, one row of logits or probabilities a sample: cross-entropy with the source's own probabilities.
+    1. Labels: cross-entropy of the output, read as logits, or as probabilities where the source ends in a
+       softmax.
+    2. No labels, one row of logits or probabilities a sample: cross-entropy with the source's own
+       probabilities.
     3. No labels, anything else: mean squared error in units of the source's variance.
 
     Raises:
-        InputError: labels for a network whose output is not one row of scores a sample, or outside its classes.
+        InputError: labels for a network whose output is not one row of scores a sample, or outside its
+            classes.
     """
     batches = list(data.batches(_BATCH))
     if not batches:

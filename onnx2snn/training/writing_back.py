@@ -1,7 +1,8 @@
 """Learned values back into the graph that they came from.
 
-Nothing is exported again: the imported graph keeps its operators, names and dynamic axes. Its constants take the
-values of the torch parameters that onnx2torch made of them, and each marker becomes the operators of QCFS.
+Nothing is exported again: the imported graph keeps its operators, names and dynamic axes. Its constants take
+the values of the torch parameters that onnx2torch made of them, and each marker becomes the operators of
+QCFS.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class UnmatchedError(ValueError):
 def constants_behind(model: onnx.ModelProto, module: fx.GraphModule) -> dict[str, tuple[str, bool]]:
     """Which constant each parameter or buffer of the freshly imported ``module`` was made from.
 
-    Module names are node names. Within one node a constant is told by its place (normalisers) or by shape and values.
+    Module names are node names. Within one node a constant is told by its place (normalisers) or by shape and
+    values.
 
     Returns:
         By name in ``module.state_dict()``: the constant's name, and whether torch keeps it transposed.
@@ -56,7 +58,7 @@ def constants_behind(model: onnx.ModelProto, module: fx.GraphModule) -> dict[str
 
 
 def _learnable(module: fx.GraphModule) -> Iterator[tuple[str, np.ndarray, str]]:
-    """State entry, values and the node that it belongs to; plain constants belong to the node that reads them."""
+    """State entry, values and the node that it belongs to: for a plain constant, the one that reads it."""
     readers = {
         str(node.target): str(user.target)
         for node in module.graph.nodes
@@ -94,7 +96,9 @@ def write_back(
     }
     for constant in result.graph.initializer:
         if constant.name in learned:
-            values = np.ascontiguousarray(learned[constant.name], helper.tensor_dtype_to_np_dtype(constant.data_type))
+            values = np.ascontiguousarray(
+                learned[constant.name], helper.tensor_dtype_to_np_dtype(constant.data_type)
+            )
             constant.CopyFrom(numpy_helper.from_array(values, constant.name))
     _expand(result, {name: child for name, child in module.named_children() if isinstance(child, QCFS)})
     return result
@@ -118,9 +122,16 @@ def _operators(node: Any, activation: QCFS, rank: int) -> tuple[list[Any], list[
     step = (activation.broadcast(activation.threshold, rank or 1) / activation.levels).detach().numpy()
     values = {"step": step, "half": 0.5, "low": 0.0, "high": activation.levels}
     constants = [
-        numpy_helper.from_array(np.asarray(value, np.float32), f"{node.name}/{name}") for name, value in values.items()
+        numpy_helper.from_array(np.asarray(value, np.float32), f"{node.name}/{name}")
+        for name, value in values.items()
     ]
-    chain = [("Div", ["step"]), ("Add", ["half"]), ("Floor", []), ("Clip", ["low", "high"]), ("Mul", ["step"])]
+    chain = [
+        ("Div", ["step"]),
+        ("Add", ["half"]),
+        ("Floor", []),
+        ("Clip", ["low", "high"]),
+        ("Mul", ["step"]),
+    ]
     made, value = [], node.input[0]
     for position, (operator, names) in enumerate(chain):
         last = position == len(chain) - 1

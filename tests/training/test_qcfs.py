@@ -64,5 +64,5 @@ def test_a_step_of_the_optimiser_cannot_turn_the_threshold_negative() -> None:
 
 @pytest.mark.parametrize("options", [{"levels": 0}, {"threshold": 0.0}, {"threshold": float("nan")}])
 def test_nonsense_is_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="positive|at least"):
+    with pytest.raises(ValueError, match=r"positive|at least"):
         QCFS(**options)

@@ -1,0 +1,104 @@
+"""The plot and the table of benchmarks/sparsity.py."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, NamedTuple
+
+NAMES = {
+    "none": "no penalty",
+    "l1": "plain L1 on levels",
+    "fg": "fine-grained L1",
+    "l1-synops": "plain L1, weighted by fan-out",
+    "fg-synops": "fine-grained L1, weighted by fan-out",
+}
+LOOKS = {"none": ("black", "s"), "l1": ("tab:gray", "o"), "fg": ("tab:orange", "D")}
+Result = Mapping[str, Mapping[str, Any]]
+
+
+class Point(NamedTuple):
+    """The runs of one method, T and weight that differ only in their seed."""
+
+    method: str
+    timesteps: int
+    weight: float
+    outcomes: tuple[Mapping[str, float], ...]
+
+    def mean(self, name: str) -> float:
+        """Over the seeds."""
+        return mean(outcome[name] for outcome in self.outcomes)
+
+    def spread(self, name: str) -> float:
+        """Standard deviation over the seeds."""
+        values = [outcome[name] for outcome in self.outcomes]
+        return stdev(values) if len(values) > 1 else 0.0
+
+
+def points(results: Iterable[Result]) -> list[Point]:
+    """Runs by T (descending), method and weight."""
+    groups: dict[tuple[int, int, float], list[Mapping[str, float]]] = defaultdict(list)
+    order = list(NAMES)
+    for result in results:
+        run = result["run"]
+        groups[-run["timesteps"], order.index(run["method"]), run["weight"]].append(result["outcome"])
+    return [Point(order[m], -t, weight, tuple(groups[t, m, weight])) for t, m, weight in sorted(groups)]
+
+
+def table(results: Iterable[Result]) -> str:
+    """All points in Markdown: mean ± standard deviation over the seeds."""
+    lines = [
+        "| T | penalty | η | seeds | accuracy, % | spikes per image | per neuron | SynOps, million | energy, µJ |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for point in points(results):
+        cells = [
+            str(point.timesteps),
+            NAMES[point.method],
+            f"{point.weight:g}",
+            str(len(point.outcomes)),
+            _cell(point, "accuracy", 100, ".2f"),
+            _cell(point, "spikes", 1, ",.0f"),
+            f"{point.mean('spikes_per_neuron'):.3f}",
+            _cell(point, "synops", 1e-6, ".3f"),
+            _cell(point, "energy", 1e6, ".2f"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(point: Point, name: str, unit: float, form: str) -> str:
+    middle = format(point.mean(name) * unit, form)
+    return f"{middle} ± {format(point.spread(name) * unit, form)}" if len(point.outcomes) > 1 else middle
+
+
+def draw(results: Iterable[Result], path: Path) -> None:
+    """Accuracy over spikes for T = 4, one curve a method, the spread over seeds as bars."""
+    import matplotlib  # noqa: PLC0415 - the table needs none
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "onnx2snn"
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    shown = [point for point in points(results) if point.timesteps == 4]
+    for method, (colour, marker) in LOOKS.items():
+        curve = sorted((p for p in shown if p.method == method), key=lambda p: p.mean("spikes"))
+        axes.errorbar(
+            [p.mean("spikes") for p in curve],
+            [100 * p.mean("accuracy") for p in curve],
+            xerr=[p.spread("spikes") for p in curve],
+            yerr=[100 * p.spread("accuracy") for p in curve],
+            color=colour,
+            marker=marker,
+            capsize=2,
+            label=NAMES[method],
+        )
+    axes.set(xscale="log", xlabel="spikes per image (T = 4)", ylabel="accuracy on 1,000 test digits, %")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)

@@ -1,0 +1,199 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+import onnx2snn  # noqa: E402
+from onnx2snn.runtime import SpikingSession  # noqa: E402
+from onnx2snn.training import (  # noqa: E402
+    QCFS,
+    SpikeMeter,
+    calibrate_thresholds,
+    export_onnx,
+    finetune,
+    replace_activations,
+)
+from onnx2snn.training.command import finetune as command  # noqa: E402
+from onnx2snn.training.importing import import_torch  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+CLASSES, SAMPLES = 3, 240
+
+
+def samples() -> dict[str, np.ndarray]:
+    """Stripes, rows or dots in noise: learnable in seconds."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, SAMPLES)
+    patterns = np.zeros((CLASSES, 8, 8), np.float32)
+    patterns[0, ::2], patterns[1, :, ::2], patterns[2, ::2, ::2] = 1, 1, 1
+    images = patterns[labels][:, None] + rng.normal(0, 0.4, (SAMPLES, 1, 8, 8))
+    return {"x": images.astype(np.float32), "labels": labels}
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(2),
+        nn.Conv2d(6, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, CLASSES),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def float_model(tmp_path: Path) -> Path:
+    path = tmp_path / "float.onnx"
+    export_onnx(network(), torch.zeros(2, 1, 8, 8), path, input_name="x", output_name="scores")
+    return path
+
+
+def channels_last() -> onnx.ModelProto:
+    """A network in the manner of tf2onnx: images with channels last, a kernel in a MatMul, then a softmax."""
+    rng = np.random.default_rng(1)
+    weights = {
+        "kernel": rng.normal(0, 0.4, (6, 1, 3, 3)),
+        "bias": rng.normal(0, 0.1, 6),
+        "dense": rng.normal(0, 0.3, (6, CLASSES)),
+        "last": np.zeros(CLASSES),
+    }
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2], name="model/transpose"),
+        helper.make_node("Conv", ["t", "kernel", "bias"], ["c"], name="model/conv2d/BiasAdd"),
+        helper.make_node("Relu", ["c"], ["r"], name="model/activation"),
+        helper.make_node("ReduceMean", ["r"], ["m"], axes=[2, 3], keepdims=0, name="model/pool/Mean"),
+        helper.make_node("MatMul", ["m", "dense"], ["d"], name="model/dense/MatMul"),
+        helper.make_node("Add", ["d", "last"], ["a"], name="model/dense/BiasAdd"),
+        helper.make_node("Softmax", ["a"], ["probabilities"], axis=1, name="model/dense/Softmax"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "keras",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 8, 8, 1])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", CLASSES])],
+        [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def assert_lossless(model: onnx.ModelProto, x: np.ndarray) -> None:
+    """Certified: levels differ only where float32 rounding explains it."""
+    assert onnx2snn.verify(model, onnx2snn.convert(model).model, {"x": x}).lossless
+
+
+def test_replaced_and_calibrated_activations_keep_the_answers() -> None:
+    model, x = network().eval(), torch.as_tensor(samples()["x"])
+    with torch.no_grad():
+        before = model(x)
+        assert replace_activations(model, levels=255) == ["2", "5"]
+        assert set(calibrate_thresholds(model, [x])) == {"2", "5"}
+        assert (model(x) - before).abs().max() < 0.05 * before.abs().max()
+
+
+def test_spikes_in_training_are_the_spikes_of_the_converted_network(tmp_path: Path) -> None:
+    """Weights and thresholds are sums of a few powers of two: float32 sums are exact in any order."""
+    model = network()
+    replace_activations(model, levels=15, threshold=3.75)
+    with torch.no_grad():
+        for parameter in [p for name, p in model.named_parameters() if not name.endswith("threshold")]:
+            parameter.copy_((parameter * 64).round() / 64)
+        model[1].running_var.fill_(1 - model[1].eps)
+    x = np.round(samples()["x"] * 16) / 16
+    model.eval()
+    with SpikeMeter(model) as meter:
+        model(torch.as_tensor(x))
+    export_onnx(model, torch.as_tensor(x[:2]), tmp_path / "ann.onnx", input_name="x", output_name="y")
+    onnx2snn.convert(tmp_path / "ann.onnx").save(tmp_path / "snn.onnx")
+    result = SpikingSession(tmp_path / "snn.onnx").run({"x": x})
+    assert [int(count.sum()) for count in result.spikes.values()] == list(meter.spikes.values())
+
+
+def test_labels_are_learned_and_spikes_saved(float_model: Path) -> None:
+    data, options = samples(), {"epochs": 8, "learning_rate": 1e-2, "batch": 32}
+    dense = finetune(float_model, data, **options)
+    sparse = finetune(float_model, data, sparsity=5e-4, **options)
+    assert dense.best.accuracy == 1
+    assert sparse.best.spikes < 0.6 * dense.best.spikes
+    assert sparse.best.accuracy > 0.9
+    assert_lossless(sparse.model, data["x"])
+
+
+def test_without_labels_it_learns_its_own_answers(float_model: Path) -> None:
+    data = {"x": samples()["x"]}
+    result = finetune(float_model, data, timesteps=2, epochs=6, learning_rate=3e-3)
+    assert result.best.held_out_loss <= result.history[0].held_out_loss
+    assert result.best.accuracy > 0.9
+
+
+def test_channels_last_probabilities_keep_names_and_axes() -> None:
+    data = samples()
+    data["x"] = data["x"].transpose(0, 2, 3, 1).copy()
+    result = finetune(channels_last(), data, epochs=8, learning_rate=3e-2)
+    assert result.best.accuracy > 0.9
+    assert [t.name for t in (*result.model.graph.input, *result.model.graph.output)] == ["x", "probabilities"]
+    onnx.checker.check_model(result.model, full_check=True)
+    assert_lossless(result.model, data["x"])
+
+
+def test_a_staircase_keeps_its_thresholds(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(4, 5), QCFS(levels=7, threshold=1.75), nn.Linear(5, 2)).eval()
+    x = torch.randn(64, 4)
+    export_onnx(model, x, tmp_path / "ann.onnx", input_name="x", output_name="y")
+    imported = import_torch(onnx.load(tmp_path / "ann.onnx"), levels=7, samples=x.numpy())
+    assert imported.to_calibrate == ()
+    with torch.no_grad():
+        np.testing.assert_allclose(imported.module.eval()(x).numpy(), model(x).numpy(), atol=1e-6)
+
+
+def test_an_unknown_operator_is_named() -> None:
+    model = channels_last()
+    model.graph.node[-1].op_type = "Hardmax"
+    with pytest.raises(onnx2snn.ConversionError, match="Hardmax"):
+        finetune(model, {"x": np.zeros((4, 8, 8, 1), np.float32)})
+
+
+class PulledPlugError(Exception):
+    pass
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(float_model: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"epochs": 3, "sparsity": 1e-4, "seed": 5}
+    whole = finetune(float_model, samples(), **options)
+
+    def stop(epoch: Any) -> None:
+        if epoch.number == 2:
+            raise PulledPlugError
+
+    state = tmp_path / "state"
+    with pytest.raises(PulledPlugError):
+        finetune(float_model, samples(), checkpoint=state, on_epoch=stop, **options)
+    assert state.exists()
+    with pytest.raises(onnx2snn.InputError, match="another network"):
+        finetune(float_model, samples(), checkpoint=state, **{**options, "seed": 6})
+    resumed = finetune(float_model, samples(), checkpoint=state, **options)
+    assert not state.exists()
+    assert resumed.model.SerializeToString() == whole.model.SerializeToString()
+
+
+def test_patience_ends_a_run_that_gets_no_better(float_model: Path) -> None:
+    result = finetune(float_model, samples(), epochs=20, learning_rate=1e-9, patience=2)
+    assert len(result.history) < 20
+
+
+def test_the_command(float_model: Path, tmp_path: Path) -> None:
+    data, target = tmp_path / "data.npz", tmp_path / "out.onnx"
+    np.savez(data, **samples())
+    words = [str(float_model), str(data), str(target), "--epochs", "1", "--json"]
+    result = CliRunner().invoke(command, words, standalone_mode=False)
+    assert result.exception is None
+    facts = json.loads(result.stdout)
+    assert facts["timesteps"] == 4
+    assert [epoch["number"] for epoch in facts["epochs"]] == [0, 1]
+    assert target.exists()
+    assert list(tmp_path.glob("*checkpoint*")) == []
