@@ -97,8 +97,9 @@ def plan(seeds: int) -> Iterator[Run]:
             yield Run("fg", weight, 4, seed)
             yield Run("l1", weight / 2, 4, seed)
         if seed == 0:
-            yield Run("fg-synops", 2e-7, 4, seed)
-            yield Run("l1-synops", 1e-7, 4, seed)
+            for weight in (2e-7, 5e-7):
+                yield Run("fg-synops", weight, 4, seed)
+                yield Run("l1-synops", weight / 2, 4, seed)
     for timesteps in (3, 2):
         yield Run("none", 0.0, timesteps, 0)
         yield Run("fg", 5e-5, timesteps, 0)

@@ -12,8 +12,9 @@ or, from an ONNX file of any framework, :func:`finetune`.
 
 from onnx2snn.training.counting import SpikeMeter, fan_out
 from onnx2snn.training.exporting import export_onnx
-from onnx2snn.training.finetuning import Epoch, Finetuned, finetune
+from onnx2snn.training.finetuning import finetune
 from onnx2snn.training.qcfs import QCFS
+from onnx2snn.training.records import Epoch, Finetuned
 from onnx2snn.training.replacing import calibrate_thresholds, replace_activations
 from onnx2snn.training.sparsity import FineGrainedL1, bit_slopes, cheapest_codes, popcount
 

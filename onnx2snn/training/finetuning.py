@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
 
+import onnx2snn
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.data.sources import Source
 from onnx2snn.errors import InputError
-from onnx2snn.model_file import load_model, save_model
+from onnx2snn.model_file import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
 from onnx2snn.training.counting import SpikeMeter
 from onnx2snn.training.importing import Imported, import_torch
+from onnx2snn.training.records import Epoch, Finetuned, Plan, Step
 from onnx2snn.training.replacing import calibrate_thresholds
 from onnx2snn.training.sparsity import FineGrainedL1
 from onnx2snn.training.teaching import Lessons, lessons
@@ -27,72 +29,6 @@ _CHECKED = 8  # samples on which the imported network has to agree with its sour
 _CALIBRATION = 512
 #: Share of the steps over which the penalty grows to its full weight.
 RAMP = 0.5
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The options of a training run; see :func:`finetune`."""
-
-    timesteps: int
-    sparsity: float
-    epochs: int
-    learning_rate: float
-    batch: int
-    held_out: float
-    patience: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes:
-        number: 1 is the first; 0 is the calibrated network, before training.
-        loss: Mean training loss without the penalty (NaN for number 0).
-        held_out_loss: The same loss on the held-out samples.
-        accuracy: Share of held-out samples answered as the labels, or the source network, say (NaN: no
-            classes).
-        spikes: Mean spikes of one held-out sample.
-        seconds: Duration.
-    """
-
-    number: int
-    loss: float
-    held_out_loss: float
-    accuracy: float
-    spikes: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Finetuned:
-    """The result of :func:`finetune`.
-
-    Attributes:
-        model: The network with QCFS activations, ready for ``onnx2snn.convert``.
-        best: The epoch that it comes from.
-        history: All epochs, from the calibrated network on.
-    """
-
-    model: onnx.ModelProto
-    best: Epoch
-    history: tuple[Epoch, ...]
-
-    def save(self, path: str | Path) -> None:
-        """Write the model; atomic."""
-        save_model(self.model, path)
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a run is, for whoever shows it: batch ``done`` of ``total`` in epoch ``epoch``."""
-
-    epoch: int
-    done: int
-    total: int
-    loss: float
-    spikes: float
 
 
 def finetune(
@@ -148,7 +84,11 @@ def finetune(
     imported = import_torch(source, levels=2**timesteps - 1, samples=next(iter(samples.values())))
     taught = lessons(source, data_set, input_name=imported.input_name, output_name=imported.output_name)
     run = run_identity(
-        source.SerializeToString(), data_set.fingerprint, taught.inputs.numpy().tobytes(), asdict(plan)
+        onnx2snn.__version__,
+        source.SerializeToString(),
+        data_set.fingerprint,
+        taught.inputs.numpy().tobytes(),
+        asdict(plan),
     )
     trainer = _Trainer(
         imported, taught, plan, Checkpoint(None if checkpoint is None else Path(checkpoint), run)

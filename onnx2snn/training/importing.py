@@ -94,8 +94,8 @@ def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
     2. Attributes that came later are dropped: passes leave none that says more than its default.
     3. ``allowzero`` is dropped from reshapes to a constant shape without zeros, where it means nothing.
     """
-    model.opset_import[0].version = version
-    del model.opset_import[1:]
+    del model.opset_import[:]
+    model.opset_import.append(onnx.helper.make_opsetid("", version))
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
@@ -103,11 +103,24 @@ def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
             del node.input[1:]
             node.attribute.append(onnx.helper.make_attribute("axes", axes))
         _drop_allowzero(node, constants)
-        known = onnx.defs.get_schema(node.op_type, version, node.domain).attributes
+        known = _attributes(node, version)
         kept = [attribute for attribute in node.attribute if attribute.name in known]
         del node.attribute[:]
         node.attribute.extend(kept)
     return model
+
+
+def _attributes(node: onnx.NodeProto, version: int) -> Mapping[str, Any]:
+    try:
+        attributes: Mapping[str, Any] = onnx.defs.get_schema(node.op_type, version, node.domain).attributes
+    except onnx.defs.SchemaError as error:
+        raise ConversionError(
+            f"it is no operator of ONNX opset {version}, the newest that can be trained",
+            node=node.name,
+            operator=node.op_type,
+            found=node.domain or None,
+        ) from error
+    return attributes
 
 
 def _drop_allowzero(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> None:

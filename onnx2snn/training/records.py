@@ -1,0 +1,76 @@
+"""What a training run was asked for, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from onnx2snn.model_file import save_model
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The options of a training run; see :func:`finetune`."""
+
+    timesteps: int
+    sparsity: float
+    epochs: int
+    learning_rate: float
+    batch: int
+    held_out: float
+    patience: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes:
+        number: 1 is the first; 0 is the calibrated network, before training.
+        loss: Mean training loss without the penalty (NaN for number 0).
+        held_out_loss: The same loss on the held-out samples.
+        accuracy: Share of held-out samples answered as the labels, or the source network, say (NaN: no
+            classes).
+        spikes: Mean spikes of one held-out sample.
+        seconds: Duration.
+    """
+
+    number: int
+    loss: float
+    held_out_loss: float
+    accuracy: float
+    spikes: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """The result of :func:`finetune`.
+
+    Attributes:
+        model: The network with QCFS activations, ready for ``onnx2snn.convert``.
+        best: The epoch that it comes from.
+        history: All epochs, from the calibrated network on.
+    """
+
+    model: onnx.ModelProto
+    best: Epoch
+    history: tuple[Epoch, ...]
+
+    def save(self, path: str | Path) -> None:
+        """Write the model; atomic."""
+        save_model(self.model, path)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a run is, for whoever shows it: batch ``done`` of ``total`` in epoch ``epoch``."""
+
+    epoch: int
+    done: int
+    total: int
+    loss: float
+    spikes: float
