@@ -1,0 +1,195 @@
+"""Conversion of real exporters' networks: lossless, spiking, and runnable anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from helpers_corpus import ALL, EXACT, QUANTISED, REFUSED, Example
+from onnx.reference import ReferenceEvaluator
+
+import onnx2snn
+from onnx2snn.convert import relative_change
+from onnx2snn.dialect import attach_functions
+from onnx2snn.passes import pipeline
+from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.importer import import_model
+from onnx2snn.reference import run_reference
+from onnx2snn.runtime import SpikingSession
+
+TOLERANCE = 1e-4  # of the outputs' range
+
+
+def worst(found: dict[str, np.ndarray], example: Example) -> float:
+    return max(relative_change(found[name], value) for name, value in example.expected.items())
+
+
+def test_there_are_models() -> None:
+    assert len(ALL) >= 18
+    assert set(REFUSED) <= set(ALL)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_after_every_pass_the_graph_is_valid_and_computes_the_same(name: str) -> None:
+    example = Example(name)
+    graph = import_model(onnx.load(example.path))
+    for graph_pass in pipeline():
+        graph = graph_pass(graph)
+        if any(node.domain and node.domain != "onnx2snn" for node in graph.nodes):
+            continue  # QONNX operators, before they are decomposed, run nowhere
+        model = to_model(graph)
+        attach_functions(model)
+        onnx.checker.check_model(model)
+        assert worst(run_reference(model, example.inputs), example) < TOLERANCE, graph_pass.__name__
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_a_conversion_is_certified_lossless(name: str) -> None:
+    example = Example(name)
+    conversion = onnx2snn.convert(example.path)
+    certificate = onnx2snn.verify(example.path, conversion.model, example.inputs)
+    assert certificate.lossless
+    assert certificate.samples == len(next(iter(example.inputs.values())))
+    assert sum(layer.levels_compared for layer in certificate.layers) > 0
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_stock_onnxruntime_answers_the_same(name: str) -> None:
+    example = Example(name)
+    model = onnx2snn.convert(example.path).model
+    onnx.checker.check_model(model)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(names, example.inputs), strict=True))
+    assert worst(found, example) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["torchts13__mlp-lsq2-dyn", "torchts17__conv1d-qcfs16-dyadic-nofold-dyn"])
+def test_the_reference_evaluator_answers_the_same(name: str) -> None:
+    example = Example(name)
+    model = onnx2snn.convert(example.path).model
+    names = [output.name for output in model.graph.output]
+    found = dict(zip(names, ReferenceEvaluator(model).run(names, example.inputs), strict=True))
+    assert worst(found, example) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_neurons_emit_zeros_and_ones_at_every_step(name: str) -> None:
+    example = Example(name)
+    conversion = onnx2snn.convert(example.path)
+    model = conversion.model
+    for layer in conversion.layers:
+        model.graph.output.append(onnx.ValueInfoProto(name=layer.output))
+        model.graph.output[-1].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    samples = len(next(iter(example.inputs.values())))
+    for layer, train in zip(conversion.layers, session.run([la.output for la in conversion.layers], example.inputs), strict=True):
+        assert train.shape == (conversion.timesteps * samples, *layer.shape)
+        assert set(np.unique(train)) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_fused_and_spiking_agree_on_every_spike(name: str) -> None:
+    example = Example(name)
+    content = onnx2snn.convert(example.path).model.SerializeToString()
+    spiking, fused = (SpikingSession(content, execution=e).run(example.inputs) for e in ("spiking", "fused"))
+    for layer, spikes in spiking.spikes.items():
+        np.testing.assert_array_equal(spikes, fused.spikes[layer])
+        np.testing.assert_array_equal(spiking.synops[layer], fused.synops[layer])
+
+
+@pytest.mark.parametrize("name", ["torchts13__mlp-lsq2-dyn", "torchts11__preact-qcfs16-dyn", "torchts13__dense-qcfs8c-dyn"])
+def test_all_bias_forms_give_the_same_levels(name: str) -> None:
+    example = Example(name)
+    levels = []
+    for bias in ("once", "per-step", "paper"):
+        conversion = onnx2snn.convert(example.path, bias=bias)
+        assert json.loads({e.key: e.value for e in conversion.model.metadata_props}["onnx2snn"])["bias"] == bias
+        session = SpikingSession(conversion.model.SerializeToString())
+        levels.append([session.levels(example.inputs)[layer.name] for layer in conversion.layers])
+    for other in levels[1:]:
+        for first, second in zip(levels[0], other, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_spike_is_refused_by_name(name: str) -> None:
+    with pytest.raises(onnx2snn.ConversionError) as caught:
+        onnx2snn.convert(Example(name).path)
+    assert caught.value.node
+    assert caught.value.operator
+    assert caught.value.remedy
+
+
+def test_a_spiking_network_is_not_converted_again() -> None:
+    model = onnx2snn.convert(Example("torchts13__mlp-lsq2-dyn").path).model
+    with pytest.raises(onnx2snn.ConversionError, match="already"):
+        onnx2snn.convert(model)
+
+
+@pytest.mark.parametrize("name", ["torchdy21__mlp-qcfs16-dyadic-b1", "torchts13__dense-qcfs8c-dyn"])
+def test_inputs_and_outputs_stay_as_declared(name: str) -> None:
+    source = onnx.load(Example(name).path)
+    model = onnx2snn.convert(source).model
+    initialised = {tensor.name for tensor in source.graph.initializer}
+    assert [i for i in source.graph.input if i.name not in initialised] == list(model.graph.input)
+    assert list(source.graph.output) == list(model.graph.output)
+
+
+def test_the_layer_table_names_the_sources_nodes() -> None:
+    example = Example("torchts17__conv1d-qcfs16-dyadic-nofold-dyn")
+    source = onnx.load(example.path)
+    conversion = onnx2snn.convert(source)
+    nodes = {node.name for node in source.graph.node}
+    assert conversion.timesteps == 5
+    for layer in conversion.layers:
+        assert set(layer.source_nodes) <= nodes
+        assert layer.levels == 16
+        assert layer.neurons == np.prod(layer.shape)
+
+
+def test_conversion_is_deterministic() -> None:
+    path = Example("torchts16__unet-qcfs16-dyadic-dyn").path
+    first, second = (onnx2snn.convert(path).model.SerializeToString(deterministic=True) for _ in range(2))
+    assert first == second
+
+
+def test_the_driver_compares_after_every_pass() -> None:
+    example = Example("torchts11__preact-qcfs16-dyn")
+    checks = onnx2snn.convert(example.path, check=example.inputs).checks
+    assert len(checks) == len(pipeline())
+    assert all(change < TOLERANCE for _, change in checks)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "does not exist"), (b"", "empty"), (b"no model", "damaged"), (b"\x08\x07", "no network")]
+)
+def test_bad_files_are_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "model.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(onnx2snn.InvalidModelError, match=words):
+        onnx2snn.convert(path)
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    content = Example("torchts13__mlp-lsq2-dyn").path.read_bytes()
+    path = tmp_path / "model.onnx"
+    for length in range(1, len(content), len(content) // 40):
+        path.write_bytes(content[:length])
+        with pytest.raises(onnx2snn.Onnx2SnnError):
+            onnx2snn.convert(path)
+
+
+def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
+    conversion = onnx2snn.convert(Example("torchts13__mlp-lsq2-dyn").path)
+    with pytest.raises(onnx2snn.OutputError, match="does not exist"):
+        conversion.save(tmp_path / "missing" / "snn.onnx")
+    target = tmp_path / "snn.onnx"
+    conversion.save(target)
+    assert [path.name for path in tmp_path.iterdir()] == ["snn.onnx"]
+    assert onnx2snn.verify(Example("torchts13__mlp-lsq2-dyn").path, target).lossless
