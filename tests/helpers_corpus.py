@@ -29,7 +29,9 @@ class Example:
 
     @property
     def expected(self) -> dict[str, np.ndarray]:
-        return {k.removeprefix("expected_"): v for k, v in self._arrays().items() if k.startswith("expected_")}
+        return {
+            k.removeprefix("expected_"): v for k, v in self._arrays().items() if k.startswith("expected_")
+        }
 
     def _arrays(self) -> dict[str, np.ndarray]:
         with np.load(self.path.with_suffix(".npz")) as data:

@@ -87,7 +87,9 @@ def test_neurons_emit_zeros_and_ones_at_every_step(name: str) -> None:
         model.graph.output[-1].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     samples = len(next(iter(example.inputs.values())))
-    for layer, train in zip(conversion.layers, session.run([la.output for la in conversion.layers], example.inputs), strict=True):
+    for layer, train in zip(
+        conversion.layers, session.run([la.output for la in conversion.layers], example.inputs), strict=True
+    ):
         assert train.shape == (conversion.timesteps * samples, *layer.shape)
         assert set(np.unique(train)) <= {0.0, 1.0}
 
@@ -102,13 +104,17 @@ def test_fused_and_spiking_agree_on_every_spike(name: str) -> None:
         np.testing.assert_array_equal(spiking.synops[layer], fused.synops[layer])
 
 
-@pytest.mark.parametrize("name", ["torchts13__mlp-lsq2-dyn", "torchts11__preact-qcfs16-dyn", "torchts13__dense-qcfs8c-dyn"])
+@pytest.mark.parametrize(
+    "name", ["torchts13__mlp-lsq2-dyn", "torchts11__preact-qcfs16-dyn", "torchts13__dense-qcfs8c-dyn"]
+)
 def test_all_bias_forms_give_the_same_levels(name: str) -> None:
     example = Example(name)
     levels = []
     for bias in ("once", "per-step", "paper"):
         conversion = onnx2snn.convert(example.path, bias=bias)
-        assert json.loads({e.key: e.value for e in conversion.model.metadata_props}["onnx2snn"])["bias"] == bias
+        assert (
+            json.loads({e.key: e.value for e in conversion.model.metadata_props}["onnx2snn"])["bias"] == bias
+        )
         session = SpikingSession(conversion.model.SerializeToString())
         levels.append([session.levels(example.inputs)[layer.name] for layer in conversion.layers])
     for other in levels[1:]:
@@ -166,7 +172,8 @@ def test_the_driver_compares_after_every_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "does not exist"), (b"", "empty"), (b"no model", "damaged"), (b"\x08\x07", "no network")]
+    ("content", "words"),
+    [(None, "does not exist"), (b"", "empty"), (b"no model", "damaged"), (b"\x08\x07", "no network")],
 )
 def test_bad_files_are_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "model.onnx"
