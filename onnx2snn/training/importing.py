@@ -76,8 +76,6 @@ def import_torch(model: onnx.ModelProto, *, levels: int, samples: np.ndarray) ->
         raise ConversionError(
             "only a network with one input and one output can be trained", found=", ".join(inputs + outputs)
         )
-    if not marked:
-        raise ConversionError("there is no activation to train: no ReLU and no staircase")
     proto = at_opset(to_model(graph), OPSET)
     _plain_names(proto, marked)
     module, behind = _to_torch(proto)

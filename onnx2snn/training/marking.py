@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnx2snn.errors import ConversionError
 from onnx2snn.graph import Names, constant_input, producer_of, tidy
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.importer import import_model
@@ -53,7 +54,17 @@ def marked_graph(model: onnx.ModelProto) -> tuple[dict[str, Marked], gs.Graph]:
             node.attrs.clear()
             node.name = _fresh(marked)
             marked[node.name] = Marked()
+    if not marked:
+        raise _nothing_to_train(graph)
     return marked, graph
+
+
+def _nothing_to_train(graph: gs.Graph) -> ConversionError:
+    """Names the first activation that is neither a rectifier nor a staircase, if there is any."""
+    message = "there is no activation to train: no ReLU and no staircase"
+    for rejected in recognise(graph).rejected.values():
+        return ConversionError(message, node=rejected.node, operator=rejected.operator, found=rejected.reason)
+    return ConversionError(message)
 
 
 def _fresh(marked: dict[str, Marked]) -> str:

@@ -1,0 +1,84 @@
+"""The sparsity benchmark, small: fewer digits, fewer epochs, the same steps."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGITS = ROOT / "examples" / "digits"
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture
+def sparsity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.syspath_prepend(str(DIGITS))
+    module = importlib.import_module("sparsity")
+
+    for name, value in {
+        "RESULTS": tmp_path / "results.json",
+        "STATES": tmp_path / "states",
+        "PLOT": tmp_path / "plot.svg",
+        "DENSE_EPOCHS": 4,
+        "EPOCHS": 5,
+    }.items():
+        monkeypatch.setattr(module, name, value)
+    return module
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    with np.load(DIGITS / "digits.npz") as arrays:
+        pixels, labels = (arrays["image"][:, 0] * 255).round().astype(np.uint8), arrays["labels"]
+    path = tmp_path / "data.npz"
+    np.savez(
+        path,
+        train_images=pixels[:800],
+        train_labels=labels[:800],
+        test_images=pixels[800:],
+        test_labels=labels[800:],
+    )
+    return path
+
+
+def test_the_penalty_saves_spikes_and_little_accuracy(
+    sparsity: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [
+        sparsity.Run("none", 0.0, 4, 0),
+        sparsity.Run("fg", 1e-3, 4, 0),
+        sparsity.Run("fg-synops", 1e-5, 4, 0),
+    ]
+    monkeypatch.setattr(sparsity, "plan", lambda _seeds: iter(runs))
+    monkeypatch.setattr(sparsity, "SHIPPED", runs[1])
+    words = ["sparsity", "--data", str(data), "--export", str(tmp_path / "sparse.onnx")]
+    monkeypatch.setattr(sys, "argv", words)
+    sparsity.main()
+    dense, sparse, weighted = (result["outcome"] for result in json.loads(sparsity.RESULTS.read_text()))
+    assert dense["accuracy"] > 0.8
+    assert sparse["spikes"] < dense["spikes"] / 2
+    assert sparse["accuracy"] > dense["accuracy"] - 0.1
+    assert weighted["synops"] < dense["synops"] / 2
+    assert (tmp_path / "sparse.onnx").exists()
+    assert (tmp_path / "plot.svg").exists()
+
+
+def test_a_run_that_is_there_is_not_repeated(
+    sparsity: Any, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = sparsity.Outcome(0.9, 100.0, 0.1, 1000.0, 1e-6, 1e-5, 1.0)
+    calls = []
+    monkeypatch.setattr(sparsity, "perform", lambda run, *_: calls.append(run) or outcome)
+    monkeypatch.setattr(sys, "argv", ["sparsity", "--data", str(data), "--seeds", "1"])
+    sparsity.main()
+    assert len(calls) == len(set(calls)) == len(list(sparsity.plan(1)))
+    sparsity.main()
+    assert len(calls) == len(list(sparsity.plan(1)))
