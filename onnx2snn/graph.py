@@ -15,6 +15,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
+from onnx_graphsurgeon.logger import G_LOGGER
+
+#: What goes wrong is raised as an error; the library need not print it too.
+G_LOGGER.severity = G_LOGGER.CRITICAL + 1
 
 Array: TypeAlias = NDArray[Any]
 Pass: TypeAlias = Callable[[gs.Graph], gs.Graph]

@@ -114,8 +114,8 @@ def gather(session: SpikingSession, data: DataSet, certificate: Certificate) -> 
             name = layer["name"]
             k = levels[name].astype(np.int64)
             histograms[name] += np.bincount(k.ravel(), minlength=layer["levels"] + 1)
-            fired = (k > 0).any(axis=0)
-            active[name] = active[name] | fired if name in active else fired
+            fired = np.asarray((k > 0).any(axis=0), np.bool_)
+            active[name] = np.logical_or(active[name], fired) if name in active else fired
             synops[name] += int(result.synops[name].sum()) if name in result.synops else 0
     counted = {layer.name: layer for layer in certificate.layers}
     layers = tuple(

@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import onnx2snn
 from onnx2snn.certificate import Certificate, verify
 from onnx2snn.data import DataSet, input_specs, open_data
@@ -40,6 +42,7 @@ def write_report(
     """
     try:
         import jinja2  # noqa: PLC0415 - an extra
+        import markupsafe  # noqa: PLC0415
 
         from onnx2snn.report import figures  # noqa: PLC0415
     except ImportError as error:
@@ -60,7 +63,7 @@ def write_report(
         compared=sum(layer.levels_compared for layer in made.layers),
         unexplained=sum(layer.unexplained for layer in made.layers),
         figures=[
-            {"title": title, "svg": jinja2.utils.markupsafe.Markup(draw(facts)), "caption": caption}
+            {"title": title, "svg": markupsafe.Markup(draw(facts)), "caption": caption}
             for title, draw, caption in _figures(figures, facts)
         ],
         producer=f"onnx2snn {onnx2snn.__version__}",

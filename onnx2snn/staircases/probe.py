@@ -60,11 +60,11 @@ def probe(found: Sequence[Found], opset: int) -> tuple[list[Found], list[Disagre
     """
     if not found:
         return [], []
-    points = [_points(f) for f in found]
+    points = [_ranked(_points(f), f) for f in found]
     answers = _run(found, points, opset)
     agreed, wrong = [], []
     for one, z, answer in zip(found, points, answers, strict=True):
-        corrected = replace(one, staircase=_with_plateau(one.staircase, z, answer))
+        corrected = replace(one, staircase=_with_plateau(one.staircase, answer))
         miss = _disagreement(corrected, z, answer)
         if miss is None:
             agreed.append(corrected)
@@ -89,26 +89,30 @@ def _points(found: Found) -> NDArray[np.float32]:
     return np.concatenate([*near, far.astype(np.float32)]).astype(np.float32)
 
 
+def _ranked(points: NDArray[np.float32], found: Found) -> NDArray[np.float32]:
+    """Points as the operators expect them: of the rank of the pre-activation."""
+    missing = len(found.root.shape) - points.ndim
+    return points.reshape((points.shape[0],) + (1,) * missing + points.shape[1:])
+
+
 def _run(
     found: Sequence[Found], points: Sequence[NDArray[np.float32]], opset: int
 ) -> list[NDArray[np.float64]]:
     inputs, outputs, nodes, feed = [], [], [], {}
     for number, (one, z) in enumerate(zip(found, points, strict=True)):
-        rank = len(one.root.shape)
-        placed = z.reshape((z.shape[0],) + (1,) * (rank - z.ndim) + z.shape[1:])
-        root = gs.Variable(f"z{number}", np.float32, [f"P{number}", *placed.shape[1:]])
-        feed[root.name] = placed
+        root = gs.Variable(f"z{number}", np.float32, [f"P{number}", *z.shape[1:]])
+        feed[root.name] = z
         copies: dict[int, gs.Tensor] = {id(one.root): root}
         nodes += [_copy(node, copies, f"{number}") for node in one.nodes]
         inputs.append(root)
         last = copies[id(one.output)]
-        outputs.append(gs.Variable(f"a{number}", np.float32, [f"P{number}", *placed.shape[1:]]))
+        outputs.append(gs.Variable(f"a{number}", np.float32, [f"a{number}_{i}" for i in range(z.ndim)]))
         nodes.append(
             gs.Node(op="Cast", name=f"out{number}", attrs={"to": 1}, inputs=[last], outputs=[outputs[-1]])
         )
     model = to_model(gs.Graph(nodes, inputs, outputs, name="probe", opset=opset))
     answers = run_reference(model, feed)
-    return [answers[f"a{i}"].reshape(z.shape).astype(np.float64) for i, z in enumerate(points)]
+    return [answers[f"a{i}"].astype(np.float64) for i in range(len(points))]
 
 
 def _copy(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:
@@ -130,13 +134,12 @@ def _levels(staircase: Staircase, answer: NDArray[np.float64]) -> NDArray[np.flo
     return levels
 
 
-def _with_plateau(staircase: Staircase, z: NDArray[np.float32], answer: NDArray[np.float64]) -> Staircase:
+def _with_plateau(staircase: Staircase, answer: NDArray[np.float64]) -> Staircase:
     """K as the source reaches it far out, where that is one level from what exact arithmetic says."""
-    top = np.rint(_levels(staircase, answer[-1:])[0]).astype(np.int64)
+    top = np.rint(_levels(staircase, answer[-1])).astype(np.int64)
     ceilings = np.broadcast_to(staircase.ceilings, np.broadcast_shapes(top.shape, staircase.ceilings.shape))
     if np.array_equal(top, ceilings) or np.any(np.abs(top - ceilings) > 1) or np.any(top < 1):
         return staircase
-    del z
     return replace(staircase, ceilings=top, levels=int(top.max()))
 
 
@@ -144,8 +147,8 @@ def _disagreement(found: Found, z: NDArray[np.float32], answer: NDArray[np.float
     staircase = found.staircase
     exact = _levels(staircase, answer)
     source = np.rint(exact)
-    level = staircase.level(z)
-    wide = z.astype(np.float64)
+    wide = np.broadcast_to(z, answer.shape).astype(np.float64)
+    level = staircase.level(wide)
     magnitude = np.abs(wide) + np.abs(staircase.offset) + staircase.threshold * (staircase.levels + 1.0)
     slack = (len(found.nodes) + 2) * EPSILON * magnitude
     low, high = np.minimum(level, source), np.maximum(level, source)
@@ -156,4 +159,4 @@ def _disagreement(found: Found, z: NDArray[np.float32], answer: NDArray[np.float
     if not bad.any():
         return None
     where = tuple(np.argwhere(bad)[0])
-    return Disagreement(found, float(z[where]), int(level[where]), float(exact[where]))
+    return Disagreement(found, float(wide[where]), int(level[where]), float(exact[where]))

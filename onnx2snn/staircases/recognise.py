@@ -105,8 +105,9 @@ class _Walk:
         """Compose ``node`` with what it reads.
 
         1. All that it reads comes from one root: its output is an expression of that root.
-        2. Channels differ in their cases behind an affine map (a batch norm of mixed signs): its result is the root.
-        3. It rounds again, to another grid: what it reads is an activation of its own, and the root of the next.
+        2. Channels differ in their cases (behind a batch norm of mixed signs, say): what it reads is the root.
+        3. It rounds again, to another grid: the activation has ended where it first was a staircase, and that tensor is
+           the root of the next.
         4. Anything else: its outputs are roots.
         """
         handler = HANDLERS.get(node.op) if not node.domain else None
@@ -115,11 +116,13 @@ class _Walk:
         try:
             value = self._composed(handler, node)
         except RegridError:
-            self._roots.update(id(t) for t in signals(node))
+            for tensor in signals(node):
+                self._end_activation(self._read(tensor))
+            self._roots.update(id(t) for t in signals(node) if self._read(t).rounded is not None)
             value = self._composed(handler, node)
         except ChannelsDifferError as error:
-            affine = [t for t in signals(node) if self._read(t).is_affine and not self._read(t).is_identity]
-            self._roots.update(id(t) for t in affine)
+            known = [t for t in signals(node) if not self._read(t).is_identity]
+            self._roots.update(id(t) for t in known if self._read(t).is_affine or self._read(t).is_discrete)
             try:
                 value = self._composed(handler, node)
             except ChannelsDifferError:
@@ -127,6 +130,17 @@ class _Walk:
                 return
         if value is not None:
             self.produced[id(node.outputs[0])] = value
+
+    def _end_activation(self, value: Value) -> None:
+        """Case 3: make a root of the first tensor of ``value``'s chain that is a whole staircase."""
+        for position, node in enumerate(value.nodes):
+            here = self.produced.get(id(node.outputs[0]))
+            if here is not None and here.rounded is not None and _is_staircase(here):
+                self._roots.add(id(node.outputs[0]))
+                for later in value.nodes[position + 1 :]:
+                    self.produced.pop(id(later.outputs[0]), None)
+                    self.visit(later)
+                return
 
     def _composed(self, handler: Handler, node: gs.Node) -> Value | None:
         values = [self._read(t) for t in node.inputs if not t.is_empty()]
@@ -174,6 +188,14 @@ def _fits(values: Array, shape: tuple[int | str, ...]) -> bool:
     if values.ndim == len(shape) and values.shape[0] != 1:
         return False
     return all(size in (1, dim) for size, dim in zip(values.shape, aligned, strict=True))
+
+
+def _is_staircase(value: Value) -> bool:
+    try:
+        reduce_to_staircase(value)
+    except (NotPiecewiseLinearError, ChannelsDifferError):
+        return False
+    return True
 
 
 def _conclude(tensor: gs.Tensor, value: Value) -> Found | Rejected:
