@@ -77,6 +77,11 @@ def recognise(graph: gs.Graph) -> Recognition:
     for node in graph.nodes:
         walk.visit(node)
     outputs = {id(tensor) for tensor in graph.outputs}
+    for node in graph.nodes:
+        for tensor in node.outputs:
+            value = walk.produced.get(id(tensor))
+            if value is not None and value.is_discrete and not _is_staircase(value):
+                walk.end_activation(value)
     found, rejected = [], dict(walk.rejected)
     for node in graph.nodes:
         for tensor in node.outputs:
@@ -117,7 +122,7 @@ class _Walk:
             value = self._composed(handler, node)
         except RegridError:
             for tensor in signals(node):
-                self._end_activation(self._read(tensor))
+                self.end_activation(self._read(tensor))
             self._roots.update(id(t) for t in signals(node) if self._read(t).rounded is not None)
             value = self._composed(handler, node)
         except ChannelsDifferError as error:
@@ -131,11 +136,11 @@ class _Walk:
         if value is not None:
             self.produced[id(node.outputs[0])] = value
 
-    def _end_activation(self, value: Value) -> None:
-        """Case 3: make a root of the first tensor of ``value``'s chain that is a whole staircase."""
+    def end_activation(self, value: Value) -> None:
+        """Make a root of the first tensor of ``value``'s chain that is a whole staircase, and compose what follows anew."""
         for position, node in enumerate(value.nodes):
             here = self.produced.get(id(node.outputs[0]))
-            if here is not None and here.rounded is not None and _is_staircase(here):
+            if here is not None and here.is_discrete and _is_staircase(here):
                 self._roots.add(id(node.outputs[0]))
                 for later in value.nodes[position + 1 :]:
                     self.produced.pop(id(later.outputs[0]), None)

@@ -180,6 +180,8 @@ def _floats(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _staircase(  # noqa: PLR0917 - in the order of the equation
     rule: Rounding, theta: Any, delta: Any, count: Any, alpha: Any, shift: Any
 ) -> Staircase:
+    if np.any(np.asarray(alpha == 0)):
+        raise NotPiecewiseLinearError("it does not depend on its input")
     ceilings = np.asarray(count, dtype=object).astype(np.int64)
     return Staircase(
         threshold=_floats(theta),
