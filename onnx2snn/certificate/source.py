@@ -134,7 +134,9 @@ def _absolute(levels: gs.Graph) -> onnx.ModelProto:
         if node.op in _SIGNED:
             for position, tensor in enumerate(list(node.inputs)):
                 if is_constant(tensor) and np.dtype(tensor.dtype).kind == "f":
-                    node.inputs[position] = gs.Constant(f"{tensor.name}/abs", np.asarray(np.abs(value_of(tensor))))
+                    node.inputs[position] = gs.Constant(
+                        f"{tensor.name}/abs", np.asarray(np.abs(value_of(tensor)))
+                    )
         for key in ("alpha", "beta"):
             if node.op == "Gemm" and key in node.attrs:
                 node.attrs[key] = abs(node.attrs[key])

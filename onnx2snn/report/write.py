@@ -7,8 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import onnx2snn
 from onnx2snn.certificate import Certificate, verify
 from onnx2snn.data import DataSet, input_specs, open_data
@@ -63,7 +61,7 @@ def write_report(
         compared=sum(layer.levels_compared for layer in made.layers),
         unexplained=sum(layer.unexplained for layer in made.layers),
         figures=[
-            {"title": title, "svg": markupsafe.Markup(draw(facts)), "caption": caption}
+            {"title": title, "svg": markupsafe.Markup(draw(facts)), "caption": caption}  # noqa: S704 - our own figure
             for title, draw, caption in _figures(figures, facts)
         ],
         producer=f"onnx2snn {onnx2snn.__version__}",
