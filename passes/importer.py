@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx import inliner, shape_inference, version_converter
+from onnx import inliner, shape_inference
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph import is_constant, tidy
+from onnx2snn.graph import Array, is_constant, tidy
+from onnx2snn.passes.upgrade_opset import STANDARD, opset_of, upgrade_opset
+from onnx2snn.passes.weights_aside import model_without_weights
 
-#: Everything is brought to this opset, or stays at a newer one: the first with 4- and 16-bit quantisers.
-OPSET = 21
-
-_STANDARD = ("", "ai.onnx")
+__all__ = ["import_model", "opset_of"]
 
 
 def import_model(model: onnx.ModelProto) -> gs.Graph:
-    """Read a model: functions inlined, one opset, constants private to their readers, the batch axis free.
+    """Read a model: functions inlined, one opset, constants private to their readers, nodes named.
+
+    Names of tensors are the file's own. ``model`` is not changed.
 
     Raises:
-        InvalidModelError: it is not valid ONNX.
+        InvalidModelError: it is not valid ONNX, or of an opset from the future.
     """
-    model = _inlined(model)
-    model = _upgraded(_without_unused_domains(model))
-    model = _inferred(model)
-    graph = gs.import_onnx(model)
-    _constants_to_initializers(graph)
+    light, weights = model_without_weights(model)
+    light = _inlined(light)
+    _tidy_domains(light)
+    graph = gs.import_onnx(_inferred(upgrade_opset(light)))
+    _attach(graph, weights)
+    _constant_nodes(graph)
+    _constant_outputs(graph)
     _private_constants(graph)
     _name_nodes(graph)
     return tidy(graph)
@@ -38,69 +41,61 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     if not model.functions:
         return model
     try:
-        return inliner.inline_local_functions(model, convert_version=True)
+        inlined: onnx.ModelProto = inliner.inline_local_functions(model, convert_version=True)
     except Exception as error:  # whatever the library raises, the file is at fault
-        raise InvalidModelError(
-            "its functions cannot be inlined", found=str(error).splitlines()[0]
-        ) from error
+        raise InvalidModelError("its functions cannot be inlined", found=_first_line(error)) from error
+    return inlined
 
 
-def _without_unused_domains(model: onnx.ModelProto) -> onnx.ModelProto:
+def _tidy_domains(model: onnx.ModelProto) -> None:
+    """One name for the standard domain; domains that nothing uses are not asked for."""
+    for node in model.graph.node:
+        if node.domain in STANDARD:
+            node.domain = ""
     used = {node.domain for node in model.graph.node}
-    kept = [o for o in model.opset_import if o.domain in _STANDARD or o.domain in used]
-    if len(kept) == len(model.opset_import):
-        return model
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    del result.opset_import[:]
-    result.opset_import.extend(kept)
-    return result
-
-
-def opset_of(model: onnx.ModelProto) -> int:
-    """Version of the default operator set."""
-    return next((o.version for o in model.opset_import if o.domain in _STANDARD), 1)
-
-
-def _upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
-    version = opset_of(model)
-    if version >= OPSET:
-        return model
-    try:
-        return version_converter.convert_version(model, OPSET)
-    except Exception as error:  # as above
-        raise InvalidModelError(
-            f"it cannot be brought from opset {version} to {OPSET}",
-            found=str(error).strip().splitlines()[0],
-            remedy="export it again with opset 13 or newer",
-        ) from error
+    kept = [o for o in model.opset_import if o.domain in STANDARD or o.domain in used]
+    versions = {"" if o.domain in STANDARD else o.domain: o.version for o in kept}
+    del model.opset_import[:]
+    model.opset_import.extend(
+        onnx.helper.make_opsetid(domain, version) for domain, version in versions.items()
+    )
 
 
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
-        return shape_inference.infer_shapes(model, data_prop=True)
+        inferred: onnx.ModelProto = shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # as above
-        raise InvalidModelError(
-            "its shapes contradict each other", found=str(error).splitlines()[0]
-        ) from error
+        raise InvalidModelError("its shapes contradict each other", found=_first_line(error)) from error
+    return inferred
 
 
-def _constants_to_initializers(graph: gs.Graph) -> None:
-    """Constant nodes, and initializers that are listed as inputs too, become constants."""
-    for node in list(graph.nodes):
-        if node.op != "Constant" or node.domain:
-            continue
-        tensor = node.outputs[0]
-        values = _constant_values(node)
-        constant = gs.Constant(tensor.name, values)
-        for reader in list(tensor.outputs):
-            reader.inputs = [constant if t is tensor else t for t in reader.inputs]
-        if not any(tensor is output for output in graph.outputs):
-            node.outputs.clear()
-    graph.inputs = [t for t in graph.inputs if not is_constant(t)]
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _constant_values(node: gs.Node) -> np.ndarray:
+def _attach(graph: gs.Graph, weights: Mapping[str, Array]) -> None:
+    """Large weights, and initializers that are listed as inputs, are constants and no inputs."""
+    for tensor in graph.inputs:
+        if tensor.name in weights:
+            _read_instead(tensor, gs.Constant(tensor.name, weights[tensor.name]))
+    graph.inputs = [t for t in graph.inputs if t.name not in weights and not is_constant(t)]
+
+
+def _constant_nodes(graph: gs.Graph) -> None:
+    for node in graph.nodes:
+        if node.op == "Constant" and not node.domain:
+            tensor = node.outputs[0]
+            _read_instead(tensor, gs.Constant(tensor.name, _constant_values(node)))
+            if not any(tensor is output for output in graph.outputs):
+                node.outputs.clear()
+
+
+def _read_instead(tensor: gs.Tensor, constant: gs.Constant) -> None:
+    for reader in list(tensor.outputs):
+        reader.inputs = [constant if t is tensor else t for t in reader.inputs]
+
+
+def _constant_values(node: gs.Node) -> Array:
     for key, dtype in (
         ("value_float", np.float32),
         ("value_floats", np.float32),
@@ -115,17 +110,29 @@ def _constant_values(node: gs.Node) -> np.ndarray:
     return np.asarray(getattr(value, "values", value))
 
 
+def _constant_outputs(graph: gs.Graph) -> None:
+    """A graph output that is a constant is written by an Identity, as every other output is by a node."""
+    for position, tensor in enumerate(graph.outputs):
+        if is_constant(tensor):
+            output = gs.Variable(tensor.name, tensor.dtype, list(tensor.shape))
+            constant = gs.Constant(f"{tensor.name}/value", tensor.values)
+            _read_instead(tensor, constant)
+            graph.nodes.append(gs.Node("Identity", tensor.name, inputs=[constant], outputs=[output]))
+            graph.outputs[position] = output
+
+
 def _private_constants(graph: gs.Graph) -> None:
-    seen: Counter[str] = Counter()
+    """Each constant belongs to one node input; copies share their values and are named ``name/2``, ``name/3`` ..."""
     taken = set(graph.tensors())
+    count: dict[str, int] = {}
     for node in graph.nodes:
         for position, tensor in enumerate(node.inputs):
             if not is_constant(tensor):
                 continue
-            seen[tensor.name] += 1
-            if seen[tensor.name] == 1:
+            number = count[tensor.name] = count.get(tensor.name, 0) + 1
+            if number == 1:
                 continue
-            name = f"{tensor.name}/{seen[tensor.name]}"
+            name = f"{tensor.name}/{number}"
             while name in taken:
                 name += "_"
             taken.add(name)
@@ -133,6 +140,7 @@ def _private_constants(graph: gs.Graph) -> None:
 
 
 def _name_nodes(graph: gs.Graph) -> None:
+    """Nodes without a name take that of their first output; a name that was taken is numbered."""
     taken: set[str] = set()
     for number, node in enumerate(graph.nodes):
         stem = node.name or (node.outputs[0].name if node.outputs else f"{node.op}_{number}")
@@ -142,4 +150,4 @@ def _name_nodes(graph: gs.Graph) -> None:
             name = f"{stem}_{count}"
         taken.add(name)
         node.name = name
-        node.domain = "" if node.domain in (None, *_STANDARD) else node.domain
+        node.domain = node.domain or ""

@@ -1,0 +1,77 @@
+"""One opset for all passes, whatever the file was written for."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import version_converter
+
+from onnx2snn.errors import InvalidModelError
+
+#: Everything is brought to this opset, or stays at a newer one: the first with 4- and 16-bit quantisers.
+OPSET = 21
+
+STANDARD = ("", "ai.onnx")
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Version of the default operator set."""
+    return next((o.version for o in model.opset_import if o.domain in STANDARD), 1)
+
+
+def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Bring ``model`` to :data:`OPSET`, or to the newest that is known here where it comes from an older one.
+
+    ``onnx.version_converter`` does it, but for what it forgets:
+
+    1. ``Upsample`` and the ``Resize`` of opset 10 place their samples *asymmetrically*; the later default does not.
+    2. ``Resize`` of opset 10 takes, of two neighbours, the one before where it enlarges, the one after where it reduces.
+
+    Raises:
+        InvalidModelError: the opset is from the future, or an operator has no form in the newer one.
+    """
+    version = opset_of(model)
+    newest = onnx.defs.onnx_opset_version()
+    if version > newest:
+        raise InvalidModelError(
+            "it is written for an operator set that is newer than the onnx package here",
+            found=f"opset {version}; the newest known is {newest}",
+            remedy="update the onnx package, or export with an older opset",
+        )
+    if version >= OPSET:
+        return model
+    resized = _resized(model) if version < 11 else {}
+    try:
+        upgraded: onnx.ModelProto = version_converter.convert_version(model, OPSET)
+    except Exception as error:  # whatever the library raises, the file is at fault
+        raise InvalidModelError(
+            f"it cannot be brought from opset {version} to {OPSET}",
+            found=(str(error).strip() or type(error).__name__).splitlines()[0],
+            remedy="export it again with opset 13 or newer",
+        ) from error
+    for node in upgraded.graph.node:
+        if node.op_type == "Resize" and node.output[0] in resized:
+            _set(node, "coordinate_transformation_mode", "asymmetric")
+            _set(node, "nearest_mode", resized[node.output[0]])
+    return upgraded
+
+
+def _resized(model: onnx.ModelProto) -> dict[str, str]:
+    """Outputs of the old resizing operators, and which neighbour is nearest."""
+    values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer if len(t.dims) == 1}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            values[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    modes = {}
+    for node in model.graph.node:
+        if node.op_type in ("Upsample", "Resize") and node.domain in STANDARD:
+            scales = values.get(node.input[1]) if len(node.input) > 1 else None
+            reduces = node.op_type == "Resize" and scales is not None and bool((scales < 1).any())
+            modes[node.output[0]] = "ceil" if reduces else "floor"
+    return modes
+
+
+def _set(node: onnx.NodeProto, name: str, value: str) -> None:
+    for attribute in list(node.attribute):
+        if attribute.name == name:
+            node.attribute.remove(attribute)
+    node.attribute.append(onnx.helper.make_attribute(name, value))
