@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, tidy, value_of
+from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, value_of
 from onnx2snn.passes.expand_integer_operators import expand_integer_operator
+from onnx2snn.passes.integer_codes import IntegerCodes
 from onnx2snn.passes.spelling import MICROSOFT, Grid, Spelling, code_range
 
 QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
@@ -29,9 +30,11 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
     2. An integer constant becomes its numbers in float32.
     3. Parameters that are not constant, or blocked: the node stays, and is refused by name later.
 
-    What stood between quantisers on integer codes (pooling, reshapes, Clip) then runs on float32 numbers.
+    What stood between quantisers on integer codes (pooling, reshapes, Clip) then runs on float32 numbers; see
+    :class:`IntegerCodes` for where integers are met.
     """
     names = Names(graph)
+    codes = IntegerCodes(graph)
     for node in list(graph.nodes):
         if expand_integer_operator(graph, names, node):
             continue
@@ -41,7 +44,7 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
             _quant(graph, names, node)
         elif node.op == "BipolarQuant" and node.domain in QONNX:
             _bipolar(graph, names, node)
-    return _float_codes(graph)
+    return codes.settle(graph, names)
 
 
 def _aligned(values: Array, node: gs.Node) -> Array:
@@ -115,52 +118,3 @@ def _bipolar(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     positive = spelling.apply("GreaterOrEqual", node.inputs[0], np.float32(0))
     positive.dtype = np.bool_
     spelling.apply("Where", positive, scale.astype(np.float32), -scale.astype(np.float32), output=output)
-
-
-def _float_codes(graph: gs.Graph) -> gs.Graph:
-    """Whatever was a tensor of codes is now float32: types of tensors, and constants beside them."""
-    tidy(graph)
-    for node in graph.nodes:
-        if node.domain or node.op not in _ON_CODES or not node.outputs:
-            continue
-        source = next((t for t in node.inputs if not is_constant(t) and not t.is_empty()), None)
-        if source is None and node.op == "Clip":
-            node.inputs = [gs.Constant(f"{t.name}/float", t.values.astype(np.float32)) for t in node.inputs]
-            node.outputs[0].dtype = np.float32
-        if source is None or source.dtype is None or np.dtype(source.dtype) != np.float32:
-            continue
-        for position, tensor in enumerate(node.inputs):
-            integer = is_constant(tensor) and np.dtype(tensor.dtype).kind in "iu"
-            if integer and (
-                node.op in ("Clip", "Max", "Min", "Concat", "Where") or (node.op == "Pad" and position == 2)
-            ):
-                node.inputs[position] = gs.Constant(f"{tensor.name}/float", tensor.values.astype(np.float32))
-        for tensor in node.outputs:
-            tensor.dtype = np.float32
-    return graph
-
-
-#: Operators that exporters put on integer codes.
-_ON_CODES = {
-    "Clip",
-    "Concat",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "Identity",
-    "Max",
-    "MaxPool",
-    "Min",
-    "Pad",
-    "Relu",
-    "Reshape",
-    "Resize",
-    "Slice",
-    "Split",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-    "Where",
-    "DepthToSpace",
-    "SpaceToDepth",
-}

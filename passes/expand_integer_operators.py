@@ -181,6 +181,7 @@ _HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
     (MICROSOFT, "QLinearConcat"): _concat,
     (MICROSOFT, "QLinearConv"): _conv,
     (MICROSOFT, "QLinearGlobalAveragePool"): _unary("GlobalAveragePool"),
+    (MICROSOFT, "QLinearLeakyRelu"): _unary("LeakyRelu", "alpha"),
     (MICROSOFT, "QLinearMul"): _binary("Mul"),
     (MICROSOFT, "QLinearSigmoid"): _unary("Sigmoid"),
     (MICROSOFT, "QLinearSoftmax"): _unary("Softmax", "axis"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -34,6 +35,7 @@ def import_model(model: onnx.ModelProto) -> gs.Graph:
     _constant_outputs(graph)
     _private_constants(graph)
     _name_nodes(graph)
+    _numpy_types(graph)
     return tidy(graph)
 
 
@@ -151,3 +153,21 @@ def _name_nodes(graph: gs.Graph) -> None:
         taken.add(name)
         node.name = name
         node.domain = node.domain or ""
+
+
+def _numpy_types(graph: gs.Graph) -> None:
+    """Element types that numpy has not (bfloat16, 4 bits) are numpy's all the same, by ``ml_dtypes``."""
+    for nodes in (graph.nodes, *(subgraph.nodes for subgraph in graph.subgraphs(recursive=True))):
+        for tensor in (t for node in nodes for t in [*node.inputs, *node.outputs]):
+            if isinstance(tensor.dtype, int):
+                if is_constant(tensor):
+                    tensor.values = np.asarray(tensor.values)
+                else:
+                    tensor.dtype = _numpy_type(tensor.dtype)
+
+
+def _numpy_type(code: int) -> np.dtype[Any] | None:
+    try:
+        return onnx.helper.tensor_dtype_to_np_dtype(code)
+    except (KeyError, ValueError):
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnx2snn.graph import Pass
+from onnx2snn.passes.compute_in_float32 import compute_in_float32
 from onnx2snn.passes.decompose_quantisers import decompose_quantisers
 from onnx2snn.passes.drop_identities import drop_identities
 from onnx2snn.passes.fold_constants import fold_constants
@@ -10,6 +11,7 @@ from onnx2snn.passes.free_batch import free_batch
 from onnx2snn.passes.infer_shapes import infer_shapes
 
 NORMALISE: tuple[Pass, ...] = (
+    compute_in_float32,
     decompose_quantisers,
     fold_constants,
     decompose_quantisers,
