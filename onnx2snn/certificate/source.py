@@ -171,34 +171,66 @@ def _terms(graph: gs.Graph) -> dict[int, int]:
     return {**{id(t): 0 for t in graph.inputs}, **terms}
 
 
+#: Operators that round nothing.
+_MOVES = {
+    "Concat",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "MaxPool",
+    "Neg",
+    "Pad",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+    "DepthToSpace",
+    "SpaceToDepth",
+}
+
+
 def _fan_in(node: gs.Node) -> int:
     """Length of the sum that makes one element of ``node``'s output, or an upper bound of it."""
     weights = constant_input(node, 1)
     if node.op in ("Conv", "ConvTranspose") and weights is not None:
         rows = weights.shape[1] if node.op == "Conv" else weights.shape[0]
         return int(rows * np.prod(weights.shape[2:])) + 2
-    if node.op in ("Gemm", "MatMul") and weights is not None:
-        return int(max(weights.shape)) + 2
+    if node.op == "Gemm" and weights is not None:
+        return int(weights.shape[1 if node.attrs.get("transB", 0) else 0]) + 2
+    if node.op == "MatMul":
+        left = constant_input(node, 0)
+        return int(
+            (weights.shape[-2:][0] if weights is not None else left.shape[-1] if left is not None else 0) + 2
+        )
     if node.op == "AveragePool":
         return int(np.prod(node.attrs["kernel_shape"])) + 2
     if node.op in ("GlobalAveragePool", "ReduceMean", "ReduceSum"):
         sizes = [int(s) for s in node.inputs[0].shape[1:] if isinstance(s, (int, np.integer))]
         return int(np.prod(sizes)) + 2
-    return 2 + len(node.inputs)
+    if node.op in _MOVES:
+        return 0
+    return len(node.inputs)
 
 
 def rounding_bound(layer: SourceLayer, z: Array, magnitude: Array, timesteps: int) -> NDArray[np.float64]:
     """How far rounding may move ``z`` against a threshold, in the ANN and the SNN together.
 
     Both sum at most ``terms`` products of ``magnitude`` in all; the SNN's integration rounds twice more at each step, its
-    weights carry three roundings more (α, 1/θ and batch norm taken in), and thresholds one each. The magnitude itself was
-    summed in float32, from below by at most γ_n: hence the factor 1.01.
+    weights carry four roundings more (α, 1/θ and batch norm taken in). The magnitude itself was summed in float32, from
+    below by at most γ_n: hence the factor 1.01. Adding the bias, scaling and comparing cost single roundings of numbers
+    no larger than |z|, |δ| and the highest threshold.
     """
-    reach = 1.01 * (magnitude.astype(np.float64) + np.abs(layer.staircase.offset) + np.abs(z))
-    ann = _gamma(layer.terms + 8)
-    snn = _gamma(layer.terms + 2 * timesteps + 12)
-    top = layer.staircase.threshold * (layer.staircase.levels + 1)
-    return np.asarray((ann + snn) * (reach + top))
+    staircase = layer.staircase
+    sums = (
+        1.01
+        * (_gamma(layer.terms + 1) + _gamma(layer.terms + 2 * timesteps + 5))
+        * magnitude.astype(np.float64)
+    )
+    single = 8 * UNIT * (np.abs(z) + np.abs(staircase.offset) + staircase.threshold * (staircase.levels + 1))
+    return np.asarray(sums + single)
 
 
 def _gamma(n: int) -> float:
