@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import graph_pass, is_constant, tidy
+from onnx2snn.graph import Array, constant_input, graph_pass, is_constant, tidy
 from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.weights_aside import graph_without_weights
 from onnx2snn.reference import run_reference
 
 #: Not the same at every run, or not wanted as a number.
@@ -46,25 +51,56 @@ def fold_constants(graph: gs.Graph) -> gs.Graph:
 
 
 def known_shapes(graph: gs.Graph) -> None:
-    """Case of its own: Shape (or Size) of a tensor with static sizes is a constant."""
+    """Sizes that are known are constants, though others of the same tensor are not.
+
+    1. ``Shape`` of a tensor with static sizes.
+    2. ``Gather`` or ``Slice`` by constants, of a ``Shape``, that takes static sizes only.
+    3. ``Size`` of a tensor with static sizes.
+    """
     for node in list(graph.nodes):
-        if node.op != "Shape" or node.domain:
+        if node.domain or node.op not in ("Shape", "Size") or node.inputs[0].shape is None:
             continue
-        shape = node.inputs[0].shape
-        if shape is None:
+        sizes = list(node.inputs[0].shape)
+        if node.op == "Size":
+            if _static(sizes):
+                _become(node.outputs[0], np.array(math.prod(sizes), np.int64))
             continue
-        part = list(shape)[slice(node.attrs.get("start", 0), node.attrs.get("end"))]
-        if all(isinstance(s, (int, np.integer)) for s in part):
-            _become(node.outputs[0], np.array(part, np.int64))
+        sizes = sizes[slice(node.attrs.get("start", 0), node.attrs.get("end"))]
+        if _static(sizes):
+            _become(node.outputs[0], np.array(sizes, np.int64))
+            continue
+        for reader in list(node.outputs[0].outputs):
+            taken = _taken(reader, np.array(sizes, object))
+            if taken is not None and _static(np.atleast_1d(taken).tolist()):
+                _become(reader.outputs[0], np.asarray(taken, np.int64))
+
+
+def _static(sizes: Iterable[object]) -> bool:
+    return all(isinstance(size, (int, np.integer)) for size in sizes)
+
+
+def _taken(reader: gs.Node, sizes: Array) -> Any:
+    """Case 2: what ``reader`` takes of ``sizes``; None if that is not known."""
+    constants = [constant_input(reader, i) for i in range(1, len(reader.inputs))]
+    if reader.domain or any(c is None for c in constants):
+        return None
+    if reader.op == "Gather":
+        index = np.asarray(constants[0])
+        within = np.all((index >= -sizes.size) & (index < sizes.size))
+        return sizes[index] if within else None
+    if reader.op == "Slice":
+        start, end = (int(c.reshape(-1)[0]) for c in constants[:2] if c is not None)
+        step = int(constants[3].reshape(-1)[0]) if len(constants) > 3 and constants[3] is not None else 1
+        return sizes[slice(start, end, step)] if step > 0 else None
+    return None
 
 
 def _too_large(node: gs.Node) -> bool:
     shape = node.outputs[0].shape
-    if shape is None or not all(isinstance(s, (int, np.integer)) for s in shape):
+    if shape is None or not _static(shape):
         return False
-    size = int(np.prod(shape, dtype=np.float64)) if shape else 1
-    read = max((int(np.prod(t.shape)) for t in node.inputs if is_constant(t)), default=0)
-    return size > MAX_VALUES and size > 2 * read
+    read = max((math.prod(t.shape) for t in node.inputs if is_constant(t)), default=0)
+    return int(math.prod(shape)) > max(MAX_VALUES, 2 * read)
 
 
 def _is_read_outside(tensor: gs.Tensor, foldable: dict[int, gs.Node], graph: gs.Graph) -> bool:
@@ -73,18 +109,19 @@ def _is_read_outside(tensor: gs.Tensor, foldable: dict[int, gs.Node], graph: gs.
     return any(id(reader) not in foldable for reader in tensor.outputs)
 
 
-def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[np.ndarray]:
-    copy = graph.copy()
-    tensors = copy.tensors()
-    copy.inputs = []
-    copy.outputs = [tensors[t.name] for t in wanted]
-    for output in copy.outputs:
+def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[Array]:
+    light, weights = graph_without_weights(graph)
+    tensors = light.tensors()
+    light.outputs = [tensors[t.name] for t in wanted]
+    for output in light.outputs:
         output.dtype = output.dtype or np.float32
-    answers = run_reference(to_model(tidy(copy)), {})
+    tidy(light)
+    light.inputs = [tensor for tensor in light.inputs if tensor.name in weights and tensor.outputs]
+    answers = run_reference(to_model(light), weights)
     return [np.asarray(answers[t.name]) for t in wanted]
 
 
-def _become(tensor: gs.Tensor, values: np.ndarray) -> None:
+def _become(tensor: gs.Tensor, values: Array) -> None:
     """Every reader of ``tensor`` gets a constant of its own."""
     for reader in list(tensor.outputs):
         for position, read in enumerate(reader.inputs):

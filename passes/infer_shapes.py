@@ -8,13 +8,14 @@ from onnx import shape_inference
 
 from onnx2snn.graph import graph_pass, is_constant
 from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.weights_aside import graph_without_weights
 
 
 @graph_pass
 def infer_shapes(graph: gs.Graph) -> gs.Graph:
     """Write the inferred shape and type on every tensor; what was known and cannot be inferred stays."""
     produced = {id(t) for node in graph.nodes for t in node.outputs}
-    model = to_model(graph)
+    model = to_model(graph_without_weights(graph)[0])
     del model.graph.value_info[:]
     inferred = shape_inference.infer_shapes(model, data_prop=True).graph
     known = {v.name: v for v in [*inferred.value_info, *inferred.output]}

@@ -9,11 +9,13 @@ from onnx2snn.passes.drop_identities import drop_identities
 from onnx2snn.passes.fold_constants import fold_constants
 from onnx2snn.passes.free_batch import free_batch
 from onnx2snn.passes.infer_shapes import infer_shapes
+from onnx2snn.passes.inline_conditionals import inline_conditionals
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
     decompose_quantisers,
     fold_constants,
+    inline_conditionals,
     decompose_quantisers,
     drop_identities,
     infer_shapes,

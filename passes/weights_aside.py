@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from onnx import helper, numpy_helper
@@ -51,13 +52,20 @@ def model_without_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict
 
 
 def graph_without_weights(graph: gs.Graph) -> tuple[gs.Graph, dict[str, Array]]:
-    """A copy of ``graph`` whose large constants are inputs, and their values."""
+    """A copy of ``graph`` whose large constants are inputs, and their values.
+
+    Types that numpy has not (4 bits) cannot be given to onnxruntime as inputs: such constants stay.
+    """
     light = graph.copy()
     inputs: dict[str, gs.Variable] = {}
     weights: dict[str, Array] = {}
     for node in light.nodes:
         for position, tensor in enumerate(node.inputs):
-            if is_constant(tensor) and math.prod(tensor.shape) > SMALL:
+            if (
+                is_constant(tensor)
+                and math.prod(tensor.shape) > SMALL
+                and np.dtype(tensor.dtype).isbuiltin == 1
+            ):
                 weights[tensor.name] = tensor.values
                 given = gs.Variable(tensor.name, tensor.dtype, list(tensor.shape))
                 node.inputs[position] = inputs.setdefault(tensor.name, given)
