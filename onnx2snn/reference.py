@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
 
 #: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
@@ -24,7 +25,14 @@ def reference_session(model: onnx.ModelProto) -> ort.InferenceSession:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 2
     options.log_severity_level = 3
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    try:
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise InvalidModelError(
+            "onnxruntime cannot load this network",
+            found=str(error).splitlines()[0],
+            remedy="see which operator it names",
+        ) from error
 
 
 def run_reference(
@@ -67,5 +75,8 @@ def make_runner(model: onnx.ModelProto) -> Runner:
 
 
 def loads_in_onnxruntime(model: onnx.ModelProto) -> bool:
-    """Whether stock onnxruntime has all operators of ``model``; it has none of QONNX."""
+    """Whether stock onnxruntime runs ``model`` in float32; it knows nothing of QONNX."""
+    floats = {tensor.type.tensor_type.elem_type for tensor in [*model.graph.input, *model.graph.output]}
+    if floats & {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}:
+        return False  # its meaning here is the float32 one (METHOD 10)
     return not any(node.domain in _FOREIGN for node in model.graph.node)
