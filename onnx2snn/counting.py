@@ -8,6 +8,7 @@ graph that a runtime appends to the network when it is asked to count.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,8 +28,9 @@ SYNOPS = "synops/{}"
 def counting_graph(model: onnx.ModelProto, layers: Iterable[Layer]) -> onnx.GraphProto:
     """Nodes that count, and one output ``synops/<layer>`` (N,) for each layer whose spikes are read."""
     fragment = onnx.GraphProto()
+    network = _Network(model)
     for number, layer in enumerate(layers):
-        _Count(model, fragment, f"count{number}").run(layer)
+        _Count(network, fragment, f"count{number}").run(layer)
     return fragment
 
 
@@ -92,29 +94,49 @@ def _trains(model: onnx.ModelProto) -> set[str]:
     return found
 
 
+class _Network:
+    """What all layers ask of the model: who reads a tensor, shapes, constants."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.nodes = list(model.graph.node)
+        self.readers: dict[str, list[int]] = {}
+        for position, node in enumerate(self.nodes):
+            for name in dict.fromkeys(node.input):
+                self.readers.setdefault(name, []).append(position)
+        self.shapes = _shapes(model)
+        self.constants = {tensor.name for tensor in model.graph.initializer}
+
+
 class _Count:
     """Writes the operators that one layer's spikes run through."""
 
-    def __init__(self, model: onnx.ModelProto, fragment: onnx.GraphProto, prefix: str) -> None:
-        self._model = model
+    def __init__(self, network: _Network, fragment: onnx.GraphProto, prefix: str) -> None:
+        self._network = network
         self._fragment = fragment
         self._prefix = prefix
         self._counts: dict[str, str] = {}
         self._serial = 0
-        self._shapes = _shapes(model)
-        self._values = {tensor.name: tensor for tensor in model.graph.initializer}
 
     def run(self, layer: Layer) -> None:
         self._counts[layer.output] = COUNT.format(layer.output)
         arrived = []
-        for node in self._model.graph.node:
-            read = [name for name in node.input if name in self._counts]
-            if not read:
+        ahead = list(self._network.readers.get(layer.output, ()))
+        heapq.heapify(ahead)
+        done = -1
+        while ahead:
+            position = heapq.heappop(ahead)
+            if position == done:
                 continue
+            done = position
+            node = self._network.nodes[position]
+            read = [name for name in node.input if name in self._counts]
             if node.domain == DOMAIN or node.op_type not in _ONES:
                 arrived += [self._total(self._counts[name]) for name in read]
             else:
                 self._counts.update(zip(node.output, _ONES[node.op_type](self, node), strict=False))
+                for name in node.output:
+                    for reader in self._network.readers.get(name, ()):
+                        heapq.heappush(ahead, reader)
         output = SYNOPS.format(layer.name)
         if arrived:
             self._fragment.node.append(helper.make_node("Sum", arrived, [output]))
@@ -164,10 +186,10 @@ class _Count:
         return {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
     def shape(self, name: str) -> list[int | None]:
-        return self._shapes.get(name) or []
+        return self._network.shapes.get(name) or []
 
     def is_constant(self, name: str) -> bool:
-        return name in self._values
+        return name in self._network.constants
 
 
 def _weighted(count: _Count, node: onnx.NodeProto) -> list[str]:
