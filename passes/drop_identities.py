@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import graph_pass, is_constant, is_float, replace_uses, signals
+from onnx2snn.graph import Array, graph_pass, is_constant, is_float, replace_uses, signals
 
 #: They take one shape from their other operand, so a constant need not be widened for them.
 BROADCASTING = {
@@ -32,7 +32,8 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
 
     1. Identity; Dropout without training.
     2. Cast and CastLike between floats of the same width, and of a boolean or integer constant: all is float32 here.
-    3. Expand to the shape that its input has; Expand of a constant for operators that broadcast by themselves.
+    3. Expand to the shape that its input has; Expand of a constant, and ConstantOfShape, for operators that broadcast by
+       themselves.
     """
     for node in list(graph.nodes):
         if node.domain or not node.inputs or not node.outputs:
@@ -41,7 +42,11 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
             if not (is_constant(node.inputs[0]) and any(node.outputs[0] is o for o in graph.outputs)):
                 replace_uses(graph, node.outputs[0], node.inputs[0])
         elif node.op == "Expand" and is_constant(node.inputs[0]):
-            _read_narrow(node)
+            _read_narrow(node, node.inputs[0].values)
+        elif node.op == "ConstantOfShape" and node.outputs[0].shape is not None:
+            value = node.attrs.get("value")
+            number = np.zeros(1, np.float32) if value is None else value.values
+            _read_narrow(node, number.reshape((1,) * len(node.outputs[0].shape)))
     return graph
 
 
@@ -63,7 +68,7 @@ def _does_nothing(node: gs.Node) -> bool:
     return False
 
 
-def _read_narrow(node: gs.Node) -> None:
+def _read_narrow(node: gs.Node, values: Array) -> None:
     """Case 3 for constants: a reader whose other operand has the full shape reads the constant itself."""
     wide = node.outputs[0]
     for reader in list(wide.outputs):
@@ -74,4 +79,4 @@ def _read_narrow(node: gs.Node) -> None:
             for position, tensor in enumerate(list(reader.inputs)):
                 if tensor is wide:
                     name = f"{wide.name}/narrow/{reader.name}/{position}"
-                    reader.inputs[position] = gs.Constant(name, node.inputs[0].values)
+                    reader.inputs[position] = gs.Constant(name, values)
