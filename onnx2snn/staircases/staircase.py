@@ -84,7 +84,7 @@ class NeuronParameters:
     """What an IF node holds besides its bias (METHOD 3), float32, for T steps, most significant bit first.
 
     Attributes:
-        bias: δ (and, for ``ceil``, θ more), added to the membrane potential once; shape of one sample's parameters.
+        bias: δ, added to the membrane potential once; shape of one sample's parameters.
         compare: (T, ...): a spike at step t where v ≥ compare[t].
         subtract: (T, ...): what a spike takes from v.
         ceiling: v is cut to it before the first spike.
@@ -114,8 +114,7 @@ def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
     if staircase.rounding == "floor":
         compare, ceiling = subtract, (ceilings + np.float32(0.5)) * theta
     elif staircase.rounding == "ceil":
-        compare, ceiling = _above(subtract), (ceilings + np.float32(0.5)) * theta
-        bias = (staircase.offset + staircase.threshold).astype(np.float32)
+        compare, ceiling = _above((powers - np.float32(1)) * theta), (ceilings - np.float32(0.5)) * theta
     else:
         half = (powers - np.float32(0.5)) * theta
         strict = last if staircase.rounding == "half_even" else ~last
