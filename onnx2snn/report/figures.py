@@ -96,7 +96,7 @@ def raster(facts: Facts) -> str:
         train = facts.trace.spikes[layer.name][:, 0].reshape(T, -1)
         chosen = np.sort(np.argsort(-train.sum(axis=0), kind="stable")[:SHOWN])
         steps, rows = np.nonzero(train[:, chosen])
-        axes.scatter(position * T + steps + 1, top + rows, marker="|", s=26, color=ACCENT)
+        axes.vlines(position * T + steps + 1, top + rows - 0.4, top + rows + 0.4, color=ACCENT, linewidth=2.5)
         axes.text(
             (len(facts.layers)) * T + 0.7,
             top + SHOWN / 2,
