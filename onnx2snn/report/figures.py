@@ -93,7 +93,7 @@ def raster(facts: Facts) -> str:
     figure, axes = _figure(6.4, 0.8 + 0.09 * SHOWN * len(facts.layers))
     top = 0
     for position, layer in enumerate(facts.layers):
-        train = facts.trace.spikes[layer.name][:, 0].reshape(T, -1)
+        train = facts.trace.spikes[layer.name][:, 0].reshape(T, -1).astype(np.int64)
         chosen = np.sort(np.argsort(-train.sum(axis=0), kind="stable")[:SHOWN])
         steps, rows = np.nonzero(train[:, chosen])
         axes.vlines(position * T + steps + 1, top + rows - 0.4, top + rows + 0.4, color=ACCENT, linewidth=2.5)
