@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check test-train bench docs clean
+.PHONY: help demo test check test-train clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -27,12 +27,6 @@ check: $(VENV)/dev  ## lint, types and tests: what CI runs
 test-train: $(VENV)/train  ## the tests that need torch
 	$(BIN)/python -m pytest -m train
 
-bench: $(VENV)/dev $(VENV)/train  ## the benchmarks; see benchmarks/README.md
-	$(BIN)/python -m benchmarks
-
-docs: $(VENV)/docs  ## build the documentation into site/
-	$(BIN)/mkdocs build --strict
-
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -51,8 +45,4 @@ $(VENV)/dev: $(VENV)/core
 $(VENV)/train: $(VENV)/dev
 	$(PIP) torch==2.13.0
 	$(PIP) -e '.[dev,images,report,train]'
-	@touch $@
-
-$(VENV)/docs: $(VENV)/dev
-	$(PIP) -e '.[dev,docs,images,report]'
 	@touch $@
