@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from onnx2snn.errors import InvalidModelError, OutputError
+from onnx2snn.passes.weights_aside import large_initializers, structure
 
 #: Protobuf holds no message of 2 GiB; what is near it keeps its weights in a file of their own.
 LARGEST = 2**31 - 2**20
@@ -76,15 +78,37 @@ def _load_external(model: onnx.ModelProto, path: Path, name: str) -> None:
 
 
 def _check(model: onnx.ModelProto, name: str) -> None:
+    """The rules of ONNX, for the structure and for every large tensor of weights on its own.
+
+    Files older than IR version 4 list every initializer as an input too; those that do not are read all the same.
+    """
     try:
-        if model.ByteSize() < LARGEST:
-            onnx.checker.check_model(model)
+        light = structure(model)
+        _check_text(light)
+        onnx.checker.check_model(light)
+        for tensor in large_initializers(model):
+            onnx.checker.check_tensor(tensor)
     except Exception as error:  # as above
         raise InvalidModelError(
             f"{name} is against the rules of ONNX",
             found=_first_line(error),
             remedy="export the network again",
         ) from error
+
+
+def _check_text(message: Any) -> None:
+    """Names and attributes are UTF-8: protobuf hands out what is not as bytes, or fails at the first reader."""
+    for field, value in message.ListFields():
+        if field.name in ("raw_data", "string_data"):
+            continue
+        values = [value] if isinstance(value, (str, bytes)) or hasattr(value, "ListFields") else value
+        if isinstance(values, (int, float)) or isinstance(next(iter(values), None), (int, float)):
+            continue
+        for item in values:
+            if isinstance(item, bytes):
+                item.decode()
+            elif not isinstance(item, str):
+                _check_text(item)
 
 
 def _first_line(error: Exception) -> str:

@@ -24,12 +24,22 @@ IR_VERSION = 10
 
 def model_without_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, Array]]:
     """A copy of ``model`` whose large initializers are inputs, and their values; ``model`` is not changed."""
+    light = structure(model)
+    return light, {tensor.name: numpy_helper.to_array(tensor) for tensor in large_initializers(model)}
+
+
+def large_initializers(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """The initializers that are no part of the structure."""
+    return [tensor for tensor in model.graph.initializer if math.prod(tensor.dims) > SMALL]
+
+
+def structure(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of ``model`` whose large initializers are inputs; its IR version is at least :data:`IR_VERSION`."""
     graph = model.graph
-    large = [tensor for tensor in graph.initializer if math.prod(tensor.dims) > SMALL]
     declared = {info.name for info in graph.input}
     added = [
         helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-        for tensor in large
+        for tensor in large_initializers(model)
         if tensor.name not in declared
     ]
     light = helper.make_graph(
@@ -41,14 +51,13 @@ def model_without_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict
         value_info=graph.value_info,
         sparse_initializer=graph.sparse_initializer,
     )
-    copy = helper.make_model(
+    return helper.make_model(
         light,
         opset_imports=model.opset_import,
         functions=model.functions,
         ir_version=max(model.ir_version, IR_VERSION),
         producer_name=model.producer_name,
     )
-    return copy, {tensor.name: numpy_helper.to_array(tensor) for tensor in large}
 
 
 def graph_without_weights(graph: gs.Graph) -> tuple[gs.Graph, dict[str, Array]]:
