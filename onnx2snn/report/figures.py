@@ -88,13 +88,15 @@ def levels(facts: Facts) -> str:
 
 
 def raster(facts: Facts) -> str:
-    """Spikes of the busiest neurons of each layer for one sample: layer l fires during steps l·T … (l + 1)·T."""
+    """Spikes of one sample, from each layer's busiest neuron to its quietest: layer l fires in steps l·T … (l + 1)·T."""
     T = facts.timesteps
     figure, axes = _figure(6.4, 0.8 + 0.09 * SHOWN * len(facts.layers))
     top = 0
     for position, layer in enumerate(facts.layers):
         train = facts.trace.spikes[layer.name][:, 0].reshape(T, -1).astype(np.int64)
-        chosen = np.sort(np.argsort(-train.sum(axis=0), kind="stable")[:SHOWN])
+        busy = np.argsort(-train.sum(axis=0), kind="stable")
+        busy = busy[: max(SHOWN, int((train.sum(axis=0) > 0).sum()))]
+        chosen = np.sort(busy[np.linspace(0, len(busy) - 1, min(SHOWN, len(busy))).astype(np.int64)])
         steps, rows = np.nonzero(train[:, chosen])
         axes.vlines(position * T + steps + 1, top + rows - 0.4, top + rows + 0.4, color=ACCENT, linewidth=2.5)
         axes.text(

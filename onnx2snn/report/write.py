@@ -86,7 +86,11 @@ def _figures(figures: Any, facts: Facts) -> list[tuple[str, Any, str]]:
             f"SynOps · 0.9 pJ + analog MACs · 4.6 pJ against MACs · 4.6 pJ: {saved}.",
         ),
         ("One sample", figures.picture, "The first sample of the data; raster and potentials below are its."),
-        ("Spikes of that sample", figures.raster, f"The {figures.SHOWN} busiest neurons of each layer."),
+        (
+            "Spikes of that sample",
+            figures.raster,
+            f"{figures.SHOWN} active neurons of each layer, from the busiest to the quietest.",
+        ),
         (
             "Membrane potentials",
             figures.potentials,
