@@ -65,7 +65,7 @@ def _load_external(model: onnx.ModelProto, path: Path, name: str) -> None:
     for tensor in model.graph.initializer:
         if not uses_external_data(tensor):
             continue
-        place = (folder / ExternalDataInfo(tensor).location).resolve()
+        place = (folder / _location(tensor, name)).resolve()
         if not place.is_relative_to(folder):
             raise InvalidModelError(f"{name} points to weights outside of its folder", found=str(place))
         if not place.is_file():
@@ -74,6 +74,13 @@ def _load_external(model: onnx.ModelProto, path: Path, name: str) -> None:
     try:
         onnx.load_external_data_for_model(model, str(folder))
     except Exception as error:  # the library raises what its parts raise
+        raise InvalidModelError(f"the weights of {name} cannot be read", found=_first_line(error)) from error
+
+
+def _location(tensor: onnx.TensorProto, name: str) -> str:
+    try:
+        return str(ExternalDataInfo(tensor).location)
+    except ValueError as error:
         raise InvalidModelError(f"the weights of {name} cannot be read", found=_first_line(error)) from error
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, constant_input, graph_pass, is_constant, tidy
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.weights_aside import graph_without_weights
@@ -22,6 +23,19 @@ UNFOLDABLE = {
     "RandomUniformLike",
     "Multinomial",
     "Bernoulli",
+}
+
+#: They may write more than they read: folded only where it is known how much.
+GROWING = {
+    "CenterCropPad",
+    "ConstantOfShape",
+    "Expand",
+    "Gather",
+    "OneHot",
+    "Pad",
+    "Range",
+    "Resize",
+    "Tile",
 }
 
 #: A constant larger than this, and than what it is made from, is left to be computed.
@@ -98,7 +112,7 @@ def _taken(reader: gs.Node, sizes: Array) -> Any:
 def _too_large(node: gs.Node) -> bool:
     shape = node.outputs[0].shape
     if shape is None or not _static(shape):
-        return False
+        return node.op in GROWING
     read = max((math.prod(t.shape) for t in node.inputs if is_constant(t)), default=0)
     return int(math.prod(shape)) > max(MAX_VALUES, 2 * read)
 
@@ -117,7 +131,13 @@ def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[Array]:
         output.dtype = output.dtype or np.float32
     tidy(light)
     light.inputs = [tensor for tensor in light.inputs if tensor.name in weights and tensor.outputs]
-    answers = run_reference(to_model(light), weights)
+    try:
+        answers = run_reference(to_model(light), weights)
+    except InvalidModelError:
+        raise
+    except Exception as error:  # onnxruntime's errors share no base class
+        found = str(error).strip().splitlines()[0]
+        raise InvalidModelError("its constants cannot be computed", found=found) from error
     return [np.asarray(answers[t.name]) for t in wanted]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, is_constant, tidy
 from onnx2snn.passes.upgrade_opset import STANDARD, opset_of, upgrade_opset
 from onnx2snn.passes.weights_aside import model_without_weights
+
+#: A model whose functions unfold to more nodes is refused.
+MAX_NODES = 1_000_000
 
 __all__ = ["import_model", "opset_of"]
 
@@ -42,11 +45,32 @@ def import_model(model: onnx.ModelProto) -> gs.Graph:
 def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     if not model.functions:
         return model
+    expanded = _expanded_nodes(model)
+    if expanded > MAX_NODES:
+        raise InvalidModelError(
+            "its functions unfold to too many nodes", found=f"{expanded}; at most {MAX_NODES}"
+        )
     try:
         inlined: onnx.ModelProto = inliner.inline_local_functions(model, convert_version=True)
     except Exception as error:  # whatever the library raises, the file is at fault
         raise InvalidModelError("its functions cannot be inlined", found=_first_line(error)) from error
     return inlined
+
+
+def _expanded_nodes(model: onnx.ModelProto) -> int:
+    """Nodes after inlining; functions that call each other twice grow exponentially. The checker refused recursion."""
+    functions = {(f.domain, f.name): f for f in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: Iterable[onnx.NodeProto]) -> int:
+        return sum(called((node.domain, node.op_type)) for node in nodes)
+
+    def called(name: tuple[str, str]) -> int:
+        if name in functions and name not in sizes:
+            sizes[name] = size(functions[name].node)
+        return sizes.get(name, 1)
+
+    return size(model.graph.node)
 
 
 def _tidy_domains(model: onnx.ModelProto) -> None:
