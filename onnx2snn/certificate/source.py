@@ -16,7 +16,7 @@ from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
 from onnx2snn.passes.importer import import_model
-from onnx2snn.passes.operators import is_neuron
+from onnx2snn.passes.operators import is_linear, is_neuron
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.reference import make_runner
 from onnx2snn.staircases import Staircase
@@ -65,8 +65,11 @@ class Source:
             for node in nodes
         }
         self.outputs = [tensor.name for tensor in graph.outputs]
+        self._readouts = {
+            t.name: terms.get(id(t), 0) for t in levels.outputs if id(t) not in _nonlinear(levels)
+        }
         self._ann = make_runner(_with_outputs(graph, list(self.layers)))
-        self._bounds = make_runner(_absolute(levels))
+        self._bounds = make_runner(_absolute(levels, set(self._readouts)))
         self._potentials = make_runner(_forced(levels))
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -91,6 +94,26 @@ class Source:
         magnitude = self._bounds({**{n: np.abs(v) for n, v in inputs.items()}, **forced})
         return {name: (z[f"z/{name}"], magnitude[f"z/{name}"]) for name in self.layers}
 
+    def readout_bounds(
+        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.int64]], timesteps: int
+    ) -> dict[str, NDArray[np.float64]]:
+        """How far rounding may move each output that is a linear readout of equal levels, in both networks together."""
+        forced = {f"forced/{name}": k.astype(np.float32) for name, k in levels.items()}
+        magnitude = self._bounds({**{n: np.abs(v) for n, v in inputs.items()}, **forced})
+        return {
+            name: 1.01 * (_gamma(n + 1) + _gamma(n + 2 * timesteps + 5)) * magnitude[name].astype(np.float64)
+            for name, n in self._readouts.items()
+        }
+
+
+def _nonlinear(graph: gs.Graph) -> set[int]:
+    """Tensors behind which, since the last neurons, lies anything but linear operators."""
+    found: set[int] = set()
+    for node in graph.nodes:
+        if not is_neuron(node) and (not is_linear(node) or any(id(t) in found for t in node.inputs)):
+            found.update(id(t) for t in node.outputs)
+    return found
+
 
 def _with_outputs(graph: gs.Graph, names: list[str]) -> onnx.ModelProto:
     copy = graph.copy()
@@ -100,7 +123,7 @@ def _with_outputs(graph: gs.Graph, names: list[str]) -> onnx.ModelProto:
     return to_model(copy)
 
 
-def _forced(levels: gs.Graph) -> onnx.ModelProto:
+def _forced(levels: gs.Graph, readouts: set[str] | None = None) -> onnx.ModelProto:
     """Every layer reads levels that are given; outputs ``z/<tensor>`` are the pre-activations (teacher forcing)."""
     copy = levels.copy()
     outputs = []
@@ -115,13 +138,13 @@ def _forced(levels: gs.Graph) -> onnx.ModelProto:
         node.outputs.clear()
         level.name = f"forced/{name}"
         copy.inputs.append(level)
-    copy.outputs = outputs
+    copy.outputs = [*outputs, *(t for t in copy.outputs if t.name in (readouts or ()))]
     model = to_model(tidy(copy))
     attach_functions(model)
     return model
 
 
-def _absolute(levels: gs.Graph) -> onnx.ModelProto:
+def _absolute(levels: gs.Graph, readouts: set[str]) -> onnx.ModelProto:
     """As :func:`_forced`, with every constant's absolute value and every difference a sum."""
     copy = levels.copy()
     for node in copy.nodes:
@@ -140,7 +163,7 @@ def _absolute(levels: gs.Graph) -> onnx.ModelProto:
         for key in ("alpha", "beta"):
             if node.op == "Gemm" and key in node.attrs:
                 node.attrs[key] = abs(node.attrs[key])
-    return _forced(copy)
+    return _forced(copy, readouts)
 
 
 #: Operators whose constants are factors or terms of a sum.

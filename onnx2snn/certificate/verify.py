@@ -129,7 +129,7 @@ class _Check:
             unequal |= not same.all()
         if unequal:
             self._explain(batch, ann, found)
-        self._outputs(batch, expected, found, clean=not unequal)
+        self._outputs(batch, expected, found, None if unequal else ann)
         self._samples += len(batch)
 
     def _explain(self, batch: Batch, ann: dict[str, Any], found: dict[str, Array]) -> None:
@@ -173,7 +173,7 @@ class _Check:
             )  # fmt: skip
 
     def _outputs(
-        self, batch: Batch, expected: dict[str, Array], found: dict[str, Array], *, clean: bool
+        self, batch: Batch, expected: dict[str, Array], found: dict[str, Array], ann: dict[str, Any] | None
     ) -> None:
         worst = np.zeros(len(batch))
         for name in self.source.outputs:
@@ -189,24 +189,29 @@ class _Check:
             self._sum_error += float(error.sum())
             self._values += error.size
             worst = np.maximum(worst, error.reshape(len(batch), -1).max(axis=1, initial=0))
-            if clean:
-                self._output_defects(batch, name, a, b, error)
+            if ann is not None:
+                self._output_defects(batch, name, a, b, ann)
         self._errors.append(worst)
         first = self.source.outputs[0]
-        ann, snn = predicted_classes(expected[first]), predicted_classes(found[first])
-        if ann is None or snn is None:
+        right, snn = predicted_classes(expected[first]), predicted_classes(found[first])
+        if right is None or snn is None:
             return
         self._classed += len(batch)
-        self._same_class += int((ann == snn).sum())
+        self._same_class += int((right == snn).sum())
         if batch.labels is not None:
             self._labelled += len(batch)
-            self._right["ann"] += int((ann == batch.labels).sum())
+            self._right["ann"] += int((right == batch.labels).sum())
             self._right["snn"] += int((snn == batch.labels).sum())
 
-    def _output_defects(self, batch: Batch, name: str, a: Array, b: Array, error: Array) -> None:
+    def _output_defects(self, batch: Batch, name: str, a: Array, b: Array, levels: dict[str, Any]) -> None:
         """All levels are equal, so outputs may differ by the readout's rounding only."""
+        error = np.nan_to_num(np.abs(a - b), nan=np.inf)
+        error[np.isnan(a) & np.isnan(b)] = 0
         span = max(float(np.ptp(a)), float(np.abs(a).max(initial=0)), 1e-30)
         bad = error > OUTPUT_TOLERANCE * span
+        if bad.any():
+            bounds = self.source.readout_bounds(batch.inputs, levels, self._session.timesteps)
+            bad &= error > bounds.get(name, np.zeros(1))
         self._unexplained += int(bad.sum())
         for where in np.argwhere(bad)[: MOST_DEFECTS - len(self._defects)]:
             at = tuple(int(i) for i in where)
