@@ -31,6 +31,8 @@ CHANNELWISE = (
     "ReduceMean",
     "ReduceSum",
 )
+#: They change places of values in other ways.
+PERMUTING = ("Transpose", "DepthToSpace", "SpaceToDepth", "Split", "Gather")
 MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
@@ -130,52 +132,35 @@ def _set_weights(names: Names, node: gs.Node, values: Array) -> None:
 
 def down(node: gs.Node, scale: Scale) -> Scale | None:
     """The scale behind ``node`` that equals ``scale`` in front of it; None where it cannot pass."""
-    if node.op in ("Neg", "Identity"):
-        return scale
-    if not _pads_zero(node):
-        return None
-    out = node.outputs[0]
-    if scale.size == 1 and node.op in (
-        *CHANNELWISE,
-        *MOVES,
-        "Transpose",
-        "DepthToSpace",
-        "SpaceToDepth",
-        "Split",
-        "Gather",
-    ):
-        return scale.reshape((1,) * len(out.shape))
-    if node.op == "Transpose":
-        return np.transpose(scale, node.attrs["perm"])
-    if node.op in CHANNELWISE and _keeps_channels(node, scale):
-        return scale.reshape(scale.shape[:2] + (1,) * (len(out.shape) - 2))
-    if node.op in MOVES:
-        return _moved(scale, node.inputs[0].shape, out.shape)
-    return None
+    return _passed(node, scale, node.inputs[0], node.outputs[0])
 
 
 def up(node: gs.Node, scale: Scale) -> Scale | None:
     """The scale in front of ``node`` that equals ``scale`` behind it; None where it cannot pass."""
+    return None if node.op == "Split" else _passed(node, scale, node.outputs[0], node.inputs[0])
+
+
+def _passed(node: gs.Node, scale: Scale, here: gs.Tensor, there: gs.Tensor) -> Scale | None:
+    """``scale`` of the tensor ``here``, taken past ``node`` to the tensor ``there``.
+
+    1. One value: past every operator that is linear in one input.
+    2. A Transpose turns it, or turns it back.
+    3. One value a channel: past operators that keep channels apart.
+    4. A Reshape and its like: spread out, and gathered again.
+    """
     if node.op in ("Neg", "Identity"):
         return scale
     if not _pads_zero(node):
         return None
-    source = node.inputs[0]
-    if scale.size == 1 and node.op in (
-        *CHANNELWISE,
-        *MOVES,
-        "Transpose",
-        "DepthToSpace",
-        "SpaceToDepth",
-        "Gather",
-    ):
-        return scale.reshape((1,) * len(source.shape))
+    if scale.size == 1 and node.op in (*CHANNELWISE, *MOVES, *PERMUTING):
+        return scale.reshape((1,) * len(there.shape))
     if node.op == "Transpose":
-        return np.transpose(scale, np.argsort(node.attrs["perm"]))
+        order = node.attrs["perm"]
+        return np.transpose(scale, order if there is node.outputs[0] else np.argsort(order))
     if node.op in CHANNELWISE and _keeps_channels(node, scale):
-        return scale.reshape(scale.shape[:2] + (1,) * (len(source.shape) - 2))
+        return scale.reshape(scale.shape[:2] + (1,) * (len(there.shape) - 2))
     if node.op in MOVES:
-        return _moved(scale, node.outputs[0].shape, source.shape)
+        return _moved(scale, here.shape, there.shape)
     return None
 
 
