@@ -34,7 +34,8 @@ def compute_in_float32(graph: gs.Graph) -> gs.Graph:
     pinned = {id(t) for t in [*graph.inputs, *graph.outputs]}
     narrowed: dict[int, Array] = {}
     for node in nodes:
-        _retype_attributes(node)
+        if not any(id(t) in pinned for t in node.outputs):  # what writes an output is a Cast to its type
+            _retype_attributes(node)
         for tensors in (node.inputs, node.outputs):
             for position, tensor in enumerate(tensors):
                 if is_other_float(tensor.dtype) and id(tensor) not in pinned:
@@ -67,7 +68,7 @@ def _float32(values: Array, done: dict[int, Array]) -> Array:
 def _cast_inputs(graph: gs.Graph, names: Names) -> None:
     """Case 1: readers of an input read its Cast."""
     for tensor in graph.inputs:
-        if is_other_float(tensor.dtype) and tensor.outputs:
+        if is_other_float(tensor.dtype) and any(not _is_cast(reader) for reader in tensor.outputs):
             twin = gs.Variable(names.fresh(f"{tensor.name}/float32"), np.float32, tensor.shape)
             for reader in list(tensor.outputs):
                 reader.inputs = [twin if t is tensor else t for t in reader.inputs]
@@ -77,13 +78,18 @@ def _cast_inputs(graph: gs.Graph, names: Names) -> None:
 def _cast_outputs(graph: gs.Graph, names: Names) -> None:
     """Case 1: what was written to an output is written to its twin, and read from there."""
     for tensor in graph.outputs:
-        if is_other_float(tensor.dtype) and tensor.inputs:
+        settled = all(_is_cast(writer) for writer in tensor.inputs) and not tensor.outputs
+        if is_other_float(tensor.dtype) and not settled:
             twin = gs.Variable(names.fresh(f"{tensor.name}/float32"), np.float32, tensor.shape)
             for writer in list(tensor.inputs):
                 writer.outputs = [twin if t is tensor else t for t in writer.outputs]
             for reader in list(tensor.outputs):
                 reader.inputs = [twin if t is tensor else t for t in reader.inputs]
             _cast(graph, names, twin, tensor)
+
+
+def _is_cast(node: gs.Node) -> bool:
+    return node.op == "Cast" and not node.domain
 
 
 def _cast(graph: gs.Graph, names: Names, source: gs.Tensor, result: gs.Tensor) -> None:
