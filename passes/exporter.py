@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.ir.tensor import LazyValues
 
 from onnx2snn.graph import is_constant
 
@@ -16,6 +17,7 @@ def to_model(graph: gs.Graph) -> onnx.ModelProto:
     """The graph as a model; notes of the passes are left out, equal constants are stored once."""
     copy = graph.copy()
     _share_constants(copy)
+    _pack_constants(copy)
     for node in copy.nodes:
         for name in [name for name in node.attrs if name.startswith(PRIVATE)]:
             del node.attrs[name]
@@ -36,3 +38,12 @@ def _share_constants(graph: gs.Graph) -> None:
             first = held.setdefault(key, tensor)
             if first is not tensor:
                 node.inputs[position] = first
+
+
+def _pack_constants(graph: gs.Graph) -> None:
+    """Types that numpy has not: 4-bit numbers are stored two in a byte."""
+    for node in graph.nodes:
+        for position, tensor in enumerate(node.inputs):
+            if is_constant(tensor) and isinstance(tensor.dtype, np.dtype) and tensor.dtype.isbuiltin != 1:
+                packed = LazyValues(onnx.numpy_helper.from_array(tensor.values, tensor.name))
+                node.inputs[position] = gs.Constant(tensor.name, packed)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph import Array, constant_input, graph_pass, is_constant, tidy
+from onnx2snn.graph import Array, graph_pass, is_constant, tidy
 from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.spelled_sizes import taken_entries
 from onnx2snn.passes.weights_aside import graph_without_weights
 from onnx2snn.reference import run_reference
 
@@ -84,29 +84,13 @@ def known_shapes(graph: gs.Graph) -> None:
             _become(node.outputs[0], np.array(sizes, np.int64))
             continue
         for reader in list(node.outputs[0].outputs):
-            taken = _taken(reader, np.array(sizes, object))
+            taken = taken_entries(reader, np.array(sizes, object))
             if taken is not None and _static(np.atleast_1d(taken).tolist()):
                 _become(reader.outputs[0], np.asarray(taken, np.int64))
 
 
 def _static(sizes: Iterable[object]) -> bool:
     return all(isinstance(size, (int, np.integer)) for size in sizes)
-
-
-def _taken(reader: gs.Node, sizes: Array) -> Any:
-    """Case 2: what ``reader`` takes of ``sizes``; None if that is not known."""
-    constants = [constant_input(reader, i) for i in range(1, len(reader.inputs))]
-    if reader.domain or any(c is None for c in constants):
-        return None
-    if reader.op == "Gather":
-        index = np.asarray(constants[0])
-        within = np.all((index >= -sizes.size) & (index < sizes.size))
-        return sizes[index] if within else None
-    if reader.op == "Slice":
-        start, end = (int(c.reshape(-1)[0]) for c in constants[:2] if c is not None)
-        step = int(constants[3].reshape(-1)[0]) if len(constants) > 3 and constants[3] is not None else 1
-        return sizes[slice(start, end, step)] if step > 0 else None
-    return None
 
 
 def _too_large(node: gs.Node) -> bool:

@@ -10,6 +10,7 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, value_of
 from onnx2snn.passes.batch_axis import batch_axes, static
 from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.spelled_sizes import spelled_sizes
 from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.passes.weights_aside import graph_without_weights
 
@@ -75,12 +76,26 @@ def _reshape(names: Names, node: gs.Node, axis: int, batch: int | None) -> None:
     others = [size for position, size in enumerate(after) if position != axis]
     if static(others):
         sizes = np.array([*after[:axis], -1, *after[axis + 1 :]], np.int64)
-    elif target is not None and axis == 0 and node.inputs[0].shape[0] == after[0]:
-        sizes = np.array([0, *target[1:]], np.int64)
     else:
-        return
+        found = _kept_batch(node, axis)
+        if found is None:
+            return
+        sizes = found
     node.inputs[1] = make_constant(names, f"{node.name}/shape", sizes)
     node.attrs.pop("allowzero", None)
+
+
+def _kept_batch(node: gs.Node, axis: int) -> Array | None:
+    """The target with 0 at ``axis``, where it names the size that the input has there; None if it does not."""
+    target, before = spelled_sizes(node.inputs[1]), node.inputs[0].shape
+    if target is None or axis >= min(len(before), len(target)) or target[axis] in (None, -1):
+        return None
+    if target[axis] != before[axis]:
+        return None
+    others = [size for position, size in enumerate(target) if position != axis]
+    if not all(isinstance(size, int) for size in others):
+        return None
+    return np.array([0 if position == axis else size for position, size in enumerate(target)], np.int64)
 
 
 def _expand(names: Names, node: gs.Node, axis: int) -> None:
