@@ -1,0 +1,80 @@
+"""The meaning of a model: onnxruntime without its optimisations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers_graphs import make_model, node, samples
+from onnx import TensorProto
+
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.reference import loads_in_onnxruntime, make_runner, run_reference
+
+SHAPE = ["N", 4]
+
+
+def test_outputs_by_name_and_inputs_that_it_has_not() -> None:
+    model = make_model(
+        [node("Relu", ["x"], ["y"]), node("Neg", ["x"], ["z"])], {}, {"x": SHAPE}, {"y": SHAPE, "z": SHAPE}
+    )
+    x = samples(3, 4)
+    found = run_reference(model, {"x": x, "labels": np.arange(3)}, ["z"])
+    assert list(found) == ["z"]
+    np.testing.assert_array_equal(found["z"], -x)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 8])
+def test_a_fixed_batch_is_fed_in_parts(count: int) -> None:
+    model = make_model([node("Relu", ["x"], ["y"])], {}, {"x": [4, 3]}, {"y": [4, 3]})
+    x = samples(count, 3)
+    np.testing.assert_array_equal(make_runner(model)({"x": x})["y"], np.maximum(x, 0))
+
+
+def test_what_onnxruntime_lacks_is_said() -> None:
+    model = make_model(
+        [node("Frob", ["x"], ["y"], domain="elsewhere")],
+        {},
+        {"x": SHAPE},
+        {"y": SHAPE},
+        domains=["elsewhere"],
+    )
+    with pytest.raises(InvalidModelError, match="onnxruntime"):
+        run_reference(model, {"x": samples(2, 4)})
+
+
+def test_eight_bit_kernels_do_not_saturate() -> None:
+    """Two products of 255·127 overflow the 16-bit sums of fused kernels; without optimisation they do not."""
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        node("DequantizeLinear", ["w", "s", "zw"], ["v"]),
+        node("MatMul", ["d", "v"], ["y"]),
+    ]
+    constants = {
+        "s": np.float32(1),
+        "z": np.uint8(0),
+        "zw": np.int8(0),
+        "w": np.full((64, 64), 127, np.int8),
+    }
+    model = make_model(nodes, constants, {"x": ["N", 64]}, {"y": ["N", 64]})
+    x = np.full((1, 64), 255, np.float32)
+    np.testing.assert_array_equal(
+        run_reference(model, {"x": x})["y"], np.full((1, 64), 64 * 255 * 127, np.float32)
+    )
+
+
+def test_which_models_stock_onnxruntime_runs() -> None:
+    def model(domain: str = "", kind: int = TensorProto.FLOAT) -> object:
+        nodes = [node("Quant" if domain else "Relu", ["x"], ["y"], domain=domain)]
+        return make_model(
+            nodes,
+            {},
+            {"x": SHAPE},
+            {"y": SHAPE},
+            types={"x": kind, "y": kind},
+            domains=[domain] if domain else [],
+        )
+
+    assert loads_in_onnxruntime(model())  # type: ignore[arg-type]
+    assert not loads_in_onnxruntime(model("qonnx.custom_op.general"))  # type: ignore[arg-type]
+    assert not loads_in_onnxruntime(model(kind=TensorProto.DOUBLE))  # type: ignore[arg-type]
