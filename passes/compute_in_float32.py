@@ -32,7 +32,7 @@ def compute_in_float32(graph: gs.Graph) -> gs.Graph:
     _cast_inputs(graph, names)
     _cast_outputs(graph, names)
     pinned = {id(t) for t in [*graph.inputs, *graph.outputs]}
-    narrowed: dict[int, Array] = {}
+    narrowed: dict[int, tuple[Array, Array]] = {}
     for node in nodes:
         if not any(id(t) in pinned for t in node.outputs):  # what writes an output is a Cast to its type
             _retype_attributes(node)
@@ -57,12 +57,12 @@ def _all_nodes(graph: gs.Graph) -> Iterator[gs.Node]:
         yield from subgraph.nodes
 
 
-def _float32(values: Array, done: dict[int, Array]) -> Array:
-    """Values that were shared stay shared."""
+def _float32(values: Array, done: dict[int, tuple[Array, Array]]) -> Array:
+    """Values that were shared stay shared; ``done`` keeps the old ones alive, so that no other array gets their id."""
     if id(values) not in done:
         with np.errstate(over="ignore"):
-            done[id(values)] = values.astype(np.float32)
-    return done[id(values)]
+            done[id(values)] = values, values.astype(np.float32)
+    return done[id(values)][1]
 
 
 def _cast_inputs(graph: gs.Graph, names: Names) -> None:

@@ -19,7 +19,7 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Bring ``model`` to :data:`OPSET`, or to the newest that is known here where it comes from an older one.
+    """Bring ``model`` (which may be changed) to :data:`OPSET`, or to the newest that is known here where it comes from an older one.
 
     ``onnx.version_converter`` does it, but for what it forgets:
 
@@ -41,7 +41,7 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     resized = _resized(model) if version < 11 else {}
     try:
-        upgraded: onnx.ModelProto = version_converter.convert_version(model, OPSET)
+        upgraded = _converted(model)
     except Exception as error:  # whatever the library raises, the file is at fault
         raise InvalidModelError(
             f"it cannot be brought from opset {version} to {OPSET}",
@@ -52,6 +52,18 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type == "Resize" and node.output[0] in resized:
             _set(node, "coordinate_transformation_mode", "asymmetric")
             _set(node, "nearest_mode", resized[node.output[0]])
+    return upgraded
+
+
+def _converted(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Tools that change the types of a network leave stale types of its inner tensors behind: they are not needed."""
+    try:
+        upgraded: onnx.ModelProto = version_converter.convert_version(model, OPSET)
+    except Exception:  # as above; the second attempt says what is wrong
+        if not model.graph.value_info:
+            raise
+        del model.graph.value_info[:]
+        upgraded = version_converter.convert_version(model, OPSET)
     return upgraded
 
 
