@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
+from onnx2snn.runtime.engine import tensor_of
 
 #: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -19,30 +21,74 @@ Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
 _FOREIGN = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
 
-def reference_session(model: onnx.ModelProto) -> ort.InferenceSession:
-    """A session that computes ``model`` operator by operator, as it is written."""
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 2
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no base class
-        raise InvalidModelError(
-            "onnxruntime cannot load this network",
-            found=str(error).splitlines()[0],
-            remedy="see which operator it names",
-        ) from error
+class Reference:
+    """A loaded model that computes operator by operator, as it is written.
+
+    onnxruntime does it; where it has no kernel for what the model asks, the reference evaluator of the onnx package.
+
+    Args:
+        model: Any valid model.
+
+    Raises:
+        InvalidModelError: onnxruntime finds the model invalid.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._model = model
+        self._evaluator: ReferenceEvaluator | None = None
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 2
+        options.log_severity_level = 4  # what goes wrong is raised; it need not be printed too
+        try:
+            self._session = ort.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise _unusable("onnxruntime cannot load this network", error) from error
+        #: Declared shapes of the inputs, by name.
+        self.inputs: dict[str, list[int | str | None]] = {i.name: i.shape for i in self._session.get_inputs()}
+        self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
+        """Outputs by name, all or those asked for; inputs that the model does not have are ignored.
+
+        Raises:
+            InvalidModelError: neither onnxruntime nor the reference evaluator can compute it.
+        """
+        names = list(outputs) if outputs is not None else self.outputs
+        feed = {name: inputs[name] for name in self.inputs if name in inputs}
+        if self._evaluator is not None:
+            return _tensors(names, self._evaluator.run(names, feed))
+        try:
+            return _tensors(names, self._session.run(names, feed))
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class
+            return self._evaluated(names, feed, error)
+
+    def _evaluated(self, names: Sequence[str], feed: dict[str, Array], error: Exception) -> dict[str, Array]:
+        """Where onnxruntime failed: by the reference evaluator, from now on, or not at all."""
+        try:
+            evaluator = ReferenceEvaluator(self._model)
+            answers = _tensors(names, evaluator.run(names, feed))
+        except Exception:  # noqa: BLE001 - any of Python's; onnxruntime's says best what is wrong
+            raise _unusable("this network cannot be computed", error) from error
+        self._evaluator = evaluator
+        return answers
+
+
+def _tensors(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:
+    return {name: tensor_of(answer) for name, answer in zip(names, answers, strict=True)}
+
+
+def _unusable(what: str, error: Exception) -> InvalidModelError:
+    return InvalidModelError(what, found=str(error).splitlines()[0], remedy="see which operator it names")
 
 
 def run_reference(
     model: onnx.ModelProto, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
 ) -> dict[str, Array]:
     """The outputs of ``model`` by name."""
-    session = reference_session(model)
-    names = list(outputs) if outputs is not None else [o.name for o in session.get_outputs()]
-    known = {i.name for i in session.get_inputs()}
-    return dict(zip(names, session.run(names, {k: v for k, v in inputs.items() if k in known}), strict=True))
+    return Reference(model).run(inputs, outputs)
 
 
 def make_runner(model: onnx.ModelProto) -> Runner:
@@ -50,26 +96,20 @@ def make_runner(model: onnx.ModelProto) -> Runner:
 
     Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample.
     """
-    session = reference_session(model)
-    names = [output.name for output in session.get_outputs()]
-    known = [value.name for value in session.get_inputs()]
-    sizes = {
-        value.shape[0] for value in session.get_inputs() if value.shape and isinstance(value.shape[0], int)
-    }
+    reference = Reference(model)
+    known = list(reference.inputs)
+    sizes = {shape[0] for shape in reference.inputs.values() if shape and isinstance(shape[0], int)}
     fixed = sizes.pop() if len(sizes) == 1 else None
-
-    def once(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return dict(zip(names, session.run(names, {name: inputs[name] for name in known}), strict=True))
 
     def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
         samples = len(inputs[known[0]]) if known else 0
         if fixed is None or samples == fixed:
-            return once(inputs)
+            return reference.run({name: inputs[name] for name in known})
         parts = []
         for start in range(0, samples, fixed):
             rows = np.minimum(np.arange(start, start + fixed), samples - 1)
-            parts.append(once({name: inputs[name][rows] for name in known}))
-        return {name: np.concatenate([part[name] for part in parts])[:samples] for name in names}
+            parts.append(reference.run({name: inputs[name][rows] for name in known}))
+        return {name: np.concatenate([part[name] for part in parts])[:samples] for name in reference.outputs}
 
     return run
 

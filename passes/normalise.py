@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnx2snn.graph import Pass
+from onnx2snn.passes.batch_to_front import batch_to_front
 from onnx2snn.passes.compute_in_float32 import compute_in_float32
 from onnx2snn.passes.decompose_quantisers import decompose_quantisers
 from onnx2snn.passes.drop_identities import drop_identities
@@ -10,6 +11,7 @@ from onnx2snn.passes.fold_constants import fold_constants
 from onnx2snn.passes.free_batch import free_batch
 from onnx2snn.passes.infer_shapes import infer_shapes
 from onnx2snn.passes.inline_conditionals import inline_conditionals
+from onnx2snn.passes.merge_moves import merge_moves
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
@@ -23,4 +25,6 @@ NORMALISE: tuple[Pass, ...] = (
     drop_identities,
     free_batch,
     infer_shapes,
+    batch_to_front,
+    merge_moves,
 )

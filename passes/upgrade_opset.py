@@ -19,7 +19,7 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Bring ``model`` (which may be changed) to :data:`OPSET`, or to the newest that is known here where it comes from an older one.
+    """Bring ``model`` (which may be changed) to :data:`OPSET`, where it comes from an older one.
 
     ``onnx.version_converter`` does it, but for what it forgets:
 

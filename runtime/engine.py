@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -128,7 +128,7 @@ class OnnxruntimeEngine(_Batch):
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""
-        return dict(zip(self.outputs, self._session.run(None, dict(inputs)), strict=True))
+        return _named(self.outputs, self._session.run(None, dict(inputs)))
 
 
 class ReferenceEngine(_Batch):
@@ -150,7 +150,22 @@ class ReferenceEngine(_Batch):
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""
-        return dict(zip(self.outputs, self._evaluator.run(None, dict(inputs)), strict=True))
+        return _named(self.outputs, self._evaluator.run(None, dict(inputs)))
+
+
+def tensor_of(answer: Any) -> Array:
+    """An output as one array (N, ...).
+
+    Classifiers of scikit-learn answer one dictionary a sample, {class: probability}: here (N, classes), the classes in
+    increasing order.
+    """
+    if isinstance(answer, list) and answer and isinstance(answer[0], Mapping):
+        return np.array([list(sample.values()) for sample in answer])
+    return np.asarray(answer)
+
+
+def _named(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:
+    return {name: tensor_of(answer) for name, answer in zip(names, answers, strict=True)}
 
 
 def make_engine(content: bytes, backend: str, **options: Any) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers_graphs import make_model, node, samples
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.reference import loads_in_onnxruntime, make_runner, run_reference
@@ -78,3 +78,37 @@ def test_which_models_stock_onnxruntime_runs() -> None:
     assert loads_in_onnxruntime(model())  # type: ignore[arg-type]
     assert not loads_in_onnxruntime(model("qonnx.custom_op.general"))  # type: ignore[arg-type]
     assert not loads_in_onnxruntime(model(kind=TensorProto.DOUBLE))  # type: ignore[arg-type]
+
+
+def test_what_onnxruntime_has_no_kernel_for_the_reference_evaluator_computes() -> None:
+    """onnxruntime loads pooling of four spatial axes, but does not run it."""
+    pool = node("AveragePool", ["x"], ["y"], kernel_shape=[1, 2, 1, 1])
+    model = make_model([pool], {}, {"x": ["N", 1, 2, 4, 3, 3]}, {"y": ["N", 1, 2, 3, 3, 3]})
+    x = samples(2, 1, 2, 4, 3, 3)
+    np.testing.assert_allclose(
+        run_reference(model, {"x": x})["y"], (x[:, :, :, :-1] + x[:, :, :, 1:]) / 2, rtol=1e-6
+    )
+
+
+def test_probabilities_by_class_are_one_array() -> None:
+    """scikit-learn's classifiers answer dictionaries."""
+    zipped = node("ZipMap", ["x"], ["p"], domain="ai.onnx.ml", classlabels_int64s=[3, 1])
+    graph = helper.make_graph(
+        [zipped],
+        "zipped",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2])],
+        [
+            helper.make_value_info(
+                "p",
+                helper.make_sequence_type_proto(
+                    helper.make_map_type_proto(
+                        TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+                    )
+                ),
+            )
+        ],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    x = samples(5, 2)
+    found = run_reference(helper.make_model(graph, opset_imports=opsets, ir_version=9), {"x": x})["p"]
+    np.testing.assert_array_equal(found, x[:, ::-1], "classes in increasing order")

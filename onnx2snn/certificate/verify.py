@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class _Check:
     def batch(self, batch: Batch) -> None:
         inputs = batch.inputs
         answer = self.source.run(inputs)
-        expected = answer if self._raw is None else self._raw(inputs)
+        expected = self._expected(inputs, answer)
         ann = self.source.levels(answer)
         found = self._session.levels(inputs)
         unequal = False
@@ -131,6 +132,15 @@ class _Check:
             self._explain(batch, ann, found)
         self._outputs(batch, expected, found, None if unequal else ann)
         self._samples += len(batch)
+
+    def _expected(self, inputs: Mapping[str, Array], normalised: dict[str, Array]) -> dict[str, Array]:
+        """What the source answers; where no runtime computes it as it is written, what it answers normalised."""
+        if self._raw is not None:
+            try:
+                return self._raw(inputs)
+            except InvalidModelError:
+                self._raw = None
+        return normalised
 
     def _explain(self, batch: Batch, ann: dict[str, Any], found: dict[str, Array]) -> None:
         """Sort the neurons whose levels differ, by what they answer when every layer gets the ANN's levels."""

@@ -33,3 +33,16 @@ def test_large_weights_are_not_copied_to_look_at_shapes() -> None:
     graph = apply_checked(model, {"x": samples(2, 512)}, infer_shapes)
     assert [t.name for t in graph.inputs] == ["x"]
     assert graph.nodes[0].inputs[1].values is infer_shapes(graph).nodes[0].inputs[1].values
+
+
+def test_operators_that_inference_does_not_know_are_observed() -> None:
+    """The scaler in front of scikit-learn's networks."""
+    nodes = [
+        node("Scaler", ["x"], ["s"], domain="ai.onnx.ml", offset=[1.0, 2.0], scale=[0.5, 4.0]),
+        node("MatMul", ["s", "w"], ["y"]),
+    ]
+    model = make_model(nodes, {"w": samples(2, 3)}, {"x": ["N", 2]}, {"y": ["N", 3]}, domains=["ai.onnx.ml"])
+    graph = apply_checked(model, {"x": samples(5, 2)}, infer_shapes)
+    scaled = graph.tensors()["s"]
+    assert scaled.shape == ["N", 2]
+    assert scaled.dtype == np.float32
