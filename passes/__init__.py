@@ -18,9 +18,10 @@ from onnx2snn.passes.push_transposes import push_transposes
 from onnx2snn.passes.recognise import recognise_staircases
 from onnx2snn.passes.shift_biases import shift_biases
 from onnx2snn.passes.spike import spike
+from onnx2snn.passes.split_steps import split_steps
 
 #: One spelling: what the recogniser reads.
-PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes)
+PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes, split_steps)
 
 #: Activations become staircases of integer levels.
 RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools)

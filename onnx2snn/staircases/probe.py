@@ -39,7 +39,7 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
             f"in float32 it is no staircase: at {miss.z:.9g} it answers level {miss.source_level:.6g}, not {miss.level}",
             CALIBRATE,
         )
-    return Recognition(tuple(agreed), rejected)
+    return Recognition(tuple(agreed), rejected, recognition.uneven)
 
 
 @dataclass(frozen=True)

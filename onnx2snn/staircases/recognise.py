@@ -12,13 +12,14 @@ from typing import Any
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Array, is_constant, origin, signals, value_of
+from onnx2snn.graph import Array, is_constant, is_float, origin, signals, value_of
 from onnx2snn.staircases import activation as act
 from onnx2snn.staircases.activation import RegridError, Value
 from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError, rationals
 from onnx2snn.staircases.operators import HANDLERS, Handler
 from onnx2snn.staircases.reduction import reduce_to_staircase
 from onnx2snn.staircases.staircase import Staircase
+from onnx2snn.staircases.steps import Steps, steps_of
 
 #: A constant with more values than this is data, not an activation's parameter.
 MAX_PARAMETERS = 1 << 17
@@ -59,20 +60,37 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Uneven:
+    """An activation of unequal steps: ``output`` = steps(``root``), a sum of staircases."""
+
+    steps: Steps
+    root: gs.Tensor
+    output: gs.Tensor
+    nodes: tuple[gs.Node, ...]
+
+
+@dataclass(frozen=True)
 class Recognition:
     """All activations of a graph.
 
     Attributes:
         found: The staircases.
         rejected: What is elementwise and not linear, but no staircase; by the name of the tensor that holds it.
+        uneven: Those of the rejected that are sums of staircases.
     """
 
     found: tuple[Found, ...]
     rejected: dict[str, Rejected]
+    uneven: tuple[Uneven, ...] = ()
 
 
-def recognise(graph: gs.Graph) -> Recognition:
-    """Every staircase of ``graph``, and every elementwise nonlinearity that is none."""
+def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
+    """Every staircase of ``graph``, and every elementwise nonlinearity that is none.
+
+    Args:
+        graph: With inferred shapes.
+        whole: A step function of unequal steps is one activation, even where a part of it is a staircase.
+    """
     walk = _Walk()
     for node in graph.nodes:
         walk.visit(node)
@@ -80,9 +98,11 @@ def recognise(graph: gs.Graph) -> Recognition:
     for node in graph.nodes:
         for tensor in node.outputs:
             value = walk.produced.get(id(tensor))
-            if value is not None and value.is_discrete and not _is_staircase(value):
+            if value is None or not value.is_discrete or _is_staircase(value):
+                continue
+            if not (whole and _uneven(tensor, value)):
                 walk.end_activation(value)
-    found, rejected = [], dict(walk.rejected)
+    found, uneven, rejected = [], [], dict(walk.rejected)
     for node in graph.nodes:
         for tensor in node.outputs:
             value = walk.produced.get(id(tensor))
@@ -95,7 +115,8 @@ def recognise(graph: gs.Graph) -> Recognition:
                 found.append(result)
             else:
                 rejected[tensor.name] = result
-    return Recognition(tuple(found), rejected)
+                uneven += _uneven(tensor, value)
+    return Recognition(tuple(found), rejected, tuple(uneven))
 
 
 class _Walk:
@@ -140,7 +161,9 @@ class _Walk:
         """Make a root of the first tensor of ``value``'s chain that is a whole staircase, and compose what follows anew."""
         for position, node in enumerate(value.nodes):
             here = self.produced.get(id(node.outputs[0]))
-            if here is not None and here.is_discrete and _is_staircase(here):
+            if here is None or not is_float(node.outputs[0]):
+                continue  # a mask belongs to what it selects
+            if here.is_discrete and _is_staircase(here):
                 self._roots.add(id(node.outputs[0]))
                 for later in value.nodes[position + 1 :]:
                     self.produced.pop(id(later.outputs[0]), None)
@@ -206,6 +229,8 @@ def _is_staircase(value: Value) -> bool:
 def _conclude(tensor: gs.Tensor, value: Value) -> Found | Rejected:
     """The staircase that ends at ``tensor``, or why there is none."""
     last = value.nodes[-1]
+    if not is_float(tensor):
+        return Rejected(last.name, last.op, "its comparison selects between other values", CALIBRATE)
     rounding_node = value.rounded.node if value.rounded is not None else last
     try:
         staircase = reduce_to_staircase(value)
@@ -216,6 +241,15 @@ def _conclude(tensor: gs.Tensor, value: Value) -> Found | Rejected:
     if value.root is None:
         raise AssertionError("an expression without a root is a constant")
     return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
+
+
+def _uneven(tensor: gs.Tensor, value: Value) -> list[Uneven]:
+    if not value.is_discrete or value.root is None:
+        return []
+    try:
+        return [Uneven(steps_of(value), value.root, tensor, value.nodes)]
+    except (NotPiecewiseLinearError, ChannelsDifferError):
+        return []
 
 
 def _per_sample(staircase: Staircase, rank: int) -> Staircase:
