@@ -43,6 +43,7 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     behind = _behind_synapses(graph)
     before = _before_synapses(graph)
     pooled = _straight_to_neurons(graph)
+    misses = {name: miss for miss in rejected.values() for name in miss.nodes}
     found = []
     for node in graph.nodes:
         if is_neuron(node) or is_integrate(node) or is_linear(node) or not float_signals(node):
@@ -51,8 +52,8 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
             continue
         if node.op in ORDER_PRESERVING and all(id(t) in pooled for t in node.outputs):
             continue
-        found.append(_described(node, rejected))
-    return found
+        found.append(_described(node, misses.get(node.name)))
+    return list(dict.fromkeys(found))
 
 
 def refuse(
@@ -65,7 +66,8 @@ def refuse(
     """
     if found and not hybrid:
         first = found[0]
-        more = f" ({len(found) - 1} more like it)" if len(found) > 1 else ""
+        others = len(found) - 1
+        more = f" ({others} more like it)" if others else ""
         raise ConversionError(
             f"{first.reason}{more}", node=first.name, operator=first.operator, remedy=first.remedy
         )
@@ -81,12 +83,12 @@ def refuse(
     raise ConversionError("this network has no quantised activation", remedy=CALIBRATE)
 
 
-def _described(node: gs.Node, rejected: Mapping[str, Rejected]) -> NonSpiking:
+def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
+    if miss is not None:
+        reason = f"this activation is not quantised: {miss.reason}"
+        return NonSpiking(miss.node, miss.operator, reason, miss.remedy)
     names = origin(node)
     name = names[0] if names else node.outputs[0].name
-    miss = next((rejected[t.name] for t in node.outputs if t.name in rejected), None)
-    if miss is not None:
-        return NonSpiking(name, node.op, f"this activation is not quantised: {miss.reason}", miss.remedy)
     if len(float_signals(node)) > 1 and node.op in ("Mul", "Div", "MatMul", "Pow", "Einsum"):
         return NonSpiking(name, node.op, "a product of two activations is not a spiking operator", HYBRID)
     if node.op in LINEAR:

@@ -246,14 +246,17 @@ def reciprocal(f: Curve) -> Curve:
 
 
 def select(condition: Curve, f: Curve, g: Curve) -> Curve:
-    """``f`` where ``condition`` (0 or 1 everywhere) is 1, else ``g``."""
-    return pointwise(
-        lambda c, a, b: a if decide(c.offset != 0) else b,
-        lambda c, a, b: a if decide(c != 0) else b,
-        condition,
-        f,
-        g,
-    )
+    """``f`` where ``condition`` (0 or 1 everywhere) is 1, else ``g``; plateaus are chosen channel by channel."""
+
+    def values(c: Any, a: Any, b: Any) -> Rationals:
+        return _object(np.where(np.asarray(c != 0, bool), a, b))
+
+    def lines(c: Line, a: Line, b: Line) -> Line:
+        if np.all(a.slope == 0) and np.all(b.slope == 0):
+            return flat(values(c.offset, a.offset, b.offset))
+        return a if decide(c.offset != 0) else b
+
+    return pointwise(lines, values, condition, f, g)
 
 
 def positive(f: Curve, *, closed: bool) -> Curve:
@@ -261,7 +264,8 @@ def positive(f: Curve, *, closed: bool) -> Curve:
     difference = split_at_zeros(f)
 
     def value(y: Any) -> Rationals:
-        return ONE if decide(y >= 0 if closed else y > 0) else ZERO
+        above = np.asarray(y >= 0 if closed else y > 0, bool)
+        return _object(np.where(above, ONE, ZERO))
 
     pieces = []
     for position, line in enumerate(difference.pieces):

@@ -38,6 +38,7 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
             node.op,
             f"in float32 it is no staircase: at {miss.z:.9g} it answers level {miss.source_level:.6g}, not {miss.level}",
             CALIBRATE,
+            tuple(n.name for n in miss.found.nodes),
         )
     return Recognition(tuple(agreed), rejected, recognition.uneven)
 

@@ -51,12 +51,21 @@ class Found:
 
 @dataclass(frozen=True)
 class Rejected:
-    """An activation that is no staircase: where, why, and what to do."""
+    """An activation that is no staircase: where, why, and what to do.
+
+    Attributes:
+        node: The node at fault.
+        operator: Its operator.
+        reason: What keeps it from being a staircase.
+        remedy: What to do.
+        nodes: Names of all nodes of the activation.
+    """
 
     node: str
     operator: str
     reason: str
     remedy: str
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,7 @@ class _Walk:
             try:
                 value = self._composed(handler, node)
             except ChannelsDifferError:
-                self.rejected[node.outputs[0].name] = Rejected(node.name, node.op, str(error), CALIBRATE)
+                self._reject(node, error)
                 return
         if value is not None:
             self.produced[id(node.outputs[0])] = value
@@ -171,16 +180,21 @@ class _Walk:
                 return
 
     def _composed(self, handler: Handler, node: gs.Node) -> Value | None:
-        values = [self._read(t) for t in node.inputs if not t.is_empty()]
-        if len({id(v.root) for v in values if v.root is not None}) != 1:
-            return None
         try:
+            values = [self._read(t) for t in node.inputs if not t.is_empty()]
+            if len({id(v.root) for v in values if v.root is not None}) != 1:
+                return None
             value = handler(node, values)
         except NotPiecewiseLinearError as error:
-            self.rejected[node.outputs[0].name] = Rejected(node.name, node.op, str(error), CALIBRATE)
+            self._reject(node, error)
             return None
         nodes = {id(n): n for v in values for n in v.nodes}
         return replace(value, nodes=(*nodes.values(), node))
+
+    def _reject(self, node: gs.Node, error: Exception) -> None:
+        read = [self.produced.get(id(t)) for t in signals(node)]
+        names = {n.name: None for value in read if value is not None for n in value.nodes}
+        self.rejected[node.outputs[0].name] = _rejected(node, str(error), (*names, node.name))
 
     def _read(self, tensor: gs.Tensor) -> Value:
         if is_constant(tensor):
@@ -196,6 +210,11 @@ class _Walk:
             if composed is None or composed.root is not value.root:
                 return True
         return False
+
+
+def _rejected(node: gs.Node, reason: str, nodes: tuple[str, ...]) -> Rejected:
+    """In the user's names."""
+    return Rejected(next(iter(origin(node)), node.name), node.op, reason, CALIBRATE, nodes)
 
 
 def _is_elementwise(node: gs.Node) -> bool:
@@ -229,15 +248,14 @@ def _is_staircase(value: Value) -> bool:
 def _conclude(tensor: gs.Tensor, value: Value) -> Found | Rejected:
     """The staircase that ends at ``tensor``, or why there is none."""
     last = value.nodes[-1]
+    names = tuple(node.name for node in value.nodes)
     if not is_float(tensor):
-        return Rejected(last.name, last.op, "its comparison selects between other values", CALIBRATE)
-    rounding_node = value.rounded.node if value.rounded is not None else last
+        return _rejected(last, "its comparison selects between other values", names)
+    fault = value.rounded.node if value.rounded is not None else last
     try:
         staircase = reduce_to_staircase(value)
-    except NotPiecewiseLinearError as error:
-        return Rejected(rounding_node.name, rounding_node.op, str(error), CALIBRATE)
-    except ChannelsDifferError as error:
-        return Rejected(rounding_node.name, rounding_node.op, str(error), CALIBRATE)
+    except (NotPiecewiseLinearError, ChannelsDifferError) as error:
+        return _rejected(fault, str(error), names)
     if value.root is None:
         raise AssertionError("an expression without a root is a constant")
     return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
