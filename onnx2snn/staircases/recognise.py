@@ -109,8 +109,10 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
             value = walk.produced.get(id(tensor))
             if value is None or not value.is_discrete or _is_staircase(value):
                 continue
-            if not (whole and _uneven(tensor, value)):
-                walk.end_activation(value)
+            if whole and _uneven(tensor, value):
+                continue
+            if not walk.end_activation(value):
+                walk.end_line(value)
     found, uneven, rejected = [], [], dict(walk.rejected)
     for node in graph.nodes:
         for tensor in node.outputs:
@@ -140,7 +142,8 @@ class _Walk:
         """Compose ``node`` with what it reads.
 
         1. All that it reads comes from one root: its output is an expression of that root.
-        2. Channels differ in their cases (behind a batch norm of mixed signs, say): what it reads is the root.
+        2. Channels differ in their cases (behind a batch norm of mixed signs, say): what it reads is the root, if that is a
+           line or a whole activation; else the end of the line that it was made from.
         3. It rounds again, to another grid: the activation has ended where it first was a staircase, and that tensor is
            the root of the next.
         4. Anything else: its outputs are roots.
@@ -156,8 +159,7 @@ class _Walk:
             self._roots.update(id(t) for t in signals(node) if self._read(t).rounded is not None)
             value = self._composed(handler, node)
         except ChannelsDifferError as error:
-            known = [t for t in signals(node) if not self._read(t).is_identity]
-            self._roots.update(id(t) for t in known if self._read(t).is_affine or self._read(t).is_discrete)
+            self._end_operands(node)
             try:
                 value = self._composed(handler, node)
             except ChannelsDifferError:
@@ -166,18 +168,46 @@ class _Walk:
         if value is not None:
             self.produced[id(node.outputs[0])] = value
 
-    def end_activation(self, value: Value) -> None:
-        """Make a root of the first tensor of ``value``'s chain that is a whole staircase, and compose what follows anew."""
+    def end_activation(self, value: Value) -> bool:
+        """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none."""
         for position, node in enumerate(value.nodes):
             here = self.produced.get(id(node.outputs[0]))
             if here is None or not is_float(node.outputs[0]):
                 continue  # a mask belongs to what it selects
             if here.is_discrete and _is_staircase(here):
-                self._roots.add(id(node.outputs[0]))
-                for later in value.nodes[position + 1 :]:
-                    self.produced.pop(id(later.outputs[0]), None)
-                    self.visit(later)
-                return
+                self._end(value, position)
+                return True
+        return False
+
+    def end_line(self, value: Value) -> None:
+        """Make a root of the end of the line that ``value`` begins with, if channels differ behind it."""
+        lines = [i for i, node in enumerate(value.nodes) if self._is_line(node.outputs[0])]
+        if lines and _channels_differ(value):
+            self._end(value, lines[-1])
+
+    def _end(self, value: Value, position: int) -> None:
+        """Make a root of what node ``position`` of the chain writes, and compose what follows anew."""
+        self._roots.add(id(value.nodes[position].outputs[0]))
+        for later in value.nodes[position + 1 :]:
+            self.produced.pop(id(later.outputs[0]), None)
+            self.visit(later)
+
+    def _end_operands(self, node: gs.Node) -> None:
+        """Case 2: roots for what ``node`` reads."""
+        for tensor in signals(node):
+            value = self._read(tensor)
+            if value.is_identity:
+                continue
+            if value.is_affine or (value.is_discrete and _is_staircase(value)):
+                self._roots.add(id(tensor))
+                continue
+            lines = [i for i, n in enumerate(value.nodes) if self._is_line(n.outputs[0])]
+            if lines:
+                self._end(value, lines[-1])
+
+    def _is_line(self, tensor: gs.Tensor) -> bool:
+        value = self.produced.get(id(tensor))
+        return value is not None and value.is_affine
 
     def _composed(self, handler: Handler, node: gs.Node) -> Value | None:
         try:
@@ -243,6 +273,16 @@ def _is_staircase(value: Value) -> bool:
     except (NotPiecewiseLinearError, ChannelsDifferError):
         return False
     return True
+
+
+def _channels_differ(value: Value) -> bool:
+    try:
+        reduce_to_staircase(value)
+    except NotPiecewiseLinearError:
+        return False
+    except ChannelsDifferError:
+        return True
+    return False
 
 
 def _conclude(tensor: gs.Tensor, value: Value) -> Found | Rejected:
