@@ -14,6 +14,7 @@ from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
 from onnx2snn.passes.hoist_pools import hoist_pools
 from onnx2snn.passes.insert_integrates import insert_integrates
 from onnx2snn.passes.normalise import NORMALISE
+from onnx2snn.passes.pools_first import pools_first
 from onnx2snn.passes.push_transposes import push_transposes
 from onnx2snn.passes.recognise import recognise_staircases
 from onnx2snn.passes.shift_biases import shift_biases
@@ -21,7 +22,7 @@ from onnx2snn.passes.spike import spike
 from onnx2snn.passes.split_steps import split_steps
 
 #: One spelling: what the recogniser reads.
-PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes, split_steps)
+PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes, pools_first, split_steps)
 
 #: Activations become staircases of integer levels.
 RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools)

@@ -218,6 +218,9 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 #: They commute with every monotone function, applied to a whole channel alike.
 ORDER_PRESERVING = ("MaxPool", "GlobalMaxPool", "ReduceMax")
 
+#: So do they, of several activations on one grid.
+EXTREME = ("Max", "Min")
+
 #: They move values and change none.
 MOVEMENT = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 

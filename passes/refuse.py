@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph import origin
 from onnx2snn.passes.operators import (
+    EXTREME,
     LINEAR,
     MOVEMENT,
     ORDER_PRESERVING,
@@ -50,7 +51,7 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
             continue
         if not any(id(t) in behind for t in node.inputs) or not any(id(t) in before for t in node.outputs):
             continue
-        if node.op in ORDER_PRESERVING and all(id(t) in pooled for t in node.outputs):
+        if node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in pooled for t in node.outputs):
             continue
         found.append(_described(node, misses.get(node.name)))
     return list(dict.fromkeys(found))
@@ -91,6 +92,9 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
     name = names[0] if names else node.outputs[0].name
     if len(float_signals(node)) > 1 and node.op in ("Mul", "Div", "MatMul", "Pow", "Einsum"):
         return NonSpiking(name, node.op, "a product of two activations is not a spiking operator", HYBRID)
+    if node.op in EXTREME:
+        reason = "the activations that it compares lie on different grids, or are read by other operators"
+        return NonSpiking(name, node.op, reason, f"give them one quantiser, or {HYBRID}")
     if node.op in LINEAR:
         reason = "it mixes samples of the batch, or its parameters are not constant"
         return NonSpiking(name, node.op, reason, HYBRID)
@@ -121,7 +125,8 @@ def _straight_to_neurons(graph: gs.Graph) -> set[int]:
     for node in reversed(graph.nodes):
         for tensor in node.outputs:
             if id(tensor) not in outputs and all(
-                is_neuron(r) or (r.op in (*MOVEMENT, *ORDER_PRESERVING) and id(r.outputs[0]) in straight)
+                is_neuron(r)
+                or (r.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME) and id(r.outputs[0]) in straight)
                 for r in tensor.outputs
             ):
                 straight.add(id(tensor))

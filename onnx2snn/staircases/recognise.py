@@ -107,7 +107,7 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
     for node in graph.nodes:
         for tensor in node.outputs:
             value = walk.produced.get(id(tensor))
-            if value is None or not value.is_discrete or _is_staircase(value):
+            if value is None or not value.is_discrete or is_staircase(value):
                 continue
             if whole and _uneven(tensor, value):
                 continue
@@ -128,6 +128,14 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
                 rejected[tensor.name] = result
                 uneven += _uneven(tensor, value)
     return Recognition(tuple(found), rejected, tuple(uneven))
+
+
+def expressions(graph: gs.Graph) -> dict[int, Value]:
+    """What elementwise operators make of one tensor, by the id of the tensor that holds it."""
+    walk = _Walk()
+    for node in graph.nodes:
+        walk.visit(node)
+    return walk.produced
 
 
 class _Walk:
@@ -174,7 +182,7 @@ class _Walk:
             here = self.produced.get(id(node.outputs[0]))
             if here is None or not is_float(node.outputs[0]):
                 continue  # a mask belongs to what it selects
-            if here.is_discrete and _is_staircase(here):
+            if here.is_discrete and is_staircase(here):
                 self._end(value, position)
                 return True
         return False
@@ -198,7 +206,7 @@ class _Walk:
             value = self._read(tensor)
             if value.is_identity:
                 continue
-            if value.is_affine or (value.is_discrete and _is_staircase(value)):
+            if value.is_affine or (value.is_discrete and is_staircase(value)):
                 self._roots.add(id(tensor))
                 continue
             lines = [i for i, n in enumerate(value.nodes) if self._is_line(n.outputs[0])]
@@ -267,7 +275,8 @@ def _fits(values: Array, shape: tuple[int | str, ...]) -> bool:
     return all(size in (1, dim) for size, dim in zip(values.shape, aligned, strict=True))
 
 
-def _is_staircase(value: Value) -> bool:
+def is_staircase(value: Value) -> bool:
+    """Whether ``value`` is one as it stands."""
     try:
         reduce_to_staircase(value)
     except (NotPiecewiseLinearError, ChannelsDifferError):

@@ -69,7 +69,7 @@ def _object(value: Any) -> Rationals:
     return np.asarray(value, dtype=object)
 
 
-def single_slope(curve: Curve) -> tuple[Line, Rationals | None, Rationals | None]:
+def _single_slope(curve: Curve) -> tuple[Line, Rationals | None, Rationals | None]:
     """The one line that is not flat, and the breaks at its ends (None: it goes on for ever)."""
     sloped = [i for i, piece in enumerate(curve.pieces) if not piece.is_flat]
     if len(sloped) != 1:
@@ -85,9 +85,9 @@ def single_slope(curve: Curve) -> tuple[Line, Rationals | None, Rationals | None
 
 
 def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Staircase:
-    line, _, _ = single_slope(rounded.inner)
+    line, _, _ = _single_slope(rounded.inner)
     rising = decide(line.slope > 0)
-    first, last = rounded_range(rounded)
+    first, last = _rounded_range(rounded)
     first, last, alpha, bottom = _level_range(of_level, first, last)
     if first is None or last is None:
         side = "below" if first is None else "above"
@@ -106,9 +106,9 @@ def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Stair
     return _staircase(rule, -1 / p, (q - last) / p, count, -alpha, top + shift)
 
 
-def rounded_range(rounded: Rounded) -> tuple[Rationals | None, Rationals | None]:
+def _rounded_range(rounded: Rounded) -> tuple[Rationals | None, Rationals | None]:
     """Smallest and largest n (None: unbounded)."""
-    line, low, high = single_slope(rounded.inner)
+    line, low, high = _single_slope(rounded.inner)
     ends = [
         None if edge is None else round_rationals(rationals(_object(line.at(edge))), rounded.rule)
         for edge in (low, high)
@@ -124,11 +124,13 @@ def _level_range(
     of_level: Curve, first: Rationals | None, last: Rationals | None
 ) -> tuple[Rationals | None, Rationals | None, Rationals, Rationals]:
     """Where the output still follows n: (first n, last n, α, output at the first n)."""
-    line, low, high = single_slope(of_level)
-    if low is not None and (first is None or decide(first < low)):
-        first = _meeting(of_level, line, low, side=-1)
-    if high is not None and (last is None or decide(last > high)):
-        last = _meeting(of_level, line, high, side=1)
+    line, low, high = _single_slope(of_level)
+    if low is not None and (first is None or np.any(first < low)):
+        plateau = _meeting(of_level, line, low, side=-1)
+        first = plateau if first is None else np.where(np.asarray(first < low, bool), plateau, first)
+    if high is not None and (last is None or np.any(last > high)):
+        plateau = _meeting(of_level, line, high, side=1)
+        last = plateau if last is None else np.where(np.asarray(last > high, bool), plateau, last)
     bottom = line.at(first) if first is not None else line.offset
     return first, last, line.slope, bottom
 
@@ -194,4 +196,4 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
     )
 
 
-__all__ = ["MAX_LEVELS", "reduce_to_staircase", "rounded_range", "single_slope"]
+__all__ = ["MAX_LEVELS", "reduce_to_staircase"]

@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from onnx2snn.graph import Array
-from onnx2snn.staircases.activation import Rounded, Value
-from onnx2snn.staircases.curve import Curve, NotPiecewiseLinearError, Rationals, decide
-from onnx2snn.staircases.reduction import rounded_range, single_slope
+from onnx2snn.staircases.activation import Rounded, Value, round_rationals
+from onnx2snn.staircases.curve import Curve, Line, NotPiecewiseLinearError, Rationals, decide
 from onnx2snn.staircases.staircase import Rounding
 
 #: A function with more steps is not taken apart.
@@ -96,29 +95,58 @@ def _of_curve(curve: Curve) -> tuple[Rationals, list[Jump]]:
 
 
 def _of_rounding(rounded: Rounded, of_level: Curve) -> tuple[Rationals, list[Jump]]:
-    """g(n) with n = R(p·z + q), clipped: it may jump wherever n does."""
-    line, _, _ = single_slope(rounded.inner)
-    first, last = (_whole(n) for n in rounded_range(rounded))
+    """g(n) with n = R(h(z)), h rising or falling: it may jump wherever n does."""
+    inner = rounded.inner
+    rising = _direction(inner)
+    lowest, highest = (inner.pieces[0], inner.pieces[-1])[:: 1 if rising else -1]
+    first, last = (_rounded(end, rounded.rule) for end in (lowest, highest))
     if first is None or last is None:
-        lowest, highest = _changing(of_level)
-        first = lowest if first is None else first
-        last = highest if last is None else last
+        low, high = _changing(of_level)
+        first = low if first is None else first
+        last = high if last is None else last
     if last - first > MAX_STEPS:
         raise NotPiecewiseLinearError(f"it has {last - first + 1} levels")
     values = [of_level.at(_exact(n)) for n in range(first, last + 1)]
-    rising = decide(line.slope > 0)
     jumps = []
     for n, (below, above) in zip(range(first + 1, last + 1), pairwise(values), strict=True):
         edge, strict = _edge(rounded.rule, n)
-        threshold = _exact((edge - line.offset) / line.slope)
         rise = _exact(above - below)
+        threshold = _crossing(inner, edge)
         jumps.append(Jump(threshold, rise if rising else -rise, strict if rising else not strict))
     return (values[0], jumps) if rising else (values[-1], jumps[::-1])
 
 
-def _whole(n: Rationals | None) -> int | None:
-    if n is None:
-        return None
+def _direction(curve: Curve) -> bool:
+    """Whether a continuous function rises; False if it falls."""
+    rising = any(not piece.is_flat and decide(piece.slope > 0) for piece in curve.pieces)
+    falling = any(not piece.is_flat and decide(piece.slope < 0) for piece in curve.pieces)
+    together = zip(curve.breaks, curve.points, pairwise(curve.pieces), strict=True)
+    if rising == falling or any(
+        np.any(left.at(x) != y) or np.any(right.at(x) != y) for x, y, (left, right) in together
+    ):
+        raise NotPiecewiseLinearError("it rounds what neither rises nor falls throughout")
+    return rising
+
+
+def _rounded(end: Line, rule: str) -> int | None:
+    """The level far out, where h stays flat; None where it goes on for ever."""
+    return _whole(round_rationals(end.offset, rule)) if end.is_flat else None
+
+
+def _crossing(curve: Curve, edge: Fraction) -> Rationals:
+    """Where a function that rises or falls throughout takes the value ``edge``."""
+    for position, line in enumerate(curve.pieces):
+        if line.is_flat:
+            continue
+        x = _exact((edge - line.offset) / line.slope)
+        after = position == 0 or decide(x >= curve.breaks[position - 1])
+        before = position == len(curve.breaks) or decide(x <= curve.breaks[position])
+        if after and before:
+            return x
+    raise NotPiecewiseLinearError("it jumps where it is clipped")
+
+
+def _whole(n: Rationals) -> int:
     different = {int(x) for x in np.asarray(n, dtype=object).ravel()}
     if len(different) > 1:
         raise NotPiecewiseLinearError("its channels are clipped at different levels")

@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 import onnx2snn
 from onnx2snn.passes.infer_shapes import infer_shapes
+from onnx2snn.passes.pools_first import pools_first
 from onnx2snn.passes.split_steps import split_steps
 
 #: Multiples of 1/4 and dyadic weights: every sum is exact, and many potentials stand on a threshold.
@@ -93,7 +94,7 @@ def test_the_maximum_of_rising_steps_is_that_of_the_potentials() -> None:
     constants = {"w": np.round(samples(4, 2, 3, 3)), "v": np.round(samples(3, 4, 1, 1))}
     source = make_model(nodes, constants, {"x": ["N", 2, 8, 8]}, {"y": ["N", 3, 5, 5]})
     x = {"x": np.round(samples(4, 2, 8, 8))}
-    graph = apply_checked(source, x, infer_shapes, split_steps)
+    graph = apply_checked(source, x, infer_shapes, pools_first, split_steps)
     assert operators(graph).index("MaxPool") < operators(graph).index("Greater")
     conversion = onnx2snn.convert(source)
     assert onnx2snn.verify(source, conversion.model, x).max_abs_error == 0
