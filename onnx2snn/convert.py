@@ -46,6 +46,8 @@ class Conversion:
         layers: Its layers of neurons, in order.
         timesteps: T, on every train.
         non_spiking: Operators between neurons that were kept (``hybrid=True``).
+        macs: Multiply-accumulates of one sample: of the ``ann``, those that stay ``analog`` (the input layer among them), and
+            those of them that are ``non_spiking``: behind neurons (``hybrid=True``). None where a size is dynamic.
         checks: With ``check``: (pass, largest relative change of any output against the source).
     """
 
@@ -53,6 +55,7 @@ class Conversion:
     layers: tuple[Layer, ...]
     timesteps: int
     non_spiking: tuple[NonSpikingOperator, ...] = ()
+    macs: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
     checks: tuple[tuple[str, float], ...] = ()
 
     def save(self, path: str | Path) -> None:
@@ -166,6 +169,7 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
     layers = layers_of(graph)
     timesteps = network_timesteps(graph)
     write_counting_graph(model, counting_graph(model, layers))
+    macs = dense_macs(model)
     write_layer_table(
         model,
         {
@@ -176,13 +180,13 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
             "execution": driver.execution,
             "layers": [dataclasses.asdict(layer) for layer in layers],
             "outputs": [output.name for output in model.graph.output],
-            "macs": dense_macs(model),
+            "macs": macs,
             "non_spiking": [dataclasses.asdict(operator) for operator in kept],
         },
     )
     model.producer_name = "onnx2snn"
     model.producer_version = onnx2snn.__version__
-    return Conversion(model, layers, timesteps, tuple(kept), tuple(driver.checks))
+    return Conversion(model, layers, timesteps, tuple(kept), macs, tuple(driver.checks))
 
 
 def _declare_as(model: onnx.ModelProto, source: onnx.ModelProto) -> None:

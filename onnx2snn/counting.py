@@ -35,39 +35,57 @@ def counting_graph(model: onnx.ModelProto, layers: Iterable[Layer]) -> onnx.Grap
 
 
 def dense_macs(model: onnx.ModelProto) -> dict[str, int | None]:
-    """Multiply-accumulates of one sample: ``ann``: of all weighted operators; ``analog``: of those that read no train.
+    """Multiply-accumulates of one sample, of all weighted operators and of those that read no train.
 
     Dense products, as a framework computes them; None where a size is not static.
+
+    Returns:
+        ``ann``: of all; ``analog``: of those that read analog values; ``non_spiking``: of those among them that some
+        neuron influences, which only a network converted as a hybrid has.
     """
     shapes = _shapes(model)
-    trains = _trains(model)
-    total: dict[str, int | None] = {"ann": 0, "analog": 0}
+    trains, behind = _trains(model), _behind_neurons(model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    total: dict[str, int | None] = {"ann": 0, "analog": 0, "non_spiking": 0}
     for node in model.graph.node:
         if node.op_type not in WEIGHTED or node.domain:
             continue
-        macs = _macs(node, shapes)
-        for key in ("ann", *(() if node.input[0] in trains else ("analog",))):
+        signal = next((name for name in node.input[:2] if name not in constants), node.input[0])
+        keys = ["ann"] if signal in trains else ["ann", "analog"]
+        if signal in behind and signal not in trains:
+            keys.append("non_spiking")
+        macs = _macs(node, shapes, constants)
+        for key in keys:
             known = total[key]
             total[key] = None if macs is None or known is None else known + macs
     return total
 
 
-def _macs(node: onnx.NodeProto, shapes: dict[str, list[int | None]]) -> int | None:
-    weights, before, after = (shapes.get(name) for name in (node.input[1], node.input[0], node.output[0]))
+def _macs(node: onnx.NodeProto, shapes: dict[str, list[int | None]], constants: set[str]) -> int | None:
+    before, weights, after = (shapes.get(name) for name in (*node.input[:2], node.output[0]))
     if weights is None or before is None or after is None:
         return None
     if node.op_type == "ConvTranspose":
         sizes = [*before[1:], *weights[1:]]
     elif node.op_type == "Conv":
         sizes = [*after[1:], *weights[1:]]
+    elif node.op_type == "MatMul" and node.input[0] in constants:
+        sizes = [*after[1:], before[-1]]
     else:
         transposed = any(a.name == "transB" and a.i for a in node.attribute)
         sizes = [*after[1:], weights[1] if transposed else weights[-2] if len(weights) > 1 else weights[0]]
-    return (
-        None
-        if any(s is None for s in sizes)
-        else int(np.prod([s for s in sizes if s is not None], dtype=np.int64))
-    )
+    if any(size is None for size in sizes):
+        return None
+    return int(np.prod([size for size in sizes if size is not None], dtype=np.int64))
+
+
+def _behind_neurons(model: onnx.ModelProto) -> set[str]:
+    """Names of tensors that some neuron influences."""
+    found: set[str] = set()
+    for node in model.graph.node:
+        if (node.domain == DOMAIN and node.op_type == "IF") or any(name in found for name in node.input):
+            found.update(node.output)
+    return found
 
 
 def _shapes(model: onnx.ModelProto) -> dict[str, list[int | None]]:

@@ -96,7 +96,7 @@ def _say(terminal: Terminal, conversion: Conversion, source: str, target: str, s
         f"{len(layers)} layers of neurons, {count(neurons)} neurons, T = {conversion.timesteps} time steps; "
         f"{file_size(target)}, {duration(seconds)}",
         layer_table(layers),
-        *non_spiking_notes(conversion.non_spiking),
+        *non_spiking_notes(conversion.non_spiking, conversion.macs),
         *_checks(conversion),
         next_commands(f"onnx2snn verify {source} {target}", f"onnx2snn run {target} --data DATA.npz"),
     )
@@ -109,6 +109,7 @@ def _say(terminal: Terminal, conversion: Conversion, source: str, target: str, s
             "seconds": round(seconds, 3),
             "layers": layers,
             "non_spiking": [dataclasses.asdict(operator) for operator in conversion.non_spiking],
+            "macs": dict(conversion.macs),
             "checks": dict(conversion.checks),
         }
     )

@@ -38,9 +38,14 @@ def _source(nodes: Sequence[str]) -> str:
     return nodes[0] if len(nodes) == 1 else f"{nodes[0]} +{len(nodes) - 1}"
 
 
-def non_spiking_notes(kept: Sequence[NonSpikingOperator]) -> list[Text]:
-    """One line for each operator that was kept as it is."""
-    return [Text(f"not spiking: {k.name} ({k.operator}): {k.reason}", style="yellow") for k in kept]
+def non_spiking_notes(kept: Sequence[NonSpikingOperator], macs: Mapping[str, int | None]) -> list[Text]:
+    """One line for each operator that was kept as it is, and what remains of the multiply-accumulates."""
+    notes = [Text(f"not spiking: {k.name} ({k.operator}): {k.reason}", style="yellow") for k in kept]
+    remaining, whole = macs.get("non_spiking"), macs.get("ann")
+    if notes and remaining is not None and whole:
+        share = f"{remaining / whole:.1%} of the multiply-accumulates are not spiking ({count(remaining)} of {count(whole)})"
+        notes.append(Text(share, style="yellow"))
+    return notes
 
 
 def next_commands(*commands: str) -> Text:

@@ -72,8 +72,13 @@ def test_square_brackets_in_names_are_not_markup() -> None:
 
 
 def test_what_does_not_spike_is_said() -> None:
-    text = shown(*non_spiking_notes([NonSpikingOperator("gate", "Sigmoid", "no staircase")]))
-    assert text == "not spiking: gate (Sigmoid): no staircase\n"
+    kept = [NonSpikingOperator("gate", "Sigmoid", "no staircase")]
+    text = shown(*non_spiking_notes(kept, {"ann": 1000, "analog": 500, "non_spiking": 250}), width=120)
+    assert text.splitlines() == [
+        "not spiking: gate (Sigmoid): no staircase",
+        "25.0% of the multiply-accumulates are not spiking (250 of 1,000)",
+    ]
+    assert not non_spiking_notes([], {"ann": 1000, "non_spiking": 250})
 
 
 def test_next_commands_can_be_copied(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,93 @@
+"""What no neuron can be: refused by name, or kept, compared as values and counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from helpers_graphs import make_model, node, samples
+
+import onnx2snn
+from onnx2snn.counting import dense_macs
+
+NUMBERS = {name: np.float32(v) for name, v in {"two": 2, "half": 0.5, "zero": 0, "five": 5}.items()}
+X = {"x": np.round(samples(4, 3, 6, 6) * 4).astype(np.float32) / 4}
+
+
+def act(z: str, a: str) -> list[onnx.NodeProto]:
+    return [
+        node("Mul", [z, "two"], [f"{a}1"]),
+        node("Floor", [f"{a}1"], [f"{a}2"]),
+        node("Clip", [f"{a}2", "zero", "five"], [f"{a}3"]),
+        node("Mul", [f"{a}3", "half"], [a]),
+    ]
+
+
+def network(between: list[onnx.NodeProto], **constants: Any) -> onnx.ModelProto:
+    """Neurons ``a``, nodes from ``a`` to ``m``, neurons, a readout."""
+    weights = {f"w{i}": np.round(samples(3, 3, 1, 1, seed=i) * 2) / 2 for i in range(5)}
+    nodes = [
+        node("Conv", ["x", "w0"], ["z"]), *act("z", "a"), *between,
+        node("Conv", ["m", "w1"], ["q"]), *act("q", "b"), node("Conv", ["b", "w2"], ["y"]),
+    ]  # fmt: skip
+    return make_model(
+        nodes, {**NUMBERS, **weights, **constants}, {"x": ["N", 3, 6, 6]}, {"y": ["N", 3, 6, 6]}
+    )
+
+
+SQUEEZE_EXCITE = [
+    node("GlobalAveragePool", ["a"], ["g"]),
+    node("Conv", ["g", "w3"], ["h"]),
+    node("Sigmoid", ["h"], ["s"]),
+    node("Mul", ["a", "s"], ["m"]),
+]
+
+#: By name: the nodes, the node that the error names, and its reason.
+REFUSED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str, str]] = {
+    "squeeze and excite": (SQUEEZE_EXCITE, {}, r"'s' \(Sigmoid\)", "nonlinearity"),
+    "product of two activations": ([node("Conv", ["a", "w3"], ["h"]), *act("h", "c"), node("Mul", ["a", "c"], ["m"])], {}, r"'m' \(Mul\)", "product"),
+    "attention": ([node("Softmax", ["a"], ["s"]), node("MatMul", ["s", "a"], ["m"])], {}, r"'s' \(Softmax\)", "nonlinearity"),
+    "power mean": ([node("LpPool", ["a"], ["m"], kernel_shape=[1, 1], p=2)], {}, r"'m' \(LpPool\)", "nonlinearity"),
+    "instance norm": ([node("InstanceNormalization", ["a", "one", "nil"], ["m"])], {"one": np.ones(3, np.float32), "nil": np.zeros(3, np.float32)}, r"'m' \(InstanceNormalization\)", "nonlinearity"),
+    "local response": ([node("LRN", ["a"], ["m"], size=3)], {}, r"'m' \(LRN\)", "nonlinearity"),
+    "smooth activation": ([node("Conv", ["a", "w3"], ["h"]), node("Tanh", ["h"], ["m"])], {}, r"'m' \(Tanh\)", "nonlinearity"),
+    "float activation": ([node("Conv", ["a", "w3"], ["h"]), node("Relu", ["h"], ["m"])], {}, r"'m' \(Relu\)", "nothing rounds it"),
+    "sum over the batch": ([node("ReduceMean", ["a"], ["h"], axes=[0]), node("Add", ["a", "h"], ["m"])], {}, r"'.' \(.*\)", "mixes samples"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_by_name(name: str) -> None:
+    between, constants, where, why = REFUSED[name]
+    with pytest.raises(onnx2snn.ConversionError, match=where) as caught:
+        onnx2snn.convert(network(between, **constants))
+    assert why in str(caught.value)
+    assert "remedy: " in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if "batch" not in name])
+def test_kept_on_request(name: str) -> None:
+    between, constants, _, _ = REFUSED[name]
+    source = network(between, **constants)
+    conversion = onnx2snn.convert(source, hybrid=True)
+    assert conversion.non_spiking
+    certificate = onnx2snn.verify(source, conversion.model, X)
+    assert certificate.lossless
+    assert certificate.max_abs_error < 1e-5
+
+
+def test_what_remains_of_the_multiply_accumulates_is_told() -> None:
+    """A convolution of 3 × 3 channels is 324 of them on the picture, 9 on the pooled one; the first reads the input."""
+    macs = onnx2snn.convert(network(SQUEEZE_EXCITE), hybrid=True).macs
+    assert macs == {"ann": 3 * 324 + 9, "analog": 324 + 324, "non_spiking": 324}
+
+
+def test_weights_on_the_left_read_trains_too() -> None:
+    nodes = [node("MatMul", ["x", "w"], ["z"]), *act("z", "a"), node("MatMul", ["v", "a"], ["y"])]
+    constants = {**NUMBERS, "w": samples(6, 5), "v": samples(7, 4)}
+    source = make_model(nodes, constants, {"x": ["N", 4, 6]}, {"y": ["N", 7, 5]})
+    conversion = onnx2snn.convert(source)
+    assert conversion.macs == {"ann": 4 * 6 * 5 + 7 * 4 * 5, "analog": 4 * 6 * 5, "non_spiking": 0}
+    assert dense_macs(conversion.model) == conversion.macs
