@@ -1,5 +1,7 @@
 """What no neuron can be: refused by name, or kept, compared as values and counted."""
 
+# ruff: noqa: E501 - a table
+
 from __future__ import annotations
 
 from typing import Any
