@@ -23,7 +23,7 @@ from onnx2snn.dialect import (
     write_layer_table,
 )
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph import Array, Pass
+from onnx2snn.graph import Array, Pass, apply_owned
 from onnx2snn.layers import layers_of
 from onnx2snn.model_file import load_model, save_model
 from onnx2snn.passes import PREPARE, RECOGNISE, REWRITE
@@ -103,9 +103,8 @@ def convert(
     if calibrate is not None:
         source = onnx2snn.calibrate(source, calibrate, timesteps=4 if timesteps is None else timesteps).model
     driver = _Driver(source, _samples(check), bias=bias, execution=execution)
-    graph = driver.apply(import_model(source), PREPARE)
-    rejected = recognise_checked(graph).rejected
-    graph = driver.apply(graph, RECOGNISE)
+    graph = driver.apply(import_model(source), (*PREPARE, *RECOGNISE))
+    rejected = recognise_checked(graph).rejected  # of what is left
     kept = non_spiking(graph, rejected)
     refuse(kept, graph, rejected, hybrid=hybrid)
     graph = driver.apply(graph, (*REWRITE, spike(bias)))
@@ -133,8 +132,9 @@ class _Driver:
         self._expected = None if samples is None else run_reference(source, samples)
 
     def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
+        """``graph`` is given away."""
         for graph_pass in passes:
-            graph = graph_pass(graph)
+            graph = apply_owned(graph, [graph_pass])
             if self._expected is not None:
                 self._check(graph_pass.__name__, graph)
         return graph

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,6 +38,14 @@ def graph_pass(function: Pass) -> Pass:
         return tidy(function(graph.copy()))
 
     return pure
+
+
+def apply_owned(graph: gs.Graph, passes: Iterable[Pass]) -> gs.Graph:
+    """Apply passes one after the other to a graph that nobody else holds: without a copy for each of them."""
+    for one in passes:
+        function: Pass = getattr(one, "__wrapped__", one)
+        graph = tidy(function(graph))
+    return graph
 
 
 def tidy(graph: gs.Graph) -> gs.Graph:

@@ -29,7 +29,7 @@ def pools_first(graph: gs.Graph) -> gs.Graph:
        recognised): nothing is done.
     """
     names = Names(graph)
-    moved = True
+    moved = any(_is_pool(node) for node in graph.nodes)
     while moved:
         found = expressions(graph)
         ready = [p for p in graph.nodes if _is_pool(p) and _commutes(p, found.get(id(p.inputs[0])))]

@@ -24,7 +24,7 @@ def split_steps(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     rejected = recognise(graph).rejected
-    for uneven in recognise(graph, whole=True).uneven:
+    for uneven in recognise(graph, whole=True).uneven if rejected else ():
         if not any(tensor.name in rejected for node in uneven.nodes for tensor in node.outputs):
             continue
         _split(graph, names, uneven)

@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.dialect import attach_functions
-from onnx2snn.graph import Array, constant_input, is_constant, tidy, value_of
+from onnx2snn.graph import Array, apply_owned, constant_input, is_constant, tidy, value_of
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
@@ -50,12 +50,8 @@ class Source:
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        graph = import_model(model)
-        for graph_pass in PREPARE:
-            graph = graph_pass(graph)
-        levels = graph
-        for graph_pass in (*RECOGNISE, fuse_batch_norm):
-            levels = graph_pass(levels)
+        graph = apply_owned(import_model(model), PREPARE)
+        levels = apply_owned(graph.copy(), (*RECOGNISE, fuse_batch_norm))
         nodes = [node for node in levels.nodes if is_neuron(node)]
         terms = _terms(levels)
         self.layers = {
