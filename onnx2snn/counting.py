@@ -147,6 +147,8 @@ class _Count:
                 continue
             done = position
             node = self._network.nodes[position]
+            if node.op_type in _SIZES and not node.domain:
+                continue
             read = [name for name in node.input if name in self._counts]
             if node.domain == DOMAIN or node.op_type not in _ONES:
                 arrived += [self._total(self._counts[name]) for name in read]
@@ -264,6 +266,9 @@ def _concat(count: _Count, node: onnx.NodeProto) -> list[str]:
 def _same(count: _Count, node: onnx.NodeProto) -> list[str]:
     return count.counted(node)[:1]
 
+
+#: They read a train's size: no spike arrives there.
+_SIZES = ("Shape", "Size")
 
 _ONES: dict[str, Callable[[_Count, onnx.NodeProto], list[str]]] = {
     **dict.fromkeys(WEIGHTED, _weighted),

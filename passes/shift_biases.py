@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx_graphsurgeon as gs
 
@@ -130,24 +128,19 @@ def _private(names: Names, tensor: gs.Tensor) -> gs.Tensor:
 
 
 def _silent(graph: gs.Graph, names: Names, level: gs.Tensor) -> gs.Tensor:
-    """Zeros (1, ...) of one sample's shape: the first row of ``level``, times zero."""
-    shape = [1, *level.shape[1:]]
-    row = gs.Variable(names.fresh(f"{level.name}/row"), np.float32, shape)
-    zeros = gs.Variable(names.fresh(f"{level.name}/zeros"), np.float32, shape)
-
-    def index(value: int) -> Any:
-        return make_constant(names, f"{level.name}/index", np.array([value], np.int64))
-
-    graph.nodes.append(
-        gs.Node(
-            op="Slice",
-            name=names.fresh(row.name),
-            inputs=[level, index(0), index(1), index(0)],
-            outputs=[row],
+    """Zeros (1, ...) of the size of one sample of ``level``: they depend on its size alone, never on a spike."""
+    sizes = gs.Variable(names.fresh(f"{level.name}/sizes"), np.int64, [len(level.shape) - 1])
+    shape = gs.Variable(names.fresh(f"{level.name}/one_sample"), np.int64, [len(level.shape)])
+    zeros = gs.Variable(names.fresh(f"{level.name}/zeros"), np.float32, [1, *level.shape[1:]])
+    one = make_constant(names, f"{level.name}/one", np.array([1], np.int64))
+    for op, attrs, read, made in (
+        ("Shape", {"start": 1}, [level], sizes),
+        ("Concat", {"axis": 0}, [one, sizes], shape),
+        ("ConstantOfShape", {}, [shape], zeros),
+    ):
+        graph.nodes.append(
+            gs.Node(op=op, name=names.fresh(made.name), attrs=attrs, inputs=read, outputs=[made])
         )
-    )
-    zero = make_constant(names, f"{level.name}/zero", np.zeros(1, np.float32))
-    graph.nodes.append(gs.Node(op="Mul", name=names.fresh(zeros.name), inputs=[row, zero], outputs=[zeros]))
     return zeros
 
 
