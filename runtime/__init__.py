@@ -7,7 +7,9 @@ result = session.run({"image": x})
 """
 
 from onnx2snn.runtime.energy import FLOAT32, INT8, Energy, EnergyTable
-from onnx2snn.runtime.session import Result, SpikingSession
+from onnx2snn.runtime.result import Result
+from onnx2snn.runtime.session import SpikingSession
+from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.tracing import Trace
 
-__all__ = ["FLOAT32", "INT8", "Energy", "EnergyTable", "Result", "SpikingSession", "Trace"]
+__all__ = ["FLOAT32", "INT8", "Energy", "EnergyTable", "Result", "SpikingSession", "Stream", "Trace"]

@@ -68,9 +68,9 @@ def _steps() -> list[bytes]:
     ]
 
 
-def _integrated(bias: str) -> list[bytes]:
-    """``v`` (N, ...) of ``x`` (S·N, ...)."""
-    step = {
+def integration_step(bias: str) -> list[bytes]:
+    """``v_out`` of ``v_in`` and the ``current`` of one time step; reads ``bias`` and ``gain`` where the form needs them."""
+    return {
         "once": [node("Add", ["v_in", "v_in"], ["doubled"]), node("Add", ["doubled", "current"], ["v_out"])],
         "per-step": [
             node("Add", ["v_in", "v_in"], ["doubled"]),
@@ -83,8 +83,12 @@ def _integrated(bias: str) -> list[bytes]:
             node("Add", ["driven", "bias"], ["v_out"]),
         ],
     }[bias]
+
+
+def _integrated(bias: str) -> list[bytes]:
+    """``v`` (N, ...) of ``x`` (S·N, ...)."""
     scanned = ["current", "gain"] if bias == "paper" else ["current"]
-    body = graph("integrate", step, ["v_in", *scanned], ["v_out"])
+    body = graph("integrate", integration_step(bias), ["v_in", *scanned], ["v_out"])
     nodes = [
         *_steps(),
         _constant("rest", -1),
@@ -142,7 +146,8 @@ def _saturated(potential: str) -> list[bytes]:
     return [node("Min", [potential, "ceiling"], ["v_full"])]
 
 
-_FIRE = [
+#: One time step of generation: ``s`` and ``v_out`` of ``v_in``, the value to compare with and the value to subtract.
+FIRE = [
     node("GreaterOrEqual", ["v_in", "c"], ["fires"]),
     node("Cast", ["fires"], ["s"], to=1),
     node("Mul", ["s", "d"], ["taken"]),
@@ -153,7 +158,7 @@ _FIRE = [
 def _spikes(output: str) -> list[bytes]:
     """The train (T·N, ...), most significant bit first."""
     body = graph(
-        "generate", [*_FIRE, node("Identity", ["s"], ["spike"])], ["v_in", "c", "d"], ["v_out", "spike"]
+        "generate", [*FIRE, node("Identity", ["s"], ["spike"])], ["v_in", "c", "d"], ["v_out", "spike"]
     )
     return [
         node("Scan", ["v_full", "compare", "subtract"], ["v_left", "spikes"], body=body, num_scan_inputs=2),
@@ -166,7 +171,7 @@ def _spikes(output: str) -> list[bytes]:
 
 def _level(output: str) -> list[bytes]:
     """The level (N, ...) that the spikes would carry: the same comparisons, summed with their weights."""
-    step = [*_FIRE, node("Add", ["k_in", "k_in"], ["doubled"]), node("Add", ["doubled", "s"], ["k_out"])]
+    step = [*FIRE, node("Add", ["k_in", "k_in"], ["doubled"]), node("Add", ["doubled", "s"], ["k_out"])]
     body = graph("generate", step, ["v_in", "k_in", "c", "d"], ["v_out", "k_out"])
     return [
         node("Shape", ["v_full"], ["level_shape"]),

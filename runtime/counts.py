@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.runtime.wire import DOUBLE, message, node, value_info
+from onnx2snn.runtime.bodies import DOMAIN
+from onnx2snn.runtime.wire import DOUBLE, call, message, node, value_info
 
 _NODE, _OUTPUT = 1, 12
 
@@ -25,11 +26,39 @@ def count_nodes(layers: Iterable[Mapping[str, Any]], timesteps: int, execution: 
     parts = []
     for number, layer in enumerate(layers):
         train, prefix = layer["output"], f"spikes{number}"
-        counted = _summed if execution == "spiking" else _popcount
-        nodes = [*counted(train, f"{train}/count", prefix, timesteps), *_total(train, layer["name"], prefix)]
-        parts += [message(_NODE, n) for n in nodes]
+        count = f"{train}/count"
+        if execution == "spiking":
+            nodes = _summed(train, count, prefix, timesteps)
+        elif execution == "fused":
+            nodes = _popcount(train, count, prefix, timesteps)
+        else:
+            level = level_name(train)
+            nodes = [*_decoded(train, level, prefix, timesteps), *_popcount(level, count, prefix, timesteps)]
+        parts += [message(_NODE, n) for n in [*nodes, *_total(train, layer["name"], prefix)]]
         parts.append(message(_OUTPUT, value_info(f"spikes/{layer['name']}", DOUBLE)))
     return b"".join(parts)
+
+
+def level_nodes(layers: Iterable[Mapping[str, Any]], timesteps: int) -> bytes:
+    """A graph fragment whose outputs are the levels (N, ...) that trains carry, under ``level_name(train)``."""
+    parts = []
+    for number, layer in enumerate(layers):
+        level = level_name(layer["output"])
+        nodes = _decoded(layer["output"], level, f"level{number}", timesteps)
+        parts += [*(message(_NODE, n) for n in nodes), message(_OUTPUT, value_info(level))]
+    return b"".join(parts)
+
+
+def level_name(train: str) -> str:
+    """The name of the level that a train carries."""
+    return f"{train}/decoded"
+
+
+def _decoded(train: str, level: str, prefix: str, timesteps: int) -> list[bytes]:
+    """The level of a train: what a neuron's potential becomes that hears this one spike train, at weight 1 (METHOD 3)."""
+    zero = f"{prefix}/zero"
+    integrate = call(DOMAIN, "Integrate", [train, zero], [level], input_steps=timesteps)
+    return [_constant(zero, 0, dtype=np.float32), integrate]
 
 
 def _constant(name: str, *values: float, dtype: type = np.int64) -> bytes:

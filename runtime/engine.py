@@ -77,7 +77,9 @@ class Engine(Protocol):
         ...
 
 
-class _Batch:
+class FixedBatch:
+    """What every engine says of its inputs."""
+
     inputs: dict[str, InputSpec]
 
     @property
@@ -87,7 +89,7 @@ class _Batch:
         return sizes.pop() if len(sizes) == 1 else None
 
 
-class OnnxruntimeEngine(_Batch):
+class OnnxruntimeEngine(FixedBatch):
     """Stock onnxruntime; concurrent runs are safe."""
 
     def __init__(
@@ -131,7 +133,7 @@ class OnnxruntimeEngine(_Batch):
         return _named(self.outputs, self._session.run(None, dict(inputs)))
 
 
-class ReferenceEngine(_Batch):
+class ReferenceEngine(FixedBatch):
     """The reference evaluator of the onnx package: NumPy, slow, and the meaning of ONNX."""
 
     def __init__(self, content: bytes) -> None:

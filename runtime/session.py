@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -11,31 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError
-from onnx2snn.runtime.counts import count_nodes, counts_of
-from onnx2snn.runtime.energy import FLOAT32, Energy, EnergyTable, energy_of
+from onnx2snn.runtime.counts import count_nodes, counts_of, level_name, level_nodes
+from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.engine import Engine, make_engine
+from onnx2snn.runtime.machine import Machine
+from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
+from onnx2snn.runtime.stream import Stream
+from onnx2snn.runtime.stream_engine import StreamingEngine
 from onnx2snn.runtime.tracing import Trace, traced, tracing_graph
 
 Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes"]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What the network answered to N samples, and what it spent.
-
-    Attributes:
-        outputs: By output name, (N, ...), as in the source model.
-        spikes: By layer, spikes of each sample, (N,).
-        synops: By layer, synaptic operations that its spikes caused, (N,); empty unless counted.
-        energy: Joules of each sample, of the SNN and of its ANN.
-    """
-
-    outputs: dict[str, Array]
-    spikes: dict[str, NDArray[np.int64]]
-    synops: dict[str, NDArray[np.int64]]
-    energy: Energy
+EXECUTIONS = ("spiking", "fused", "streaming")
 
 
 class SpikingSession:
@@ -44,7 +34,8 @@ class SpikingSession:
     Args:
         model: Path or bytes of a model that onnx2snn wrote.
         execution: ``spiking``: trains of 0 and 1, T steps folded into the batch. ``fused``: integer levels in one pass,
-            with the same spikes (METHOD 8).
+            with the same spikes. ``streaming``: a pipeline, one time step after the other, a new input every T steps
+            (METHOD 8); :meth:`stream` drives it step by step.
         backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
         threads: Threads of one run; None leaves it to the backend.
         providers: Execution providers of onnxruntime.
@@ -68,8 +59,10 @@ class SpikingSession:
         chunk: int = 64,
         table: EnergyTable = FLOAT32,
     ) -> None:
-        if execution not in ("spiking", "fused"):
-            raise InputError(f"there is no execution '{execution}'", remedy="choose spiking or fused")
+        if execution not in EXECUTIONS:
+            raise InputError(
+                f"there is no execution '{execution}'", remedy="choose spiking, fused or streaming"
+            )
         if chunk < 1:
             raise InputError("a chunk holds at least one sample", found=chunk)
         self._file: SnnFile = read_snn(model)
@@ -83,8 +76,11 @@ class SpikingSession:
         folder = None if isinstance(model, bytes) else Path(model).parent
         self._backend = backend
         self._options: dict[str, Any] = {"folder": folder, **options}
-        self._content = self._file.with_execution(execution)
+        bodies = "spiking" if execution == "streaming" else execution
+        self._content = self._file.with_execution(bodies)
         self._engines: dict[str, Engine] = {}
+        self._machines: dict[str, Machine] = {}
+        self._lock = threading.RLock()
         self._engine("synops")
 
     def run(self, inputs: Mapping[str, Array], *, count: Count = "synops") -> Result:
@@ -101,17 +97,7 @@ class SpikingSession:
         checked, samples = self._checked(engine, inputs)
         parts = [engine.run(part) for part in self._parts(engine, checked, samples)]
         merged = {name: np.concatenate([p[name] for p in parts])[:samples] for name in parts[0]}
-        spikes = {layer["name"]: merged[f"spikes/{layer['name']}"].astype(np.int64) for layer in self.layers}
-        synops = {
-            layer["name"]: merged[key].astype(np.int64)
-            for layer in self.layers
-            if (key := f"synops/{layer['name']}") in merged
-        }
-        total = sum(synops.values(), np.zeros(samples, np.int64))
-        macs = self._file.table.get("macs", {})
-        return Result(
-            {n: merged[n] for n in self.outputs}, spikes, synops, energy_of(total, macs, self._energy)
-        )
+        return result_of(merged, samples, self._file.table, self._energy)
 
     def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names."""
@@ -121,9 +107,7 @@ class SpikingSession:
         for part in self._parts(engine, checked, samples):
             answer = engine.run(part)
             for layer in self.layers:
-                train = answer.pop(layer["output"])
-                level = counts_of(train, self.timesteps) if self.execution == "spiking" else train
-                collected.setdefault(layer["name"], []).append(level)
+                collected.setdefault(layer["name"], []).append(self._level(answer, layer["output"]))
             for name in self.outputs:
                 collected.setdefault(name, []).append(answer[name])
         return {name: np.concatenate(values)[:samples] for name, values in collected.items()}
@@ -150,23 +134,73 @@ class SpikingSession:
                 potentials.setdefault(layer["name"], []).append(course)
         return Trace(_joined(spikes, samples), _joined(potentials, samples))
 
+    def stream(self, *, batch: int = 1, count: Count = "synops") -> Stream:
+        """A pipeline of its own, to be driven one time step a call; whatever the session's execution.
+
+        Args:
+            batch: Samples that enter together.
+            count: As in :meth:`run`, for ``Stream.result``.
+
+        Raises:
+            InputError: the model fixes another batch.
+        """
+        return Stream(self._machine(count), batch=batch, result=self._result)
+
+    def stream_run(
+        self, samples: Iterable[Mapping[str, Array] | None], *, batch: int = 1
+    ) -> Iterator[dict[str, Array]]:
+        """The answers to a stream of samples, in order: {output name: array (batch, ...)}, each once it leaves.
+
+        Args:
+            samples: One a phase, by input name, (batch, ...); None leaves a phase empty.
+            batch: Samples that enter together.
+
+        Raises:
+            InputError: as :meth:`run`.
+        """
+        return self.stream(batch=batch, count="spikes").run(samples)
+
+    def _result(self, answers: Mapping[str, Array], samples: int) -> Result:
+        return result_of(answers, samples, self._file.table, self._energy)
+
+    def _level(self, answer: Mapping[str, Array], train: str) -> Array:
+        if self.execution == "spiking":
+            return counts_of(answer[train], self.timesteps)
+        return answer[train if self.execution == "fused" else level_name(train)]
+
     def _engine(self, kind: str) -> Engine:
         """The network with the further outputs that ``kind`` needs, made when first asked for."""
-        if kind not in self._engines:
-            if kind == "trains":
-                content = with_outputs(self._content, [layer["output"] for layer in self.layers])
-            elif kind == "trace":
-                spiking = self._file.with_execution("spiking")
-                content = with_graph(
-                    spiking, tracing_graph(spiking, {la["output"]: la["name"] for la in self.layers})
+        if self.execution == "streaming" and kind != "trace":
+            return StreamingEngine(self._machine(kind))
+        with self._lock:
+            if kind not in self._engines:
+                content = self._with_outputs(kind, self.execution)
+                self._engines[kind] = make_engine(content, self._backend, **self._options)
+            return self._engines[kind]
+
+    def _machine(self, kind: str) -> Machine:
+        """The network as a pipeline, likewise."""
+        with self._lock:
+            if kind not in self._machines:
+                pipeline = self._file.pipeline(self._with_outputs(kind, "streaming"))
+                self._machines[kind] = Machine(
+                    pipeline, timesteps=self.timesteps, backend=self._backend, options=self._options
                 )
-            else:
-                nodes = count_nodes(self.layers, self.timesteps, self.execution)
-                content = with_graph(self._content, nodes)
-                if kind == "synops" and self._file.counting is not None:
-                    content = with_graph(content, self._file.counting)
-            self._engines[kind] = make_engine(content, self._backend, **self._options)
-        return self._engines[kind]
+            return self._machines[kind]
+
+    def _with_outputs(self, kind: str, execution: str) -> bytes:
+        if kind == "trace":
+            spiking = self._file.with_execution("spiking")
+            outputs = {layer["output"]: layer["name"] for layer in self.layers}
+            return with_graph(spiking, tracing_graph(spiking, outputs))
+        if kind == "trains":
+            if execution == "streaming":
+                return with_graph(self._content, level_nodes(self.layers, self.timesteps))
+            return with_outputs(self._content, [layer["output"] for layer in self.layers])
+        content = with_graph(self._content, count_nodes(self.layers, self.timesteps, execution))
+        if kind == "synops" and self._file.counting is not None:
+            content = with_graph(content, self._file.counting)
+        return content
 
     def _checked(self, engine: Engine, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
         if set(inputs) != set(engine.inputs):

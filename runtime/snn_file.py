@@ -15,6 +15,7 @@ from typing import Any
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.bodies import DOMAIN, function_body
+from onnx2snn.runtime.pipeline import Pipeline, make_pipeline
 from onnx2snn.runtime.wire import fields, message, value_info
 
 #: The dialect that this runtime understands.
@@ -61,6 +62,20 @@ class SnnFile:
         bias = str(self.table.get("bias", "once"))
         bodies = (function_body(n, execution=execution, bias=bias, opset=self.opset) for n in names)
         return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
+
+    def pipeline(self, content: bytes) -> Pipeline:
+        """``content``, a variant of this network, cut into time steps.
+
+        Raises:
+            InvalidModelError: it joins spikes and analog values in a way that the dialect does not know.
+        """
+        bias = str(self.table.get("bias", "once"))
+        try:
+            return make_pipeline(content, timesteps=self.timesteps, bias=bias, opset=self.opset)
+        except ValueError as error:
+            raise InvalidModelError(
+                "this network cannot be streamed", found=str(error), remedy="convert it again"
+            ) from error
 
 
 def with_outputs(content: bytes, names: Iterable[str]) -> bytes:

@@ -78,6 +78,13 @@ def node(operator: str, inputs: Iterable[str], outputs: Iterable[str], **attribu
     )
 
 
+def call(
+    domain: str, operator: str, inputs: Iterable[str], outputs: Iterable[str], **attributes: object
+) -> bytes:
+    """A NodeProto that calls a function of ``domain``."""
+    return node(operator, inputs, outputs, **attributes) + text(7, domain)
+
+
 def value_info(name: str, kind: int = FLOAT) -> bytes:
     """A ValueInfoProto without a shape: of any rank."""
     return text(1, name) + message(2, message(1, number(1, kind)))

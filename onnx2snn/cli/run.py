@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--execution",
-    type=click.Choice(["spiking", "fused"]),
+    type=click.Choice(["spiking", "fused", "streaming"]),
     default="spiking",
     show_default=True,
     help="What flows: spikes, or whole levels in one pass.",

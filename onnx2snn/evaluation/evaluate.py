@@ -86,7 +86,7 @@ def evaluate(
     model: str | Path,
     data: Source,
     *,
-    execution: Literal["spiking", "fused"] = "fused",
+    execution: Literal["spiking", "fused", "streaming"] = "fused",
     backend: Literal["onnxruntime", "numpy"] = "onnxruntime",
     batch: int = 100,
     workers: int = 1,

@@ -1,0 +1,57 @@
+"""What a network answered, and what it spent on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.runtime.energy import Energy, EnergyTable, energy_of
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the network answered to N samples, and what it spent.
+
+    Attributes:
+        outputs: By output name, (N, ...), as in the source model.
+        spikes: By layer, spikes of each sample, (N,).
+        synops: By layer, synaptic operations that its spikes caused, (N,); empty unless counted.
+        energy: Joules of each sample, of the SNN and of its ANN.
+    """
+
+    outputs: dict[str, Array]
+    spikes: dict[str, NDArray[np.int64]]
+    synops: dict[str, NDArray[np.int64]]
+    energy: Energy
+
+
+def result_of(
+    answers: Mapping[str, Array], samples: int, layer_table: Mapping[str, Any], energies: EnergyTable
+) -> Result:
+    """The result of a network with its counting nodes.
+
+    Args:
+        answers: By name: outputs, ``spikes/<layer>`` and, where they were counted, ``synops/<layer>``.
+        samples: N.
+        layer_table: Of the network.
+        energies: Of single operations.
+    """
+    names = [layer["name"] for layer in layer_table["layers"]]
+    spikes = _counted(answers, "spikes", names)
+    synops = _counted(answers, "synops", names)
+    total = sum(synops.values(), np.zeros(samples, np.int64))
+    outputs: Sequence[str] = layer_table["outputs"]
+    energy = energy_of(total, layer_table.get("macs", {}), energies)
+    return Result({name: answers[name] for name in outputs}, spikes, synops, energy)
+
+
+def _counted(answers: Mapping[str, Array], kind: str, layers: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    return {
+        layer: answers[f"{kind}/{layer}"].astype(np.int64) for layer in layers if f"{kind}/{layer}" in answers
+    }

@@ -1,0 +1,247 @@
+"""A network that runs as a pipeline, one time step a call (METHOD 8: the streaming execution)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.errors import InputError
+from onnx2snn.runtime.engine import InputSpec
+from onnx2snn.runtime.machine import Machine, State
+from onnx2snn.runtime.result import Result
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Stream:
+    """Samples on their way through a network.
+
+    A new input enters every T steps, at the first step of a phase; its answer leaves ``latency`` steps later. Layers work
+    at the same time, each on another sample. A phase without an input leaves its place empty, and the neurons that it
+    passes stay silent.
+
+        stream = session.stream()
+        while frames:
+            answer = stream.step({"image": frame} if stream.ready else None)
+
+    Args:
+        machine: What executes the network.
+        batch: Samples in each place of the pipeline.
+        result: Makes a :class:`Result` of a machine's answers; None hands them out as they are, counts included.
+
+    Attributes:
+        spikes: Of the last time step, by layer, (batch, ...) uint8; empty before the network's sizes are known, which is
+            at once, or with the first input where the network leaves a size open.
+        result: Of the sample that left last; None before the first.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        batch: int,
+        result: Callable[[dict[str, Array], int], Result] | None = None,
+    ) -> None:
+        fixed = {spec.shape[0] for spec in machine.inputs.values() if spec.shape} - {None}
+        if batch < 1 or fixed - {batch}:
+            remedy = f"give {fixed.pop()}, which the model fixes" if fixed else "give at least 1"
+            raise InputError("a stream cannot hold this many samples in a place", found=batch, remedy=remedy)
+        self.batch = batch
+        self._machine = machine
+        self._result = result
+        self.reset()
+
+    @property
+    def timesteps(self) -> int:
+        """T: steps of a phase."""
+        return self._machine.timesteps
+
+    @property
+    def latency(self) -> int:
+        """Time steps from the start of the step at which an input enters to the end of the one that answers."""
+        return (self._machine.pipeline.depth + 1) * self.timesteps
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next step is the first of a phase, and may bring an input."""
+        return self._time % self.timesteps == 0
+
+    @property
+    def pending(self) -> int:
+        """Places of the pipeline that hold samples."""
+        return int(self._filled.sum())
+
+    def reset(self) -> None:
+        """Empty the pipeline, and start at time 0."""
+        self._time = 0
+        self._filled = np.zeros(self._machine.pipeline.depth + 1, np.bool_)
+        self._state: State = {}
+        self.spikes: dict[str, NDArray[np.uint8]] = {}
+        self.result: Result | None = None
+        shapes = self._sizes()
+        if shapes is not None:
+            specs = self._machine.inputs
+            self._begin({name: np.zeros(shape, specs[name].dtype) for name, shape in shapes.items()})
+
+    def step(self, inputs: Mapping[str, Array] | None = None) -> dict[str, Array] | None:
+        """Advance by one time step.
+
+        Args:
+            inputs: By input name, (batch, ...) as in the source model; None where no sample enters.
+
+        Returns:
+            What the network answers to the sample whose last step this was, by output name, (batch, ...); else None.
+
+        Raises:
+            InputError: an input does not fit the model, or comes within a phase; nothing has changed then.
+        """
+        if inputs is not None:
+            self._enter(inputs)
+        answer = None
+        if self._filled.any():
+            spikes = self._machine.step(self._state, self._time)
+            self.spikes = {name: train.astype(np.uint8) for name, train in spikes.items()}
+            if (self._time + 1) % self.timesteps == 0:
+                answer = self._end_of_phase()
+        else:
+            self._rest()
+        self._time += 1
+        return answer
+
+    def run(self, samples: Iterable[Mapping[str, Array] | None]) -> Iterator[dict[str, Array]]:
+        """Feed one sample a phase, and yield the answers in order; None leaves a place empty.
+
+        Raises:
+            InputError: as :meth:`step`.
+        """
+        for sample in samples:
+            while not self.ready:
+                yield from self._answers(None)
+            yield from self._answers(sample)
+        while self.pending:
+            yield from self._answers(None)
+
+    def _answers(self, sample: Mapping[str, Array] | None) -> Iterator[dict[str, Array]]:
+        answer = self.step(sample)
+        if answer is not None:
+            yield answer
+
+    @property
+    def state(self) -> State:
+        """All that the pipeline remembers, as a copy: arrays by name, ready for ``numpy.savez``.
+
+        ``time``, ``filled`` (which stages hold a sample), ``input/<name>``, ``integrating/<node>`` and
+        ``generating/<layer>`` (the two membrane potentials), ``delay/<tensor>`` (spikes, or analog values, on their way).
+        Assigned to a stream of the same network and batch, it goes on where the other stood.
+        """
+        held = {name: value.copy() for name, value in self._state.items()}
+        return {"time": np.array(self._time, np.int64), "filled": self._filled.copy(), **held}
+
+    @state.setter
+    def state(self, state: Mapping[str, Array]) -> None:
+        held = {name: np.asarray(value) for name, value in state.items()}
+        expected: State = {"time": np.array(0, np.int64), "filled": np.zeros_like(self._filled)}
+        specs = self._machine.inputs
+        names = [f"input/{name}" for name in specs]
+        if self._sizes() or np.any(held.get("filled", False)) or any(name in held for name in names):
+            _same_names(names, [name for name in names if name in held])
+            inputs = {name: self._checked(name, spec, held[f"input/{name}"]) for name, spec in specs.items()}
+            expected |= self._machine.at_rest(inputs)
+        _check(held, expected)
+        self.reset()
+        self._time = int(held.pop("time"))
+        self._filled = held.pop("filled").copy()
+        self._state = {name: value.copy() for name, value in held.items()}
+        self._rest()
+
+    def _sizes(self) -> dict[str, tuple[int, ...]] | None:
+        """Shapes of the inputs, where the network leaves no size open."""
+        shapes = {
+            name: (self.batch, *(size for size in spec.shape[1:] if size is not None))
+            for name, spec in self._machine.inputs.items()
+        }
+        known = all(len(shapes[name]) == len(spec.shape) for name, spec in self._machine.inputs.items())
+        return shapes if known else None
+
+    def _begin(self, inputs: Mapping[str, Array]) -> None:
+        at_rest = self._machine.at_rest(inputs)
+        self._state = {name: value.copy() for name, value in at_rest.items()}
+        self._rest()
+
+    def _rest(self) -> None:
+        self.spikes = {
+            name: np.zeros(self._state[f"generating/{name}"].shape, np.uint8)
+            for name in self._machine.pipeline.generating
+            if self._state
+        }
+
+    def _enter(self, inputs: Mapping[str, Array]) -> None:
+        if not self.ready:
+            steps = -self._time % self.timesteps
+            raise InputError(
+                "an input enters at the first step of a phase",
+                found=f"step {self._time % self.timesteps} of {self.timesteps}",
+                remedy=f"step without an input {steps} times more",
+            )
+        specs = self._machine.inputs
+        if set(inputs) != set(specs):
+            found = ", ".join(inputs) or "nothing"
+            raise InputError(
+                "the inputs are not those of the model", found=found, remedy=f"give {', '.join(specs)}"
+            )
+        checked = {name: self._checked(name, spec, inputs[name]) for name, spec in specs.items()}
+        held = {name: self._state.get(f"input/{name}") for name in specs}
+        if any(value is None or value.shape != checked[name].shape for name, value in held.items()):
+            if self.pending:
+                remedy = "reset the stream, or step it until it is empty"
+                raise InputError("the input has another size than those on their way", remedy=remedy)
+            self._begin(checked)
+        self._state |= {f"input/{name}": value.copy() for name, value in checked.items()}
+        self._filled[0] = True
+
+    def _checked(self, name: str, spec: InputSpec, value: Any) -> Array:
+        array = spec.checked(name, value)
+        if len(array) != self.batch:
+            remedy = f"give {self.batch}, or make a stream of another batch"
+            raise InputError(
+                f"input '{name}' holds another number of samples than the stream's places",
+                found=len(array),
+                remedy=remedy,
+            )
+        return array
+
+    def _end_of_phase(self) -> dict[str, Array] | None:
+        answers = self._machine.turn(self._state, self._time, self._filled)
+        leaves = bool(self._filled[-1])
+        self._filled[1:] = self._filled[:-1].copy()
+        self._filled[0] = False
+        if not leaves:
+            return None
+        if self._result is None:
+            return answers
+        self.result = self._result(answers, self.batch)
+        return dict(self.result.outputs)
+
+
+def _check(found: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
+    """Refuse a state of another network, batch or size."""
+    _same_names(expected, found)
+    for name, value in expected.items():
+        if found[name].shape != value.shape or found[name].dtype != value.dtype:
+            raise InputError(
+                f"'{name}' of this state does not fit the stream",
+                found=f"{found[name].dtype} {found[name].shape}",
+                remedy=f"give {value.dtype} {value.shape}",
+            )
+
+
+def _same_names(expected: Iterable[str], found: Iterable[str]) -> None:
+    expected, found = set(expected), set(found)
+    for name in sorted(found ^ expected):
+        problem = "lacks" if name in expected else "holds"
+        raise InputError(
+            f"this state {problem} '{name}'", remedy="give the state of a stream of the same network"
+        )

@@ -1,0 +1,332 @@
+"""The streaming execution against the spiking one: every level, spike and output, with samples in flight."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from helpers_corpus import QUANTISED, Example
+from helpers_networks import NETWORKS, Network
+
+import onnx2snn
+from onnx2snn.runtime import SpikingSession, Stream
+from onnx2snn.runtime.snn_file import read_snn
+
+BIASES = ("once", "per-step", "paper")
+
+
+@functools.cache
+def converted(name: str, bias: str = "once") -> tuple[bytes, Network | Example]:
+    network = NETWORKS[name]() if name in NETWORKS else Example(name)
+    source, hybrid = (
+        (network.path, False) if isinstance(network, Example) else (network.model, network.hybrid)
+    )
+    model = onnx2snn.convert(source, bias=bias, hybrid=hybrid).model  # type: ignore[arg-type]
+    return model.SerializeToString(), network
+
+
+def inputs_of(network: Network | Example, samples: int) -> dict[str, np.ndarray]:
+    """``samples`` samples; a network that fixes its batch at 1 gets them one after the other."""
+    if isinstance(network, Network):
+        return network.inputs(samples)
+    given = network.inputs
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, len(next(iter(given.values()))), samples)
+    gains = 1 + rng.integers(0, 3, samples) / np.float32(2)
+    return {n: (v[rows] * gains.reshape(-1, *[1] * (v.ndim - 1))).astype(v.dtype) for n, v in given.items()}
+
+
+def assert_same_answers(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """The same readout of the same levels; float32 sums of batches of other sizes may round in another order."""
+    for name, value in expected.items():
+        if value.dtype.kind == "f":
+            np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+        else:
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_levels_spikes_and_outputs_are_those_of_the_spiking_execution(name: str) -> None:
+    content, network = converted(name)
+    inputs = inputs_of(network, 5)
+    spiking, streaming = (SpikingSession(content, execution=e) for e in ("spiking", "streaming"))
+    expected, found = spiking.levels(inputs), streaming.levels(inputs)
+    for layer in spiking.layers:
+        np.testing.assert_array_equal(found[layer["name"]], expected[layer["name"]], err_msg=layer["name"])
+    results = spiking.run(inputs), streaming.run(inputs)
+    assert_same_answers(results[1].outputs, results[0].outputs)
+    for layer in spiking.layers:
+        np.testing.assert_array_equal(results[0].spikes[layer["name"]], results[1].spikes[layer["name"]])
+        np.testing.assert_array_equal(results[0].synops[layer["name"]], results[1].synops[layer["name"]])
+
+
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_exact_networks_agree_bit_for_bit_in_every_bias_form(name: str, bias: str) -> None:
+    content, network = converted(name, bias)
+    inputs = inputs_of(network, 6)
+    spiking, streaming = (SpikingSession(content, execution=e) for e in ("spiking", "streaming"))
+    expected, found = spiking.levels(inputs), streaming.levels(inputs)
+    assert list(expected) == list(found)
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize("name", [*QUANTISED, *NETWORKS])
+def test_samples_in_flight_do_not_meet(name: str) -> None:
+    """Samples enter one by one, with gaps; each answer leaves ``latency`` steps later, and every spike is in its place."""
+    content, network = converted(name)
+    session = SpikingSession(content, execution="streaming")
+    batch = session._engine("spikes").fixed_batch or 1
+    inputs = inputs_of(network, 5 * batch)
+    rows = [slice(batch * place, batch * (place + 1)) for place in range(5)]
+    expected = SpikingSession(content).run(inputs).outputs
+    stream = session.stream(batch=batch)
+    T = session.timesteps
+    entered: list[int] = []
+    answered = 0
+    places = [0, 1, None, 2, None, None, 3, 4]
+    for time in range(len(places) * T + stream.latency):
+        place = places[time // T] if time % T == 0 and time // T < len(places) else None
+        assert stream.ready == (time % T == 0)
+        if place is not None:
+            entered.append(time)
+        answer = stream.step(None if place is None else {n: v[rows[place]] for n, v in inputs.items()})
+        if answer is not None:
+            assert time + 1 - entered[answered] == stream.latency
+            assert_same_answers(answer, {n: v[rows[answered]] for n, v in expected.items()})
+            answered += 1
+    assert answered == 5
+    assert stream.pending == 0
+
+
+def bits(level: np.ndarray, timesteps: int, step: int) -> np.ndarray:
+    return level.astype(np.int64) >> (timesteps - 1 - step) & 1
+
+
+def test_a_residual_block_step_by_step() -> None:
+    """Layer k generates in phase k what layer k − 1 told it; the identity waits two phases beside two layers."""
+    content, network = converted("residual")
+    inputs = inputs_of(network, 3)
+    session = SpikingSession(content, execution="streaming")
+    levels = session.levels(inputs)
+    stream = session.stream(count="spikes")
+    T = session.timesteps
+    assert stream.latency == 5 * T
+    names = [layer["name"] for layer in session.layers]
+    held = stream.state
+    waiting = [key for key in held if key.startswith("delay/") and held[key].dtype == np.bool_]
+    assert waiting == [
+        f"delay/{session.layers[0]['output']}"
+    ]  # one line serves the block and the shortcut around it
+    assert held[waiting[0]].shape == (3 * T, 1, 8)
+    for time in range(8 * T):
+        phase, step = divmod(time, T)
+        sample = {"x": inputs["x"][phase : phase + 1]} if step == 0 and phase < 3 else None
+        stream.step(sample)
+        for stage, name in enumerate(names, start=1):
+            number = phase - stage
+            expected = bits(levels[name][number], T, step) if 0 <= number < 3 else np.zeros(8)
+            np.testing.assert_array_equal(stream.spikes[name][0], expected, err_msg=f"{name} at {time}")
+
+
+def answers_of(stream: Stream, samples: list[dict[str, np.ndarray] | None]) -> list[dict[str, np.ndarray]]:
+    return list(stream.run(samples))
+
+
+@pytest.mark.parametrize("name", ["residual", "several", "stream_of_potentials", "of_any_size", "hybrid"])
+def test_a_saved_state_goes_on_where_it_stopped(name: str, tmp_path: Path) -> None:
+    content, network = converted(name)
+    inputs = inputs_of(network, 4)
+    samples = [{n: v[i : i + 1] for n, v in inputs.items()} for i in range(4)]
+    session = SpikingSession(content, execution="streaming")
+    expected = answers_of(session.stream(), list(samples))
+    T = session.timesteps
+    for stop in (0, 1, T, 2 * T + 1, 4 * T - 1, 4 * T):
+        first = session.stream()
+        found = []
+        for time in range(stop):
+            answer = first.step(samples[time // T] if time % T == 0 else None)
+            found += [] if answer is None else [answer]
+        np.savez(tmp_path / "state.npz", **first.state)
+        second = SpikingSession(content, execution="streaming").stream()
+        with np.load(tmp_path / "state.npz") as saved:
+            second.state = dict(saved)
+        assert set(second.state) == set(first.state)
+        found += answers_of(second, samples[-(-stop // T) :])
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            for key, value in other.items():
+                np.testing.assert_array_equal(one[key], value)
+
+
+def test_a_state_is_a_copy() -> None:
+    content, network = converted("residual")
+    stream = SpikingSession(content, execution="streaming").stream()
+    stream.step({n: v[:1] for n, v in inputs_of(network, 1).items()})
+    before = stream.state
+    for value in stream.state.values():
+        value[...] = 0
+    for _ in range(3 * stream.timesteps):
+        stream.step()
+    kept = SpikingSession(content, execution="streaming").stream()
+    kept.state = before
+    for _ in range(2):
+        kept.step()
+    again = SpikingSession(content, execution="streaming").stream()
+    again.state = before
+    assert not any(np.any(value) for key, value in again.state.items() if key.startswith("generating"))
+    assert int(again.state["time"]) == 1
+
+
+def test_reset_empties_the_pipeline() -> None:
+    content, network = converted("residual")
+    samples = [{n: v[i : i + 1] for n, v in inputs_of(network, 2).items()} for i in range(2)]
+    stream = SpikingSession(content, execution="streaming").stream()
+    expected = answers_of(stream, list(samples))
+    for _ in range(3):
+        stream.step(samples[0] if stream.ready else None)
+    stream.reset()
+    assert (stream.pending, stream.ready, stream.result) == (0, True, None)
+    found = answers_of(stream, list(samples))
+    np.testing.assert_array_equal([a["y"] for a in found], [a["y"] for a in expected])
+
+
+def test_empty_places_are_silent() -> None:
+    """Biases alone would make neurons fire; a place without a sample spends nothing."""
+    content, network = converted("residual")
+    stream = SpikingSession(content, execution="streaming").stream()
+    for _ in range(2 * stream.timesteps):
+        assert stream.step() is None
+        assert not any(spikes.any() for spikes in stream.spikes.values())
+    stream.step({n: v[:1] for n, v in inputs_of(network, 1).items()})
+    first = SpikingSession(content).layers[0]["name"]
+    for _ in range(stream.latency):
+        stream.step()
+        fired = [name for name, spikes in stream.spikes.items() if spikes.any()]
+        assert len(fired) <= 1  # one sample is in one layer at a time
+        assert stream.spikes[first].shape == (1, 8)
+
+
+def test_every_answer_comes_with_what_it_cost() -> None:
+    content, network = converted("residual")
+    inputs = inputs_of(network, 4)
+    expected = SpikingSession(content).run(inputs)
+    stream = SpikingSession(content, execution="streaming").stream(batch=2)
+    number = 0
+    for _ in stream.run([{"x": inputs["x"][:2]}, None, {"x": inputs["x"][2:]}]):
+        result = stream.result
+        assert result is not None
+        for name, spikes in expected.spikes.items():
+            np.testing.assert_array_equal(result.spikes[name], spikes[number : number + 2])
+            np.testing.assert_array_equal(result.synops[name], expected.synops[name][number : number + 2])
+        np.testing.assert_allclose(result.energy.snn, expected.energy.snn[number : number + 2])
+        number += 2
+    assert number == 4
+
+
+def test_any_session_streams_and_iterates_over_answers() -> None:
+    content, network = converted("several")
+    inputs = inputs_of(network, 3)
+    session = SpikingSession(content)
+    samples = ({n: v[i : i + 1] for n, v in inputs.items()} for i in range(3))
+    answers = list(session.stream_run(samples))
+    for name, value in session.run(inputs).outputs.items():
+        np.testing.assert_array_equal(np.concatenate([a[name] for a in answers]), value)
+
+
+def test_wrong_inputs_are_refused_and_change_nothing() -> None:
+    content, network = converted("several")
+    sample = {n: v[:1] for n, v in inputs_of(network, 1).items()}
+    stream = SpikingSession(content, execution="streaming").stream()
+    wrong = [
+        ({"x": sample["x"]}, "inputs are not those"),
+        ({**sample, "y": sample["x"]}, "inputs are not those"),
+        ({**sample, "x": sample["z"]}, "wrong shape"),
+        ({**sample, "x": sample["x"].astype(np.float64)}, "wrong dtype"),
+        ({**sample, "x": sample["x"] * np.nan}, "NaN"),
+        ({n: np.repeat(v, 2, axis=0) for n, v in sample.items()}, "number of samples"),
+    ]
+    for inputs, words in wrong:
+        with pytest.raises(onnx2snn.InputError, match=words):
+            stream.step(inputs)
+    assert (stream.pending, stream.ready) == (0, True)
+    stream.step(sample)
+    with pytest.raises(onnx2snn.InputError, match="first step of a phase") as caught:
+        stream.step(sample)
+    assert f"{stream.timesteps - 1} times" in str(caught.value.remedy)
+    assert int(stream.state["time"]) == 1
+
+
+def test_a_size_on_its_way_is_kept() -> None:
+    content, network = converted("of_any_size")
+    stream = SpikingSession(content, execution="streaming").stream()
+    assert stream.spikes == {}
+    small = inputs_of(network, 1)
+    large = {"x": np.concatenate([small["x"]] * 2, axis=2)}
+    stream.step(small)
+    while not stream.ready:
+        stream.step()
+    with pytest.raises(onnx2snn.InputError, match="another size"):
+        stream.step(large)
+    while stream.pending:
+        stream.step()
+    while not stream.ready:
+        stream.step()
+    [answer] = answers_of(stream, [large])
+    np.testing.assert_array_equal(answer["y"], SpikingSession(content).run(large).outputs["y"])
+
+
+def test_foreign_states_are_refused() -> None:
+    content, _ = converted("residual")
+    session = SpikingSession(content, execution="streaming")
+    stream = session.stream()
+    state = stream.state
+    with pytest.raises(onnx2snn.InputError, match="lacks 'filled'"):
+        stream.state = {n: v for n, v in state.items() if n != "filled"}
+    with pytest.raises(onnx2snn.InputError, match="holds 'more'"):
+        stream.state = {**state, "more": np.zeros(1)}
+    with pytest.raises(onnx2snn.InputError, match="number of samples"):
+        stream.state = session.stream(batch=2).state
+    name = next(n for n in state if n.startswith("delay/"))
+    with pytest.raises(onnx2snn.InputError, match="does not fit"):
+        stream.state = {**state, name: state[name][1:]}
+    other = SpikingSession(converted("several")[0], execution="streaming").stream()
+    with pytest.raises(onnx2snn.InputError):
+        stream.state = other.state
+
+
+def test_a_batch_that_the_model_fixes_is_kept() -> None:
+    session = SpikingSession(converted("torchdy21__mlp-qcfs16-dyadic-b1")[0], execution="streaming")
+    with pytest.raises(onnx2snn.InputError, match="this many samples"):
+        session.stream(batch=3)
+    with pytest.raises(onnx2snn.InputError, match="this many samples"):
+        session.stream(batch=0)
+
+
+def test_the_layers_of_a_network_of_any_size_cost_what_they_cost_at_that_size() -> None:
+    content, network = converted("of_any_size")
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(network.model)  # type: ignore[union-attr]
+    for dim, size in zip(fixed.graph.input[0].type.tensor_type.shape.dim[2:], (4, 8), strict=True):
+        dim.Clear()
+        dim.dim_value = size
+    inputs = inputs_of(network, 3)
+    results = [
+        SpikingSession(c).run(inputs) for c in (content, onnx2snn.convert(fixed).model.SerializeToString())
+    ]
+    for layer, synops in results[0].synops.items():
+        np.testing.assert_array_equal(results[1].synops[layer], synops)
+
+
+def test_delays_are_of_spikes_and_no_longer_than_needed() -> None:
+    file = read_snn(converted("residual")[0])
+    [line] = file.pipeline(file.content).lines.values()
+    assert (line.taps, line.every_step, line.spikes) == ((2, 3), True, True)
+    file = read_snn(converted("stream_of_potentials")[0])
+    lines = file.pipeline(file.content).lines
+    assert lines["x"].taps == (4,)
+    assert not any(one.every_step for one in lines.values())
