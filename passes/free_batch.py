@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 from onnx import shape_inference
 
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, value_of
+from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant
 from onnx2snn.passes.batch_axis import batch_axes, static
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.spelled_sizes import spelled_sizes
@@ -19,8 +19,6 @@ BATCH = "N"
 #: A batch that no exporter fixes: shapes are inferred for it, to see that nothing depends on the size.
 _PROBE = 7919
 
-_BROADCASTING = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Where", "Pow", "Sum")
-
 
 @graph_pass
 def free_batch(graph: gs.Graph) -> gs.Graph:
@@ -29,7 +27,6 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
     1. ``Reshape`` to sizes that name the batch, or are computed from it: [-1, static sizes], or 0 at the batch axis.
     2. ``Expand`` likewise: 1 at the batch axis.
     3. ``Resize`` to sizes: to those of the other axes.
-    4. A constant that repeats the same values for every sample holds them once.
 
     Sizes come from shape inference on the graph as it was exported, so they are known before the batch is freed.
 
@@ -49,8 +46,6 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
             _expand(names, node, axis)
         elif node.op == "Resize":
             _resize(names, node, axis)
-        elif node.op in _BROADCASTING and batch is not None and batch > 1:
-            _repeated(names, node, axis, batch)
     sized = [t.name for t in graph.outputs if batch is not None and t.name in axes]
     _forget_sizes(graph)
     if batch is not None:
@@ -122,19 +117,6 @@ def _resize(names: Names, node: gs.Node, axis: int) -> None:
     node.attrs["axes"] = changed
     sizes = np.array([after[i] for i in changed], np.int64)
     node.inputs[3] = make_constant(names, f"{node.name}/sizes", sizes)
-
-
-def _repeated(names: Names, node: gs.Node, axis: int, batch: int) -> None:
-    """Case 4."""
-    rank = len(node.outputs[0].shape)
-    for position, tensor in enumerate(node.inputs):
-        own = axis - rank + len(tensor.shape or ())
-        if not is_constant(tensor) or own < 0 or tensor.shape[own] != batch:
-            continue
-        values: Array = value_of(tensor)
-        first = values.take([0], axis=own)
-        if np.array_equal(values, np.broadcast_to(first, values.shape)):
-            node.inputs[position] = make_constant(names, tensor.name, first)
 
 
 def _forget_sizes(graph: gs.Graph) -> None:

@@ -12,6 +12,7 @@ from onnx2snn.passes.free_batch import free_batch
 from onnx2snn.passes.infer_shapes import infer_shapes
 from onnx2snn.passes.inline_conditionals import inline_conditionals
 from onnx2snn.passes.merge_moves import merge_moves
+from onnx2snn.passes.narrow_constants import narrow_constants
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
@@ -23,6 +24,7 @@ NORMALISE: tuple[Pass, ...] = (
     infer_shapes,
     fold_constants,
     drop_identities,
+    narrow_constants,
     free_batch,
     infer_shapes,
     batch_to_front,

@@ -17,6 +17,7 @@ from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.fold_constants import fold_constants
 from onnx2snn.passes.free_batch import free_batch
 from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.narrow_constants import narrow_constants
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.reference import run_reference
 
@@ -91,7 +92,7 @@ def inputs_of(model: onnx.ModelProto, copies: int = 1) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("name", FIXED)
 def test_a_fixed_batch_is_freed(name: str) -> None:
     model = FIXED[name]
-    graph = apply_checked(model, inputs_of(model), fold_constants, free_batch)
+    graph = apply_checked(model, inputs_of(model), fold_constants, narrow_constants, free_batch)
     assert graph.inputs[0].shape[0] == "N"
     whole = inputs_of(model, copies=3)
     parts = [run_reference(model, inputs_of_part)["y"] for inputs_of_part in split(whole, 3)]
