@@ -7,7 +7,6 @@ operator with constants, and cancels what a straight-through estimator leaves in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -15,19 +14,11 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.staircases import curve
 from onnx2snn.staircases.curve import Curve, NotPiecewiseLinearError, Rationals
+from onnx2snn.staircases.rounding import Rounded, jumps_of_rounding, round_rationals, step_curve
 
 
 class RegridError(Exception):
     """A second rounding falls on another grid than the first: it is an activation of its own."""
-
-
-@dataclass(frozen=True)
-class Rounded:
-    """n = R(inner(z)); ``rule`` is floor, ceil, half_even or trunc."""
-
-    rule: str
-    inner: Curve
-    node: gs.Node
 
 
 @dataclass(frozen=True)
@@ -78,15 +69,32 @@ def _common(values: tuple[Value, ...]) -> Value:
     """The root, rounding and nodes that all of ``values`` share."""
     roots = [v for v in values if v.root is not None]
     rounded = [v.rounded for v in values if v.rounded is not None]
-    if any(r is not rounded[0] for r in rounded[1:]):
-        raise NotPiecewiseLinearError("it combines two roundings of the same tensor")
     nodes = tuple({id(n): n for v in values for n in v.nodes}.values())
     first = roots[0] if roots else values[0]
     return Value(first.root, curve.Curve.constant(0), None, rounded[0] if rounded else None, nodes)
 
 
+def stepped(value: Value) -> Value:
+    """The same function of z alone: its rounding as a step function.
+
+    Raises:
+        NotPiecewiseLinearError: it has no bounds, or too many levels.
+    """
+    if value.of_level is None or value.rounded is None:
+        return value
+    steps = step_curve(*jumps_of_rounding(value.rounded, value.of_level))
+    return replace(value, of_root=curve.add(value.of_root, steps), of_level=None, rounded=None)
+
+
+def _compatible(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The same functions, all of one rounding: as they are, or each as a function of z alone."""
+    rounded = {id(v.rounded) for v in values if v.rounded is not None}
+    return values if len(rounded) <= 1 else tuple(stepped(v) for v in values)
+
+
 def add(*values: Value) -> Value:
     """The sum, part by part."""
+    values = _compatible(values)
     shared = _common(values)
     of_root, of_level = values[0].of_root, values[0].of_level
     for value in values[1:]:
@@ -105,15 +113,14 @@ def _settled(value: Value) -> Value:
 
 
 def combine(function: Callable[..., Curve], *values: Value) -> Value:
-    """Apply a function that is not additive: all values must be functions of z alone, or of n alone."""
+    """Apply a function that is not additive: to functions of z alone, or of n alone; what is mixed, as functions of z."""
+    values = _compatible(values)
+    if any(v.of_level is not None for v in values) and any(v.of_root.value is None for v in values):
+        values = tuple(stepped(v) for v in values)
     shared = _common(values)
     if all(v.of_level is None for v in values):
         return replace(shared, of_root=function(*(v.of_root for v in values)), rounded=None)
-    curves = []
-    for value in values:
-        if value.of_root.value is None:
-            raise NotPiecewiseLinearError("it combines the rounded with the unrounded activation")
-        curves.append(value.of_root if value.of_level is None else curve.add(value.of_root, value.of_level))
+    curves = [v.of_root if v.of_level is None else curve.add(v.of_root, v.of_level) for v in values]
     return _settled(replace(shared, of_level=function(*curves)))
 
 
@@ -170,15 +177,3 @@ def rounded_step(step: Curve, rule: str) -> Curve:
         tuple(curve.flat(round_rationals(p.offset, rule)) for p in step.pieces),
         tuple(round_rationals(p, rule) for p in step.points),
     ).simplified()
-
-
-def round_rationals(values: Rationals, rule: str) -> Rationals:
-    """Exact rounding of each rational."""
-    rules: dict[str, Callable[..., int]] = {
-        "floor": math.floor,
-        "ceil": math.ceil,
-        "half_even": round,
-        "trunc": math.trunc,
-    }
-    exact = curve.rationals(values)
-    return curve.rationals_of(rules[rule](v) for v in exact.ravel()).reshape(exact.shape)

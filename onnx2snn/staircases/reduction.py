@@ -6,12 +6,12 @@ n = R(clip(p·z + q, ...)),   a = clip(α'·n + β, ...)      ─▶      k = cl
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from onnx2snn.staircases.activation import Rounded, Value, round_rationals
+from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import (
     ChannelsDifferError,
     Curve,
@@ -22,10 +22,14 @@ from onnx2snn.staircases.curve import (
     rationals,
     rationals_of,
 )
+from onnx2snn.staircases.rounding import Rounded, jumps_of_curve, round_rationals
 from onnx2snn.staircases.staircase import Rounding, Staircase
+from onnx2snn.staircases.steps import Run, runs_of
 
 #: More levels than this are no quantiser but a float grid (a 16-bit quantiser has 65,535).
 MAX_LEVELS = 2**16 - 1
+#: Three roundings to float32, relative.
+ROUNDINGS = Fraction(3, 2**24)
 
 
 def reduce_to_staircase(value: Value) -> Staircase:
@@ -47,22 +51,19 @@ def reduce_to_staircase(value: Value) -> Staircase:
 
 
 def _from_step(step: Curve) -> Staircase:
-    if not step.is_step:
-        raise NotPiecewiseLinearError("it is continuous: nothing rounds it")
-    values = [piece.offset for piece in step.pieces]
-    rises = [_object(b - a) for a, b in pairwise(values)]
-    gaps = [_object(b - a) for a, b in pairwise(step.breaks)]
-    if any(not np.all(r == rises[0]) for r in rises) or any(not np.all(g == gaps[0]) for g in gaps):
-        raise NotPiecewiseLinearError("its steps are not equal")
-    closed = [np.all(p == v) for p, v in zip(step.points, values[1:], strict=True)]
-    strict = [np.all(p == v) for p, v in zip(step.points, values, strict=False)]
-    theta = gaps[0] if gaps else rationals(1)
-    edge = step.breaks[0]
-    if all(closed):
-        return _staircase("floor", theta, theta - edge, rationals(len(rises)), rises[0], values[0])
-    if all(strict):
-        return _staircase("ceil", theta, -edge, rationals(len(rises)), rises[0], values[0])
-    raise NotPiecewiseLinearError("at a threshold it takes a value of neither side (Sign gives 0 at 0)")
+    start, jumps = jumps_of_curve(step)
+    runs = runs_of(jumps)
+    if len(runs) == 1:
+        return _from_run(start, runs[0])
+    if any(np.any((a.rise != 0) & (b.rise != 0)) for a, b in zip(jumps[::2], jumps[1::2], strict=True)):
+        raise NotPiecewiseLinearError("at a threshold it takes a value of neither side (Sign gives 0 at 0)")
+    raise NotPiecewiseLinearError("its steps are not equal")
+
+
+def _from_run(start: Rationals, run: Run) -> Staircase:
+    """Level 1 from the run's first threshold on: where z + δ = θ, or 0 (ceil), or θ/2 (to the nearest level)."""
+    first = {"floor": run.gap, "ceil": run.gap * 0}.get(run.rule, run.gap / 2)
+    return _staircase(run.rule, run.gap, first - run.threshold, rationals(run.count), run.rise, start)
 
 
 def _object(value: Any) -> Rationals:
@@ -148,9 +149,18 @@ def _meeting(of_level: Curve, line: Line, edge: Rationals, *, side: int) -> Rati
     if np.any((n == edge) & (point != line.at(n))):
         raise NotPiecewiseLinearError("it jumps where it is clipped")
     for candidate in (n, _object(n + side)):
-        if np.all(line.at(candidate) == plateau):
+        if np.all(_same_float(line.at(candidate), plateau)):
             return candidate
     raise NotPiecewiseLinearError("it is clipped between two levels")
+
+
+def _same_float(line: Rationals, plateau: Rationals) -> Any:
+    """Whether float32 cannot tell a level from the plateau that it meets.
+
+    Where a source divides by K through its reciprocal, level K is fl(1/K)·K, which float32 rounds to the clip's 1: the
+    numbers differ by the roundings of the reciprocal, of the product and of the clip's bound, half an ulp each.
+    """
+    return abs(line - plateau) <= ROUNDINGS * np.maximum(abs(line), abs(plateau))
 
 
 def _rule(rule: str, first: Rationals, last: Rationals) -> Rounding:

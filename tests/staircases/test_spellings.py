@@ -76,6 +76,21 @@ SPELLINGS: dict[str, Spelling] = {
         ],
         {"four": FOUR, "k": K, "s": S}, (0.25, 7, "floor"),
     ),
+    "towards zero, by its sign and size": (
+        [
+            node("Clip", ["z", "zero", "top"], ["c"]), node("Mul", ["c", "four"], ["1"]), node("Abs", ["1"], ["2"]),
+            node("Floor", ["2"], ["3"]), node("Sign", ["1"], ["4"]), node("Mul", ["3", "4"], ["5"]),
+            node("Mul", ["5", "s"], ["a"]),
+        ],
+        {"zero": ZERO, "top": TOP, "four": FOUR, "s": S}, (0.25, 7, "floor"),
+    ),
+    "a fraction more where it is large": (
+        [
+            node("Clip", ["z", "zero", "top"], ["c"]), node("Mul", ["c", "four"], ["1"]), node("Round", ["1"], ["2"]),
+            node("Greater", ["z", "top"], ["m"]), node("Where", ["m", "k", "2"], ["3"]), node("Mul", ["3", "s"], ["a"]),
+        ],
+        {"zero": ZERO, "top": TOP, "four": FOUR, "k": K, "s": S}, (0.25, 7, "half_even"),
+    ),
     "straight-through": (
         [
             node("Clip", ["z", "zero", "top"], ["c"]), node("Mul", ["c", "four"], ["1"]), node("Round", ["1"], ["2"]),
@@ -175,6 +190,32 @@ def test_it_is_recognised_and_answers_the_same(name: str) -> None:
     assert certificate.lossless
     assert certificate.max_abs_error == 0
     assert certificate.layers[0].exact == certificate.layers[0].levels_compared
+
+
+@pytest.mark.parametrize("levels", [3, 7, 15, 41, 49, 255])
+def test_a_level_that_rounding_puts_on_the_clip_is_one_neuron(levels: int) -> None:
+    """fl(1/K)·K is not 1 in exact arithmetic, but it is in float32: K levels, not K − 1 and a smaller one."""
+    activation = [
+        node("Mul", ["z", "k"], ["1"]), node("Add", ["1", "half"], ["2"]), node("Floor", ["2"], ["3"]),
+        node("Mul", ["3", "r"], ["4"]), node("Clip", ["4", "zero", "one"], ["a"]),
+    ]  # fmt: skip
+    k = np.float32(levels)
+    source = network(activation, {"k": k, "half": HALF, "r": ONE / k, "zero": ZERO, "one": ONE})
+    conversion = onnx2snn.convert(source)
+    assert [layer.levels for layer in conversion.layers] == [levels]
+    x = samples(64, 6, seed=3) / 4
+    assert onnx2snn.verify(source, conversion.model, {"x": x}).lossless
+
+
+def test_a_clip_between_two_levels_stays_where_it_is() -> None:
+    """A ten-thousandth of a level is no rounding."""
+    activation = [
+        node("Round", ["z"], ["1"]), node("Clip", ["1", "zero", "top"], ["a"]),
+    ]  # fmt: skip
+    source = network(activation, {"zero": ZERO, "top": np.float32(3.0001)})
+    conversion = onnx2snn.convert(source)
+    assert sorted(layer.levels for layer in conversion.layers) == [1, 3]
+    assert onnx2snn.verify(source, conversion.model, X).lossless
 
 
 #: Not a finite staircase of one tensor; the error names the node and says why.
