@@ -11,6 +11,7 @@ from onnx2snn.passes.absorb_scales import absorb_backwards, absorb_forwards, uni
 from onnx2snn.passes.drop_neutral import drop_neutral
 from onnx2snn.passes.drop_requantisation import drop_requantisation
 from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
+from onnx2snn.passes.hoist_extremes import hoist_extremes
 from onnx2snn.passes.hoist_pools import hoist_pools
 from onnx2snn.passes.insert_integrates import insert_integrates
 from onnx2snn.passes.normalise import NORMALISE
@@ -25,7 +26,7 @@ from onnx2snn.passes.split_steps import split_steps
 PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes, pools_first, split_steps)
 
 #: Activations become staircases of integer levels.
-RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools)
+RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools, hoist_extremes)
 
 #: Affine maps between staircases become synapses and biases.
 REWRITE: tuple[Pass, ...] = (

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import ORIGIN, Names, graph_pass, is_constant, origin, signals, value_of
-from onnx2snn.passes.lines import Carried, carried
-from onnx2snn.passes.operators import EXTREME, MOVEMENT, ORDER_PRESERVING
-from onnx2snn.passes.staircase_nodes import SOURCE, make_constant, parameters, staircase_node
+from onnx2snn.graph import Names, graph_pass, origin, producer_of, signals
+from onnx2snn.passes.lines import line_constant
+from onnx2snn.passes.merged_grids import Merged, merged
+from onnx2snn.passes.operators import ORDER_PRESERVING, axes_of
+from onnx2snn.passes.selections import (
+    Selected,
+    copy_behind,
+    copy_selection,
+    decoding,
+    rises,
+    selected,
+)
+from onnx2snn.passes.spelling import Spelling
+from onnx2snn.passes.staircase_nodes import SOURCE, staircase_node
+from onnx2snn.staircases import Staircase
 
 
 @graph_pass
@@ -17,126 +31,122 @@ def hoist_pools(graph: gs.Graph) -> gs.Graph:
 
         z ─▶ Staircase ─▶ k ─▶ Mul α ─▶ MaxPool ─▶ a     becomes     z ─▶ MaxPool ─▶ Staircase ─▶ k ─▶ Mul α ─▶ a
 
-    1. Moves (Reshape, Transpose ...) between staircase and pool go along, where all parameters are scalar.
+    1. What picks, moves or joins activations on the way (Reshape, Slice, Concat, zero padding ...) does so with their
+       potentials; the neurons behind the pooling have the thresholds that arrive with each entry.
     2. The staircase has other readers: it stays for them, and the pooled one is a neuron of its own.
     3. Parameters differ within what is compared, or α < 0: nothing is done.
-    4. Max and Min of several activations on one grid: of their potentials.
     """
     names = Names(graph)
     for pool in list(graph.nodes):
-        if pool.op in EXTREME and not pool.domain:
-            _hoist_extreme(graph, names, pool)
-            continue
         if pool.op not in ORDER_PRESERVING or pool.domain or len(pool.outputs) > 1:
             continue
-        found = carried(pool.inputs[0])
-        if found is not None and _uniform(pool, found):
-            _hoist(graph, names, pool, found)
+        base, lines = _behind_lines(pool)
+        found = selected(base)
+        grid = None if found is None else merged(found)
+        if found is not None and grid is not None and _alike(pool, grid, lines):
+            _hoist(graph, names, _Hoisting(pool, found, grid, lines))
     return graph
 
 
-def _uniform(pool: gs.Node, found: Carried) -> bool:
-    staircase = parameters(found.staircase)
-    arrays = [staircase.threshold, staircase.offset, staircase.ceilings, *found.constants]
-    if all(a.size == 1 for a in arrays):
-        return True
-    if found.moves or pool.op == "ReduceMax":
+@dataclass(frozen=True)
+class _Hoisting:
+    """A pooling of ``found``, decoded by ``lines`` behind it."""
+
+    pool: gs.Node
+    found: Selected
+    grid: Merged
+    lines: tuple[gs.Node, ...]
+
+
+def _behind_lines(pool: gs.Node) -> tuple[gs.Tensor, tuple[gs.Node, ...]]:
+    """What is pooled, without the rising lines in front of the pooling."""
+    tensor, lines = pool.inputs[0], []
+    node = producer_of(tensor)
+    while node is not None and rises(node):
+        lines.append(node)
+        tensor = signals(node)[0]
+        node = producer_of(tensor)
+    return tensor, tuple(n for n in reversed(lines) if n.op != "Identity")
+
+
+def _alike(pool: gs.Node, grid: Merged, lines: tuple[gs.Node, ...]) -> bool:
+    """Whether all entries that ``pool`` compares are on one grid."""
+    staircase, rank = grid.staircase, len(pool.inputs[0].shape)
+    arrays = [staircase.threshold, staircase.offset, staircase.ceilings, staircase.scale, staircase.shift]
+    if np.any(staircase.scale <= 0):
         return False
-    rank = len(pool.inputs[0].shape)
-    return all(a.size == 1 or (a.ndim in (rank - 1, rank) and a.size == a.shape[-(rank - 1)]) for a in arrays)
+    constants = [c for line in lines if (c := line_constant(line)) is not None]
+    if pool.op == "ReduceMax":
+        reduced = axes_of(pool)
+        plain = all(c.size == 1 for c in constants) and all(n.op != "BatchNormalization" for n in lines)
+        return (
+            plain
+            and reduced is not None
+            and all(a.shape[i - 1] == 1 for a in arrays if a.ndim for i in reduced)
+        )
+    return all(
+        a.size == 1 or (a.ndim in (rank - 1, rank) and a.size == a.shape[1 - rank])
+        for a in (*arrays, *constants)
+    )
 
 
-def _hoist(graph: gs.Graph, names: Names, pool: gs.Node, found: Carried) -> None:
-    old, output = found.staircase, pool.outputs[0]
-    value = old.inputs[0]
-    for node in [*(n for n in found.nodes if n.op in MOVEMENT and n.op != "Identity"), pool]:
-        value = _copy(graph, names, node, value)
-    alone = _only_reader_chain(old, found, pool)
-    name = old.name
-    if alone:
-        old.name = names.fresh(f"{old.name}/replaced")
+def _hoist(graph: gs.Graph, names: Names, work: _Hoisting) -> None:
+    pool, found, output = work.pool, work.found, work.pool.outputs[0]
+    copies: dict[int, gs.Tensor] = {id(leaf.tensor): leaf.staircase.inputs[0] for leaf in found.leaves}
+    copy_selection(found, copies, graph, names, silent=work.grid.silent)
+    staircase = _pooled(pool, work.grid.staircase)
+    sources = [n for leaf in found.leaves for n in origin(leaf.staircase)]
+    old = _replaced(work)
+    name = f"{pool.name}/neuron" if old is None else old.name
+    if old is not None:
+        old.name = names.fresh(f"{name}/replaced")
     fresh = staircase_node(
         names,
-        parameters(old),
-        value,
+        staircase,
+        copy_behind(graph, names, pool, copies[id(found.tensor)]),
         name=name,
-        origin=list(dict.fromkeys([*origin(old), *origin(pool)])),
+        origin=list(dict.fromkeys([*sources, *origin(pool)])),
         source=output.name,
     )
-    if alone:
+    if old is not None:
         fresh.name = name
+    fresh.attrs[SOURCE] = _decoded(staircase, work.lines, len(output.shape))
     graph.nodes.append(fresh)
-    fresh.attrs[SOURCE] = old.attrs[SOURCE]
     value = fresh.outputs[0]
-    for node in found.nodes:
-        if node.op in ("Mul", "Add"):
-            value = _copy(graph, names, node, value)
+    spelling = Spelling(graph, names, fresh)
+    for op, values, neutral in (("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)):
+        if np.any(values != neutral):
+            value = spelling.apply(op, value, values.astype(np.float32))
+    for node in work.lines:
+        value = copy_behind(graph, names, node, value)
     pool.outputs.clear()
     graph.nodes.append(gs.Node(op="Identity", name=names.fresh(pool.name), inputs=[value], outputs=[output]))
 
 
-def _hoist_extreme(graph: gs.Graph, names: Names, node: gs.Node) -> None:
-    """Case 4."""
-    found = [carried(t) for t in node.inputs]
-    chains = [one for one in found if one is not None and not one.moves]
-    if len(chains) != len(node.inputs) or any(not _same_grid(chains[0], other) for other in chains[1:]):
-        return
-    first, output = chains[0], node.outputs[0]
-    before = gs.Variable(names.fresh(f"{output.name}/potential"), np.float32, list(output.shape))
-    extreme = gs.Node(op=node.op, name=names.fresh(f"{node.name}/hoisted"), outputs=[before])
-    extreme.inputs = [one.staircase.inputs[0] for one in chains]
-    extreme.attrs[ORIGIN] = origin(node)
-    sources = [name for one in chains for name in origin(one.staircase)]
-    fresh = staircase_node(
-        names,
-        parameters(first.staircase),
-        before,
-        name=f"{node.name}/neuron",
-        origin=list(dict.fromkeys([*sources, *origin(node)])),
-        source=output.name,
-    )
-    fresh.attrs[SOURCE] = first.staircase.attrs[SOURCE]
-    graph.nodes += [extreme, fresh]
-    value = fresh.outputs[0]
-    for line in first.nodes:
-        if line.op in ("Mul", "Add"):
-            value = _copy(graph, names, line, value)
-    node.outputs.clear()
-    graph.nodes.append(gs.Node(op="Identity", name=names.fresh(node.name), inputs=[value], outputs=[output]))
+def _pooled(pool: gs.Node, staircase: Staircase) -> Staircase:
+    """``staircase`` without the axes that ``pool`` drops."""
+    dropped = tuple(i - 1 for i in axes_of(pool) or ()) if pool.op == "ReduceMax" else ()
+    if not dropped or pool.attrs.get("keepdims", 1):
+        return staircase
+
+    def drop(values: Any) -> Any:
+        return values.squeeze(dropped) if values.ndim else values
+
+    fields = ("threshold", "offset", "ceilings", "scale", "shift")
+    return replace(staircase, **{field: drop(getattr(staircase, field)) for field in fields})
 
 
-def _same_grid(one: Carried, other: Carried) -> bool:
-    a, b = parameters(one.staircase), parameters(other.staircase)
-    shapes = {tuple(str(s) for s in c.staircase.inputs[0].shape) for c in (one, other)}
-    pairs = [(getattr(a, f), getattr(b, f)) for f in ("threshold", "offset", "ceilings")]
-    pairs += list(zip(one.constants, other.constants, strict=False))
-    return (
-        len(shapes) == 1
-        and a.rounding == b.rounding
-        and len(one.constants) == len(other.constants)
-        and all(np.array_equal(x, y) for x, y in pairs)
-    )
+def _replaced(work: _Hoisting) -> gs.Node | None:
+    """The one staircase that nothing but this pooling reads, so that the pooled one takes its place."""
+    leaf, *more = work.found.leaves
+    between = (*leaf.lines, *work.found.nodes, *work.lines)
+    chain = {id(node) for node in (*between, work.pool)}
+    read = [leaf.staircase.outputs[0], *(t for node in between for t in node.outputs)]
+    alone = not more and all(id(reader) in chain for t in read for reader in t.outputs)
+    return leaf.staircase if alone else None
 
 
-def _only_reader_chain(staircase: gs.Node, found: Carried, pool: gs.Node) -> bool:
-    chain = [*found.nodes, pool]
-    tensors = [staircase.outputs[0], *(n.outputs[0] for n in found.nodes)]
-    return all(len(t.outputs) == 1 and t.outputs[0] is n for t, n in zip(tensors, chain, strict=True))
-
-
-def _copy(graph: gs.Graph, names: Names, node: gs.Node, value: gs.Tensor) -> gs.Tensor:
-    """A copy of the one-input ``node`` that reads ``value``; returns what it writes."""
-    signal = signals(node)[0]
-    inputs = [
-        value if t is signal else make_constant(names, t.name, value_of(t)) if is_constant(t) else t
-        for t in node.inputs
-    ]
-    shape = list(value.shape) if node.op in ("Mul", "Add") else list(node.outputs[0].shape)
-    output = gs.Variable(names.fresh(f"{node.outputs[0].name}/hoisted"), np.float32, shape)
-    fresh = gs.Node(
-        op=node.op, name=names.fresh(f"{node.name}/hoisted"), attrs=dict(node.attrs), inputs=inputs
-    )
-    fresh.attrs[ORIGIN] = origin(node)
-    fresh.outputs = [output]
-    graph.nodes.append(fresh)
-    return output
+def _decoded(staircase: Staircase, lines: tuple[gs.Node, ...], rank: int) -> Staircase:
+    """``staircase`` with the α and o of what ``lines`` make of it."""
+    factor, term = (v[0] if v.ndim == rank else v for v in decoding(lines))
+    return replace(staircase, scale=factor * staircase.scale, shift=factor * staircase.shift + term)

@@ -39,7 +39,7 @@ def _rank(tensor: gs.Tensor) -> int:
     return len(tensor.shape) if tensor.shape is not None else 0
 
 
-def _axes(node: gs.Node, position: int = 1) -> list[int] | None:
+def axes_of(node: gs.Node, position: int = 1) -> list[int] | None:
     """Axes given as an input or attribute, counted from the front; None where they are left out or not constant."""
     given = constant_input(node, position)
     axes = node.attrs.get("axes") if given is None else given.tolist()
@@ -72,7 +72,7 @@ def _axis_kept(default: int = 0) -> Test:
 
 
 def _axes_kept(node: gs.Node) -> bool:
-    axes = _axes(node)
+    axes = axes_of(node)
     return _first(node) and axes is not None and 0 not in axes
 
 
@@ -83,12 +83,12 @@ def _unsqueeze(node: gs.Node) -> bool:
 
 
 def _squeeze(node: gs.Node) -> bool:
-    axes = _axes(node)
+    axes = axes_of(node)
     return axes is not None and 0 not in axes
 
 
 def _slice(node: gs.Node) -> bool:
-    axes = _axes(node, 3)
+    axes = axes_of(node, 3)
     return axes is not None and 0 not in axes and _first(node)
 
 
@@ -164,6 +164,11 @@ def _expand(node: gs.Node) -> bool:
     return _first(node) and before is not None and after is not None and len(before) == len(after)
 
 
+def _tile(node: gs.Node) -> bool:
+    repeats = constant_input(node, 1)
+    return _first(node) and repeats is not None and int(repeats[0]) == 1
+
+
 def _where(node: gs.Node) -> bool:
     return is_constant(node.inputs[0]) and _any(node)
 
@@ -207,6 +212,7 @@ LINEAR: Mapping[str, Test] = {
     "Squeeze": _squeeze,
     "Sub": _any,
     "Sum": _any,
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
     "Where": _where,

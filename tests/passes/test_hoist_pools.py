@@ -1,0 +1,189 @@
+"""Max pooling in front of the neurons, whatever picks, moves or joins their activations on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from helpers_graphs import make_model, node, operators, samples
+
+import onnx2snn
+from onnx2snn.graph import Pass
+from onnx2snn.passes import PREPARE, RECOGNISE
+from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.hoist_pools import hoist_pools
+from onnx2snn.passes.importer import import_model
+
+#: Multiples of 1/4: every sum is exact, and many potentials stand on a threshold.
+X = {"x": np.round(samples(6, 3, 8, 8) * 4).astype(np.float32) / 4}
+HALVES = {"kernel_shape": [2, 2], "strides": [2, 2]}
+CONSTANTS: dict[str, Any] = {
+    "w1": np.round(samples(4, 3, 3, 3, seed=1)),
+    "w2": np.round(samples(4, 3, 1, 1, seed=2)),
+    "fine": np.float32(0.25),
+    "coarse": np.float32(0.5),
+    "column": np.float32([0.25, 0.5, 1, 2]).reshape(1, 4, 1, 1),
+    "zero": np.float32(0),
+    "seven": np.float32(7),
+    "three": np.float32(3),
+}
+
+
+def act(z: str, a: str, step: str = "fine", top: str = "seven") -> list[onnx.NodeProto]:
+    return [
+        node("Div", [z, step], [f"{a}1"], f"{a}_divide"),
+        node("Floor", [f"{a}1"], [f"{a}2"], f"{a}_floor"),
+        node("Clip", [f"{a}2", "zero", top], [f"{a}3"], f"{a}_clip"),
+        node("Mul", [f"{a}3", step], [a], f"{a}_multiply"),
+    ]
+
+
+def model(*nodes: onnx.NodeProto, channels: int, **constants: Any) -> onnx.ModelProto:
+    """Two convolutions z1 and z2 of x; the nodes make ``p`` of them, of ``channels`` channels; a convolution reads it."""
+    front = [node("Conv", ["x", "w1"], ["z1"], pads=[1, 1, 1, 1]), node("Conv", ["x", "w2"], ["z2"])]
+    last = {"v": np.round(samples(2, channels, 1, 1, seed=3))}
+    return make_model(
+        [*front, *nodes, node("Conv", ["p", "v"], ["y"])],
+        {**CONSTANTS, **last, **constants},
+        {"x": ["N", 3, 8, 8]},
+        {"y": ["N", 2, "H", "W"]},
+    )
+
+
+CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
+    "nothing between": (
+        model(*act("z1", "a"), node("MaxPool", ["a"], ["p"], "pool", **HALVES), channels=4),
+        [7],
+    ),
+    "a threshold for each channel": (
+        model(*act("z1", "a", "column"), node("MaxPool", ["a"], ["p"], "pool", **HALVES), channels=4),
+        [7],
+    ),
+    "branches on one grid joined": (
+        model(
+            *act("z1", "a"), *act("z2", "b"), node("Concat", ["a", "b"], ["c"], axis=1),
+            node("MaxPool", ["c"], ["p"], "pool", **HALVES), channels=8,
+        ),
+        [7],
+    ),
+    "branches on different grids joined": (
+        model(
+            *act("z1", "a", "fine"), *act("z2", "b", "column", "three"), node("Concat", ["a", "b"], ["c"], axis=1),
+            node("MaxPool", ["c"], ["p"], "pool", **HALVES), channels=8,
+        ),
+        [7],
+    ),
+    "some channels only": (
+        model(
+            *act("z1", "a", "column"), node("Slice", ["a", "from", "to", "axis"], ["c"]),
+            node("MaxPool", ["c"], ["p"], "pool", **HALVES), channels=2,
+            **{"from": np.array([1]), "to": np.array([3]), "axis": np.array([1])},
+        ),
+        [7],
+    ),
+    "half of the channels pooled, the others averaged": (
+        model(
+            *act("z1", "a"), node("Split", ["a"], ["b", "c"], axis=1),
+            node("MaxPool", ["b"], ["d"], "pool", **HALVES), node("AveragePool", ["c"], ["e"], **HALVES),
+            node("Concat", ["d", "e"], ["p"], axis=1), channels=4,
+        ),
+        [7, 7],
+    ),
+    "padded with zeros": (
+        model(
+            *act("z1", "a", "column"), node("Pad", ["a", "pads"], ["c"]),
+            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[2, 2]), channels=4,
+            pads=np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+        ),
+        [7],
+    ),
+    "padded by reflection": (
+        model(
+            *act("z1", "a"), node("Pad", ["a", "pads"], ["c"], mode="reflect"),
+            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[2, 2]), channels=4,
+            pads=np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+        ),
+        [7],
+    ),
+    "enlarged": (
+        model(
+            *act("z1", "a"), node("Resize", ["a", "", "scales"], ["c"], mode="nearest"),
+            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[3, 3]), channels=4,
+            scales=np.float32([1, 1, 2, 2]),
+        ),
+        [7],
+    ),
+    "normalised, each channel rising": (
+        model(
+            *act("z1", "a"), node("BatchNormalization", ["a", "gamma", "beta", "mean", "var"], ["c"], epsilon=0.0),
+            node("MaxPool", ["c"], ["p"], "pool", **HALVES), channels=4,
+            gamma=np.float32([1, 2, 0.5, 4]), beta=np.float32([1, 0, -1, 2]), mean=np.zeros(4, np.float32),
+            var=np.ones(4, np.float32),
+        ),
+        [7],
+    ),
+    "the largest of some channels": (
+        model(
+            *act("z1", "a"), *act("z2", "b"), node("Concat", ["a", "b"], ["c"], axis=1),
+            node("ReduceMax", ["c"], ["p"], "pool", axes=[1], keepdims=1), channels=1,
+        ),
+        [7],
+    ),
+    "the rest of the network reads it too": (
+        model(
+            *act("z1", "a"), *act("z2", "b", "coarse"), node("Concat", ["a", "b"], ["c"], axis=1),
+            node("MaxPool", ["c"], ["d"], "pool", **HALVES), node("AveragePool", ["c"], ["e"], **HALVES),
+            node("Add", ["d", "e"], ["p"]), channels=8,
+        ),
+        [7, 7, 7],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_neurons_stand_behind_the_pooling(name: str) -> None:
+    source, levels = CASES[name]
+    conversion = onnx2snn.convert(source, check=X)
+    assert [layer.levels for layer in conversion.layers] == levels
+    assert max(change for _, change in conversion.checks) == 0
+    certificate = onnx2snn.verify(source, conversion.model, X)
+    assert certificate.lossless
+    assert certificate.max_abs_error == 0
+
+
+def test_a_second_run_changes_nothing() -> None:
+    source, _ = CASES["branches on different grids joined"]
+    graph = import_model(source)
+    passes: tuple[Pass, ...] = (*PREPARE, *RECOGNISE)
+    for one in passes:
+        graph = one(graph)
+    assert operators(graph).index("MaxPool") < operators(graph).index("Staircase")
+    assert to_model(hoist_pools(graph)) == to_model(graph)
+
+
+def test_sizes_may_be_open_on_one_grid() -> None:
+    source, _ = CASES["branches on one grid joined"]
+    for axis in (2, 3):
+        source.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"size{axis}"
+    conversion = onnx2snn.convert(source)
+    assert len(conversion.layers) == 1
+    assert onnx2snn.verify(source, conversion.model, X).max_abs_error == 0
+
+
+REFUSED = {
+    "a sum": [*act("z1", "a"), *act("z2", "b"), node("Add", ["a", "b"], ["c"])],
+    "a mean": [*act("z1", "a"), node("AveragePool", ["a"], ["c"], kernel_shape=[2, 2])],
+    "falling": [*act("z1", "a"), node("Neg", ["a"], ["c"])],
+    "padded with another level than zero": [*act("z1", "a"), node("Pad", ["a", "pads", "three"], ["c"])],
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_on_no_grid_is_refused(name: str) -> None:
+    pool = node("MaxPool", ["c"], ["p"], "pool", **HALVES)
+    source = model(*REFUSED[name], pool, channels=4, pads=np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+    with pytest.raises(onnx2snn.ConversionError, match=r"'pool' .MaxPool.*no single activation"):
+        onnx2snn.convert(source)
+    assert onnx2snn.convert(source, hybrid=True).non_spiking
