@@ -9,21 +9,25 @@ from onnx2snn.passes.decompose_quantisers import decompose_quantisers
 from onnx2snn.passes.drop_identities import drop_identities
 from onnx2snn.passes.fold_constants import fold_constants
 from onnx2snn.passes.free_batch import free_batch
+from onnx2snn.passes.gather_along_one_axis import gather_along_one_axis
 from onnx2snn.passes.infer_shapes import infer_shapes
 from onnx2snn.passes.inline_conditionals import inline_conditionals
 from onnx2snn.passes.merge_moves import merge_moves
 from onnx2snn.passes.narrow_constants import narrow_constants
+from onnx2snn.passes.spell_einsum import spell_einsum
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
     decompose_quantisers,
     fold_constants,
     inline_conditionals,
-    decompose_quantisers,
     drop_identities,
     infer_shapes,
     fold_constants,
+    decompose_quantisers,
     drop_identities,
+    spell_einsum,
+    gather_along_one_axis,
     narrow_constants,
     free_batch,
     infer_shapes,

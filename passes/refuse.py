@@ -95,6 +95,9 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
     if node.op in EXTREME:
         reason = "the activations that it compares lie on different grids, or are read by other operators"
         return NonSpiking(name, node.op, reason, f"give them one quantiser, or {HYBRID}")
+    if node.op in ("QuantizeLinear", "DequantizeLinear"):
+        reason = "its scale or zero point is not a constant, or one for each block"
+        return NonSpiking(name, node.op, reason, f"export it with constant scales, or {HYBRID}")
     if node.op in ORDER_PRESERVING:
         reason = "what it pools is no single activation: a sum, a mean, or one that falls where its potential rises"
         return NonSpiking(name, node.op, reason, f"quantise what it pools, or {HYBRID}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,18 @@ class Spelling:
         """A constant of its own."""
         return make_constant(self._names, f"{self._node.name}/constant", np.asarray(values))
 
-    def apply(self, op: str, *inputs: Any, output: gs.Tensor | None = None, **attrs: Any) -> gs.Tensor:
-        """One operator; numbers and arrays become constants. Returns what it writes (float32)."""
+    def apply(
+        self,
+        op: str,
+        *inputs: Any,
+        output: gs.Tensor | None = None,
+        sizes: Sequence[int | str] | None = None,
+        **attrs: Any,
+    ) -> gs.Tensor:
+        """One operator; numbers and arrays become constants. Returns what it writes: float32, of ``sizes`` or as its signal."""
         read = [i if isinstance(i, gs.Tensor) else self.constant(i) for i in inputs]
         shape = next((list(t.shape) for t in read if not is_constant(t) and t.shape is not None), None)
+        shape = shape if sizes is None else list(sizes)
         out = (
             output
             if output is not None
