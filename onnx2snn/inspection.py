@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.data.specs import input_specs
 from onnx2snn.dialect import is_snn, read_layer_table
+from onnx2snn.graph import apply_owned
 from onnx2snn.model_file import load_model
-from onnx2snn.passes import PREPARE
+from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.refuse import non_spiking
 from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.recognise import Found, Rejected, recognise
+from onnx2snn.staircases.probe import recognise_checked
+from onnx2snn.staircases.recognise import Found, Rejected
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Inspection:
         inputs: Name, type and shape of each.
         operators: How many there are of each.
         activations: The staircases, in order.
-        rejected: Activations that are no staircase, and why.
+        rejected: Operators that are no neuron, and why: those that a conversion would refuse first.
         layers: The layer table of a converted network.
     """
 
@@ -90,14 +95,21 @@ def _inspect_snn(model: onnx.ModelProto) -> Inspection:
 
 
 def _inspect_source(model: onnx.ModelProto) -> Inspection:
-    graph = import_model(model)
-    for graph_pass in PREPARE:
-        graph = graph_pass(graph)
-    recognition = recognise(graph)
+    graph = apply_owned(import_model(model), PREPARE)
+    recognition = recognise_checked(graph)
     activations = [_of_source(found) for found in recognition.found]
     timesteps = max((activation.timesteps for activation in activations), default=None)
-    rejected = list(recognition.rejected.values())
+    rejected = _misses(apply_owned(graph, RECOGNISE), recognition.rejected)
     return Inspection(False, timesteps, _inputs(model), _operators(model), activations, rejected, [])
+
+
+def _misses(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[Rejected]:
+    """What a conversion would refuse, first of all; then every other activation that is no staircase."""
+    found = [
+        Rejected(miss.name, miss.operator, miss.reason, miss.remedy) for miss in non_spiking(graph, rejected)
+    ]
+    named = {miss.node for miss in found}
+    return [*found, *(miss for miss in rejected.values() if miss.node not in named)]
 
 
 def _of_source(found: Found) -> Activation:
