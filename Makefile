@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check test-train clean
+.PHONY: help demo browser docs test check test-train clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -14,6 +14,12 @@ help:  ## list the targets
 
 demo: $(VENV)/core  ## convert the digits network, verify it, show its spikes
 	@$(BIN)/python examples/demo.py
+
+browser: $(VENV)/core examples/browser/node_modules  ## draw a digit in the browser, watch its spikes (needs npm)
+	$(BIN)/python examples/browser/serve.py
+
+docs: $(VENV)/docs  ## build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
 
 test: $(VENV)/dev  ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS)
@@ -40,6 +46,14 @@ $(VENV)/core: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/dev: $(VENV)/core
 	$(PIP) -e '.[dev,images,report]'
+	@touch $@
+
+$(VENV)/docs: $(VENV)/core
+	$(PIP) -e '.[docs]'
+	@touch $@
+
+examples/browser/node_modules: examples/browser/package-lock.json
+	npm ci --prefix examples/browser --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENV)/train: $(VENV)/dev

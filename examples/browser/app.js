@@ -173,6 +173,7 @@ async function main() {
     fetch("samples.bin").then((answer) => answer.arrayBuffer()),
     fetch("labels.json").then((answer) => answer.json()),
   ]);
+  await network.run(new Float32Array(PIXELS)); // the first run of a session prepares it
   const page = new Page(network);
   page.offer(new Float32Array(samples), labels);
   document.documentElement.dataset.ready = "true";

@@ -33,7 +33,9 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".wasm": "application/wasm",
 }
-POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; img-src 'self' data:"
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; img-src 'self' data:"
+)
 
 
 def contents() -> dict[str, bytes]:
@@ -56,7 +58,9 @@ def make_server(files: Mapping[str, bytes], *, port: int = 0) -> ThreadingHTTPSe
         def do_GET(self) -> None:
             content = files.get(self.path.partition("?")[0])
             self.send_response(200 if content is not None else 404)
-            self.send_header("Content-Type", TYPES.get(Path(self.path).suffix or ".html", "application/octet-stream"))
+            self.send_header(
+                "Content-Type", TYPES.get(Path(self.path).suffix or ".html", "application/octet-stream")
+            )
             self.send_header("Content-Length", str(len(content or b"")))
             self.send_header("Content-Security-Policy", POLICY)
             self.send_header("Cache-Control", "no-cache")
@@ -70,7 +74,9 @@ def make_server(files: Mapping[str, bytes], *, port: int = 0) -> ThreadingHTTPSe
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
     if not RUNTIME.is_dir():
