@@ -19,7 +19,7 @@ browser: $(VENV)/core examples/browser/node_modules  ## draw a digit in the brow
 	$(BIN)/python examples/browser/serve.py
 
 docs: $(VENV)/docs  ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: $(VENV)/dev  ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS)
