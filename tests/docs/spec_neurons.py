@@ -37,8 +37,20 @@ def generated(v: Array, compare: Array, subtract: Array, ceiling: Array) -> Arra
     return np.concatenate(train)
 
 
-def evaluator(model: onnx.ModelProto, form: str) -> ReferenceEvaluator:
+def fused_potential(x: Array, bias: Array, steps: int, form: str) -> Array:
+    """v of levels or analog values, with the whole bias."""
+    return x + bias * np.float32({"once": 1, "per-step": 2**steps - 1, "paper": steps}[form])
+
+
+def decoded(train: Array, timesteps: int) -> Array:
+    """The level that a train carries."""
+    steps = train.reshape(timesteps, -1, *train.shape[1:])
+    return sum((2 ** (timesteps - 1 - t) * s for t, s in enumerate(steps)), np.float32(0))
+
+
+def evaluator(model: onnx.ModelProto, form: str, execution: str = "spiking") -> ReferenceEvaluator:
     """The network of a converted file with these neurons in place of the file's functions."""
+    potential = integrated if execution == "spiking" else fused_potential
 
     class IF(OpRun):  # the class's name is the operator's
         op_domain = "onnx2snn"
@@ -46,17 +58,27 @@ def evaluator(model: onnx.ModelProto, form: str) -> ReferenceEvaluator:
         def _run(
             self, x: Array, bias: Array, compare: Array, subtract: Array, ceiling: Array, **a: Any
         ) -> Any:
-            train = generated(integrated(x, bias, a["input_steps"], form), compare, subtract, ceiling)
-            assert len(train) * a["input_steps"] == len(x) * a["timesteps"]
-            return (train,)
+            train = generated(potential(x, bias, a["input_steps"], form), compare, subtract, ceiling)
+            return (train if execution == "spiking" else decoded(train, a["timesteps"]).astype(np.float32),)
 
     class Integrate(OpRun):
         op_domain = "onnx2snn"
 
         def _run(self, x: Array, bias: Array, **a: Any) -> Any:
-            return (integrated(x, bias, a["input_steps"], form),)
+            return (potential(x, bias, a["input_steps"], form),)
 
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     del bare.functions[:]
     return ReferenceEvaluator(bare, new_ops=[IF, Integrate])
+
+
+def stages(model: onnx.ModelProto) -> dict[str, int]:
+    """The stage of every tensor that carries a sample, by the page's rules."""
+    found = {info.name: 0 for info in model.graph.input}
+    for node in model.graph.node:
+        own = node.domain == "onnx2snn"
+        read = [found[name] for name in (node.input[:1] if own else node.input) if name in found]
+        if read and node.op_type not in ("Shape", "Size"):
+            found.update(dict.fromkeys(node.output, max(read) + (node.op_type == "IF")))
+    return found

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import spec_neurons
 from helpers_networks import NETWORKS, Network
+from onnx.reference import ReferenceEvaluator
 
 import onnx2snn
 from onnx2snn.dialect import DOMAIN, read_layer_table
@@ -44,25 +45,51 @@ def converted(name: str, bias: Any = "once") -> tuple[Network, onnx.ModelProto]:
     return network, onnx2snn.convert(network.model, bias=bias, hybrid=hybrid).model
 
 
+def evaluated(model: onnx.ModelProto, inputs: dict[str, Any], execution: str) -> dict[str, Any]:
+    """What neurons written from the page answer: outputs and trains."""
+    table = read_layer_table(model)
+    wider = onnx.ModelProto()
+    wider.CopyFrom(model)
+    wider.graph.output.extend(onnx.ValueInfoProto(name=layer["output"]) for layer in table["layers"])
+    evaluator = spec_neurons.evaluator(wider, table["bias"], execution)
+    return dict(zip(evaluator.output_names, evaluator.run(None, inputs), strict=True))
+
+
 @pytest.mark.parametrize("bias", ["once", "per-step", "paper"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_neurons_written_from_the_page_spike_alike(name: str, bias: str) -> None:
     network, model = converted(name, bias)
-    table = read_layer_table(model)
     inputs = network.inputs(3)
-    trains = [layer["output"] for layer in table["layers"]]
-    model.graph.output.extend(onnx.ValueInfoProto(name=train) for train in trains)
-    evaluator = spec_neurons.evaluator(model, table["bias"])
-    answers = dict(zip(evaluator.output_names, evaluator.run(None, inputs), strict=True))
+    answers = evaluated(model, inputs, "spiking")
     session = SpikingSession(model.SerializeToString())
-    expected = session.run(inputs)
-    for output, value in expected.outputs.items():
+    for output, value in session.run(inputs).outputs.items():
         np.testing.assert_allclose(answers[output], value, rtol=1e-6, atol=1e-6)
     spikes = session.trace(inputs).spikes
-    for layer in table["layers"]:
+    for layer in read_layer_table(model)["layers"]:
         found = answers[layer["output"]].reshape(spikes[layer["name"]].shape)
         assert np.array_equal(found, spikes[layer["name"]])
     assert any(train.any() for train in spikes.values())
+
+
+@pytest.mark.parametrize("bias", ["once", "per-step", "paper"])
+@pytest.mark.parametrize("name", ["half_odd", "residual", "pooled"])
+def test_so_they_do_on_whole_levels(name: str, bias: str) -> None:
+    network, model = converted(name, bias)
+    inputs = network.inputs(3)
+    answers = evaluated(model, inputs, "fused")
+    levels = SpikingSession(model.SerializeToString(), execution="fused").levels(inputs)
+    for layer in read_layer_table(model)["layers"]:
+        assert np.array_equal(answers[layer["output"]], levels[layer["name"]])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_stream_answers_when_the_page_says(name: str) -> None:
+    model = converted(name)[1]
+    found = spec_neurons.stages(model)
+    depth = max(found.values())
+    stream = SpikingSession(model.SerializeToString()).stream(batch=2)
+    assert stream.latency == (depth + 1) * read_layer_table(model)["timesteps"]
+    assert depth == len({found[layer["output"]] for layer in read_layer_table(model)["layers"]})
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -116,17 +143,29 @@ def test_the_page_names_every_key_and_attribute() -> None:
     assert attributes == documented(section("IF").split("| attribute |")[1].split("\n\n")[0])
 
 
-def test_the_counting_graph_reads_what_the_page_says() -> None:
-    model = converted("pooled")[1]
+@pytest.mark.parametrize("name", ["pooled", "residual", "several"])
+def test_the_counting_graph_counts(name: str) -> None:
+    """Run on its own, with the network's weights and the counts that the page asks for."""
+    network, model = converted(name)
     table = read_layer_table(model)
     text = next(entry.value for entry in model.metadata_props if entry.key == "onnx2snn.counting")
     fragment = onnx.GraphProto.FromString(base64.b64decode(text))
     assert [o.name for o in fragment.output] == [f"synops/{layer['name']}" for layer in table["layers"]]
-    own = {output for node in fragment.node for output in node.output}
-    known = {t.name for t in model.graph.initializer} | {
-        f"{layer['output']}/count" for layer in table["layers"]
-    }
-    assert {name for node in fragment.node for name in node.input if name} <= own | known
+    inputs = network.inputs(3)
+    trains = evaluated(model, inputs, "spiking")
+    counts = {}
+    for layer in table["layers"]:
+        train = trains[layer["output"]]
+        counts[f"{layer['output']}/count"] = train.reshape(table["timesteps"], -1, *train.shape[1:]).sum(
+            axis=0
+        )
+    fragment.name = "counting"
+    fragment.input.extend(onnx.ValueInfoProto(name=name) for name in counts)
+    fragment.initializer.extend(model.graph.initializer)
+    evaluator = ReferenceEvaluator(onnx.helper.make_model(fragment, opset_imports=model.opset_import))
+    found = dict(zip(evaluator.output_names, evaluator.run(None, counts), strict=True))
+    for layer, expected in SpikingSession(model.SerializeToString()).run(inputs).synops.items():
+        assert np.array_equal(found[f"synops/{layer}"], expected)
 
 
 def test_the_neuron_in_numpy_runs() -> None:
