@@ -70,9 +70,14 @@ def _filled(layer: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module:
 
 def spikingjelly(recipe: ann2snn.FXConversionRecipe) -> Scores:
     network = ann2snn.FXConverter(recipe).convert(relu_network())
+    return summed(network, lambda: functional.reset_net(network))
+
+
+def summed(network: nn.Module, reset: Callable[[], object]) -> Scores:
+    """The sum of what a network answers, step by step, to the same images."""
 
     def scores(images: Tensor) -> Mapping[int, Tensor]:
-        functional.reset_net(network)
+        reset()
         total, found = torch.zeros(len(images), 10), {}
         for step in range(1, STEPS[-1] + 1):
             total = total + network(images)
@@ -101,17 +106,7 @@ def sinabs_network(calibration: Tensor) -> Scores:
     with torch.no_grad():
         weights = normalised(calibration)
     network = sinabs.from_torch.from_model(weights, batch_size=BATCH).spiking_model
-
-    def scores(images: Tensor) -> Mapping[int, Tensor]:
-        sinabs.utils.reset_states(network)
-        total, found = torch.zeros(len(images), 10), {}
-        for step in range(1, STEPS[-1] + 1):
-            total = total + network(images)
-            if step in STEPS:
-                found[step] = total
-        return found
-
-    return scores
+    return summed(network, lambda: sinabs.utils.reset_states(network))
 
 
 def accuracy_over_time(scores: Scores, images: Tensor, labels: Tensor) -> dict[int, float]:

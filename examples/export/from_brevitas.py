@@ -12,7 +12,8 @@ import torch
 from brevitas.export import export_onnx_qcdq, export_qonnx
 from brevitas.nn import QuantConv2d, QuantLinear, QuantReLU
 from digits import convert_and_verify, folder_from_command_line, load_digits
-from torch import Tensor, nn
+from from_pytorch import train
+from torch import nn
 
 BITS = 4
 
@@ -29,15 +30,6 @@ def make_network() -> nn.Sequential:
         nn.Flatten(),
         QuantLinear(24, 10, bias=True, weight_bit_width=BITS),
     )
-
-
-def train(network: nn.Module, images: Tensor, labels: Tensor) -> None:
-    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
-    for _ in range(8):
-        for batch in torch.randperm(len(images)).split(50):
-            optimiser.zero_grad()
-            nn.functional.cross_entropy(network(images[batch]), labels[batch]).backward()
-            optimiser.step()
 
 
 def main() -> None:
