@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo browser docs test check test-train clean
+.PHONY: help demo browser docs test check test-train test-export clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -33,8 +33,27 @@ check: $(VENV)/dev  ## lint, types and tests: what CI runs
 test-train: $(VENV)/train  ## the tests that need torch
 	$(BIN)/python -m pytest -m train
 
+# Frameworks do not agree on the versions of what they share, so each has an environment of its own; CI runs the scripts that
+# need none but torch.
+EXPORT_brevitas := torch==2.13.0 brevitas onnxoptimizer onnxscript
+EXPORT_jax := jax jax2onnx
+EXPORT_keras := tensorflow-cpu tf2onnx
+EXPORT_sklearn := scikit-learn skl2onnx
+FRAMEWORKS := brevitas jax keras sklearn
+
+test-export: $(FRAMEWORKS:%=test-export-%)  ## the export examples of frameworks that CI does not install (some GB)
+
+.PRECIOUS: $(VENV)-%/installed
+test-export-%: $(VENV)-%/installed
+	$(VENV)-$*/bin/python -m pytest tests/examples/test_export_scripts.py -m 'train or not train' -k 'from_$*'
+
+$(VENV)-%/installed:
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check $(EXPORT_$*) pytest hypothesis websocket-client -e .
+	@touch $@
+
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
