@@ -44,7 +44,8 @@ Linear: each time step passes through them on its own, as spikes or as the curre
 | --- | --- |
 {linear}
 
-An operator that breaks its condition is treated as any other nonlinearity. All of them may carry constant parts (biases, offsets,
+Other spellings of these, such as an Einsum with constant weights, are rewritten first. An operator that breaks its condition is
+treated as any other nonlinearity. All of them may carry constant parts (biases, offsets,
 `x − 0.25`): these are evaluated once and added to the next neuron's membrane potential.
 
 ## Maxima
