@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check test-train clean
+.PHONY: help demo browser docs test check test-train test-export clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -14,6 +14,12 @@ help:  ## list the targets
 
 demo: $(VENV)/core  ## convert the digits network, verify it, show its spikes
 	@$(BIN)/python examples/demo.py
+
+browser: $(VENV)/core examples/browser/node_modules  ## draw a digit in the browser, watch its spikes (needs npm)
+	$(BIN)/python examples/browser/serve.py
+
+docs: $(VENV)/docs  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test: $(VENV)/dev  ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS)
@@ -27,8 +33,27 @@ check: $(VENV)/dev  ## lint, types and tests: what CI runs
 test-train: $(VENV)/train  ## the tests that need torch
 	$(BIN)/python -m pytest -m train
 
+# Frameworks do not agree on the versions of what they share, so each has an environment of its own; CI runs the scripts that
+# need none but torch.
+EXPORT_brevitas := torch==2.13.0 brevitas onnxoptimizer onnxscript
+EXPORT_jax := jax jax2onnx
+EXPORT_keras := tensorflow-cpu tf2onnx
+EXPORT_sklearn := scikit-learn skl2onnx
+FRAMEWORKS := brevitas jax keras sklearn
+
+test-export: $(FRAMEWORKS:%=test-export-%)  ## the export examples of frameworks that CI does not install (some GB)
+
+.PRECIOUS: $(VENV)-%/installed
+test-export-%: $(VENV)-%/installed
+	$(VENV)-$*/bin/python -m pytest tests/examples/test_export_scripts.py -m 'train or not train' -k 'from_$*'
+
+$(VENV)-%/installed:
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check $(EXPORT_$*) pytest hypothesis websocket-client -e .
+	@touch $@
+
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +65,14 @@ $(VENV)/core: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/dev: $(VENV)/core
 	$(PIP) -e '.[dev,images,report]'
+	@touch $@
+
+$(VENV)/docs: $(VENV)/core
+	$(PIP) -e '.[docs]'
+	@touch $@
+
+examples/browser/node_modules: examples/browser/package-lock.json
+	npm ci --prefix examples/browser --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENV)/train: $(VENV)/dev

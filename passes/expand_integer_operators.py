@@ -20,7 +20,7 @@ def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> boo
     Padded cells of a QLinearConv hold the zero point: the real value 0, as in the float convolution. Scales and
     zero points that are not constant leave the node as it is; it is refused by name later.
     """
-    handler = _HANDLERS.get((node.domain, node.op))
+    handler = HANDLERS.get((node.domain, node.op))
     if handler is not None:
         handler(_Operands(graph, names, node))
     return handler is not None
@@ -170,7 +170,7 @@ def _integer(op: str) -> Callable[[_Operands], None]:
 
 _POOL = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")
 
-_HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
+HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
     ("", "ConvInteger"): _integer("Conv"),
     ("", "MatMulInteger"): _integer("MatMul"),
     ("", "QLinearConv"): _conv,

@@ -13,7 +13,7 @@ from onnx2snn.passes.staircase_nodes import make_constant
 
 @graph_pass
 def insert_integrates(graph: gs.Graph) -> gs.Graph:
-    """Integrate trains in front of every operator that is not linear (DESIGN 2, "the rule").
+    """Integrate trains in front of every operator that is not linear (docs/architecture.md, "one rule").
 
         train ─▶ Softmax      becomes      train ─▶ Integrate(bias 0) ─▶ analog ─▶ Softmax
 

@@ -1,4 +1,4 @@
-"""The two kinds of tensor, told apart by one walk: trains, and analog values (DESIGN 2)."""
+"""The two kinds of tensor, told apart by one walk: trains, and analog values (docs/architecture.md)."""
 
 from __future__ import annotations
 

@@ -50,21 +50,24 @@ def axes_of(node: gs.Node, position: int = 1) -> list[int] | None:
 
 
 def _first(node: gs.Node) -> bool:
-    """Only the first input is a signal."""
+    """One signal, in front of constants."""
     found = float_signals(node)
     return len(found) == 1 and found[0] is node.inputs[0]
 
 
 def _one(node: gs.Node) -> bool:
+    """Only one input is a signal."""
     return len(float_signals(node)) == 1
 
 
 def _any(node: gs.Node) -> bool:
+    """Signals and constants in any mixture."""
     return bool(float_signals(node))
 
 
 def _axis_kept(default: int = 0) -> Test:
     def test(node: gs.Node) -> bool:
+        """The axis is not that of the batch."""
         rank = _rank(node.inputs[0])
         return rank > 0 and int(node.attrs.get("axis", default)) % rank != 0
 
@@ -72,34 +75,41 @@ def _axis_kept(default: int = 0) -> Test:
 
 
 def _axes_kept(node: gs.Node) -> bool:
+    """Axes are constant, the batch not among them."""
     axes = axes_of(node)
     return _first(node) and axes is not None and 0 not in axes
 
 
 def _unsqueeze(node: gs.Node) -> bool:
+    """Axes are constant, none in front of the batch."""
     given = constant_input(node, 1)
     rank = _rank(node.outputs[0])
     return given is not None and rank > 0 and 0 not in [int(a) % rank for a in given]
 
 
 def _squeeze(node: gs.Node) -> bool:
+    """Axes are constant, the batch not among them."""
     axes = axes_of(node)
     return axes is not None and 0 not in axes
 
 
 def _slice(node: gs.Node) -> bool:
+    """Axes are constant, the batch not among them."""
     axes = axes_of(node, 3)
     return axes is not None and 0 not in axes and _first(node)
 
 
 def _transpose(node: gs.Node) -> bool:
+    """The batch stays in front."""
     perm = node.attrs.get("perm")
     return perm is not None and perm[0] == 0
 
 
 def _reshape(node: gs.Node) -> bool:
-    """The batch axis stays in front: [0 or -1, per-sample sizes]."""
+    """The batch stays in front, and what belongs to a sample stays in it."""
     target = constant_input(node, 1)
+    if not _first(node):
+        return False
     if target is None:
         return bool(node.outputs[0].shape) and _same_sample_size(node)
     return target.size > 0 and int(target[0]) in (0, -1) and _same_sample_size(node)
@@ -117,11 +127,12 @@ def _same_sample_size(node: gs.Node) -> bool:
 
 
 def _flatten(node: gs.Node) -> bool:
+    """From axis 1."""
     return int(node.attrs.get("axis", 1)) % max(_rank(node.inputs[0]), 1) == 1
 
 
 def _matmul(node: gs.Node) -> bool:
-    """x·W for any x, W·x where x keeps a batch axis of its own in front."""
+    """One operand is constant: x·W for any x, W·x where x keeps a batch axis of its own in front."""
     found = float_signals(node)
     if len(found) != 1:
         return False
@@ -135,11 +146,13 @@ def _matmul(node: gs.Node) -> bool:
 
 
 def _gemm(node: gs.Node) -> bool:
+    """Weights and bias are constant, transA = 0."""
     found = float_signals(node)
     return len(found) == 1 and found[0] is node.inputs[0] and not node.attrs.get("transA", 0)
 
 
 def _pad(node: gs.Node) -> bool:
+    """Amounts are constant, none along the batch."""
     pads, axes = constant_input(node, 1), constant_input(node, 3)
     if pads is None or not _first(node):
         return False
@@ -151,33 +164,55 @@ def _pad(node: gs.Node) -> bool:
 
 
 def _resize(node: gs.Node) -> bool:
+    """Mode nearest, linear or cubic."""
     mode = node.attrs.get("mode", "nearest")
     return _first(node) and mode in ("nearest", "linear", "cubic")
 
 
 def _gather(node: gs.Node) -> bool:
+    """Indices are constant, the axis is not that of the batch."""
     return _first(node) and constant_input(node, 1) is not None and _axis_kept()(node)
 
 
 def _expand(node: gs.Node) -> bool:
+    """The rank stays."""
     before, after = node.inputs[0].shape, node.outputs[0].shape
     return _first(node) and before is not None and after is not None and len(before) == len(after)
 
 
 def _tile(node: gs.Node) -> bool:
+    """Repeats are constant, 1 along the batch."""
     repeats = constant_input(node, 1)
     return _first(node) and repeats is not None and int(repeats[0]) == 1
 
 
 def _where(node: gs.Node) -> bool:
+    """The condition is constant."""
     return is_constant(node.inputs[0]) and _any(node)
 
 
 def _mul(node: gs.Node) -> bool:
+    """The other factor is constant."""
     return _one(node) and len(signals(node)) == 1
 
 
+def _div(node: gs.Node) -> bool:
+    """The divisor is constant."""
+    return _mul(node) and _first(node)
+
+
+def _batch_norm(node: gs.Node) -> bool:
+    """In inference: training_mode = 0."""
+    return _first(node) and not node.attrs.get("training_mode", 0)
+
+
+def _split(node: gs.Node) -> bool:
+    """The axis is not that of the batch."""
+    return _first(node) and _axis_kept()(node)
+
+
 def _dot(node: gs.Node) -> bool:
+    """Weights are constant."""
     return _first(node) and is_constant(node.inputs[1])
 
 
@@ -185,12 +220,12 @@ def _dot(node: gs.Node) -> bool:
 LINEAR: Mapping[str, Test] = {
     "Add": _any,
     "AveragePool": _first,
-    "BatchNormalization": lambda n: _first(n) and not n.attrs.get("training_mode", 0),
+    "BatchNormalization": _batch_norm,
     "Concat": _axis_kept(),
     "Conv": _dot,
     "ConvTranspose": _dot,
     "DepthToSpace": _first,
-    "Div": lambda n: _mul(n) and _first(n),
+    "Div": _div,
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
@@ -204,11 +239,11 @@ LINEAR: Mapping[str, Test] = {
     "Pad": _pad,
     "ReduceMean": _axes_kept,
     "ReduceSum": _axes_kept,
-    "Reshape": lambda n: _first(n) and _reshape(n),
+    "Reshape": _reshape,
     "Resize": _resize,
     "Slice": _slice,
     "SpaceToDepth": _first,
-    "Split": lambda n: _first(n) and _axis_kept()(n),
+    "Split": _split,
     "Squeeze": _squeeze,
     "Sub": _any,
     "Sum": _any,

@@ -1,4 +1,4 @@
-"""The bias shift, as one evaluation (METHOD 4, DESIGN 4)."""
+"""The bias shift, as one evaluation (METHOD 4)."""
 
 from __future__ import annotations
 

@@ -29,6 +29,13 @@ class Staircase:
         shift: o, the output at level 0.
         rounding: R. ``floor``: k ≥ j where z + δ ≥ j·θ; ``ceil``: k ≥ j where z + δ > (j − 1)·θ;
             ``half_even``, ``half_odd``: to the nearest level, ties to the even (odd) one.
+
+    >>> half, zero = np.array(0.5), np.array(0.0)
+    >>> staircase = Staircase(half, zero, 7, np.array(7), half, zero, "half_even")
+    >>> staircase.formula, staircase.timesteps
+    ('0.5·clip(round(z/0.5), 0, 7)', 3)
+    >>> staircase.level(np.array([-1.0, 0.25, 0.75, 9.0])).tolist()
+    [0, 0, 2, 7]
     """
 
     threshold: NDArray[np.float64]

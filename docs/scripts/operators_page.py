@@ -1,0 +1,110 @@
+"""Write docs/operators.md from the tables by which the converter decides.
+
+python docs/scripts/operators_page.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from onnx2snn.passes.decompose_quantisers import QONNX
+from onnx2snn.passes.expand_integer_operators import HANDLERS as INTEGER
+from onnx2snn.passes.operators import EXTREME, LINEAR, ORDER_PRESERVING, WEIGHTED
+from onnx2snn.passes.upgrade_opset import OPSET
+from onnx2snn.staircases.operators import HANDLERS as ELEMENTWISE
+
+PAGE = Path(__file__).parents[1] / "operators.md"
+
+TEXT = """\
+# Operators
+
+<!-- Written by docs/scripts/operators_page.py from the converter's own tables. -->
+
+What each ONNX operator becomes. The tables are those by which the converter decides; a test keeps this page current.
+Models of any opset are read ({opset} is what they are brought to), with float16, bfloat16 and float64 computed in float32.
+
+What matters is where an operator stands:
+
+| place | what may stand there |
+| --- | --- |
+| in front of the first synapses | anything: the input is analog |
+| between neurons | [synaptic operators](#synaptic-operators), [maxima](#maxima), [activations](#quantised-activations) |
+| behind the last synapses | anything: softmax, argmax, ... read the decoded readout |
+
+Everything else between neurons (products of two activations, attention, gates, other nonlinearities) is refused with the
+node's name and a remedy, or kept and reported as non-spiking with `--hybrid`.
+
+## Synaptic operators
+
+Linear: each time step passes through them on its own, as spikes or as the currents that spikes cause.
+**Bold**: layers of synapses, with weights; thresholds and scales are absorbed there.
+
+| operator | where |
+| --- | --- |
+{linear}
+
+Other spellings of these, such as an Einsum with constant weights, are rewritten first. An operator that breaks its condition is
+treated as any other nonlinearity. All of them may carry constant parts (biases, offsets,
+`x − 0.25`): these are evaluated once and added to the next neuron's membrane potential.
+
+## Maxima
+
+They commute with a rising staircase, so they move in front of the neuron, onto membrane potentials: {order}, and
+{extreme} of several activations on one grid.
+
+## Quantised activations
+
+A quantised activation is recognised by algebra, in whatever order these operators write it. Each is evaluated as a
+piecewise linear function of one tensor, with exact rational numbers:
+
+{elementwise}
+
+Constants may be scalars or one per channel. What the expression comes to must be *one* staircase,
+a = α · clip(R((z + δ)/θ), 0, K) + o; `onnx2snn inspect model.onnx` prints it, or the nearest miss and its reason.
+
+## Quantisers and integer operators
+
+Rewritten in float32 operators of exactly the same meaning, before anything else:
+
+| domain | operators |
+| --- | --- |
+{integers}
+"""
+
+
+def page() -> str:
+    """The page's text."""
+    return TEXT.format(
+        opset=OPSET,
+        linear="\n".join(_row(name) for name in sorted(LINEAR)),
+        order=_listed(ORDER_PRESERVING),
+        extreme=_listed(EXTREME),
+        elementwise=_listed(ELEMENTWISE),
+        integers="\n".join(f"| {domain} | {_listed(names)} |" for domain, names in _quantisers().items()),
+    )
+
+
+def _row(name: str) -> str:
+    condition = (LINEAR[name].__doc__ or "").strip()
+    if not condition or "\n" in condition:
+        raise ValueError(f"the test of {name} says in one line what it asks for")
+    return f"| {f'**{name}**' if name in WEIGHTED else name} | {condition[0].lower()}{condition[1:].rstrip('.')} |"
+
+
+def _quantisers() -> dict[str, list[str]]:
+    found = {
+        "ONNX": ["QuantizeLinear", "DequantizeLinear"],
+        "com.microsoft": ["QuantizeLinear", "DequantizeLinear"],
+    }
+    for domain, name in INTEGER:
+        found[domain or "ONNX"].append(name)
+    return found | {f"QONNX ({', '.join(QONNX)})": ["Quant", "BipolarQuant"]}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
