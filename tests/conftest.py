@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from helpers_browser import Browser, find_chromium
 from onnx import TensorProto, helper, numpy_helper
 
 import onnx2snn
@@ -96,3 +98,13 @@ def relu_network(tmp_path: Path) -> Path:
     path = tmp_path / "relu.onnx"
     onnx.save(small_network(activation=False), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless chromium; what needs one is skipped where there is none."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    with Browser(program) as found:
+        yield found
