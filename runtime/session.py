@@ -19,7 +19,7 @@ from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.stream_engine import StreamingEngine
-from onnx2snn.runtime.tracing import Trace, traced, tracing_graph
+from onnx2snn.runtime.tracing import Trace, by_step, traced, tracing_graph
 
 Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes"]
@@ -123,6 +123,8 @@ class SpikingSession:
         form = str(self._file.table.get("bias", "once"))
         spikes: dict[str, list[Array]] = {}
         potentials: dict[str, list[Array]] = {}
+        thresholds: dict[str, Array] = {}
+        resets: dict[str, Array] = {}
         for part in self._parts(engine, checked, samples):
             answer = engine.run(part)
             rows = len(next(iter(part.values())))
@@ -132,7 +134,9 @@ class SpikingSession:
                 train, course = traced(operands, rows, self.timesteps, form)
                 spikes.setdefault(layer["name"], []).append(train)
                 potentials.setdefault(layer["name"], []).append(course)
-        return Trace(_joined(spikes, samples), _joined(potentials, samples))
+                thresholds[layer["name"]] = by_step(operands["compare"], train.ndim)
+                resets[layer["name"]] = by_step(operands["subtract"], train.ndim)
+        return Trace(_joined(spikes, samples), _joined(potentials, samples), thresholds, resets)
 
     def stream(self, *, batch: int = 1, count: Count = "synops") -> Stream:
         """A pipeline of its own, to be driven one time step a call; whatever the session's execution.
