@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def verify(
     *,
     execution: str = "spiking",
     backend: str = "onnxruntime",
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Certificate:
     """Compare a spiking network with its source on every neuron of every sample.
 
@@ -46,6 +47,7 @@ def verify(
         data: A path, a data set, or {input name: array (N, ...)}; None: 64 samples are drawn, half of them at thresholds.
         execution: The execution of the spiking network to check.
         backend: What runs it.
+        progress: Called with the number of samples just done.
 
     Raises:
         InvalidModelError: a file is missing or damaged, or the SNN is not of this source.
@@ -55,14 +57,22 @@ def verify(
     table = read_layer_table(converted)
     check = _Check(model, converted, table, execution=execution, backend=backend)
     specs = input_specs(model)
-    if data is None:
-        samples = {name: value.astype(value.dtype) for name, value in drawn(specs, check.source).items()}
-        data_set = open_data(samples, specs)
-    else:
-        data_set = open_data(data, specs)
+    data_set = open_data(drawn(specs, check.source) if data is None else data, specs)
     for batch in data_set.batches(CHUNK):
         check.batch(batch)
+        progress(len(batch))
     return check.certificate(generated=data is None)
+
+
+def drawn_samples(source: str | Path | onnx.ModelProto) -> dict[str, Array]:
+    """The samples that :func:`verify` takes where it is given none: the same ones each time.
+
+    Raises:
+        InvalidModelError: the file is missing or damaged.
+        InputError: a size of an input is dynamic, or it is not a float.
+    """
+    model = load_model(source)
+    return drawn(input_specs(model), Source(model))
 
 
 class _Check:

@@ -11,7 +11,7 @@ from rich.text import Text
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.layers import next_commands
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import duration, file_size
+from onnx2snn.units import duration, file_size
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions

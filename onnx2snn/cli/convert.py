@@ -12,7 +12,7 @@ from rich.text import Text
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import count, duration, file_size
+from onnx2snn.units import count, duration, file_size
 
 if TYPE_CHECKING:
     from onnx2snn.convert import Conversion

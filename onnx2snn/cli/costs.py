@@ -8,7 +8,7 @@ from rich.table import Table
 
 from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.terminal import Terminal
-from onnx2snn.cli.units import count, duration, percent, si
+from onnx2snn.units import count, duration, percent, si
 
 if TYPE_CHECKING:
     from onnx2snn.evaluation import Evaluation

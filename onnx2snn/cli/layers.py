@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnx2snn.cli.tables import Name, make_table
-from onnx2snn.cli.units import count, number
+from onnx2snn.units import count, number
 
 if TYPE_CHECKING:
     from onnx2snn.dialect import NonSpikingOperator

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
 from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import file_size
+from onnx2snn.units import count, file_size, percent, si
 
 if TYPE_CHECKING:
-    from onnx2snn.data import ImageOptions
+    from onnx2snn.data import DataSet, ImageOptions
 
 
 @click.command(
@@ -21,17 +23,76 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="IN.onnx")
 @click.argument("snn", metavar="OUT.onnx")
 @data_option(required=True)
+@click.option("--html", metavar="PATH", help="Where the page is written: one file that needs no network.")
 @click.option(
-    "--html", metavar="PATH", required=True, help="Where the page is written: one file, no network."
+    "--sample", type=click.IntRange(0), default=0, show_default=True, help="The sample whose spikes are drawn."
+)
+@click.option(
+    "--sweep",
+    metavar="PATH",
+    help="Draw accuracy over T: points from a .json file, [{code, T, accuracy}, ...]; or a float network .onnx, "
+    "which is then calibrated for T = 1 to 6 and measured.",
+)
+@click.option(
+    "--calibrate", metavar="PATH", help="Data that chooses the clipping of the float network of --sweep."
 )
 @output_options
-def report(*, source: str, snn: str, data: str, images: ImageOptions, html: str, terminal: Terminal) -> None:
-    """Draw the network, its spikes, its energy and its certificate on one page."""
-    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
-    from onnx2snn.report import write_report  # noqa: PLC0415 - an extra
+def report(
+    *,
+    source: str,
+    snn: str,
+    data: str,
+    images: ImageOptions,
+    html: str | None,
+    sample: int,
+    sweep: str | None,
+    calibrate: str | None,
+    terminal: Terminal,
+) -> int:
+    """Draw the network, its spikes, its energy and its certificate on one page.
 
-    check_folder(html)
-    with terminal.working(f"reporting on {snn}"):
-        facts = write_report(source, snn, open_for(source, data, images), html)
-    terminal.show(Text(f"report: {html}, {file_size(html)}"))
-    terminal.result(facts)
+    Exit code 0: the conversion is lossless; 1: verification found a difference that rounding does not explain.
+    """
+    from onnx2snn.data.writer import check_folder  # noqa: PLC0415 - nothing heavy before the options are understood
+    from onnx2snn.report import gather, require_libraries, write_page  # noqa: PLC0415 - an extra
+
+    if html is None and not terminal.as_json:
+        raise click.UsageError("there is nothing to write: give --html PATH, or --json for the numbers alone")
+    if html:
+        check_folder(html)
+        require_libraries()
+    samples = open_for(source, data, images)
+    stage = functools.partial(track, terminal)
+    points = _points(sweep, calibrate, samples, images, stage) if sweep else ()
+    facts = gather(source, snn, samples, sample=sample, sweep=points, track=stage)
+    if html:
+        write_page(facts, html)
+        _say(terminal, facts, html)
+    terminal.result({"html": html, **facts.to_dict()})
+    return 0 if facts.certificate.lossless else 1
+
+
+def _points(sweep: str, calibrate: str | None, samples: DataSet, images: ImageOptions, stage: Any) -> Any:
+    """Points of the sweep, read or measured."""
+    from onnx2snn.report import read_sweep, run_sweep, sweep_size  # noqa: PLC0415
+
+    if sweep.endswith(".json"):
+        return read_sweep(sweep)
+    if calibrate is None:
+        raise click.UsageError(f"--sweep {sweep} has to be calibrated: give --calibrate DATA")
+    with stage("sweeping", sweep_size(samples)) as advance:
+        return run_sweep(sweep, open_for(sweep, calibrate, images), samples, progress=advance)
+
+
+def _say(terminal: Terminal, facts: Any, html: str) -> None:
+    certificate, energy = facts.certificate, facts.energy[0]
+    verdict = "[bold green]lossless[/]" if certificate.lossless else "[bold red]not lossless[/]"
+    accuracy = certificate.accuracy
+    known = f", accuracy: ANN {percent(accuracy['ann'])}, SNN {percent(accuracy['snn'])}" if accuracy else ""
+    ann = "" if energy.ann is None else f", ANN {si(energy.ann, 'J')}"
+    terminal.show(
+        f"{verdict}: {count(certificate.samples)} samples, T = {facts.timesteps}{known}",
+        f"{si(facts.spikes)} spikes a sample; energy: SNN {si(energy.snn, 'J')}{ann}; "
+        f"latency {count(facts.latency.steps)} time steps",
+        Text(f"report: {html}, {file_size(html)}"),
+    )

@@ -13,7 +13,7 @@ from onnx2snn.cli.costs import show_costs
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import file_size
+from onnx2snn.units import file_size
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions

@@ -11,7 +11,7 @@ from rich.text import Text
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
 from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import count, duration, percent
+from onnx2snn.units import count, duration, percent
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions

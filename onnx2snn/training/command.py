@@ -15,10 +15,10 @@ from rich.text import Text
 
 from onnx2snn.cli.layers import next_commands
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import count, duration, percent
 from onnx2snn.data.writer import check_folder
 from onnx2snn.training.finetuning import finetune as run
 from onnx2snn.training.records import Epoch, Step
+from onnx2snn.units import count, duration, percent
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 

@@ -8,7 +8,8 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from onnx2snn.cli import progress, units
+from onnx2snn import units
+from onnx2snn.cli import progress
 from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, make_console
 from onnx2snn.dialect import NonSpikingOperator

@@ -1,0 +1,133 @@
+"""One sample on its way: who spikes when, and how a potential gets there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from onnx2snn.report.facts import Facts, LayerFacts, LayerSample
+from onnx2snn.report.figures.drawing import COLOURS, Drawing, chosen, in_style, new_figure, of_layers, short, texts, to_svg
+from onnx2snn.units import count
+
+#: Layers whose potentials are drawn.
+_PANELS = 6
+_GAP = 3.6
+
+
+@in_style
+def raster(facts: Facts) -> Drawing:
+    """Spikes over the time steps of the pipeline: a layer integrates while the one before it fires."""
+    T, phases = facts.timesteps, facts.latency.depth + 1
+    picked = chosen(len(facts.layers))
+    pairs = [(facts.layers[i], facts.sample.layers[i]) for i in picked]
+    rows = sum(len(sample.neurons) + _GAP for _, sample in pairs)
+    figure, axes = new_figure(0.5 + rows * float(np.clip(5.4 / rows, 0.068, 0.1)))
+    top = 0.0
+    for layer, sample in pairs:
+        _band(axes, layer, sample, top, T)
+        top += len(sample.neurons) + _GAP
+    for phase in range(1, phases):
+        axes.axvline(phase * T + 0.5, color=COLOURS["line"], linewidth=0.5, zorder=0)
+    axes.set_xlim(0.5, phases * T + 0.5)
+    axes.set_ylim(top - _GAP + 0.5, -_GAP)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    every = max(1, phases // 12)
+    axes.set_xticks([p * T for p in range(0, phases + 1, every)][1:] if T > 1 else range(1, phases + 1, every))
+    axes.set_xlabel("time step")
+    total = sum(sample.spikes for sample in facts.sample.layers)
+    label = f"Spikes of sample {facts.sample.index}: {total:,} in {facts.latency.steps} time steps"
+    return Drawing(
+        "raster",
+        "Its spikes",
+        to_svg(figure, "raster", label),
+        f"{total:,} spikes in {facts.latency.steps} time steps. Of each layer up to {max(len(s.neurons) for _, s in pairs)} "
+        f"neurons that spike, from the busiest (top) to the quietest; a layer speaks {T} time steps after the one before it."
+        + of_layers(len(facts.layers)),
+        ("layer", "spikes", "neurons that spike", "of", "neurons drawn"),
+        texts(
+            [
+                (layer.name, count(s.spikes), count(s.active), count(layer.neurons), ", ".join(map(str, s.neurons)))
+                for layer, s in zip(facts.layers, facts.sample.layers, strict=True)
+            ]
+        ),
+    )
+
+
+def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int) -> None:
+    first, size = layer.phase * T, len(sample.neurons)
+    axes.add_patch(_rectangle(first + 0.5, top - 0.7, T, size + 0.4))
+    steps, rows = np.nonzero(sample.trains)
+    axes.vlines(
+        first + 1 + steps, top + rows - 0.42, top + rows + 0.42, color=COLOURS["spike"], linewidth=2.6 if T < 10 else 1.6
+    )
+    words = f"{short(layer.name, 34)} · {sample.active:,} of {layer.neurons:,} spike"
+    axes.text(0.5, top - 1.1, words, fontsize=7.5, color=COLOURS["soft"], va="bottom", ha="left")
+
+
+def _rectangle(x: float, y: float, width: float, height: float, colour: str = "band", **options: Any) -> Any:
+    from matplotlib.patches import Rectangle  # noqa: PLC0415 - beside its only use
+
+    return Rectangle((x, y), width, height, facecolor=COLOURS[colour], edgecolor="none", zorder=0, **options)
+
+
+@in_style
+def potentials(facts: Facts) -> Drawing:
+    """Membrane potential of one neuron a layer: T steps of integration, T of generation."""
+    T = facts.timesteps
+    picked = chosen(len(facts.layers), _PANELS)
+    figure, grid = new_figure(0.35 + 1.05 * len(picked), nrows=len(picked), sharex=True, squeeze=False)
+    for axes, position in zip(grid[:, 0], picked, strict=True):
+        _course(axes, facts.sample.layers[position], T)
+    grid[-1, 0].set_xlabel("time step of the layer: integration, then generation")
+    grid[-1, 0].set_xticks(range(1, 2 * T + 1, max(1, T // 6)))
+    label = f"Membrane potential of one neuron in each of {len(picked)} layers"
+    return Drawing(
+        "potentials",
+        "Membrane potentials",
+        to_svg(figure, "potentials", label),
+        "One neuron a layer, whose spikes come and go; v in units of θ. Integration doubles v and adds the current; generation fires "
+        f"(●) where v reaches the threshold 2^(T−t)·θ (dashes), and subtracts it.{of_layers(len(facts.layers), _PANELS)}",
+        ("layer", "neuron", "level k", "spikes", "v before generation, in θ", "v at each step, in θ"),
+        texts(
+            [
+                (
+                    s.name,
+                    s.watched,
+                    s.level,
+                    "".join(map(str, s.train)),
+                    f"{s.potentials[T]:.4g}",
+                    "  ".join(f"{v:.3g}" for v in s.potentials),
+                )
+                for s in facts.sample.layers
+            ]
+        ),
+    )
+
+
+def _course(axes: Any, sample: LayerSample, T: int) -> None:
+    steps = np.arange(1, 2 * T + 1)
+    axes.axvspan(T + 0.5, 2 * T + 0.5, color=COLOURS["band"], zorder=0, linewidth=0)
+    edges = np.arange(0.5, 2 * T + 1)
+    axes.stairs(sample.potentials, edges, color=COLOURS["other"], linewidth=1.4, baseline=None)
+    axes.hlines(
+        sample.thresholds,
+        steps[T:] - 0.42,
+        steps[T:] + 0.42,
+        color=COLOURS["soft"],
+        linewidth=1.0,
+        linestyles=(0, (2, 1.2)),
+    )
+    fired = sample.train == 1
+    axes.plot(steps[T:][fired], sample.potentials[T:][fired], "o", color=COLOURS["spike"], markersize=4.5, clip_on=False)
+    axes.set_xlim(0.5, 2 * T + 0.5)
+    axes.margins(y=0.12)
+    axes.set_ylabel("v / θ")
+    axes.set_title(
+        f"{short(sample.name, 34)}, neuron {sample.watched:,}: k = {sample.level}",
+        fontsize=7.5,
+        color=COLOURS["soft"],
+        loc="left",
+        pad=3,
+    )
