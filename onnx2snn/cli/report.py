@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 @data_option(required=True)
 @click.option("--html", metavar="PATH", help="Where the page is written: one file that needs no network.")
 @click.option(
-    "--sample", type=click.IntRange(0), default=0, show_default=True, help="The sample whose spikes are drawn."
+    "--sample",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The sample whose spikes are drawn.",
 )
 @click.option(
     "--sweep",

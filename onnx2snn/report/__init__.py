@@ -1,8 +1,8 @@
 """The report: one self-contained page that shows what a network does, and proves that nothing was lost.
 
-    gather      two networks and data ─▶ Facts: numbers only (facts, topology, tally, sample, sweep)
-    figures     Facts ─▶ drawings, each with its numbers in words
-    write       drawings ─▶ one page
+gather      two networks and data ─▶ Facts: numbers only (facts, topology, tally, sample, sweep)
+figures     Facts ─▶ drawings, each with its numbers in words
+write       drawings ─▶ one page
 """
 
 from onnx2snn.report.facts import Facts, SweepPoint

@@ -6,12 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate import Certificate, LayerCounts
+from onnx2snn.naming import distinct
 from onnx2snn.report.topology import Stop
 
 Array = NDArray[Any]
@@ -61,6 +63,12 @@ class LayerFacts:
     def rate(self) -> float:
         """Spikes a neuron and time step."""
         return self.spikes_per_neuron / self.timesteps
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer as JSON values, the certificate's counts among its own."""
+        values: dict[str, Any] = _plain(self)
+        counts: dict[str, int] = values.pop("certificate")
+        return values | counts | {"spike_rate": self.rate}
 
 
 @dataclass(frozen=True)
@@ -209,6 +217,11 @@ class Facts:
     sample: SampleFacts
     sweep: tuple[SweepPoint, ...]
 
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What figures call a layer, by its name."""
+        return distinct(layer.name for layer in self.layers)
+
     @property
     def spikes(self) -> float:
         """Spikes of all neurons, a sample."""
@@ -225,22 +238,20 @@ class Facts:
         found = self.certificate.to_dict()
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del own["certificate"]
-        sample = {key: {n: summary(v) for n, v in getattr(self.sample, key).items()} for key in ("inputs", "outputs")}
+        sample = {
+            key: {n: summary(v) for n, v in getattr(self.sample, key).items()}
+            for key in ("inputs", "outputs")
+        }
         own |= {"spikes": self.spikes, "synops": self.synops, "sample": _plain(self.sample) | sample}
-        layers = [_plain(layer) for layer in self.layers]
-        for layer, facts in zip(layers, self.layers, strict=True):
-            layer |= layer.pop("certificate") | {"spike_rate": facts.rate}
-        return _plain(found) | _plain(own) | {"layers": layers}
+        values: dict[str, Any] = _plain(found) | _plain(own)
+        return values | {"layers": [layer.to_dict() for layer in self.layers]}
 
 
 def summary(value: Array) -> dict[str, Any]:
     """Shape and range of an array that is too large to tell."""
-    return {
-        "shape": list(value.shape),
-        "min": float(value.min(initial=np.inf)),
-        "max": float(value.max(initial=-np.inf)),
-        "mean": float(value.mean()) if value.size else 0.0,
-    }
+    numbers = value.astype(np.float64) if value.size else np.zeros(1)
+    extremes = {"min": float(numbers.min()), "max": float(numbers.max()), "mean": float(numbers.mean())}
+    return {"shape": list(value.shape), **extremes}
 
 
 def _plain(value: Any) -> Any:

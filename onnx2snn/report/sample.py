@@ -21,13 +21,18 @@ def look_closely(session: SpikingSession, data: DataSet, index: int) -> SampleFa
         InputError: there is no such sample.
     """
     if not 0 <= index < len(data):
-        raise InputError(f"there is no sample {index}", found=f"{len(data)} samples, from 0 to {len(data) - 1}")
+        raise InputError(
+            f"there is no sample {index}", found=f"{len(data)} samples, from 0 to {len(data) - 1}"
+        )
     batch = next(data.batches(1, start=index))
     trace, result = session.trace(batch.inputs), session.run(batch.inputs, count="spikes")
     layers = tuple(
         _chosen(
             layer["name"],
-            *(part[layer["name"]] for part in (trace.spikes, trace.potentials, trace.thresholds, trace.resets)),
+            *(
+                part[layer["name"]]
+                for part in (trace.spikes, trace.potentials, trace.thresholds, trace.resets)
+            ),
         )
         for layer in session.layers
     )

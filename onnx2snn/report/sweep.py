@@ -58,7 +58,9 @@ def _point(entry: Any, source: str) -> SweepPoint:
         steps = int(entry["T"] if "T" in entry else entry["timesteps"])
         point = SweepPoint(code, steps, float(entry["accuracy"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"a point of '{source}' is not whole", found=str(entry)[:80], remedy=_REMEDY) from error
+        raise InputError(
+            f"a point of '{source}' is not whole", found=str(entry)[:80], remedy=_REMEDY
+        ) from error
     if point.timesteps < 1 or not 0 <= point.accuracy <= 1:
         raise InputError(f"a point of '{source}' is out of range", found=str(entry)[:80], remedy=_REMEDY)
     return point

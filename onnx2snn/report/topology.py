@@ -11,8 +11,16 @@ from onnx2snn.runtime.network import Network, Node, read_network
 from onnx2snn.runtime.schedule import Schedule, make_schedule, signals
 
 _PLACES = {"Conv": "Conv", "ConvTranspose": "ConvTranspose", "Gemm": "Dense", "MatMul": "Dense"}
-_TOLD = ("AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax", "ReduceSum")
-_TOLD += ("Max", "Resize", "DepthToSpace", "SpaceToDepth", "Softmax", "ArgMax", "Sigmoid")
+_TOLD = {
+    "AveragePool",
+    "MaxPool",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceSum",
+}
+_TOLD |= {"Max", "Resize", "DepthToSpace", "SpaceToDepth", "Softmax", "ArgMax", "Sigmoid"}
 
 
 @dataclass(frozen=True)
@@ -139,11 +147,17 @@ def _weighted(proto: onnx.NodeProto, shape: Sequence[int]) -> str:
         return name
     if proto.op_type in ("Conv", "ConvTranspose"):
         kernel = "×".join(map(str, shape[2:]))
-        first, second = (shape[0], shape[1] * groups) if proto.op_type == "ConvTranspose" else (
-            shape[1] * groups,
-            shape[0],
+        first, second = (
+            (shape[0], shape[1] * groups)
+            if proto.op_type == "ConvTranspose"
+            else (
+                shape[1] * groups,
+                shape[0],
+            )
         )
-        depth = " depthwise" if groups > 1 and groups == first else f" in {groups} groups" if groups > 1 else ""
+        depth = (
+            " depthwise" if groups > 1 and groups == first else f" in {groups} groups" if groups > 1 else ""
+        )
         return f"{name} {kernel}{depth}, {first}→{second}"
     transposed = any(a.name == "transB" and a.i for a in proto.attribute)
     first, second = (shape[-1], shape[-2]) if transposed else (shape[-2], shape[-1])

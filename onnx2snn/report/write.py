@@ -69,7 +69,9 @@ def require_libraries() -> None:
         import matplotlib as mpl  # noqa: F401, PLC0415
     except ImportError as error:
         remedy = "pip install 'onnx2snn[report]'"
-        raise OutputError("the report needs jinja2 and matplotlib", found=str(error), remedy=remedy) from error
+        raise OutputError(
+            "the report needs jinja2 and matplotlib", found=str(error), remedy=remedy
+        ) from error
 
 
 def write_page(facts: Facts, html: str | Path) -> None:
@@ -86,14 +88,20 @@ def write_page(facts: Facts, html: str | Path) -> None:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"count": units.count, "si": units.si, "percent": units.percent, "number": units.number}
+    environment.filters |= {
+        "count": units.count,
+        "si": units.si,
+        "percent": units.percent,
+        "number": units.number,
+    }
     page = environment.get_template("page.html.j2").render(
         f=facts,
         c=facts.certificate,
         map=draw_map(facts),
         drawings={drawing.key: drawing for drawing in _drawings(facts)},
         compared=sum(layer.levels_compared for layer in facts.certificate.layers),
-        rounding=sum(layer.ambiguous + layer.propagated for layer in facts.certificate.layers),
+        ambiguous=sum(layer.ambiguous for layer in facts.certificate.layers),
+        propagated=sum(layer.propagated for layer in facts.certificate.layers),
         unexplained=sum(layer.unexplained for layer in facts.certificate.layers),
         producer=f"onnx2snn {onnx2snn.__version__}",
     )
@@ -103,7 +111,14 @@ def write_page(facts: Facts, html: str | Path) -> None:
 def _drawings(facts: Facts) -> list[Drawing]:
     from onnx2snn.report import figures  # noqa: PLC0415 - an extra
 
-    drawn = [figures.input_pictures, figures.raster, figures.potentials, figures.levels, figures.bits, figures.energy_bars]
+    drawn = [
+        figures.input_pictures,
+        figures.raster,
+        figures.potentials,
+        figures.levels,
+        figures.bits,
+        figures.energy_bars,
+    ]
     if facts.sweep:
         drawn.append(figures.sweep_lines)
     return [draw(facts) for draw in drawn]

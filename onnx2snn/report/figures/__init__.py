@@ -6,4 +6,13 @@ from onnx2snn.report.figures.picture import input_pictures
 from onnx2snn.report.figures.spikes import potentials, raster
 from onnx2snn.report.figures.spread import bits, levels
 
-__all__ = ["Drawing", "bits", "energy_bars", "input_pictures", "levels", "potentials", "raster", "sweep_lines"]
+__all__ = [
+    "Drawing",
+    "bits",
+    "energy_bars",
+    "input_pictures",
+    "levels",
+    "potentials",
+    "raster",
+    "sweep_lines",
+]

@@ -89,10 +89,20 @@ def sweep_lines(facts: Facts) -> Drawing:
     for code, (colour, marker) in zip(codes, itertools.cycle(_MARKERS), strict=False):
         line = [point for point in facts.sweep if point.code == code]
         steps, accuracy = [p.timesteps for p in line], [100 * p.accuracy for p in line]
-        axes.plot(steps, accuracy, marker=marker, color=COLOURS[colour], linewidth=1.5, markersize=4.5, label=f"{code} code")
+        axes.plot(
+            steps,
+            accuracy,
+            marker=marker,
+            color=COLOURS[colour],
+            linewidth=1.5,
+            markersize=4.5,
+            label=f"{code} code",
+        )
     if facts.certificate.accuracy:
         ann = 100 * facts.certificate.accuracy["ann"]
-        axes.axhline(ann, color=COLOURS["soft"], linewidth=0.9, linestyle=(0, (3, 2)), label="this report's ANN")
+        axes.axhline(
+            ann, color=COLOURS["soft"], linewidth=0.9, linestyle=(0, (3, 2)), label="this report's ANN"
+        )
     steps = sorted({point.timesteps for point in facts.sweep})
     if steps[-1] > 8 * steps[0]:
         axes.set_xscale("log", base=2)

@@ -110,14 +110,9 @@ def to_svg(figure: Figure, key: str, label: str) -> str:
     return f"{head}{opening}>{title}{rest}"
 
 
-def short(name: str, room: int = 30) -> str:
-    """A layer's name, cut from the left, where it says least."""
-    return name if len(name) <= room else f"…{name[1 - room :]}"
-
-
 def chosen(count: int, most: int = MOST_LAYERS) -> list[int]:
     """At most so many of ``count`` positions, evenly spaced, the first and the last among them."""
-    return sorted({int(round(p)) for p in np.linspace(0, count - 1, min(most, count))})
+    return sorted({int(p) for p in np.linspace(0, count - 1, min(most, count)).round()})
 
 
 def of_layers(count: int, most: int = MOST_LAYERS) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from onnx2snn.naming import cut
 from onnx2snn.report.facts import Facts, LayerFacts
-from onnx2snn.report.figures.drawing import short
 from onnx2snn.report.topology import Lanes, Stop, edges_of, lanes_of
-from onnx2snn.units import count, si
+from onnx2snn.units import count, percent, si
 
 #: Pixels: height of a row, by the kind of stop.
 _HEIGHT = {"layer": 54, "join": 24}
@@ -65,31 +65,46 @@ def draw_map(facts: Facts) -> Map:
     """All stops of the network, from the input to the outputs."""
     layers = {layer.name: layer for layer in facts.layers}
     highest = max((layer.rate for layer in facts.layers), default=0.0)
-    rows = tuple(_row(stop, layers.get(stop.name), highest) for stop in facts.stops)
+    rows = tuple(_row(stop, layers.get(stop.name), facts.labels, highest) for stop in facts.stops)
     lanes = lanes_of(facts.stops)
     spacing = min(_LANE, _LANES / lanes.count)
     width = round(2 * _MARGIN + spacing * (lanes.count - 1))
     branches = sum(len(stop.sources) > 1 for stop in facts.stops)
     label = (
         f"{len(facts.layers)} layers of neurons, {facts.latency.depth} one after another on the longest path, "
-        + (f"{branches} {'place' if branches == 1 else 'places'} where branches meet" if branches else "no branches")
+        + (
+            f"{branches} {'place' if branches == 1 else 'places'} where branches meet"
+            if branches
+            else "no branches"
+        )
     )
     return Map(rows, _lines(facts.stops, rows, lanes, spacing, width), width, highest, label)
 
 
-def _row(stop: Stop, layer: LayerFacts | None, highest: float) -> Row:
+def _row(stop: Stop, layer: LayerFacts | None, labels: Mapping[str, str], highest: float) -> Row:
     height = _HEIGHT.get(stop.kind, _OTHER)
     way = ", ".join(word.replace(", ", " ") for word in stop.operators)
     if layer is None:
-        words = {"input": "input", "output": "output", "join": "", "operator": "does not spike"}[stop.kind]
-        detail = " · ".join(filter(None, (words, way if stop.kind != "join" else "")))
-        return Row(stop.kind, height, short(stop.name, 40), stop.name, detail, "", 0.0)
+        if stop.kind == "join":
+            return Row("join", height, way, way, "", "", 0.0)
+        words = "does not spike" if stop.kind == "operator" else stop.kind
+        detail = " · ".join(filter(None, (words, way)))
+        return Row(stop.kind, height, cut(stop.name, 40), stop.name, detail, "", 0.0)
     shape = "×".join(map(str, layer.shape))
-    silent = f", {layer.silent:.0%} silent" if layer.silent >= 0.005 else ""
-    detail = f"{way or 'straight'} → {count(layer.neurons)} neurons" + (f" ({shape})" if len(layer.shape) > 1 else "")
+    silent = f", {percent(layer.silent, 0)} silent" if layer.silent >= 0.005 else ""
+    arrow = f"{way} → " if way else ""
+    detail = f"{arrow}{count(layer.neurons)} neurons" + (f" ({shape})" if len(layer.shape) > 1 else "")
     synops = "" if layer.synops is None else f" · {si(layer.synops)} SynOps"
     share = layer.rate / highest if highest else 0.0
-    return Row("layer", height, short(layer.name, 40), layer.name, detail + silent + synops, f"{layer.rate:.3f}", share)
+    return Row(
+        "layer",
+        height,
+        cut(labels[layer.name], 40),
+        layer.name,
+        detail + silent + synops,
+        f"{layer.rate:.3f}",
+        share,
+    )
 
 
 def _lines(stops: Sequence[Stop], rows: Sequence[Row], lanes: Lanes, spacing: float, width: int) -> str:
@@ -103,7 +118,11 @@ def _lines(stops: Sequence[Stop], rows: Sequence[Row], lanes: Lanes, spacing: fl
     for source, target in edges_of(stops):
         start, end = y[target - 1], y[target]
         middle = (start + end) / 2
-        way = f"V{end:g}" if x[source] == x[target] else f"C{x[source]:g} {middle:g} {x[target]:g} {middle:g} {x[target]:g} {end:g}"
+        way = (
+            f"V{end:g}"
+            if x[source] == x[target]
+            else f"C{x[source]:g} {middle:g} {x[target]:g} {middle:g} {x[target]:g} {end:g}"
+        )
         paths.append(f"M{x[source]:g} {start:g}{way}")
     dots = [_dot(row, across, down) for row, across, down in zip(rows, x, y, strict=True)]
     return (

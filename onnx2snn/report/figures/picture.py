@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.image import imsave
+from matplotlib.ticker import MaxNLocator
 
 from onnx2snn.report.facts import Array, Facts, summary
 from onnx2snn.report.figures.drawing import COLOURS, Drawing, in_style, new_figure, texts, to_svg
@@ -22,7 +23,10 @@ def input_pictures(facts: Facts) -> Drawing:
     """Every input of the sample."""
     sample = facts.sample
     parts = [_shown(name, value, position) for position, (name, value) in enumerate(sample.inputs.items())]
-    told = [f"{name}, {_size(value)}, from {value.min():.3g} to {value.max():.3g}" for name, value in sample.inputs.items()]
+    told = [
+        f"{name}, {_size(value)}, from {value.min():.3g} to {value.max():.3g}"
+        for name, value in sample.inputs.items()
+    ]
     answer = "" if sample.answer is None else f" The spiking network answers class {sample.answer}"
     truth = "" if sample.label is None or not answer else f"; it is {sample.label}"
     return Drawing(
@@ -75,14 +79,16 @@ def _image(picture: Array, label: str) -> str:
     step = max(1, -(-max(picture.shape[:2]) // _PIXELS))
     buffer = io.BytesIO()
     options: dict[str, Any] = {} if picture.ndim == 3 else {"cmap": "gray", "vmin": 0, "vmax": 1}
-    imsave(buffer, picture[::step, ::step], format="png", metadata={"Software": None}, **options)
+    imsave(buffer, picture[::step, ::step], format="png", **options)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img class="pixels" alt="{escape(label)}" src="data:image/png;base64,{data}">'
 
 
 def _trace(name: str, value: Array, position: int) -> str:
     """Values along the last axis: a line a channel, or a stem a value where there are few."""
-    lines = np.atleast_2d(value.reshape(-1, value.shape[-1]) if value.ndim else value.reshape(1, 1))[:_CHANNELS]
+    lines = np.atleast_2d(value.reshape(-1, value.shape[-1]) if value.ndim else value.reshape(1, 1))[
+        :_CHANNELS
+    ]
     figure, axes = new_figure(1.5)
     if len(lines) == 1 and lines.shape[1] <= 64:
         axes.vlines(range(lines.shape[1]), 0, lines[0], color=COLOURS["other"], linewidth=1.6)
@@ -90,6 +96,7 @@ def _trace(name: str, value: Array, position: int) -> str:
     else:
         for line, colour in zip(lines, ("other", "spike", "third", "soft"), strict=False):
             axes.plot(line, color=COLOURS[colour], linewidth=0.9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("value")
     axes.set_xlabel(f"{name}: position" if value.ndim < 2 else f"{name}: position in {len(lines)} channels")
     return to_svg(figure, f"input-{position}", f"{name}, sample as a trace")

@@ -6,8 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from onnx2snn.naming import cut
 from onnx2snn.report.facts import Facts, LayerFacts, LayerSample
-from onnx2snn.report.figures.drawing import COLOURS, Drawing, chosen, in_style, new_figure, of_layers, short, texts, to_svg
+from onnx2snn.report.figures.drawing import (
+    COLOURS,
+    Drawing,
+    chosen,
+    in_style,
+    new_figure,
+    of_layers,
+    texts,
+    to_svg,
+)
 from onnx2snn.units import count
 
 #: Layers whose potentials are drawn.
@@ -26,6 +36,8 @@ def raster(facts: Facts) -> Drawing:
     top = 0.0
     for layer, sample in pairs:
         _band(axes, layer, sample, top, T)
+        words = f"{cut(facts.labels[layer.name], 34)} · {sample.active:,} of {layer.neurons:,} spike"
+        axes.text(0.5, top - 1.1, words, fontsize=7.5, color=COLOURS["soft"], va="bottom", ha="left")
         top += len(sample.neurons) + _GAP
     for phase in range(1, phases):
         axes.axvline(phase * T + 0.5, color=COLOURS["line"], linewidth=0.5, zorder=0)
@@ -34,7 +46,9 @@ def raster(facts: Facts) -> Drawing:
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     every = max(1, phases // 12)
-    axes.set_xticks([p * T for p in range(0, phases + 1, every)][1:] if T > 1 else range(1, phases + 1, every))
+    axes.set_xticks(
+        [p * T for p in range(0, phases + 1, every)][1:] if T > 1 else range(1, phases + 1, every)
+    )
     axes.set_xlabel("time step")
     total = sum(sample.spikes for sample in facts.sample.layers)
     label = f"Spikes of sample {facts.sample.index}: {total:,} in {facts.latency.steps} time steps"
@@ -48,7 +62,13 @@ def raster(facts: Facts) -> Drawing:
         ("layer", "spikes", "neurons that spike", "of", "neurons drawn"),
         texts(
             [
-                (layer.name, count(s.spikes), count(s.active), count(layer.neurons), ", ".join(map(str, s.neurons)))
+                (
+                    layer.name,
+                    count(s.spikes),
+                    count(s.active),
+                    count(layer.neurons),
+                    ", ".join(map(str, s.neurons)),
+                )
                 for layer, s in zip(facts.layers, facts.sample.layers, strict=True)
             ]
         ),
@@ -60,10 +80,12 @@ def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int)
     axes.add_patch(_rectangle(first + 0.5, top - 0.7, T, size + 0.4))
     steps, rows = np.nonzero(sample.trains)
     axes.vlines(
-        first + 1 + steps, top + rows - 0.42, top + rows + 0.42, color=COLOURS["spike"], linewidth=2.6 if T < 10 else 1.6
+        first + 1 + steps,
+        top + rows - 0.42,
+        top + rows + 0.42,
+        color=COLOURS["spike"],
+        linewidth=2.6 if T < 10 else 1.6,
     )
-    words = f"{short(layer.name, 34)} · {sample.active:,} of {layer.neurons:,} spike"
-    axes.text(0.5, top - 1.1, words, fontsize=7.5, color=COLOURS["soft"], va="bottom", ha="left")
 
 
 def _rectangle(x: float, y: float, width: float, height: float, colour: str = "band", **options: Any) -> Any:
@@ -79,7 +101,10 @@ def potentials(facts: Facts) -> Drawing:
     picked = chosen(len(facts.layers), _PANELS)
     figure, grid = new_figure(0.35 + 1.05 * len(picked), nrows=len(picked), sharex=True, squeeze=False)
     for axes, position in zip(grid[:, 0], picked, strict=True):
-        _course(axes, facts.sample.layers[position], T)
+        sample = facts.sample.layers[position]
+        _course(axes, sample, T)
+        words = f"{cut(facts.labels[sample.name], 34)}, neuron {sample.watched:,}: k = {sample.level}"
+        axes.set_title(words, fontsize=7.5, color=COLOURS["soft"], loc="left", pad=3)
     grid[-1, 0].set_xlabel("time step of the layer: integration, then generation")
     grid[-1, 0].set_xticks(range(1, 2 * T + 1, max(1, T // 6)))
     label = f"Membrane potential of one neuron in each of {len(picked)} layers"
@@ -87,8 +112,9 @@ def potentials(facts: Facts) -> Drawing:
         "potentials",
         "Membrane potentials",
         to_svg(figure, "potentials", label),
-        "One neuron a layer, whose spikes come and go; v in units of θ. Integration doubles v and adds the current; generation fires "
-        f"(●) where v reaches the threshold 2^(T−t)·θ (dashes), and subtracts it.{of_layers(len(facts.layers), _PANELS)}",
+        "One neuron a layer, whose spikes come and go; v in units of θ. Integration doubles v and adds the current; "
+        "generation fires (●) where v reaches the threshold 2^(T−t)·θ (dashes), and subtracts it."
+        + of_layers(len(facts.layers), _PANELS),
         ("layer", "neuron", "level k", "spikes", "v before generation, in θ", "v at each step, in θ"),
         texts(
             [
@@ -120,14 +146,15 @@ def _course(axes: Any, sample: LayerSample, T: int) -> None:
         linestyles=(0, (2, 1.2)),
     )
     fired = sample.train == 1
-    axes.plot(steps[T:][fired], sample.potentials[T:][fired], "o", color=COLOURS["spike"], markersize=4.5, clip_on=False)
-    axes.set_xlim(0.5, 2 * T + 0.5)
-    axes.margins(y=0.12)
-    axes.set_ylabel("v / θ")
-    axes.set_title(
-        f"{short(sample.name, 34)}, neuron {sample.watched:,}: k = {sample.level}",
-        fontsize=7.5,
-        color=COLOURS["soft"],
-        loc="left",
-        pad=3,
+    axes.plot(
+        steps[T:][fired],
+        sample.potentials[T:][fired],
+        "o",
+        color=COLOURS["spike"],
+        markersize=4.5,
+        clip_on=False,
     )
+    axes.set_xlim(0.5, 2 * T + 0.5)
+    highest = max(1.2 * float(sample.potentials.max()), 1.3 * float(sample.thresholds.min()))
+    axes.set_ylim(min(float(sample.potentials.min()), 0.0) - 0.08 * highest, highest)
+    axes.set_ylabel("v / θ")

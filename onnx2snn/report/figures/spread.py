@@ -7,8 +7,19 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
+from onnx2snn.naming import cut
 from onnx2snn.report.facts import Facts, LayerFacts
-from onnx2snn.report.figures.drawing import COLOURS, Drawing, chosen, in_style, new_figure, of_layers, short, texts, to_svg
+from onnx2snn.report.figures.drawing import (
+    COLOURS,
+    Drawing,
+    chosen,
+    in_style,
+    new_figure,
+    of_layers,
+    texts,
+    to_svg,
+)
+from onnx2snn.units import percent
 
 _MOST_ROWS = 40
 
@@ -22,22 +33,34 @@ def levels(facts: Facts) -> Drawing:
     figure, grid = new_figure(0.3 + 1.12 * rows, nrows=rows, ncols=columns, squeeze=False, sharey=True)
     for axes, layer in zip(grid.ravel(), picked, strict=False):
         _histogram(axes, layer)
+        axes.set_title(
+            cut(facts.labels[layer.name], 27), fontsize=7.5, color=COLOURS["soft"], loc="left", pad=3
+        )
     for axes in grid.ravel()[len(picked) :]:
         axes.set_visible(False)
     figure.supxlabel("level k", fontsize=8.5, color=COLOURS["soft"])
     figure.supylabel("share of neurons", fontsize=8.5, color=COLOURS["soft"])
-    zero = sum(la.histogram[0] * la.neurons for la in facts.layers) / max(sum(la.neurons for la in facts.layers), 1)
+    zero = sum(la.histogram[0] * la.neurons for la in facts.layers) / max(
+        sum(la.neurons for la in facts.layers), 1
+    )
     told = [(la, _mean_level(la)) for la in facts.layers]
     return Drawing(
         "levels",
         "Distribution of levels",
-        to_svg(figure, "levels", f"Distribution of levels: {zero:.1%} of all neurons are at level 0"),
-        f"Over all samples, logarithmic. {zero:.1%} of all neurons are at level 0 and never spike for a sample."
+        to_svg(figure, "levels", f"Distribution of levels: {percent(zero, 1)} of all neurons are at level 0"),
+        f"Over all samples, logarithmic. {percent(zero, 1)} of all neurons are at level 0 and never spike for a sample."
         + of_layers(len(facts.layers)),
         ("layer", "K", "mean level", "at 0", "at the highest level", "share at each level, from 0"),
         texts(
             [
-                (la.name, la.levels, f"{mean:.3f}", f"{la.histogram[0]:.2%}", f"{la.histogram[-1]:.2%}", _shares(la))
+                (
+                    la.name,
+                    la.levels,
+                    f"{mean:.3f}",
+                    percent(la.histogram[0]),
+                    percent(la.histogram[-1]),
+                    _shares(la),
+                )
                 for la, mean in told
             ]
         ),
@@ -59,13 +82,18 @@ def _mean_level(layer: LayerFacts) -> float:
 
 def _histogram(axes: Any, layer: LayerFacts) -> None:
     lowest = np.arange(len(layer.histogram)) * layer.bin
-    axes.bar(lowest + (layer.bin - 1) / 2, layer.histogram, width=0.86 * layer.bin, color=COLOURS["other"], linewidth=0)
+    axes.bar(
+        lowest + (layer.bin - 1) / 2,
+        layer.histogram,
+        width=0.86 * layer.bin,
+        color=COLOURS["other"],
+        linewidth=0,
+    )
     axes.set_yscale("log")
     axes.set_ylim(1e-6 if layer.histogram[layer.histogram > 0].min(initial=1) < 1e-4 else 1e-4, 1.5)
     axes.set_xlim(-0.7 * layer.bin, layer.levels + 0.7 * layer.bin)
     axes.set_xticks([0, layer.levels] if layer.levels < 3 else [0, layer.levels // 2, layer.levels])
     axes.minorticks_off()
-    axes.set_title(short(layer.name, 27), fontsize=7.5, color=COLOURS["soft"], loc="left", pad=3)
 
 
 @in_style
@@ -79,16 +107,24 @@ def bits(facts: Facts) -> Drawing:
         for place, share in enumerate(layer.bits):
             column = T - layer.timesteps + place
             strength = float(share) / highest
-            cell = Rectangle((column - 0.48, row - 0.45), 0.96, 0.9, facecolor=COLOURS["spike"], alpha=0.04 + 0.96 * strength)
+            cell = Rectangle(
+                (column - 0.48, row - 0.45),
+                0.96,
+                0.9,
+                facecolor=COLOURS["spike"],
+                alpha=0.04 + 0.96 * strength,
+            )
             axes.add_patch(cell)
             if T <= 8:
                 colour = COLOURS["on-spike" if strength > 0.85 else "on-mid" if strength > 0.55 else "ink"]
-                axes.text(column, row, _percent(float(share)), ha="center", va="center", fontsize=7.5, color=colour)
+                axes.text(
+                    column, row, _percent(float(share)), ha="center", va="center", fontsize=7.5, color=colour
+                )
     axes.set_xlim(-0.5, T - 0.5)
     axes.set_ylim(len(picked) - 0.5, -0.5)
     every = max(1, T // 8)
     axes.set_xticks(range(0, T, every), [f"{2 ** (T - 1 - step):,}" for step in range(0, T, every)])
-    axes.set_yticks(range(len(picked)), [short(layer.name, 19) for layer in picked])
+    axes.set_yticks(range(len(picked)), [cut(facts.labels[layer.name], 19) for layer in picked])
     axes.tick_params(length=0)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
