@@ -18,9 +18,12 @@ _MARKERS = (("spike", "o"), ("other", "s"), ("third", "^"))
 @in_style
 def energy_bars(facts: Facts) -> Drawing:
     """ANN against SNN, by each table of costs."""
-    figure, grid = new_figure(0.2 + 1.05 * len(facts.energy), nrows=len(facts.energy), squeeze=False)
+    figure, grid = new_figure(0.4 + 1.05 * len(facts.energy), nrows=len(facts.energy), squeeze=False)
     for axes, energy in zip(grid[:, 0], facts.energy, strict=True):
         _bars(axes, energy)
+    figure.legend(
+        *grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=1
+    )
     formula = "SNN: a SynOp costs one accumulate, analog inputs cost multiply-accumulates. ANN: all multiply-accumulates."
     told = " ".join(f"{energy.name}: {_compared(energy)}." for energy in facts.energy)
     return Drawing(
@@ -68,8 +71,8 @@ def _bars(axes: Any, energy: EnergyFacts) -> None:
     unit = max(sum(part[0] for part in bar) for bar in bars) or 1.0
     for row, bar in enumerate(bars):
         left = 0.0
-        for joules, colour, _ in bar:
-            axes.barh(row, joules, left=left, color=COLOURS[colour], height=0.62, linewidth=0)
+        for joules, colour, label in bar:
+            axes.barh(row, joules, left=left, color=COLOURS[colour], height=0.62, linewidth=0, label=label)
             left += joules
         axes.text(left + 0.015 * unit, row, si(left, "J"), va="center", fontsize=8.5)
     axes.set_yticks(range(len(bars)), ["SNN", "ANN"][: len(bars)])

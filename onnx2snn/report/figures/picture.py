@@ -78,7 +78,9 @@ def as_pictures(value: Array) -> list[Array]:
 def _image(picture: Array, label: str) -> str:
     step = max(1, -(-max(picture.shape[:2]) // _PIXELS))
     buffer = io.BytesIO()
-    options: dict[str, Any] = {} if picture.ndim == 3 else {"cmap": "gray", "vmin": 0, "vmax": 1}
+    options: dict[str, Any] = {"metadata": {"Software": None}}
+    if picture.ndim == 2:
+        options |= {"cmap": "gray", "vmin": 0, "vmax": 1}
     imsave(buffer, picture[::step, ::step], format="png", **options)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<img class="pixels" alt="{escape(label)}" src="data:image/png;base64,{data}">'
