@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,6 +22,8 @@ from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_output
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.stream_engine import StreamingEngine
 from onnx2snn.runtime.tracing import Trace, by_step, traced, tracing_graph
+
+_LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes"]
@@ -178,8 +182,11 @@ class SpikingSession:
             return StreamingEngine(self._machine(kind))
         with self._lock:
             if kind not in self._engines:
+                began = time.perf_counter()
                 content = self._with_outputs(kind, self.execution)
                 self._engines[kind] = make_engine(content, self._backend, **self._options)
+                took = 1000 * (time.perf_counter() - began)
+                _LOG.debug("%s execution in %s, for %s: %.0f ms", self.execution, self._backend, kind, took)
             return self._engines[kind]
 
     def _machine(self, kind: str) -> Machine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from onnx2snn.graph import Array
 from onnx2snn.model_file import load_model
 from onnx2snn.reference import loads_in_onnxruntime, make_runner
 from onnx2snn.runtime import SpikingSession
+
+_LOG = logging.getLogger(__name__)
 
 #: Samples at a time.
 CHUNK = 64
@@ -138,6 +141,7 @@ class _Check:
             counts.levels_compared += same.size
             counts.exact += int(same.sum())
             unequal |= not same.all()
+        _LOG.debug("samples %d…: %s", batch.start, "some levels differ" if unequal else "all levels equal")
         if unequal:
             self._explain(batch, ann, found)
         self._outputs(batch, expected, found, None if unequal else ann)

@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import count, file_size, percent, si
@@ -18,27 +19,36 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Example: onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html",
+    cls=Command,
+    epilog="onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html\n"
+    "onnx2snn report ann.onnx snn.onnx --data test.npz --json",
 )
-@click.argument("source", metavar="IN.onnx")
-@click.argument("snn", metavar="OUT.onnx")
+@click.argument("source", type=PATH, metavar="IN.onnx")
+@click.argument("snn", type=PATH, metavar="OUT.onnx")
 @data_option(required=True)
-@click.option("--html", metavar="PATH", help="Where the page is written: one file that needs no network.")
+@click.option(
+    "--html", type=PATH, metavar="PATH", help="Where the page is written: one file that needs no network."
+)
 @click.option(
     "--sample",
     type=click.IntRange(0),
+    metavar="N",
     default=0,
     show_default=True,
     help="The sample whose spikes are drawn.",
 )
 @click.option(
     "--sweep",
+    type=PATH,
     metavar="PATH",
     help="Draw accuracy over T: points from a .json file, [{code, T, accuracy}, ...]; or a float network .onnx, "
     "which is then calibrated for T = 1 to 6 and measured.",
 )
 @click.option(
-    "--calibrate", metavar="PATH", help="Data that chooses the clipping of the float network of --sweep."
+    "--calibrate",
+    type=PATH,
+    metavar="PATH",
+    help="Data that chooses the clipping of the float network of --sweep.",
 )
 @output_options
 def report(

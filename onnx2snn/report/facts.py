@@ -220,7 +220,7 @@ class Facts:
     @cached_property
     def labels(self) -> dict[str, str]:
         """What figures call a layer, by its name."""
-        return distinct(layer.name for layer in self.layers)
+        return {name: label.part for name, label in distinct(layer.name for layer in self.layers).items()}
 
     @property
     def spikes(self) -> float:
