@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
+from click.utils import PacifyFlushWrapper
 
 from onnx2snn import __version__
 from onnx2snn.cli.failure import explain
@@ -32,6 +33,8 @@ _COMMANDS = {
     "report": "One page that shows what the network does.",
     "finetune": "Train for fewer spikes (extra: train).",
 }
+#: 128 and the number of SIGPIPE, as a shell counts.
+_NO_READER = 141
 #: Options of every command that may also stand in front of it.
 _EVERYWHERE = ("--json", "-q", "--quiet", "-v", "--verbose")
 
@@ -121,7 +124,9 @@ class PathFirstGroup(click.Group):
             sys.stdout.flush()
         except BrokenPipeError:  # the reader has seen enough: nothing is left to say, and no place to say it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 141
+            code = _NO_READER
+        except SystemExit as end:  # click's own way to end for the same reason, with the code of a difference
+            code = _NO_READER if isinstance(sys.stdout, PacifyFlushWrapper) else end.code
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
             code = explain(error, words)
         sys.exit(code)
