@@ -18,7 +18,6 @@ from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
-from click.utils import PacifyFlushWrapper
 
 from onnx2snn import __version__
 from onnx2snn.cli.failure import explain
@@ -120,13 +119,13 @@ class PathFirstGroup(click.Group):
             return super().main(words, prog_name, standalone_mode=False, **options)
         try:
             result = super().main(words, prog_name, standalone_mode=False, **options)
-            code = result if isinstance(result, int) else 0
+            code: Any = result if isinstance(result, int) else 0
             sys.stdout.flush()
         except BrokenPipeError:  # the reader has seen enough: nothing is left to say, and no place to say it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = _NO_READER
         except SystemExit as end:  # click's own way to end for the same reason, with the code of a difference
-            code = _NO_READER if isinstance(sys.stdout, PacifyFlushWrapper) else end.code
+            code = _NO_READER if isinstance(end.__context__, BrokenPipeError) else end.code
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
             code = explain(error, words)
         sys.exit(code)
