@@ -117,6 +117,7 @@ class PathFirstGroup(click.Group):
         words = list(sys.argv[1:] if args is None else args)
         if not options.pop("standalone_mode", True):
             return super().main(words, prog_name, standalone_mode=False, **options)
+        stdout = sys.stdout
         try:
             result = super().main(words, prog_name, standalone_mode=False, **options)
             code: Any = result if isinstance(result, int) else 0
@@ -124,8 +125,8 @@ class PathFirstGroup(click.Group):
         except BrokenPipeError:  # the reader has seen enough: nothing is left to say, and no place to say it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = _NO_READER
-        except SystemExit as end:  # click's own way to end for the same reason, with the code of a difference
-            code = _NO_READER if isinstance(end.__context__, BrokenPipeError) else end.code
+        except SystemExit as end:  # click ends so for the same reason, having put stdout aside
+            code = end.code if sys.stdout is stdout else _NO_READER
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
             code = explain(error, words)
         sys.exit(code)
