@@ -11,7 +11,6 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.dialect import attach_functions
-from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, apply_owned, constant_input, is_constant, tidy, value_of
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.exporter import to_model
@@ -54,9 +53,6 @@ class Source:
         graph = apply_owned(import_model(model), PREPARE)
         levels = apply_owned(graph.copy(), (*RECOGNISE, fuse_batch_norm))
         nodes = [node for node in levels.nodes if is_neuron(node)]
-        if not nodes:
-            remedy = "give the quantised network that was converted; of a float one, 'calibrate' writes it"
-            raise InvalidModelError("this source has no quantised activation to compare", remedy=remedy)
         terms = _terms(levels)
         self.layers = {
             node.attrs[SOURCE_TENSOR]: SourceLayer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ from onnx2snn.model_file import load_model
 from onnx2snn.reference import loads_in_onnxruntime, make_runner
 from onnx2snn.runtime import SpikingSession
 
-_LOG = logging.getLogger(__name__)
-
 #: Samples at a time.
 CHUNK = 64
 #: Outputs behind a head (Softmax ...) of equal levels may differ by this share of their range: the head's own rounding.
@@ -40,7 +37,7 @@ def verify(
     *,
     execution: str = "spiking",
     backend: str = "onnxruntime",
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] | None = None,
 ) -> Certificate:
     """Compare a spiking network with its source on every neuron of every sample.
 
@@ -50,7 +47,7 @@ def verify(
         data: A path, a data set, or {input name: array (N, ...)}; None: 64 samples are drawn, half of them at thresholds.
         execution: The execution of the spiking network to check.
         backend: What runs it.
-        progress: Called with the number of samples just done.
+        progress: Called with the number of samples that were just done.
 
     Raises:
         InvalidModelError: a file is missing or damaged, or the SNN is not of this source.
@@ -60,22 +57,16 @@ def verify(
     table = read_layer_table(converted)
     check = _Check(model, converted, table, execution=execution, backend=backend)
     specs = input_specs(model)
-    data_set = open_data(drawn(specs, check.source) if data is None else data, specs)
+    if data is None:
+        samples = {name: value.astype(value.dtype) for name, value in drawn(specs, check.source).items()}
+        data_set = open_data(samples, specs)
+    else:
+        data_set = open_data(data, specs)
     for batch in data_set.batches(CHUNK):
         check.batch(batch)
-        progress(len(batch))
+        if progress is not None:
+            progress(len(batch))
     return check.certificate(generated=data is None)
-
-
-def drawn_samples(source: str | Path | onnx.ModelProto) -> dict[str, Array]:
-    """The samples that :func:`verify` takes where it is given none: the same ones each time.
-
-    Raises:
-        InvalidModelError: the file is missing or damaged.
-        InputError: a size of an input is dynamic, or it is not a float.
-    """
-    model = load_model(source)
-    return drawn(input_specs(model), Source(model))
 
 
 class _Check:
@@ -141,7 +132,6 @@ class _Check:
             counts.levels_compared += same.size
             counts.exact += int(same.sum())
             unequal |= not same.all()
-        _LOG.debug("samples %d…: %s", batch.start, "some levels differ" if unequal else "all levels equal")
         if unequal:
             self._explain(batch, ann, found)
         self._outputs(batch, expected, found, None if unequal else ann)

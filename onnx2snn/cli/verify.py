@@ -62,7 +62,7 @@ def verify(
     Exit code 0: every difference (if there is any) lies within the rounding of float32; 1: some do not.
     """
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
-    from onnx2snn.certificate import DRAWN  # noqa: PLC0415
+    from onnx2snn.certificate.samples import COUNT as DRAWN  # noqa: PLC0415
     from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
     if html:

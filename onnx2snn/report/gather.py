@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 
-from onnx2snn.certificate import Certificate, drawn_samples, verify
+from onnx2snn.certificate import Certificate, verify
+from onnx2snn.certificate.samples import drawn
+from onnx2snn.certificate.source import Source
 from onnx2snn.data import DataSet, input_specs, open_data
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.model_file import load_model
@@ -81,7 +83,7 @@ def gather(
 
 def _samples(model: onnx.ModelProto, data: Any) -> DataSet:
     specs = input_specs(model)
-    return open_data(drawn_samples(model) if data is None else data, specs)
+    return open_data(drawn(specs, Source(model)) if data is None else data, specs)
 
 
 def energies(layers: Sequence[LayerFacts], macs: Mapping[str, int | None]) -> tuple[EnergyFacts, ...]:
