@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from onnx2snn.calibration import calibrate
 from onnx2snn.convert import convert
 from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation import evaluate
 from onnx2snn.report.facts import SweepPoint
 
-#: Time steps of a sweep that is run now.
-STEPS = (1, 2, 3, 4, 5, 6)
+Codes: TypeAlias = Mapping[str, tuple[Mapping[str, Any], Sequence[int]]]
+#: What a sweep that is run now tries: by code, options of ``convert`` and time steps.
+CODES: Codes = {"binary": ({}, (1, 2, 3, 4, 5, 6))}
 _REMEDY = 'write [{"code": "binary", "T": 4, "accuracy": 0.989}, ...], accuracies from 0 to 1'
 
 
@@ -66,9 +66,9 @@ def _point(entry: Any, source: str) -> SweepPoint:
     return point
 
 
-def sweep_size(data: DataSet, timesteps: Sequence[int] = STEPS) -> int:
+def sweep_size(data: DataSet, codes: Codes = CODES) -> int:
     """Samples that a sweep runs in all."""
-    return len(data) * len(timesteps)
+    return len(data) * sum(len(steps) for _, steps in codes.values())
 
 
 def run_sweep(
@@ -76,16 +76,16 @@ def run_sweep(
     calibration: Any,
     data: DataSet,
     *,
-    timesteps: Sequence[int] = STEPS,
+    codes: Codes = CODES,
     progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[SweepPoint, ...]:
-    """Calibrate a float network for each T, convert it, and measure its accuracy.
+    """Convert a float network by each code and for each T, and measure its accuracy.
 
     Args:
         network: With activations that are not quantised.
         calibration: Data that chooses the clipping; a path, a data set or {input name: array}.
         data: Labelled samples.
-        timesteps: T, one conversion each.
+        codes: By name, options of :func:`onnx2snn.convert` and the time steps to try.
         progress: Called with the number of samples just done.
 
     Raises:
@@ -95,9 +95,9 @@ def run_sweep(
     if not data.has_labels:
         raise InputError("a sweep needs to know the true classes", remedy="give data with 'labels'")
     points = []
-    for steps in timesteps:
-        quantised = calibrate(network, calibration, timesteps=steps).model
-        spiking = convert(quantised).model
-        accuracy = evaluate(spiking, data, progress=progress).accuracy
-        points.append(SweepPoint("binary", steps, float(accuracy or 0.0)))
+    for code, (options, timesteps) in codes.items():
+        for steps in timesteps:
+            spiking = convert(network, calibrate=calibration, timesteps=steps, **options).model
+            accuracy = evaluate(spiking, data, progress=progress).accuracy
+            points.append(SweepPoint(code, steps, float(accuracy or 0.0)))
     return sweep_points(points)

@@ -59,10 +59,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_float_network_is_calibrated_for_each_t(relu_network: Path, example: Example) -> None:
     data = open_data(example.data, input_specs(example.ann))
     done: list[int] = []
-    points = run_sweep(relu_network, data, data, timesteps=(1, 5), progress=done.append)
+    codes = {"binary": ({}, (1, 5))}
+    points = run_sweep(relu_network, data, data, codes=codes, progress=done.append)
     assert [(point.code, point.timesteps) for point in points] == [("binary", 1), ("binary", 5)]
     assert all(0 <= point.accuracy <= 1 for point in points)
-    assert sum(done) == sweep_size(data, (1, 5)) == 180
+    assert sum(done) == sweep_size(data, codes) == 180
 
 
 def test_a_sweep_needs_labels(relu_network: Path) -> None:
