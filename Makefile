@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check test-train clean
+.PHONY: help demo test check test-train screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -26,6 +26,9 @@ check: $(VENV)/dev  ## lint, types and tests: what CI runs
 
 test-train: $(VENV)/train  ## the tests that need torch
 	$(BIN)/python -m pytest -m train
+
+screenshots: $(VENV)/dev  ## pictures of the report for the documentation (needs chromium)
+	PYTHONPATH=tests $(BIN)/python tests/screenshots.py docs/images
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -56,7 +56,9 @@ def gather(
     table = read_layer_table(converted)
     samples = _samples(model, data)
     spiking, fused = (SpikingSession(snn, execution=execution) for execution in ("spiking", "fused"))
-    looked_at = look_closely(spiking, samples, sample)
+    with track("tracing", 1) as advance:
+        looked_at = look_closely(spiking, samples, sample)
+        advance(1)
     if certificate is None:
         with track("verifying", len(samples)) as advance:
             certificate = verify(model, converted, samples, progress=advance)
@@ -65,6 +67,10 @@ def gather(
         layers = tally_layers(fused, samples, certificate.layers, stops, advance)
     depth = max((stop.phase for stop in stops), default=0)
     sessions = {"spiking": spiking, "fused": fused}
+    with track("timing", len(sessions)) as advance:
+        latency = measure_latency(
+            sessions, samples, depth=depth, timesteps=spiking.timesteps, progress=advance
+        )
     return Facts(
         source=Path(source).name,
         model=Path(snn).name,
@@ -75,7 +81,7 @@ def gather(
         non_spiking=tuple(table.get("non_spiking", [])),
         macs=table.get("macs", {}),
         energy=energies(layers, table.get("macs", {})),
-        latency=measure_latency(sessions, samples, depth=depth, timesteps=spiking.timesteps),
+        latency=latency,
         sample=looked_at,
         sweep=points,
     )
@@ -104,16 +110,21 @@ def energies(layers: Sequence[LayerFacts], macs: Mapping[str, int | None]) -> tu
 
 
 def measure_latency(
-    sessions: Mapping[str, SpikingSession], data: DataSet, *, depth: int, timesteps: int
+    sessions: Mapping[str, SpikingSession],
+    data: DataSet,
+    *,
+    depth: int,
+    timesteps: int,
+    progress: Callable[[int], None],
 ) -> Latency:
     """Time steps of one input, and milliseconds that each session takes on this machine."""
     size = min(batch_size(next(iter(sessions.values())).layers), len(data))
     inputs = next(data.batches(size)).inputs
-    one = {name: value[:1] for name, value in inputs.items()}
-    measured = {
-        name: {"one": _milliseconds(session, one), "batch": _milliseconds(session, inputs) / size}
-        for name, session in sessions.items()
-    }
+    measured = {}
+    for name, session in sessions.items():
+        one = _milliseconds(session, {key: value[:1] for key, value in inputs.items()})
+        measured[name] = {"one": one, "batch": one if size == 1 else _milliseconds(session, inputs) / size}
+        progress(1)
     return Latency(depth, (depth + 1) * timesteps, timesteps, measured, size)
 
 
