@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from onnx2snn.cli.tables import Name, make_table, names_of
-from onnx2snn.naming import distinct
 from onnx2snn.units import count, number
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
 def _sources(layers: Sequence[Mapping[str, Any]]) -> dict[str, Name]:
     """By layer, the first of the source's nodes that it stands for, and how many more there are."""
     nodes = {layer["name"]: layer.get("source_nodes") or ["-"] for layer in layers}
-    labels = distinct(found[0] for found in nodes.values())
+    names = names_of(found[0] for found in nodes.values())
     return {
-        name: Name(labels[found[0]], f" +{len(found) - 1}" if len(found) > 1 else "")
+        name: replace(names[found[0]], more=f" +{len(found) - 1}" if len(found) > 1 else "")
         for name, found in nodes.items()
     }
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.argument("model", type=PATH, metavar="SNN.onnx")
 @data_option(required=True)
 @click.option(
+    "-o",
     "--output",
     type=PATH,
     metavar="PATH.npz",

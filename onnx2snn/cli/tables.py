@@ -20,24 +20,27 @@ class Name:
     """A node's name; of ``/features/3/act/neuron`` a narrow column shows ``…3/act/ne…``, where others differ in the 3.
 
     Attributes:
-        label: The name, and the part of it that matters.
+        text: The name.
+        label: The part of it that matters, where it has fellows (:func:`names_of`).
         more: What is put behind it, and never cut.
     """
 
-    label: Label
+    text: str
+    label: Label | None = None
     more: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(self.label.fit(options.max_width - len(self.more)) + self.more, no_wrap=True)
+        label = self.label or Label(self.text, 0, len(self.text))
+        yield Text(label.fit(options.max_width - len(self.more)) + self.more, no_wrap=True)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        whole = len(self.label.name) + len(self.more)
+        whole = len(self.text) + len(self.more)
         return Measurement(min(_SHORTEST + len(self.more), whole), whole)
 
 
 def names_of(names: Iterable[str]) -> dict[str, Name]:
     """The names of one column."""
-    return {name: Name(label) for name, label in distinct(names).items()}
+    return {name: Name(name, label) for name, label in distinct(names).items()}
 
 
 def make_table(*columns: str, names: int = 1) -> Table:
