@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate import Certificate, LayerCounts
-from onnx2snn.naming import distinct
+from onnx2snn.naming import Label, distinct
 from onnx2snn.report.topology import Stop
 
 Array = NDArray[Any]
@@ -218,9 +218,9 @@ class Facts:
     sweep: tuple[SweepPoint, ...]
 
     @cached_property
-    def labels(self) -> dict[str, str]:
-        """What figures call a layer, by its name."""
-        return {name: label.part for name, label in distinct(layer.name for layer in self.layers).items()}
+    def labels(self) -> dict[str, Label]:
+        """What figures with little room call a layer, by its name."""
+        return distinct(layer.name for layer in self.layers)
 
     @property
     def spikes(self) -> float:

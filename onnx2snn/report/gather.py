@@ -28,7 +28,7 @@ from onnx2snn.runtime.energy import FLOAT32, INT8
 #: Opens a stage of work (its name, samples in all); what it gives is called with the number of samples just done.
 Track: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
-_REPETITIONS, _SECONDS = 7, 0.5
+_REPETITIONS, _SECONDS = 7, 0.2
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def measure_latency(
 
 
 def _milliseconds(session: SpikingSession, inputs: Mapping[str, Array]) -> float:
-    """The median of a few runs within half a second; the first one counts only where it took so long."""
+    """The median of a few runs within a fifth of a second; the first one counts only where it took so long."""
     times: list[float] = []
     while len(times) <= _REPETITIONS and sum(times) < _SECONDS:
         began = time.perf_counter()

@@ -74,14 +74,14 @@ def _bars(axes: Any, energy: EnergyFacts) -> None:
         for joules, colour, label in bar:
             axes.barh(row, joules, left=left, color=COLOURS[colour], height=0.62, linewidth=0, label=label)
             left += joules
-        axes.text(left + 0.015 * unit, row, si(left, "J"), va="center", fontsize=8.5)
+        axes.text(left + 0.015 * unit, row, si(left, "J"), va="center", fontsize=9)
     axes.set_yticks(range(len(bars)), ["SNN", "ANN"][: len(bars)])
     axes.set_ylim(len(bars) - 0.5, -0.5)
     axes.set_xlim(0, 1.17 * unit)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda joules, _: si(joules, "J")))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.tick_params(axis="y", length=0)
-    axes.set_title(energy.name, fontsize=7.5, color=COLOURS["soft"], loc="left", pad=3)
+    axes.set_title(energy.name, fontsize=8.2, color=COLOURS["soft"], loc="left", pad=3)
 
 
 @in_style

@@ -29,16 +29,16 @@ COLOURS = {
     "on-mid": "#191a1b",
 }
 #: Inches; the width of a phone, so that text stays readable without scrolling.
-WIDTH = 4.5
+WIDTH = 4.2
 #: Layers in one figure; of more, as many are shown, evenly spaced, and the caption says so.
 MOST_LAYERS = 12
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "onnx2snn",
-    "font.size": 8.5,
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
     "axes.linewidth": 0.6,
     "axes.edgecolor": COLOURS["line"],
     "axes.labelcolor": COLOURS["soft"],
@@ -50,7 +50,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
-    "legend.fontsize": 8,
+    "legend.fontsize": 8.5,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from onnx2snn.naming import cut
+from onnx2snn.naming import Label, cut
 from onnx2snn.report.facts import Facts, LayerFacts
 from onnx2snn.report.topology import Lanes, Stop, edges_of, lanes_of
 from onnx2snn.units import count, percent, si
@@ -81,7 +81,7 @@ def draw_map(facts: Facts) -> Map:
     return Map(rows, _lines(facts.stops, rows, lanes, spacing, width), width, highest, label)
 
 
-def _row(stop: Stop, layer: LayerFacts | None, labels: Mapping[str, str], highest: float) -> Row:
+def _row(stop: Stop, layer: LayerFacts | None, labels: Mapping[str, Label], highest: float) -> Row:
     height = _HEIGHT.get(stop.kind, _OTHER)
     way = ", ".join(word.replace(", ", " ") for word in stop.operators)
     if layer is None:
@@ -99,7 +99,7 @@ def _row(stop: Stop, layer: LayerFacts | None, labels: Mapping[str, str], highes
     return Row(
         "layer",
         height,
-        cut(labels[layer.name], 40),
+        labels[layer.name].fit(40),
         layer.name,
         detail + silent + synops,
         f"{layer.rate:.3f}",

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from onnx2snn.naming import cut
 from onnx2snn.report.facts import Facts, LayerFacts, LayerSample
 from onnx2snn.report.figures.drawing import (
     COLOURS,
@@ -36,8 +35,8 @@ def raster(facts: Facts) -> Drawing:
     top = 0.0
     for layer, sample in pairs:
         _band(axes, layer, sample, top, T)
-        words = f"{cut(facts.labels[layer.name], 34)} · {sample.active:,} of {layer.neurons:,} spike"
-        axes.text(0.5, top - 1.1, words, fontsize=7.5, color=COLOURS["soft"], va="bottom", ha="left")
+        words = f"{facts.labels[layer.name].fit(34)} · {sample.active:,} of {layer.neurons:,} spike"
+        axes.text(0.5, top - 1.1, words, fontsize=8.2, color=COLOURS["soft"], va="bottom", ha="left")
         top += len(sample.neurons) + _GAP
     for phase in range(1, phases):
         axes.axvline(phase * T + 0.5, color=COLOURS["line"], linewidth=0.5, zorder=0)
@@ -103,8 +102,8 @@ def potentials(facts: Facts) -> Drawing:
     for axes, position in zip(grid[:, 0], picked, strict=True):
         sample = facts.sample.layers[position]
         _course(axes, sample, T)
-        words = f"{cut(facts.labels[sample.name], 34)}, neuron {sample.watched:,}: k = {sample.level}"
-        axes.set_title(words, fontsize=7.5, color=COLOURS["soft"], loc="left", pad=3)
+        words = f"{facts.labels[sample.name].fit(34)}, neuron {sample.watched:,}: k = {sample.level}"
+        axes.set_title(words, fontsize=8.2, color=COLOURS["soft"], loc="left", pad=3)
     grid[-1, 0].set_xlabel("time step of the layer: integration, then generation")
     grid[-1, 0].set_xticks(range(1, 2 * T + 1, max(1, T // 6)))
     label = f"Membrane potential of one neuron in each of {len(picked)} layers"

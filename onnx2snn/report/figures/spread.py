@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from onnx2snn.naming import cut
 from onnx2snn.report.facts import Facts, LayerFacts
 from onnx2snn.report.figures.drawing import (
     COLOURS,
@@ -22,6 +21,7 @@ from onnx2snn.report.figures.drawing import (
 from onnx2snn.units import percent
 
 _MOST_ROWS = 40
+_MOST_BARS = 40
 
 
 @in_style
@@ -34,12 +34,12 @@ def levels(facts: Facts) -> Drawing:
     for axes, layer in zip(grid.ravel(), picked, strict=False):
         _histogram(axes, layer)
         axes.set_title(
-            cut(facts.labels[layer.name], 27), fontsize=7.5, color=COLOURS["soft"], loc="left", pad=3
+            facts.labels[layer.name].fit(27), fontsize=8.2, color=COLOURS["soft"], loc="left", pad=3
         )
     for axes in grid.ravel()[len(picked) :]:
         axes.set_visible(False)
-    figure.supxlabel("level k", fontsize=8.5, color=COLOURS["soft"])
-    figure.supylabel("share of neurons", fontsize=8.5, color=COLOURS["soft"])
+    figure.supxlabel("level k", fontsize=9, color=COLOURS["soft"])
+    figure.supylabel("share of neurons", fontsize=9, color=COLOURS["soft"])
     zero = sum(la.histogram[0] * la.neurons for la in facts.layers) / max(
         sum(la.neurons for la in facts.layers), 1
     )
@@ -82,13 +82,13 @@ def _mean_level(layer: LayerFacts) -> float:
 
 def _histogram(axes: Any, layer: LayerFacts) -> None:
     lowest = np.arange(len(layer.histogram)) * layer.bin
-    axes.bar(
-        lowest + (layer.bin - 1) / 2,
-        layer.histogram,
-        width=0.86 * layer.bin,
-        color=COLOURS["other"],
-        linewidth=0,
-    )
+    if len(lowest) > _MOST_BARS:
+        edges = np.append(lowest, lowest[-1] + layer.bin) - 0.5
+        axes.stairs(layer.histogram, edges, fill=True, color=COLOURS["other"], linewidth=0)
+    else:
+        width = 0.86 * layer.bin
+        middle = lowest + (layer.bin - 1) / 2
+        axes.bar(middle, layer.histogram, width=width, color=COLOURS["other"], linewidth=0)
     axes.set_yscale("log")
     axes.set_ylim(1e-6 if layer.histogram[layer.histogram > 0].min(initial=1) < 1e-4 else 1e-4, 1.5)
     axes.set_xlim(-0.7 * layer.bin, layer.levels + 0.7 * layer.bin)
@@ -118,13 +118,13 @@ def bits(facts: Facts) -> Drawing:
             if T <= 8:
                 colour = COLOURS["on-spike" if strength > 0.85 else "on-mid" if strength > 0.55 else "ink"]
                 axes.text(
-                    column, row, _percent(float(share)), ha="center", va="center", fontsize=7.5, color=colour
+                    column, row, _percent(float(share)), ha="center", va="center", fontsize=8.2, color=colour
                 )
     axes.set_xlim(-0.5, T - 0.5)
     axes.set_ylim(len(picked) - 0.5, -0.5)
     every = max(1, T // 8)
     axes.set_xticks(range(0, T, every), [f"{2 ** (T - 1 - step):,}" for step in range(0, T, every)])
-    axes.set_yticks(range(len(picked)), [cut(facts.labels[layer.name], 19) for layer in picked])
+    axes.set_yticks(range(len(picked)), [facts.labels[layer.name].fit(19) for layer in picked])
     axes.tick_params(length=0)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
