@@ -58,8 +58,18 @@ def stops_of(model: onnx.ModelProto, non_spiking: Iterable[str] = ()) -> tuple[S
         model: A converted network.
         non_spiking: Names of operators that were kept as they are.
     """
-    network = read_network(model.SerializeToString())
+    network = read_network(_without_values(model).SerializeToString())
     return tuple(_Walk(model, network, make_schedule(network), frozenset(non_spiking)).stops)
+
+
+def _without_values(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The nodes, and tensors by name and shape: kilobytes, however large the weights are."""
+    light = onnx.ModelProto(opset_import=model.opset_import)
+    for field in ("node", "input", "output", "value_info"):
+        getattr(light.graph, field).extend(getattr(model.graph, field))
+    for tensor in model.graph.initializer:
+        light.graph.initializer.add(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
+    return light
 
 
 class _Walk:
