@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]  # generic in its stubs, not in every version that runs
+    ParamType = click.ParamType[Any]  # generic in its stubs, not in every version that runs
 else:
-    _ParamType = click.ParamType
+    ParamType = click.ParamType
 
 DATA_HELP = (
     "Samples: .npz (arrays by input name, true classes under 'labels'), .npy, a folder of such shards, "
@@ -26,7 +26,7 @@ DATA_HELP = (
 )
 
 
-class ImageSize(_ParamType):
+class ImageSize(ParamType):
     """``224x224`` or ``224``: height and width in pixels."""
 
     name = "HxW"
@@ -43,7 +43,7 @@ class ImageSize(_ParamType):
         return int(parts[0]), int(parts[-1])
 
 
-class Numbers(_ParamType):
+class Numbers(ParamType):
     """``0.485,0.456,0.406``: one number, or one a channel."""
 
     name = "NUMBERS"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.data_options import ParamType, data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
@@ -16,6 +16,25 @@ from onnx2snn.units import count, file_size, percent, si
 
 if TYPE_CHECKING:
     from onnx2snn.data import DataSet, ImageOptions
+
+
+class NeuronName(ParamType):
+    """``layer:12`` or ``layer:3,10,4``; the layer's name may hold colons itself."""
+
+    name = "LAYER:INDEX"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        """The layer's name, and an index for each axis or one for all."""
+        if isinstance(value, tuple):
+            return value
+        layer, _, index = str(value).rpartition(":")
+        if not layer or not all(part.isdecimal() for part in index.split(",")):
+            self.fail(
+                f"'{value}' is no neuron; give layer:12, or layer:3,10,4 with one number an axis", param, ctx
+            )
+        return layer, tuple(int(part) for part in index.split(","))
 
 
 @click.command(
@@ -36,6 +55,13 @@ if TYPE_CHECKING:
     default=0,
     show_default=True,
     help="The sample whose spikes are drawn.",
+)
+@click.option(
+    "--neuron",
+    "neurons",
+    type=NeuronName(),
+    multiple=True,
+    help="A neuron to draw, as layer:12 or layer:3,10,4; repeat it for more. Without any, some are chosen.",
 )
 @click.option(
     "--sweep",
@@ -59,6 +85,7 @@ def report(
     images: ImageOptions,
     html: str | None,
     sample: int,
+    neurons: tuple[tuple[str, tuple[int, ...]], ...],
     sweep: str | None,
     calibrate: str | None,
     terminal: Terminal,
@@ -77,8 +104,11 @@ def report(
         require_libraries()
     samples = open_for(source, data, images)
     stage = functools.partial(track, terminal)
+    by_layer: dict[str, list[tuple[int, ...]]] = {}
+    for layer, index in neurons:
+        by_layer.setdefault(layer, []).append(index)
     points = _points(sweep, calibrate, samples, images, stage) if sweep else ()
-    facts = gather(source, snn, samples, sample=sample, sweep=points, track=stage)
+    facts = gather(source, snn, samples, sample=sample, neurons=by_layer, sweep=points, track=stage)
     if html:
         write_page(facts, html)
         _say(terminal, facts, html)

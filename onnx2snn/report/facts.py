@@ -79,9 +79,10 @@ class LayerSample:
         name: The IF node.
         spikes: Of all its neurons.
         active: Neurons that spike.
-        neurons: Positions of the neurons shown, in C order, from the busiest to the quietest that spikes.
+        asked: Whether the user chose the neurons.
+        neurons: Positions of the neurons shown, in C order; if nobody chose, from the busiest to the quietest that spikes.
         trains: (T, shown), 0 or 1.
-        watched: The neuron whose potential is drawn: its spikes come and go most often.
+        watched: The neuron whose potential is drawn: the first one asked for, or one whose spikes come and go.
         train: Its spikes, (T,).
         potentials: Its membrane potential, (2·T,), in units of θ.
         thresholds: What that has to reach in the T generation steps, in units of θ.
@@ -90,6 +91,7 @@ class LayerSample:
     name: str
     spikes: int
     active: int
+    asked: bool
     neurons: NDArray[np.int64]
     trains: NDArray[np.uint8]
     watched: int

@@ -18,7 +18,7 @@ from onnx2snn.data import DataSet, input_specs, open_data
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.model_file import load_model
 from onnx2snn.report.facts import Array, EnergyFacts, Facts, Latency, LayerFacts
-from onnx2snn.report.sample import look_closely
+from onnx2snn.report.sample import Chosen, look_closely
 from onnx2snn.report.sweep import sweep_points
 from onnx2snn.report.tally import batch_size, tally_layers
 from onnx2snn.report.topology import stops_of
@@ -44,6 +44,7 @@ def gather(
     *,
     certificate: Certificate | None = None,
     sample: int = 0,
+    neurons: Chosen | None = None,
     sweep: Sequence[Any] = (),
     track: Track = untracked,
 ) -> Facts:
@@ -57,7 +58,7 @@ def gather(
     samples = _samples(model, data)
     spiking, fused = (SpikingSession(snn, execution=execution) for execution in ("spiking", "fused"))
     with track("tracing", 1) as advance:
-        looked_at = look_closely(spiking, samples, sample)
+        looked_at = look_closely(spiking, samples, sample, neurons or {})
         advance(1)
     if certificate is None:
         with track("verifying", len(samples)) as advance:

@@ -65,8 +65,8 @@ def stops_of(model: onnx.ModelProto, non_spiking: Iterable[str] = ()) -> tuple[S
 def _without_values(model: onnx.ModelProto) -> onnx.ModelProto:
     """The nodes, and tensors by name and shape: kilobytes, however large the weights are."""
     light = onnx.ModelProto(opset_import=model.opset_import)
-    for field in ("node", "input", "output", "value_info"):
-        getattr(light.graph, field).extend(getattr(model.graph, field))
+    for part in ("node", "input", "output", "value_info"):
+        getattr(light.graph, part).extend(getattr(model.graph, part))
     for tensor in model.graph.initializer:
         light.graph.initializer.add(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
     return light

@@ -14,6 +14,7 @@ from onnx2snn.certificate import Certificate
 from onnx2snn.errors import OutputError
 from onnx2snn.report.facts import Facts
 from onnx2snn.report.gather import Track, gather, untracked
+from onnx2snn.report.sample import Chosen
 
 if TYPE_CHECKING:
     from onnx2snn.report.figures import Drawing
@@ -29,6 +30,7 @@ def write_report(
     *,
     certificate: Certificate | None = None,
     sample: int = 0,
+    neurons: Chosen | None = None,
     sweep: Sequence[Any] = (),
     track: Track = untracked,
 ) -> dict[str, Any]:
@@ -41,6 +43,8 @@ def write_report(
         html: Where the page goes.
         certificate: Of these files on this data, if there is one; otherwise it is made.
         sample: Position of the sample whose spikes are drawn.
+        neurons: By layer, the neurons to draw (positions, or indices within its shape), the first one with its membrane
+            potential; for other layers some are chosen.
         sweep: Points of an accuracy sweep: :class:`SweepPoint`, or mappings {code, T, accuracy}.
         track: Opens a stage of work and returns what to call with the number of samples just done.
 
@@ -49,11 +53,12 @@ def write_report(
 
     Raises:
         InvalidModelError: a model is missing or damaged, or the SNN is not of this source.
-        InputError: the data or a point of the sweep does not fit; there is no such sample.
+        InputError: the data or a point of the sweep does not fit; there is no such sample, layer or neuron.
         OutputError: jinja2 or matplotlib is missing (extra ``report``), or the page cannot be written.
     """
     require_libraries()
-    facts = gather(source, snn, data, certificate=certificate, sample=sample, sweep=sweep, track=track)
+    options: dict[str, Any] = {"sample": sample, "neurons": neurons, "sweep": sweep, "track": track}
+    facts = gather(source, snn, data, certificate=certificate, **options)
     write_page(facts, html)
     return facts.to_dict()
 

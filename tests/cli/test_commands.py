@@ -166,8 +166,11 @@ def report(example: Example, *words: object) -> Result:
 
 def test_a_report_is_written_and_told(example: Example, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
-    result = report(example, "--html", page)
+    result = report(
+        example, "--html", page, "--neuron", "act1_clip/neuron:7", "--neuron", "act1_clip/neuron:0,1,2"
+    )
     assert result.exit_code == 0, result.stderr
+    assert "the neurons asked for" in page.read_text(encoding="utf-8")
     assert result.stdout.startswith("lossless: 90 samples, T = 4, accuracy: ANN")
     assert str(page) in result.stdout
     assert "Lossless" in page.read_text(encoding="utf-8")
@@ -237,6 +240,8 @@ def test_a_certificate_as_a_page_needs_no_data(example: Example, tmp_path: Path)
         ([], 2, "--html"),
         (["--html", "{folder}/missing/r.html"], 4, "mkdir"),
         (["--json", "--sample", "90"], 4, "no sample 90"),
+        (["--json", "--neuron", "act1"], 2, "layer:12"),
+        (["--json", "--neuron", "nowhere:3"], 4, "act1"),
         (["--json", "--sweep", "{folder}/missing.json"], 4, "cannot be read"),
         (["--json", "--sweep", "{folder}/relu.onnx"], 2, "--calibrate"),
     ],

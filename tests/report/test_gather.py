@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -165,3 +166,35 @@ def test_points_are_kept_in_order(example: Example, facts: Facts) -> None:
     points = [SweepPoint("rate", 8, 0.5), {"code": "binary", "T": 2, "accuracy": 1}, {"T": 1, "accuracy": 0}]
     found = gather(example.ann, example.snn, example.data, certificate=facts.certificate, sweep=points).sweep
     assert [(p.code, p.timesteps) for p in found] == [("binary", 1), ("binary", 2), ("rate", 8)]
+
+
+def test_neurons_may_be_chosen(example: Example, facts: Facts) -> None:
+    first, second = (layer.name for layer in facts.layers)
+    asked = {first: [(3, 5, 5), 0, 20]}
+    sample = gather(
+        example.ann, example.snn, example.data, certificate=facts.certificate, neurons=asked
+    ).sample
+    shown, other = sample.layers
+    assert shown.neurons.tolist() == [3 * 36 + 5 * 6 + 5, 0, 20]
+    assert (shown.asked, other.asked) == (True, False)
+    assert shown.watched == 143
+    np.testing.assert_array_equal(shown.train, shown.trains[:, 0])
+    assert other.name == second
+
+
+@pytest.mark.parametrize(
+    ("neurons", "message"),
+    [
+        ({"act": [0]}, "no layer 'act'"),
+        ({"{first}": [144]}, "no neuron 144"),
+        ({"{first}": [(4, 0, 0)]}, "no neuron 4,0,0"),
+        ({"{first}": [(0, 0)]}, "no neuron 0,0"),
+        ({"{first}": [-1]}, "no neuron -1"),
+    ],
+)
+def test_a_neuron_that_is_not_there(
+    example: Example, facts: Facts, neurons: dict[str, list[Any]], message: str
+) -> None:
+    asked = {name.format(first=facts.layers[0].name): value for name, value in neurons.items()}
+    with pytest.raises(InputError, match=message):
+        gather(example.ann, example.snn, example.data, certificate=facts.certificate, neurons=asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from onnx2snn.report.facts import Facts, LayerFacts, LayerSample
 from onnx2snn.report.figures.drawing import (
     COLOURS,
+    MOST_LAYERS,
     Drawing,
     chosen,
     in_style,
@@ -28,7 +30,7 @@ _GAP = 3.6
 def raster(facts: Facts) -> Drawing:
     """Spikes over the time steps of the pipeline: a layer integrates while the one before it fires."""
     T, phases = facts.timesteps, facts.latency.depth + 1
-    picked = chosen(len(facts.layers))
+    picked = _picked(facts.sample.layers, MOST_LAYERS)
     pairs = [(facts.layers[i], facts.sample.layers[i]) for i in picked]
     rows = sum(len(sample.neurons) + _GAP for _, sample in pairs)
     figure, axes = new_figure(0.5 + rows * float(np.clip(5.4 / rows, 0.068, 0.1)))
@@ -55,9 +57,8 @@ def raster(facts: Facts) -> Drawing:
         "raster",
         "Its spikes",
         to_svg(figure, "raster", label),
-        f"{total:,} spikes in {facts.latency.steps} time steps. Of each layer up to {max(len(s.neurons) for _, s in pairs)} "
-        f"neurons that spike, from the busiest (top) to the quietest; a layer speaks {T} time steps after the one before it."
-        + of_layers(len(facts.layers)),
+        f"{total:,} spikes in {facts.latency.steps} time steps. {_shown([sample for _, sample in pairs])}; a layer speaks "
+        f"{T} time steps after the one before it.{of_layers(len(facts.layers))}",
         ("layer", "spikes", "neurons that spike", "of", "neurons drawn"),
         texts(
             [
@@ -72,6 +73,22 @@ def raster(facts: Facts) -> Drawing:
             ]
         ),
     )
+
+
+def _picked(samples: Sequence[LayerSample], most: int) -> list[int]:
+    """Positions of the layers that are drawn: those with neurons that were asked for, and others evenly spaced."""
+    asked = [position for position, sample in enumerate(samples) if sample.asked][:most]
+    others = [position for position in chosen(len(samples), most) if position not in asked]
+    return sorted([*asked, *others[: most - len(asked)]])
+
+
+def _shown(samples: Sequence[LayerSample]) -> str:
+    """Which neurons of each layer are drawn."""
+    most = max((len(sample.neurons) for sample in samples if not sample.asked), default=0)
+    chosen_here = f"up to {most} neurons that spike, from the busiest (top) to the quietest"
+    if not any(sample.asked for sample in samples):
+        return f"Of each layer {chosen_here}"
+    return "Of each layer the neurons asked for" + (f", elsewhere {chosen_here}" if most else "")
 
 
 def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int) -> None:
@@ -97,7 +114,7 @@ def _rectangle(x: float, y: float, width: float, height: float, colour: str = "b
 def potentials(facts: Facts) -> Drawing:
     """Membrane potential of one neuron a layer: T steps of integration, T of generation."""
     T = facts.timesteps
-    picked = chosen(len(facts.layers), _PANELS)
+    picked = _picked(facts.sample.layers, _PANELS)
     figure, grid = new_figure(0.35 + 1.05 * len(picked), nrows=len(picked), sharex=True, squeeze=False)
     for axes, position in zip(grid[:, 0], picked, strict=True):
         sample = facts.sample.layers[position]
@@ -106,12 +123,13 @@ def potentials(facts: Facts) -> Drawing:
         axes.set_title(words, fontsize=8.2, color=COLOURS["soft"], loc="left", pad=3)
     grid[-1, 0].set_xlabel("time step of the layer: integration, then generation")
     grid[-1, 0].set_xticks(range(1, 2 * T + 1, max(1, T // 6)))
+    come_and_go = "" if any(sample.asked for sample in facts.sample.layers) else ", whose spikes come and go"
     label = f"Membrane potential of one neuron in each of {len(picked)} layers"
     return Drawing(
         "potentials",
         "Membrane potentials",
         to_svg(figure, "potentials", label),
-        "One neuron a layer, whose spikes come and go; v in units of θ. Integration doubles v and adds the current; "
+        f"One neuron a layer{come_and_go}; v in units of θ. Integration doubles v and adds the current; "
         "generation fires (●) where v reaches the threshold 2^(T−t)·θ (dashes), and subtracts it."
         + of_layers(len(facts.layers), _PANELS),
         ("layer", "neuron", "level k", "spikes", "v before generation, in θ", "v at each step, in θ"),
