@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo browser docs test check test-train test-export clean
+.PHONY: help demo browser docs test check test-train test-export screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -51,6 +51,9 @@ $(VENV)-%/installed:
 	$(PYTHON) -m venv $(VENV)-$*
 	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check $(EXPORT_$*) pytest hypothesis websocket-client -e .
 	@touch $@
+
+screenshots: $(VENV)/dev  ## pictures of the report for the documentation (needs chromium)
+	PYTHONPATH=tests $(BIN)/python tests/screenshots.py docs/images
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) $(VENV)-* build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +35,8 @@ from onnx2snn.passes.refuse import non_spiking, refuse
 from onnx2snn.passes.spike import network_timesteps, spike
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.probe import recognise_checked
+
+_LOG = logging.getLogger(__name__)
 
 Bias = Literal["once", "per-step", "paper"]
 
@@ -134,7 +138,10 @@ class _Driver:
     def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
         """``graph`` is given away."""
         for graph_pass in passes:
+            began, before = time.perf_counter(), len(graph.nodes)
             graph = apply_owned(graph, [graph_pass])
+            took = 1000 * (time.perf_counter() - began)
+            _LOG.debug("%s: %d → %d nodes, %.0f ms", graph_pass.__name__, before, len(graph.nodes), took)
             if self._expected is not None:
                 self._check(graph_pass.__name__, graph)
         return graph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from onnx2snn.passes.weights_aside import large_initializers, structure
 #: Protobuf holds no message of 2 GiB; what is near it keeps its weights in a file of their own.
 LARGEST = 2**31 - 2**20
 
+_LOG = logging.getLogger(__name__)
 _REMEDY = "give the path of an ONNX file"
 
 
@@ -37,6 +39,8 @@ def load_model(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         raise InvalidModelError(f"{name} holds no network", remedy=_REMEDY)
     _load_external(loaded, path, name)
     _check(loaded, name)
+    opsets = ", ".join(f"{opset.domain or 'ai.onnx'} {opset.version}" for opset in loaded.opset_import)
+    _LOG.debug("read %s: %d nodes, %s", name, len(loaded.graph.node), opsets)
     return loaded
 
 

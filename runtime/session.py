@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -19,7 +21,9 @@ from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.stream_engine import StreamingEngine
-from onnx2snn.runtime.tracing import Trace, traced, tracing_graph
+from onnx2snn.runtime.tracing import Trace, by_step, traced, tracing_graph
+
+_LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes"]
@@ -123,6 +127,8 @@ class SpikingSession:
         form = str(self._file.table.get("bias", "once"))
         spikes: dict[str, list[Array]] = {}
         potentials: dict[str, list[Array]] = {}
+        thresholds: dict[str, Array] = {}
+        resets: dict[str, Array] = {}
         for part in self._parts(engine, checked, samples):
             answer = engine.run(part)
             rows = len(next(iter(part.values())))
@@ -132,7 +138,9 @@ class SpikingSession:
                 train, course = traced(operands, rows, self.timesteps, form)
                 spikes.setdefault(layer["name"], []).append(train)
                 potentials.setdefault(layer["name"], []).append(course)
-        return Trace(_joined(spikes, samples), _joined(potentials, samples))
+                thresholds[layer["name"]] = by_step(operands["compare"], train.ndim)
+                resets[layer["name"]] = by_step(operands["subtract"], train.ndim)
+        return Trace(_joined(spikes, samples), _joined(potentials, samples), thresholds, resets)
 
     def stream(self, *, batch: int = 1, count: Count = "synops") -> Stream:
         """A pipeline of its own, to be driven one time step a call; whatever the session's execution.
@@ -174,8 +182,11 @@ class SpikingSession:
             return StreamingEngine(self._machine(kind))
         with self._lock:
             if kind not in self._engines:
+                began = time.perf_counter()
                 content = self._with_outputs(kind, self.execution)
                 self._engines[kind] = make_engine(content, self._backend, **self._options)
+                took = 1000 * (time.perf_counter() - began)
+                _LOG.debug("%s execution in %s, for %s: %.0f ms", self.execution, self._backend, kind, took)
             return self._engines[kind]
 
     def _machine(self, kind: str) -> Machine:

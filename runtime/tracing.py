@@ -26,10 +26,14 @@ class Trace:
         spikes: By layer, (T, N, ...), 0 or 1.
         potentials: By layer, the membrane potential v after each of the T integration steps and, behind those, before
             each of the T generation steps: (2·T, N, ...). An analog current arrives with the last integration step.
+        thresholds: By layer, what v has to reach in each generation step, (T, ...), to be broadcast against (T, N, ...).
+        resets: By layer, what a spike takes from v in each generation step, 2^(T−t)·θ, likewise.
     """
 
     spikes: dict[str, Array]
     potentials: dict[str, Array]
+    thresholds: dict[str, Array]
+    resets: dict[str, Array]
 
 
 def tracing_graph(content: bytes, outputs: Mapping[str, str]) -> bytes:
@@ -76,6 +80,11 @@ def traced(
         v = v - s * taken
         spikes.append(s)
     return np.stack(spikes).astype(np.uint8), np.stack([*potentials, *course])
+
+
+def by_step(operand: Array, rank: int) -> Array:
+    """What a neuron reads for each generation step, (T, ...), with axes of 1 so that it fits ``rank`` axes."""
+    return operand.reshape(len(operand), *(1,) * (rank - operand.ndim), *operand.shape[1:])
 
 
 def _integration(currents: Array, bias: Array, timesteps: int, bias_form: str) -> list[Array]:

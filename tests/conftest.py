@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers_browser import Browser, find_chromium
+from helpers_pages import PageMaker
 from onnx import TensorProto, helper, numpy_helper
 
 import onnx2snn
@@ -98,6 +99,12 @@ def relu_network(tmp_path: Path) -> Path:
     path = tmp_path / "relu.onnx"
     onnx.save(small_network(activation=False), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory, example: Example) -> PageMaker:
+    """Report pages by the name of a network."""
+    return PageMaker(tmp_path_factory.mktemp("pages"), example)
 
 
 @pytest.fixture(scope="session")

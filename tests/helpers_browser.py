@@ -176,8 +176,8 @@ class Page:
             mobile=width < 600,
         )
 
-    def prefer(self, *, dark: bool = False, media: str = "screen") -> None:
-        """What the page's media queries find."""
+    def prefer(self, *, dark: bool = False, media: str = "") -> None:
+        """What the page's media queries find; without ``media`` the screen, or paper where it is printed."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
 

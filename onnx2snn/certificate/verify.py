@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def verify(
     *,
     execution: str = "spiking",
     backend: str = "onnxruntime",
+    progress: Callable[[int], None] | None = None,
 ) -> Certificate:
     """Compare a spiking network with its source on every neuron of every sample.
 
@@ -46,6 +47,7 @@ def verify(
         data: A path, a data set, or {input name: array (N, ...)}; None: 64 samples are drawn, half of them at thresholds.
         execution: The execution of the spiking network to check.
         backend: What runs it.
+        progress: Called with the number of samples that were just done.
 
     Raises:
         InvalidModelError: a file is missing or damaged, or the SNN is not of this source.
@@ -62,6 +64,8 @@ def verify(
         data_set = open_data(data, specs)
     for batch in data_set.batches(CHUNK):
         check.batch(batch)
+        if progress is not None:
+            progress(len(batch))
     return check.certificate(generated=data is None)
 
 

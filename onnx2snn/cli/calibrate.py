@@ -9,19 +9,21 @@ import click
 from rich.text import Text
 
 from onnx2snn.cli.data_options import data_option, open_for
-from onnx2snn.cli.layers import next_commands
+from onnx2snn.cli.helping import PATH, Command
+from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import duration, file_size
+from onnx2snn.units import duration, file_size
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
 
 @click.command(
-    epilog="Example: onnx2snn calibrate relu.onnx quantised.onnx --data images.npz --timesteps 4",
+    cls=Command,
+    epilog="onnx2snn calibrate relu.onnx ann.onnx --data images.npz --timesteps 4",
 )
-@click.argument("source", metavar="IN.onnx")
-@click.argument("target", metavar="OUT.onnx")
+@click.argument("source", type=PATH, metavar="IN.onnx")
+@click.argument("target", type=PATH, metavar="OUT.onnx")
 @click.option(
     "--timesteps",
     type=click.IntRange(1, 24),
@@ -48,6 +50,6 @@ def calibrate(
     terminal.show(
         Text.assemble((source, "bold"), " → ", (target, "bold")),
         f"T = {timesteps} time steps; {file_size(target)}, {duration(seconds)}",
-        next_commands(f"onnx2snn {target} {snn}", f"onnx2snn verify {target} {snn} --data {data}"),
+        next_commands(command_line(target, snn), command_line("verify", target, snn, "--data", data)),
     )
     terminal.result({"source": source, "model": target, "timesteps": timesteps, "seconds": round(seconds, 3)})

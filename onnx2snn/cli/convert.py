@@ -10,9 +10,10 @@ import click
 from rich.text import Text
 
 from onnx2snn.cli.data_options import data_option, open_for
-from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
+from onnx2snn.cli.helping import PATH, Command
+from onnx2snn.cli.layers import command_line, layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import count, duration, file_size
+from onnx2snn.units import count, duration, file_size
 
 if TYPE_CHECKING:
     from onnx2snn.convert import Conversion
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Example: onnx2snn resnet_relu.onnx resnet_snn.onnx --calibrate images.npz --timesteps 4",
+    cls=Command,
+    epilog="onnx2snn ann.onnx snn.onnx\nonnx2snn relu.onnx snn.onnx --calibrate images.npz --timesteps 4",
 )
-@click.argument("source", metavar="IN.onnx")
-@click.argument("target", metavar="OUT.onnx")
+@click.argument("source", type=PATH, metavar="IN.onnx")
+@click.argument("target", type=PATH, metavar="OUT.onnx")
 @click.option(
     "--bias",
     type=click.Choice(["once", "per-step", "paper"]),
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     "--timesteps", type=click.IntRange(1, 24), metavar="T", help="Time steps of calibrated activations."
 )
 @click.option("--hybrid", is_flag=True, help="Keep operators that cannot spike and report them.")
-@click.option("--check", metavar="PATH", help="Data on which the graph is run and compared after each pass.")
+@click.option(
+    "--check", type=PATH, metavar="PATH", help="Data on which the graph is run and compared after each pass."
+)
 @data_option(
     required=False,
     name="--calibrate",
@@ -85,10 +89,26 @@ def convert(
             **options,
         )
         conversion.save(target)
-    _say(terminal, conversion, source, target, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    _say(terminal, conversion, source, target, calibration=data, seconds=seconds)
 
 
-def _say(terminal: Terminal, conversion: Conversion, source: str, target: str, seconds: float) -> None:
+def _next(source: str, target: str, calibration: str | None) -> list[str]:
+    """A float network has no levels to compare: what it was calibrated on shows what the spiking one does."""
+    if calibration is not None:
+        return [command_line("inspect", target), command_line("run", target, "--data", calibration)]
+    return [command_line("verify", source, target), command_line("run", target, "--data", "DATA.npz")]
+
+
+def _say(
+    terminal: Terminal,
+    conversion: Conversion,
+    source: str,
+    target: str,
+    *,
+    calibration: str | None,
+    seconds: float,
+) -> None:
     layers = [dataclasses.asdict(layer) for layer in conversion.layers]
     neurons = sum(layer["neurons"] for layer in layers)
     terminal.show(
@@ -98,7 +118,7 @@ def _say(terminal: Terminal, conversion: Conversion, source: str, target: str, s
         layer_table(layers),
         *non_spiking_notes(conversion.non_spiking, conversion.macs),
         *_checks(conversion),
-        next_commands(f"onnx2snn verify {source} {target}", f"onnx2snn run {target} --data DATA.npz"),
+        next_commands(*_next(source, target, calibration)),
     )
     terminal.result(
         {

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from onnx2snn.cli.tables import Name, make_table
+from onnx2snn.cli.tables import make_table, names_of
 from onnx2snn.cli.terminal import Terminal
-from onnx2snn.cli.units import count, duration, percent, si
+from onnx2snn.units import count, duration, percent, si
 
 if TYPE_CHECKING:
     from onnx2snn.evaluation import Evaluation
@@ -37,9 +37,11 @@ def show_costs(terminal: Terminal, evaluation: Evaluation, seconds: float) -> No
 
 def _layers(evaluation: Evaluation) -> Table:
     table = make_table("Layer", "Neurons", "T", "Spikes/neuron", "Rate", "SynOps")
-    for layer in evaluation.to_dict()["layers"]:
+    layers = evaluation.to_dict()["layers"]
+    names = names_of(layer["name"] for layer in layers)
+    for layer in layers:
         table.add_row(
-            Name(layer["name"]),
+            names[layer["name"]],
             count(layer["neurons"]),
             str(layer["timesteps"]),
             f"{layer['spikes_per_neuron']:.3f}",

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from onnx2snn.cli.helping import PATH
+
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]  # generic in its stubs, not in every version that runs
+    ParamType = click.ParamType[Any]  # generic in its stubs, not in every version that runs
 else:
-    _ParamType = click.ParamType
+    ParamType = click.ParamType
 
 DATA_HELP = (
     "Samples: .npz (arrays by input name, true classes under 'labels'), .npy, a folder of such shards, "
@@ -24,7 +26,7 @@ DATA_HELP = (
 )
 
 
-class ImageSize(_ParamType):
+class ImageSize(ParamType):
     """``224x224`` or ``224``: height and width in pixels."""
 
     name = "HxW"
@@ -41,7 +43,7 @@ class ImageSize(_ParamType):
         return int(parts[0]), int(parts[-1])
 
 
-class Numbers(_ParamType):
+class Numbers(ParamType):
     """``0.485,0.456,0.406``: one number, or one a channel."""
 
     name = "NUMBERS"
@@ -64,18 +66,17 @@ def data_option(
     """Add ``--data`` and the options for folders of images; the command receives ``data`` and ``images``."""
 
     def decorate(command: Command) -> Command:
-        @click.option(name, "data", required=required, metavar="PATH", help=help_text)
-        @click.option("--image-size", type=ImageSize(), help="Images: height x width (default: the model's).")
+        @click.option(name, "data", type=PATH, required=required, metavar="PATH", help=help_text)
+        @click.option("--image-size", type=ImageSize(), help="Height x width (default: the model's).")
         @click.option(
             "--image-resize",
             type=click.Choice(["stretch", "crop"]),
             default="stretch",
-            help="Images: how they are fitted.",
+            show_default=True,
+            help="How they are fitted.",
         )
-        @click.option(
-            "--image-mean", type=Numbers(), default="0", help="Images: subtracted from pixels in 0..1."
-        )
-        @click.option("--image-std", type=Numbers(), default="1", help="Images: divides what is left.")
+        @click.option("--image-mean", type=Numbers(), default="0", help="Subtracted from pixels in 0..1.")
+        @click.option("--image-std", type=Numbers(), default="1", help="Divides what is left.")
         @wraps(command)
         def with_images(
             *args: Any, image_size: Any, image_resize: Any, image_mean: Any, image_std: Any, **rest: Any

@@ -9,6 +9,7 @@ import click
 
 from onnx2snn.cli.costs import show_costs
 from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Example: onnx2snn evaluate snn.onnx --data imagenet/val --workers 8 --resume state.json",
+    cls=Command,
+    epilog="onnx2snn evaluate snn.onnx --data test.npz\n"
+    "onnx2snn evaluate snn.onnx --data imagenet/val --workers 8 --resume val.json",
 )
-@click.argument("model", metavar="SNN.onnx")
+@click.argument("model", type=PATH, metavar="SNN.onnx")
 @data_option(required=True)
 @click.option(
     "--execution",
@@ -32,10 +35,15 @@ if TYPE_CHECKING:
     "--backend",
     type=click.Choice(["onnxruntime", "numpy"]),
     default="onnxruntime",
+    show_default=True,
     help="What runs the network.",
 )
-@click.option("--batch", type=click.IntRange(1), default=100, show_default=True, help="Samples at a time.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes to use.")
+@click.option(
+    "--batch", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="Samples at a time."
+)
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Processes to use."
+)
 @click.option(
     "--ray",
     is_flag=False,
@@ -43,7 +51,9 @@ if TYPE_CHECKING:
     metavar="[ADDRESS]",
     help="Use a Ray cluster: its address, 'local' to start one here, nothing for a running one.",
 )
-@click.option("--resume", metavar="STATE.json", help="Continue what this file holds, and keep it up to date.")
+@click.option(
+    "--resume", type=PATH, metavar="STATE.json", help="Continue what this file holds, and keep it up to date."
+)
 @output_options
 def evaluate(
     *, model: str, data: str, images: ImageOptions, batch: int, terminal: Terminal, **options: Any

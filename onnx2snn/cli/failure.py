@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 from rich.text import Text
 
 from onnx2snn import Onnx2SnnError, __version__
@@ -22,11 +23,14 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
     """Say on stderr what went wrong (with ``--json`` also as the object on stdout); return the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
+    if isinstance(error, NoArgsIsHelpError):
+        print(error.format_message(), file=sys.stderr)
+        return _USAGE
     code, facts = _facts(error, words)
     if "--json" in words:
         print(json.dumps({"error": {"kind": type(error).__name__, **facts}, "exit_code": code}))
     console = make_console(stderr=True)
-    if "--verbose" in words and code == _DEFECT:
+    if {"--verbose", "-v"} & set(words) and code == _DEFECT:
         console.print_exception(word_wrap=True) if console.is_terminal else _plain_traceback(error)
     for name, value in facts.items():
         label, style = ("Error:", "bold red") if name == "message" else (f"  {name + ':':<8}", "bold")

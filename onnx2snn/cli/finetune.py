@@ -6,9 +6,13 @@ import importlib.util
 
 import click
 
+from onnx2snn.cli.helping import Command
+
 
 @click.command(
     "finetune",
+    cls=Command,
+    epilog="onnx2snn finetune relu.onnx train.npz sparse.onnx --sparsity 1e-5 --epochs 5",
     short_help="Train for fewer spikes (needs torch).",
     context_settings={"ignore_unknown_options": True},
 )

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
@@ -31,6 +32,10 @@ _COMMANDS = {
     "report": "One page that shows what the network does.",
     "finetune": "Train for fewer spikes (extra: train).",
 }
+#: 128 and the number of SIGPIPE, as a shell counts.
+_NO_READER = 141
+#: Options of every command that may also stand in front of it.
+_EVERYWHERE = ("--json", "-q", "--quiet", "-v", "--verbose")
 
 
 class PathFirstGroup(click.Group):
@@ -61,6 +66,11 @@ class PathFirstGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"{self._package}.{cmd_name}"), cmd_name)
         return command
 
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The short form first: it is what most people want."""
+        formatter.write_usage(ctx.command_path, "IN.onnx OUT.onnx [OPTIONS]")
+        formatter.write_usage(ctx.command_path, "COMMAND [OPTIONS] [ARGS]...", prefix=" " * len("Usage: "))
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them: help must not wait for torch."""
         del ctx
@@ -70,17 +80,23 @@ class PathFirstGroup(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete commands, and files: a first word may be either."""
         words = [CompletionItem(n, help=s) for n, s in self._summaries.items() if n.startswith(incomplete)]
-        return [
-            *words,
-            CompletionItem(incomplete, type="file"),
-            *click.Command.shell_complete(self, ctx, incomplete),
-        ]
+        files = [] if incomplete.startswith("-") else [CompletionItem(incomplete, type="file")]
+        return [*words, *files, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put ``convert`` in front of a first word that is a path, or an option that is not the group's."""
+        """Put ``convert`` in front of what is no command.
+
+        1. Options that all commands know may stand in front of the command: they are moved behind it.
+        2. An option that is not the group's: it is one of ``convert``.
+        3. A path, and a word that can only be one: ``convert``, which says what is wrong with it.
+        """
         own = {name for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)}
+        leading = list(itertools.takewhile(_EVERYWHERE.__contains__, args))
+        rest = args[len(leading) :]
+        if rest and not rest[0].startswith("-"):
+            args = [rest[0], *leading, *rest[1:]]
         foreign = bool(args) and args[0].startswith("-") and args[0] not in own
-        if foreign or (args and _looks_like_path(args[0], self._summaries)):
+        if foreign or _is_path(args, self._summaries):
             args = ["convert", *args]
         return super().parse_args(ctx, args)
 
@@ -101,30 +117,44 @@ class PathFirstGroup(click.Group):
         words = list(sys.argv[1:] if args is None else args)
         if not options.pop("standalone_mode", True):
             return super().main(words, prog_name, standalone_mode=False, **options)
+        stdout = sys.stdout
         try:
             result = super().main(words, prog_name, standalone_mode=False, **options)
-            code = result if isinstance(result, int) else 0
+            code: Any = result if isinstance(result, int) else 0
             sys.stdout.flush()
         except BrokenPipeError:  # the reader has seen enough: nothing is left to say, and no place to say it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 141
+            code = _NO_READER
+        except SystemExit as end:  # click ends so for the same reason, having put stdout aside
+            code = end.code if sys.stdout is stdout else _NO_READER
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
             code = explain(error, words)
         sys.exit(code)
 
 
-def _looks_like_path(word: str, commands: Mapping[str, str]) -> bool:
-    if word in commands or word.startswith("-"):
+def _is_path(args: Sequence[str], commands: Collection[str]) -> bool:
+    """Whether the first word is a model's path; a file that is called like a command has to be ``./verify``.
+
+    1. It has a suffix, lies in a folder, or exists.
+    2. It is like no command, and another word follows: ``onnx2snn model out.onnx``.
+    """
+    if not args or args[0] in commands or args[0].startswith("-"):
         return False
-    return word.endswith((".onnx", ".pb", ".onnxtxt")) or os.sep in word or os.path.exists(word)  # noqa: PTH110
+    word = args[0]
+    if "." in word or os.sep in word or os.path.exists(word):  # noqa: PTH110
+        return True
+    return len(args) > 1 and not difflib.get_close_matches(word, commands, 1)
 
 
 @click.group(
     cls=PathFirstGroup,
     summaries=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Shell completion: put the output of `_ONNX2SNN_COMPLETE=bash_source onnx2snn` into ~/.bashrc "
-    "(zsh_source into ~/.zshrc, fish_source into ~/.config/fish/completions/onnx2snn.fish).",
+    epilog="""\b
+Shell completion, in the file that your shell reads first:
+  bash  eval "$(_ONNX2SNN_COMPLETE=bash_source onnx2snn)"
+  zsh   eval "$(_ONNX2SNN_COMPLETE=zsh_source onnx2snn)"
+  fish  _ONNX2SNN_COMPLETE=fish_source onnx2snn | source""",
 )
 @click.version_option(__version__, prog_name="onnx2snn")
 def main() -> None:

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from onnx2snn.cli.layers import layer_table, next_commands
+from onnx2snn.cli.helping import PATH, Command
+from onnx2snn.cli.layers import command_line, layer_table, next_commands
 from onnx2snn.cli.terminal import Terminal, output_options
 
 if TYPE_CHECKING:
     from onnx2snn.inspection import Activation, Inspection
 
 
-@click.command(epilog="Example: onnx2snn inspect ann.onnx")
-@click.argument("model", metavar="MODEL.onnx")
+@click.command(
+    cls=Command,
+    epilog="onnx2snn inspect ann.onnx",
+)
+@click.argument("model", type=PATH, metavar="MODEL.onnx")
 @output_options
 def inspect(*, model: str, terminal: Terminal) -> None:
     """Show layers, staircases and their formulas, before or after conversion."""
@@ -33,7 +37,7 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
     terminal.show(
         Text.assemble((model, "bold"), f": {kind}{steps}"),
         Text.assemble(("inputs: ", "dim"), "; ".join(inspection.inputs)),
-        Text.assemble(("operators: ", "dim"), operators),
+        Text.assemble(("operators: ", "dim"), operators, overflow="fold"),
     )
     if inspection.layers:
         terminal.show("", layer_table(inspection.layers))
@@ -45,7 +49,7 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
             Text(f"  cause:   {miss.reason}\n  remedy:  {miss.remedy}"),
         )
     if inspection.activations and not inspection.spiking:
-        terminal.show(next_commands(f"onnx2snn {model} {model.removesuffix('.onnx')}_snn.onnx"))
+        terminal.show(next_commands(command_line(model, f"{model.removesuffix('.onnx')}_snn.onnx")))
 
 
 def _described(activation: Activation) -> Text:

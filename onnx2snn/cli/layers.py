@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
-from onnx2snn.cli.tables import Name, make_table
-from onnx2snn.cli.units import count, number
+from onnx2snn.cli.tables import Name, make_table, names_of
+from onnx2snn.units import count, number
 
 if TYPE_CHECKING:
     from onnx2snn.dialect import NonSpikingOperator
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
     """Name, source, neurons, time steps, levels, threshold, rounding and fan-out of each layer."""
     table = make_table("Layer", "From", "Neurons", "T", "K", "Threshold", "Rounding", "Fan-out", names=2)
+    names = names_of(layer["name"] for layer in layers)
+    sources = _sources(layers)
     for layer in layers:
         table.add_row(
-            Name(layer["name"]),
-            Name(_source(layer.get("source_nodes") or ())),
+            names[layer["name"]],
+            sources[layer["name"]],
             count(layer["neurons"]),
             str(layer["timesteps"]),
             str(layer["levels"]),
@@ -32,10 +36,14 @@ def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _source(nodes: Sequence[str]) -> str:
-    if not nodes:
-        return "-"
-    return nodes[0] if len(nodes) == 1 else f"{nodes[0]} +{len(nodes) - 1}"
+def _sources(layers: Sequence[Mapping[str, Any]]) -> dict[str, Name]:
+    """By layer, the first of the source's nodes that it stands for, and how many more there are."""
+    nodes = {layer["name"]: layer.get("source_nodes") or ["-"] for layer in layers}
+    names = names_of(found[0] for found in nodes.values())
+    return {
+        name: replace(names[found[0]], more=f" +{len(found) - 1}" if len(found) > 1 else "")
+        for name, found in nodes.items()
+    }
 
 
 def non_spiking_notes(kept: Sequence[NonSpikingOperator], macs: Mapping[str, int | None]) -> list[Text]:
@@ -48,8 +56,17 @@ def non_spiking_notes(kept: Sequence[NonSpikingOperator], macs: Mapping[str, int
     return notes
 
 
+def command_line(*words: str) -> str:
+    """An onnx2snn command as a shell takes it: paths with blanks or quotes are quoted.
+
+    >>> command_line("run", "my nets/snn.onnx", "--data", "DATA.npz")
+    "onnx2snn run 'my nets/snn.onnx' --data DATA.npz"
+    """
+    return shlex.join(("onnx2snn", *words))
+
+
 def next_commands(*commands: str) -> Text:
-    """What a newcomer can try now."""
+    """What a newcomer can try now; each as :func:`command_line` writes it."""
     text = Text("\nNext:", style="bold")
     for command in commands:
         text.append(f"\n  {command}", style="not bold cyan")

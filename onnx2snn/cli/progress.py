@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from onnx2snn.cli.terminal import Terminal
-from onnx2snn.cli.units import count, duration
+from onnx2snn.units import count, duration
 
 _LINE_EVERY = 5.0
 

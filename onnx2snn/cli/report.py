@@ -2,36 +2,141 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
-from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.data_options import ParamType, data_option, open_for
+from onnx2snn.cli.helping import PATH, Command
+from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import file_size
+from onnx2snn.units import count, file_size, percent, si
 
 if TYPE_CHECKING:
-    from onnx2snn.data import ImageOptions
+    from onnx2snn.data import DataSet, ImageOptions
+
+
+class NeuronName(ParamType):
+    """``layer:12`` or ``layer:3,10,4``; the layer's name may hold colons itself."""
+
+    name = "LAYER:INDEX"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        """The layer's name, and an index for each axis or one for all."""
+        if isinstance(value, tuple):
+            return value
+        layer, _, index = str(value).rpartition(":")
+        if not layer or not all(part.isdecimal() for part in index.split(",")):
+            self.fail(
+                f"'{value}' is no neuron; give layer:12, or layer:3,10,4 with one number an axis", param, ctx
+            )
+        return layer, tuple(int(part) for part in index.split(","))
 
 
 @click.command(
-    epilog="Example: onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html",
+    cls=Command,
+    epilog="onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html\n"
+    "onnx2snn report ann.onnx snn.onnx --data test.npz --json",
 )
-@click.argument("source", metavar="IN.onnx")
-@click.argument("snn", metavar="OUT.onnx")
+@click.argument("source", type=PATH, metavar="IN.onnx")
+@click.argument("snn", type=PATH, metavar="OUT.onnx")
 @data_option(required=True)
 @click.option(
-    "--html", metavar="PATH", required=True, help="Where the page is written: one file, no network."
+    "--html", type=PATH, metavar="PATH", help="Where the page is written: one file that needs no network."
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="The sample whose spikes are drawn.",
+)
+@click.option(
+    "--neuron",
+    "neurons",
+    type=NeuronName(),
+    multiple=True,
+    help="A neuron to draw, as layer:12 or layer:3,10,4; repeat it for more. Without any, some are chosen.",
+)
+@click.option(
+    "--sweep",
+    type=PATH,
+    metavar="PATH",
+    help="Draw accuracy over T: points from a .json file, [{code, T, accuracy}, ...]; or a float network .onnx, "
+    "which is then calibrated for T = 1 to 6 and measured.",
+)
+@click.option(
+    "--calibrate",
+    type=PATH,
+    metavar="PATH",
+    help="Data that chooses the clipping of the float network of --sweep.",
 )
 @output_options
-def report(*, source: str, snn: str, data: str, images: ImageOptions, html: str, terminal: Terminal) -> None:
-    """Draw the network, its spikes, its energy and its certificate on one page."""
-    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
-    from onnx2snn.report import write_report  # noqa: PLC0415 - an extra
+def report(
+    *,
+    source: str,
+    snn: str,
+    data: str,
+    images: ImageOptions,
+    html: str | None,
+    sample: int,
+    neurons: tuple[tuple[str, tuple[int, ...]], ...],
+    sweep: str | None,
+    calibrate: str | None,
+    terminal: Terminal,
+) -> int:
+    """Draw the network, its spikes, its energy and its certificate on one page.
 
-    check_folder(html)
-    with terminal.working(f"reporting on {snn}"):
-        facts = write_report(source, snn, open_for(source, data, images), html)
-    terminal.show(Text(f"report: {html}, {file_size(html)}"))
-    terminal.result(facts)
+    Exit code 0: the conversion is lossless; 1: verification found a difference that rounding does not explain.
+    """
+    from onnx2snn.data.writer import check_folder  # noqa: PLC0415 - nothing heavy before the options are understood
+    from onnx2snn.report import gather, require_libraries, write_page  # noqa: PLC0415 - an extra
+
+    if html is None and not terminal.as_json:
+        raise click.UsageError("there is nothing to write: give --html PATH, or --json for the numbers alone")
+    if html:
+        check_folder(html)
+        require_libraries()
+    samples = open_for(source, data, images)
+    stage = functools.partial(track, terminal)
+    by_layer: dict[str, list[tuple[int, ...]]] = {}
+    for layer, index in neurons:
+        by_layer.setdefault(layer, []).append(index)
+    points = _points(sweep, calibrate, samples, images, stage) if sweep else ()
+    facts = gather(source, snn, samples, sample=sample, neurons=by_layer, sweep=points, track=stage)
+    if html:
+        write_page(facts, html)
+        _say(terminal, facts, html)
+    terminal.result({"html": html, **facts.to_dict()})
+    return 0 if facts.certificate.lossless else 1
+
+
+def _points(sweep: str, calibrate: str | None, samples: DataSet, images: ImageOptions, stage: Any) -> Any:
+    """Points of the sweep, read or measured."""
+    from onnx2snn.report import read_sweep, run_sweep, sweep_size  # noqa: PLC0415
+
+    if sweep.endswith(".json"):
+        return read_sweep(sweep)
+    if calibrate is None:
+        raise click.UsageError(f"--sweep {sweep} has to be calibrated: give --calibrate DATA")
+    with stage("sweeping", sweep_size(samples)) as advance:
+        return run_sweep(sweep, open_for(sweep, calibrate, images), samples, progress=advance)
+
+
+def _say(terminal: Terminal, facts: Any, html: str) -> None:
+    certificate, energy = facts.certificate, facts.energy[0]
+    verdict = "[bold green]lossless[/]" if certificate.lossless else "[bold red]not lossless[/]"
+    accuracy = certificate.accuracy
+    known = f", accuracy: ANN {percent(accuracy['ann'])}, SNN {percent(accuracy['snn'])}" if accuracy else ""
+    ann = "" if energy.ann is None else f", ANN {si(energy.ann, 'J')}"
+    terminal.show(
+        f"{verdict}: {count(certificate.samples)} samples, T = {facts.timesteps}{known}",
+        f"{si(facts.spikes)} spikes a sample; energy: SNN {si(energy.snn, 'J')}{ann}; "
+        f"latency {count(facts.latency.steps)} time steps",
+        Text(f"report: {html}, {file_size(html)}"),
+    )

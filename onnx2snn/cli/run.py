@@ -11,21 +11,27 @@ from rich.text import Text
 
 from onnx2snn.cli.costs import show_costs
 from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import file_size
+from onnx2snn.units import file_size
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
 
 @click.command(
-    epilog="Example: onnx2snn run snn.onnx --data test.npz --output result.npz",
+    cls=Command,
+    epilog="onnx2snn run snn.onnx --data test.npz --output result.npz",
 )
-@click.argument("model", metavar="SNN.onnx")
+@click.argument("model", type=PATH, metavar="SNN.onnx")
 @data_option(required=True)
 @click.option(
-    "--output", metavar="PATH.npz", help="Write outputs by name, and spike counts as 'spikes/<layer>'."
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="PATH.npz",
+    help="Write outputs by name, and spike counts as 'spikes/<layer>'.",
 )
 @click.option(
     "--execution",
@@ -38,9 +44,12 @@ if TYPE_CHECKING:
     "--backend",
     type=click.Choice(["onnxruntime", "numpy"]),
     default="onnxruntime",
+    show_default=True,
     help="What runs the network.",
 )
-@click.option("--batch", type=click.IntRange(1), default=100, show_default=True, help="Samples at a time.")
+@click.option(
+    "--batch", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="Samples at a time."
+)
 @output_options
 def run(
     *,

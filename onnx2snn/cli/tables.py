@@ -1,7 +1,8 @@
-"""Tables that fit: numbers are never cut, names give way from the left, where they say least."""
+"""Tables that fit: numbers are never cut, names give way, what they share with their fellows first."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -9,21 +10,37 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from onnx2snn.naming import Label, distinct
+
 _SHORTEST = 6
 
 
 @dataclass(frozen=True)
 class Name:
-    """A node's name; of ``/features/block3/act`` a narrow column shows ``…block3/act``."""
+    """A node's name; of ``/features/3/act/neuron`` a narrow column shows ``…3/act/ne…``, where others differ in the 3.
+
+    Attributes:
+        text: The name.
+        label: The part of it that matters, where it has fellows (:func:`names_of`).
+        more: What is put behind it, and never cut.
+    """
 
     text: str
+    label: Label | None = None
+    more: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = options.max_width
-        yield Text(self.text if len(self.text) <= room else f"…{self.text[1 - room :]}", no_wrap=True)
+        label = self.label or Label(self.text, 0, len(self.text))
+        yield Text(label.fit(options.max_width - len(self.more)) + self.more, no_wrap=True)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(_SHORTEST, len(self.text)), len(self.text))
+        whole = len(self.text) + len(self.more)
+        return Measurement(min(_SHORTEST + len(self.more), whole), whole)
+
+
+def names_of(names: Iterable[str]) -> dict[str, Name]:
+    """The names of one column."""
+    return {name: Name(name, label) for name, label in distinct(names).items()}
 
 
 def make_table(*columns: str, names: int = 1) -> Table:

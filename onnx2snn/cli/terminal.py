@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console, RenderableType
-from rich.logging import RichHandler
 from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+_UNLIMITED = 10_000
 
 
 class _Console(Console):
@@ -24,8 +27,14 @@ class _Console(Console):
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console that colours only on a terminal and heeds NO_COLOR."""
-    return _Console(stderr=stderr, highlight=False)
+    """A console that colours only on a terminal and heeds NO_COLOR.
+
+    Elsewhere, in a pipe or a file, lines are as long as they are: what is searched there must not be cut or wrapped.
+    """
+    console = _Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _UNLIMITED
+    return console
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,9 @@ class Terminal:
         return console
 
     def show(self, *parts: RenderableType) -> None:
-        """Print for people; a Text keeps its lines whole, so that commands can be copied."""
+        """Print for people; a Text keeps its lines whole, so that commands can be copied, unless it is told to fold."""
         for part in parts:
-            self.out.print(part, soft_wrap=isinstance(part, Text))
+            self.out.print(part, soft_wrap=isinstance(part, Text) and part.overflow is None)
 
     def result(self, facts: dict[str, Any]) -> None:
         """Print for machines, if machines asked."""
@@ -106,4 +115,16 @@ def output_options(command: Command) -> Command:
 def _show_log(terminal: Terminal) -> None:
     logger = logging.getLogger("onnx2snn")
     logger.setLevel(logging.DEBUG)
-    logger.handlers = [RichHandler(console=terminal.err, show_path=False)]
+    logger.handlers = [_Log(terminal.err)]
+
+
+class _Log(logging.Handler):
+    """What happens inside, a line each, above whatever moves on the terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message."""
+        self._console.print(Text(record.getMessage(), style="dim"), soft_wrap=True)

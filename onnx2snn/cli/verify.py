@@ -9,9 +9,11 @@ import click
 from rich.text import Text
 
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
-from onnx2snn.cli.tables import Name, make_table
+from onnx2snn.cli.helping import PATH, Command
+from onnx2snn.cli.progress import track
+from onnx2snn.cli.tables import make_table, names_of
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import count, duration, percent
+from onnx2snn.units import count, duration, percent
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
@@ -21,10 +23,12 @@ _SHOWN = 3  # defects, of the ten that --json gives
 
 
 @click.command(
-    epilog="Example: onnx2snn verify ann.onnx snn.onnx --data test.npz --html certificate.html",
+    cls=Command,
+    epilog="onnx2snn verify ann.onnx snn.onnx\n"
+    "onnx2snn verify ann.onnx snn.onnx --data test.npz --html report.html",
 )
-@click.argument("source", metavar="IN.onnx")
-@click.argument("snn", metavar="OUT.onnx")
+@click.argument("source", type=PATH, metavar="IN.onnx")
+@click.argument("snn", type=PATH, metavar="OUT.onnx")
 @data_option(required=False, help_text=f"{DATA_HELP} Without any, samples are drawn that aim at thresholds.")
 @click.option(
     "--execution",
@@ -40,7 +44,7 @@ _SHOWN = 3  # defects, of the ten that --json gives
     show_default=True,
     help="What runs the spiking network.",
 )
-@click.option("--html", metavar="PATH", help="Also write the certificate as a page.")
+@click.option("--html", type=PATH, metavar="PATH", help="Also write the certificate as a page.")
 @output_options
 def verify(
     *,
@@ -58,14 +62,17 @@ def verify(
     Exit code 0: every difference (if there is any) lies within the rounding of float32; 1: some do not.
     """
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
+    from onnx2snn.certificate.samples import COUNT as DRAWN  # noqa: PLC0415
     from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
     if html:
         check_folder(html)
     began = time.perf_counter()
     samples = open_for(source, data, images) if data else None
-    with terminal.working(f"verifying {snn}"):
-        certificate = onnx2snn.verify(source, snn, samples, execution=execution, backend=backend)
+    with track(terminal, "verifying", DRAWN if samples is None else len(samples)) as advance:
+        certificate = onnx2snn.verify(
+            source, snn, samples, execution=execution, backend=backend, progress=advance
+        )
     facts = certificate.to_dict()
     _say(terminal, facts, time.perf_counter() - began)
     terminal.result(facts)
@@ -85,9 +92,10 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     lossless, samples = facts["lossless"], facts["samples"]
     verdict = "[bold green]lossless[/]" if lossless else "[bold red]not lossless[/]"
     table = make_table("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained")
+    names = names_of(layer["name"] for layer in facts["layers"])
     for layer in facts["layers"]:
         numbers = [count(layer[column]) for column in _COLUMNS]
-        table.add_row(Name(layer["name"]), *numbers, style="red" if layer["unexplained"] else "")
+        table.add_row(names[layer["name"]], *numbers, style="red" if layer["unexplained"] else "")
     drawn = " (drawn; half of them aim at thresholds)" if facts["generated"] else ""
     agreement = facts.get("top1_agreement")
     terminal.show(

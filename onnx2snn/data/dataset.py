@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from onnx2snn.data.columns import Column
 from onnx2snn.data.specs import Array, InputSpec
 from onnx2snn.errors import InputError
+
+_LOG = logging.getLogger(__name__)
 
 #: The name under which data files keep the true classes.
 LABELS = "labels"
@@ -71,6 +74,8 @@ class DataSet:
         for spec in self._specs.values():
             _check_fit(spec, self._columns[spec.name], source)
         self._length = self._common_length()
+        labels = "with labels" if self._labels else "without labels"
+        _LOG.debug("%s: %d samples %s of %s", source, self._length, labels, ", ".join(self._columns))
 
     def __len__(self) -> int:
         return self._length

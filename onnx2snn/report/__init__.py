@@ -1,5 +1,23 @@
-"""The report: one self-contained page that shows what a network does, and proves that nothing was lost."""
+"""The report: one self-contained page that shows what a network does, and proves that nothing was lost.
 
-from onnx2snn.report.write import write_report
+gather      two networks and data ─▶ Facts: numbers only (facts, topology, tally, sample, sweep)
+figures     Facts ─▶ drawings, each with its numbers in words
+write       drawings ─▶ one page
+"""
 
-__all__ = ["write_report"]
+from onnx2snn.report.facts import Facts, SweepPoint
+from onnx2snn.report.gather import gather
+from onnx2snn.report.sweep import read_sweep, run_sweep, sweep_size
+from onnx2snn.report.write import require_libraries, write_page, write_report
+
+__all__ = [
+    "Facts",
+    "SweepPoint",
+    "gather",
+    "read_sweep",
+    "require_libraries",
+    "run_sweep",
+    "sweep_size",
+    "write_page",
+    "write_report",
+]

@@ -1,50 +1,190 @@
-"""What a report says, gathered before anything is drawn."""
+"""What a report says: numbers only, gathered before anything is drawn."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate import Certificate
-from onnx2snn.data import DataSet
-from onnx2snn.runtime import SpikingSession, Trace
+from onnx2snn.certificate import Certificate, LayerCounts
+from onnx2snn.naming import Label, distinct
+from onnx2snn.report.topology import Stop
 
-CHUNK = 64
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """One layer over all samples.
+    """One layer of neurons, over all samples.
 
     Attributes:
         name: The IF node.
+        source_nodes: The user's nodes that it stands for.
+        shape: Of its neurons.
         neurons: For one sample.
+        phase: It spikes in time steps phase·T + 1 … (phase + 1)·T.
         timesteps: Steps in which it can spike.
         levels: K.
-        threshold: θ in units of the source; a range as text where channels differ.
+        threshold: θ in units of the source; one value, or one a channel.
         spikes_per_neuron: Mean over neurons and samples.
         silent: Share of neurons that spike for no sample.
-        synops: Synaptic operations a sample.
-        histogram: Share of neurons at each level 0 … K, over all samples.
-        bits: Share of neurons that spike, by time step, most significant first.
+        synops: Synaptic operations that its spikes cause, a sample; None where they are not counted.
+        energy: Joules of these.
+        histogram: Share of neurons at each level, over all samples; ``bin`` levels at a time.
+        bin: Levels in one bin of the histogram, 1 up to K = 255.
+        bits: Share of neurons that spike in each of the T steps, most significant bit first.
         certificate: exact, ambiguous, propagated, unexplained.
     """
 
     name: str
+    source_nodes: tuple[str, ...]
+    shape: tuple[int, ...]
     neurons: int
+    phase: int
     timesteps: int
     levels: int
-    threshold: str
+    threshold: float | list[float]
     spikes_per_neuron: float
     silent: float
-    synops: float
+    synops: float | None
+    energy: float | None
     histogram: NDArray[np.float64]
+    bin: int
     bits: NDArray[np.float64]
-    certificate: dict[str, int]
+    certificate: LayerCounts
+
+    @property
+    def rate(self) -> float:
+        """Spikes a neuron and time step."""
+        return self.spikes_per_neuron / self.timesteps
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layer as JSON values, the certificate's counts among its own."""
+        values: dict[str, Any] = _plain(self)
+        counts: dict[str, int] = values.pop("certificate")
+        return values | counts | {"spike_rate": self.rate}
+
+
+@dataclass(frozen=True)
+class LayerSample:
+    """One layer while one sample passes; nothing but what is drawn is kept.
+
+    Attributes:
+        name: The IF node.
+        spikes: Of all its neurons.
+        active: Neurons that spike.
+        asked: Whether the user chose the neurons.
+        neurons: Positions of the neurons shown, in C order; if nobody chose, from the busiest to the quietest that spikes.
+        trains: (T, shown), 0 or 1.
+        watched: The neuron whose potential is drawn: the first one asked for, or one whose spikes come and go.
+        train: Its spikes, (T,).
+        potentials: Its membrane potential, (2·T,), in units of θ.
+        thresholds: What that has to reach in the T generation steps, in units of θ.
+    """
+
+    name: str
+    spikes: int
+    active: int
+    asked: bool
+    neurons: NDArray[np.int64]
+    trains: NDArray[np.uint8]
+    watched: int
+    train: NDArray[np.uint8]
+    potentials: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+
+    @property
+    def level(self) -> int:
+        """The level k that the watched neuron's spikes carry."""
+        bits = self.train.astype(np.int64)
+        return int(bits @ (1 << np.arange(len(bits) - 1, -1, -1)))
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """One sample on its way through the network.
+
+    Attributes:
+        index: Its position in the data.
+        inputs: By name, (...).
+        outputs: What the spiking network answers, by name, (...).
+        answer: The class that it answers; None where its first output is no score.
+        label: The true class, where it is known.
+        layers: By layer.
+    """
+
+    index: int
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    answer: int | None
+    label: int | None
+    layers: tuple[LayerSample, ...]
+
+
+@dataclass(frozen=True)
+class EnergyFacts:
+    """Joules a sample, if an operation costs what one table says (METHOD 7).
+
+    Attributes:
+        name: The table.
+        synapses: SynOps · E_AC.
+        analog: Multiply-accumulates of what reads analog values, the input layer above all, · E_MAC; None where unknown.
+        ann: Multiply-accumulates of the source · E_MAC; None where a size is dynamic.
+        accumulate: E_AC, joules.
+        multiply_accumulate: E_MAC, joules.
+    """
+
+    name: str
+    synapses: float
+    analog: float | None
+    ann: float | None
+    accumulate: float
+    multiply_accumulate: float
+
+    @property
+    def snn(self) -> float:
+        """Both parts of the SNN's."""
+        return self.synapses + (self.analog or 0.0)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long one input takes (METHOD 7).
+
+    Attributes:
+        depth: L, layers of neurons on the longest path.
+        steps: (L + 1)·T time steps.
+        interval: A pipeline takes a new input every T steps.
+        milliseconds: Measured here on one input and on batches, by execution: {execution: {"one", "batch"}}, a sample.
+        batch: Samples of such a batch.
+    """
+
+    depth: int
+    steps: int
+    interval: int
+    milliseconds: Mapping[str, Mapping[str, float]]
+    batch: int
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """Accuracy of one conversion in a sweep over T.
+
+    Attributes:
+        code: How spikes carry a level: ``binary`` (ours), ``rate`` ...
+        timesteps: T.
+        accuracy: Share of samples answered right, 0 … 1.
+    """
+
+    code: str
+    timesteps: int
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -52,102 +192,80 @@ class Facts:
     """Everything on the page.
 
     Attributes:
+        source: Name of the network that was converted.
+        model: Name of the spiking network.
         certificate: The verdict.
-        layers: By layer, in order.
         timesteps: T.
-        energy_snn: Joules a sample.
-        energy_ann: Joules a sample of the source, as an ANN; NaN where unknown.
-        example: The first sample's inputs.
-        trace: Its spikes and membrane potentials.
+        stops: The network's map.
+        layers: Layers of neurons, in order.
+        non_spiking: Operators that were kept as they are: name, operator, reason.
+        macs: Multiply-accumulates of a sample: ``ann``, ``analog``, ``non_spiking``; None where a size is dynamic.
+        energy: By table of costs.
+        latency: Of one input.
+        sample: One sample, looked at closely.
+        sweep: Accuracy over T, where a sweep was run.
     """
 
+    source: str
+    model: str
     certificate: Certificate
-    layers: tuple[LayerFacts, ...]
     timesteps: int
-    energy_snn: float
-    energy_ann: float
-    example: Mapping[str, NDArray[Any]]
-    trace: Trace
+    stops: tuple[Stop, ...]
+    layers: tuple[LayerFacts, ...]
+    non_spiking: tuple[Mapping[str, str], ...]
+    macs: Mapping[str, int | None]
+    energy: tuple[EnergyFacts, ...]
+    latency: Latency
+    sample: SampleFacts
+    sweep: tuple[SweepPoint, ...]
+
+    @cached_property
+    def labels(self) -> dict[str, Label]:
+        """What figures with little room call a layer, by its name."""
+        return distinct(layer.name for layer in self.layers)
+
+    @property
+    def spikes(self) -> float:
+        """Spikes of all neurons, a sample."""
+        return sum(layer.spikes_per_neuron * layer.neurons for layer in self.layers)
+
+    @property
+    def synops(self) -> float | None:
+        """Synaptic operations, a sample; None where they are not counted."""
+        counted = [layer.synops for layer in self.layers if layer.synops is not None]
+        return sum(counted) if len(counted) == len(self.layers) else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The page's numbers as JSON values."""
-        layers = [
-            {
-                "name": layer.name,
-                "neurons": layer.neurons,
-                "timesteps": layer.timesteps,
-                "levels": layer.levels,
-                "spikes_per_neuron": layer.spikes_per_neuron,
-                "silent": layer.silent,
-                "synops": layer.synops,
-                **layer.certificate,
-            }
-            for layer in self.layers
-        ]
-        latency = (len(self.layers) + 1) * self.timesteps
-        return {
-            "lossless": self.certificate.lossless,
-            "samples": self.certificate.samples,
-            "timesteps": self.timesteps,
-            "latency_steps": latency,
-            "accuracy": self.certificate.accuracy,
-            "energy": {"snn": self.energy_snn, "ann": None if np.isnan(self.energy_ann) else self.energy_ann},
-            "layers": layers,
+        """The page's numbers as JSON values: the certificate's, then the others by name."""
+        found = self.certificate.to_dict()
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del own["certificate"]
+        sample = {
+            key: {n: summary(v) for n, v in getattr(self.sample, key).items()}
+            for key in ("inputs", "outputs")
         }
+        own |= {"spikes": self.spikes, "synops": self.synops, "sample": _plain(self.sample) | sample}
+        values: dict[str, Any] = _plain(found) | _plain(own)
+        return values | {"layers": [layer.to_dict() for layer in self.layers]}
 
 
-def gather(session: SpikingSession, data: DataSet, certificate: Certificate) -> Facts:
-    """Run all of ``data`` once for levels and once for operations; memory is bounded by one chunk."""
-    histograms = {la["name"]: np.zeros(la["levels"] + 1, np.int64) for la in session.layers}
-    active: dict[str, NDArray[np.bool_]] = {}
-    synops = {la["name"]: 0 for la in session.layers}
-    samples, snn, ann = 0, 0.0, np.nan
-    example: Mapping[str, NDArray[Any]] | None = None
-    for batch in data.batches(CHUNK):
-        example = example or {name: value[:1] for name, value in batch.inputs.items()}
-        levels = session.levels(batch.inputs)
-        result = session.run(batch.inputs)
-        samples += len(batch)
-        snn += float(result.energy.snn.sum())
-        ann = float(result.energy.ann[0])
-        for layer in session.layers:
-            name = layer["name"]
-            k = levels[name].astype(np.int64)
-            histograms[name] += np.bincount(k.ravel(), minlength=layer["levels"] + 1)
-            fired = np.asarray((k > 0).any(axis=0), np.bool_)
-            active[name] = np.logical_or(active[name], fired) if name in active else fired
-            synops[name] += int(result.synops[name].sum()) if name in result.synops else 0
-    counted = {layer.name: layer for layer in certificate.layers}
-    layers = tuple(
-        _layer(
-            la, histograms[la["name"]], active[la["name"]], synops[la["name"]] / samples, counted[la["name"]]
-        )
-        for la in session.layers
-    )
-    first = dict(example or {})
-    return Facts(certificate, layers, session.timesteps, snn / samples, ann, first, session.trace(first))
+def summary(value: Array) -> dict[str, Any]:
+    """Shape and range of an array that is too large to tell."""
+    numbers = value.astype(np.float64) if value.size else np.zeros(1)
+    extremes = {"min": float(numbers.min()), "max": float(numbers.max()), "mean": float(numbers.mean())}
+    return {"shape": list(value.shape), **extremes}
 
 
-def _layer(layer: Mapping[str, Any], histogram: Any, active: Any, synops: float, counts: Any) -> LayerFacts:
-    share = histogram / max(histogram.sum(), 1)
-    k = np.arange(len(share))
-    steps = int(layer["timesteps"])
-    bits = np.array([share[(k >> bit) & 1 == 1].sum() for bit in range(steps - 1, -1, -1)])
-    threshold = layer["threshold"]
-    text = (
-        f"{threshold:.4g}" if isinstance(threshold, float) else f"{min(threshold):.3g} … {max(threshold):.3g}"
-    )
-    sorts = ("exact", "ambiguous", "propagated", "unexplained")
-    return LayerFacts(
-        name=layer["name"],
-        neurons=layer["neurons"],
-        timesteps=steps,
-        levels=layer["levels"],
-        threshold=text,
-        spikes_per_neuron=float(bits.sum()),
-        silent=float(1 - active.mean()),
-        synops=synops,
-        histogram=share,
-        bits=bits,
-        certificate={sort: int(getattr(counts, sort)) for sort in sorts},
-    )
+def _plain(value: Any) -> Any:
+    """Dataclasses, arrays and mappings as JSON knows them; what is not a finite number becomes None."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

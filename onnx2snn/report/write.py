@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx2snn
-from onnx2snn.certificate import Certificate, verify
-from onnx2snn.data import DataSet, input_specs, open_data
+from onnx2snn import units
+from onnx2snn.certificate import Certificate
 from onnx2snn.errors import OutputError
-from onnx2snn.report.facts import Facts, gather
-from onnx2snn.runtime import SpikingSession
+from onnx2snn.report.facts import Facts
+from onnx2snn.report.gather import Track, gather, untracked
+from onnx2snn.report.sample import Chosen
+
+if TYPE_CHECKING:
+    from onnx2snn.report.figures import Drawing
+
+_FOLDER = Path(__file__).parent
 
 
 def write_report(
@@ -22,86 +29,104 @@ def write_report(
     html: str | Path,
     *,
     certificate: Certificate | None = None,
+    sample: int = 0,
+    neurons: Chosen | None = None,
+    sweep: Sequence[Any] = (),
+    track: Track = untracked,
 ) -> dict[str, Any]:
     """Write one self-contained HTML page about a conversion.
 
     Args:
         source: The network that was converted.
         snn: The converted network.
-        data: A path, a data set, or {input name: array}.
+        data: A path, a data set, or {input name: array (N, ...)}; None: the samples that verification draws.
         html: Where the page goes.
         certificate: Of these files on this data, if there is one; otherwise it is made.
+        sample: Position of the sample whose spikes are drawn.
+        neurons: By layer, the neurons to draw (positions, or indices within its shape), the first one with its membrane
+            potential; for other layers some are chosen.
+        sweep: Points of an accuracy sweep: :class:`SweepPoint`, or mappings {code, T, accuracy}.
+        track: Opens a stage of work and returns what to call with the number of samples just done.
 
     Returns:
         The page's numbers.
 
     Raises:
+        InvalidModelError: a model is missing or damaged, or the SNN is not of this source.
+        InputError: the data or a point of the sweep does not fit; there is no such sample, layer or neuron.
         OutputError: jinja2 or matplotlib is missing (extra ``report``), or the page cannot be written.
     """
-    try:
-        import jinja2  # noqa: PLC0415 - an extra
-        import markupsafe  # noqa: PLC0415
+    require_libraries()
+    options: dict[str, Any] = {"sample": sample, "neurons": neurons, "sweep": sweep, "track": track}
+    facts = gather(source, snn, data, certificate=certificate, **options)
+    write_page(facts, html)
+    return facts.to_dict()
 
-        from onnx2snn.report import figures  # noqa: PLC0415
+
+def require_libraries() -> None:
+    """Complain about missing libraries before the work, not after it.
+
+    Raises:
+        OutputError: jinja2 or matplotlib is missing.
+    """
+    try:
+        import jinja2  # noqa: F401, PLC0415 - an extra
+        import matplotlib as mpl  # noqa: F401, PLC0415
     except ImportError as error:
         remedy = "pip install 'onnx2snn[report]'"
         raise OutputError(
             "the report needs jinja2 and matplotlib", found=str(error), remedy=remedy
         ) from error
-    data_set = data if isinstance(data, DataSet) else open_data(data, input_specs(source))
-    made = certificate or verify(source, snn, data_set)
-    facts = gather(SpikingSession(snn), data_set, made)
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
-        (Path(__file__).parent / "page.html.j2").read_text(encoding="utf-8")
+
+
+def write_page(facts: Facts, html: str | Path) -> None:
+    """Draw the facts and write the page.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    import jinja2  # noqa: PLC0415 - an extra
+
+    from onnx2snn.report.figures.network import draw_map  # noqa: PLC0415
+
+    loader = jinja2.FileSystemLoader(_FOLDER)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    page = template.render(
-        title=Path(snn).name,
+    environment.filters |= {
+        "count": units.count,
+        "si": units.si,
+        "percent": units.percent,
+        "number": units.number,
+    }
+    page = environment.get_template("page.html.j2").render(
         f=facts,
-        c=made,
-        compared=sum(layer.levels_compared for layer in made.layers),
-        unexplained=sum(layer.unexplained for layer in made.layers),
-        figures=[
-            {"title": title, "svg": markupsafe.Markup(draw(facts)), "caption": caption}  # noqa: S704 - our own figure
-            for title, draw, caption in _figures(figures, facts)
-        ],
+        c=facts.certificate,
+        map=draw_map(facts),
+        drawings={drawing.key: drawing for drawing in _drawings(facts)},
+        compared=sum(layer.levels_compared for layer in facts.certificate.layers),
+        ambiguous=sum(layer.ambiguous for layer in facts.certificate.layers),
+        propagated=sum(layer.propagated for layer in facts.certificate.layers),
+        unexplained=sum(layer.unexplained for layer in facts.certificate.layers),
         producer=f"onnx2snn {onnx2snn.__version__}",
     )
     _write(Path(html), page)
-    return facts.to_dict()
 
 
-def _figures(figures: Any, facts: Facts) -> list[tuple[str, Any, str]]:
-    total = sum(layer.spikes_per_neuron * layer.neurons for layer in facts.layers)
-    saved = (
-        ""
-        if facts.energy_ann != facts.energy_ann
-        else f"{facts.energy_ann / max(facts.energy_snn, 1e-30):.2g} × less than the ANN"
-    )
-    spikes = ", ".join(f"{figures.short(la.name)}: {la.spikes_per_neuron:.3f}" for la in facts.layers)
-    return [
-        ("Spikes per neuron", figures.spikes_by_layer, f"{total:,.0f} spikes a sample. {spikes}."),
-        (
-            "Energy of one sample",
-            figures.energy,
-            f"SynOps · 0.9 pJ + analog MACs · 4.6 pJ against MACs · 4.6 pJ: {saved}.",
-        ),
-        ("One sample", figures.picture, "The first sample of the data; raster and potentials below are its."),
-        (
-            "Spikes of that sample",
-            figures.raster,
-            f"{figures.SHOWN} active neurons of each layer, from the busiest to the quietest.",
-        ),
-        (
-            "Membrane potentials",
-            figures.potentials,
-            "The busiest neuron of each layer, relative to its largest potential.",
-        ),
-        (
-            "Distribution of levels",
-            figures.levels,
-            "Share of neurons at each level, all samples, logarithmic.",
-        ),
+def _drawings(facts: Facts) -> list[Drawing]:
+    from onnx2snn.report import figures  # noqa: PLC0415 - an extra
+
+    drawn = [
+        figures.input_pictures,
+        figures.raster,
+        figures.potentials,
+        figures.levels,
+        figures.bits,
+        figures.energy_bars,
     ]
+    if facts.sweep:
+        drawn.append(figures.sweep_lines)
+    return [draw(facts) for draw in drawn]
 
 
 def _write(target: Path, page: str) -> None:

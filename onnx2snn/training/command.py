@@ -13,23 +13,25 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from onnx2snn.cli.layers import next_commands
+from onnx2snn.cli.helping import PATH, Command
+from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.cli.units import count, duration, percent
 from onnx2snn.data.writer import check_folder
 from onnx2snn.training.finetuning import finetune as run
 from onnx2snn.training.records import Epoch, Step
+from onnx2snn.units import count, duration, percent
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(
+    cls=Command,
     short_help="Train on for few time steps and few spikes.",
-    epilog="Example: onnx2snn finetune relu.onnx train.npz sparse.onnx --sparsity 1e-5 --epochs 5",
+    epilog="onnx2snn finetune relu.onnx train.npz sparse.onnx --sparsity 1e-5 --epochs 5",
 )
-@click.argument("source", metavar="IN.onnx")
-@click.argument("data", metavar="DATA")
-@click.argument("target", metavar="OUT.onnx")
+@click.argument("source", type=PATH, metavar="IN.onnx")
+@click.argument("data", type=PATH, metavar="DATA")
+@click.argument("target", type=PATH, metavar="OUT.onnx")
 @click.option(
     "--timesteps", type=click.IntRange(1, 16), default=4, show_default=True, help="K = 2^T - 1 levels."
 )
@@ -63,6 +65,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )
 @click.option(
     "--checkpoint",
+    type=PATH,
     metavar="PATH",
     help="State after each epoch, to go on from after an interruption (default: OUT.onnx.checkpoint).",
 )
@@ -117,7 +120,7 @@ def finetune(
         Text.assemble((source, "bold"), " → ", (target, "bold")),
         f"T = {timesteps} time steps, {_facts(result.best)} (epoch {result.best.number})"
         f"; {duration(time.perf_counter() - began)}",
-        next_commands(f"onnx2snn {target} {snn}", f"onnx2snn verify {target} {snn} --data {data}"),
+        next_commands(command_line(target, snn), command_line("verify", target, snn, "--data", data)),
     )
     terminal.result(
         {

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +119,139 @@ def test_inspection_before_and_after(example: Example, which: str) -> None:
     path = getattr(example, which)
     assert "act1" in run("inspect", path).stdout
     assert answer("inspect", path)
+
+
+def test_commands_to_try_next_work_as_they_are_printed(example: Example, tmp_path: Path) -> None:
+    folder = tmp_path / "it's my net"
+    folder.mkdir()
+    (folder / "a.onnx").write_bytes(example.ann.read_bytes())
+    printed = run(folder / "a.onnx", folder / "s.onnx").stdout.split("Next:")[1].strip().splitlines()
+    assert len(printed) == 2
+    for line in printed:
+        program, *words = shlex.split(line)
+        assert program == "onnx2snn"
+        result = run(*(word.replace("DATA.npz", str(example.data)) for word in words))
+        assert result.exit_code == 0, (line, result.stderr)
+
+
+def test_what_is_offered_after_calibration_works(
+    relu_network: Path, example: Example, tmp_path: Path
+) -> None:
+    result = run(relu_network, tmp_path / "s.onnx", "--calibrate", example.data, "--timesteps", 3)
+    for line in result.stdout.split("Next:")[1].strip().splitlines():
+        again = run(*shlex.split(line)[1:])
+        assert again.exit_code == 0, (line, again.stderr)
+
+
+@pytest.mark.usefixtures("quiet_afterwards")
+def test_verbose_tells_what_happens_inside_on_stderr(example: Example, tmp_path: Path) -> None:
+    result = run(example.ann, tmp_path / "s.onnx", "--json", "-v")
+    assert json.loads(result.stdout)["timesteps"] == 4
+    assert "recognise_staircases: " in result.stderr
+    assert max(map(len, result.stderr.splitlines())) < 200
+    assert "90 samples with labels" in run("run", example.snn, "--data", example.data, "--verbose").stderr
+
+
+@pytest.fixture
+def quiet_afterwards() -> Iterator[None]:
+    yield
+    logger = logging.getLogger("onnx2snn")
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+
+
+def report(example: Example, *words: object) -> Result:
+    return run("report", example.ann, example.snn, "--data", example.data, *words)
+
+
+def test_a_report_is_written_and_told(example: Example, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    result = report(
+        example, "--html", page, "--neuron", "act1_clip/neuron:7", "--neuron", "act1_clip/neuron:0,1,2"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "the neurons asked for" in page.read_text(encoding="utf-8")
+    assert result.stdout.startswith("lossless: 90 samples, T = 4, accuracy: ANN")
+    assert str(page) in result.stdout
+    assert "Lossless" in page.read_text(encoding="utf-8")
+
+
+def test_a_report_for_machines_needs_no_page(example: Example, tmp_path: Path) -> None:
+    facts = answer("report", example.ann, example.snn, "--data", example.data)
+    assert facts["html"] is None
+    assert facts["lossless"] is True
+    assert facts["latency"]["steps"] == 12
+    page = tmp_path / "report.html"
+    both = answer("report", example.ann, example.snn, "--data", example.data, "--html", page)
+    assert both["html"] == str(page)
+    assert page.exists()
+    assert both.keys() == facts.keys()
+
+
+def test_a_report_with_a_sweep(example: Example, relu_network: Path, tmp_path: Path) -> None:
+    points = tmp_path / "sweep.json"
+    points.write_text('[{"code": "rate", "T": 8, "accuracy": 0.5}]')
+    page = tmp_path / "report.html"
+    assert report(example, "--html", page, "--sweep", points).exit_code == 0
+    assert "rate code" in page.read_text(encoding="utf-8")
+    measured = answer(
+        "report",
+        example.ann,
+        example.snn,
+        "--data",
+        example.data,
+        "--sweep",
+        relu_network,
+        "--calibrate",
+        example.data,
+    )["sweep"]
+    assert [point["timesteps"] for point in measured] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_report_on_a_network_that_answers_otherwise(example: Example, tmp_path: Path) -> None:
+    model = onnx.load(example.snn)
+    weights = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(1.2), weights.name))
+    onnx.save(model, tmp_path / "wrong.onnx")
+    words = (
+        "report",
+        example.ann,
+        tmp_path / "wrong.onnx",
+        "--data",
+        example.data,
+        "--html",
+        tmp_path / "r.html",
+    )
+    result = run(*words)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("not lossless")
+    assert "Not lossless" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_certificate_as_a_page_needs_no_data(example: Example, tmp_path: Path) -> None:
+    result = run("verify", example.ann, example.snn, "--html", tmp_path / "c.html")
+    assert result.exit_code == 0, result.stderr
+    assert "64 samples (drawn" in (tmp_path / "c.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        ([], 2, "--html"),
+        (["--html", "{folder}/missing/r.html"], 4, "mkdir"),
+        (["--json", "--sample", "90"], 4, "no sample 90"),
+        (["--json", "--neuron", "act1"], 2, "layer:12"),
+        (["--json", "--neuron", "nowhere:3"], 4, "act1"),
+        (["--json", "--sweep", "{folder}/missing.json"], 4, "cannot be read"),
+        (["--json", "--sweep", "{folder}/relu.onnx"], 2, "--calibrate"),
+    ],
+)
+def test_what_a_report_cannot_do(
+    example: Example, tmp_path: Path, words: list[str], code: int, hint: str
+) -> None:
+    result = report(example, *(word.format(folder=tmp_path) for word in words))
+    assert result.exit_code == code, result.stderr
+    assert hint in result.stderr
 
 
 def damaged(example: Example, folder: Path) -> dict[str, Path]:

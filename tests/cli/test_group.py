@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from onnx2snn import ConversionError, InputError, InvalidModelError, OutputError, __version__
@@ -86,10 +89,46 @@ def test_a_command_may_choose_its_exit_code() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["in.onnx", "out.onnx"], ["missing/in", "out"], ["--timesteps", "4", "in.onnx"], [__file__, "out"]],
+    [
+        ["in.onnx", "out.onnx"],
+        ["missing/in", "out"],
+        ["missing.tflite", "out.onnx"],
+        ["model", "out.onnx"],
+        ["end.onnx", "out.onnx"],
+        ["./end", "out.onnx"],
+        ["--timesteps", "4", "in.onnx"],
+        ["-q", "--timesteps", "4", "in.onnx"],
+        [__file__, "out"],
+    ],
 )
 def test_a_path_or_option_first_means_convert(words: list[str]) -> None:
     assert CliRunner().invoke(TOY, words).stdout == f"convert {' '.join(words)}\n"
+
+
+def test_options_of_all_commands_may_stand_in_front() -> None:
+    assert (
+        CliRunner().invoke(TOY, ["-q", "--json", "in.onnx", "out"]).stdout
+        == "convert in.onnx -q --json out\n"
+    )
+    result = CliRunner().invoke(TOY, ["--json", "end", "conversion"])
+    assert json.loads(result.stdout)["exit_code"] == 3
+    assert "Did you mean 'end'?" in CliRunner().invoke(TOY, ["--json", "ends", "x"]).stderr
+
+
+def test_a_file_that_is_called_like_nothing_is_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ends").touch()
+    assert CliRunner().invoke(TOY, ["ends"]).stdout == "convert ends\n"
+
+
+def test_alone_it_shows_its_help_and_no_error() -> None:
+    result = CliRunner().invoke(main, [])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Usage: main IN.onnx OUT.onnx [OPTIONS]\n")
+    assert "Error" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -101,6 +140,7 @@ def test_a_path_or_option_first_means_convert(words: list[str]) -> None:
         (["verify", "a.onnx", "b.onnx", "--jsn"], "--json"),
         (["in.onnx"], "OUT.onnx"),
         (["in.onnx", "out.onnx", "--bias", "twice"], "per-step"),
+        (["in.onnx", "out.onnx", "--timestep", "4"], "--timesteps"),
         (["in.onnx", "out.onnx", "--timesteps", "4"], "--calibrate"),
         (["in.onnx", "./in.onnx"], "overwrite"),
     ],
@@ -130,8 +170,14 @@ def test_help_lists_the_commands() -> None:
 @pytest.mark.parametrize("command", COMMANDS[:-1])
 def test_each_command_has_help_with_an_example_that_fits_the_screen(command: str) -> None:
     text = CliRunner().invoke(main, [command, "--help"], terminal_width=80).stdout
-    assert "Example: onnx2snn" in text
     assert max(map(len, text.splitlines())) <= 80
+    examples = [line for line in text.splitlines() if line.startswith("  onnx2snn ")]
+    assert examples
+    assert not any(
+        line.startswith("  ") and "onnx2snn" not in line for line in text.splitlines()[-len(examples) :]
+    )
+    for option in ("--json", "--quiet", "--verbose"):
+        assert option in text
 
 
 def test_help_is_quick() -> None:
@@ -157,3 +203,57 @@ def test_shells_can_complete(shell: str) -> None:
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
     )
     assert "onnx2snn" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["ver"], {"plain,verify", "file,ver"}),
+        (["--ver"], {"plain,--version"}),
+        (["verify", ""], {"file,"}),
+        (["run", "s.onnx", "--data", ""], {"file,"}),
+        (["verify", "--exec"], {"plain,--execution"}),
+        (["in.onnx", "out.onnx", "--bias", "p"], {"plain,per-step", "plain,paper"}),
+    ],
+)
+def test_words_and_files_are_completed(words: list[str], expected: set[str]) -> None:
+    completion = BashComplete(main, {}, "onnx2snn", "_ONNX2SNN_COMPLETE")
+    found = completion.get_completions(words[:-1], words[-1])
+    assert {completion.format_completion(item) for item in found} == expected
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
+    pipe = tmp_path / "model.onnx"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "onnx2snn", "inspect", str(pipe)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        pipe.open("w"),  # waits until the command reads; then it waits for what is never written
+    ):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err.strip() == "Error: interrupted"
+
+
+def test_ctrl_c_is_quiet_even_while_the_command_is_loaded() -> None:
+    code = """if True:
+        import os, signal, sys
+        class Interrupt:
+            def find_spec(self, name, path=None, target=None):
+                if name == "click":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupt())
+        from onnx2snn.__main__ import main
+        main()"""
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "onnx2snn", "--help"]
+    ended = subprocess.run(command, check=False, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, "")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import doctest
 import io
+import shlex
+from types import ModuleType
 
 import pytest
 from rich.console import Console, RenderableType
 
-from onnx2snn.cli import progress, units
+from onnx2snn import naming, units
+from onnx2snn.cli import layers, progress
 from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, make_console
 from onnx2snn.dialect import NonSpikingOperator
@@ -39,11 +42,6 @@ def shown(*parts: RenderableType, width: int = 80) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_the_units_examples() -> None:
-    results = doctest.testmod(units)
-    assert (results.failed, results.attempted) == (0, 5)
-
-
 @pytest.mark.parametrize(
     ("value", "text"), [(999.9996, "1.00 k"), (0.0009999, "1.00 m"), (-2500, "-2.50 k"), (1e-20, "0.00 f")]
 )
@@ -69,6 +67,53 @@ def test_a_wide_terminal_shows_whole_names() -> None:
 
 def test_square_brackets_in_names_are_not_markup() -> None:
     assert "act[/bold][0]" in shown(layer_table([SHORT | {"name": "act[/bold][0]"}]), width=120)
+
+
+def test_narrow_names_keep_what_tells_them_apart() -> None:
+    layers = [
+        LAYER | {"name": f"/features/{i}/act_quant/Quant/neuron", "source_nodes": [f"/features/{i}/Relu"]}
+        for i in (3, 15)
+    ]
+    text = shown(layer_table(layers))
+    assert max(map(len, text.splitlines())) <= 80
+    assert [line.split("/")[0] for line in text.splitlines()[1:]] == ["…3", "…15"]
+
+
+def test_a_cut_name_keeps_how_many_nodes_there_are() -> None:
+    text = shown(layer_table([LAYER, SHORT | {"name": "x"}]))
+    assert " +1 " in text.splitlines()[1]
+
+
+@pytest.mark.parametrize("module", [units, naming, layers])
+def test_the_examples(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert results.failed == 0
+    assert results.attempted > 0
+
+
+@pytest.mark.parametrize("room", range(4, 40))
+def test_a_name_fits_its_room(room: int) -> None:
+    for name, label in naming.distinct(["/a/b/first_of_them/x/y", "/a/b/2/x/y", "/a/b/3/z/x/y"]).items():
+        text = label.fit(room)
+        assert len(text) <= room
+        assert text in (name, label.part) or "…" in text
+    assert naming.distinct(["a", "a/a"])["a"].part == "a"
+
+
+def test_commands_are_quoted_as_a_shell_takes_them() -> None:
+    words = ["run", "my nets/it's.onnx", "--data", "DATA.npz"]
+    assert shlex.split(layers.command_line(*words)) == ["onnx2snn", *words]
+
+
+def test_what_goes_into_a_pipe_is_neither_cut_nor_wrapped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    terminal = Terminal(as_json=False, quiet=False, verbose=False)
+    terminal.show(layer_table([LAYER]), "word " * 100)
+    lines = capsys.readouterr().out.splitlines()
+    assert LAYER["name"] in lines[1]
+    assert lines[2] == "word " * 100
 
 
 def test_what_does_not_spike_is_said() -> None:

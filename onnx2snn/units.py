@@ -51,13 +51,13 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 2) -> str:
     """A share of one.
 
-    >>> percent(0.9912)
-    '99.12 %'
+    >>> percent(0.9912), percent(0.5, 0)
+    ('99.12 %', '50 %')
     """
-    return f"{100 * share:.2f} %"
+    return f"{100 * share:.{digits}f} %"
 
 
 def number(value: float | Sequence[float]) -> str:

@@ -1,0 +1,39 @@
+"""Help that can be used: examples on lines of their own, to be copied; options for images apart from the others."""
+
+from __future__ import annotations
+
+import click
+
+#: A path: shells complete it; what is wrong with it, the reader or writer of the file knows best.
+PATH = click.Path(readable=False)
+
+_IMAGES = "--image-"
+
+
+class Command(click.Command):
+    """A command whose epilog holds its examples, one a line."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The command's own options first; how folders of images are read, behind them."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Folders of images": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                images = any(option.startswith(_IMAGES) for option in param.opts)
+                sections["Folders of images" if images else "Options"].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Examples as they are typed: lines are not wrapped."""
+        del ctx
+        lines = [line.strip().removeprefix("Example:").strip() for line in (self.epilog or "").splitlines()]
+        examples = [line for line in lines if line]
+        if not examples:
+            return
+        formatter.write_paragraph()
+        formatter.write(f"{'Example' if len(examples) == 1 else 'Examples'}:\n")
+        for example in examples:
+            formatter.write(f"  {example}\n")

@@ -1,0 +1,125 @@
+"""What every figure shares: colours that follow the page, sizes that a phone can show, SVG that stands in a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from html import escape
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+Parameters = ParamSpec("Parameters")
+
+#: Colours by the page's names for them. Matplotlib knows the stand-ins only; the page sees ``var(--name)``.
+COLOURS = {
+    "ink": "#010203",
+    "soft": "#040506",
+    "line": "#070809",
+    "band": "#0a0b0c",
+    "spike": "#0d0e0f",
+    "other": "#101112",
+    "third": "#131415",
+    "on-spike": "#161718",
+    "on-mid": "#191a1b",
+}
+#: Inches; the width of a phone, so that text stays readable without scrolling.
+WIDTH = 4.2
+#: Layers in one figure; of more, as many are shown, evenly spaced, and the caption says so.
+MOST_LAYERS = 12
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "onnx2snn",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": COLOURS["line"],
+    "axes.labelcolor": COLOURS["soft"],
+    "xtick.color": COLOURS["line"],
+    "ytick.color": COLOURS["line"],
+    "xtick.labelcolor": COLOURS["soft"],
+    "ytick.labelcolor": COLOURS["soft"],
+    "text.color": COLOURS["ink"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure of the page.
+
+    Attributes:
+        key: Its anchor.
+        title: Its heading.
+        body: SVG, or HTML, as it stands in the page.
+        caption: What it shows, with the numbers that matter.
+        header: Columns of all its numbers, as a table.
+        rows: Their texts.
+    """
+
+    key: str
+    title: str
+    body: str
+    caption: str
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = field(default=())
+
+
+def in_style(draw: Callable[Parameters, Drawing]) -> Callable[Parameters, Drawing]:
+    """Have a figure drawn in the page's style: Matplotlib asks for defaults whenever it makes a text, a line, a legend."""
+
+    @wraps(draw)
+    def styled(*args: Parameters.args, **options: Parameters.kwargs) -> Drawing:
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **options)
+
+    return styled
+
+
+def new_figure(height: float, **grid: Any) -> tuple[Figure, Any]:
+    """A figure and its axes (one, or an array of them)."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots(**grid)
+
+
+def to_svg(figure: Figure, key: str, label: str) -> str:
+    """The figure as an SVG element: ids of its own, the page's colours, and a label for who cannot see it."""
+    buffer = io.StringIO()
+    nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{key}-', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", text)
+    for name, colour in COLOURS.items():
+        text = text.replace(colour, f"var(--{name})")
+    head = f'<svg role="img" aria-labelledby="{key}-title"'
+    title = f'<title id="{key}-title">{escape(label)}</title>'
+    opening, rest = text[len("<svg") :].split(">", 1)
+    return f"{head}{opening}>{title}{rest}"
+
+
+def chosen(count: int, most: int = MOST_LAYERS) -> list[int]:
+    """At most so many of ``count`` positions, evenly spaced, the first and the last among them."""
+    return sorted({int(p) for p in np.linspace(0, count - 1, min(most, count)).round()})
+
+
+def of_layers(count: int, most: int = MOST_LAYERS) -> str:
+    """What a caption says where not all layers are shown."""
+    return f" {most} of {count} layers are drawn, evenly spaced." if count > most else ""
+
+
+def texts(rows: Sequence[Sequence[object]]) -> tuple[tuple[str, ...], ...]:
+    """Cells as they are printed."""
+    return tuple(tuple(str(cell) for cell in row) for row in rows)

@@ -1,0 +1,177 @@
+"""One sample on its way: who spikes when, and how a potential gets there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from onnx2snn.report.facts import Facts, LayerFacts, LayerSample
+from onnx2snn.report.figures.drawing import (
+    COLOURS,
+    MOST_LAYERS,
+    Drawing,
+    chosen,
+    in_style,
+    new_figure,
+    of_layers,
+    texts,
+    to_svg,
+)
+from onnx2snn.units import count
+
+#: Layers whose potentials are drawn.
+_PANELS = 6
+_GAP = 3.6
+
+
+@in_style
+def raster(facts: Facts) -> Drawing:
+    """Spikes over the time steps of the pipeline: a layer integrates while the one before it fires."""
+    T, phases = facts.timesteps, facts.latency.depth + 1
+    picked = _picked(facts.sample.layers, MOST_LAYERS)
+    pairs = [(facts.layers[i], facts.sample.layers[i]) for i in picked]
+    rows = sum(len(sample.neurons) + _GAP for _, sample in pairs)
+    figure, axes = new_figure(0.5 + rows * float(np.clip(5.4 / rows, 0.068, 0.1)))
+    top = 0.0
+    for layer, sample in pairs:
+        _band(axes, layer, sample, top, T)
+        words = f"{facts.labels[layer.name].fit(34)} · {sample.active:,} of {layer.neurons:,} spike"
+        axes.text(0.5, top - 1.1, words, fontsize=8.2, color=COLOURS["soft"], va="bottom", ha="left")
+        top += len(sample.neurons) + _GAP
+    for phase in range(1, phases):
+        axes.axvline(phase * T + 0.5, color=COLOURS["line"], linewidth=0.5, zorder=0)
+    axes.set_xlim(0.5, phases * T + 0.5)
+    axes.set_ylim(top - _GAP + 0.5, -_GAP)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    every = max(1, phases // 12)
+    axes.set_xticks(
+        [p * T for p in range(0, phases + 1, every)][1:] if T > 1 else range(1, phases + 1, every)
+    )
+    axes.set_xlabel("time step")
+    total = sum(sample.spikes for sample in facts.sample.layers)
+    label = f"Spikes of sample {facts.sample.index}: {total:,} in {facts.latency.steps} time steps"
+    return Drawing(
+        "raster",
+        "Its spikes",
+        to_svg(figure, "raster", label),
+        f"{total:,} spikes in {facts.latency.steps} time steps. {_shown([sample for _, sample in pairs])}; a layer speaks "
+        f"{T} time steps after the one before it.{of_layers(len(facts.layers))}",
+        ("layer", "spikes", "neurons that spike", "of", "neurons drawn"),
+        texts(
+            [
+                (
+                    layer.name,
+                    count(s.spikes),
+                    count(s.active),
+                    count(layer.neurons),
+                    ", ".join(map(str, s.neurons)),
+                )
+                for layer, s in zip(facts.layers, facts.sample.layers, strict=True)
+            ]
+        ),
+    )
+
+
+def _picked(samples: Sequence[LayerSample], most: int) -> list[int]:
+    """Positions of the layers that are drawn: those with neurons that were asked for, and others evenly spaced."""
+    asked = [position for position, sample in enumerate(samples) if sample.asked][:most]
+    others = [position for position in chosen(len(samples), most) if position not in asked]
+    return sorted([*asked, *others[: most - len(asked)]])
+
+
+def _shown(samples: Sequence[LayerSample]) -> str:
+    """Which neurons of each layer are drawn."""
+    most = max((len(sample.neurons) for sample in samples if not sample.asked), default=0)
+    chosen_here = f"up to {most} neurons that spike, from the busiest (top) to the quietest"
+    if not any(sample.asked for sample in samples):
+        return f"Of each layer {chosen_here}"
+    return "Of each layer the neurons asked for" + (f", elsewhere {chosen_here}" if most else "")
+
+
+def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int) -> None:
+    first, size = layer.phase * T, len(sample.neurons)
+    axes.add_patch(_rectangle(first + 0.5, top - 0.7, T, size + 0.4))
+    steps, rows = np.nonzero(sample.trains)
+    axes.vlines(
+        first + 1 + steps,
+        top + rows - 0.42,
+        top + rows + 0.42,
+        color=COLOURS["spike"],
+        linewidth=2.6 if T < 10 else 1.6,
+    )
+
+
+def _rectangle(x: float, y: float, width: float, height: float, colour: str = "band", **options: Any) -> Any:
+    from matplotlib.patches import Rectangle  # noqa: PLC0415 - beside its only use
+
+    return Rectangle((x, y), width, height, facecolor=COLOURS[colour], edgecolor="none", zorder=0, **options)
+
+
+@in_style
+def potentials(facts: Facts) -> Drawing:
+    """Membrane potential of one neuron a layer: T steps of integration, T of generation."""
+    T = facts.timesteps
+    picked = _picked(facts.sample.layers, _PANELS)
+    figure, grid = new_figure(0.35 + 1.05 * len(picked), nrows=len(picked), sharex=True, squeeze=False)
+    for axes, position in zip(grid[:, 0], picked, strict=True):
+        sample = facts.sample.layers[position]
+        _course(axes, sample, T)
+        words = f"{facts.labels[sample.name].fit(34)}, neuron {sample.watched:,}: k = {sample.level}"
+        axes.set_title(words, fontsize=8.2, color=COLOURS["soft"], loc="left", pad=3)
+    grid[-1, 0].set_xlabel("time step of the layer: integration, then generation")
+    grid[-1, 0].set_xticks(range(1, 2 * T + 1, max(1, T // 6)))
+    come_and_go = "" if any(sample.asked for sample in facts.sample.layers) else ", whose spikes come and go"
+    label = f"Membrane potential of one neuron in each of {len(picked)} layers"
+    return Drawing(
+        "potentials",
+        "Membrane potentials",
+        to_svg(figure, "potentials", label),
+        f"One neuron a layer{come_and_go}; v in units of θ. Integration doubles v and adds the current; "
+        "generation fires (●) where v reaches the threshold 2^(T−t)·θ (dashes), and subtracts it."
+        + of_layers(len(facts.layers), _PANELS),
+        ("layer", "neuron", "level k", "spikes", "v before generation, in θ", "v at each step, in θ"),
+        texts(
+            [
+                (
+                    s.name,
+                    s.watched,
+                    s.level,
+                    "".join(map(str, s.train)),
+                    f"{s.potentials[T]:.4g}",
+                    "  ".join(f"{v:.3g}" for v in s.potentials),
+                )
+                for s in facts.sample.layers
+            ]
+        ),
+    )
+
+
+def _course(axes: Any, sample: LayerSample, T: int) -> None:
+    steps = np.arange(1, 2 * T + 1)
+    axes.axvspan(T + 0.5, 2 * T + 0.5, color=COLOURS["band"], zorder=0, linewidth=0)
+    edges = np.arange(0.5, 2 * T + 1)
+    axes.stairs(sample.potentials, edges, color=COLOURS["other"], linewidth=1.4, baseline=None)
+    axes.hlines(
+        sample.thresholds,
+        steps[T:] - 0.42,
+        steps[T:] + 0.42,
+        color=COLOURS["soft"],
+        linewidth=1.0,
+        linestyles=(0, (2, 1.2)),
+    )
+    fired = sample.train == 1
+    axes.plot(
+        steps[T:][fired],
+        sample.potentials[T:][fired],
+        "o",
+        color=COLOURS["spike"],
+        markersize=4.5,
+        clip_on=False,
+    )
+    axes.set_xlim(0.5, 2 * T + 0.5)
+    highest = max(1.2 * float(sample.potentials.max()), 1.3 * float(sample.thresholds.min()))
+    axes.set_ylim(min(float(sample.potentials.min()), 0.0) - 0.08 * highest, highest)
+    axes.set_ylabel("v / θ")

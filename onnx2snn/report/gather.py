@@ -1,0 +1,139 @@
+"""Gathering a report's facts from two networks and some data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+
+from onnx2snn.certificate import Certificate, verify
+from onnx2snn.certificate.samples import drawn
+from onnx2snn.certificate.source import Source
+from onnx2snn.data import DataSet, input_specs, open_data
+from onnx2snn.dialect import read_layer_table
+from onnx2snn.model_file import load_model
+from onnx2snn.report.facts import Array, EnergyFacts, Facts, Latency, LayerFacts
+from onnx2snn.report.sample import Chosen, look_closely
+from onnx2snn.report.sweep import sweep_points
+from onnx2snn.report.tally import batch_size, tally_layers
+from onnx2snn.report.topology import stops_of
+from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.energy import FLOAT32, INT8
+
+#: Opens a stage of work (its name, samples in all); what it gives is called with the number of samples just done.
+Track: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+
+_REPETITIONS, _SECONDS = 7, 0.2
+
+
+@contextmanager
+def untracked(_what: str, _total: int) -> Iterator[Callable[[int], None]]:
+    """Nobody watches."""
+    yield lambda _: None
+
+
+def gather(
+    source: str | Path,
+    snn: str | Path,
+    data: Any,
+    *,
+    certificate: Certificate | None = None,
+    sample: int = 0,
+    neurons: Chosen | None = None,
+    sweep: Sequence[Any] = (),
+    track: Track = untracked,
+) -> Facts:
+    """Everything that a report says; arguments and errors as :func:`onnx2snn.report.write_report`.
+
+    Memory is bounded by one batch, and time by a few passes over the data.
+    """
+    points = sweep_points(sweep)
+    model, converted = load_model(source), load_model(snn)
+    table = read_layer_table(converted)
+    samples = _samples(model, data)
+    spiking, fused = (SpikingSession(snn, execution=execution) for execution in ("spiking", "fused"))
+    with track("tracing", 1) as advance:
+        looked_at = look_closely(spiking, samples, sample, neurons or {})
+        advance(1)
+    if certificate is None:
+        with track("verifying", len(samples)) as advance:
+            certificate = verify(model, converted, samples, progress=advance)
+    stops = stops_of(converted, [operator["name"] for operator in table.get("non_spiking", [])])
+    with track("counting spikes", len(samples)) as advance:
+        layers = tally_layers(fused, samples, certificate.layers, stops, advance)
+    depth = max((stop.phase for stop in stops), default=0)
+    sessions = {"spiking": spiking, "fused": fused}
+    with track("timing", len(sessions)) as advance:
+        latency = measure_latency(
+            sessions, samples, depth=depth, timesteps=spiking.timesteps, progress=advance
+        )
+    return Facts(
+        source=Path(source).name,
+        model=Path(snn).name,
+        certificate=certificate,
+        timesteps=spiking.timesteps,
+        stops=stops,
+        layers=layers,
+        non_spiking=tuple(table.get("non_spiking", [])),
+        macs=table.get("macs", {}),
+        energy=energies(layers, table.get("macs", {})),
+        latency=latency,
+        sample=looked_at,
+        sweep=points,
+    )
+
+
+def _samples(model: onnx.ModelProto, data: Any) -> DataSet:
+    specs = input_specs(model)
+    return open_data(drawn(specs, Source(model)) if data is None else data, specs)
+
+
+def energies(layers: Sequence[LayerFacts], macs: Mapping[str, int | None]) -> tuple[EnergyFacts, ...]:
+    """What the operations counted cost, by each table."""
+    synops = sum(layer.synops or 0.0 for layer in layers)
+    analog, dense = macs.get("analog"), macs.get("ann")
+    return tuple(
+        EnergyFacts(
+            name,
+            synops * table.accumulate,
+            None if analog is None else analog * table.multiply_accumulate,
+            None if dense is None else dense * table.multiply_accumulate,
+            table.accumulate,
+            table.multiply_accumulate,
+        )
+        for name, table in (("32-bit float", FLOAT32), ("8-bit integer", INT8))
+    )
+
+
+def measure_latency(
+    sessions: Mapping[str, SpikingSession],
+    data: DataSet,
+    *,
+    depth: int,
+    timesteps: int,
+    progress: Callable[[int], None],
+) -> Latency:
+    """Time steps of one input, and milliseconds that each session takes on this machine."""
+    size = min(batch_size(next(iter(sessions.values())).layers), len(data))
+    inputs = next(data.batches(size)).inputs
+    measured = {}
+    for name, session in sessions.items():
+        one = _milliseconds(session, {key: value[:1] for key, value in inputs.items()})
+        measured[name] = {"one": one, "batch": one if size == 1 else _milliseconds(session, inputs) / size}
+        progress(1)
+    return Latency(depth, (depth + 1) * timesteps, timesteps, measured, size)
+
+
+def _milliseconds(session: SpikingSession, inputs: Mapping[str, Array]) -> float:
+    """The median of a few runs within a fifth of a second; the first one counts only where it took so long."""
+    times: list[float] = []
+    while len(times) <= _REPETITIONS and sum(times) < _SECONDS:
+        began = time.perf_counter()
+        session.run(inputs, count="spikes")
+        times.append(time.perf_counter() - began)
+    return 1000 * float(np.median(times[1:] or times))

@@ -1,0 +1,158 @@
+"""The page as text: whole, alone, and every figure with its numbers."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import Example
+from helpers_pages import PageMaker
+
+from onnx2snn.errors import OutputError
+from onnx2snn.report import write_report
+from onnx2snn.report.figures.drawing import COLOURS, chosen
+
+FIGURES = ["input", "raster", "potentials", "levels", "bits", "energy", "sweep"]
+
+
+class Page(HTMLParser):
+    """What a parser that corrects nothing makes of a page."""
+
+    VOID = ("meta", "link", "img", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            if name in ("href", "src", "xlink:href", "action", "data"):
+                self.addresses.append(str(value))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open[-1:]:
+            self.words.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def text(page: PageMaker) -> str:
+    return page("small").read_text(encoding="utf-8")
+
+
+def test_it_is_well_formed_and_stands_alone(text: str) -> None:
+    parsed = Page(text)
+    assert not parsed.open
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert all(address.startswith(("#", "data:")) for address in parsed.addresses)
+    assert {address[1:] for address in parsed.addresses if address.startswith("#")} <= set(parsed.ids)
+    assert "<script" not in text
+    assert "@import" not in text
+    assert set(re.findall(r"url\(([^)]*)\)", text)) <= {f"#{i}" for i in parsed.ids}
+
+
+def test_the_verdict_comes_first(text: str) -> None:
+    words = [word for word in Page(text).words if word]
+    assert words[:5] == [
+        "snn.onnx: lossless, T = 4",
+        "Spiking network report",
+        "snn.onnx",
+        "converted from ann.onnx",
+        "Lossless",
+    ]
+    assert words[5].startswith("90 samples, T = 4 time steps, accuracy")
+
+
+@pytest.mark.parametrize("key", FIGURES)
+def test_every_figure_has_its_numbers_in_words(text: str, key: str) -> None:
+    figure = text[text.index(f'<figure class="card" id="{key}">') :]
+    figure = figure[: figure.index("</figure>")]
+    caption = re.search(r"<figcaption>(.*?)</figcaption>", figure, re.DOTALL)
+    assert caption
+    assert re.search(r"\d", caption[1])
+    assert len(re.findall("<tr>", figure)) >= 2
+    if "<svg" in figure:
+        label = re.search(
+            rf'<svg role="img" aria-labelledby="{key}-title".*?<title id="{key}-title">([^<]+)</title>',
+            figure,
+            re.DOTALL,
+        )
+        assert label
+        assert re.search(r"\d", label[1])
+    else:
+        assert 'alt="' in figure
+
+
+def test_figures_take_the_pages_colours(text: str) -> None:
+    figures = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    assert not re.findall(r"#[0-9a-f]{6}\b", re.sub(r'src="[^"]*"|(href|url)[=(]"?#[^")]*', "", figures))
+    style = text[text.index("<style>") : text.index("</style>")]
+    for name in COLOURS:
+        assert style.count(f"--{name}:") == 2, name
+    assert len(set(COLOURS.values())) == len(COLOURS)
+
+
+def test_all_layers_are_in_the_table_even_where_figures_show_some(page: PageMaker) -> None:
+    text = page("deep").read_text(encoding="utf-8")
+    table = text[text.index('<table class="layers">') :]
+    assert table[: table.index("</table>")].count("<tr") == 1 + 19
+    assert "12 of 19 layers are drawn" in text
+    assert chosen(19, 12)[0] == 0
+    assert chosen(19, 12)[-1] == 18
+    assert chosen(3, 12) == [0, 1, 2]
+
+
+def test_a_defect_is_shown_with_its_numbers(page: PageMaker) -> None:
+    text = page("spoilt").read_text(encoding="utf-8")
+    assert "Not lossless" in text
+    assert "Examples of what is unexplained" in text
+    assert "rounding bound" in text
+    assert '<tr class="unlike">' in text
+
+
+def test_what_does_not_spike_is_said(page: PageMaker) -> None:
+    text = page("hybrid").read_text(encoding="utf-8")
+    assert "1 operator does not spike" in text
+    assert "a product of two activations" in text
+
+
+def test_names_are_text_not_markup(page: PageMaker, example: Example, tmp_path: Path) -> None:
+    ann = tmp_path / "<b>&.onnx"
+    ann.write_bytes(example.ann.read_bytes())
+    write_report(ann, example.snn, example.data, tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;&amp;.onnx" in text
+    assert not Page(text).open
+
+
+def test_a_page_is_written_whole_or_not_at_all(example: Example, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_report(example.ann, example.snn, example.data, tmp_path / "missing" / "r.html")
+    write_report(example.ann, example.snn, example.data, tmp_path / "r.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+
+
+def test_without_the_extra_it_says_what_to_install(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
+    with pytest.raises(OutputError) as raised:
+        write_report(example.ann, example.snn, example.data, tmp_path / "r.html")
+    assert "onnx2snn[report]" in str(raised.value)
