@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+from rich.table import Table
 from rich.text import Text
 
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, layer_table, next_commands
+from onnx2snn.cli.tables import make_table, names_of
 from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.units import number
 
 if TYPE_CHECKING:
     from onnx2snn.inspection import Activation, Inspection
@@ -41,8 +45,8 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
     )
     if inspection.layers:
         terminal.show("", layer_table(inspection.layers))
-    for activation in inspection.activations:
-        terminal.show(_described(activation))
+    elif inspection.activations:
+        terminal.show("", _table(inspection.activations))
     for miss in inspection.rejected:
         terminal.show(
             Text.assemble(("\nno staircase: ", "yellow"), (f"{miss.node} ({miss.operator})", "bold")),
@@ -52,9 +56,20 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
         terminal.show(next_commands(command_line(model, f"{model.removesuffix('.onnx')}_snn.onnx")))
 
 
-def _described(activation: Activation) -> Text:
-    return Text.assemble(
-        ("\n" + activation.name, "bold"),
-        f"  T = {activation.timesteps}, K = {activation.levels}\n  {activation.formula}\n",
-        ("  from " + " → ".join(activation.nodes), "dim"),
-    )
+def _table(activations: Sequence[Activation]) -> Table:
+    """One quantised activation a row: its formula, and the nodes that compute it below."""
+    table = make_table("Activation", "T", "K", "θ", "Rounding")
+    table.add_column("Formula, and the nodes that compute it", overflow="fold")
+    names = names_of(activation.name for activation in activations)
+    for found in activations:
+        formula = Text.assemble(found.formula, ("\n" + " → ".join(found.nodes), "dim"))
+        rounding = found.rounding.replace("half_", "half-")
+        table.add_row(
+            names[found.name],
+            str(found.timesteps),
+            str(found.levels),
+            number(found.threshold),
+            rounding,
+            formula,
+        )
+    return table
