@@ -35,6 +35,15 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def things(number: int, noun: str) -> str:
+    """So many of something.
+
+    >>> things(1, "layer"), things(1200, "layer")
+    ('1 layer', '1,200 layers')
+    """
+    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+
+
 def duration(seconds: float) -> str:
     """A time span.
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ class Browser:
             page.prefer(dark=dark)
             page.go(url.resolve().as_uri() if isinstance(url, Path) else url)
         except BaseException:
-            page.close()
+            with suppress(RuntimeError):  # what went wrong before says more
+                page.close()
             raise
         return page
 

@@ -13,7 +13,7 @@ from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.units import count, duration, file_size
+from onnx2snn.units import duration, file_size, things
 
 if TYPE_CHECKING:
     from onnx2snn.convert import Conversion
@@ -113,7 +113,8 @@ def _say(
     neurons = sum(layer["neurons"] for layer in layers)
     terminal.show(
         Text.assemble((source, "bold"), " → ", (target, "bold")),
-        f"{len(layers)} layers of neurons, {count(neurons)} neurons, T = {conversion.timesteps} time steps; "
+        f"{things(len(layers), 'layer')} of neurons, {things(neurons, 'neuron')}, "
+        f"T = {things(conversion.timesteps, 'time step')}; "
         f"{file_size(target)}, {duration(seconds)}",
         layer_table(layers),
         *non_spiking_notes(conversion.non_spiking, conversion.macs),

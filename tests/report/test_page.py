@@ -6,12 +6,16 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from conftest import Example
+from helpers_networks import Builder, Network
 from helpers_pages import PageMaker
 
+import onnx2snn
 from onnx2snn.errors import OutputError
-from onnx2snn.report import write_report
+from onnx2snn.report import gather, write_report
 from onnx2snn.report.figures.drawing import COLOURS, chosen
 
 FIGURES = ["input", "raster", "potentials", "levels", "bits", "energy", "sweep"]
@@ -156,3 +160,37 @@ def test_without_the_extra_it_says_what_to_install(
     with pytest.raises(OutputError) as raised:
         write_report(example.ann, example.snn, example.data, tmp_path / "r.html")
     assert "onnx2snn[report]" in str(raised.value)
+
+
+def tiny(neurons: int, *, levels: int = 1, step: float = 0.5, shift: float = 0.0) -> Network:
+    b = Builder()
+    z = b.add("Sub", b.dense("x", (2, neurons), 1), np.float32(shift))
+    out = b.dense(b.act(z, levels=levels, step=step), (neurons, 1), 3)
+    return Network(b.model({"x": ["N", 2]}, {"y": (out, ["N", 1])}), {"x": (2,)})
+
+
+@pytest.mark.parametrize(
+    "network",
+    [tiny(1), tiny(3, levels=2), tiny(4, shift=1000.0), tiny(5, levels=65535, step=2.0**-10)],
+    ids=["one neuron", "three", "silent", "sixteen steps"],
+)
+@pytest.mark.parametrize("samples", [1, 4])
+def test_networks_with_little_to_draw(network: Network, samples: int, tmp_path: Path) -> None:
+    onnx.save(network.model, tmp_path / "ann.onnx")
+    onnx2snn.convert(network.model).save(tmp_path / "snn.onnx")
+    write_report(tmp_path / "ann.onnx", tmp_path / "snn.onnx", network.inputs(samples), tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert not Page(text).open
+    assert "1 layer of neurons" in text
+    assert not re.search(
+        r"\b(nan|inf)\b", re.sub(r"<style>.*?</style>|data:[^\"]*", "", text, flags=re.DOTALL)
+    )
+
+
+def test_a_neuron_that_never_spikes_can_be_watched(example: Example, tmp_path: Path) -> None:
+    certificate = onnx2snn.verify(example.ann, example.snn, example.data)
+    facts = gather(example.ann, example.snn, example.data, certificate=certificate)
+    never = next(i for i in range(144) if i not in facts.sample.layers[0].neurons)
+    options = {"certificate": certificate, "neurons": {facts.layers[0].name: [never]}}
+    write_report(example.ann, example.snn, example.data, tmp_path / "r.html", **options)
+    assert f"neuron {never}: k = " in (tmp_path / "r.html").read_text(encoding="utf-8")

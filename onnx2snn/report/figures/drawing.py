@@ -30,6 +30,7 @@ COLOURS = {
 }
 #: Inches; the width of a phone, so that text stays readable without scrolling.
 WIDTH = 4.2
+LOWEST = 1.3
 #: Layers in one figure; of more, as many are shown, evenly spaced, and the caption says so.
 MOST_LAYERS = 12
 _STYLE = {
@@ -87,8 +88,8 @@ def in_style(draw: Callable[Parameters, Drawing]) -> Callable[Parameters, Drawin
 
 
 def new_figure(height: float, **grid: Any) -> tuple[Figure, Any]:
-    """A figure and its axes (one, or an array of them)."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    """A figure and its axes (one, or an array of them); never too low for its axes' labels."""
+    figure = Figure(figsize=(WIDTH, max(height, LOWEST)), layout="constrained")
     return figure, figure.subplots(**grid)
 
 

@@ -9,7 +9,7 @@ from html import escape
 from onnx2snn.naming import Label, cut
 from onnx2snn.report.facts import Facts, LayerFacts
 from onnx2snn.report.topology import Lanes, Stop, edges_of, lanes_of
-from onnx2snn.units import count, percent, si
+from onnx2snn.units import percent, si, things
 
 #: Pixels: height of a row, by the kind of stop.
 _HEIGHT = {"layer": 54, "join": 24}
@@ -71,7 +71,7 @@ def draw_map(facts: Facts) -> Map:
     width = round(2 * _MARGIN + spacing * (lanes.count - 1))
     branches = sum(len(stop.sources) > 1 for stop in facts.stops)
     label = (
-        f"{len(facts.layers)} layers of neurons, {facts.latency.depth} one after another on the longest path, "
+        f"{things(len(facts.layers), 'layer')} of neurons, {facts.latency.depth} one after another on the longest path, "
         + (
             f"{branches} {'place' if branches == 1 else 'places'} where branches meet"
             if branches
@@ -93,7 +93,7 @@ def _row(stop: Stop, layer: LayerFacts | None, labels: Mapping[str, Label], high
     shape = "×".join(map(str, layer.shape))
     silent = f", {percent(layer.silent, 0)} silent" if layer.silent >= 0.005 else ""
     arrow = f"{way} → " if way else ""
-    detail = f"{arrow}{count(layer.neurons)} neurons" + (f" ({shape})" if len(layer.shape) > 1 else "")
+    detail = f"{arrow}{things(layer.neurons, 'neuron')}" + (f" ({shape})" if len(layer.shape) > 1 else "")
     synops = "" if layer.synops is None else f" · {si(layer.synops)} SynOps"
     share = layer.rate / highest if highest else 0.0
     return Row(

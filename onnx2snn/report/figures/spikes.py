@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.patches import Rectangle
 
 from onnx2snn.report.facts import Facts, LayerFacts, LayerSample
 from onnx2snn.report.figures.drawing import (
@@ -19,7 +20,7 @@ from onnx2snn.report.figures.drawing import (
     texts,
     to_svg,
 )
-from onnx2snn.units import count
+from onnx2snn.units import count, things
 
 #: Layers whose potentials are drawn.
 _PANELS = 6
@@ -52,13 +53,14 @@ def raster(facts: Facts) -> Drawing:
     )
     axes.set_xlabel("time step")
     total = sum(sample.spikes for sample in facts.sample.layers)
-    label = f"Spikes of sample {facts.sample.index}: {total:,} in {facts.latency.steps} time steps"
+    spoken = f"{things(total, 'spike')} in {things(facts.latency.steps, 'time step')}"
+    label = f"Spikes of sample {facts.sample.index}: {spoken}"
     return Drawing(
         "raster",
         "Its spikes",
         to_svg(figure, "raster", label),
-        f"{total:,} spikes in {facts.latency.steps} time steps. {_shown([sample for _, sample in pairs])}; a layer speaks "
-        f"{T} time steps after the one before it.{of_layers(len(facts.layers))}",
+        f"{spoken}. {_shown([sample for _, sample in pairs])}; a layer speaks {things(T, 'time step')} after the one "
+        f"before it.{of_layers(len(facts.layers))}",
         ("layer", "spikes", "neurons that spike", "of", "neurons drawn"),
         texts(
             [
@@ -85,7 +87,7 @@ def _picked(samples: Sequence[LayerSample], most: int) -> list[int]:
 def _shown(samples: Sequence[LayerSample]) -> str:
     """Which neurons of each layer are drawn."""
     most = max((len(sample.neurons) for sample in samples if not sample.asked), default=0)
-    chosen_here = f"up to {most} neurons that spike, from the busiest (top) to the quietest"
+    chosen_here = f"up to {things(most, 'neuron')} that spike, from the busiest (top) to the quietest"
     if not any(sample.asked for sample in samples):
         return f"Of each layer {chosen_here}"
     return "Of each layer the neurons asked for" + (f", elsewhere {chosen_here}" if most else "")
@@ -93,7 +95,8 @@ def _shown(samples: Sequence[LayerSample]) -> str:
 
 def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int) -> None:
     first, size = layer.phase * T, len(sample.neurons)
-    axes.add_patch(_rectangle(first + 0.5, top - 0.7, T, size + 0.4))
+    place = (first + 0.5, top - 0.7)
+    axes.add_patch(Rectangle(place, T, size + 0.4, facecolor=COLOURS["band"], edgecolor="none", zorder=0))
     steps, rows = np.nonzero(sample.trains)
     axes.vlines(
         first + 1 + steps,
@@ -102,12 +105,6 @@ def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int)
         color=COLOURS["spike"],
         linewidth=2.6 if T < 10 else 1.6,
     )
-
-
-def _rectangle(x: float, y: float, width: float, height: float, colour: str = "band", **options: Any) -> Any:
-    from matplotlib.patches import Rectangle  # noqa: PLC0415 - beside its only use
-
-    return Rectangle((x, y), width, height, facecolor=COLOURS[colour], edgecolor="none", zorder=0, **options)
 
 
 @in_style
@@ -163,14 +160,7 @@ def _course(axes: Any, sample: LayerSample, T: int) -> None:
         linestyles=(0, (2, 1.2)),
     )
     fired = sample.train == 1
-    axes.plot(
-        steps[T:][fired],
-        sample.potentials[T:][fired],
-        "o",
-        color=COLOURS["spike"],
-        markersize=4.5,
-        clip_on=False,
-    )
+    axes.plot(steps[T:][fired], sample.potentials[T:][fired], "o", color=COLOURS["spike"], markersize=4.5)
     axes.set_xlim(0.5, 2 * T + 0.5)
     highest = max(1.2 * float(sample.potentials.max()), 1.3 * float(sample.thresholds.min()))
     axes.set_ylim(min(float(sample.potentials.min()), 0.0) - 0.08 * highest, highest)
