@@ -52,8 +52,10 @@ def _aimed(
 ) -> dict[str, Array]:
     """On the way from ``first`` to ``second``, as near as float32 can to where some neuron's level changes."""
     count = len(next(iter(first.values())))
-    start, end = source.levels(source.run(first)), source.levels(source.run(second))
-    names = list(source.layers)
+    names = list(source.activations)
+    if not names:
+        return dict(second)
+    start, end = _levels(source, first), _levels(source, second)
     goals = []
     for sample in range(count):
         name = names[int(random.integers(len(names)))]
@@ -62,7 +64,7 @@ def _aimed(
     low, high = np.zeros(count), np.ones(count)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        levels = source.levels(source.run(_between(first, second, middle)))
+        levels = _levels(source, _between(first, second, middle))
         for sample, (name, neuron) in enumerate(goals):
             here = levels[name][sample].ravel()[neuron]
             if here == start[name][sample].ravel()[neuron]:
@@ -70,6 +72,11 @@ def _aimed(
             else:
                 high[sample] = middle[sample]
     return _between(first, second, high)
+
+
+def _levels(source: Source, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    answer = source.run(inputs)
+    return {name: activation.levels(answer[name])[0] for name, activation in source.activations.items()}
 
 
 def _between(first: Mapping[str, Array], second: Mapping[str, Array], share: Array) -> dict[str, Array]:
