@@ -20,12 +20,12 @@ from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path
 from onnx2snn.certificate.result import Defect
 from onnx2snn.certificate.source import Source
+from onnx2snn.certificate.tails import tail_of
 from onnx2snn.data import Batch
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.evaluation.work import predicted_classes
 from onnx2snn.graph import Array
-from onnx2snn.reference import loads_in_onnxruntime, make_runner
 from onnx2snn.runtime import SpikingSession
 
 Levels = dict[str, NDArray[np.int64]]
@@ -67,21 +67,19 @@ class Comparison:
         self.spiking = cut_spiking(converted, names, bias=str(table.get("bias", "once")))
         self.neurons = {p.name: int(e["neurons"]) for p, e in zip(self.pairs, table["layers"], strict=True)}
         self._before = {p.source: self.source.cut.layers_before(self.source.cut.potentials[p.source]) for p in self.pairs}
+        self.tails = {o: (tail_of(self.source.cut, o), tail_of(self.spiking, o)) for o in self.source.outputs}
         self._fused = execution == "fused"
         self._converted = converted
         self._forced: ForcedNetwork | None = None
-        self._raw = make_runner(model) if loads_in_onnxruntime(model) else None
         self._paths: dict[tuple[str, str], Path] = {}
 
     def __call__(self, batch: Batch) -> Findings:
         """Compare both networks on ``batch``."""
-        answer = self.source.run(batch.inputs)
-        expected = self._expected(batch.inputs, answer)
-        readings = {p.source: self.source.activations[p.source].levels(answer[p.source]) for p in self.pairs}
-        ann = {name: k for name, (k, _) in readings.items()}
+        answer = self.source(batch.inputs)
+        ann = answer.levels
         snn = self.snn_levels(batch.inputs, ann)
-        found = self._outputs_alone(batch, expected, snn)
-        parts = [self._equal_levels(batch, ann, snn, {n: ok for n, (_, ok) in readings.items()})]
+        found = self._outputs_alone(batch, answer.written, snn)
+        parts = [self._equal_levels(batch, ann, snn, answer.on_grid)]
         rows = np.zeros(len(batch), bool)
         for p in self.pairs:
             rows |= _any(snn[p.name] != ann[p.source])
@@ -89,7 +87,7 @@ class Comparison:
         if rows.any():
             explained, forced = self._explain(batch, np.flatnonzero(rows), ann, snn)
             parts.append(explained)
-        parts.append(self._outputs_given_levels(batch, np.flatnonzero(rows), ann, expected, snn, forced))
+        parts.append(self._outputs_given_levels(batch, np.flatnonzero(rows), ann, answer.outputs, snn, forced))
         return sum(parts, found)
 
     def snn_levels(self, inputs: Mapping[str, Array], ann: Levels) -> dict[str, Array]:
@@ -115,8 +113,9 @@ class Comparison:
         return self._path(tensors, inputs, levels)
 
     def readout(self, output: str, inputs: Mapping[str, Array], levels: Levels) -> Path:
-        """What lies before an output."""
-        return self._path((output, output), inputs, levels)
+        """What lies before an output, or before its first jump."""
+        tensors = self.tails[output][0].before, self.tails[output][1].before
+        return self._path(tensors, inputs, levels)
 
     def _path(self, tensors: tuple[str, str], inputs: Mapping[str, Array], levels: Levels) -> Path:
         """Made when first asked for; sizes are those of the data."""
@@ -128,15 +127,6 @@ class Comparison:
     def judge(self, p: Pair) -> Judge:
         """Of one layer."""
         return Judge(self.source.activations[p.source], p.neuron, self.timesteps)
-
-    def _expected(self, inputs: Mapping[str, Array], normalised: dict[str, Array]) -> dict[str, Array]:
-        """What the source answers; where no runtime computes it as it is written, what it answers normalised."""
-        if self._raw is not None:
-            try:
-                return self._raw(inputs)
-            except InvalidModelError:
-                self._raw = None
-        return normalised
 
     def _equal_levels(self, batch: Batch, ann: Levels, snn: dict[str, Array], on_grid: dict[str, Mask]) -> Findings:
         """Count equal levels, and activations of the source that hold no level at all."""
@@ -254,13 +244,17 @@ class Comparison:
             if not some.size:
                 continue
             potentials = self.readout(name, batch.inputs, ann)(given(batch.inputs, ann, some))
-            allowed = OutputJudge(self.timesteps).allowed(potentials)
-            bad = ~(off[some] <= allowed)
+            allowed, tail = OutputJudge(self.timesteps).allowed(potentials), self.tails[name][0]
+            if tail.model is None:
+                bad = ~(off[some] <= allowed)
+            else:
+                answers = expected[name][some], answered[some]
+                bad = ~np.logical_and(*(tail.accepts(potentials.source, allowed, a) for a in answers))
             defects = []
             for at in _some(bad):
                 where = (int(some[at[0]]), *at[1:])
                 values = {"ann": float(expected[name][where]), "snn": float(answered[where])}
-                values["bound"] = float(np.broadcast_to(allowed, bad.shape)[at])
+                values["bound"] = float(allowed[at]) if allowed.shape == bad.shape else float(allowed[at[0]].max())
                 reason = "with equal levels the readout answers another value"
                 defects.append(_defect(name, batch, where, values, reason))
             findings += Findings(unexplained_outputs=int(bad.sum()), defects=first(tuple(defects)))

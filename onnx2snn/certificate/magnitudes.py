@@ -44,6 +44,13 @@ def magnitude_model(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto |
     return writer.model()
 
 
+def has_rules(model: onnx.ModelProto) -> bool:
+    """Whether every operator behind the last jump is one that the rules speak of."""
+    shared = before_jumps(model.graph)
+    behind = (node for node in model.graph.node if not any(name in shared for name in node.output))
+    return all(node.op_type in _RULES or node.op_type == "BatchNormalization" for node in behind)
+
+
 class _Writer:
     def __init__(self, model: onnx.ModelProto, shapes: Shapes) -> None:
         self._source = model

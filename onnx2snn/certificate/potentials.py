@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.cuts import POTENTIAL, CutNetwork
-from onnx2snn.certificate.magnitudes import magnitude_model
+from onnx2snn.certificate.magnitudes import has_rules, magnitude_model
 from onnx2snn.certificate.rounding import Analysis, Rounding, quantum
 from onnx2snn.float64 import Float64Network
 from onnx2snn.graph import Array
 from onnx2snn.passes.operators import LINEAR
+from onnx2snn.reference import make_runner
 
 Wide = NDArray[np.float64]
 
@@ -37,6 +39,28 @@ class Potentials:
     spiking_quantum: float
 
 
+class _Float32Network:
+    """A cut with operators that have no bound: what onnxruntime makes of it in float32 is as good as anything."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._runner = make_runner(model)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """As :meth:`Float64Network.run`."""
+        return self._runner({n: v.astype(np.float32) if v.dtype == np.float64 else v for n, v in inputs.items()})
+
+
+def _loaded(
+    model: onnx.ModelProto, example: Mapping[str, Array]
+) -> tuple[Float64Network | _Float32Network, dict[str, tuple[int, ...]]]:
+    """A cut, and the shapes of its tensors (of its output alone, where it is computed in float32)."""
+    if has_rules(model):
+        wide = Float64Network(model)
+        return wide, wide.shapes(example)
+    narrow = _Float32Network(model)
+    return narrow, {POTENTIAL: narrow.run(example)[POTENTIAL].shape}
+
+
 class Path:
     """The operators of both networks between one tensor and the levels before it.
 
@@ -51,17 +75,17 @@ class Path:
         self, source: CutNetwork, spiking: CutNetwork, tensors: tuple[str, str], example: Mapping[str, Array]
     ) -> None:
         self._models = source.before(tensors[0]), spiking.before(tensors[1])
-        self._source, self._spiking = (Float64Network(model) for model in self._models)
-        self._shapes = self._source.shapes(example), self._spiking.shapes(example)
-        bound = magnitude_model(self._models[0], self._shapes[0])
-        self._magnitude = None if bound is None else Float64Network(bound, absolute=True)
-        self.reads = tuple(dict.fromkeys([*self._source.inputs, *self._spiking.inputs]))
+        (self._source, own), (self._spiking, theirs) = (_loaded(model, example) for model in self._models)
+        self._shapes = own, theirs
+        self._magnitude = self._bound()
+        self.reads = tuple(dict.fromkeys(value.name for model in self._models for value in model.graph.input))
         self._rounding: dict[tuple[float, ...], tuple[Rounding, float]] = {}
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layers whose levels it reads."""
-        return tuple(name.removeprefix("level/") for name in self.reads if name.startswith("level/"))
+    def _bound(self) -> Float64Network | None:
+        if not isinstance(self._source, Float64Network) or not isinstance(self._spiking, Float64Network):
+            return None
+        bound = magnitude_model(self._models[0], self._shapes[0])
+        return None if bound is None else Float64Network(bound, absolute=True)
 
     @property
     def fan_in(self) -> int:

@@ -69,6 +69,10 @@ def _output(comparison: Comparison, name: str, path: Path, example: Mapping[str,
         potentials = path(block)
         bound = judge.maps(potentials)
         tally.add(potentials.source, potentials.spiking, bound, rigorous=potentials.magnitude is not None)
+        ours, theirs = comparison.tails[name]
+        if ours.model is not None and theirs.model is not None:
+            answers = ours.answer(potentials.source), theirs.answer(potentials.source)
+            tally.add(*answers, np.zeros_like(answers[0]), rigorous=True)
     return tally.check(0), tally.defects
 
 

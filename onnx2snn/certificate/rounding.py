@@ -120,7 +120,8 @@ class Step:
     def roundings(self) -> int:
         """Roundings between an input of this operator and its output, at most."""
         rule = _ROUNDINGS.get(self.node.op_type, 8)  # 8: a function of one value, within a few ulp
-        return rule(self) if callable(rule) else rule
+        known = all(name in self.shapes for name in [*self.node.input[:1], *self.node.output])
+        return (rule(self) if known else 8) if callable(rule) else rule
 
     def quantum(self, inputs: list[float]) -> float:
         """Of the output, where those of the inputs are known."""

@@ -75,8 +75,7 @@ def _aimed(
 
 
 def _levels(source: Source, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    answer = source.run(inputs)
-    return {name: activation.levels(answer[name])[0] for name, activation in source.activations.items()}
+    return dict(source(inputs).levels)
 
 
 def _between(first: Mapping[str, Array], second: Mapping[str, Array], share: Array) -> dict[str, Array]:

@@ -103,8 +103,7 @@ def _structure(comparison: Comparison, samples: DataSet) -> list[Found]:
     first = next(samples.batches(1), None)
     if first is None:
         raise InputError("there are no samples", remedy="give data with at least one sample")
-    answer = comparison.source.run(first.inputs)
-    levels = {name: a.levels(answer[name])[0] for name, a in comparison.source.activations.items()}
+    levels = comparison.source(first.inputs).levels
     comparison.snn_levels(first.inputs, levels)
     return check_network(comparison, first.inputs, levels)
 

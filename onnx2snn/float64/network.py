@@ -33,10 +33,11 @@ class Float64Network:
     Args:
         model: What to compute; its float32 constants are exact in float64.
         absolute: Compute on the absolute values of inputs, and of whatever float32 operators hand over.
+        throughout: Compute operators with jumps, and all in front of them, in float64 too.
     """
 
-    def __init__(self, model: onnx.ModelProto, *, absolute: bool = False) -> None:
-        self._narrow = before_jumps(model.graph)
+    def __init__(self, model: onnx.ModelProto, *, absolute: bool = False, throughout: bool = False) -> None:
+        self._narrow = frozenset() if throughout else before_jumps(model.graph)
         self._absolute = absolute
         self._outputs = [output.name for output in model.graph.output]
         self.inputs = tuple(value.name for value in model.graph.input)
