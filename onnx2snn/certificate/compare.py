@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from fractions import Fraction
-from typing import Any
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.cuts import cut_spiking
-from onnx2snn.certificate.findings import MOST_DEFECTS, Counts, Findings, first, worst
+from onnx2snn.certificate.differences import Levels, any_of, defect, given, places
+from onnx2snn.certificate.findings import Counts, Findings, first
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
-from onnx2snn.certificate.outputs import OutputJudge
+from onnx2snn.certificate.outputs import Readout, errors_of, readout_defects
 from onnx2snn.certificate.pairing import Pair, pair
-from onnx2snn.certificate.potentials import Path
-from onnx2snn.certificate.result import Defect
-from onnx2snn.certificate.source import Source
+from onnx2snn.certificate.potentials import Path, Potentials
+from onnx2snn.certificate.sorting import Layer, sort_neurons
+from onnx2snn.certificate.source import Answer, Source
 from onnx2snn.certificate.tails import tail_of
 from onnx2snn.data import Batch
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.evaluation.work import predicted_classes
 from onnx2snn.graph import Array
 from onnx2snn.runtime import SpikingSession
 
-Levels = dict[str, NDArray[np.int64]]
-Mask = NDArray[np.bool_]
+#: A tensor, in the source and in the spiking network.
+Tensors: TypeAlias = tuple[str, str]
 
 #: Samples at a time inside of the networks.
 CHUNK = 64
-
-_REASONS = (
-    "the source's own level is not one that rounding can give to its potential",
-    "with the source's own inputs the neuron answers another level, and rounding does not explain it",
-    "with the source's own inputs the potential is another, by more than the rounding of weights explains",
-)
 
 
 class Comparison:
@@ -54,7 +47,9 @@ class Comparison:
         InvalidModelError: the one was not made from the other.
     """
 
-    def __init__(self, model: onnx.ModelProto, converted: onnx.ModelProto, *, execution: str, backend: str) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, converted: onnx.ModelProto, *, execution: str, backend: str
+    ) -> None:
         self.source = Source(model)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
@@ -66,8 +61,9 @@ class Comparison:
         names = {p.name: p.source for p in self.pairs}
         self.spiking = cut_spiking(converted, names, bias=str(table.get("bias", "once")))
         self.neurons = {p.name: int(e["neurons"]) for p, e in zip(self.pairs, table["layers"], strict=True)}
-        self._before = {p.source: self.source.cut.layers_before(self.source.cut.potentials[p.source]) for p in self.pairs}
         self.tails = {o: (tail_of(self.source.cut, o), tail_of(self.spiking, o)) for o in self.source.outputs}
+        cut = self.source.cut
+        self._before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
         self._fused = execution == "fused"
         self._converted = converted
         self._forced: ForcedNetwork | None = None
@@ -76,19 +72,20 @@ class Comparison:
     def __call__(self, batch: Batch) -> Findings:
         """Compare both networks on ``batch``."""
         answer = self.source(batch.inputs)
-        ann = answer.levels
-        snn = self.snn_levels(batch.inputs, ann)
-        found = self._outputs_alone(batch, answer.written, snn)
-        parts = [self._equal_levels(batch, ann, snn, answer.on_grid)]
+        snn = self.snn_levels(batch.inputs, answer.levels)
+        differing = {p.source: snn[p.name] != answer.levels[p.source] for p in self.pairs}
         rows = np.zeros(len(batch), bool)
-        for p in self.pairs:
-            rows |= _any(snn[p.name] != ann[p.source])
-        forced: dict[str, Array] = {}
+        for mask in differing.values():
+            rows |= any_of(mask)
+        given_levels = {name: snn[name] for name in self.source.outputs}
+        findings = errors_of(batch, answer.written, given_levels) + self._equal(batch, answer, differing)
         if rows.any():
-            explained, forced = self._explain(batch, np.flatnonzero(rows), ann, snn)
-            parts.append(explained)
-        parts.append(self._outputs_given_levels(batch, np.flatnonzero(rows), ann, answer.outputs, snn, forced))
-        return sum(parts, found)
+            forced = self._forced_answer(batch, np.flatnonzero(rows), answer.levels)
+            findings += self._explain(batch, np.flatnonzero(rows), answer.levels, snn, forced)
+            given_levels = {
+                name: _replaced(value, rows, forced[name]) for name, value in given_levels.items()
+            }
+        return findings + self._readouts(batch, answer, given_levels)
 
     def snn_levels(self, inputs: Mapping[str, Array], ann: Levels) -> dict[str, Array]:
         """Levels by IF node, and outputs, of the spiking network.
@@ -107,190 +104,90 @@ class Comparison:
                 )
         return found
 
-    def path(self, p: Pair, inputs: Mapping[str, Array], levels: Levels) -> Path:
-        """What lies before the potentials of a layer."""
-        tensors = self.source.cut.potentials[p.source], self.spiking.potentials[p.source]
-        return self._path(tensors, inputs, levels)
+    def layer_tensors(self, p: Pair) -> Tensors:
+        """The potentials of a layer, in the source and in the spiking network."""
+        return self.source.cut.potentials[p.source], self.spiking.potentials[p.source]
 
-    def readout(self, output: str, inputs: Mapping[str, Array], levels: Levels) -> Path:
-        """What lies before an output, or before its first jump."""
-        tensors = self.tails[output][0].before, self.tails[output][1].before
-        return self._path(tensors, inputs, levels)
+    def readout_tensors(self, output: str) -> Tensors:
+        """An output, or what its first jump reads, in both."""
+        return self.tails[output][0].before, self.tails[output][1].before
 
-    def _path(self, tensors: tuple[str, str], inputs: Mapping[str, Array], levels: Levels) -> Path:
-        """Made when first asked for; sizes are those of the data."""
+    def path(self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels) -> Path:
+        """What lies before these tensors, made when first asked for; sizes are those of the data."""
         if tensors not in self._paths:
             example = given(inputs, levels, np.array([0]))
             self._paths[tensors] = Path(self.source.cut, self.spiking, tensors, example)
         return self._paths[tensors]
 
+    def _evaluate(
+        self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]
+    ) -> Potentials:
+        return self.path(tensors, inputs, levels)(given(inputs, levels, rows))
+
     def judge(self, p: Pair) -> Judge:
         """Of one layer."""
         return Judge(self.source.activations[p.source], p.neuron, self.timesteps)
 
-    def _equal_levels(self, batch: Batch, ann: Levels, snn: dict[str, Array], on_grid: dict[str, Mask]) -> Findings:
+    def _equal(self, batch: Batch, answer: Answer, differing: Mapping[str, NDArray[np.bool_]]) -> Findings:
         """Count equal levels, and activations of the source that hold no level at all."""
         layers, defects = {}, []
         for p in self.pairs:
-            same, sound = snn[p.name] == ann[p.source], on_grid[p.source]
-            exact = int((same & sound).sum())
-            layers[p.name] = Counts(same.size, exact, unexplained=int((same & ~sound).sum()))
-            for at in _some(~sound):
-                values = {"ann": float(ann[p.source][at]), "snn": float(snn[p.name][at])}
+            same, sound = ~differing[p.source], answer.on_grid[p.source]
+            layers[p.name] = Counts(
+                same.size, int((same & sound).sum()), unexplained=int((same & ~sound).sum())
+            )
+            for at in places(~sound):
+                level = float(answer.levels[p.source][at])
                 reason = "the source's activation holds a value that is none of its levels"
-                defects.append(_defect(p.name, batch, at, values, reason))
-        return Findings(layers=layers, defects=first(tuple(defects)))
+                defects.append(defect(p.name, batch.start + at[0], at[1:], reason, ann=level, snn=level))
+        return Findings(layers=layers, defects=first(defects))
 
-    def _explain(
-        self, batch: Batch, rows: NDArray[np.int64], ann: Levels, snn: dict[str, Array]
-    ) -> tuple[Findings, dict[str, Array]]:
-        """Sort the neurons whose levels differ, by what they answer when every layer gets the ANN's levels."""
+    def _forced_answer(self, batch: Batch, rows: NDArray[np.int64], ann: Levels) -> dict[str, Array]:
+        """What every layer answers in ``rows``, given the source's levels."""
         if self._forced is None:
             self._forced = ForcedNetwork(self._converted, self.pairs, fused=self._fused)
         inputs = {name: value[rows] for name, value in batch.inputs.items()}
+        return self._forced.levels(inputs, {p.name: ann[p.source][rows] for p in self.pairs})
+
+    def _explain(
+        self,
+        batch: Batch,
+        rows: NDArray[np.int64],
+        ann: Levels,
+        snn: dict[str, Array],
+        forced: dict[str, Array],
+    ) -> Findings:
+        """Sort the neurons whose levels differ, by what they answer when every layer gets the ANN's levels."""
         held = {name: k[rows] for name, k in ann.items()}
-        forced = self._forced.levels(inputs, {p.name: held[p.source] for p in self.pairs})
-        differing = {p.source: snn[p.name][rows] != held[p.source] for p in self.pairs}
-        part = replace(batch, inputs=inputs)
+        inputs = {name: value[rows] for name, value in batch.inputs.items()}
+        differing = {p.source: any_of(snn[p.name][rows] != held[p.source]) for p in self.pairs}
         findings = Findings()
         for p in self.pairs:
-            found = snn[p.name][rows]
             before = np.zeros(len(rows), bool)
             for name in self._before[p.source]:
-                before |= _any(differing[name])
-            alone = np.where(before.reshape((-1,) + (1,) * (found.ndim - 1)), forced[p.name], found)
-            findings += self._sort(part, rows, p, held, found, alone)
-        return findings, forced
+                before |= differing[name]
+            found = snn[p.name][rows]
+            alone = _replaced(found, before, forced[p.name][before])
+            potentials = partial(self._evaluate, self.layer_tensors(p), inputs, held)
+            layer = Layer(p.name, batch.start + rows, held[p.source], found, alone, self.judge(p), potentials)
+            findings += sort_neurons(layer)
+        return findings
 
-    def _sort(
-        self, part: Batch, rows: NDArray[np.int64], p: Pair, ann: Levels, found: Array, alone: Array
-    ) -> Findings:
-        """One layer: exact, ambiguous, propagated or unexplained."""
-        expected = ann[p.source]
-        differs, off = found != expected, alone != expected
-        bad, defects = np.zeros(off.shape, bool), ()
-        some = np.flatnonzero(_any(off))
-        if some.size:
-            potentials = self.path(p, part.inputs, ann)(given(part.inputs, ann, some))
-            judge = self.judge(p)
-            answered = alone[some].astype(np.int64)
-            verdicts = judge.explained(potentials, expected[some], answered)
-            bad[some] = off[some] & ~np.logical_and.reduce(verdicts)
-            u, v = judge.positions(potentials)
-            margins = judge.margins(potentials)
-            for at in _some(bad[some]):
-                which = next(i for i, ok in enumerate(verdicts) if not ok[at])
-                threshold = self.source.activations[p.source].staircase.lower_edges(np.maximum(answered, expected[some]))
-                bound = (margins.source, margins.spiking, margins.maps)[which]
-                values = {
-                    "ann": float(expected[some][at]),
-                    "snn": float(answered[at]),
-                    "potential": float(np.float32(potentials.source[at])),
-                    "threshold": float(np.broadcast_to(threshold, off[some].shape)[at]),
-                    "bound": _times(bound, judge, at),
-                }
-                sample = part.start + int(rows[some[at[0]]])
-                defects += (Defect(**_EMPTY | values, layer=p.name, sample=sample, neuron=at[1:], reason=_REASONS[which]),)
-        ambiguous = differs & off & ~bad & (found == alone)
-        propagated = differs & ~bad & ~ambiguous
-        counts = Counts(
-            0, -int((bad & ~differs).sum()), int(ambiguous.sum()), int(propagated.sum()), int(bad.sum())
-        )
-        return Findings(layers={p.name: counts}, defects=first(defects))
-
-    def _outputs_alone(self, batch: Batch, expected: dict[str, Array], found: dict[str, Array]) -> Findings:
-        """Errors of outputs and classes, whatever their cause."""
-        largest, total, values = np.zeros(len(batch)), Fraction(0), 0
-        for name in self.source.outputs:
-            if expected[name].shape != found[name].shape:
-                raise InvalidModelError(
-                    f"output '{name}' of the spiking network has another shape",
-                    found=f"{found[name].shape}, expected {expected[name].shape}",
-                    remedy="convert the source again",
-                )
-            error = difference(expected[name], found[name]).reshape(len(batch), -1)
-            largest = np.maximum(largest, error.max(axis=1, initial=0))
-            values += error.size
-            total += sum((Fraction(e) for e in error.sum(axis=1).tolist() if np.isfinite(e)), Fraction(0))
-        findings = Findings(
-            samples=len(batch),
-            values=values,
-            total_error=total,
-            largest_error=float(largest.max(initial=0)),
-            worst=worst(tuple((float(e), batch.start + i) for i, e in enumerate(largest) if e > 0)),
-        )
-        name = self.source.outputs[0]
-        right, snn = predicted_classes(expected[name]), predicted_classes(found[name])
-        if right is None or snn is None:
-            return findings
-        findings = replace(findings, classed=len(batch), same_class=int((right == snn).sum()))
-        if batch.labels is None:
-            return findings
-        correct = int((right == batch.labels).sum()), int((snn == batch.labels).sum())
-        return replace(findings, labelled=len(batch), right=correct)
-
-    def _outputs_given_levels(
-        self, batch: Batch, rows: NDArray[np.int64], ann: Levels, expected: dict[str, Array],
-        found: dict[str, Array], forced: dict[str, Array],
-    ) -> Findings:  # fmt: skip
+    def _readouts(self, batch: Batch, answer: Answer, found: Mapping[str, Array]) -> Findings:
         """With equal levels (forced where they were not) outputs may differ by the readout's rounding only."""
         findings = Findings()
         for name in self.source.outputs:
-            answered = found[name].copy()
-            if rows.size:
-                answered[rows] = forced[name]
-            off = difference(expected[name], answered)
-            some = np.flatnonzero(_any(off > 0))
-            if not some.size:
-                continue
-            potentials = self.readout(name, batch.inputs, ann)(given(batch.inputs, ann, some))
-            allowed, tail = OutputJudge(self.timesteps).allowed(potentials), self.tails[name][0]
-            if tail.model is None:
-                bad = ~(off[some] <= allowed)
-            else:
-                answers = expected[name][some], answered[some]
-                bad = ~np.logical_and(*(tail.accepts(potentials.source, allowed, a) for a in answers))
-            defects = []
-            for at in _some(bad):
-                where = (int(some[at[0]]), *at[1:])
-                values = {"ann": float(expected[name][where]), "snn": float(answered[where])}
-                values["bound"] = float(allowed[at]) if allowed.shape == bad.shape else float(allowed[at[0]].max())
-                reason = "with equal levels the readout answers another value"
-                defects.append(_defect(name, batch, where, values, reason))
-            findings += Findings(unexplained_outputs=int(bad.sum()), defects=first(tuple(defects)))
+            potentials = partial(self._evaluate, self.readout_tensors(name), batch.inputs, answer.levels)
+            tail = self.tails[name][0]
+            readout = Readout(
+                name, batch.start, answer.outputs[name], found[name], tail, self.timesteps, potentials
+            )
+            findings += readout_defects(readout)
         return findings
 
 
-_EMPTY: dict[str, Any] = {"potential": None, "threshold": None, "bound": 0.0}
-
-
-def given(inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]) -> dict[str, Array]:
-    """Network inputs and ``level/<layer>`` of some samples."""
-    return {name: value[rows] for name, value in inputs.items()} | {f"level/{n}": k[rows].astype(np.float64) for n, k in levels.items()}
-
-
-def difference(a: Array, b: Array) -> NDArray[np.float64]:
-    """|a − b|; 0 where both are the same infinity or no number, infinite where only one is."""
-    with np.errstate(invalid="ignore"):
-        error = np.abs(a.astype(np.float64) - b.astype(np.float64))
-    same = (a == b) | (np.isnan(a.astype(np.float64)) & np.isnan(b.astype(np.float64)))
-    return np.where(same, 0.0, np.nan_to_num(error, nan=np.inf))
-
-
-def _any(mask: Mask) -> Mask:
-    """By sample."""
-    return mask.reshape(len(mask), -1).any(axis=1)
-
-
-def _some(mask: Mask) -> list[tuple[int, ...]]:
-    return [tuple(int(i) for i in at) for at in np.argwhere(mask)[:MOST_DEFECTS]]
-
-
-def _times(bound: NDArray[np.float64], judge: Judge, at: tuple[int, ...]) -> float:
-    """A margin in units of z."""
-    theta = judge.activation.staircase.threshold
-    return float(np.broadcast_to(bound * theta, bound.shape)[at])
-
-
-def _defect(layer: str, batch: Batch, at: tuple[int, ...], values: dict[str, float], reason: str) -> Defect:
-    return Defect(**_EMPTY | values, layer=layer, sample=batch.start + at[0], neuron=at[1:], reason=reason)
+def _replaced(values: Array, rows: NDArray[np.bool_], others: Array) -> Array:
+    """``values`` with other values in some rows."""
+    result: Array = values.copy()
+    result[rows] = others
+    return result

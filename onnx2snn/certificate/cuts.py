@@ -66,7 +66,9 @@ class CutNetwork:
         piece.initializer.extend(t for t in graph.initializer if t.name in needed)
         piece.value_info.extend(v for v in graph.value_info if v.name in needed and v.name not in given)
         piece.output.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
-        return helper.make_model(piece, opset_imports=self.model.opset_import, ir_version=self.model.ir_version)
+        return helper.make_model(
+            piece, opset_imports=self.model.opset_import, ir_version=self.model.ir_version
+        )
 
 
 def _captured(attribute: onnx.AttributeProto) -> set[str]:

@@ -75,7 +75,9 @@ def _check_counting(converted: onnx.ModelProto, table: dict[str, Any], samples: 
     other.CopyFrom(converted)
     write_counting_graph(other, fresh)
     inputs = next(samples.batches(COUNTED)).inputs
-    ours, theirs = (SpikingSession(m.SerializeToString(), execution="fused").run(inputs) for m in (other, converted))
+    ours, theirs = (
+        SpikingSession(m.SerializeToString(), execution="fused").run(inputs) for m in (other, converted)
+    )
     for name, count in ours.synops.items():
         if not np.array_equal(count, theirs.synops.get(name, np.zeros(0))):
             raise InvalidModelError(

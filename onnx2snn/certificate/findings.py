@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -101,11 +101,13 @@ class Findings:
         return cls(**parsed)
 
 
-def worst(found: tuple[tuple[float, int], ...]) -> tuple[tuple[float, int], ...]:
+def worst(found: Iterable[tuple[float, int]]) -> tuple[tuple[float, int], ...]:
     """The largest errors, the earlier sample first where equal."""
     return tuple(sorted(found, key=lambda one: (-one[0], one[1]))[:MOST_WORST])
 
 
-def first(found: tuple[Defect, ...]) -> tuple[Defect, ...]:
+def first(found: Iterable[Defect]) -> tuple[Defect, ...]:
     """The defects of the earliest samples, in the order in which layers and neurons were looked at."""
-    return tuple(sorted(found, key=lambda defect: -1 if defect.sample is None else defect.sample)[:MOST_DEFECTS])
+    return tuple(
+        sorted(found, key=lambda defect: -1 if defect.sample is None else defect.sample)[:MOST_DEFECTS]
+    )

@@ -60,7 +60,7 @@ class Judge:
     timesteps: int
 
     def positions(self, p: Potentials) -> tuple[Wide, Wide]:
-        """u and v/θ', (N, ...)."""
+        """Where both potentials stand: u and v/θ', (N, ...)."""
         staircase = self.activation.staircase
         u = (p.source + staircase.offset) / staircase.threshold
         return u, p.spiking / self.neuron.subtract[-1].astype(np.float64)
@@ -99,11 +99,16 @@ class Judge:
         u, v = self.positions(p)
         return np.abs(u - v) <= self.margins(p).maps
 
-    def explained(self, p: Potentials, source: NDArray[np.int64], spiking: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+    def explained(
+        self, p: Potentials, source: NDArray[np.int64], spiking: NDArray[np.int64]
+    ) -> list[NDArray[np.bool_]]:
         """Criteria 1 to 3 for the levels that both networks answered, (N, ...)."""
         staircase, margins = self.activation.staircase, self.margins(p)
         reach = margins.source * staircase.threshold
         theirs = [staircase.level(p.source - reach) <= source, source <= staircase.level(p.source + reach)]
         reach = margins.spiking * self.neuron.subtract[-1].astype(np.float64)
-        ours = [generate(self.neuron, p.spiking - reach) <= spiking, spiking <= generate(self.neuron, p.spiking + reach)]
+        ours = [
+            generate(self.neuron, p.spiking - reach) <= spiking,
+            spiking <= generate(self.neuron, p.spiking + reach),
+        ]
         return [np.logical_and(*theirs), np.logical_and(*ours), self.agrees(p)]

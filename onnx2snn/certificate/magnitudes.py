@@ -160,7 +160,9 @@ def _clip(writer: _Writer, node: onnx.NodeProto) -> bool:
         return False
     low = writer.value(node.input[1]) if len(node.input) > 1 and node.input[1] else None
     high = writer.value(node.input[2]) if len(node.input) > 2 and node.input[2] else None
-    at_zero = max(0.0, float(np.max(low)) if low is not None else 0.0, -float(np.min(high)) if high is not None else 0.0)
+    at_zero = max(
+        0.0, float(np.max(low)) if low is not None else 0.0, -float(np.min(high)) if high is not None else 0.0
+    )
     return writer.line(node, 1.0, at_zero)
 
 
@@ -176,7 +178,9 @@ def _softmax(at_most: float) -> _Rule:
     def rule(writer: _Writer, node: onnx.NodeProto) -> bool:
         axis = next((a.i for a in node.attribute if a.name == "axis"), -1)
         x, y = node.input[0], node.output[0]
-        axes = helper.make_node("Constant", [], [f"{y}/axes"], value=numpy_helper.from_array(np.array([axis])))
+        axes = helper.make_node(
+            "Constant", [], [f"{y}/axes"], value=numpy_helper.from_array(np.array([axis]))
+        )
         writer.nodes.append(axes)
         writer.add("ReduceMax", [x, f"{y}/axes"], [f"{y}/largest"], keepdims=1)
         writer.add("Mul", [f"{y}/largest", writer.hold(f"{y}/two", 2.0)], [f"{y}/twice"])

@@ -60,11 +60,11 @@ def missteps(neuron: NeuronParameters, staircase: Staircase) -> list[Misstep]:
         j = block.reshape((-1,) + (1,) * len(shape))
         edge = np.broadcast_to((j + _EDGE[staircase.rounding]) * theta, (len(block), *shape))
         slack = _ROUNDINGS * UNIT * np.maximum(np.abs(edge), theta)
-        sharp = edge.astype(np.float32) == edge
+        sharp, everywhere = edge.astype(np.float32) == edge, np.ones(edge.shape, bool)
         on = j - 1 + _inclusive(staircase.rounding, j)
         for v, expected, where in (
-            (edge - slack, j - 1, edge == edge),
-            (edge + slack, j, edge == edge),
+            (edge - slack, j - 1, everywhere),
+            (edge + slack, j, everywhere),
             (edge, on, sharp),
         ):
             wanted = np.clip(np.broadcast_to(expected, edge.shape), 0, ceilings)
@@ -80,7 +80,9 @@ _EDGE = {"floor": 0.0, "ceil": -1.0, "half_even": -0.5, "half_odd": -0.5}
 def _inclusive(rounding: str, j: NDArray[np.int64]) -> NDArray[np.int64]:
     """1 where a potential exactly on threshold j belongs to level j, 0 where it belongs to j − 1."""
     even = (j % 2 == 0).astype(np.int64)
-    return {"floor": np.ones_like(j), "ceil": np.zeros_like(j), "half_even": even, "half_odd": 1 - even}[rounding]
+    rules: dict[str, NDArray[np.int64]]
+    rules = {"floor": np.ones_like(j), "ceil": np.zeros_like(j), "half_even": even, "half_odd": 1 - even}
+    return rules[rounding]
 
 
 def _levels(highest: int) -> NDArray[np.int64]:
@@ -93,6 +95,8 @@ def _levels(highest: int) -> NDArray[np.int64]:
     return np.unique(chosen[(chosen >= 1) & (chosen <= highest + 1)])
 
 
-def _misstep(at: NDArray[Any], potential: NDArray[Any], expected: NDArray[Any], found: NDArray[Any]) -> Misstep:
+def _misstep(
+    at: NDArray[Any], potential: NDArray[Any], expected: NDArray[Any], found: NDArray[Any]
+) -> Misstep:
     index = tuple(int(i) for i in at)
     return Misstep(index[1:], float(potential[index]), int(expected[index]), int(found[index]))

@@ -36,7 +36,9 @@ class Pair:
     neuron: NeuronParameters
 
 
-def pair(converted: onnx.ModelProto, activations: Mapping[str, Staircase], outputs: Sequence[str]) -> tuple[Pair, ...]:
+def pair(
+    converted: onnx.ModelProto, activations: Mapping[str, Staircase], outputs: Sequence[str]
+) -> tuple[Pair, ...]:
     """Every IF node with its activation, in the order of the layer table.
 
     Raises:
@@ -45,7 +47,9 @@ def pair(converted: onnx.ModelProto, activations: Mapping[str, Staircase], outpu
     """
     table = read_layer_table(converted)
     entries = _entries(table)
-    nodes = {node.name: node for node in converted.graph.node if node.domain == DOMAIN and node.op_type == "IF"}
+    nodes = {
+        node.name: node for node in converted.graph.node if node.domain == DOMAIN and node.op_type == "IF"
+    }
     _same_names("IF node", [e["name"] for e in entries], list(nodes))
     _same_names("activation", [e["source_tensor"] for e in entries], list(activations))
     declared = [output.name for output in converted.graph.output]
@@ -62,7 +66,15 @@ def pair(converted: onnx.ModelProto, activations: Mapping[str, Staircase], outpu
 
 
 def _entries(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    kinds = {"name": str, "output": str, "source_tensor": str, "neurons": int, "timesteps": int, "levels": int, "rounding": str}
+    kinds = {
+        "name": str,
+        "output": str,
+        "source_tensor": str,
+        "neurons": int,
+        "timesteps": int,
+        "levels": int,
+        "rounding": str,
+    }
     entries = table.get("layers")
     sound = (
         isinstance(entries, list)
@@ -70,10 +82,14 @@ def _entries(table: Mapping[str, Any]) -> list[dict[str, Any]]:
         and isinstance(table.get("timesteps"), int)
         and 1 <= table["timesteps"] <= 24
         and table.get("bias", "once") in ("once", "per-step", "paper")
-        and all(isinstance(e, dict) and all(isinstance(e.get(k), t) for k, t in kinds.items()) for e in entries)
+        and all(
+            isinstance(e, dict) and all(isinstance(e.get(k), t) for k, t in kinds.items()) for e in entries
+        )
     )
     if not sound or not isinstance(entries, list):
-        raise InvalidModelError("the layer table of this model is damaged", remedy="give the file that onnx2snn wrote")
+        raise InvalidModelError(
+            "the layer table of this model is damaged", remedy="give the file that onnx2snn wrote"
+        )
     return entries
 
 
@@ -91,7 +107,9 @@ def _same_names(what: str, listed: Sequence[str], there: Sequence[str]) -> None:
         )
 
 
-def _check_facts(entry: Mapping[str, Any], node: onnx.NodeProto, staircase: Staircase, table: Mapping[str, Any]) -> None:
+def _check_facts(
+    entry: Mapping[str, Any], node: onnx.NodeProto, staircase: Staircase, table: Mapping[str, Any]
+) -> None:
     """What the table says of a layer against the IF node and the activation."""
     attributes = {a.name: a.i for a in node.attribute if a.type == onnx.AttributeProto.INT}
     facts = (
@@ -112,11 +130,15 @@ def _check_facts(entry: Mapping[str, Any], node: onnx.NodeProto, staircase: Stai
             )
 
 
-def _parameters(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto], timesteps: int) -> NeuronParameters:
+def _parameters(
+    node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto], timesteps: int
+) -> NeuronParameters:
     if len(node.input) != 5 or any(name not in constants for name in node.input[2:]):
         raise _unfit(node, "its thresholds are not constants")
     compare, subtract, ceiling = (numpy_helper.to_array(constants[name]) for name in node.input[2:])
-    if any(a.dtype != np.float32 for a in (compare, subtract, ceiling)) or not _finite(compare, subtract, ceiling):
+    if any(a.dtype != np.float32 for a in (compare, subtract, ceiling)) or not _finite(
+        compare, subtract, ceiling
+    ):
         raise _unfit(node, "its thresholds are not finite numbers")
     if compare.shape != subtract.shape or compare.ndim < 1 or len(compare) != timesteps:
         raise _unfit(node, f"thresholds {compare.shape}, resets {subtract.shape}, T = {timesteps}")

@@ -47,7 +47,9 @@ class _Float32Network:
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """As :meth:`Float64Network.run`."""
-        return self._runner({n: v.astype(np.float32) if v.dtype == np.float64 else v for n, v in inputs.items()})
+        return self._runner(
+            {n: v.astype(np.float32) if v.dtype == np.float64 else v for n, v in inputs.items()}
+        )
 
 
 def _loaded(
@@ -110,7 +112,10 @@ class Path:
     def __call__(self, inputs: Mapping[str, Array]) -> Potentials:
         """Both potentials for network inputs and ``level/<layer>``, (N, ...)."""
         read = {name: inputs[name] for name in self.reads}
-        held = tuple(1.0 if n.startswith("level/") else quantum(v) if v.dtype.kind == "f" else 0.0 for n, v in read.items())
+        held = tuple(
+            1.0 if n.startswith("level/") else quantum(v) if v.dtype.kind == "f" else 0.0
+            for n, v in read.items()
+        )
         rounding, spiking_quantum = self._analysis(held)
         return Potentials(
             self._source.run(read)[POTENTIAL].astype(np.float64),

@@ -8,17 +8,20 @@ of a whole sum. Patterns that are full, and silence, complete them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.compare import Comparison, Levels, given
+from onnx2snn.certificate.compare import Comparison
+from onnx2snn.certificate.differences import Levels, defect, difference, given, places
+from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.neurons import missteps
-from onnx2snn.certificate.outputs import OutputJudge
+from onnx2snn.certificate.outputs import allowed_exactly
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Path
 from onnx2snn.certificate.result import Defect, MapCheck
+from onnx2snn.certificate.tails import Tail
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
 
@@ -33,54 +36,56 @@ Found = tuple[MapCheck, list[Defect]]
 
 
 def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: Levels) -> list[Found]:
-    """Every layer and output, for the sizes of one sample (1, ...)."""
+    """Every layer and output, for the sizes of one sample (1, ...).
+
+    Raises:
+        InvalidModelError: a layer has another shape than in the source.
+    """
     example = given(inputs, levels, np.array([0]))
-    layers = [_layer(comparison, p, comparison.path(p, inputs, levels), example) for p in comparison.pairs]
-    outputs = [
-        _output(comparison, name, comparison.readout(name, inputs, levels), example) for name in comparison.source.outputs
-    ]
-    return layers + outputs
+    activations = comparison.source.activations
+    tops = {f"level/{name}": activation.staircase.levels for name, activation in activations.items()}
+    found = []
+    for p in comparison.pairs:
+        path = _sound(comparison.path(comparison.layer_tensors(p), inputs, levels), p.name)
+        found.append(_layer(comparison.judge(p), p, path, _blocks(path, example, tops)))
+    for name in comparison.source.outputs:
+        path = _sound(comparison.path(comparison.readout_tensors(name), inputs, levels), name)
+        found.append(_output(name, comparison.tails[name], path, _blocks(path, example, tops)))
+    return found
 
 
-def _layer(comparison: Comparison, p: Pair, path: Path, example: Mapping[str, Array]) -> Found:
-    judge = comparison.judge(p)
-    _check_shapes(path, p.name)
-    tops = {f"level/{q.source}": comparison.source.activations[q.source].staircase.levels for q in comparison.pairs}
-    tally = _Tally(p.name)
-    for block in _blocks(path, example, tops):
-        potentials = path(block)
-        u, v = judge.positions(potentials)
-        tally.add(u, v, judge.margins(potentials).maps, rigorous=potentials.magnitude is not None)
-    staircase = comparison.source.activations[p.source].staircase
-    steps = missteps(p.neuron, staircase)
-    for step in steps[:3]:
-        reason = "at this potential (in units of θ) the neuron answers another level than the activation"
-        tally.defects.append(
-            Defect(p.name, None, step.channel, step.expected, step.found, step.potential, None, 0.0, reason)
-        )
-    return tally.check(len(steps)), tally.defects
-
-
-def _output(comparison: Comparison, name: str, path: Path, example: Mapping[str, Array]) -> Found:
-    judge, tally = OutputJudge(comparison.timesteps), _Tally(name)
-    _check_shapes(path, name)
-    tops = {f"level/{p.source}": comparison.source.activations[p.source].staircase.levels for p in comparison.pairs}
-    for block in _blocks(path, example, tops):
-        potentials = path(block)
-        bound = judge.maps(potentials)
-        tally.add(potentials.source, potentials.spiking, bound, rigorous=potentials.magnitude is not None)
-        ours, theirs = comparison.tails[name]
-        if ours.model is not None and theirs.model is not None:
-            answers = ours.answer(potentials.source), theirs.answer(potentials.source)
-            tally.add(*answers, np.zeros_like(answers[0]), rigorous=True)
-    return tally.check(0), tally.defects
-
-
-def _check_shapes(path: Path, name: str) -> None:
+def _sound(path: Path, name: str) -> Path:
     if not path.same_shape:
         raise InvalidModelError(
             "this layer has another shape than in the source", node=name, remedy="convert the source again"
         )
+    return path
+
+
+def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
+    tally = _Tally(p.name)
+    for potentials in map(path, blocks):
+        tally.add(
+            *judge.positions(potentials), judge.margins(potentials).maps, potentials.magnitude is not None
+        )
+    steps = missteps(p.neuron, judge.activation.staircase)
+    reason = "at this potential (in units of θ) the neuron answers another level than the activation"
+    for s in steps[:3]:
+        tally.defects.append(
+            defect(p.name, None, s.channel, reason, ann=s.expected, snn=s.found, potential=s.potential)
+        )
+    return tally.check(len(steps)), tally.defects
+
+
+def _output(name: str, tails: tuple[Tail, Tail], path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
+    tally, (ours, theirs) = _Tally(name), tails
+    for potentials in map(path, blocks):
+        bounded = potentials.magnitude is not None
+        tally.add(potentials.source, potentials.spiking, allowed_exactly(potentials), bounded)
+        if ours.model is not None and theirs.model is not None:
+            answers = ours.answer(potentials.source), theirs.answer(potentials.source)
+            tally.add(*answers, np.zeros_like(answers[0]), True)
+    return tally.check(0), tally.defects
 
 
 class _Tally:
@@ -93,21 +98,19 @@ class _Tally:
         self._rigorous = True
         self.defects: list[Defect] = []
 
-    def add(self, source: Array, spiking: Array, bound: Array, *, rigorous: bool) -> None:
+    def add(self, source: Array, spiking: Array, bound: Array, rigorous: bool) -> None:
+        apart = difference(source, spiking)
         with np.errstate(invalid="ignore", divide="ignore"):
-            apart = np.where((source == spiking) | (np.isnan(source) & np.isnan(spiking)), 0.0, np.abs(source - spiking))
-            apart = np.nan_to_num(apart, nan=np.inf)
             share = np.where(apart == 0, 0.0, apart / bound)
         bad = ~(apart <= bound)
         self._probes += len(source)
         self._differing += int(bad.sum())
         self._largest = max(self._largest, float(share.max(initial=0)))
         self._rigorous &= rigorous
-        for at in np.argwhere(bad)[: 3 - len(self.defects)]:
-            index = tuple(int(i) for i in at)
-            reason = "for the same levels the synapses bring another potential (in units of θ), by more than the rounding of weights"
-            values = (float(source[index]), float(spiking[index]), None, None, float(np.broadcast_to(bound, bad.shape)[index]))
-            self.defects.append(Defect(self._name, None, index[1:], *values, reason))
+        reason = "for the same levels the synapses bring another potential (in units of θ) than rounded weights explain"
+        for at in places(bad)[: 3 - len(self.defects)]:
+            values = {"ann": source[at], "snn": spiking[at], "bound": np.broadcast_to(bound, bad.shape)[at]}
+            self.defects.append(defect(self._name, None, at[1:], reason, **values))
 
     def check(self, thresholds: int) -> MapCheck:
         return MapCheck(self._name, self._probes, self._differing, self._largest, thresholds, self._rigorous)
@@ -118,22 +121,29 @@ def _blocks(path: Path, example: Mapping[str, Array], tops: Mapping[str, int]) -
     work = max(path.size * max(path.fan_in, 1), 1)
     shares = int(np.clip(WORK // work, LEAST, min(MOST, max(path.fan_in, LEAST))))
     draws = np.random.default_rng(0)
-    patterns = {name: _patterns(example[name], tops.get(name), shares, draws, path.linear) for name in path.reads}
+    patterns = {
+        name: _patterns(example[name], tops.get(name), shares, draws, path.linear) for name in path.reads
+    }
     total = len(next(iter(patterns.values()), ()))
     size = max(path.size, *(value[0].size for value in patterns.values()), 1)
     step = max(1, BLOCK // size)
     return [{n: v[first : first + step] for n, v in patterns.items()} for first in range(0, total, step)]
 
 
-def _patterns(example: Array, top: int | None, shares: int, draws: np.random.Generator, linear: bool) -> Array:
+def _patterns(
+    example: Array, top: int | None, shares: int, draws: np.random.Generator, linear: bool
+) -> Array:
     """(P, ...): silence, full ones, shares; unless all is linear, the shares with the other sign, which maxima let through."""
     shape = example.shape[1:]
     if example.dtype.kind != "f" and top is None:
-        return np.repeat(example, 1 + FULL + (1 if linear else 2) * shares, axis=0)  # indices and the like: as they are
+        return np.repeat(
+            example, 1 + FULL + (1 if linear else 2) * shares, axis=0
+        )  # indices and the like: as they are
 
     def values(rows: int) -> NDArray[np.float64]:
-        drawn = draws.normal(0, 1, (rows, *shape)).astype(np.float32) if top is None else draws.integers(1, top + 1, (rows, *shape))
-        return np.asarray(drawn, np.float64)
+        if top is not None:
+            return draws.integers(1, top + 1, (rows, *shape)).astype(np.float64)
+        return draws.normal(0, 1, (rows, *shape)).astype(np.float32).astype(np.float64)
 
     full = values(FULL) * (draws.random((FULL, *shape)) < 0.5)
     count = int(np.prod(shape))

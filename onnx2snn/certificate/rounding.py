@@ -71,7 +71,9 @@ class Analysis:
         self._shared = before_jumps(model.graph)  # computed alike by both networks, bit for bit
         self._terms: dict[str, int] = {}
         self._weights: dict[str, int] = {}
-        self._quanta = {name: quantum(value) for name, value in self._constants.items() if value.dtype.kind == "f"}
+        self._quanta = {
+            name: quantum(value) for name, value in self._constants.items() if value.dtype.kind == "f"
+        }
         self._quanta.update(quanta)
         for node in model.graph.node:
             self._visit(node)
@@ -89,7 +91,9 @@ class Analysis:
         terms = max((self._terms.get(name, 0) for name in node.input), default=0) + step.roundings()
         if node.op_type in ("Mul", "MatMul") and not step.constants():  # a product of signals: errors of both
             terms = sum(self._terms.get(name, 0) for name in node.input) + step.roundings()
-        weights = max((self._weights.get(name, 0) for name in node.input), default=0) + 2 * bool(step.constants())
+        weights = max((self._weights.get(name, 0) for name in node.input), default=0) + 2 * bool(
+            step.constants()
+        )
         for name in node.output:
             self._terms[name] = 0 if name in self._shared else terms
             self._weights[name] = 0 if name in self._shared else weights
@@ -115,7 +119,9 @@ class Step:
 
     def constants(self) -> list[Array]:
         """Float constants that it reads."""
-        return [self.values[n] for n in self.node.input if n in self.values and self.values[n].dtype.kind == "f"]
+        return [
+            self.values[n] for n in self.node.input if n in self.values and self.values[n].dtype.kind == "f"
+        ]
 
     def roundings(self) -> int:
         """Roundings between an input of this operator and its output, at most."""

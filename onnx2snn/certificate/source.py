@@ -88,7 +88,9 @@ class Source:
         graph = apply_owned(import_model(model), PREPARE)
         levels = apply_owned(graph.copy(), RECOGNISE)
         self.activations = {
-            node.attrs[SOURCE_TENSOR]: Activation(node.attrs[SOURCE_TENSOR], node.attrs[SOURCE], len(origin(node)) + 2)
+            node.attrs[SOURCE_TENSOR]: Activation(
+                node.attrs[SOURCE_TENSOR], node.attrs[SOURCE], len(origin(node)) + 2
+            )
             for node in levels.nodes
             if is_neuron(node)
         }
@@ -133,7 +135,9 @@ class Source:
     def _outputs(self, values: Mapping[str, Array]) -> dict[str, Array]:
         return {name: values[name] for name in self.outputs}
 
-    def _read(self, values: Mapping[str, Array]) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.bool_]]]:
+    def _read(
+        self, values: Mapping[str, Array]
+    ) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.bool_]]]:
         read = {name: activation.levels(values[name]) for name, activation in self.activations.items()}
         return {name: k for name, (k, _) in read.items()}, {name: ok for name, (_, ok) in read.items()}
 

@@ -63,7 +63,13 @@ def verify(
     samples = open_data(drawn(specs, comparison.source) if data is None else data, specs)
     structure = _structure(comparison, samples)
     check_declared(converted, samples)
-    task = {"source": digest(job.source), "model": digest(job.snn), "execution": execution, "backend": backend, "work": "verify"}
+    task = {
+        "source": digest(job.source),
+        "model": digest(job.snn),
+        "execution": execution,
+        "backend": backend,
+        "work": "verify",
+    }
     work = functools.partial(compare, job)
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
     findings = merged(samples, work, Findings(), task, batch=CHUNK, **ways)
@@ -108,7 +114,9 @@ def _structure(comparison: Comparison, samples: DataSet) -> list[Found]:
     return check_network(comparison, first.inputs, levels)
 
 
-def _certificate(comparison: Comparison, structure: list[Found], found: Findings, *, generated: bool) -> Certificate:
+def _certificate(
+    comparison: Comparison, structure: list[Found], found: Findings, *, generated: bool
+) -> Certificate:
     maps = tuple(check for check, _ in structure)
     defects = [defect for _, some in structure for defect in some]
     layers = [

@@ -71,7 +71,7 @@ def verify(
         check_folder(html)
     began = time.perf_counter()
     samples = open_for(source, data, images) if data else None
-    with track(terminal, "verifying", len(samples) if data else DRAWN) as advance:
+    with track(terminal, "verifying", DRAWN if samples is None else len(samples)) as advance:
         certificate = onnx2snn.verify(source, snn, samples, progress=advance, **options)
     facts = certificate.to_dict()
     _say(terminal, facts, time.perf_counter() - began)
@@ -120,8 +120,12 @@ def _maps(maps: list[dict[str, Any]]) -> RenderableType:
     wrong = [m for m in maps if m["differing"] or m["thresholds"]]
     if not wrong:
         largest = max((m["largest"] for m in maps), default=0.0)
-        measured = "" if all(m["rigorous"] for m in maps) else " (in part measured: operators that have no bound)"
-        return f"synapses and thresholds agree: at most {percent(largest)} of the rounding bound apart{measured}"
+        measured = (
+            "" if all(m["rigorous"] for m in maps) else " (in part measured: operators that have no bound)"
+        )
+        return (
+            f"synapses and thresholds agree: at most {percent(largest)} of the rounding bound apart{measured}"
+        )
     lines = [
         f"{m['name']}: {count(m['differing'])} potentials and {count(m['thresholds'])} thresholds differ whatever the data"
         for m in wrong
@@ -138,7 +142,10 @@ def _described(defect: dict[str, Any]) -> Text:
     where = f"{defect['layer']}, neuron {tuple(defect['neuron'])}"
     where += "" if defect["sample"] is None else f", sample {defect['sample']}"
     ann, snn = (_number(defect[side]) for side in ("ann", "snn"))
-    lines = [f"  cause:   {defect['reason']}", f"  values:  ANN {ann}, SNN {snn}, bound {_number(defect['bound'])}"]
+    lines = [
+        f"  cause:   {defect['reason']}",
+        f"  values:  ANN {ann}, SNN {snn}, bound {_number(defect['bound'])}",
+    ]
     if defect["potential"] is not None:
         threshold = "" if defect["threshold"] is None else f", threshold {defect['threshold']:.9g}"
         lines.append(f"  z:       {defect['potential']:.9g}{threshold}")

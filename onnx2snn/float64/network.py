@@ -53,7 +53,7 @@ class Float64Network:
     def shapes(self, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor, inputs and constants included."""
         with np.errstate(all="ignore"):
-            values = self._evaluator.run(None, self._feed(inputs), intermediate=True)
+            values: Any = self._evaluator.run(None, self._feed(inputs), intermediate=True)
         return {name: np.shape(value) for name, value in values.items() if value is not None}
 
     def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -44,10 +44,13 @@ def windows(
     axes = tuple(range(2, x.ndim))
     view = sliding_window_view(padded, extents, axis=axes)
     every = (slice(None), slice(None), *(slice(None, None, s) for s in strides))
-    return view[(*every, *(slice(None, None, d) for d in dilations))]
+    at = (*every, *(slice(None, None, d) for d in dilations))
+    return view[at]
 
 
-def convolved(x: Array, w: Array, strides: Sequence[int], dilations: Sequence[int], group: int, pads: Any) -> Array:
+def convolved(
+    x: Array, w: Array, strides: Sequence[int], dilations: Sequence[int], group: int, pads: Any
+) -> Array:
     """The sums of a convolution, without bias: (N, M, out...)."""
     samples, rank = len(x), x.ndim - 2
     view = windows(x, w.shape[2:], strides, dilations, 0.0, pads)
@@ -68,7 +71,7 @@ def _with_bias(y: Array, bias: Array | None) -> Array:
     return y if bias is None else y + bias.reshape(-1, *(1,) * (y.ndim - 2))
 
 
-class Conv(OpRun):  # type: ignore[misc]
+class Conv(OpRun):
     """Convolution of any rank, groups, strides and dilations."""
 
     op_domain = ""
@@ -84,7 +87,7 @@ class Conv(OpRun):  # type: ignore[misc]
         return (_with_bias(convolved(X, W, strides, dilations, group or 1, cells), B),)
 
 
-class ConvTranspose(OpRun):  # type: ignore[misc]
+class ConvTranspose(OpRun):
     """A convolution of the input spread out by its strides, with the kernel turned round."""
 
     op_domain = ""
@@ -100,14 +103,25 @@ class ConvTranspose(OpRun):  # type: ignore[misc]
         extents = [(k - 1) * d + 1 for k, d in zip(W.shape[2:], dilations, strict=True)]
         full = [(n - 1) * s + e for n, s, e in zip(X.shape[2:], strides, extents, strict=True)]
         cells = _cut(auto_pad or "NOTSET", X.shape[2:], full, extra, output_shape, strides, pads)
-        spread = np.zeros((*X.shape[:2], *((n - 1) * s + 1 for n, s in zip(X.shape[2:], strides, strict=True))), X.dtype)
-        spread[(slice(None), slice(None), *(slice(None, None, s) for s in strides))] = X
+        spread = np.zeros(
+            (*X.shape[:2], *((n - 1) * s + 1 for n, s in zip(X.shape[2:], strides, strict=True))), X.dtype
+        )
+        at = (slice(None), slice(None), *(slice(None, None, s) for s in strides))
+        spread[at] = X
         turned = np.flip(W, tuple(range(2, W.ndim))).reshape(group, -1, *W.shape[1:]).swapaxes(1, 2)
         around = [(e - 1 - a, e - 1 - b + o) for e, (a, b), o in zip(extents, cells, extra, strict=True)]
         outside = [(max(a, 0), max(b, 0)) for a, b in around]
-        y = convolved(spread, turned.reshape(-1, W.shape[0] // group, *W.shape[2:]), [1] * rank, dilations, group, outside)
-        inside = tuple(slice(max(-a, 0), y.shape[2 + i] - max(-b, 0)) for i, (a, b) in enumerate(around))
-        return (_with_bias(y[(slice(None), slice(None), *inside)], B),)
+        y = convolved(
+            spread,
+            turned.reshape(-1, W.shape[0] // group, *W.shape[2:]),
+            [1] * rank,
+            dilations,
+            group,
+            outside,
+        )
+        kept = (slice(max(-a, 0), y.shape[2 + i] - max(-b, 0)) for i, (a, b) in enumerate(around))
+        inside = (slice(None), slice(None), *kept)
+        return (_with_bias(y[inside], B),)
 
 
 def _cut(
@@ -118,7 +132,11 @@ def _cut(
     rank = len(sizes)
     if output_shape is None and auto_pad not in ("SAME_UPPER", "SAME_LOWER"):
         return padding(auto_pad, sizes, full, strides, pads)
-    wanted = list(output_shape)[-rank:] if output_shape is not None else [n * s for n, s in zip(sizes, strides, strict=True)]
+    wanted = (
+        list(output_shape)[-rank:]
+        if output_shape is not None
+        else [n * s for n, s in zip(sizes, strides, strict=True)]
+    )
     found = []
     for whole, more, size in zip(full, extra, wanted, strict=True):
         total = whole + more - size
@@ -146,7 +164,7 @@ def _pooled(
     return windows(X, kernel, strides, dilations, fill, cells), cells
 
 
-class AveragePool(OpRun):  # type: ignore[misc]
+class AveragePool(OpRun):
     """Means of windows."""
 
     op_domain = ""
@@ -163,10 +181,11 @@ class AveragePool(OpRun):  # type: ignore[misc]
             counted = np.pad(counted, [(0, 0), (0, 0), *cells], constant_values=1.0)
             rest = ("NOTSET", ceil_mode, dilations, None, strides)
         inside = _pooled(counted, kernel_shape, *rest, 0.0)[0].sum(axis=axes)
-        return (view.sum(axis=axes) / inside[(slice(None), slice(None), *(slice(n) for n in view.shape[2 : x.ndim]))],)
+        at = (slice(None), slice(None), *(slice(n) for n in view.shape[2 : x.ndim]))
+        return (view.sum(axis=axes) / inside[at],)
 
 
-class MaxPool(OpRun):  # type: ignore[misc]
+class MaxPool(OpRun):
     """Maxima of windows."""
 
     op_domain = ""
