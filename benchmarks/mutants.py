@@ -30,9 +30,15 @@ class Mutation:
     operators: tuple[str, ...]
     change: Change
 
-    def mutants(self, model: onnx.ModelProto, *, most: int, seed: int = 0) -> Iterator[tuple[str, onnx.ModelProto]]:
+    def mutants(
+        self, model: onnx.ModelProto, *, most: int, seed: int = 0
+    ) -> Iterator[tuple[str, onnx.ModelProto]]:
         """Up to ``most`` changed copies of ``model``, each with the name of the node at fault."""
-        nodes = [i for i, n in enumerate(model.graph.node) if n.op_type in self.operators] if self.operators else [0]
+        nodes = (
+            [i for i, n in enumerate(model.graph.node) if n.op_type in self.operators]
+            if self.operators
+            else [0]
+        )
         random = np.random.default_rng(seed)
         for position in sorted(random.permutation(nodes)[:most].tolist()):
             mutant = onnx.ModelProto()
@@ -108,7 +114,9 @@ def swapped(axis: int) -> Change:
     return constant(1, on)
 
 
-def one_channel(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+def one_channel(
+    function: Callable[[np.ndarray], np.ndarray],
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     def on(b: np.ndarray, random: np.random.Generator) -> np.ndarray:
         at = int(random.integers(b.reshape(-1).size))
         b.reshape(-1)[at] = function(b.reshape(-1)[at])
@@ -163,6 +171,11 @@ def other_timesteps(model: onnx.ModelProto, node: onnx.NodeProto, random: np.ran
         constant(position, lambda v, _: np.concatenate([2 * v[:1], v]))(model, node, random)
 
 
+def lower_ceiling(model: onnx.ModelProto, node: onnx.NodeProto, random: np.random.Generator) -> None:
+    theta = values(model, node.input[3])[-1]
+    constant(4, lambda ceiling, _: ceiling - theta)(model, node, random)
+
+
 def half_up(compare: np.ndarray, taken: np.ndarray, rule: str) -> np.ndarray:
     """Ties go up, whichever level is even."""
     return (taken - taken[-1:] / 2).astype(np.float32) if rule.startswith("half") else compare
@@ -173,7 +186,9 @@ def other_rule(compare: np.ndarray, taken: np.ndarray, rule: str) -> np.ndarray:
     return taken if rule.startswith("half") else taken - taken[-1:] / 2
 
 
-def _(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+def _(
+    function: Callable[[np.ndarray], np.ndarray],
+) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     return lambda v, random: function(v)
 
 
@@ -183,7 +198,7 @@ MUTATIONS = (
     Mutation("comparisons 1e-4 higher", IF, neuron(lambda c, t, r: c * np.float32(1 + 1e-4))),
     Mutation("last threshold 1e-3 higher", IF, neuron(lambda c, t, r: np.concatenate([c[:-1], c[-1:] * np.float32(1.001)]))),
     Mutation("reset one percent too small", IF, constant(3, _(lambda v: v * 0.99))),
-    Mutation("ceiling one level lower", IF, constant(4, _(lambda v: v - v / 8))),
+    Mutation("ceiling one level lower", IF, lower_ceiling),
     Mutation("no ceiling", IF, constant(4, _(lambda v: v * 1024))),
     Mutation("the same threshold at each step", IF, neuron(lambda c, t, r: np.repeat(c[-1:], len(c), axis=0))),
     Mutation("time reversed", IF, together(constant(2, _(lambda v: v[::-1])), constant(3, _(lambda v: v[::-1])))),

@@ -45,7 +45,9 @@ def samples_of(name: str, count: int = SAMPLES) -> dict[str, np.ndarray]:
     return {k: random.normal(0, 1, (count, *v.shape[1:])).astype(v.dtype) for k, v in shapes.items()}
 
 
-def verdict(source: Path, mutant: onnx.ModelProto, samples: Mapping[str, np.ndarray], right: onnx.ModelProto) -> str:
+def verdict(
+    source: Path, mutant: onnx.ModelProto, samples: Mapping[str, np.ndarray], right: onnx.ModelProto
+) -> str:
     """``caught``, ``refused``, ``equivalent`` or ``survivor``."""
     try:
         certificate = onnx2snn.verify(source, mutant, samples)
@@ -74,7 +76,10 @@ def tally(name: str, mutation: Mutation, most: int) -> Counter[str]:
 
 
 def table(rows: Mapping[str, Counter[str]]) -> str:
-    lines = ["| one thing wrong | mutants | caught | refused | equivalent | survivors |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| one thing wrong | mutants | caught | refused | equivalent | survivors |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     total: Counter[str] = Counter()
     for kind, found in [*rows.items(), ("**all**", total)]:
         total += found if found is not total else Counter()
@@ -84,7 +89,9 @@ def table(rows: Mapping[str, Counter[str]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--most", type=int, default=3, help="nodes of each network that one kind befalls")
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     options = parser.parse_args()
@@ -92,7 +99,10 @@ def main() -> None:
     for mutation in MUTATIONS:
         rows[mutation.kind] = sum((tally(name, mutation, options.most) for name in NETWORKS), Counter())
     print(table(rows))
-    print(f"\n{len(NETWORKS)} networks, {SAMPLES} samples each, {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(
+        f"\n{len(NETWORKS)} networks, {SAMPLES} samples each, {time.monotonic() - began:.0f} s",
+        file=sys.stderr,
+    )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     sys.exit(1 if any(found["survivor"] for found in rows.values()) else 0)
