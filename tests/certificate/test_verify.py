@@ -182,7 +182,7 @@ class TestOutputs:
         assert not certificate.lossless
         assert {defect.layer for defect in certificate.defects} == {"aside"}
 
-    def test_a_head_that_was_changed_is_caught(self, tmp_path: Path) -> None:
+    def test_a_head_that_was_changed_is_caught(self) -> None:
         ann = small_network()
         ann.graph.node[-1].output[0] = "scores"
         ann.graph.node.append(onnx.helper.make_node("Softmax", ["scores"], ["logits"], "softmax", axis=1))
