@@ -12,8 +12,8 @@ from onnx2snn.certificate.findings import MOST_DEFECTS
 from onnx2snn.certificate.result import Defect
 from onnx2snn.graph import Array
 
-#: Levels (N, ...) by source tensor.
-Levels: TypeAlias = Mapping[str, NDArray[np.int64]]
+#: Levels (N, ...) by source tensor: whole numbers, which float32 holds exactly.
+Levels: TypeAlias = Mapping[str, NDArray[np.float32]]
 Mask: TypeAlias = NDArray[np.bool_]
 
 
@@ -39,7 +39,7 @@ def any_of(mask: Mask) -> Mask:
 
 def places(mask: Mask) -> list[tuple[int, ...]]:
     """The first places where ``mask`` is true, as many as defects are shown."""
-    return [tuple(int(i) for i in at) for at in np.argwhere(mask)[:MOST_DEFECTS]]
+    return [tuple(int(i) for i in at) for at in np.argwhere(mask)[:MOST_DEFECTS]] if mask.any() else []
 
 
 def defect(

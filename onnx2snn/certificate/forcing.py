@@ -46,18 +46,18 @@ class ForcedNetwork:
         self._run = make_runner(forced)
 
     def levels(
-        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.int64]]
+        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.float32]]
     ) -> dict[str, Array]:
         """What each layer answers to ``levels`` (by layer) of the layers before it; outputs of the network by name."""
         answer = self._run({**inputs, **{t: self._on_wire(levels[name]) for t, name in self._trains.items()}})
         found = {name: self._decoded(answer[f"own/{name}"]) for name in self._trains.values()}
         return {**found, **{n: v for n, v in answer.items() if not n.startswith("own/")}}
 
-    def _on_wire(self, k: NDArray[np.int64]) -> Array:
+    def _on_wire(self, k: NDArray[np.float32]) -> Array:
         if self._timesteps is None:
-            return k.astype(np.float32)
+            return k
         bits = np.arange(self._timesteps - 1, -1, -1).reshape((-1,) + (1,) * k.ndim)
-        train = (k[None] >> bits) & 1
+        train = (k[None].astype(np.int64) >> bits) & 1
         return train.reshape(-1, *k.shape[1:]).astype(np.float32)
 
     def _decoded(self, train: Array) -> Array:

@@ -38,7 +38,7 @@ class Layer:
 
     name: str
     samples: NDArray[np.int64]
-    expected: NDArray[np.int64]
+    expected: NDArray[np.float32]
     found: Array
     alone: Array
     judge: Judge
@@ -68,7 +68,7 @@ def _unexplained(layer: Layer, off: NDArray[np.bool_]) -> tuple[NDArray[np.bool_
     if not some.size:
         return bad, []
     potentials = layer.potentials(some)
-    expected, answered = layer.expected[some], layer.alone[some].astype(np.int64)
+    expected, answered = layer.expected[some].astype(np.int64), layer.alone[some].astype(np.int64)
     verdicts = layer.judge.explained(potentials, expected, answered)
     bad[some] = off[some] & ~np.logical_and.reduce(verdicts)
     return bad, _defects(layer, some, potentials, verdicts, bad[some])
