@@ -22,7 +22,7 @@ _SAVE_EVERY = 5.0
 
 def merged(
     samples: DataSet,
-    work: Callable[[Batch], tuple[int, Part]],
+    work: Callable[[Batch], tuple[int, Any]],
     nothing: Part,
     task: Mapping[str, str],
     *,
@@ -31,6 +31,7 @@ def merged(
     ray: str | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: Callable[[int], None] | None = None,
+    receive: Callable[[int, Any], Part] | None = None,
 ) -> Part:
     """The sum of what ``work`` finds on every batch; the same bits whoever does it, and however often it was interrupted.
 
@@ -44,6 +45,7 @@ def merged(
         ray: Address of a Ray cluster to use instead.
         resume: A state file: continue what it holds, and keep it up to date.
         progress: Called with the number of samples that were just done (at first: that are done already).
+        receive: From the position and what ``work`` sent to the part of the result; for what is not to be merged.
 
     Raises:
         InputError: the data is damaged, or the state file belongs to another task.
@@ -61,7 +63,8 @@ def merged(
         finished = on_ray(work, batches, address=ray)
     else:
         finished = in_processes(work, batches, workers=workers) if workers > 1 else here(work, batches)
-    _collect(state, finished, path, progress)
+    received = ((start, sent if receive is None else receive(start, sent)) for start, sent in finished)
+    _collect(state, received, path, progress)
     return state.tally
 
 
