@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from onnx2snn.certificate.source import Source
-from onnx2snn.data import InputSpec
+from onnx2snn.data import DataSet, InputSpec, input_specs, open_data
 from onnx2snn.errors import InputError
 from onnx2snn.graph import Array
+from onnx2snn.model_file import load_model
 
 #: Samples that are drawn.
 COUNT = 64
@@ -31,6 +33,13 @@ def drawn(
     aimed = _aimed(source, first, second, random)
     half = count // 2
     return {name: np.concatenate([first[name][:half], aimed[name][half:]]) for name in first}
+
+
+def drawn_for(model: str | Path) -> DataSet:
+    """The samples that a verification of ``model`` without data draws."""
+    source = load_model(model)
+    specs = input_specs(source)
+    return open_data(drawn(specs, Source(source)), specs)
 
 
 def _draw(spec: InputSpec, random: np.random.Generator, count: int) -> Array:

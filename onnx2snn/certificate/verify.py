@@ -50,7 +50,7 @@ def verify(
         workers: Processes that share the work.
         ray: Address of a Ray cluster to use instead, ``"auto"`` for a running one, ``"local"`` to start one.
         resume: A state file: continue what it holds, and keep it up to date.
-        progress: Called with the number of samples that were just done (at first: that are done already).
+        progress: Called with the number of samples just done; at first, of those done already (perhaps none).
 
     Raises:
         InvalidModelError: a file is missing or damaged, or the SNN is not of this source.

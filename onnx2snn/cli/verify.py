@@ -83,9 +83,10 @@ def verify(
 
 
 def _write_page(source: str, snn: str, samples: Any, certificate: Any, html: str) -> None:
+    from onnx2snn.certificate.samples import drawn_for  # noqa: PLC0415
     from onnx2snn.report import write_report  # noqa: PLC0415 - an extra
 
-    write_report(source, snn, samples, html, certificate=certificate)
+    write_report(source, snn, samples or drawn_for(source), html, certificate=certificate)
 
 
 def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
@@ -100,7 +101,8 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
         f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
     )
-    for defect in facts["defects"][:_SHOWN]:
+    first = {defect["layer"]: defect for defect in reversed(facts["defects"])}  # one a layer
+    for defect in [d for d in facts["defects"] if d is first[d["layer"]]][:_SHOWN]:
         terminal.show(_described(defect))
     accuracy = facts.get("accuracy")
     if accuracy:

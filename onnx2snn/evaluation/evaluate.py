@@ -101,7 +101,7 @@ def evaluate(
         workers: Processes that share the work.
         ray: Address of a Ray cluster to use instead, ``"auto"`` for a running one, ``"local"`` to start one.
         resume: A state file: continue what it holds, and keep it up to date.
-        progress: Called with the number of samples that were just done (at first: that are done already).
+        progress: Called with the number of samples just done; at first, of those done already (perhaps none).
 
     Raises:
         InputError: the data does not fit, or the state file belongs to another evaluation.

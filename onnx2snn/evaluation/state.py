@@ -93,19 +93,30 @@ class Progress(Generic[Part]):
         """
         if not path.exists():
             return
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            task, done = dict(state["task"]), {int(start) for start in state["done"]}
-            tally = type(self.tally).from_state(state["tally"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
-            raise InputError(
-                f"{path} is not a state file, or damaged", remedy="delete it to start anew"
-            ) from error
-        differing = [name for name, value in self.task.items() if task.get(name) != value]
+        state = self._read(path)
+        differing = [name for name, value in self.task.items() if state["task"].get(name) != value]
         if differing or state.get("version") != _VERSION:
             raise InputError(
                 f"{path} belongs to other work",
                 found=f"another {', '.join(differing) or 'version of onnx2snn'}",
                 remedy="delete it to start anew, or name another --resume file",
             )
-        self.done, self.tally = done, tally
+        try:
+            self.done = {int(start) for start in state["done"]}
+            self.tally = type(self.tally).from_state(state["tally"])
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+            raise _damaged(path) from error
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, Any]:
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(path) from error
+        if not isinstance(state, dict) or not isinstance(state.get("task"), dict):
+            raise _damaged(path)
+        return state
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path} is not a state file, or damaged", remedy="delete it to start anew")

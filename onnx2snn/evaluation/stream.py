@@ -44,7 +44,7 @@ def merged(
         workers: Processes that share the work.
         ray: Address of a Ray cluster to use instead.
         resume: A state file: continue what it holds, and keep it up to date.
-        progress: Called with the number of samples that were just done (at first: that are done already).
+        progress: Called with the number of samples that were just done; at first, of those done already (perhaps none).
         receive: From the position and what ``work`` sent to the part of the result; for what is not to be merged.
 
     Raises:
@@ -56,7 +56,7 @@ def merged(
     if path is not None:
         check_folder(path)
         state.load(path)
-    if progress is not None and state.tally.samples:
+    if progress is not None:
         progress(state.tally.samples)
     batches = itertools.chain.from_iterable(_pending(samples, state))
     if ray is not None:
