@@ -34,7 +34,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def ratio(repeat: int) -> tuple[float, float, float]:
+def ratio(repeat: int, execution: str) -> tuple[float, float, float]:
     """Median of paired ratios, and medians in seconds of an ANN pass and of verify."""
     source, converted = DIGITS / "digits.onnx", onnx2snn.convert(DIGITS / "digits.onnx").model
     with np.load(DIGITS / "digits.npz") as data:
@@ -46,12 +46,13 @@ def ratio(repeat: int) -> tuple[float, float, float]:
             run({"image": images[start : start + CHUNK]})
 
     ann()
-    pairs = [
-        (seconds(ann), seconds(lambda: onnx2snn.verify(source, converted, DIGITS / "digits.npz")))
-        for _ in range(repeat)
-    ]
+    pairs = [(seconds(ann), seconds(lambda: verify(source, converted, execution))) for _ in range(repeat)]
     ratios = [theirs / own for own, theirs in pairs]
     return statistics.median(ratios), *(statistics.median(column) for column in zip(*pairs, strict=True))
+
+
+def verify(source: Path, converted: onnx.ModelProto, execution: str) -> None:
+    assert onnx2snn.verify(source, converted, DIGITS / "digits.npz", execution=execution).lossless
 
 
 def peak(copies: int) -> float:
@@ -79,8 +80,11 @@ def main() -> None:
     if options.memory_of:
         print(memory_of(options.memory_of))
         return
-    times, ann, verify = ratio(options.repeat)
-    print(f"verify takes {times:.1f} passes of the source ({verify:.2f} s, a pass {ann:.2f} s)")
+    for execution in ("fused", "spiking"):
+        times, ann, all_of_it = ratio(options.repeat, execution)
+        print(
+            f"verify, {execution}: {times:.1f} passes of the source ({all_of_it:.2f} s, a pass {ann:.2f} s)"
+        )
     for copies in (1, COPIES):
         print(f"{1000 * copies:,} digits: at most {peak(copies):,.0f} MB")
 
