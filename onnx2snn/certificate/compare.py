@@ -17,13 +17,13 @@ from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.outputs import Readout, errors_of, readout_defects
 from onnx2snn.certificate.pairing import Pair, pair
-from onnx2snn.certificate.potentials import Path, Potentials
+from onnx2snn.certificate.potentials import Path, Potentials, broken
 from onnx2snn.certificate.sorting import Layer, sort_neurons
 from onnx2snn.certificate.source import Answer, Source
 from onnx2snn.certificate.tails import tail_of
 from onnx2snn.data import Batch
 from onnx2snn.dialect import read_layer_table
-from onnx2snn.errors import InvalidModelError
+from onnx2snn.errors import InvalidModelError, Onnx2SnnError
 from onnx2snn.graph import Array
 from onnx2snn.runtime import SpikingSession
 
@@ -91,9 +91,14 @@ class Comparison:
         """Levels by IF node, and outputs, of the spiking network.
 
         Raises:
-            InvalidModelError: a layer has another shape than its activation.
+            InvalidModelError: it cannot be computed, or a layer has another shape than its activation.
         """
-        found = self.session.levels(inputs)
+        try:
+            found = self.session.levels(inputs)
+        except Onnx2SnnError:
+            raise
+        except Exception as error:  # the runtimes' errors share no base class
+            raise broken(error) from error
         for p in self.pairs:
             if found[p.name].shape != ann[p.source].shape:
                 raise InvalidModelError(

@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from onnx2snn.counting import train_names
 from onnx2snn.dialect import DOMAIN, read_layer_table
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.staircases import NeuronParameters, Staircase
@@ -47,6 +48,12 @@ def pair(
     """
     table = read_layer_table(converted)
     entries = _entries(table)
+    if entries and not activations:
+        raise InvalidModelError(
+            "this source has no quantised activation to compare with",
+            remedy="give the quantised network: onnx2snn calibrate in.onnx quantised.onnx, then convert and verify that",
+        )
+    _check_steps(converted, int(table["timesteps"]))
     nodes = {
         node.name: node for node in converted.graph.node if node.domain == DOMAIN and node.op_type == "IF"
     }
@@ -130,6 +137,16 @@ def _check_facts(
             )
 
 
+def _check_steps(converted: onnx.ModelProto, timesteps: int) -> None:
+    """Trains are integrated over T steps, analog values over one."""
+    trains = train_names(converted)
+    for node in converted.graph.node:
+        if node.domain == DOMAIN:
+            steps = next((a.i for a in node.attribute if a.name == "input_steps"), None)
+            if steps != (timesteps if node.input[0] in trains else 1):
+                raise _unfit(node, f"it integrates {steps} steps; T = {timesteps}")
+
+
 def _parameters(
     node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto], timesteps: int
 ) -> NeuronParameters:
@@ -153,5 +170,5 @@ def _finite(*arrays: NDArray[Any]) -> bool:
 
 def _unfit(node: onnx.NodeProto, found: str) -> InvalidModelError:
     return InvalidModelError(
-        "this is no neuron of the dialect", node=node.name, operator="IF", found=found, remedy=_REMEDY
+        "this is no neuron of the dialect", node=node.name, operator=node.op_type, found=found, remedy=_REMEDY
     )

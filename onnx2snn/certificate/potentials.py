@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx2snn.certificate.cuts import POTENTIAL, CutNetwork
 from onnx2snn.certificate.magnitudes import has_rules, magnitude_model
 from onnx2snn.certificate.rounding import Analysis, Rounding, quantum
+from onnx2snn.errors import InvalidModelError
 from onnx2snn.float64 import Float64Network
 from onnx2snn.graph import Array
 from onnx2snn.passes.operators import LINEAR
@@ -63,6 +64,15 @@ def _loaded(
     return narrow, {POTENTIAL: narrow.run(example)[POTENTIAL].shape}
 
 
+def broken(error: Exception) -> InvalidModelError:
+    """What to say of a spiking network that a runtime cannot compute."""
+    return InvalidModelError(
+        "this spiking network cannot be computed",
+        found=(str(error).strip() or type(error).__name__).splitlines()[0],
+        remedy="convert the source again",
+    )
+
+
 class Path:
     """The operators of both networks between one tensor and the levels before it.
 
@@ -77,7 +87,11 @@ class Path:
         self, source: CutNetwork, spiking: CutNetwork, tensors: tuple[str, str], example: Mapping[str, Array]
     ) -> None:
         self._models = source.before(tensors[0]), spiking.before(tensors[1])
-        (self._source, own), (self._spiking, theirs) = (_loaded(model, example) for model in self._models)
+        self._source, own = _loaded(self._models[0], example)
+        try:
+            self._spiking, theirs = _loaded(self._models[1], example)
+        except Exception as error:  # whatever an operator that was changed may raise
+            raise broken(error) from error
         self._shapes = own, theirs
         self._magnitude = self._bound()
         self.reads = tuple(dict.fromkeys(value.name for model in self._models for value in model.graph.input))

@@ -157,3 +157,40 @@ def test_a_counting_graph_of_other_synapses_is_refused(
     other = base64.b64encode(fragment.SerializeToString()).decode()
     with pytest.raises(onnx2snn.InvalidModelError, match="counting graph"):
         verify(source, with_metadata(converted, COUNTING_KEY, other), DATA)
+
+
+def changed(model: onnx.ModelProto, change: Callable[[onnx.NodeProto], Any], name: str) -> onnx.ModelProto:
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    change(next(node for node in other.graph.node if node.name == name))
+    return other
+
+
+@pytest.mark.parametrize("layer", range(4))
+def test_other_input_steps_are_refused(
+    source: onnx.ModelProto, converted: onnx.ModelProto, layer: int
+) -> None:
+    node = [n for n in converted.graph.node if n.op_type in ("IF", "Integrate")][layer]
+    steps = next(a.i for a in node.attribute if a.name == "input_steps")
+
+    def change(found: onnx.NodeProto) -> None:
+        next(a for a in found.attribute if a.name == "input_steps").i = 5 - steps
+
+    with pytest.raises(onnx2snn.InvalidModelError, match="no neuron of the dialect"):
+        verify(source, changed(converted, change, node.name), DATA)
+
+
+def test_operators_that_do_not_fit_together_are_refused(
+    source: onnx.ModelProto, converted: onnx.ModelProto
+) -> None:
+    def change(node: onnx.NodeProto) -> None:
+        node.op_type = "Identity"
+        del node.input[1:]
+
+    with pytest.raises(onnx2snn.InvalidModelError):
+        verify(source, changed(converted, change, "fc2"), DATA)
+
+
+def test_a_source_without_activations_is_told_what_to_do(converted: onnx.ModelProto) -> None:
+    with pytest.raises(onnx2snn.InvalidModelError, match="onnx2snn calibrate"):
+        verify(small_network(activation=False), converted, DATA)
