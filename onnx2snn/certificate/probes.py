@@ -56,10 +56,14 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
 
 def _sound(path: Path, name: str) -> Path:
     if not path.same_shape:
-        raise InvalidModelError(
-            "this layer has another shape than in the source", node=name, remedy="convert the source again"
-        )
+        raise _other_shape(name)
     return path
+
+
+def _other_shape(name: str) -> InvalidModelError:
+    return InvalidModelError(
+        "this layer has another shape than in the source", node=name, remedy="convert the source again"
+    )
 
 
 def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
@@ -84,6 +88,8 @@ def _output(name: str, tails: tuple[Tail, Tail], path: Path, blocks: Iterable[Ma
         tally.add(potentials.source, potentials.spiking, allowed_exactly(potentials), bounded)
         if ours.model is not None and theirs.model is not None:
             answers = ours.answer(potentials.source), theirs.answer(potentials.source)
+            if answers[0].shape != answers[1].shape:
+                raise _other_shape(name)
             tally.add(*answers, np.zeros_like(answers[0]), True)
     return tally.check(0), tally.defects
 
