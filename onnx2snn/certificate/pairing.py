@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from onnx2snn.counting import train_names
 from onnx2snn.dialect import DOMAIN, read_layer_table
@@ -118,13 +118,15 @@ def _check_facts(
     entry: Mapping[str, Any], node: onnx.NodeProto, staircase: Staircase, table: Mapping[str, Any]
 ) -> None:
     """What the table says of a layer against the IF node and the activation."""
-    attributes = {a.name: a.i for a in node.attribute if a.type == onnx.AttributeProto.INT}
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     facts = (
         ("output", entry["output"], node.output[0]),
         ("time steps", int(table["timesteps"]), attributes.get("timesteps")),
         ("time steps", entry["timesteps"], staircase.timesteps),
         ("levels", entry["levels"], staircase.levels),
+        ("levels", entry["levels"], attributes.get("levels")),
         ("rounding", entry["rounding"], staircase.rounding),
+        ("rounding", entry["rounding"].encode(), attributes.get("rounding")),
     )
     for what, listed, there in facts:
         if listed != there:
@@ -161,6 +163,8 @@ def _parameters(
         raise _unfit(node, f"thresholds {compare.shape}, resets {subtract.shape}, T = {timesteps}")
     if np.any(subtract[-1] <= 0):
         raise _unfit(node, "a threshold is not positive")
+    if bool(next((a.i for a in node.attribute if a.name == "unit"), 0)) != bool(np.all(subtract[-1] == 1)):
+        raise _unfit(node, "its attribute 'unit' does not tell whether all thresholds are 1")
     return NeuronParameters(np.zeros(1, np.float32), compare, subtract, ceiling)
 
 
