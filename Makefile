@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check test-train test-cluster clean
+.PHONY: help demo browser docs test check test-train test-cluster test-export screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -35,6 +35,28 @@ test-train: $(VENV)/train  ## the tests that need torch
 
 test-cluster: $(VENV)/cluster  ## the tests that start a Ray cluster here
 	$(BIN)/python -m pytest -m cluster
+
+# Frameworks do not agree on the versions of what they share, so each has an environment of its own; CI runs the scripts that
+# need none but torch.
+EXPORT_brevitas := torch==2.13.0 brevitas onnxoptimizer onnxscript
+EXPORT_jax := jax jax2onnx
+EXPORT_keras := tensorflow-cpu tf2onnx
+EXPORT_sklearn := scikit-learn skl2onnx
+FRAMEWORKS := brevitas jax keras sklearn
+
+test-export: $(FRAMEWORKS:%=test-export-%)  ## the export examples of frameworks that CI does not install (some GB)
+
+.PRECIOUS: $(VENV)-%/installed
+test-export-%: $(VENV)-%/installed
+	$(VENV)-$*/bin/python -m pytest tests/examples/test_export_scripts.py -m 'train or not train' -k 'from_$*'
+
+$(VENV)-%/installed:
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --disable-pip-version-check $(EXPORT_$*) pytest hypothesis websocket-client -e .
+	@touch $@
+
+screenshots: $(VENV)/dev  ## pictures of the report for the documentation (needs chromium)
+	PYTHONPATH=tests $(BIN)/python tests/screenshots.py docs/images
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) $(VENV)-* build dist site demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -95,7 +95,10 @@ def sharing_options(command: Command) -> Command:
     """Add ``--workers``, ``--ray`` and ``--resume``: who does the work, and where it continues."""
     for option in (
         click.option(
-            "--resume", metavar="STATE.json", help="Continue what this file holds, and keep it up to date."
+            "--resume",
+            type=PATH,
+            metavar="STATE.json",
+            help="Continue what this file holds, and keep it up to date.",
         ),
         click.option(
             "--ray",
@@ -105,7 +108,12 @@ def sharing_options(command: Command) -> Command:
             help="Use a Ray cluster: its address, 'local' to start one here, nothing for a running one.",
         ),
         click.option(
-            "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes to use."
+            "--workers",
+            type=click.IntRange(1),
+            metavar="N",
+            default=1,
+            show_default=True,
+            help="Processes to use.",
         ),
     ):
         command = option(command)

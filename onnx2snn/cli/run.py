@@ -10,6 +10,7 @@ from rich.text import Text
 
 from onnx2snn.cli.costs import show_costs
 from onnx2snn.cli.data_options import data_option, open_for, sharing_options
+from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import file_size
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="What runs the network.",
 )
-@click.option("--batch", type=click.IntRange(1), default=100, show_default=True, help="Samples at a time.")
+@click.option(
+    "--batch", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="Samples at a time."
+)
 @sharing_options
 @output_options
 def run(

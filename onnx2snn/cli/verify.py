@@ -10,8 +10,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for, sharing_options
+from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
-from onnx2snn.cli.tables import Name, make_table
+from onnx2snn.cli.tables import make_table, names_of
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import count, duration, percent
 
@@ -45,7 +46,7 @@ _SHOWN = 3  # defects, of the ten that --json gives
     help="What runs the spiking network.",
 )
 @sharing_options
-@click.option("--html", metavar="PATH", help="Also write the certificate as a page.")
+@click.option("--html", type=PATH, metavar="PATH", help="Also write the certificate as a page.")
 @output_options
 def verify(
     *,
@@ -111,9 +112,10 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
 
 def _table(layers: list[dict[str, Any]]) -> RenderableType:
     table = make_table("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained")
+    names = names_of(layer["name"] for layer in layers)
     for layer in layers:
         numbers = [count(layer[column]) for column in _COLUMNS]
-        table.add_row(Name(layer["name"]), *numbers, style="red" if layer["unexplained"] else "")
+        table.add_row(names[layer["name"]], *numbers, style="red" if layer["unexplained"] else "")
     return table
 
 
