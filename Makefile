@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo browser docs test check test-train test-export screenshots clean
+.PHONY: help demo browser docs test check test-train test-cluster test-export screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -32,6 +32,9 @@ check: $(VENV)/dev  ## lint, types and tests: what CI runs
 
 test-train: $(VENV)/train  ## the tests that need torch
 	$(BIN)/python -m pytest -m train
+
+test-cluster: $(VENV)/cluster  ## the tests that start a Ray cluster here
+	$(BIN)/python -m pytest -m cluster
 
 # Frameworks do not agree on the versions of what they share, so each has an environment of its own; CI runs the scripts that
 # need none but torch.
@@ -81,4 +84,8 @@ examples/browser/node_modules: examples/browser/package-lock.json
 $(VENV)/train: $(VENV)/dev
 	$(PIP) torch==2.13.0
 	$(PIP) -e '.[dev,images,report,train]'
+	@touch $@
+
+$(VENV)/cluster: $(VENV)/dev
+	$(PIP) -e '.[dev,images,report,cluster]'
 	@touch $@

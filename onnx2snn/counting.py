@@ -44,7 +44,7 @@ def dense_macs(model: onnx.ModelProto) -> dict[str, int | None]:
         neuron influences, which only a network converted as a hybrid has.
     """
     shapes = _shapes(model)
-    trains, behind = _trains(model), _behind_neurons(model)
+    trains, behind = train_names(model), _behind_neurons(model)
     constants = {tensor.name for tensor in model.graph.initializer}
     total: dict[str, int | None] = {"ann": 0, "analog": 0, "non_spiking": 0}
     for node in model.graph.node:
@@ -97,8 +97,8 @@ def _shapes(model: onnx.ModelProto) -> dict[str, list[int | None]]:
     return found
 
 
-def _trains(model: onnx.ModelProto) -> set[str]:
-    """Names of trains: what comes from an IF before the next Integrate."""
+def train_names(model: onnx.ModelProto) -> set[str]:
+    """Names of the trains of a converted network: what comes from an IF before the next Integrate."""
     found: set[str] = set()
     constants = {tensor.name for tensor in model.graph.initializer}
     for node in model.graph.node:

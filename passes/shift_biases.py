@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.float64 import Float64Network
 from onnx2snn.graph import Array, Names, graph_pass, is_constant, tidy, value_of
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
 from onnx2snn.passes.operators import is_integrate, is_neuron
 from onnx2snn.passes.staircase_nodes import make_constant
-from onnx2snn.reference import run_reference
 
 
 @graph_pass
@@ -48,7 +48,7 @@ def _is_static(tensor: gs.Tensor) -> bool:
 
 
 def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Array]:
-    """A(0), (1, ...), for the train that each of ``sinks`` reads, by the train's name."""
+    """A(0), (1, ...) in float64, for the train that each of ``sinks`` reads, by the train's name."""
     silent = graph.copy()
     tensors = silent.tensors()
     wanted = list(dict.fromkeys(node.inputs[0].name for node in sinks))
@@ -65,8 +65,8 @@ def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Arra
         if tensor.inputs and not is_neuron(tensor.inputs[0]):
             silent.outputs.append(tensor)
     outputs = {t.name for t in silent.outputs}
-    answers = run_reference(to_model(tidy(silent)), {}) if outputs else {}
-    return {name: answers.get(name, np.zeros(1, np.float32)) for name in wanted}
+    answers = Float64Network(to_model(tidy(silent))).run({}) if outputs else {}
+    return {name: answers.get(name, np.zeros(1)) for name in wanted}
 
 
 def collapsed(values: Array) -> Array:
@@ -84,8 +84,8 @@ def collapsed(values: Array) -> Array:
 def _add_to_bias(names: Names, node: gs.Node, constant: Array) -> None:
     if not np.any(constant):
         return
-    total = value_of(node.inputs[1]).astype(np.float64) + collapsed(constant).astype(np.float64)
-    node.inputs[1] = make_constant(names, f"{node.name}/bias", total.astype(np.float32))
+    total = (value_of(node.inputs[1]).astype(np.float64) + constant).astype(np.float32)
+    node.inputs[1] = make_constant(names, f"{node.name}/bias", collapsed(total))
 
 
 def _keep_evaluation(graph: gs.Graph, names: Names, sinks: list[gs.Node], kinds: dict[int, Kind]) -> None:

@@ -17,8 +17,11 @@ _NODE, _OUTPUT = 1, 12
 def counts_of(train: NDArray[Any], timesteps: int) -> NDArray[np.float32]:
     """The level (N, ...) that a train (T·N, ...) carries: Σ 2^(T−t)·s(t)."""
     steps = train.reshape(timesteps, -1, *train.shape[1:])
-    weights = np.ldexp(np.float32(1), np.arange(timesteps - 1, -1, -1)).astype(np.float32)
-    return np.tensordot(weights, steps, axes=1).astype(np.float32)
+    level: NDArray[np.float32] = steps[0].astype(np.float32)
+    for spikes in steps[1:]:
+        level += level
+        level += spikes
+    return level
 
 
 def count_nodes(layers: Iterable[Mapping[str, Any]], timesteps: int, execution: str) -> bytes:

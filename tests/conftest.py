@@ -93,6 +93,16 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     return files
 
 
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[str]:
+    """The address of a Ray cluster of two nodes on this machine."""
+    utils = pytest.importorskip("ray.cluster_utils", reason="needs Ray (extra cluster)")
+    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    yield cluster.address
+    cluster.shutdown()
+
+
 @pytest.fixture
 def relu_network(tmp_path: Path) -> Path:
     """The same network with ReLUs: nothing that can spike before it is calibrated."""

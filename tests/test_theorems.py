@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import sympy
@@ -9,34 +11,154 @@ from sympy import Rational, symbols
 
 from onnx2snn.staircases import Rounding, Staircase, neuron_parameters
 
+STEPS = range(1, 9)
 
-@pytest.mark.parametrize("T", range(1, 9))
-def test_integration_gives_the_weighted_sum_of_levels(T: int) -> None:
-    """Theorem 1: after T steps of v ← 2v + Σ w·s(t), v = Σ w·k with k = Σ 2^(T−t)·s(t)."""
-    w = symbols("w:3")
-    s = [symbols(f"s{j}_:{T}") for j in range(3)]
+
+def integrated(currents: list[sympy.Expr]) -> sympy.Expr:
+    """The membrane potential after v ← 2·v + I(t)."""
     v = sympy.Integer(0)
+    for current in currents:
+        v = 2 * v + current
+    return v
+
+
+def decoded(spikes: list[sympy.Expr]) -> sympy.Expr:
+    """k = Σ 2^(T−t)·s(t)."""
+    return sum(2 ** (len(spikes) - 1 - t) * s for t, s in enumerate(spikes))
+
+
+@pytest.mark.parametrize("T", STEPS)
+def test_theorem_1_integration_gives_the_weighted_sum_of_levels(T: int) -> None:
+    """After T steps of v ← 2v + Σ w·s(t), v = Σ w·k with k = Σ 2^(T−t)·s(t)."""
+    w = symbols("w:3")
+    s = [list(symbols(f"s{j}_:{T}")) for j in range(3)]
+    v = integrated([sum(w[j] * s[j][t] for j in range(3)) for t in range(T)])
+    assert sympy.expand(v - sum(w[j] * decoded(s[j]) for j in range(3))) == 0
+
+
+@pytest.mark.parametrize("T", STEPS)
+def test_theorem_2_generation_leaves_the_remainder(T: int) -> None:
+    """v after generation is v − k·θ for whatever spikes; greedy ones leave 0 ≤ v < θ, so that k = floor(v/θ).
+
+    Induction over the steps, with symbols: 0 ≤ v < 2^(j+1)·θ before bit j is 0 ≤ v < 2^j·θ after it. In both cases.
+    """
+    v, theta = symbols("v theta", positive=True)
+    s = list(symbols(f"s:{T}"))
+    left = v
     for t in range(T):
-        v = 2 * v + sum(w[j] * s[j][t] for j in range(3))
-    k = [sum(2 ** (T - 1 - t) * s[j][t] for t in range(T)) for j in range(3)]
-    assert sympy.expand(v - sum(w[j] * k[j] for j in range(3))) == 0
+        left -= s[t] * 2 ** (T - 1 - t) * theta
+    assert sympy.expand(left - (v - decoded(s) * theta)) == 0
+    share = symbols("share", nonnegative=True)  # of what may be there: v = share·2^(j+1)·θ, 0 ≤ share < 1
+    for j in range(T):
+        before = share * 2 ** (j + 1) * theta
+        silent = before / (2**j * theta)  # no spike: share < 1/2, so v < 2^j·θ
+        spiking = (before - 2**j * theta) / (2**j * theta)  # a spike: share ≥ 1/2
+        assert sympy.solveset(sympy.simplify(silent) < 1, share, sympy.Interval.Ropen(0, Rational(1, 2))) == (
+            sympy.Interval.Ropen(0, Rational(1, 2))
+        )
+        for bound in (sympy.simplify(spiking) >= 0, sympy.simplify(spiking) < 1):
+            assert sympy.solveset(bound, share, sympy.Interval.Ropen(Rational(1, 2), 1)) == (
+                sympy.Interval.Ropen(Rational(1, 2), 1)
+            )
 
 
-@pytest.mark.parametrize("T", range(1, 9))
+@pytest.mark.parametrize("T", STEPS)
+def test_what_lies_outside_never_or_always_spikes(T: int) -> None:
+    """Theorem 2 at both ends: v < 0 gives 0, v ≥ 2^T·θ gives 2^T − 1."""
+    excess = symbols("excess", nonnegative=True)
+    low, high = -symbols("d", positive=True), 2**T + excess  # in units of θ
+    for t in range(T):
+        threshold = 2 ** (T - 1 - t)
+        assert (low >= threshold) == False  # noqa: E712 - sympy's own false
+        assert sympy.simplify(high - threshold).is_nonnegative
+        high -= threshold
+    assert sympy.expand(high - (1 + excess)) == 0
+
+
+@pytest.mark.parametrize("T", STEPS)
+def test_saturation_makes_every_level_above_the_highest_the_highest(T: int) -> None:
+    """min(v, (K + ½)·θ) leaves floor(v/θ) alone up to K and makes K of all that is above, for every K < 2^T."""
+    for K in {1, 2 ** (T - 1), 2**T - 1, max(1, 2**T - 2)}:
+        ceiling = K + Rational(1, 2)
+        for quarter in range(4 * (K + 3)):
+            v = Rational(quarter, 4)
+            assert sympy.floor(min(v, ceiling)) == min(sympy.floor(v), K)
+
+
+@pytest.mark.parametrize("T", STEPS)
+def test_half_to_even_by_shifted_comparisons(T: int) -> None:
+    """Bits j ≥ 1 where v ≥ (2^j − ½)·θ, bit 0 where v > θ/2: round half to even; strictness the other way: to odd.
+
+    Exact rationals: every tie, a little below and a little above it.
+    """
+    tiny = Rational(1, 1000)
+    ties = [Rational(2 * j + 1, 2) for j in range(2**T - 1)]
+    for v in itertools.chain.from_iterable((tie - tiny, tie, tie + tiny) for tie in ties):
+        for even in (True, False):
+            left, k = v, 0
+            for j in range(T - 1, -1, -1):
+                threshold = 2**j - Rational(1, 2)
+                strict = (j == 0) == even
+                spike = int(bool(left > threshold if strict else left >= threshold))
+                left, k = left - spike * 2**j, 2 * k + spike
+            nearest = sympy.floor(v + Rational(1, 2))
+            tie = v + Rational(1, 2) == nearest
+            expected = nearest - 1 if tie and bool(nearest % 2 == 0) != even else nearest
+            assert k == min(expected, 2**T - 1)
+
+
+@pytest.mark.parametrize("T", STEPS)
 def test_three_bias_forms_bring_the_same_bias(T: int) -> None:
     """METHOD 4: once, per step b/(2^T − 1), and the paper's β/T + (1 − 1/T)·γμ/σ with batch norm kept."""
     gamma, mu, sigma, beta = symbols("gamma mu sigma beta", positive=True)
     currents = symbols(f"x:{T}")
     b = beta - gamma * mu / sigma
-    once = sum(2 ** (T - 1 - t) * gamma / sigma * x for t, x in enumerate(currents)) + b
-    per_step = sympy.Integer(0)
-    for x in currents:
-        per_step = 2 * per_step + gamma / sigma * x + b / (2**T - 1)
+    once = integrated([gamma / sigma * x for x in currents]) + b
+    per_step = integrated([gamma / sigma * x + b / (2**T - 1) for x in currents])
     beta_c = beta / T + (1 - Rational(1, T)) * gamma * mu / sigma
     paper = sum(gamma / sigma * (2 ** (T - 1 - t) * x - mu) + beta_c for t, x in enumerate(currents))
     folded = sum(2 ** (T - 1 - t) * gamma / sigma * x + b / T for t, x in enumerate(currents))
     for form in (per_step, paper, folded):
         assert sympy.simplify(sympy.expand(form - once)) == 0
+
+
+@pytest.mark.parametrize("T", STEPS)
+def test_an_affine_map_is_its_linear_part_on_spikes_and_its_answer_to_silence(T: int) -> None:
+    """The bias shift: A(k) = integrated(L·s(t)) + A(0), for A = batch norm of a convolution of α·k + o, padded cells apart.
+
+    o stands for an offset quantiser's zero; the padded cell holds the value 0, not the level 0, so its weight meets no o.
+    """
+    w, s = symbols("w:3"), [list(symbols(f"s{j}_:{T}")) for j in range(2)]
+    alpha, o, c, scale, shift = symbols("alpha o c scale shift")
+
+    def affine(k: list[sympy.Expr], constants: int = 1) -> sympy.Expr:
+        values = [alpha * k[0] + constants * o, alpha * k[1] + constants * o, sympy.Integer(0)]
+        z = sum(w[j] * values[j] for j in range(3)) + constants * c
+        return scale * z + constants * shift
+
+    levels = [decoded(train) for train in s]
+    currents = [affine([s[0][t], s[1][t]], constants=0) for t in range(T)]
+    silence = affine([sympy.Integer(0), sympy.Integer(0)])
+    assert sympy.expand(affine(levels) - integrated(currents) - silence) == 0
+
+
+@pytest.mark.parametrize("T", [1, 2, 3])
+def test_every_pattern_of_levels_through_a_neuron(T: int) -> None:
+    """Exhaustively: two inputs at every level, signed weights, a bias; integration and generation in integers."""
+    for weights, bias, theta in itertools.product(
+        itertools.product((-3, 1, 2), repeat=2), (-1, 0, 2), (1, 2, 3)
+    ):
+        k = np.stack(np.meshgrid(*[np.arange(2**T)] * 2), -1).reshape(-1, 2)
+        v = np.zeros(len(k), np.int64)
+        for bit in range(T - 1, -1, -1):
+            v = 2 * v + ((k >> bit) & 1) @ np.array(weights)
+        np.testing.assert_array_equal(v, k @ np.array(weights))
+        v, level = v + bias, np.zeros(len(k), np.int64)
+        expected = np.clip(v // theta, 0, 2**T - 1)
+        for bit in range(T - 1, -1, -1):
+            spike = v >= theta << bit
+            v, level = v - spike * (theta << bit), 2 * level + spike
+        np.testing.assert_array_equal(level, expected)
 
 
 def generated(staircase: Staircase, z: np.ndarray, T: int) -> np.ndarray:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from onnx2snn.certificate.pairing import Pair
 from onnx2snn.dialect import DOMAIN
 from onnx2snn.graph import Array
 from onnx2snn.reference import make_runner
 from onnx2snn.runtime.counts import counts_of
+from onnx2snn.runtime.snn_file import read_snn
 
 
 class ForcedNetwork:
@@ -20,45 +22,46 @@ class ForcedNetwork:
 
     Args:
         model: The converted network.
-        outputs: Train of each layer, by the layer's name.
-        timesteps: T.
+        pairs: Its layers.
+        fused: Levels flow in place of trains.
     """
 
-    def __init__(self, model: onnx.ModelProto, outputs: Mapping[str, str], timesteps: int) -> None:
-        forced = onnx.ModelProto()
-        forced.CopyFrom(model)
+    def __init__(self, model: onnx.ModelProto, pairs: Sequence[Pair], *, fused: bool) -> None:
+        file = read_snn(model.SerializeToString())
+        forced = onnx.ModelProto.FromString(file.with_execution("fused" if fused else "spiking"))
+        self._timesteps = None if fused else file.timesteps
+        self._trains = {pair.train: pair.name for pair in pairs}
         for info in [*forced.graph.input, *forced.graph.output]:
             if info.type.tensor_type.shape.dim:
                 info.type.tensor_type.shape.dim[0].dim_param = "N"  # inside, the batch is free
-        trains = {tensor: layer for layer, tensor in outputs.items()}
         for node in forced.graph.node:
-            if node.domain == DOMAIN and node.op_type == "IF" and node.output[0] in trains:
+            if node.domain == DOMAIN and node.op_type == "IF":
                 train = node.output[0]
-                node.output[0] = f"own/{trains[train]}"
+                node.output[0] = f"own/{self._trains[train]}"
                 shape = _shape(model, train)
                 forced.graph.input.append(helper.make_tensor_value_info(train, TensorProto.FLOAT, shape))
                 own = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, shape)
                 forced.graph.output.append(own)
-        kept = [info for info in forced.graph.value_info if info.name not in trains]
-        del forced.graph.value_info[:]
-        forced.graph.value_info.extend(kept)
-        self._outputs = dict(outputs)
-        self._timesteps = timesteps
+        del forced.graph.value_info[:]  # sizes of trains, which fused networks do not have
         self._run = make_runner(forced)
 
     def levels(
-        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.int64]]
+        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.float32]]
     ) -> dict[str, Array]:
         """What each layer answers to ``levels`` (by layer) of the layers before it; outputs of the network by name."""
-        trains = {self._outputs[name]: self._train(k) for name, k in levels.items()}
-        answer = self._run({**inputs, **trains})
-        found = {name: counts_of(answer[f"own/{name}"], self._timesteps) for name in self._outputs}
+        answer = self._run({**inputs, **{t: self._on_wire(levels[name]) for t, name in self._trains.items()}})
+        found = {name: self._decoded(answer[f"own/{name}"]) for name in self._trains.values()}
         return {**found, **{n: v for n, v in answer.items() if not n.startswith("own/")}}
 
-    def _train(self, k: NDArray[np.int64]) -> Array:
+    def _on_wire(self, k: NDArray[np.float32]) -> Array:
+        if self._timesteps is None:
+            return k
         bits = np.arange(self._timesteps - 1, -1, -1).reshape((-1,) + (1,) * k.ndim)
-        train = (k[None] >> bits) & 1
+        train = (k[None].astype(np.int64) >> bits) & 1
         return train.reshape(-1, *k.shape[1:]).astype(np.float32)
+
+    def _decoded(self, train: Array) -> Array:
+        return train if self._timesteps is None else counts_of(train, self._timesteps)
 
 
 def _shape(model: onnx.ModelProto, name: str) -> list[str | int]:

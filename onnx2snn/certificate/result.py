@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 
@@ -12,18 +13,18 @@ class Defect:
 
     Attributes:
         layer: The layer, or the output.
-        sample: Position of the sample in the data.
+        sample: Position of the sample in the data; None where the network itself was compared, whatever the data.
         neuron: Index within the layer.
-        ann: The ANN's level (for an output: its value).
+        ann: The ANN's level (for an output, or where maps were compared: its value).
         snn: The SNN's.
-        potential: The ANN's pre-activation z.
+        potential: The ANN's pre-activation z in exact arithmetic; of a neuron without data, in units of θ.
         threshold: The threshold between the two levels, in units of z.
-        bound: The rounding bound that |z − threshold| exceeds.
+        bound: The rounding bound that the difference exceeds.
         reason: In words.
     """
 
     layer: str
-    sample: int
+    sample: int | None
     neuron: tuple[int, ...]
     ann: float
     snn: float
@@ -33,7 +34,7 @@ class Defect:
     reason: str
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class LayerCounts:
     """Neurons of one layer, over all samples.
 
@@ -57,15 +58,37 @@ class LayerCounts:
 
 
 @dataclasses.dataclass(frozen=True)
+class MapCheck:
+    """The synapses of one layer, or of an output, compared in float64, whatever the data.
+
+    Attributes:
+        name: The IF node, or the output.
+        probes: Patterns of levels on which both networks' affine maps were evaluated; every synapse takes part.
+        differing: Potentials that differ by more than the rounding of constants explains.
+        largest: The largest difference, as a share of that bound: below 1 where maps agree.
+        thresholds: Thresholds at which the neuron answers another level than the activation.
+        rigorous: Whether the bound is proved; False where an operator that is not spiking has none, and it is measured.
+    """
+
+    name: str
+    probes: int
+    differing: int
+    largest: float
+    thresholds: int
+    rigorous: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Certificate:
     """The verdict on one conversion.
 
     Attributes:
-        lossless: Nothing is unexplained.
+        lossless: Nothing is unexplained, on the data and in the network.
         samples: How many were compared.
         generated: The samples were drawn, not given; half of them aim at thresholds.
         timesteps: T.
         layers: Counts by layer.
+        maps: Synapses and thresholds by layer, and the readouts.
         max_abs_error: Largest difference of any output.
         mean_abs_error: Mean difference of all outputs.
         top1_agreement: Share of samples with the same first class; None where outputs are no scores.
@@ -79,6 +102,7 @@ class Certificate:
     generated: bool
     timesteps: int
     layers: tuple[LayerCounts, ...]
+    maps: tuple[MapCheck, ...]
     max_abs_error: float
     mean_abs_error: float
     top1_agreement: float | None
@@ -87,8 +111,16 @@ class Certificate:
     defects: tuple[Defect, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The certificate as JSON values."""
-        found = dataclasses.asdict(self)
+        """The certificate as JSON values; numbers that are not finite are None."""
+        found: dict[str, Any] = _finite(dataclasses.asdict(self))
         if self.accuracy is None:
             del found["accuracy"]
         return found
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from onnx2snn.certificate.source import Source
-from onnx2snn.data import InputSpec
+from onnx2snn.data import DataSet, InputSpec, input_specs, open_data
 from onnx2snn.errors import InputError
 from onnx2snn.graph import Array
+from onnx2snn.model_file import load_model
 
 #: Samples that are drawn.
 COUNT = 64
@@ -33,6 +35,13 @@ def drawn(
     return {name: np.concatenate([first[name][:half], aimed[name][half:]]) for name in first}
 
 
+def drawn_for(model: str | Path) -> DataSet:
+    """The samples that a verification of ``model`` without data draws."""
+    source = load_model(model)
+    specs = input_specs(source)
+    return open_data(drawn(specs, Source(source)), specs)
+
+
 def _draw(spec: InputSpec, random: np.random.Generator, count: int) -> Array:
     sizes = spec.shape
     if sizes is None or any(s is None for s in sizes) or np.dtype(spec.dtype).kind != "f":
@@ -52,8 +61,10 @@ def _aimed(
 ) -> dict[str, Array]:
     """On the way from ``first`` to ``second``, as near as float32 can to where some neuron's level changes."""
     count = len(next(iter(first.values())))
-    start, end = source.levels(source.run(first)), source.levels(source.run(second))
-    names = list(source.layers)
+    names = list(source.activations)
+    if not names:
+        return dict(second)
+    start, end = _levels(source, first), _levels(source, second)
     goals = []
     for sample in range(count):
         name = names[int(random.integers(len(names)))]
@@ -62,7 +73,7 @@ def _aimed(
     low, high = np.zeros(count), np.ones(count)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        levels = source.levels(source.run(_between(first, second, middle)))
+        levels = _levels(source, _between(first, second, middle))
         for sample, (name, neuron) in enumerate(goals):
             here = levels[name][sample].ravel()[neuron]
             if here == start[name][sample].ravel()[neuron]:
@@ -70,6 +81,10 @@ def _aimed(
             else:
                 high[sample] = middle[sample]
     return _between(first, second, high)
+
+
+def _levels(source: Source, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    return dict(source(inputs).levels)
 
 
 def _between(first: Mapping[str, Array], second: Mapping[str, Array], share: Array) -> dict[str, Array]:

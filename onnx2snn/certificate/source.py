@@ -1,256 +1,182 @@
-"""The source's side of a certificate: its levels, its pre-activations, and how far float32 may move them."""
+"""The source's side of a certificate: its own levels, and its affine maps between them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.dialect import attach_functions
-from onnx2snn.graph import Array, apply_owned, constant_input, is_constant, tidy, value_of
+from onnx2snn.certificate.cuts import cut_source
+from onnx2snn.certificate.rounding import UNIT
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.graph import Array, apply_owned, origin
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.exporter import to_model
-from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
 from onnx2snn.passes.importer import import_model
-from onnx2snn.passes.operators import is_linear, is_neuron
+from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
-from onnx2snn.reference import make_runner
+from onnx2snn.reference import Runner, loads_in_onnxruntime, make_runner
 from onnx2snn.staircases import Staircase
 
-#: Unit roundoff of float32.
-UNIT = 2.0**-24
+#: Levels (N, ...): whole numbers, which float32 holds exactly.
+Levels: TypeAlias = NDArray[np.float32]
+Mask: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class SourceLayer:
+class Activation:
     """An activation of the source.
 
     Attributes:
         tensor: The source tensor that holds α·k + o.
         staircase: Its parameters.
-        terms: Length of the longest sum, and number of roundings, on the way to its pre-activation from the layers before.
+        operators: How many operators of the source compute it: each rounds once.
     """
 
     tensor: str
     staircase: Staircase
-    terms: int
+    operators: int
+
+    def levels(self, values: Array) -> tuple[Levels, Mask]:
+        """The level k of activations α·k + o (N, ...), and where they are such numbers, up to the source's rounding."""
+        staircase = self.staircase
+        if values.dtype.kind not in "fiu" or not _fits(values.shape[1:], staircase):
+            return np.zeros(values.shape, np.float32), np.zeros(values.shape, bool)
+        exact = values.astype(np.float64)
+        exact -= staircase.shift
+        exact /= staircase.scale
+        k = np.rint(exact)
+        exact -= k
+        np.abs(exact, out=exact)
+        reach = staircase.levels + 1 + np.abs(staircase.shift / staircase.scale)
+        sound = (
+            (exact <= np.minimum(2 * (self.operators + 2) * UNIT * reach, 0.25))
+            & (k >= 0)
+            & (k <= staircase.ceilings)
+        )
+        if not sound.all():
+            k[~np.isfinite(k)] = 0
+        return k.astype(np.float32), sound
+
+
+def _fits(sample: tuple[int, ...], staircase: Staircase) -> bool:
+    """Whether parameters by channel fit the shape of one sample."""
+    parameters = (staircase.scale, staircase.shift, staircase.ceilings)
+    try:
+        return np.broadcast_shapes(sample, *(np.shape(a) for a in parameters)) == sample
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the source answered to a batch.
+
+    Attributes:
+        levels: By source tensor, the levels of its activations (N, ...).
+        on_grid: By source tensor, where the activation holds one of its levels.
+        outputs: By name: what these levels led to.
+        written: Outputs of the model exactly as its file is written; the same arrays, save where its levels cannot be read.
+    """
+
+    levels: dict[str, Levels]
+    on_grid: dict[str, Mask]
+    outputs: dict[str, Array]
+    written: dict[str, Array]
 
 
 class Source:
     """The source network, instrumented.
 
-    The levels come from the source's own operators (normalised: integer codes as float32), never from the converted
-    model. Bounds come from a running error analysis (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed.,
-    section 3.1): a sum of n products, in any order, is off by at most γ_n·Σ|w|·|x|, γ_n = n·u/(1 − n·u), u = 2⁻²⁴; the sum
-    of absolute values is computed by running the network between two layers with |weights| on |activations|.
+    Levels come from the source's own operators, never from the converted model: from the file as it is written, run
+    operator by operator; where it does not hold an activation under its name (it was in a function, or in other units), or no
+    runtime computes it, from its normalised form, in which integer codes are float32.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = apply_owned(import_model(model), PREPARE)
-        levels = apply_owned(graph.copy(), (*RECOGNISE, fuse_batch_norm))
-        nodes = [node for node in levels.nodes if is_neuron(node)]
-        terms = _terms(levels)
-        self.layers = {
-            node.attrs[SOURCE_TENSOR]: SourceLayer(
-                node.attrs[SOURCE_TENSOR], node.attrs[SOURCE], terms[id(node.inputs[0])]
+        levels = apply_owned(graph.copy(), RECOGNISE)
+        self.activations = {
+            node.attrs[SOURCE_TENSOR]: Activation(
+                node.attrs[SOURCE_TENSOR], node.attrs[SOURCE], len(origin(node)) + 2
             )
-            for node in nodes
+            for node in levels.nodes
+            if is_neuron(node)
         }
         self.outputs = [tensor.name for tensor in graph.outputs]
-        self._readouts = {
-            t.name: terms.get(id(t), 0) for t in levels.outputs if id(t) not in _nonlinear(levels)
+        self.cut = cut_source(levels)
+        self._normalised = make_runner(_with_outputs(graph, list(self.activations)))
+        self._written = self._instrumented(model) if loads_in_onnxruntime(model) else None
+        self._readable: bool | None = None
+
+    def __call__(self, inputs: Mapping[str, Array]) -> Answer:
+        """Run the source on a batch."""
+        if self._readable is None:
+            self._readable = self._reads_alike(inputs)
+        written = self._run_written(inputs)
+        if written is not None and self._readable:
+            return Answer(*self._read(written), self._outputs(written), self._outputs(written))
+        values = self._normalised(inputs)
+        return Answer(
+            *self._read(values), self._outputs(values), self._outputs(values if written is None else written)
+        )
+
+    def _reads_alike(self, inputs: Mapping[str, Array]) -> bool:
+        """Whether the file's tensors of these names hold the activations: on two samples of noise, of the data's sizes."""
+        random = np.random.default_rng(0)
+        noise = {
+            name: random.normal(0, 1, (2, *value.shape[1:])).astype(value.dtype)
+            if value.dtype.kind == "f"
+            else np.resize(value, (2, *value.shape[1:]))
+            for name, value in inputs.items()
         }
-        self._ann = make_runner(_with_outputs(graph, list(self.layers)))
-        self._bounds = make_runner(_absolute(levels, set(self._readouts)))
-        self._potentials = make_runner(_forced(levels))
+        written, values = self._run_written(noise), self._normalised(noise)
+        if written is None or any(name not in written for name in self.activations):
+            return False
+        own, normalised = self._read(written)[0], self._read(values)[0]
+        return all(_alike(own[name], normalised[name]) for name in self.activations)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Activations by source tensor, and the network's outputs."""
-        return self._ann(inputs)
+    def _instrumented(self, model: onnx.ModelProto) -> Runner | None:
+        """The file as it is written, with those activations as further outputs that it holds."""
+        there = {name for node in model.graph.node for name in node.output}
+        have = {output.name for output in model.graph.output}
+        instrumented = onnx.ModelProto()
+        instrumented.CopyFrom(model)
+        added = [name for name in self.activations if name in there and name not in have]
+        instrumented.graph.output.extend(onnx.ValueInfoProto(name=name) for name in added)
+        try:
+            return make_runner(instrumented)
+        except InvalidModelError:
+            return None
 
-    def levels(self, answer: Mapping[str, Array]) -> dict[str, NDArray[np.int64]]:
-        """The level k = (a − o)/α of each activation."""
-        found = {}
-        for name, layer in self.layers.items():
-            staircase = layer.staircase
-            exact = (answer[name].astype(np.float64) - staircase.shift) / staircase.scale
-            found[name] = np.rint(exact).astype(np.int64)
-        return found
+    def _run_written(self, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
+        if self._written is not None:
+            try:
+                return self._written(inputs)
+            except InvalidModelError:
+                self._written = None
+        return None
 
-    def potentials(
-        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.int64]]
-    ) -> dict[str, tuple[Array, Array]]:
-        """By source tensor: the pre-activation z, and the sum of absolute values behind it, given the ANN's levels."""
-        forced = {f"forced/{name}": k.astype(np.float32) for name, k in levels.items()}
-        z = self._potentials({**inputs, **forced})
-        magnitude = self._bounds({**{n: np.abs(v) for n, v in inputs.items()}, **forced})
-        return {name: (z[f"z/{name}"], magnitude[f"z/{name}"]) for name in self.layers}
+    def _outputs(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: values[name] for name in self.outputs}
 
-    def readout_bounds(
-        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.int64]], timesteps: int
-    ) -> dict[str, NDArray[np.float64]]:
-        """How far rounding may move each output that is a linear readout of equal levels, in both networks together."""
-        forced = {f"forced/{name}": k.astype(np.float32) for name, k in levels.items()}
-        magnitude = self._bounds({**{n: np.abs(v) for n, v in inputs.items()}, **forced})
-        return {
-            name: 1.01 * (_gamma(n + 1) + _gamma(n + 2 * timesteps + 5)) * magnitude[name].astype(np.float64)
-            for name, n in self._readouts.items()
-        }
+    def _read(self, values: Mapping[str, Array]) -> tuple[dict[str, Levels], dict[str, Mask]]:
+        read = {name: activation.levels(values[name]) for name, activation in self.activations.items()}
+        return {name: k for name, (k, _) in read.items()}, {name: ok for name, (_, ok) in read.items()}
 
 
-def _nonlinear(graph: gs.Graph) -> set[int]:
-    """Tensors behind which, since the last neurons, lies anything but linear operators."""
-    found: set[int] = set()
-    for node in graph.nodes:
-        if not is_neuron(node) and (not is_linear(node) or any(id(t) in found for t in node.inputs)):
-            found.update(id(t) for t in node.outputs)
-    return found
+def _alike(one: Levels, other: Levels) -> bool:
+    """Whether both are readings of one activation: of one shape, and the same save for what rounding may have decided."""
+    return one.shape == other.shape and (one.size == 0 or float(np.mean(one == other)) > 0.5)
 
 
 def _with_outputs(graph: gs.Graph, names: list[str]) -> onnx.ModelProto:
-    copy = graph.copy()
-    tensors = copy.tensors()
-    have = {tensor.name for tensor in copy.outputs}
-    copy.outputs = [*copy.outputs, *(tensors[name] for name in names if name not in have)]
-    return to_model(copy)
-
-
-def _forced(levels: gs.Graph, readouts: set[str] | None = None) -> onnx.ModelProto:
-    """Every layer reads levels that are given; outputs ``z/<tensor>`` are the pre-activations (teacher forcing)."""
-    copy = levels.copy()
-    outputs = []
-    for node in copy.nodes:
-        if not is_neuron(node):
-            continue
-        name = node.attrs[SOURCE_TENSOR]
-        z, level = node.inputs[0], node.outputs[0]
-        out = gs.Variable(f"z/{name}", np.float32, list(z.shape))
-        copy.nodes.append(gs.Node(op="Identity", name=out.name, inputs=[z], outputs=[out]))
-        outputs.append(out)
-        node.outputs.clear()
-        level.name = f"forced/{name}"
-        copy.inputs.append(level)
-    copy.outputs = [*outputs, *(t for t in copy.outputs if t.name in (readouts or ()))]
-    model = to_model(tidy(copy))
-    attach_functions(model)
-    return model
-
-
-def _absolute(levels: gs.Graph, readouts: set[str]) -> onnx.ModelProto:
-    """As :func:`_forced`, with every constant's absolute value and every difference a sum."""
-    copy = levels.copy()
-    for node in copy.nodes:
-        if node.domain or is_neuron(node):
-            continue
-        if node.op == "Sub":
-            node.op = "Add"
-        elif node.op == "Neg":
-            node.op = "Identity"
-        if node.op in _SIGNED:
-            for position, tensor in enumerate(list(node.inputs)):
-                if is_constant(tensor) and np.dtype(tensor.dtype).kind == "f":
-                    node.inputs[position] = gs.Constant(
-                        f"{tensor.name}/abs", np.asarray(np.abs(value_of(tensor)))
-                    )
-        for key in ("alpha", "beta"):
-            if node.op == "Gemm" and key in node.attrs:
-                node.attrs[key] = abs(node.attrs[key])
-    return _forced(copy, readouts)
-
-
-#: Operators whose constants are factors or terms of a sum.
-_SIGNED = {
-    "Add",
-    "Concat",
-    "Conv",
-    "ConvTranspose",
-    "Div",
-    "Gemm",
-    "MatMul",
-    "Mean",
-    "Mul",
-    "Pad",
-    "Sum",
-    "Where",
-}
-
-
-def _terms(graph: gs.Graph) -> dict[int, int]:
-    """For every tensor, roundings on the longest way from the layers before it: n of γ_n."""
-    terms: dict[int, int] = {}
-    for node in graph.nodes:
-        before = max((terms.get(id(t), 0) for t in node.inputs), default=0)
-        here = 0 if is_neuron(node) else before + _fan_in(node)
-        for tensor in node.outputs:
-            terms[id(tensor)] = here
-    return {**{id(t): 0 for t in graph.inputs}, **terms}
-
-
-#: Operators that round nothing.
-_MOVES = {
-    "Concat",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "Identity",
-    "MaxPool",
-    "Neg",
-    "Pad",
-    "Reshape",
-    "Slice",
-    "Split",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-    "DepthToSpace",
-    "SpaceToDepth",
-}
-
-
-def _fan_in(node: gs.Node) -> int:
-    """Length of the sum that makes one element of ``node``'s output, or an upper bound of it."""
-    weights = constant_input(node, 1)
-    if node.op in ("Conv", "ConvTranspose") and weights is not None:
-        rows = weights.shape[1] if node.op == "Conv" else weights.shape[0]
-        return int(rows * np.prod(weights.shape[2:])) + 2
-    if node.op == "Gemm" and weights is not None:
-        return int(weights.shape[1 if node.attrs.get("transB", 0) else 0]) + 2
-    if node.op == "MatMul":
-        left = constant_input(node, 0)
-        return int(
-            (weights.shape[-2:][0] if weights is not None else left.shape[-1] if left is not None else 0) + 2
-        )
-    if node.op == "AveragePool":
-        return int(np.prod(node.attrs["kernel_shape"])) + 2
-    if node.op in ("GlobalAveragePool", "ReduceMean", "ReduceSum"):
-        sizes = [int(s) for s in node.inputs[0].shape[1:] if isinstance(s, (int, np.integer))]
-        return int(np.prod(sizes)) + 2
-    if node.op in _MOVES:
-        return 0
-    return len(node.inputs)
-
-
-def rounding_bound(layer: SourceLayer, z: Array, magnitude: Array, timesteps: int) -> NDArray[np.float64]:
-    """How far rounding may move ``z`` against a threshold, in the ANN and the SNN together.
-
-    Both sum at most ``terms`` products of ``magnitude`` in all; the SNN's integration rounds twice more at each step, its
-    weights carry four roundings more (α, 1/θ and batch norm taken in). The magnitude itself was summed in float32, from
-    below by at most γ_n: hence the factor 1.01. Adding the bias, scaling and comparing cost single roundings of numbers
-    no larger than |z|, |δ| and the highest threshold.
-    """
-    staircase = layer.staircase
-    sums = (
-        1.01
-        * (_gamma(layer.terms + 1) + _gamma(layer.terms + 2 * timesteps + 5))
-        * magnitude.astype(np.float64)
-    )
-    single = 8 * UNIT * (np.abs(z) + np.abs(staircase.offset) + staircase.threshold * (staircase.levels + 1))
-    return np.asarray(sums + single)
-
-
-def _gamma(n: int) -> float:
-    return n * UNIT / (1 - n * UNIT)
+    tensors = graph.tensors()
+    have = {tensor.name for tensor in graph.outputs}
+    graph.outputs = [*graph.outputs, *(tensors[name] for name in names if name not in have)]
+    return to_model(graph)

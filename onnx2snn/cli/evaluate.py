@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx2snn.cli.costs import show_costs
-from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.data_options import data_option, open_for, sharing_options
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
@@ -41,19 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="Samples at a time."
 )
-@click.option(
-    "--workers", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Processes to use."
-)
-@click.option(
-    "--ray",
-    is_flag=False,
-    flag_value="auto",
-    metavar="[ADDRESS]",
-    help="Use a Ray cluster: its address, 'local' to start one here, nothing for a running one.",
-)
-@click.option(
-    "--resume", type=PATH, metavar="STATE.json", help="Continue what this file holds, and keep it up to date."
-)
+@sharing_options
 @output_options
 def evaluate(
     *, model: str, data: str, images: ImageOptions, batch: int, terminal: Terminal, **options: Any

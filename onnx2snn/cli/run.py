@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
 from onnx2snn.cli.costs import show_costs
-from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.data_options import data_option, open_for, sharing_options
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.terminal import Terminal, output_options
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="Samples at a time."
 )
+@sharing_options
 @output_options
 def run(
     *,
@@ -57,34 +57,18 @@ def run(
     data: str,
     images: ImageOptions,
     output: str | None,
-    batch: int,
     terminal: Terminal,
     **options: Any,
 ) -> None:
     """Run a spiking network and say what it spent: spikes, synaptic operations, energy against the ANN."""
-    from onnx2snn.data import ResultWriter  # noqa: PLC0415 - nothing heavy before the options are understood
-    from onnx2snn.dialect import read_layer_table  # noqa: PLC0415
-    from onnx2snn.evaluation import Evaluation, Tally  # noqa: PLC0415
-    from onnx2snn.evaluation.work import tally_of  # noqa: PLC0415
-    from onnx2snn.model_file import load_model  # noqa: PLC0415
-    from onnx2snn.runtime import SpikingSession  # noqa: PLC0415
+    from onnx2snn.evaluation.answers import (  # noqa: PLC0415 - nothing heavy before the options are understood
+        run_all,
+    )
 
-    layers = tuple(read_layer_table(load_model(model))["layers"])
     samples = open_for(model, data, images)
-    session = SpikingSession(model, **options)
-    total = Tally()
     began = time.perf_counter()
-    with (
-        ResultWriter(output) if output else nullcontext() as writer,
-        track(terminal, "running", len(samples)) as done,
-    ):
-        for part in samples.batches(batch):
-            result = session.run(part.inputs)
-            total = total + tally_of(result, part)
-            if writer is not None:
-                writer.append(dict(result.outputs) | {f"spikes/{k}": v for k, v in result.spikes.items()})
-            done(len(part))
-    evaluation = Evaluation(total, layers)
+    with track(terminal, "running", len(samples)) as done:
+        evaluation = run_all(model, samples, output=output, progress=done, **options)
     show_costs(terminal, evaluation, time.perf_counter() - began)
     if output:
         terminal.show(Text(f"outputs and spike counts: {output}, {file_size(output)}"))

@@ -6,9 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import RenderableType
 from rich.text import Text
 
-from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
+from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for, sharing_options
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.tables import make_table, names_of
@@ -44,6 +45,7 @@ _SHOWN = 3  # defects, of the ten that --json gives
     show_default=True,
     help="What runs the spiking network.",
 )
+@sharing_options
 @click.option("--html", type=PATH, metavar="PATH", help="Also write the certificate as a page.")
 @output_options
 def verify(
@@ -52,12 +54,13 @@ def verify(
     snn: str,
     data: str | None,
     images: ImageOptions,
-    execution: str,
-    backend: str,
     html: str | None,
     terminal: Terminal,
+    **options: Any,
 ) -> int:
     """Compare the spiking network OUT.onnx with its source IN.onnx, neuron by neuron.
+
+    First the networks alone: both networks' synapses and thresholds. Then the data: every neuron's level on every sample.
 
     Exit code 0: every difference (if there is any) lies within the rounding of float32; 1: some do not.
     """
@@ -70,9 +73,7 @@ def verify(
     began = time.perf_counter()
     samples = open_for(source, data, images) if data else None
     with track(terminal, "verifying", DRAWN if samples is None else len(samples)) as advance:
-        certificate = onnx2snn.verify(
-            source, snn, samples, execution=execution, backend=backend, progress=advance
-        )
+        certificate = onnx2snn.verify(source, snn, samples, progress=advance, **options)
     facts = certificate.to_dict()
     _say(terminal, facts, time.perf_counter() - began)
     terminal.result(facts)
@@ -83,39 +84,73 @@ def verify(
 
 
 def _write_page(source: str, snn: str, samples: Any, certificate: Any, html: str) -> None:
+    from onnx2snn.certificate.samples import drawn_for  # noqa: PLC0415
     from onnx2snn.report import write_report  # noqa: PLC0415 - an extra
 
-    write_report(source, snn, samples, html, certificate=certificate)
+    write_report(source, snn, samples or drawn_for(source), html, certificate=certificate)
 
 
 def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     lossless, samples = facts["lossless"], facts["samples"]
     verdict = "[bold green]lossless[/]" if lossless else "[bold red]not lossless[/]"
-    table = make_table("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained")
-    names = names_of(layer["name"] for layer in facts["layers"])
-    for layer in facts["layers"]:
-        numbers = [count(layer[column]) for column in _COLUMNS]
-        table.add_row(names[layer["name"]], *numbers, style="red" if layer["unexplained"] else "")
     drawn = " (drawn; half of them aim at thresholds)" if facts["generated"] else ""
     agreement = facts.get("top1_agreement")
     terminal.show(
         f"{verdict}: {count(samples)} samples{drawn}, T = {facts['timesteps']}, {duration(seconds)}",
-        table,
-        f"largest output error {facts['max_abs_error']:.3g}"
+        _table(facts["layers"]),
+        _maps(facts["maps"]),
+        f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
     )
-    for defect in facts["defects"][:_SHOWN]:
+    first = {defect["layer"]: defect for defect in reversed(facts["defects"])}  # one a layer
+    for defect in [d for d in facts["defects"] if d is first[d["layer"]]][:_SHOWN]:
         terminal.show(_described(defect))
     accuracy = facts.get("accuracy")
     if accuracy:
         terminal.show(f"accuracy: ANN {percent(accuracy['ann'])}, SNN {percent(accuracy['snn'])}")
 
 
+def _table(layers: list[dict[str, Any]]) -> RenderableType:
+    table = make_table("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained")
+    names = names_of(layer["name"] for layer in layers)
+    for layer in layers:
+        numbers = [count(layer[column]) for column in _COLUMNS]
+        table.add_row(names[layer["name"]], *numbers, style="red" if layer["unexplained"] else "")
+    return table
+
+
+def _maps(maps: list[dict[str, Any]]) -> RenderableType:
+    """One line where synapses and thresholds agree, one a layer where they do not."""
+    wrong = [m for m in maps if m["differing"] or m["thresholds"]]
+    if not wrong:
+        largest = max((m["largest"] for m in maps), default=0.0)
+        measured = (
+            "" if all(m["rigorous"] for m in maps) else " (in part measured: operators that have no bound)"
+        )
+        return (
+            f"synapses and thresholds agree: at most {percent(largest)} of the rounding bound apart{measured}"
+        )
+    lines = [
+        f"{m['name']}: {count(m['differing'])} potentials and {count(m['thresholds'])} thresholds differ whatever the data"
+        for m in wrong
+    ]
+    return Text("\n".join(lines), style="red")
+
+
+def _number(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.3g}"
+
+
 def _described(defect: dict[str, Any]) -> Text:
     """One unexplained difference, with the numbers that make it one."""
-    where = f"{defect['layer']}, neuron {tuple(defect['neuron'])}, sample {defect['sample']}"
-    lines = [f"  cause:   {defect['reason']}", f"  values:  ANN {defect['ann']:g}, SNN {defect['snn']:g}"]
+    where = f"{defect['layer']}, neuron {tuple(defect['neuron'])}"
+    where += "" if defect["sample"] is None else f", sample {defect['sample']}"
+    ann, snn = (_number(defect[side]) for side in ("ann", "snn"))
+    lines = [
+        f"  cause:   {defect['reason']}",
+        f"  values:  ANN {ann}, SNN {snn}, bound {_number(defect['bound'])}",
+    ]
     if defect["potential"] is not None:
-        z, threshold, bound = (defect[name] for name in ("potential", "threshold", "bound"))
-        lines.append(f"  z:       {z:.9g}, threshold {threshold:.9g}, bound {bound:.2g}")
+        threshold = "" if defect["threshold"] is None else f", threshold {defect['threshold']:.9g}"
+        lines.append(f"  z:       {defect['potential']:.9g}{threshold}")
     return Text.assemble(("unexplained: ", "bold red"), (where, "bold"), "\n", "\n".join(lines))

@@ -6,6 +6,7 @@ a few items in flight, so that items may be streamed, and they do the items of a
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -133,12 +134,25 @@ def _connect(ray: Any, address: str) -> None:
         else {"log_to_driver": False}
     )
     try:
+        _check_reachable(address)
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError) as error:
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        SystemExit,
+    ) as error:  # Ray ends the process where it finds nobody
         raise Onnx2SnnError(
             f"no Ray cluster answers at '{address}'",
             remedy="start one with `ray start --head`, or let --ray local start one for this run",
         ) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ask for a connection first: Ray itself asks for more than a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _ray() -> Any:

@@ -1,27 +1,21 @@
-"""Evaluate: stream the data, have batches done by whoever is there, merge what comes back."""
+"""Evaluate: accuracy, spikes, synaptic operations and energy on a data set."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from onnx2snn.data import DataSet, Source, input_specs, open_data
-from onnx2snn.data.writer import check_folder
+from onnx2snn.data import Source, input_specs, open_data
 from onnx2snn.dialect import read_layer_table
-from onnx2snn.evaluation.crew import here, in_processes, on_ray
-from onnx2snn.evaluation.state import Progress
+from onnx2snn.evaluation.stream import merged
 from onnx2snn.evaluation.tally import Moments, Tally
-from onnx2snn.evaluation.work import Finished, Job, answer
+from onnx2snn.evaluation.work import Job, answer
 from onnx2snn.model_file import load_model
-
-_SAVE_EVERY = 5.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ def evaluate(
         workers: Processes that share the work.
         ray: Address of a Ray cluster to use instead, ``"auto"`` for a running one, ``"local"`` to start one.
         resume: A state file: continue what it holds, and keep it up to date.
-        progress: Called with the number of samples that were just done (at first: that are done already).
+        progress: Called with the number of samples just done; at first, of those done already (perhaps none).
 
     Raises:
         InputError: the data does not fit, or the state file belongs to another evaluation.
@@ -115,48 +109,13 @@ def evaluate(
     proto = load_model(model)
     content = proto.SerializeToString()
     samples = open_data(data, input_specs(proto))
-    task = {
-        "model": hashlib.sha256(content).hexdigest(),
-        "data": samples.fingerprint,
-        "batch size": str(batch),
-        "execution": execution,
-        "backend": backend,
-    }
-    state = Progress(task, batch, len(samples))
-    path = Path(resume) if resume is not None else None
-    if path is not None:
-        check_folder(path)
-        state.load(path)
-    if progress is not None and state.tally.samples:
-        progress(state.tally.samples)
-    batches = itertools.chain.from_iterable(_pending(samples, state))
+    task = {"model": digest(content), "execution": execution, "backend": backend, "work": "evaluate"}
     work = functools.partial(answer, Job(content, execution, backend))
-    if ray is not None:
-        finished = on_ray(work, batches, address=ray)
-    else:
-        finished = in_processes(work, batches, workers=workers) if workers > 1 else here(work, batches)
-    _collect(state, finished, path, progress)
-    return Evaluation(state.tally, tuple(read_layer_table(proto)["layers"]))
+    ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
+    tally = merged(samples, work, Tally(), task, batch=batch, **ways)
+    return Evaluation(tally, tuple(read_layer_table(proto)["layers"]))
 
 
-def _pending(samples: DataSet, state: Progress) -> Iterator[Iterator[Any]]:
-    for start, stop in list(state.pending()):
-        yield samples.batches(state.batch, start=start, stop=stop)
-
-
-def _collect(
-    state: Progress, finished: Iterator[Finished], path: Path | None, progress: Callable[[int], None] | None
-) -> None:
-    """Merge parts as they come; the state file is current every few seconds and whenever this ends."""
-    saved = time.monotonic()
-    try:
-        for start, tally in finished:
-            state.add(start, tally)
-            if progress is not None:
-                progress(tally.samples)
-            if path is not None and time.monotonic() - saved > _SAVE_EVERY:
-                state.save(path)
-                saved = time.monotonic()
-    finally:
-        if path is not None and state.done:
-            state.save(path)
+def digest(content: bytes) -> str:
+    """What tells one model from another."""
+    return hashlib.sha256(content).hexdigest()

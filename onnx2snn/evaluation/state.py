@@ -1,39 +1,60 @@
-"""What an interrupted evaluation had done, kept in a small JSON file."""
+"""What interrupted work had done, kept in a small JSON file."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from onnx2snn.errors import InputError, OutputError
-from onnx2snn.evaluation.tally import Tally
 
-_VERSION = 1
+_VERSION = 2
+
+Self_ = TypeVar("Self_", bound="Partial")
+
+
+class Partial(Protocol):
+    """The result on some samples; results on disjoint samples add up, in any order, to the same bits."""
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+
+    def __add__(self: Self_, other: Self_) -> Self_: ...
+
+    def to_state(self) -> dict[str, Any]:
+        """Everything, exactly, as JSON can hold it."""
+
+    @classmethod
+    def from_state(cls: type[Self_], state: Mapping[str, Any]) -> Self_:
+        """The inverse of :meth:`to_state`."""
+
+
+Part = TypeVar("Part", bound=Partial)
 
 
 @dataclass
-class Progress:
-    """The part of an evaluation that is done.
+class Progress(Generic[Part]):
+    """The part of some work that is done.
 
     Attributes:
-        task: What identifies the evaluation: digests of model and data, batch size, execution, backend.
+        task: What identifies the work: digests of models and data, batch size, options.
         batch: Samples a batch.
         total: Samples in the data set.
+        tally: The result of what is done.
         done: Positions of the first sample of each finished batch.
-        tally: Their result.
     """
 
     task: dict[str, str]
     batch: int
     total: int
+    tally: Part
     done: set[int] = field(default_factory=set)
-    tally: Tally = field(default_factory=Tally)
 
-    def add(self, start: int, tally: Tally) -> None:
+    def add(self, start: int, tally: Part) -> None:
         """Count a finished batch, once."""
         if start not in self.done:
             self.done.add(start)
@@ -65,25 +86,37 @@ class Progress:
             ) from error
 
     def load(self, path: Path) -> None:
-        """Take over what an earlier run of the same evaluation had done; a missing file is an empty one.
+        """Take over what an earlier run of the same work had done; a missing file is an empty one.
 
         Raises:
-            InputError: the file is damaged, or belongs to another evaluation.
+            InputError: the file is damaged, or belongs to other work.
         """
         if not path.exists():
             return
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
-            task, done, tally = dict(state["task"]), set(state["done"]), Tally.from_state(state["tally"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{path} is not a state file, or damaged", remedy="delete it to start anew"
-            ) from error
-        differing = [name for name, value in self.task.items() if task.get(name) != value]
+        state = self._read(path)
+        differing = [name for name, value in self.task.items() if state["task"].get(name) != value]
         if differing or state.get("version") != _VERSION:
             raise InputError(
-                f"{path} belongs to another evaluation",
+                f"{path} belongs to other work",
                 found=f"another {', '.join(differing) or 'version of onnx2snn'}",
                 remedy="delete it to start anew, or name another --resume file",
             )
-        self.done, self.tally = done, tally
+        try:
+            self.done = {int(start) for start in state["done"]}
+            self.tally = type(self.tally).from_state(state["tally"])
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as error:
+            raise _damaged(path) from error
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, Any]:
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(path) from error
+        if not isinstance(state, dict) or not isinstance(state.get("task"), dict):
+            raise _damaged(path)
+        return state
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path} is not a state file, or damaged", remedy="delete it to start anew")

@@ -45,6 +45,13 @@ def answer(job: Job, batch: Batch) -> Finished:
     return batch.start, tally_of(_session(job).run(batch.inputs), batch)
 
 
+def respond(job: Job, answers: bool, batch: Batch) -> tuple[int, tuple[Tally, dict[str, Any]]]:
+    """As :func:`answer`, and where ``answers``: the outputs, and spike counts as ``spikes/<layer>``, to be written."""
+    result = _session(job).run(batch.inputs)
+    arrays = dict(result.outputs) | {f"spikes/{k}": v for k, v in result.spikes.items()} if answers else {}
+    return batch.start, (tally_of(result, batch), arrays)
+
+
 def tally_of(result: Result, batch: Batch) -> Tally:
     """Sum up what the network answered to ``batch`` and spent on it."""
     quantities: dict[str, Any] = {"energy/snn": result.energy.snn, "energy/ann": result.energy.ann}

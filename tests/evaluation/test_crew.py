@@ -79,20 +79,17 @@ def test_an_error_keeps_what_it_says_on_its_way_out_of_a_process() -> None:
     assert (caught.value.found, caught.value.remedy) == ("sample 0", "remove it")
 
 
-@pytest.mark.slow
+@pytest.fixture
+def cluster(ray_cluster: str) -> str:
+    cloudpickle = pytest.importorskip("ray.cloudpickle")
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import the tests
+    return ray_cluster
+
+
+@pytest.mark.cluster
 @pytest.mark.filterwarnings("ignore")
 class TestRay:
     """A local cluster of two nodes."""
-
-    @pytest.fixture
-    def cluster(self) -> Iterator[str]:
-        utils = pytest.importorskip("ray.cluster_utils", reason="needs Ray (extra cluster)")
-        cloudpickle = pytest.importorskip("ray.cloudpickle")
-        cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import the tests
-        cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-        cluster.add_node(num_cpus=1)
-        yield cluster.address
-        cluster.shutdown()
 
     def test_a_worker_that_dies_changes_nothing(self, cluster: str, tmp_path: Path) -> None:
         assert sorted(on_ray(partial(die_once, tmp_path), ITEMS, address=cluster)) == SQUARES
@@ -102,6 +99,15 @@ class TestRay:
         with pytest.raises(InputError) as caught:
             list(on_ray(refuse, ITEMS[:1], address=cluster))
         assert caught.value.remedy == "remove it"
+
+
+@pytest.mark.cluster
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_does_not_answer_is_explained() -> None:
+    ray = pytest.importorskip("ray", reason="needs Ray (extra cluster)")
+    ray.shutdown()
+    with pytest.raises(Onnx2SnnError, match="no Ray cluster answers"):
+        list(on_ray(square, ITEMS, address="127.0.0.1:1"))
 
 
 def test_ray_that_is_not_there_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +13,9 @@ import pytest
 from conftest import Example
 
 import onnx2snn
+from onnx2snn.data.dataset import Batch
 from onnx2snn.errors import InputError
-from onnx2snn.evaluation.work import predicted_classes
+from onnx2snn.evaluation.work import Finished, Job, answer, predicted_classes
 from onnx2snn.runtime import SpikingSession
 
 
@@ -33,12 +38,26 @@ def test_processes_give_the_same_bits(example: Example) -> None:
     assert together == alone
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.filterwarnings("ignore")
-def test_a_cluster_gives_the_same_bits(example: Example) -> None:
-    pytest.importorskip("ray", reason="needs Ray (extra cluster)")
+def test_a_cluster_whose_worker_is_killed_gives_the_same_bits(
+    example: Example, ray_cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first worker that gets to sample 40 is killed in the middle of its work."""
+    cloudpickle = pytest.importorskip("ray.cloudpickle")
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import the tests
     alone = onnx2snn.evaluate(example.snn, example.data, batch=20)
-    assert onnx2snn.evaluate(example.snn, example.data, batch=20, ray="local") == alone
+    mark = tmp_path / "killed"
+
+    def fatal(job: Job, batch: Batch) -> Finished:
+        if batch.start == 40 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer(job, batch)
+
+    monkeypatch.setattr(importlib.import_module("onnx2snn.evaluation.evaluate"), "answer", fatal)
+    assert onnx2snn.evaluate(example.snn, example.data, batch=20, ray=ray_cluster) == alone
+    assert mark.exists()
 
 
 def test_an_interrupted_evaluation_continues(example: Example, tmp_path: Path) -> None:
@@ -47,7 +66,7 @@ def test_an_interrupted_evaluation_continues(example: Example, tmp_path: Path) -
 
     def interrupt(samples: int) -> None:
         done.append(samples)
-        if len(done) == 3:
+        if len(done) == 4:  # the first says what was done before
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

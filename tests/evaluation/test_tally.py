@@ -43,8 +43,8 @@ def test_a_state_file_keeps_every_bit(values: np.ndarray, counts: list[int]) -> 
     assert Tally.from_state(json.loads(json.dumps(tally.to_state()))) == tally
 
 
-def progress(**task: str) -> Progress:
-    return Progress({"model": "m", "data": "d"} | task, batch=10, total=45)
+def progress(**task: str) -> Progress[Tally]:
+    return Progress({"model": "m", "data": "d"} | task, batch=10, total=45, tally=Tally())
 
 
 def test_pending_ranges_leave_out_what_is_done() -> None:

@@ -1,0 +1,112 @@
+"""How many broken networks a certificate lets through: ``python benchmarks/mutations.py [--most 3] [--json PATH]``.
+
+Every kind of mistake of ``mutants.py`` in every network of ``NETWORKS``, at up to ``--most`` nodes each. A mutant is *caught*
+where ``verify`` says "not lossless" or refuses the file. One that is not caught is *equivalent* where all levels and all
+outputs are the same bits on the data, and a *survivor* otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+from mutants import MUTATIONS, Mutation
+
+import onnx2snn
+from onnx2snn.runtime import SpikingSession
+
+CORPUS = Path(__file__).resolve().parents[1] / "tests" / "corpus"
+NETWORKS = (
+    "torchts17__plain-pact4-nofold-dyn",
+    "torchts13__dense-qcfs8c-dyn",
+    "torchts17__mobile-qcfs16-dyadic-dyn",
+    "torchts17__conv1d-qcfs16-dyadic-nofold-dyn",
+    "torchts11__preact-qcfs16-dyn",
+    "keras17__res-qcfs16",
+    "torchts16__unet-qcfs16-dyadic-dyn",
+    "ortquant__mlp-relu-qdq_s8sym",
+    "brevitas__inq-a8w8pc-qcdq",
+    "brevitas__plain-a2w2-qonnx",
+)
+SAMPLES = 16
+
+
+def samples_of(name: str, count: int = SAMPLES) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    with np.load(CORPUS / f"{name}.npz") as data:
+        shapes = {k: data[k] for k in data.files if not k.startswith("expected_")}
+    return {k: random.normal(0, 1, (count, *v.shape[1:])).astype(v.dtype) for k, v in shapes.items()}
+
+
+def verdict(
+    source: Path, mutant: onnx.ModelProto, samples: Mapping[str, np.ndarray], right: onnx.ModelProto
+) -> str:
+    """``caught``, ``refused``, ``equivalent`` or ``survivor``."""
+    try:
+        certificate = onnx2snn.verify(source, mutant, samples)
+    except onnx2snn.InvalidModelError:
+        return "refused"
+    if not certificate.lossless:
+        return "caught" if certificate.defects else "caught without a reason"
+    return "equivalent" if same_answers(right, mutant, samples) else "survivor"
+
+
+def same_answers(one: onnx.ModelProto, other: onnx.ModelProto, samples: Mapping[str, np.ndarray]) -> bool:
+    first, second = (SpikingSession(m.SerializeToString()).levels(samples) for m in (one, other))
+    return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def tally(name: str, mutation: Mutation, most: int) -> Counter[str]:
+    source, samples = CORPUS / f"{name}.onnx", samples_of(name)
+    right = onnx2snn.convert(source).model
+    found: Counter[str] = Counter()
+    for node, mutant in mutation.mutants(right, most=most):
+        answer = verdict(source, mutant, samples, right)
+        found[answer] += 1
+        if answer not in ("caught", "refused"):
+            print(f"{answer}: {mutation.kind}, {node} of {name}", file=sys.stderr, flush=True)
+    return found
+
+
+def table(rows: Mapping[str, Counter[str]]) -> str:
+    lines = [
+        "| one thing wrong | mutants | caught | refused | equivalent | survivors |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    total: Counter[str] = Counter()
+    for kind, found in [*rows.items(), ("**all**", total)]:
+        total += found if found is not total else Counter()
+        numbers = [found.total(), *(found[k] for k in ("caught", "refused", "equivalent", "survivor"))]
+        lines.append(f"| {kind} | " + " | ".join(map(str, numbers)) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--most", type=int, default=3, help="nodes of each network that one kind befalls")
+    parser.add_argument("--json", type=Path, help="also write the numbers there")
+    options = parser.parse_args()
+    began, rows = time.monotonic(), {}
+    for mutation in MUTATIONS:
+        rows[mutation.kind] = sum((tally(name, mutation, options.most) for name in NETWORKS), Counter())
+    print(table(rows))
+    print(
+        f"\n{len(NETWORKS)} networks, {SAMPLES} samples each, {time.monotonic() - began:.0f} s",
+        file=sys.stderr,
+    )
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if any(found["survivor"] for found in rows.values()) else 0)
+
+
+if __name__ == "__main__":
+    main()

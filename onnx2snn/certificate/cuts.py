@@ -1,0 +1,124 @@
+"""Networks cut at their neurons: what lies between one layer of neurons and the layers before it, as a model of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from onnx import TensorProto, helper, numpy_helper
+
+from onnx2snn.dialect import DOMAIN
+from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.operators import is_neuron
+from onnx2snn.passes.staircase_nodes import SOURCE_TENSOR
+
+#: The output of a cut.
+POTENTIAL = "onnx2snn/potential"
+
+
+@dataclass(frozen=True)
+class CutNetwork:
+    """A network without its neurons: their levels are inputs.
+
+    Attributes:
+        model: Standard operators alone; nodes in topological order.
+        potentials: By neuron layer, the tensor (N, ...) that its neurons compare with thresholds.
+        levels: By neuron layer, the tensor of its levels (N, ...), which nothing writes any more.
+    """
+
+    model: onnx.ModelProto
+    potentials: Mapping[str, str]
+    levels: Mapping[str, str]
+
+    def layers_before(self, tensor: str) -> tuple[str, ...]:
+        """The layers whose levels reach ``tensor`` without passing another layer."""
+        given = {name: layer for layer, name in self.levels.items()}
+        needed = {tensor}
+        for node in reversed(self.model.graph.node):
+            if any(name in needed and name not in given for name in node.output):
+                needed.update(name for name in node.input if name)
+        return tuple(layer for name, layer in given.items() if name in needed)
+
+    def before(self, tensor: str) -> onnx.ModelProto:
+        """The operators between ``tensor`` and the levels and network inputs it depends on; ``tensor`` as ``POTENTIAL``.
+
+        Inputs are named as network inputs are, and ``level/<layer>``; only those that are read are there.
+        """
+        graph = self.model.graph
+        given = {name: f"level/{layer}" for layer, name in self.levels.items()}
+        needed, nodes = {tensor}, []
+        for node in reversed(graph.node):
+            if any(name in needed and name not in given for name in node.output):
+                nodes.append(node)
+                needed.update(name for name in node.input if name)
+                for attribute in node.attribute:
+                    needed.update(_captured(attribute))
+        piece = onnx.GraphProto(name="before")
+        for name in sorted(needed & set(given)):
+            piece.input.append(helper.make_tensor_value_info(given[name], TensorProto.FLOAT, None))
+            piece.node.append(helper.make_node("Identity", [given[name]], [name]))
+        piece.node.extend(reversed(nodes))
+        piece.node.append(helper.make_node("Identity", [tensor], [POTENTIAL]))
+        piece.input.extend(value for value in graph.input if value.name in needed)
+        piece.initializer.extend(t for t in graph.initializer if t.name in needed)
+        piece.value_info.extend(v for v in graph.value_info if v.name in needed and v.name not in given)
+        piece.output.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
+        return helper.make_model(
+            piece, opset_imports=self.model.opset_import, ir_version=self.model.ir_version
+        )
+
+
+def _captured(attribute: onnx.AttributeProto) -> set[str]:
+    """Names that the subgraphs of an attribute read, their own among them."""
+    graphs = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+    found = {name for graph in graphs for node in graph.node for name in node.input}
+    for graph in graphs:
+        for node in graph.node:
+            for inner in node.attribute:
+                found |= _captured(inner)
+    return found
+
+
+def cut_source(levels: gs.Graph) -> CutNetwork:
+    """Cut a graph whose activations are Staircase nodes; layers are named by the source's tensors."""
+    potentials, tensors = {}, {}
+    for node in levels.nodes:
+        if is_neuron(node):
+            name = node.attrs[SOURCE_TENSOR]
+            potentials[name], tensors[name] = node.inputs[0].name, node.outputs[0].name
+    model = to_model(levels)
+    kept = [node for node in model.graph.node if node.domain != DOMAIN]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return CutNetwork(model, potentials, tensors)
+
+
+def cut_spiking(converted: onnx.ModelProto, layers: Mapping[str, str], *, bias: str) -> CutNetwork:
+    """Cut a converted network, on levels in place of trains: its synapses are linear, so they need not know.
+
+    Args:
+        converted: The spiking network.
+        layers: By IF node, the layer's name in the result.
+        bias: The form in which it stores biases: ``per-step`` and ``paper`` store a share of them (METHOD 4).
+    """
+    light = onnx.ModelProto()
+    light.CopyFrom(converted)
+    del light.functions[:], light.metadata_props[:], light.graph.node[:]
+    potentials, levels = {}, {}
+    for node in converted.graph.node:
+        if node.domain != DOMAIN:
+            light.graph.node.append(node)
+            continue
+        steps = next(a.i for a in node.attribute if a.name == "input_steps")
+        share = {"once": 1, "per-step": 2**steps - 1, "paper": steps}[bias]
+        target = node.output[0] if node.op_type == "Integrate" else f"{node.output[0]}/potential"
+        factor, whole = f"{target}/share", f"{target}/bias"
+        light.graph.initializer.append(numpy_helper.from_array(np.array(share, np.float32), factor))
+        light.graph.node.append(helper.make_node("Mul", [node.input[1], factor], [whole]))
+        light.graph.node.append(helper.make_node("Add", [node.input[0], whole], [target]))
+        if node.op_type == "IF":
+            potentials[layers[node.name]], levels[layers[node.name]] = target, node.output[0]
+    return CutNetwork(light, potentials, levels)

@@ -1,0 +1,85 @@
+"""What a converted file declares beside its synapses: the bodies of its neurons, and how to count synaptic operations."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnx2snn.counting import counting_graph
+from onnx2snn.data import DataSet
+from onnx2snn.dialect import COUNTING_KEY, DOMAIN, Layer, read_layer_table, write_counting_graph
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.bodies import function_body
+
+#: Samples on which synaptic operations are counted in two ways.
+COUNTED = 4
+
+
+def check_declared(converted: onnx.ModelProto, samples: DataSet) -> None:
+    """Compare with what the dialect says.
+
+    Raises:
+        InvalidModelError: a neuron computes something else in other runtimes than here, or synaptic operations are
+            counted of another network.
+    """
+    table = read_layer_table(converted)
+    _check_bodies(converted, table)
+    _check_counting(converted, table, samples)
+
+
+def _check_bodies(converted: onnx.ModelProto, table: dict[str, Any]) -> None:
+    """Our runtime puts its own bodies in place of the file's; whoever runs the file as it is has to get the same."""
+    opset = next(o.version for o in converted.opset_import if o.domain in ("", "ai.onnx"))
+    held = {f.name: f for f in converted.functions if f.domain == DOMAIN}
+    execution, bias = str(table.get("execution", "spiking")), str(table.get("bias", "once"))
+    for name in sorted({node.op_type for node in converted.graph.node if node.domain == DOMAIN}):
+        try:
+            body = function_body(name, execution=execution, bias=bias, opset=opset)
+        except ValueError as error:
+            raise _foreign(name, str(error)) from error
+        if name not in held or not _same(held[name], onnx.FunctionProto.FromString(body)):
+            raise _foreign(name, "another body than the dialect gives it")
+
+
+def _foreign(operator: str, found: str) -> InvalidModelError:
+    return InvalidModelError(
+        "the neurons of this model are not those of the dialect",
+        operator=operator,
+        found=found,
+        remedy="convert the source again",
+    )
+
+
+def _same(one: onnx.FunctionProto, other: onnx.FunctionProto) -> bool:
+    fields = ("input", "output", "attribute", "node")
+    return all(list(getattr(one, field)) == list(getattr(other, field)) for field in fields)
+
+
+def _check_counting(converted: onnx.ModelProto, table: dict[str, Any], samples: DataSet) -> None:
+    stored = next((e.value for e in converted.metadata_props if e.key == COUNTING_KEY), None)
+    if stored is None:
+        return
+    remedy = "convert the source again"
+    try:
+        fragment = onnx.GraphProto.FromString(base64.b64decode(stored, validate=True))
+        fresh = counting_graph(converted, [Layer(**entry) for entry in table["layers"]])
+    except Exception as error:  # a damaged file breaks either in its own way
+        raise InvalidModelError("the counting graph of this model is damaged", remedy=remedy) from error
+    if fragment == fresh:
+        return
+    other = onnx.ModelProto()
+    other.CopyFrom(converted)
+    write_counting_graph(other, fresh)
+    inputs = next(samples.batches(COUNTED)).inputs
+    ours, theirs = (
+        SpikingSession(m.SerializeToString(), execution="fused").run(inputs) for m in (other, converted)
+    )
+    for name, count in ours.synops.items():
+        if not np.array_equal(count, theirs.synops.get(name, np.zeros(0))):
+            raise InvalidModelError(
+                "the counting graph of this model is not that of its synapses", node=name, remedy=remedy
+            )

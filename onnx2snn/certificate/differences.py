@@ -1,0 +1,51 @@
+"""Small things that comparing arrays needs, and what they are called in a defect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.certificate.findings import MOST_DEFECTS
+from onnx2snn.certificate.result import Defect
+from onnx2snn.graph import Array
+
+#: Levels (N, ...) by source tensor: whole numbers, which float32 holds exactly.
+Levels: TypeAlias = Mapping[str, NDArray[np.float32]]
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+def given(inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]) -> dict[str, Array]:
+    """Network inputs and ``level/<layer>`` of some samples."""
+    held = {f"level/{name}": k[rows].astype(np.float64) for name, k in levels.items()}
+    return {name: value[rows] for name, value in inputs.items()} | held
+
+
+def difference(a: Array, b: Array) -> NDArray[np.float64]:
+    """|a − b|; 0 where both are the same infinity or no number, infinite where only one is."""
+    one, other = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(one - other)
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    return np.where(same, 0.0, np.nan_to_num(error, nan=np.inf))
+
+
+def any_of(mask: Mask) -> Mask:
+    """By sample: whether any is."""
+    return np.asarray(mask.reshape(len(mask), -1).any(axis=1))
+
+
+def places(mask: Mask) -> list[tuple[int, ...]]:
+    """The first places where ``mask`` is true, as many as defects are shown."""
+    return [tuple(int(i) for i in at) for at in np.argwhere(mask)[:MOST_DEFECTS]] if mask.any() else []
+
+
+def defect(
+    layer: str, sample: int | None, neuron: tuple[int, ...], reason: str, *, ann: float, snn: float,
+    potential: float | None = None, threshold: float | None = None, bound: float = 0.0,
+) -> Defect:  # fmt: skip
+    """A defect in plain numbers."""
+    found = None if sample is None else int(sample)
+    return Defect(layer, found, neuron, float(ann), float(snn), potential, threshold, float(bound), reason)

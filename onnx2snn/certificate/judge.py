@@ -1,0 +1,114 @@
+"""What rounding may do to one layer, and what it may not.
+
+Potentials are compared in units of θ: u = (z + δ)/θ of the source, v/θ' of the spiking network. With the same levels before
+them, three things must hold wherever two levels differ:
+
+1. *the source's level*: some number within E of u has it, E = γ_n·M + the roundings of the activation's own operators;
+2. *the spiking network's level*: some number within E' of v/θ' has it, E' = γ_(n + 2T + 6)·M: integration rounds twice a step;
+3. *the maps agree*: |u − v/θ'| ≤ W = m·u·M: conversion rounded each constant a few times, and did nothing else.
+
+M = (Σ|w|·|x| + |δ|)/θ. Where all numbers are multiples of one power of two and sums stay below 2²⁴ of it, float32 is exact
+and E (or E') is zero: then no difference is excused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.certificate.neurons import generate
+from onnx2snn.certificate.potentials import Potentials, Wide
+from onnx2snn.certificate.rounding import ANY, EXACT, UNIT, UNIT64, gamma, quantum
+from onnx2snn.certificate.source import Activation
+from onnx2snn.staircases import NeuronParameters
+
+#: Roundings of a constant in conversion, wherever it stands: α, θ, δ, each absorbed once and held in float32.
+CONSTANTS = 6
+#: Where an operator has no bound: differences of this share of the largest number of the sample are taken for rounding.
+UNBOUNDED = 2e-5
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How far things may be apart, (N, ...), in units of θ.
+
+    Attributes:
+        source: E.
+        spiking: E'.
+        maps: W.
+    """
+
+    source: Wide
+    spiking: Wide
+    maps: Wide
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One layer of neurons and its activation.
+
+    Attributes:
+        activation: Of the source.
+        neuron: Of the spiking network.
+        timesteps: T.
+    """
+
+    activation: Activation
+    neuron: NeuronParameters
+    timesteps: int
+
+    def positions(self, p: Potentials) -> tuple[Wide, Wide]:
+        """Where both potentials stand: u and v/θ', (N, ...)."""
+        staircase = self.activation.staircase
+        u = (p.source + staircase.offset) / staircase.threshold
+        return u, p.spiking / self.neuron.subtract[-1].astype(np.float64)
+
+    def margins(self, p: Potentials) -> Margins:
+        """E, E' and W."""
+        staircase, n = self.activation.staircase, p.rounding.terms
+        u, _ = self.positions(p)
+        if p.magnitude is None:
+            largest = np.max(np.abs(u), axis=tuple(range(1, u.ndim)), keepdims=True, initial=0) + 1
+            same = np.broadcast_to(UNBOUNDED * largest, u.shape)
+            return Margins(same, same, same)
+        m = (p.magnitude + np.abs(staircase.offset)) / staircase.threshold
+        own = (self.activation.operators + 2) * 2 * UNIT * (m + staircase.levels + 1)
+        exact_source, exact_spiking = self._exact(p)
+        maps = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (n + 4) * UNIT64
+        return Margins(
+            np.where(exact_source, 0.0, gamma(n + 1) * m + own),
+            np.where(exact_spiking, 0.0, gamma(n + 2 * self.timesteps + 6) * m),
+            maps * m,
+        )
+
+    def _exact(self, p: Potentials) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Where float32 rounds nothing, in the source and in the spiking network."""
+        staircase = self.activation.staircase
+        held = min(p.rounding.quantum, quantum(staircase.offset), quantum(staircase.threshold))
+        magnitude = np.zeros(1) if p.magnitude is None else p.magnitude + np.abs(staircase.offset)
+        whole = bool(np.all(np.frexp(staircase.threshold)[0] == 0.5))
+        source = (2 * (magnitude + staircase.threshold) <= EXACT * held) & whole
+        scale = self.neuron.subtract[-1] / staircase.threshold
+        spiking = magnitude * scale <= EXACT * min(p.spiking_quantum, ANY)
+        return source, spiking & (p.spiking_quantum > 0)
+
+    def agrees(self, p: Potentials) -> NDArray[np.bool_]:
+        """Criterion 3, (N, ...)."""
+        u, v = self.positions(p)
+        return np.abs(u - v) <= self.margins(p).maps
+
+    def explained(
+        self, p: Potentials, source: NDArray[np.int64], spiking: NDArray[np.int64]
+    ) -> list[NDArray[np.bool_]]:
+        """Criteria 1 to 3 for the levels that both networks answered, (N, ...)."""
+        staircase, margins = self.activation.staircase, self.margins(p)
+        reach = margins.source * staircase.threshold
+        theirs = [staircase.level(p.source - reach) <= source, source <= staircase.level(p.source + reach)]
+        reach = margins.spiking * self.neuron.subtract[-1].astype(np.float64)
+        ours = [
+            generate(self.neuron, p.spiking - reach) <= spiking,
+            spiking <= generate(self.neuron, p.spiking + reach),
+        ]
+        return [np.logical_and(*theirs), np.logical_and(*ours), self.agrees(p)]

@@ -1,0 +1,102 @@
+"""The neuron alone: at every threshold, the level that an IF node answers against that of the activation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.certificate.rounding import UNIT
+from onnx2snn.staircases import NeuronParameters, Staircase
+
+#: Thresholds that are looked at one by one; of more levels, those around powers of two and a random choice.
+MOST_LEVELS = 4096
+#: Roundings that a threshold may have gone through.
+_ROUNDINGS = 4
+
+
+@dataclass(frozen=True)
+class Misstep:
+    """A potential at which a neuron answers another level than its activation.
+
+    Attributes:
+        channel: Index within the parameters, of one sample.
+        potential: v, in units of the threshold θ.
+        expected: The activation's level.
+        found: The neuron's.
+    """
+
+    channel: tuple[int, ...]
+    potential: float
+    expected: int
+    found: int
+
+
+def generate(neuron: NeuronParameters, v: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The level that the neuron's spikes carry at potentials ``v`` (N, ...), in exact arithmetic (METHOD 3)."""
+    v = np.minimum(v, neuron.ceiling.astype(np.float64))
+    k = np.zeros(v.shape, np.int64)
+    for threshold, taken in zip(neuron.compare, neuron.subtract, strict=True):
+        spikes = v >= threshold
+        v = v - spikes * taken.astype(np.float64)
+        k = 2 * k + spikes
+    return k
+
+
+def missteps(neuron: NeuronParameters, staircase: Staircase) -> list[Misstep]:
+    """Where the neuron is not the staircase of threshold θ' = what its last spike takes, offset 0.
+
+    Just below each threshold, just above it, and, where the threshold is a number of float32, exactly on it: there the
+    rounding rule shows. "Just" is four roundings away.
+    """
+    theta = neuron.subtract[-1].astype(np.float64)
+    shape = np.broadcast_shapes(theta.shape, neuron.ceiling.shape, staircase.ceilings.shape)
+    ceilings = np.broadcast_to(staircase.ceilings, shape)
+    found: list[Misstep] = []
+    levels = _levels(staircase.levels)
+    for block in np.array_split(levels, max(1, levels.size * max(1, theta.size) // (1 << 20))):
+        j = block.reshape((-1,) + (1,) * len(shape))
+        edge = np.broadcast_to((j + _EDGE[staircase.rounding]) * theta, (len(block), *shape))
+        slack = _ROUNDINGS * UNIT * np.maximum(np.abs(edge), theta)
+        sharp, everywhere = edge.astype(np.float32) == edge, np.ones(edge.shape, bool)
+        on = j - 1 + _inclusive(staircase.rounding, j)
+        for v, expected, where in (
+            (edge - slack, j - 1, everywhere),
+            (edge + slack, j, everywhere),
+            (edge, on, sharp),
+        ):
+            wanted = np.clip(np.broadcast_to(expected, edge.shape), 0, ceilings)
+            wrong = (generate(neuron, v) != wanted) & where
+            found += [_misstep(at, v / theta, wanted, generate(neuron, v)) for at in np.argwhere(wrong)[:3]]
+    return found
+
+
+#: Where level j begins, in units of θ: (j + this)·θ.
+_EDGE = {"floor": 0.0, "ceil": -1.0, "half_even": -0.5, "half_odd": -0.5}
+
+
+def _inclusive(rounding: str, j: NDArray[np.int64]) -> NDArray[np.int64]:
+    """1 where a potential exactly on threshold j belongs to level j, 0 where it belongs to j − 1."""
+    even = (j % 2 == 0).astype(np.int64)
+    rules: dict[str, NDArray[np.int64]]
+    rules = {"floor": np.ones_like(j), "ceil": np.zeros_like(j), "half_even": even, "half_odd": 1 - even}
+    return rules[rounding]
+
+
+def _levels(highest: int) -> NDArray[np.int64]:
+    """Levels whose thresholds are looked at, one above the highest (which no potential may reach)."""
+    if highest < MOST_LEVELS:
+        return np.arange(1, highest + 2)
+    powers = 2 ** np.arange(int(highest).bit_length())
+    drawn = np.random.default_rng(0).integers(1, highest + 1, MOST_LEVELS)
+    chosen = np.concatenate([powers - 1, powers, powers + 1, drawn, [highest, highest + 1]])
+    return np.unique(chosen[(chosen >= 1) & (chosen <= highest + 1)])
+
+
+def _misstep(
+    at: NDArray[Any], potential: NDArray[Any], expected: NDArray[Any], found: NDArray[Any]
+) -> Misstep:
+    index = tuple(int(i) for i in at)
+    return Misstep(index[1:], float(potential[index]), int(expected[index]), int(found[index]))

@@ -1,0 +1,125 @@
+"""Outputs: how far apart they are, and what rounding may do to them where all levels before them are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.certificate.differences import any_of, defect, difference, places
+from onnx2snn.certificate.findings import Findings, first, worst
+from onnx2snn.certificate.judge import CONSTANTS, UNBOUNDED
+from onnx2snn.certificate.potentials import Potentials, Wide
+from onnx2snn.certificate.rounding import EXACT, UNIT, UNIT64, gamma
+from onnx2snn.certificate.tails import Tail
+from onnx2snn.data import Batch
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.evaluation.work import predicted_classes
+from onnx2snn.graph import Array
+
+
+def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, Array]) -> Findings:
+    """Errors of outputs, and classes, whatever their cause; the first output is the one that says the class."""
+    largest, total, values = np.zeros(len(batch)), Fraction(0), 0
+    for name in expected:
+        if expected[name].shape != found[name].shape:
+            raise InvalidModelError(
+                f"output '{name}' of the spiking network has another shape",
+                found=f"{found[name].shape}, expected {expected[name].shape}",
+                remedy="convert the source again",
+            )
+        error = difference(expected[name], found[name]).reshape(len(batch), -1)
+        largest = np.maximum(largest, error.max(axis=1, initial=0))
+        values += error.size
+        total += sum((Fraction(e) for e in error.sum(axis=1).tolist() if np.isfinite(e)), Fraction(0))
+    findings = Findings(
+        samples=len(batch),
+        values=values,
+        total_error=total,
+        largest_error=float(largest.max(initial=0)),
+        worst=worst((float(e), batch.start + i) for i, e in enumerate(largest) if e > 0),
+    )
+    name = next(iter(expected))
+    return _with_classes(findings, batch, predicted_classes(expected[name]), predicted_classes(found[name]))
+
+
+def _with_classes(findings: Findings, batch: Batch, ann: Array | None, snn: Array | None) -> Findings:
+    if ann is None or snn is None:
+        return findings
+    findings = replace(findings, classed=len(batch), same_class=int((ann == snn).sum()))
+    if batch.labels is None:
+        return findings
+    right = int((ann == batch.labels).sum()), int((snn == batch.labels).sum())
+    return replace(findings, labelled=len(batch), right=right)
+
+
+@dataclass(frozen=True)
+class Readout:
+    """One output of a batch, where the SNN's levels are the ANN's.
+
+    Attributes:
+        name: The output.
+        start: Position of the first sample in the data.
+        expected: What the ANN answers, (N, ...).
+        found: What the SNN answers.
+        tail: From its first jump on.
+        timesteps: T.
+        potentials: Both networks' values, by rows.
+    """
+
+    name: str
+    start: int
+    expected: Array
+    found: Array
+    tail: Tail
+    timesteps: int
+    potentials: Callable[[NDArray[np.int64]], Potentials]
+
+
+def readout_defects(readout: Readout) -> Findings:
+    """Numbers that differ by more than the rounding of the readout explains."""
+    off = difference(readout.expected, readout.found)
+    some = np.flatnonzero(any_of(off > 0))
+    if not some.size:
+        return Findings()
+    potentials = readout.potentials(some)
+    bound = allowed(potentials, readout.timesteps)
+    if readout.tail.model is None:
+        bad = ~(off[some] <= bound)
+    else:
+        answers = readout.expected[some], readout.found[some]
+        bad = ~np.logical_and(*(readout.tail.accepts(potentials.source, bound, answer) for answer in answers))
+    defects = []
+    for at in places(bad):
+        where = (int(some[at[0]]), *at[1:])
+        limit = bound[at] if bound.shape == bad.shape else bound[at[0]].max()
+        reason = "with equal levels the readout answers another value"
+        values = {"ann": readout.expected[where], "snn": readout.found[where], "bound": limit}
+        defects.append(defect(readout.name, readout.start + where[0], where[1:], reason, **values))
+    return Findings(unexplained_outputs=int(bad.sum()), defects=first(defects))
+
+
+def allowed(p: Potentials, timesteps: int) -> Wide:
+    """How far what both networks answer may be apart, (N, ...): the rounding of both, and of constants in conversion."""
+    if p.magnitude is None:
+        return _measured(p)
+    n = p.rounding.terms
+    source = np.where(p.magnitude <= EXACT * p.rounding.quantum, 0.0, gamma(n + 1))
+    spiking = np.where(p.magnitude <= EXACT * p.spiking_quantum, 0.0, gamma(n + 2 * timesteps + 6))
+    return np.asarray((source + spiking) * p.magnitude + allowed_exactly(p))
+
+
+def allowed_exactly(p: Potentials) -> Wide:
+    """How far they may be apart in exact arithmetic, (N, ...): the rounding of constants in conversion."""
+    if p.magnitude is None:
+        return _measured(p)
+    share = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (p.rounding.terms + 4) * UNIT64
+    return np.asarray(share * p.magnitude)
+
+
+def _measured(p: Potentials) -> Wide:
+    largest = np.max(np.abs(p.source), axis=tuple(range(1, p.source.ndim)), keepdims=True, initial=0)
+    return np.broadcast_to(UNBOUNDED * largest, p.source.shape)

@@ -1,0 +1,248 @@
+"""How far float32 may be from exact arithmetic, between one layer of neurons and the next.
+
+The running error analysis of Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. (SIAM 2002), sections 3.1, 3.3
+and lemma 3.1: in whatever order a sum of products is taken, with fused multiply-adds or without, every product reaches the
+result multiplied by at most n factors (1 + ε), |ε| ≤ u = 2⁻²⁴, so that
+
+    |computed − exact| ≤ γ_n · Σ|w|·|x|,        γ_n = n·u / (1 − n·u).
+
+n counts the roundings on the longest way through the operators (here); Σ|w|·|x| is the same way travelled with absolute
+values (:mod:`onnx2snn.certificate.magnitudes`). Where every number is a multiple of one power of two, and sums stay below 2²⁴
+of it, nothing is rounded at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from onnx2snn.float64.network import before_jumps
+
+#: Unit roundoff of float32, and of float64.
+UNIT, UNIT64 = 2.0**-24, 2.0**-53
+#: Integers up to here are exact in float32.
+EXACT = 2.0**24
+#: Of a constant that is zero: a multiple of anything.
+ANY = 2.0**100
+
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+Array: TypeAlias = NDArray[Any]
+
+
+def gamma(n: int) -> float:
+    """γ_n."""
+    return n * UNIT / (1 - n * UNIT)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What can be said of one potential's rounding.
+
+    Attributes:
+        terms: Roundings on the longest way to it: n of γ_n.
+        constants: Roundings that its constants may have gone through in conversion, in operators on the way.
+        quantum: A power of two of which it is a multiple, sums and all; 0 where there is none.
+    """
+
+    terms: int
+    constants: int
+    quantum: float
+
+
+class Analysis:
+    """Walks through the operators of a cut.
+
+    Args:
+        model: The cut; one output.
+        shapes: Of its tensors.
+        quanta: Of its inputs: the power of two of which they hold multiples; 0 or missing: unknown.
+    """
+
+    def __init__(self, model: onnx.ModelProto, shapes: Shapes, quanta: Mapping[str, float]) -> None:
+        self._shapes = shapes
+        self._constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        self._shared = before_jumps(model.graph)  # computed alike by both networks, bit for bit
+        self._terms: dict[str, int] = {}
+        self._weights: dict[str, int] = {}
+        self._quanta = {
+            name: quantum(value) for name, value in self._constants.items() if value.dtype.kind == "f"
+        }
+        self._quanta.update(quanta)
+        for node in model.graph.node:
+            self._visit(node)
+        self._output = model.graph.output[0].name
+
+    @property
+    def result(self) -> Rounding:
+        """Of the cut's output."""
+        name = self._output
+        return Rounding(self._terms.get(name, 0), self._weights.get(name, 0), self._quanta.get(name, 0.0))
+
+    def _visit(self, node: onnx.NodeProto) -> None:
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        step = Step(node, attributes, self._shapes, self._constants)
+        terms = max((self._terms.get(name, 0) for name in node.input), default=0) + step.roundings()
+        if node.op_type in ("Mul", "MatMul") and not step.constants():  # a product of signals: errors of both
+            terms = sum(self._terms.get(name, 0) for name in node.input) + step.roundings()
+        weights = max((self._weights.get(name, 0) for name in node.input), default=0) + 2 * bool(
+            step.constants()
+        )
+        for name in node.output:
+            self._terms[name] = 0 if name in self._shared else terms
+            self._weights[name] = 0 if name in self._shared else weights
+            self._quanta[name] = step.quantum([self._quanta.get(i, 0.0) for i in node.input if i])
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator, with what its rules ask for."""
+
+    node: onnx.NodeProto
+    attributes: Mapping[str, Any]
+    shapes: Shapes
+    values: Mapping[str, Array]
+
+    def size(self, name: str) -> int:
+        """Elements of a tensor."""
+        return math.prod(self.shapes.get(name, ()))
+
+    def shape(self, position: int) -> tuple[int, ...]:
+        """Of an input."""
+        return self.shapes.get(self.node.input[position], ())
+
+    def constants(self) -> list[Array]:
+        """Float constants that it reads."""
+        return [
+            self.values[n] for n in self.node.input if n in self.values and self.values[n].dtype.kind == "f"
+        ]
+
+    def roundings(self) -> int:
+        """Roundings between an input of this operator and its output, at most."""
+        rule = _ROUNDINGS.get(self.node.op_type, 8)  # 8: a function of one value, within a few ulp
+        known = all(name in self.shapes for name in [*self.node.input[:1], *self.node.output])
+        return (rule(self) if known else 8) if callable(rule) else rule
+
+    def quantum(self, inputs: list[float]) -> float:
+        """Of the output, where those of the inputs are known."""
+        rule = _QUANTA.get(self.node.op_type)
+        return rule(self, inputs) if rule is not None else 0.0
+
+
+def _cells(step: Step) -> int:
+    """Length of the sums of a reduction: how many elements become one."""
+    return math.ceil(step.size(step.node.input[0]) / max(step.size(step.node.output[0]), 1))
+
+
+def _kernel(step: Step) -> int:
+    return math.prod(step.attributes["kernel_shape"])
+
+
+def _transposed(step: Step) -> int:
+    w = step.shape(1)
+    return w[0] // int(step.attributes.get("group", 1)) * math.prod(w[2:]) + 1
+
+
+_ROUNDINGS: Mapping[str, int | Callable[[Step], int]] = {
+    "Conv": lambda s: math.prod(s.shape(1)[1:]) + 1,
+    "ConvTranspose": _transposed,
+    "Gemm": lambda s: s.shape(1)[1 if s.attributes.get("transB", 0) else 0] + 3,
+    "MatMul": lambda s: s.shape(0)[-1],
+    "AveragePool": lambda s: _kernel(s) + 1,
+    "GlobalAveragePool": lambda s: _cells(s) + 1,
+    "ReduceMean": lambda s: _cells(s) + 1,
+    "ReduceSum": _cells,
+    "Softmax": lambda s: max(s.shape(0)) + 16,
+    "LogSoftmax": lambda s: max(s.shape(0)) + 16,
+    "Resize": lambda s: 0 if s.attributes.get("mode", b"nearest") == b"nearest" else 16 * max(s.shapes[s.node.output[0]]),
+    "Sum": lambda s: len(s.node.input),
+    "Mean": lambda s: len(s.node.input) + 1,
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), 1),
+    **dict.fromkeys(
+        ("Identity", "Cast", "Concat", "Split", "Slice", "Gather", "Pad", "Reshape", "Flatten", "Transpose", "Squeeze",
+         "Unsqueeze", "Expand", "Where", "Neg", "Abs", "Relu", "Clip", "Max", "Min", "MaxPool", "GlobalMaxPool", "ReduceMax",
+         "ReduceMin", "DepthToSpace", "SpaceToDepth", "Dropout", "Tile", "Constant", "ConstantOfShape", "Shape"), 0
+    ),
+}  # fmt: skip
+
+
+def quantum(values: Array) -> float:
+    """The largest power of two of which all ``values`` are multiples."""
+    nonzero = np.abs(np.asarray(values, np.float64)).ravel()
+    nonzero = nonzero[nonzero > 0]
+    if nonzero.size == 0:
+        return ANY
+    if not np.isfinite(nonzero).all():
+        return 0.0
+    mantissa, exponent = np.frexp(nonzero)
+    digits = np.ldexp(mantissa, 53).astype(np.int64)
+    lowest = np.log2((digits & -digits).astype(np.float64))
+    return float(2.0 ** np.min(exponent - 53 + lowest))
+
+
+def _smallest(_: Step, inputs: list[float]) -> float:
+    return min(inputs, default=0.0)
+
+
+def _first(_: Step, inputs: list[float]) -> float:
+    return inputs[0]
+
+
+def _product(_: Step, inputs: list[float]) -> float:
+    """Products of the first two, and a bias where there is one."""
+    return min(inputs[0] * inputs[1], *inputs[2:], ANY)
+
+
+def _gemm(step: Step, inputs: list[float]) -> float:
+    factors = (float(step.attributes.get("alpha", 1.0)), float(step.attributes.get("beta", 1.0)))
+    return _product(step, inputs) if factors == (1.0, 1.0) else 0.0
+
+
+def _quotient(step: Step, inputs: list[float]) -> float:
+    divisor = step.values.get(step.node.input[1])
+    if divisor is None or not np.all(np.abs(np.frexp(divisor)[0]) == 0.5):
+        return 0.0
+    return inputs[0] / float(np.max(np.abs(divisor)))
+
+
+def _mean(count: Callable[[Step], int]) -> Callable[[Step, list[float]], float]:
+    def rule(step: Step, inputs: list[float]) -> float:
+        n = count(step)
+        uneven = step.attributes.get("ceil_mode", 0) or (
+            any(step.attributes.get("pads", ())) and not step.attributes.get("count_include_pad", 0)
+        )
+        same = step.attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID", "NOTSET", "VALID")
+        return min(inputs) / n if n & (n - 1) == 0 and not uneven and same else 0.0
+
+    return rule
+
+
+def _resized(step: Step, inputs: list[float]) -> float:
+    return inputs[0] if step.attributes.get("mode", b"nearest") == b"nearest" else 0.0
+
+
+_QUANTA: Mapping[str, Callable[[Step, list[float]], float]] = {
+    **dict.fromkeys(("Conv", "ConvTranspose", "MatMul", "Mul"), _product),
+    "Gemm": _gemm,
+    "Div": _quotient,
+    "AveragePool": _mean(_kernel),
+    "GlobalAveragePool": _mean(_cells),
+    "ReduceMean": _mean(_cells),
+    "Mean": _mean(lambda s: len(s.node.input)),
+    "Resize": _resized,
+    **dict.fromkeys(("Add", "Sub", "Sum", "Concat", "Max", "Min", "Clip"), _smallest),
+    "Where": lambda _, inputs: min(inputs[1:], default=0.0),
+    "Pad": lambda s, inputs: min(inputs[0], inputs[2]) if len(s.node.input) > 2 and s.node.input[2] else inputs[0],
+    **dict.fromkeys(
+        ("Identity", "Split", "Slice", "Gather", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Neg",
+         "Abs", "Relu", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "ReduceSum", "DepthToSpace", "SpaceToDepth",
+         "Tile", "Dropout", "Cast"), _first
+    ),
+    **dict.fromkeys(("Round", "Floor", "Ceil", "Sign"), lambda _, __: 1.0),
+}  # fmt: skip

@@ -1,0 +1,5 @@
+"""Models evaluated in float64: the stand-in for exact arithmetic, 29 bits finer than what networks compute in."""
+
+from onnx2snn.float64.network import Float64Network
+
+__all__ = ["Float64Network"]

@@ -1,0 +1,167 @@
+"""A model whose float32 arithmetic is done in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from onnx2snn.float64.operators import FAST
+
+Array = NDArray[Any]
+
+_NARROW = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+
+#: Operators with jumps. What they answer to a value rounded to float32 may be a whole step from what they answer to the
+#: exact one, so they and all in front of them are computed in float32, as the network itself does.
+JUMPS = frozenset(
+    ("Round", "Floor", "Ceil", "Sign", "Mod", "QuantizeLinear", "DynamicQuantizeLinear", "ArgMax", "ArgMin", "TopK",
+     "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "NonZero")
+)  # fmt: skip
+#: They read no values, only sizes.
+_SIZES = ("Shape", "Size")
+
+
+class Float64Network:
+    """A model without functions, loaded to compute in float64 (up to its last operator with jumps: in float32).
+
+    Args:
+        model: What to compute; its float32 constants are exact in float64.
+        absolute: Compute on the absolute values of inputs, and of whatever float32 operators hand over.
+        throughout: Compute operators with jumps, and all in front of them, in float64 too.
+    """
+
+    def __init__(self, model: onnx.ModelProto, *, absolute: bool = False, throughout: bool = False) -> None:
+        self._narrow = frozenset() if throughout else before_jumps(model.graph)
+        self._absolute = absolute
+        self._outputs = [output.name for output in model.graph.output]
+        self.inputs = tuple(value.name for value in model.graph.input)
+        self._evaluator = ReferenceEvaluator(_widened(model, self._narrow, absolute), new_ops=list(FAST))
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs (N, ...) by name; further inputs are ignored."""
+        feed = self._feed(inputs)
+        with np.errstate(all="ignore"):
+            answers = self._evaluator.run(None, feed)
+        return {name: np.asarray(value) for name, value in zip(self._outputs, answers, strict=True)}
+
+    def shapes(self, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor, inputs and constants included."""
+        with np.errstate(all="ignore"):
+            values: Any = self._evaluator.run(None, self._feed(inputs), intermediate=True)
+        return {name: np.shape(value) for name, value in values.items() if value is not None}
+
+    def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: self._typed(name, inputs[name]) for name in self.inputs}
+
+    def _typed(self, name: str, value: Array) -> Array:
+        if value.dtype.kind != "f":
+            return value
+        if name in self._narrow:
+            return value.astype(np.float32)
+        wide: Array = value.astype(np.float64)
+        return np.abs(wide) if self._absolute else wide
+
+
+def before_jumps(graph: onnx.GraphProto) -> frozenset[str]:
+    """Names of the tensors that operators with jumps read or write, and of all those that they are made of."""
+    found: set[str] = set()
+    for node in reversed(graph.node):
+        if is_jump(node) or any(name in found for name in node.output):
+            found.update(node.output)
+            if node.op_type not in _SIZES:
+                found.update(name for name in node.input if name)
+    return frozenset(found)
+
+
+def is_jump(node: onnx.NodeProto) -> bool:
+    """Whether ``node`` may answer a whole step more to a value that is a little larger."""
+    if node.op_type != "Cast":
+        return node.op_type in JUMPS
+    return next(a.i for a in node.attribute if a.name == "to") not in (*_NARROW, TensorProto.DOUBLE)
+
+
+def _widened(model: onnx.ModelProto, narrow: frozenset[str], absolute: bool) -> onnx.ModelProto:
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    graph = wide.graph
+    for tensor in graph.initializer:
+        if tensor.name not in narrow:
+            _widen_tensor(tensor)
+    floats = {t.name for t in graph.initializer if t.data_type in _NARROW}
+    floats |= {v.name for v in graph.input if v.type.tensor_type.elem_type in _NARROW}
+    for value in graph.value_info:
+        if value.type.tensor_type.elem_type in _NARROW:
+            floats.add(value.name)
+    handed: dict[str, str] = {}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if not any(name in narrow for name in node.output):
+            for position, name in enumerate(node.input):
+                if name in narrow and (name in floats or _is_float(name, graph)):
+                    node.input[position] = _handed(name, handed, nodes, absolute)
+            _widen_node(node)
+        nodes.append(node)
+    for output in graph.output:
+        if output.name in narrow and _is_float(output.name, graph):
+            output.name = _handed(output.name, handed, nodes, absolute)
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    for value in [*graph.input, *graph.output]:
+        if value.type.tensor_type.elem_type in _NARROW and value.name not in narrow:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    return wide
+
+
+def _is_float(name: str, graph: onnx.GraphProto) -> bool:
+    """Whether a tensor that float32 operators write holds floats, as far as its writer tells."""
+    for node in graph.node:
+        if name in node.output:
+            if node.op_type == "Cast":
+                return next(a.i for a in node.attribute if a.name == "to") in (*_NARROW, TensorProto.DOUBLE)
+            return node.op_type not in (*_SIZES, "ArgMax", "ArgMin", "NonZero", "Greater", "GreaterOrEqual", "Less",
+                                        "LessOrEqual", "Equal", "QuantizeLinear", "And", "Or", "Not")  # fmt: skip
+    return False
+
+
+def _handed(name: str, handed: dict[str, str], nodes: list[onnx.NodeProto], absolute: bool) -> str:
+    """The name under which float64 operators read the float32 tensor ``name``."""
+    if name not in handed:
+        handed[name] = f"{name}/float64"
+        target = f"{name}/signed" if absolute else handed[name]
+        nodes.append(helper.make_node("Cast", [name], [target], to=TensorProto.DOUBLE))
+        if absolute:
+            nodes.append(helper.make_node("Abs", [target], [handed[name]]))
+    return handed[name]
+
+
+def _widen_tensor(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type in _NARROW:
+        values = numpy_helper.to_array(tensor).astype(np.float64)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def _widen_node(node: onnx.NodeProto) -> None:
+    for attribute in node.attribute:
+        if attribute.name in ("value", "sparse_value") and attribute.HasField("t"):
+            _widen_tensor(attribute.t)
+        elif attribute.name in ("to", "dtype") and attribute.i in _NARROW:
+            attribute.i = TensorProto.DOUBLE
+        for graph in _graphs(attribute):
+            for tensor in graph.initializer:
+                _widen_tensor(tensor)
+            for inner in graph.node:
+                _widen_node(inner)
+    if node.op_type == "ConstantOfShape" and not node.attribute:
+        zero = numpy_helper.from_array(np.zeros(1))
+        node.attribute.append(helper.make_attribute("value", zero))
+
+
+def _graphs(attribute: onnx.AttributeProto) -> Iterable[onnx.GraphProto]:
+    yield from [attribute.g] if attribute.HasField("g") else []
+    yield from attribute.graphs

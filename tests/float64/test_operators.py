@@ -1,0 +1,96 @@
+"""Operators on float64 windows against onnxruntime in float32."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers_graphs import make_model, node
+
+from onnx2snn.float64 import Float64Network
+from onnx2snn.reference import run_reference
+
+RANDOM = np.random.default_rng(0)
+
+
+def agree(op: str, size: tuple[int, ...], *constants: tuple[int, ...], **attributes: Any) -> None:
+    held = {f"c{i}": RANDOM.normal(size=shape).astype(np.float32) for i, shape in enumerate(constants)}
+    nodes = [node(op, ["x", *held], ["y"], "n", **attributes)]
+    model = make_model(
+        nodes,
+        held,
+        {"x": ["N", *size[1:]]},
+        {"y": [f"y{i}" for i in range(len(size))]},
+        opset=21,
+        ir_version=10,
+    )
+    x = RANDOM.normal(size=size).astype(np.float32)
+    wide = Float64Network(model).run({"x": x})["y"]
+    assert wide.dtype == np.float64
+    np.testing.assert_allclose(wide, run_reference(model, {"x": x})["y"], atol=2e-5)
+
+
+@pytest.mark.parametrize("group", [1, 2, 4])
+@pytest.mark.parametrize("pads", [[0, 0, 0, 0], [1, 2, 0, 1]])
+def test_convolutions(group: int, pads: list[int]) -> None:
+    for stride, dilation in itertools.product((1, 2, 3), (1, 2)):
+        grid: dict[str, Any] = {
+            "strides": [stride, 1],
+            "dilations": [1, dilation],
+            "group": group,
+            "pads": pads,
+        }
+        agree("Conv", (3, 4, 11, 10), (8, 4 // group, 3, 2), (8,), **grid)
+        for extra in {0, stride - 1}:
+            agree(
+                "ConvTranspose", (3, 4, 5, 6), (4, 3, 3, 2), (3 * group,), **grid, output_padding=[extra, 0]
+            )
+
+
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+def test_padding_by_name(auto_pad: str) -> None:
+    agree("Conv", (2, 4, 11, 10), (8, 4, 3, 2), strides=[2, 2], auto_pad=auto_pad)
+    agree("ConvTranspose", (2, 4, 5, 6), (4, 3, 3, 2), strides=[2, 2], auto_pad=auto_pad)
+    agree("AveragePool", (2, 4, 11, 10), kernel_shape=[3, 2], strides=[2, 2], auto_pad=auto_pad)
+    agree("MaxPool", (2, 4, 11, 10), kernel_shape=[3, 2], strides=[2, 2], auto_pad=auto_pad)
+
+
+def test_other_ranks_and_sizes() -> None:
+    agree("Conv", (2, 4, 11), (8, 4, 3), strides=[2])
+    agree("Conv", (2, 4, 5, 6, 7), (8, 4, 3, 2, 1), (8,))
+    agree("ConvTranspose", (2, 4, 5, 6), (4, 3, 3, 2), strides=[2, 2], output_shape=[10, 12])
+
+
+@pytest.mark.parametrize("ceil_mode", [0, 1])
+def test_pools(ceil_mode: int) -> None:
+    """Sizes are such that windows over the end start inside of it: there runtimes agree."""
+    for stride, pads, counted in itertools.product((1, 2), ([0] * 4, [1, 1, 1, 1], [1, 0, 0, 1]), (0, 1)):
+        grid: dict[str, Any] = {
+            "kernel_shape": [3, 3],
+            "strides": [stride, stride],
+            "pads": pads,
+            "ceil_mode": ceil_mode,
+        }
+        agree("AveragePool", (2, 3, 11, 9), **grid, count_include_pad=counted)
+        agree("MaxPool", (2, 3, 11, 9), **grid)
+        agree("MaxPool", (2, 3, 11, 9), **grid | {"ceil_mode": 0}, dilations=[2, 1])
+
+
+def test_what_comes_before_a_jump_is_float32() -> None:
+    """0.1 · 35 is 3.5 in float32 and a little more in float64; the network rounds the former, to even."""
+    nodes = [
+        node("Mul", ["x", "tenth"], ["t"], "n0"),
+        node("Round", ["t"], ["r"], "n1"),
+        node("Mul", ["r", "third"], ["y"], "n2"),
+    ]
+    constants = {"tenth": np.float32(0.1), "third": np.float32(1 / 3)}
+    model = make_model(nodes, constants, {"x": ["N", 1]}, {"y": ["N", 1]}, opset=21, ir_version=10)
+    x = np.array([[25.0], [35.0], [45.0], [-5.0]], np.float32)
+    narrow = np.rint(x * np.float32(0.1)).astype(np.float64) * np.float64(np.float32(1 / 3))
+    np.testing.assert_array_equal(Float64Network(model).run({"x": x})["y"], narrow)
+    np.testing.assert_array_equal(Float64Network(model, absolute=True).run({"x": x})["y"], np.abs(narrow))
+    exact = np.rint(x * np.float64(np.float32(0.1))) * np.float64(np.float32(1 / 3))
+    np.testing.assert_array_equal(Float64Network(model, throughout=True).run({"x": x})["y"], exact)
+    assert not np.array_equal(exact, narrow)
