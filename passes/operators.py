@@ -227,6 +227,9 @@ ORDER_PRESERVING = ("MaxPool", "GlobalMaxPool", "ReduceMax")
 #: So do they, of several activations on one grid.
 EXTREME = ("Max", "Min")
 
+#: Value by value: a factor and a term.
+LINES = ("Add", "BatchNormalization", "Div", "Mul", "Neg", "Sub")
+
 #: They move values and change none.
 MOVEMENT = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
