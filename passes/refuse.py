@@ -132,9 +132,7 @@ def _straight_to_neurons(graph: gs.Graph) -> set[int]:
     for node in reversed(graph.nodes):
         for tensor in node.outputs:
             if id(tensor) not in outputs and all(
-                is_neuron(r)
-                or (_is_passed(r) and id(r.outputs[0]) in straight)
-                for r in tensor.outputs
+                is_neuron(r) or (_is_passed(r) and id(r.outputs[0]) in straight) for r in tensor.outputs
             ):
                 straight.add(id(tensor))
     return straight
