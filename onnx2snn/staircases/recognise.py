@@ -106,13 +106,7 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
     outputs = {id(tensor) for tensor in graph.outputs}
     for node in graph.nodes:
         for tensor in node.outputs:
-            value = walk.produced.get(id(tensor))
-            if value is None or not value.is_discrete or is_staircase(value):
-                continue
-            if whole and _uneven(tensor, value):
-                continue
-            if not walk.end_activation(value):
-                walk.end_line(value)
+            walk.settle(tensor, whole=whole)
     found, uneven, rejected = [], [], dict(walk.rejected)
     for node in graph.nodes:
         for tensor in node.outputs:
@@ -170,6 +164,18 @@ class _Walk:
             value = self._composed_anew(handler, node, error)
         if value is not None:
             self.produced[id(node.outputs[0])] = value
+
+    def settle(self, tensor: gs.Tensor, *, whole: bool) -> None:
+        """End activations in front of ``tensor`` until it is one of its own, or (``whole``) a step function, or neither."""
+        value, ended = self.produced.get(id(tensor)), False
+        while value is not None and value.is_discrete and not is_staircase(value):
+            if whole and _uneven(tensor, value):
+                return
+            if not self.end_activation(value):
+                if not ended:
+                    self.end_line(value)
+                return
+            value, ended = self.produced.get(id(tensor)), True
 
     def end_activation(self, value: Value) -> bool:
         """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none.
