@@ -9,7 +9,9 @@ from onnx2snn.graph import Names, graph_pass, is_float
 from onnx2snn.passes.operators import is_linear
 from onnx2snn.passes.spelling import Spelling
 from onnx2snn.staircases.activation import Value
+from onnx2snn.staircases.curve import flat
 from onnx2snn.staircases.recognise import expressions
+from onnx2snn.staircases.reduction import constant_of
 from onnx2snn.staircases.steps import floats
 
 
@@ -37,12 +39,14 @@ def straighten_lines(graph: gs.Graph) -> gs.Graph:
 
 
 def _is_bent_line(value: Value) -> bool:
-    return value.root is not None and value.is_affine and not all(is_linear(node) for node in value.nodes)
+    bent = value.root is not None and not all(is_linear(node) for node in value.nodes)
+    return bent and (value.is_affine or constant_of(value) is not None)
 
 
 def _write(graph: gs.Graph, names: Names, node: gs.Node, value: Value) -> None:
     spelling = Spelling(graph, names, node)
-    line, output = value.of_root.pieces[0], node.outputs[0]
+    constant, output = constant_of(value), node.outputs[0]
+    line = value.of_root.pieces[0] if constant is None else flat(constant)
     node.outputs = [gs.Variable(names.fresh(f"{output.name}/bent"), output.dtype, output.shape)]
     scaled = spelling.apply("Mul", value.root, np.atleast_1d(floats(line.slope)))
     spelling.apply("Add", scaled, np.atleast_1d(floats(line.offset)), output=output)
