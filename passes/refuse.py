@@ -100,7 +100,7 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         reason = "its scale or zero point is not a constant, or one for each block"
         return NonSpiking(name, node.op, reason, f"export it with constant scales, or {HYBRID}")
     if node.op in ORDER_PRESERVING:
-        reason = "what it pools is no single activation: a sum, a mean, or one that falls where its potential rises"
+        reason = "what it pools is no single activation: a sum, a mean, or one that falls in some channels and rises in others"
         return NonSpiking(name, node.op, reason, f"quantise what it pools, or {HYBRID}")
     if node.op in LINEAR:
         reason = "it mixes samples of the batch, or its parameters are not constant"

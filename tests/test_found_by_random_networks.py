@@ -135,6 +135,29 @@ def threshold_out_of_reach() -> onnx.ModelProto:
     return finished(b, b.add("Concat", a, b.act(b.conv(never, (3, 2), 3)), axis=1), 80)
 
 
+def quantiser_coarser_than_all_it_is_given() -> onnx.ModelProto:
+    """Its levels have one value: a constant, written with a rounding."""
+    b = Builder()
+    a = b.act(b.conv("x", (2, 3), 1), levels=7)
+    zero = b.act(a, levels=3, step=16.0)
+    return finished(b, b.add("Concat", a, b.act(b.conv(zero, (3, 2), 3)), axis=1), 80)
+
+
+def sign_behind_a_quantiser_by_channel() -> onnx.ModelProto:
+    """Sign of levels: two neurons behind a neuron, which were put together with it again."""
+    b = Builder()
+    steps = np.array([1 / 4, 1 / 8, 1 / 16], np.float32).reshape(3, 1, 1)
+    a = b.act(b.conv("x", (2, 3), 1), levels=200, step=steps)
+    return finished(b, b.add("Mul", b.add("Sign", b.add("Sub", a, 0.5)), 0.25), 48)
+
+
+def threshold_of_three_eighths_behind_a_factor() -> onnx.ModelProto:
+    """1/θ is no dyadic number: the factor in front must not take it in."""
+    b = Builder()
+    scaled = b.add("Mul", b.conv("x", (2, 3), 1), np.array([1.0, 0.5, 0.25], np.float32).reshape(3, 1, 1))
+    return finished(b, b.act(scaled, step=0.375, levels=9, rounding="Ceil"), 48)
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     resized_in_front_of_another_change_of_opset,
     channels_of_both_signs_in_front_of_a_clip,
@@ -148,6 +171,9 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     maximum_of_a_part,
     batch_norm_behind_a_maximum,
     threshold_out_of_reach,
+    quantiser_coarser_than_all_it_is_given,
+    sign_behind_a_quantiser_by_channel,
+    threshold_of_three_eighths_behind_a_factor,
 ]
 
 

@@ -52,7 +52,7 @@ def activate(b: Building, x: Tensor, *, grid: Grid | None = None) -> Tensor:
     unit = float(np.min(grid.step))
     if name == "one bit":  # or one of two other values
         top, unit = max(top, 1.0), min(unit, 0.5)
-    return b.value(result, like=x, unit=unit, top=top, levels=True)
+    return b.value(result, like=x, unit=unit, top=top, levels=name != "thresholds")
 
 
 def _drawn_grid(b: Building, x: Tensor, name: str) -> Grid:
@@ -235,7 +235,7 @@ def one_bit(b: Building, x: str, grid: Grid) -> str:
     if b.flip():
         mask = b.op("Not", mask)
     if b.flip():
-        return b.op("Where", mask, grid.step, np.float32(b.pick([0.0, -1.0, 0.5])))
+        return b.op("Where", mask, grid.step, np.float32(b.pick([0.0, -1.0])))
     return _multiplied(b, b.op("Cast", mask, to=TensorProto.FLOAT), grid)
 
 
