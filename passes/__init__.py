@@ -21,9 +21,10 @@ from onnx2snn.passes.recognise import recognise_staircases
 from onnx2snn.passes.shift_biases import shift_biases
 from onnx2snn.passes.spike import spike
 from onnx2snn.passes.split_steps import split_steps
+from onnx2snn.passes.straighten_lines import straighten_lines
 
 #: One spelling: what the recogniser reads.
-PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes, pools_first, split_steps)
+PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes, pools_first, straighten_lines, split_steps)
 
 #: Activations become staircases of integer levels.
 RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools, hoist_extremes)

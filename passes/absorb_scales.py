@@ -96,6 +96,11 @@ def _is_coarse(weights: Array) -> bool:
     return bool(np.all(steps == np.round(steps)))
 
 
+def _takes(factor: Scale, scale: Scale) -> bool:
+    """Whether a multiplication takes ``scale`` in; a coarse factor only if it stays exact."""
+    return _is_power_of_two(scale) or not _is_coarse(factor)
+
+
 def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
     """Whether every path back from ``tensor`` ends in weights that can take ``scale``."""
     if not tensor.inputs or len(tensor.outputs) != 1:
@@ -106,8 +111,9 @@ def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
         if weights is None or (not exact and _is_coarse(weights)):
             return False
         return scales.output_factors(node, scale) is not None
-    if _factor(node) is not None:
-        return not is_constant(tensor)
+    factor = _factor(node)
+    if factor is not None:
+        return _takes(factor, scale) or _can_push(signals(node)[0], scale, exact)
     if node.op in ("Add", "Sub", "Sum"):
         shapes = [list(t.shape) for t in signals(node)]
         return all(s == list(tensor.shape) for s in shapes) and all(
@@ -124,6 +130,9 @@ def _push(names: Names, tensor: gs.Tensor, scale: Scale) -> None:
         scales.give_out(names, node, scale)
         return
     factor = _factor(node)
+    if factor is not None and not _takes(factor, scale):
+        _push(names, signals(node)[0], scale)
+        return
     if factor is not None:
         signal = signals(node)[0]
         held = (factor * scale).astype(np.float32)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import constant_input, is_constant, is_float, signals
+from onnx2snn.graph import Array, constant_input, is_constant, is_float, signals
 
 Test: TypeAlias = Callable[[gs.Node], bool]
 
@@ -261,6 +261,25 @@ ORDER_PRESERVING = ("MaxPool", "GlobalMaxPool", "ReduceMax")
 
 #: So do they, of several activations on one grid.
 EXTREME = ("Max", "Min")
+
+
+def compared_axes(node: gs.Node) -> list[int] | None:
+    """The axes along which an order preserving operator compares; None where they are not known."""
+    rank = _rank(node.inputs[0])
+    if node.op != "ReduceMax":
+        return list(range(2, rank))
+    axes = axes_of(node)
+    return axes if axes is not None else list(range(rank)) if len(node.inputs) < 2 else None
+
+
+def is_alike(values: Array, rank: int, compared: list[int]) -> bool:
+    """Whether a constant, beside a tensor of ``rank``, is the same along the axes in ``compared``."""
+    own = [axis - rank + values.ndim for axis in compared]
+    return values.size == 1 or all(axis < 0 or values.shape[axis] == 1 for axis in own)
+
+
+#: Value by value: a factor and a term.
+LINES = ("Add", "BatchNormalization", "Div", "Mul", "Neg", "Sub")
 
 #: They move values and change none.
 MOVEMENT = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import ORIGIN, Names, graph_pass, is_constant, origin, value_of
-from onnx2snn.passes.operators import ORDER_PRESERVING
+from onnx2snn.passes.operators import ORDER_PRESERVING, compared_axes, is_alike
 from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import Curve, NotPiecewiseLinearError
@@ -46,17 +46,11 @@ def _is_pool(node: gs.Node) -> bool:
 def _commutes(pool: gs.Node, value: Value | None) -> bool:
     if value is None or value.root is None or value.is_affine or is_staircase(value):
         return False
-    return _rises(value) and all(_is_alike(pool, t) for n in value.nodes for t in n.inputs if is_constant(t))
-
-
-def _is_alike(pool: gs.Node, constant: gs.Constant) -> bool:
-    """Whether all entries that ``pool`` compares meet the same number of ``constant``."""
-    values = value_of(constant)
-    if values.size <= 1:
-        return True
-    rank = len(pool.inputs[0].shape)
-    channel = values.ndim in (rank - 1, rank) and values.size == values.shape[-(rank - 1)]
-    return bool(pool.op in ("MaxPool", "GlobalMaxPool") and channel)
+    compared, rank = compared_axes(pool), len(pool.inputs[0].shape)
+    if compared is None or len(pool.outputs[0].shape) != rank:
+        return False
+    constants = [value_of(t) for n in value.nodes for t in n.inputs if is_constant(t)]
+    return _rises(value) and all(is_alike(c, rank, compared) for c in constants)
 
 
 def _rises(value: Value) -> bool:

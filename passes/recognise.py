@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Array, Names, graph_pass, origin, producer_of
+from onnx2snn.graph import ORIGIN, Array, Names, graph_pass, origin, producer_of
 from onnx2snn.passes.operators import is_weighted
 from onnx2snn.passes.staircase_nodes import make_constant, staircase_node
+from onnx2snn.staircases import Staircase
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.staircases.recognise import Found
 
@@ -21,6 +22,7 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     1. The quantiser of the network's input (no synapse in front of it) stays as it is: the input is analog.
     2. A quantiser of the network's output that would need more time steps than all others stays: a readout.
     3. Where that would leave no neuron at all, those become neurons too.
+    4. It falls: it becomes one of −z that rises, so that maxima commute with every staircase that is alike everywhere.
     """
     names = Names(graph)
     for found in chosen(graph, recognise_checked(graph).found):
@@ -61,15 +63,17 @@ def _feeding(graph: gs.Graph) -> set[int]:
 
 
 def _replace(graph: gs.Graph, names: Names, found: Found) -> None:
-    staircase = found.staircase
+    staircase, root = found.staircase, found.root
     old = producer_of(found.output)
     if old is None:
         raise AssertionError("an activation is made by a node")
     last = origin(found.nodes[-1])
+    if _falls(staircase):
+        staircase, root = staircase.mirrored(), _negated(graph, names, found)
     node = staircase_node(
         names,
         staircase,
-        found.root,
+        root,
         name=f"{last[-1] if last else found.output.name}/neuron",
         origin=found.source_nodes,
         source=found.output.name,
@@ -94,3 +98,22 @@ def _replace(graph: gs.Graph, names: Names, found: Found) -> None:
             gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=inputs, outputs=[out])
         )
         value = out
+
+
+def _falls(staircase: Staircase) -> bool:
+    """Where channels clip at odd and even levels, ties would go to other sides in each: that one stays."""
+    parities = np.unique(staircase.ceilings % 2)
+    return bool(np.all(staircase.scale < 0)) and (
+        staircase.rounding in ("floor", "ceil") or parities.size == 1
+    )
+
+
+def _negated(graph: gs.Graph, names: Names, found: Found) -> gs.Tensor:
+    """Case 4: a synaptic weight of −1, which the synapses in front take in."""
+    stem = f"{found.output.name}/negated"
+    minus = make_constant(names, f"{stem}/minus", np.full(1, -1, np.float32))
+    out = gs.Variable(names.fresh(stem), np.float32, list(found.root.shape))
+    node = gs.Node(op="Mul", name=names.fresh(stem), inputs=[found.root, minus], outputs=[out])
+    node.attrs[ORIGIN] = found.source_nodes[:1]
+    graph.nodes.append(node)
+    return out

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import onnx_graphsurgeon as gs
 
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph import origin
+from onnx2snn.graph import origin, signals
 from onnx2snn.passes.operators import (
     EXTREME,
     LINEAR,
+    LINES,
     MOVEMENT,
     ORDER_PRESERVING,
     float_signals,
@@ -99,7 +100,7 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         reason = "its scale or zero point is not a constant, or one for each block"
         return NonSpiking(name, node.op, reason, f"export it with constant scales, or {HYBRID}")
     if node.op in ORDER_PRESERVING:
-        reason = "what it pools is no single activation: a sum, a mean, or one that falls where its potential rises"
+        reason = "what it pools is no single activation: a sum, a mean, or one that falls in some channels and rises in others"
         return NonSpiking(name, node.op, reason, f"quantise what it pools, or {HYBRID}")
     if node.op in LINEAR:
         reason = "it mixes samples of the batch, or its parameters are not constant"
@@ -125,15 +126,20 @@ def _before_synapses(graph: gs.Graph) -> set[int]:
 
 
 def _straight_to_neurons(graph: gs.Graph) -> set[int]:
-    """Tensors that only neurons read, over moves and further max pooling."""
+    """Tensors that only neurons read, over moves, further max pooling, and factors and terms that thresholds could take in."""
     straight: set[int] = set()
     outputs = {id(t) for t in graph.outputs}
     for node in reversed(graph.nodes):
         for tensor in node.outputs:
             if id(tensor) not in outputs and all(
-                is_neuron(r)
-                or (r.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME) and id(r.outputs[0]) in straight)
-                for r in tensor.outputs
+                is_neuron(r) or (_is_passed(r) and id(r.outputs[0]) in straight) for r in tensor.outputs
             ):
                 straight.add(id(tensor))
     return straight
+
+
+def _is_passed(node: gs.Node) -> bool:
+    """Moves, maxima, and lines of one signal."""
+    if node.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME):
+        return True
+    return node.op in LINES and len(signals(node)) == 1 and is_linear(node)

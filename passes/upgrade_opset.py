@@ -39,7 +39,7 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
         )
     if version >= OPSET:
         return model
-    resized = _resized(model) if version < 11 else {}
+    placed = _placements(model) if version < 11 else []
     try:
         upgraded = _converted(model)
     except Exception as error:  # whatever the library raises, the file is at fault
@@ -48,10 +48,10 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
             found=(str(error).strip() or type(error).__name__).splitlines()[0],
             remedy="export it again with opset 13 or newer",
         ) from error
-    for node in upgraded.graph.node:
-        if node.op_type == "Resize" and node.output[0] in resized:
-            _set(node, "coordinate_transformation_mode", "asymmetric")
-            _set(node, "nearest_mode", resized[node.output[0]])
+    resizing = [node for node in upgraded.graph.node if node.op_type == "Resize"]
+    for node, nearest in zip(resizing, placed, strict=False):  # names change on the way, the order does not
+        _set(node, "coordinate_transformation_mode", "asymmetric")
+        _set(node, "nearest_mode", nearest)
     return upgraded
 
 
@@ -67,18 +67,18 @@ def _converted(model: onnx.ModelProto) -> onnx.ModelProto:
     return upgraded
 
 
-def _resized(model: onnx.ModelProto) -> dict[str, str]:
-    """Outputs of the old resizing operators, and which neighbour is nearest."""
+def _placements(model: onnx.ModelProto) -> list[str]:
+    """Of each old resizing operator, in order, which neighbour is nearest."""
     values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer if len(t.dims) == 1}
     for node in model.graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
             values[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
-    modes = {}
+    modes = []
     for node in model.graph.node:
         if node.op_type in ("Upsample", "Resize") and node.domain in STANDARD:
             scales = values.get(node.input[1]) if len(node.input) > 1 else None
             reduces = node.op_type == "Resize" and scales is not None and bool((scales < 1).any())
-            modes[node.output[0]] = "ceil" if reduces else "floor"
+            modes.append("ceil" if reduces else "floor")
     return modes
 
 

@@ -47,7 +47,7 @@ class Value:
     @property
     def is_identity(self) -> bool:
         """Whether it is the root tensor itself."""
-        return self.is_affine and self.of_root == Curve.identity()
+        return self.is_affine and self.of_root.pieces[0].same(Curve.identity().pieces[0])
 
     @property
     def is_discrete(self) -> bool:

@@ -136,12 +136,39 @@ def _levels(staircase: Staircase, answer: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def _with_plateau(staircase: Staircase, answer: NDArray[np.float64]) -> Staircase:
-    """K as the source reaches it far out, where that is one level from what exact arithmetic says."""
-    top = np.rint(_levels(staircase, answer[-1])).astype(np.int64)
-    ceilings = np.broadcast_to(staircase.ceilings, np.broadcast_shapes(top.shape, staircase.ceilings.shape))
-    if np.array_equal(top, ceilings) or np.any(np.abs(top - ceilings) > 1) or np.any(top < 1):
+    """Both plateaus as the source reaches them far out, where they are one level from what exact arithmetic says.
+
+    1. The upper one: K is one more, or less.
+    2. The lower one (the function falls): k is counted from there, so all thresholds move by one step.
+    """
+    levels = _levels(staircase, answer)
+    low, high = (np.rint(levels[i]).astype(np.int64) for i in (-4, -1))
+    ceilings = np.broadcast_to(staircase.ceilings, np.broadcast_shapes(high.shape, staircase.ceilings.shape))
+    if not np.any(low) and np.array_equal(high, ceilings):
         return staircase
-    return replace(staircase, ceilings=top, levels=int(top.max()))
+    if np.any(np.abs(high - ceilings) > 1) or np.any(np.abs(low) > 1) or np.any(high - low < 1):
+        return staircase
+    counted = _counted_from(staircase, low) if np.any(low) else staircase
+    return (
+        staircase
+        if counted is None
+        else replace(counted, ceilings=high - low, levels=int((high - low).max()))
+    )
+
+
+def _counted_from(staircase: Staircase, lowest: NDArray[np.int64]) -> Staircase | None:
+    """Levels counted from ``lowest``; where ties go to even levels, they go to odd ones (or None: channels differ)."""
+    rounding = staircase.rounding
+    if rounding in ("half_even", "half_odd") and np.any(lowest % 2):
+        if not np.all(lowest % 2):
+            return None
+        rounding = "half_odd" if rounding == "half_even" else "half_even"
+    return replace(
+        staircase,
+        offset=np.asarray(staircase.offset - lowest * staircase.threshold),
+        shift=np.asarray(staircase.shift + lowest * staircase.scale),
+        rounding=rounding,
+    )
 
 
 def _disagreement(found: Found, z: NDArray[np.float32], answer: NDArray[np.float64]) -> Disagreement | None:
@@ -155,7 +182,7 @@ def _disagreement(found: Found, z: NDArray[np.float32], answer: NDArray[np.float
     low, high = np.minimum(level, source), np.maximum(level, source)
     edge = staircase.lower_edges(high)
     explained = (high - low == 1) & (np.abs(wide - edge) <= slack)
-    on_grid = np.abs(exact - source) <= 1e-3
+    on_grid = np.abs(exact - source) <= 1e-3 + slack / staircase.threshold
     bad = ~(((level == source) | explained) & on_grid)
     if not bad.any():
         return None

@@ -106,13 +106,7 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
     outputs = {id(tensor) for tensor in graph.outputs}
     for node in graph.nodes:
         for tensor in node.outputs:
-            value = walk.produced.get(id(tensor))
-            if value is None or not value.is_discrete or is_staircase(value):
-                continue
-            if whole and _uneven(tensor, value):
-                continue
-            if not walk.end_activation(value):
-                walk.end_line(value)
+            walk.settle(tensor, whole=whole)
     found, uneven, rejected = [], [], dict(walk.rejected)
     for node in graph.nodes:
         for tensor in node.outputs:
@@ -151,7 +145,7 @@ class _Walk:
 
         1. All that it reads comes from one root: its output is an expression of that root.
         2. Channels differ in their cases (behind a batch norm of mixed signs, say): what it reads is the root, if that is a
-           line or a whole activation; else the end of the line that it was made from.
+           line; else the activation that ended before it, or the end of the line that it was made from.
         3. It rounds again, to another grid: the activation has ended where it first was a staircase, and that tensor is
            the root of the next.
         4. Anything else: its outputs are roots.
@@ -167,25 +161,39 @@ class _Walk:
             self._roots.update(id(t) for t in signals(node) if self._read(t).rounded is not None)
             value = self._composed(handler, node)
         except ChannelsDifferError as error:
-            self._end_operands(node)
-            try:
-                value = self._composed(handler, node)
-            except ChannelsDifferError:
-                self._reject(node, error)
-                return
+            value = self._composed_anew(handler, node, error)
         if value is not None:
             self.produced[id(node.outputs[0])] = value
 
+    def settle(self, tensor: gs.Tensor, *, whole: bool) -> None:
+        """End activations in front of ``tensor`` until it is one of its own, or (``whole``) a step function, or neither."""
+        value, ended = self.produced.get(id(tensor)), False
+        while value is not None and value.is_discrete and not is_staircase(value):
+            if whole and _uneven(tensor, value):
+                return
+            if not self.end_activation(value):
+                if not ended:
+                    self.end_line(value)
+                return
+            value, ended = self.produced.get(id(tensor)), True
+
     def end_activation(self, value: Value) -> bool:
-        """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none."""
-        for position, node in enumerate(value.nodes):
-            here = self.produced.get(id(node.outputs[0]))
-            if here is None or not is_float(node.outputs[0]):
-                continue  # a mask belongs to what it selects
-            if here.is_discrete and is_staircase(here):
-                self._end(value, position)
-                return True
+        """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none.
+
+        1. All that follows is made from it alone: of ``c + (q − c)`` it is the sum, for what rounds the sum.
+        2. There is none such: it is a part of a sum.
+        """
+        whole = [position for position in range(len(value.nodes)) if self._is_whole(value.nodes[position])]
+        for position in [*(p for p in whole if _is_waist(value, p)), *whole]:
+            self._end(value, position)
+            return True
         return False
+
+    def _is_whole(self, node: gs.Node) -> bool:
+        here = self.produced.get(id(node.outputs[0]))
+        if here is None or not is_float(node.outputs[0]):
+            return False  # a mask belongs to what it selects
+        return here.is_discrete and is_staircase(here)
 
     def end_line(self, value: Value) -> None:
         """Make a root of the end of the line that ``value`` begins with, if channels differ behind it."""
@@ -200,18 +208,27 @@ class _Walk:
             self.produced.pop(id(later.outputs[0]), None)
             self.visit(later)
 
-    def _end_operands(self, node: gs.Node) -> None:
-        """Case 2: roots for what ``node`` reads."""
+    def _composed_anew(self, handler: Handler, node: gs.Node, error: ChannelsDifferError) -> Value | None:
+        """Case 2: from roots nearer to ``node``; lines that all of its operands are made from first, the nearest last."""
         for tensor in signals(node):
             value = self._read(tensor)
-            if value.is_identity:
-                continue
-            if value.is_affine or (value.is_discrete and is_staircase(value)):
-                self._roots.add(id(tensor))
-                continue
-            lines = [i for i, n in enumerate(value.nodes) if self._is_line(n.outputs[0])]
-            if lines:
-                self._end(value, lines[-1])
+            if value.is_discrete and not value.is_affine:
+                self.end_activation(value)
+        values = [value for value in map(self._read, signals(node)) if not value.is_identity]
+        lines = [[n for n in value.nodes if self._is_line(n.outputs[0])] for value in values]
+        shared = (
+            [n for n in lines[0] if all(any(n is m for m in others) for others in lines[1:])] if lines else []
+        )
+        for turn in range(max(map(len, lines), default=0) + 1):
+            try:
+                return self._composed(handler, node)
+            except ChannelsDifferError:  # noqa: PERF203 - each turn changes what is composed
+                for value, own in zip(values, lines, strict=True):
+                    chosen = (shared or own)[turn : turn + 1]
+                    if chosen:
+                        self._end(value, next(i for i, n in enumerate(value.nodes) if n is chosen[0]))
+        self._reject(node, error)
+        return None
 
     def _is_line(self, tensor: gs.Tensor) -> bool:
         value = self.produced.get(id(tensor))
@@ -248,6 +265,12 @@ class _Walk:
             if composed is None or composed.root is not value.root:
                 return True
         return False
+
+
+def _is_waist(value: Value, position: int) -> bool:
+    """Whether the nodes behind ``position`` in the chain read nothing from before it but what it writes itself."""
+    own = {id(tensor) for node in value.nodes[position:] for tensor in node.outputs}
+    return all(id(t) in own for node in value.nodes[position + 1 :] for t in signals(node))
 
 
 def _rejected(node: gs.Node, reason: str, nodes: tuple[str, ...]) -> Rejected:

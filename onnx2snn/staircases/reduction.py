@@ -50,6 +50,22 @@ def reduce_to_staircase(value: Value) -> Staircase:
     return _from_rounding(value.rounded, value.of_level, shift)
 
 
+def constant_of(value: Value) -> Rationals | None:
+    """The number that ``value`` is, whatever its root: a line without slope, or a rounding that never leaves its level."""
+    if value.of_root.value is None or value.root is None:
+        return None
+    if value.of_level is None or value.rounded is None:
+        return value.of_root.value
+    try:
+        first, last = _rounded_range(value.rounded)
+        first, last, _, bottom = _level_range(value.of_level, first, last)
+    except (NotPiecewiseLinearError, ChannelsDifferError):
+        return None
+    if first is None or last is None or np.any(first != last):
+        return None
+    return _object(bottom + value.of_root.value)
+
+
 def _from_step(step: Curve) -> Staircase:
     start, jumps = jumps_of_curve(step)
     runs = runs_of(jumps)
@@ -206,4 +222,4 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
     )
 
 
-__all__ = ["MAX_LEVELS", "reduce_to_staircase"]
+__all__ = ["MAX_LEVELS", "constant_of", "reduce_to_staircase"]

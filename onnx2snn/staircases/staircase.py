@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Rounding = Literal["floor", "ceil", "half_even", "half_odd"]
 
 Float = NDArray[np.float32]
+
+#: The fields of a :class:`Staircase` that hold a value for each channel.
+ARRAYS = ("threshold", "offset", "ceilings", "scale", "shift")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,24 @@ class Staircase:
         shift = number(self.shift, "o")
         tail = "" if shift == "0" else f" {signed(shift)}"
         return f"{number(self.scale, 'α')}·clip({name}({inner}), 0, {self.levels}){tail}"
+
+    def mirrored(self) -> Staircase:
+        """The same function of −z: K − k in place of k, so that one which fell rises.
+
+        Thresholds stand in the same places, closed on the other side: z ≤ x is −z ≥ −x.
+        """
+        rounding: Rounding = self.rounding
+        if rounding in ("floor", "ceil"):
+            rounding = "ceil" if rounding == "floor" else "floor"
+        elif self.levels % 2:
+            rounding = "half_odd" if rounding == "half_even" else "half_even"
+        return replace(
+            self,
+            offset=self.ceilings * self.threshold - self.offset,
+            scale=-self.scale,
+            shift=self.shift + self.scale * self.ceilings,
+            rounding=rounding,
+        )
 
     def level(self, z: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """The level k of pre-activations ``z`` (N, ...), computed in float64."""

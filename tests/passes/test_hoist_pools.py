@@ -175,7 +175,6 @@ def test_sizes_may_be_open_on_one_grid() -> None:
 REFUSED = {
     "a sum": [*act("z1", "a"), *act("z2", "b"), node("Add", ["a", "b"], ["c"])],
     "a mean": [*act("z1", "a"), node("AveragePool", ["a"], ["c"], kernel_shape=[2, 2])],
-    "falling": [*act("z1", "a"), node("Neg", ["a"], ["c"])],
     "padded with another level than zero": [*act("z1", "a"), node("Pad", ["a", "pads", "three"], ["c"])],
 }
 

@@ -1,0 +1,339 @@
+"""Quantised activations, in the spellings of papers, exporters and hands: a = step·clip(R(z/step), low, high) and others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from random_networks.building import MICROSOFT, Building, Tensor
+from random_networks.versions import clip
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a spelling has to spell.
+
+    Attributes:
+        step: θ = α, one number, or one for each channel, shaped to broadcast.
+        low: Lowest code.
+        high: Highest code; high − low = K.
+    """
+
+    step: np.ndarray
+    low: int
+    high: int
+
+    @property
+    def levels(self) -> int:
+        """K."""
+        return self.high - self.low
+
+    @property
+    def scalar(self) -> bool:
+        """Whether all channels share it."""
+        return self.step.size == 1
+
+
+Spelling = Callable[[Building, str, Grid], str]
+
+
+def activate(b: Building, x: Tensor, *, grid: Grid | None = None) -> Tensor:
+    """A quantised activation of ``x``."""
+    name = b.pick([n for n, (_, allowed) in SPELLINGS.items() if allowed(b, x)])
+    spelling, _ = SPELLINGS[name]
+    grid = _drawn_grid(b, x, name) if grid is None else grid
+    result = spelling(b, x.name, grid)
+    top = float(np.max(grid.step)) * (max(abs(grid.low), abs(grid.high)) + 1)
+    unit = float(np.min(grid.step))
+    if name == "one bit":  # or one of two other values
+        top, unit = max(top, 1.0), min(unit, 0.5)
+    return b.value(result, like=x, unit=unit, top=top, levels=name != "thresholds")
+
+
+def _drawn_grid(b: Building, x: Tensor, name: str) -> Grid:
+    low, high = b.pick(_RANGES.get(name, _CODES))
+    per_channel = name not in _SCALAR and len(x.shape) in (1, 3, 4) and b.flip() and b.flip()
+    reach = min(x.top, 16.0) / (2 if b.flip() else 8)
+    step = 2.0 ** round(math.log2(reach / max(high, -low)))
+    step = max(step, x.unit / 64)
+    shape = (x.channels,) + (1,) * (len(x.shape) - 1) if per_channel else ()
+    if not b.exact:
+        return Grid(np.asarray(step * b.random.uniform(0.6, 1.4, shape), np.float32), low, high)
+    return Grid(np.asarray(np.ldexp(step, b.random.integers(-1, 1, shape)), np.float32), low, high)
+
+
+#: Lowest and highest code: K = 1 to 16 bits, unsigned, signed, asymmetric.
+_CODES = [
+    (0, 15),
+    (0, 4),
+    (0, 1),
+    (0, 2),
+    (0, 3),
+    (0, 7),
+    (0, 16),
+    (0, 100),
+    (0, 255),
+    (-8, 7),
+    (-4, 4),
+    (-128, 127),
+    (-3, 12),
+    (-5, 250),
+    (-1, 1),
+    (0, 4095),
+    (0, 65535),
+]
+_POWERS = [(0, 4), (0, 1), (0, 2), (0, 8), (0, 16), (0, 64), (0, 256)]
+_UNSIGNED = [pair for pair in _CODES if pair[0] == 0]
+
+
+# A step a time: the arithmetic that exporters leave around a rounding.
+
+
+def _divided(b: Building, x: str, grid: Grid) -> str:
+    """z/step, as a quotient or a product."""
+    if b.flip():
+        return (
+            b.op("Mul", x, np.float32(1) / grid.step)
+            if b.flip()
+            else b.op("Mul", np.float32(1) / grid.step, x)
+        )
+    return b.op("Div", x, grid.step)
+
+
+def _multiplied(b: Building, k: str, grid: Grid) -> str:
+    if b.flip():
+        return b.op("Div", k, np.float32(1) / grid.step)
+    return b.op("Mul", grid.step, k) if b.flip() else b.op("Mul", k, grid.step)
+
+
+def _clipped(b: Building, x: str, low: Any, high: Any) -> str:
+    """clip(x, low, high) in one of many ways; bounds are numbers or arrays."""
+    low, high = np.float32(low), np.float32(high)
+    scalar = low.ndim == high.ndim == 0
+    way = b.pick(
+        (["clip"] if scalar else [])
+        + ["max, min", "min, max", "where"]
+        + (["relu"] if not np.any(low) else [])
+    )
+    if way == "clip":
+        return clip(b, x, float(low), float(high))
+    if way == "max, min":
+        return b.op("Min", b.op("Max", x, low), high)
+    if way == "min, max":
+        return b.op("Max", low, b.op("Min", high, x))
+    if way == "relu":
+        return b.op("Min", b.op("Relu", x), high)
+    below = b.op("Where", b.op("Less", x, low), low, x)
+    return b.op("Where", b.op("Greater", below, high), high, below)
+
+
+def _rounded(b: Building, z: str, *, nearest: bool = False) -> str:
+    """R(z): to nearest, up or down."""
+    near = ["half up", "half to even"] if b.opset >= 11 else ["half up"]
+    way = b.pick(near if nearest else [*near, "down", "up", "down of the negative"])
+    if way == "half up":
+        return b.op("Floor", b.op("Add", z, 0.5) if b.flip() else b.op("Add", 0.5, z))
+    if way == "down of the negative":
+        return b.op("Neg", b.op("Floor", b.op("Neg", z)))
+    return b.op({"down": "Floor", "up": "Ceil", "half to even": "Round"}[way], z)
+
+
+# The spellings.
+
+
+def levels_clipped(b: Building, x: str, grid: Grid) -> str:
+    """step·clip(R(z/step), low, high): LSQ, and what most exporters write."""
+    return _multiplied(b, _clipped(b, _rounded(b, _divided(b, x, grid)), grid.low, grid.high), grid)
+
+
+def clipped_first(b: Building, x: str, grid: Grid) -> str:
+    """step·R(clip(z/step, low, high)): LSQ as in its paper."""
+    return _multiplied(b, _rounded(b, _clipped(b, _divided(b, x, grid), grid.low, grid.high)), grid)
+
+
+def pact(b: Building, x: str, grid: Grid) -> str:
+    """R(clip(z, 0, α)·K/α)·α/K: PACT, clipped in units of z."""
+    top = np.float32(grid.step * np.float32(grid.high))
+    return _multiplied(b, _rounded(b, _divided(b, _clipped(b, x, np.zeros_like(top), top), grid)), grid)
+
+
+def pact_of_absolutes(b: Building, x: str, grid: Grid) -> str:
+    """PACT as its paper writes it: clip(z, 0, α) = (|z| − |z − α| + α)/2."""
+    top = np.float32(grid.step * np.float32(grid.high))
+    distance = b.op("Abs", b.op("Sub", x, top))
+    clipped = b.op("Mul", b.op("Add", b.op("Sub", b.op("Abs", x), distance), top), 0.5)
+    noisy = (
+        not b.exact
+    )  # float32 clips such a sum with an error of its own, which only rounding to nearest removes
+    return _multiplied(b, _rounded(b, _divided(b, clipped, grid), nearest=noisy), grid)
+
+
+def qcfs(b: Building, x: str, grid: Grid) -> str:
+    """λ·clip(floor(z·Q/λ + 1/2)/Q, 0, 1): QCFS, its operators in several orders."""
+    count = np.float32(grid.high)
+    bound = np.float32(grid.step * count)
+    ratio = b.op("Div", x, bound)
+    if b.flip():
+        ratio = clip(b, ratio, 0, 1)
+    level = b.op("Floor", b.op("Add", b.op("Mul", ratio, count), 0.5))
+    share = clip(b, b.op("Div", level, count), 0, 1)
+    return b.op("Mul", share, bound)
+
+
+def dorefa(b: Building, x: str, grid: Grid) -> str:
+    """round(clip(z, 0, 1)·K)/K: DoReFa."""
+    count = np.float32(grid.high)
+    return b.op("Div", _rounded(b, b.op("Mul", _clipped(b, x, 0, 1), count)), count)
+
+
+def straight_through(b: Building, x: str, grid: Grid) -> str:
+    """c + (q − c), as a straight-through estimator is exported."""
+    clipped = _clipped(b, x, grid.step * np.float32(grid.low), grid.step * np.float32(grid.high))
+    q = _multiplied(b, _rounded(b, _divided(b, clipped, grid)), grid)
+    return b.op("Add", clipped, b.op("Sub", q, clipped))
+
+
+def fake_quantiser(b: Building, x: str, grid: Grid) -> str:
+    """(clip(round(z/s) + zp, 0, K) − zp)·s: fake-quantisation, spelled out."""
+    zero = np.float32(-grid.low)
+    code = _clipped(b, b.op("Add", _rounded(b, _divided(b, x, grid)), zero), 0, grid.levels)
+    return _multiplied(b, b.op("Sub", code, zero), grid)
+
+
+def cast_to_integer(b: Building, x: str, grid: Grid) -> str:
+    """float(int(min(relu(z)/s, K)))·s."""
+    scaled = b.op("Min", _divided(b, b.op("Relu", x), grid), np.float32(grid.high))
+    whole = b.op("Cast", scaled, to=b.pick([TensorProto.INT32, TensorProto.INT64]))
+    return _multiplied(b, b.op("Cast", whole, to=TensorProto.FLOAT), grid)
+
+
+def hard_sigmoid(b: Building, x: str, grid: Grid) -> str:
+    """round(HardSigmoid(z)·K)/K·K·s."""
+    count = np.float32(grid.high)
+    slope = 1.0 / float(grid.step * count)
+    level = _rounded(
+        b, b.op("Mul", b.op("HardSigmoid", x, alpha=slope, beta=b.pick([0.5, 0.0, 0.25])), count)
+    )
+    return _multiplied(b, level, grid)
+
+
+def sign(b: Building, x: str, grid: Grid) -> str:
+    """s·sign(z), at a threshold of its own or not."""
+    z = b.op("Sub", x, grid.step) if b.flip() else x
+    return b.op("Mul", b.op("Sign", z), grid.step)
+
+
+def one_bit(b: Building, x: str, grid: Grid) -> str:
+    """A comparison with a threshold: cast, or choosing between two values."""
+    later = ["GreaterOrEqual", "LessOrEqual"] if b.opset >= 12 else []
+    mask = b.op(b.pick(["Greater", "Less", *later]), x, grid.step)
+    if b.flip():
+        mask = b.op("Not", mask)
+    if b.flip():
+        return b.op("Where", mask, grid.step, np.float32(b.pick([0.0, -1.0])))
+    return _multiplied(b, b.op("Cast", mask, to=TensorProto.FLOAT), grid)
+
+
+def thresholds(b: Building, x: str, grid: Grid) -> str:
+    """Σ_j a_j·[z > t_j]: a table of thresholds, at any distances."""
+    total = None
+    for j in range(b.number(1, 3)):
+        gap = np.float32(b.pick([1, 2, 3, 5]) * (j + 1))
+        above = b.op("Cast", b.op("Greater", x, grid.step * gap), to=TensorProto.FLOAT)
+        part = b.op("Mul", above, grid.step * np.float32(b.pick([1, 2, -1])))
+        total = part if total is None else b.op("Add", total, part)
+    return total
+
+
+_CODE_TYPES = {
+    (0, 255): np.uint8,
+    (-128, 127): np.int8,
+    (0, 65535): np.uint16,
+    (-32768, 32767): np.int16,
+    (0, 15): "uint4",
+    (-8, 7): "int4",
+}
+
+
+def quantise_linear(b: Building, x: str, grid: Grid) -> str:
+    """QuantizeLinear and DequantizeLinear, of any code type; 16- and 4-bit ones in com.microsoft before opset 21."""
+    import ml_dtypes  # noqa: PLC0415 - a library of onnx's
+
+    kind = _CODE_TYPES[grid.low, grid.high]
+    kind = np.dtype(getattr(ml_dtypes, kind)) if isinstance(kind, str) else np.dtype(kind)
+    foreign = b.opset < 21 and kind not in (np.dtype(np.uint8), np.dtype(np.int8))
+    offset = b.pick([0, 1, 2, 7]) if grid.levels > 1 else 0
+    scale = np.atleast_1d(grid.step.reshape(-1)) if not grid.scalar else grid.step.reshape(())
+    zero = np.full(scale.shape, offset if grid.low == 0 else offset - 3 if offset else 0).astype(kind)
+    attributes = {} if grid.scalar else {"axis": 1}
+    z = b.op("Relu", x) if b.flip() else clip(b, x, 0, 6) if b.flip() else x
+    names = [b.hold(scale), b.hold(zero, kind)]
+    code = b.op("QuantizeLinear", z, *names, domain=MICROSOFT if foreign else "", **attributes)
+    if foreign:
+        b.declare(code, z, int(_element(kind)))
+    result = b.op("DequantizeLinear", code, *names, domain=MICROSOFT if foreign else "", **attributes)
+    return b.declare(result, z) if foreign else result
+
+
+def _element(kind: np.dtype[Any]) -> int:
+    from onnx import helper  # noqa: PLC0415
+
+    return int(helper.np_dtype_to_tensor_dtype(kind))
+
+
+def two_quantisers(b: Building, x: str, grid: Grid) -> str:
+    """A quantiser behind a quantiser of a finer grid: a neuron behind a neuron."""
+    fine = Grid(np.float32(grid.step / 2), 4 * grid.low, 4 * grid.high + 3)
+    return levels_clipped(b, levels_clipped(b, x, fine), grid)
+
+
+def _always(b: Building, x: Tensor) -> bool:
+    return True
+
+
+def _any_opset_per_axis(b: Building, x: Tensor) -> bool:
+    return b.opset >= 10
+
+
+def _general(b: Building, x: Tensor) -> bool:
+    return not b.exact
+
+
+_SCALAR = ("hard sigmoid", "dorefa", "two quantisers", "QuantizeLinear")
+_QUANTISER_RANGES = [(0, 255), (-128, 127), (0, 15), (-8, 7), (0, 65535), (-32768, 32767)]
+_RANGES = {
+    "pact": _UNSIGNED,
+    "pact of absolutes": _UNSIGNED,
+    "qcfs": _POWERS,
+    "dorefa": _UNSIGNED,
+    "hard sigmoid": _POWERS,
+    "cast to integer": _UNSIGNED,
+    "sign": [(-1, 1)],
+    "one bit": [(0, 1)],
+    "thresholds": [(-3, 6)],
+    "QuantizeLinear": _QUANTISER_RANGES,
+    "two quantisers": [(0, 3), (0, 7), (-2, 2)],
+}
+
+SPELLINGS: Mapping[str, tuple[Spelling, Callable[[Building, Tensor], bool]]] = {
+    "levels clipped": (levels_clipped, _always),
+    "clipped first": (clipped_first, _always),
+    "pact": (pact, _always),
+    "pact of absolutes": (pact_of_absolutes, _always),
+    "qcfs": (qcfs, _always),
+    "dorefa": (dorefa, _general),
+    "straight-through": (straight_through, _always),
+    "fake quantiser": (fake_quantiser, _always),
+    "cast to integer": (cast_to_integer, _always),
+    "hard sigmoid": (hard_sigmoid, _always),
+    "sign": (sign, _always),
+    "one bit": (one_bit, _always),
+    "thresholds": (thresholds, _always),
+    "QuantizeLinear": (quantise_linear, _any_opset_per_axis),
+    "two quantisers": (two_quantisers, _always),
+}

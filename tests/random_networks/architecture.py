@@ -1,0 +1,136 @@
+"""Whole networks: inputs, a stem, blocks, heads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from hypothesis import strategies as st
+
+from random_networks.activations import activate
+from random_networks.affine import line
+from random_networks.blocks import BLOCKS, joined, ready, same, unit
+from random_networks.building import Building, Tensor
+from random_networks.integers import INTEGERS
+from random_networks.synapses import weighted
+
+OPSETS = (17, 13, 11, 9, 10, 12, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24)
+#: Of one sample: vectors, sequences, images, volumes.
+_SHAPES = ((6,), (8,), (1, 6, 6), (3, 4, 4), (2, 8), (4, 5), (2, 5, 7), (1, 3, 4, 4), (2, 2, 2, 2), (1, 8, 8))
+#: A network with more nodes grows no further.
+_ENOUGH = 90
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A random network that METHOD says is convertible.
+
+    Attributes:
+        model: It.
+        inputs: Data by name.
+        exact: Its numbers are dyadic, so everything must agree bit for bit.
+        bias: The form in which biases are to be shifted.
+    """
+
+    model: onnx.ModelProto
+    inputs: dict[str, np.ndarray]
+    exact: bool
+    bias: str
+
+    def __repr__(self) -> str:
+        """The network as text, and what is needed to check it again."""
+        shapes = {n: v.shape for n, v in self.inputs.items()}
+        return f"exact={self.exact} bias={self.bias} inputs={shapes}\n{onnx.printer.to_text(self.model)}"
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Drawn:
+    """Random networks."""
+    b = begin(draw)
+    body(b)
+    return finish(b)
+
+
+def begin(draw: st.DrawFn) -> Building:
+    """What concerns the whole network."""
+    b = Building(draw, 17, True, "N", "initializers")
+    b.opset = b.pick(OPSETS)
+    b.exact = b.pick([True, True, True, False])
+    b.batch = b.pick(["N", 1, 2])
+    b.held = b.pick(["initializers", "initializers", "nodes", "inputs"])
+    b.random = np.random.default_rng(b.number(0, 2**16))
+    return b
+
+
+def body(b: Building) -> None:
+    """Inputs to outputs."""
+    shape = b.pick(_SHAPES)
+    x = _stem(b, b.add_input(shape))
+    if b.flip() and b.flip():
+        other = _stem(b, b.add_input(x.shape))
+        x = _merged(b, x, other)
+    tapped: list[Tensor] = []
+    for _ in range(b.number(0, 4)):
+        if len(b.nodes) > _ENOUGH or math.prod(x.shape) > 512:
+            break
+        y = b.pick((*BLOCKS, *INTEGERS))(b, x)
+        if y is None:
+            continue
+        if b.flip() and b.flip():
+            tapped.append(y)
+        x = y
+    _head(b, x)
+    for tap in tapped[:2]:
+        _head(b, tap)
+
+
+def _stem(b: Building, x: Tensor) -> Tensor:
+    """From an input to the first activation; the input may be normalised, or quantised, first."""
+    way = b.pick(["plain", "plain", "normalised", "quantised"])
+    if way == "normalised":
+        x = line(b, x) or x
+    elif way == "quantised":
+        x = activate(b, x)
+    return unit(b, x)
+
+
+def _merged(b: Building, x: Tensor, other: Tensor) -> Tensor:
+    x = ready(b, x)
+    if x.shape == other.shape:
+        return joined(b, "Add", x, other) or x
+    if len(other.shape) == len(x.shape) and other.shape[1:] == x.shape[1:]:
+        return joined(b, "Add", x, same(b, ready(b, other), x.channels)) or x
+    _head(b, other)
+    return x
+
+
+def _head(b: Building, x: Tensor) -> None:
+    """An output: the activation itself, logits, or what follows them."""
+    way = b.pick(["logits", "itself", "Softmax", "ArgMax", "Sigmoid", "Relu"])
+    if way == "itself":
+        b.add_output(x.name)
+        return
+    z = weighted(b, ready(b, x), 3)
+    if way == "logits" or (way == "ArgMax" and not b.exact):
+        b.add_output(z.name)
+    elif way == "ArgMax":
+        b.add_output(b.op(way, z, axis=1, keepdims=0))
+    elif way == "Softmax":
+        b.add_output(b.op(way, z, axis=1))
+    else:
+        b.add_output(b.op(way, z))
+
+
+def finish(b: Building) -> Drawn:
+    """The model and data for it."""
+    samples = b.batch if isinstance(b.batch, int) else 5
+    inputs = {}
+    for name, shape in b.inputs.items():
+        if b.exact:
+            inputs[name] = (b.random.integers(-8, 9, (samples, *shape)) * 0.25).astype(np.float32)
+        else:
+            inputs[name] = b.random.normal(0, 1.5, (samples, *shape)).astype(np.float32)
+    bias = "once" if b.exact else b.pick(["once", "per-step", "paper"])
+    return Drawn(b.model(), inputs, b.exact, bias)

@@ -1,0 +1,215 @@
+"""What random networks found, each as small as it shrank to and named after what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from helpers_graphs import make_model, node
+from helpers_networks import Builder, dyadic
+from random_networks import Drawn, check
+
+import onnx2snn
+
+IMAGE = (2, 4, 4)
+SIGNS = np.array([0.5, -1.0, 2.0], np.float32).reshape(3, 1, 1)
+
+
+def finished(b: Builder, x: str, size: int, *, image: tuple[int, ...] = IMAGE) -> onnx.ModelProto:
+    """Synapses behind ``x``, of ``size`` values, and an output."""
+    out = b.dense(b.add("Flatten", x), (size, 3), 91)
+    return b.model({"x": ["N", *image]}, {"y": (out, ["N", 3])})
+
+
+def resized_in_front_of_another_change_of_opset() -> onnx.ModelProto:
+    """The upgrade renames what Upsample writes, where the next operator changes too: its placement got lost."""
+    nodes = [
+        node("Conv", ["x", "w"], ["z"], pads=[1, 1, 1, 1]),
+        node("Upsample", ["z", "scales"], ["large"], mode="linear"),
+        node("ReduceMax", ["large"], ["most"], axes=[2, 3], keepdims=0),
+        node("Floor", ["most"], ["floor"]),
+        node("Clip", ["floor"], ["a"], min=0.0, max=7.0),
+        node("MatMul", ["a", "v"], ["y"]),
+    ]
+    constants = {
+        "w": dyadic(3, 2, 3, 3, seed=1),
+        "v": dyadic(3, 3, seed=2),
+        "scales": np.array([1, 1, 2, 2], np.float32),
+    }
+    return make_model(nodes, constants, {"x": ["N", *IMAGE]}, {"y": ["N", 3]}, opset=9)
+
+
+def channels_of_both_signs_in_front_of_a_clip() -> onnx.ModelProto:
+    """A line by channel was compared with the identity as if it had one slope."""
+    b = Builder()
+    z = b.add("Mul", b.conv("x", (2, 3), 1), SIGNS)
+    return finished(b, b.act(b.add("Min", b.add("Relu", z), 3.0)), 48)
+
+
+def requantised_straight_through_estimator() -> onnx.ModelProto:
+    """The activation ended at q of ``c + (q − c)``, of which the sum is no function of its own."""
+    b = Builder()
+    clipped = b.add("Clip", b.conv("x", (2, 3), 1), 0.0, 3.75)
+    q = b.add("Mul", b.add("Floor", b.add("Div", clipped, 0.25)), 0.25)
+    return finished(b, b.act(b.add("Add", clipped, b.add("Sub", q, clipped)), levels=5, step=1.0), 48)
+
+
+def requantised_by_channel() -> onnx.ModelProto:
+    """Levels that the second quantiser clips in one channel only: the activation ended too late."""
+    b = Builder()
+    bound = np.array([4.0, 1.0, 2.0], np.float32).reshape(3, 1, 1)
+    share = b.add("Clip", b.add("Div", b.conv("x", (2, 3), 1), bound), 0.0, 1.0)
+    first = b.add("Mul", b.add("Div", b.add("Floor", b.add("Mul", share, 2.0)), 2.0), bound)
+    second = b.add("Div", b.add("Clip", b.add("Ceil", b.add("Div", first, 0.25)), 0.0, 31.0), 4.0)
+    return finished(b, b.act(second, levels=7, step=0.5), 48)
+
+
+def clipped_by_absolute_values_of_channels() -> onnx.ModelProto:
+    """|z| − |z − α| + α with channels of both signs: its two halves were given different roots."""
+    b = Builder()
+    z = b.add("Div", b.conv("x", (2, 3), 1), SIGNS)
+    twice = b.add("Sub", b.add("Abs", z), b.add("Abs", b.add("Sub", z, 3.5)))
+    return finished(b, b.act(b.add("Mul", b.add("Add", twice, 3.5), 0.5), levels=7), 48)
+
+
+def maximum_of_a_falling_activation() -> onnx.ModelProto:
+    """It falls: the largest answer is that of the smallest potential."""
+    b = Builder()
+    a = b.act(b.add("Sub", np.arange(3, dtype=np.float32).reshape(3, 1, 1), b.conv("x", (2, 3), 1)))
+    return finished(b, b.add("MaxPool", a, kernel_shape=[2, 2], strides=[2, 2]), 12)
+
+
+def maximum_over_axes_of_parameters_by_channel() -> onnx.ModelProto:
+    """ReduceMax drops axes that the parameters of each channel have."""
+    b = Builder()
+    steps = np.array([0.25, 0.5, 1.0], np.float32).reshape(3, 1, 1)
+    return finished(
+        b, b.add("ReduceMax", b.act(b.conv("x", (2, 3), 1), step=steps), axes=[2, 3], keepdims=0), 3
+    )
+
+
+def maximum_of_decoded_maxima() -> onnx.ModelProto:
+    """Codes pooled, decoded, and pooled again: the certificate took codes for values."""
+    b = Builder()
+    code = b.add("Clip", b.add("Round", b.conv("x", (2, 3), 1)), 0.0, 7.0)
+    pooled = b.add("MaxPool", code, kernel_shape=[2, 2], strides=[2, 2])
+    return finished(b, b.add("ReduceMax", b.add("Mul", pooled, 4.0), axes=[2, 3], keepdims=1), 3)
+
+
+def maximum_side_by_side() -> onnx.ModelProto:
+    """SqueezeNet's: two grids, joined and pooled."""
+    b = Builder()
+    parts = [b.act(b.conv("x", (2, 3), 1)), b.act(b.conv("x", (2, 2), 3), levels=3, step=1.0, low=-2)]
+    whole = b.add("Concat", b.add("Concat", *parts, axis=1), parts[0], axis=-3)
+    return finished(b, b.add("MaxPool", whole, kernel_shape=[2, 2], strides=[2, 2]), 32)
+
+
+def maximum_of_a_part() -> onnx.ModelProto:
+    """A slice, and channels into places, in front of the maximum."""
+    b = Builder()
+    a = b.act(b.conv("x", (2, 8), 1))
+    part = b.add("Gather", a, np.array([0, 5, 2, 7]), axis=1)
+    return finished(
+        b, b.add("MaxPool", b.add("DepthToSpace", part, blocksize=2), kernel_shape=[2, 2], strides=[2, 2]), 16
+    )
+
+
+def batch_norm_behind_a_maximum() -> onnx.ModelProto:
+    """Convolution, maximum, batch norm, activation: potentials are scaled behind the maximum."""
+    b = Builder()
+    pooled = b.add("MaxPool", b.conv("x", (2, 3), 1), kernel_shape=[2, 2], strides=[2, 2])
+    statistics = [dyadic(3, seed=s) for s in (5, 6, 7)]
+    z = b.add("BatchNormalization", pooled, *statistics, np.full(3, 3.75, np.float32), epsilon=0.25)
+    first = b.act(b.conv(b.act(b.conv("x", (2, 2), 9)), (2, 3), 11))
+    second = b.add("MaxPool", b.conv(first, (3, 3), 13), kernel_shape=[2, 2], strides=[2, 2])
+    return finished(b, b.add("Concat", b.act(z), b.act(b.add("Neg", second)), axis=1), 24)
+
+
+def threshold_out_of_reach() -> onnx.ModelProto:
+    """A comparison that no level of the activation before it can pass: a constant, written with nonlinear operators."""
+    b = Builder()
+    a = b.act(b.conv("x", (2, 3), 1), levels=7)
+    never = b.add("Cast", b.add("Greater", a, 8.0), to=onnx.TensorProto.FLOAT)
+    return finished(b, b.add("Concat", a, b.act(b.conv(never, (3, 2), 3)), axis=1), 80)
+
+
+def quantiser_coarser_than_all_it_is_given() -> onnx.ModelProto:
+    """Its levels have one value: a constant, written with a rounding."""
+    b = Builder()
+    a = b.act(b.conv("x", (2, 3), 1), levels=7)
+    zero = b.act(a, levels=3, step=16.0)
+    return finished(b, b.add("Concat", a, b.act(b.conv(zero, (3, 2), 3)), axis=1), 80)
+
+
+def sign_behind_a_quantiser_by_channel() -> onnx.ModelProto:
+    """Sign of levels: two neurons behind a neuron, which were put together with it again."""
+    b = Builder()
+    steps = np.array([1 / 4, 1 / 8, 1 / 16], np.float32).reshape(3, 1, 1)
+    a = b.act(b.conv("x", (2, 3), 1), levels=200, step=steps)
+    return finished(b, b.add("Mul", b.add("Sign", b.add("Sub", a, 0.5)), 0.25), 48)
+
+
+def threshold_of_three_eighths_behind_a_factor() -> onnx.ModelProto:
+    """1/θ is no dyadic number: the factor in front must not take it in."""
+    b = Builder()
+    scaled = b.add("Mul", b.conv("x", (2, 3), 1), np.array([1.0, 0.5, 0.25], np.float32).reshape(3, 1, 1))
+    return finished(b, b.act(scaled, step=0.375, levels=9, rounding="Ceil"), 48)
+
+
+EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
+    resized_in_front_of_another_change_of_opset,
+    channels_of_both_signs_in_front_of_a_clip,
+    requantised_straight_through_estimator,
+    requantised_by_channel,
+    clipped_by_absolute_values_of_channels,
+    maximum_of_a_falling_activation,
+    maximum_over_axes_of_parameters_by_channel,
+    maximum_of_decoded_maxima,
+    maximum_side_by_side,
+    maximum_of_a_part,
+    batch_norm_behind_a_maximum,
+    threshold_out_of_reach,
+    quantiser_coarser_than_all_it_is_given,
+    sign_behind_a_quantiser_by_channel,
+    threshold_of_three_eighths_behind_a_factor,
+]
+
+
+@pytest.mark.parametrize("make", EXAMPLES, ids=lambda make: make.__name__)
+def test_it_converts_without_loss(make: Callable[[], onnx.ModelProto]) -> None:
+    inputs = {"x": dyadic(6, *IMAGE, seed=17, top=8)}
+    check(Drawn(make(), inputs, exact=True, bias="once"))
+
+
+def sixteen_bits_in_general_floats() -> onnx.ModelProto:
+    """At level 60,000 float32 is off its grid by more than a thousandth of a level."""
+    b = Builder()
+    step = np.float32(5.1 / 65535)
+    z = b.add("Relu", b.conv("x", (2, 3), 1))
+    q = b.add("Mul", b.add("Floor", b.add("Add", b.add("Div", b.add("Min", z, 5.1), step), 0.5)), step)
+    return finished(b, q, 48)
+
+
+def plateaus_of_channels_that_rounding_moves() -> onnx.ModelProto:
+    """Bounds that are whole steps in float32, and a little more or less in exact arithmetic."""
+    b = Builder()
+    low, high, inverse = (
+        np.array(v, np.float32).reshape(2, 1, 1)
+        for v in ([-5.2347355, -2.9751017], [5.193839, 2.9518588], [24.452047, 43.02374])
+    )
+    clipped = b.add("Max", b.add("Min", b.conv("x", (2, 2), 1), high), low)
+    q = b.add("Div", b.add("Neg", b.add("Floor", b.add("Neg", b.add("Mul", clipped, inverse)))), inverse)
+    return finished(b, q, 32)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [sixteen_bits_in_general_floats, plateaus_of_channels_that_rounding_moves],
+    ids=lambda make: make.__name__,
+)
+def test_it_is_certified(make: Callable[[], onnx.ModelProto]) -> None:
+    inputs = {"x": np.random.default_rng(3).normal(0, 2, (6, *IMAGE)).astype(np.float32)}
+    source = make()
+    assert onnx2snn.verify(source, onnx2snn.convert(source).model, inputs).lossless

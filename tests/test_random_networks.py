@@ -1,0 +1,68 @@
+"""Random networks of fixed seeds, each with one of the properties; ``benchmarks/random_networks.py`` draws many more."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from random_networks import PROPERTIES, Drawn, networks
+
+import onnx2snn
+
+#: Networks of one seed.
+COUNT = 20
+SEEDS = range(4)
+
+
+def drawn(number: int, count: int) -> list[Drawn]:
+    """``count`` networks, always the same."""
+    found: list[Drawn] = []
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    @given(networks())
+    def collect(network: Drawn) -> None:
+        found.append(network)
+
+    collect()
+    return found
+
+
+@pytest.mark.parametrize("number", SEEDS)
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_property(name: str, number: int) -> None:
+    networks_of_seed = drawn(1000 * list(PROPERTIES).index(name) + number, COUNT)
+    assert len(networks_of_seed) == COUNT
+    for network in networks_of_seed:
+        PROPERTIES[name](network)
+
+
+def digest() -> str:
+    """Of the conversions of a few networks."""
+    total = hashlib.sha256()
+    for network in drawn(0, 8):
+        total.update(onnx2snn.convert(network.model, bias=network.bias).model.SerializeToString())
+    return total.hexdigest()
+
+
+def test_the_same_bytes_in_every_process() -> None:
+    """Sets of names are ordered by a hash that changes from process to process: no result may depend on it."""
+    code = "from test_random_networks import digest; print(digest())"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    for number in ("1", "2"):
+        command = [sys.executable, "-c", code]
+        answer = subprocess.run(
+            command, env={**environment, "PYTHONHASHSEED": number}, capture_output=True, check=True
+        )
+        assert answer.stdout.decode().strip() == digest()
