@@ -20,7 +20,7 @@ from onnx2snn.graph import (
 )
 from onnx2snn.passes import scales
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
-from onnx2snn.passes.operators import is_neuron, is_weighted
+from onnx2snn.passes.operators import is_integrate, is_neuron, is_weighted
 from onnx2snn.passes.scales import Scale, as_scale
 from onnx2snn.passes.staircase_nodes import make_constant, parameters, set_parameters
 
@@ -61,7 +61,8 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
 
         x ─▶ Conv(W) ─▶ Staircase(θ, bias)      becomes      x ─▶ Conv(W/θ) ─▶ Staircase(1, bias/θ)
 
-    1. All that feeds the neuron can take the scale in, through operators that treat channels alike: θ becomes 1.
+    1. All that feeds the neuron can take the scale in, through operators that treat channels alike, and through the
+       Integrate and the maximum in front of a pooled neuron: θ becomes 1.
     2. The weights are coarse (multiples of 2⁻¹², so that integration is exact) and 1/θ is no power of two, or
        something on the way has other readers: θ stays. Powers of two times θ are just as exact (METHOD 5).
     """
@@ -75,8 +76,7 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         if scales.is_trivial(scale) or not _can_push(node.inputs[0], scale, _is_power_of_two(scale)):
             continue
         _push(names, node.inputs[0], scale)
-        sample = scale.reshape(scale.shape[1:]) if scale.size > 1 else scale.reshape(())
-        bias = value_of(node.inputs[1]).astype(np.float64) * sample
+        bias = value_of(node.inputs[1]).astype(np.float64) * _of_sample(scale)
         scaled = replace(
             staircase,
             threshold=np.ones_like(staircase.threshold),
@@ -84,6 +84,11 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         )
         set_parameters(names, node, scaled, bias=bias)
     return graph
+
+
+def _of_sample(scale: Scale) -> Scale:
+    """``scale`` without the batch axis."""
+    return scale.reshape(scale.shape[1:]) if scale.size > 1 else scale.reshape(())
 
 
 def _is_power_of_two(scale: Scale) -> bool:
@@ -111,6 +116,8 @@ def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
         if weights is None or (not exact and _is_coarse(weights)):
             return False
         return scales.output_factors(node, scale) is not None
+    if is_integrate(node):
+        return is_constant(node.inputs[1]) and _can_push(node.inputs[0], scale, exact)
     factor = _factor(node)
     if factor is not None:
         return _takes(factor, scale) or _can_push(signals(node)[0], scale, exact)
@@ -128,6 +135,11 @@ def _push(names: Names, tensor: gs.Tensor, scale: Scale) -> None:
     node = tensor.inputs[0]
     if is_weighted(node):
         scales.give_out(names, node, scale)
+        return
+    if is_integrate(node):
+        bias = value_of(node.inputs[1]).astype(np.float64) * _of_sample(scale)
+        node.inputs[1] = make_constant(names, f"{node.name}/bias", bias.astype(np.float32))
+        _push(names, node.inputs[0], scale)
         return
     factor = _factor(node)
     if factor is not None and not _takes(factor, scale):

@@ -26,7 +26,7 @@ from onnx2snn.runtime.tracing import Trace, by_step, traced, tracing_graph
 _LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
-Count = Literal["synops", "spikes"]
+Count = Literal["synops", "spikes", "nothing"]
 
 
 EXECUTIONS = ("spiking", "fused", "streaming")
@@ -92,7 +92,8 @@ class SpikingSession:
 
         Args:
             inputs: By input name, shape (N, ...) as in the source model.
-            count: ``synops``: spikes and synaptic operations; ``spikes``: spikes alone, which is faster.
+            count: ``synops``: spikes and synaptic operations; ``spikes``: spikes alone, which is faster; ``nothing``:
+                answers alone, which is fastest (energy is NaN then).
 
         Raises:
             InputError: a name, shape or dtype differs; it says which was expected and which was found.
@@ -184,6 +185,9 @@ class SpikingSession:
             if kind not in self._engines:
                 began = time.perf_counter()
                 content = self._with_outputs(kind, self.execution)
+                if kind != "trace" and self._backend == "onnxruntime":
+                    folder = self._options["folder"]
+                    content = self._file.specialised(content, execution=self.execution, folder=folder)
                 self._engines[kind] = make_engine(content, self._backend, **self._options)
                 took = 1000 * (time.perf_counter() - began)
                 _LOG.debug("%s execution in %s, for %s: %.0f ms", self.execution, self._backend, kind, took)
@@ -208,6 +212,8 @@ class SpikingSession:
             if execution == "streaming":
                 return with_graph(self._content, level_nodes(self.layers, self.timesteps))
             return with_outputs(self._content, [layer["output"] for layer in self.layers])
+        if kind == "nothing":
+            return self._content
         content = with_graph(self._content, count_nodes(self.layers, self.timesteps, execution))
         if kind == "synops" and self._file.counting is not None:
             content = with_graph(content, self._file.counting)

@@ -16,6 +16,7 @@ from typing import Any
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.bodies import DOMAIN, function_body
 from onnx2snn.runtime.pipeline import Pipeline, make_pipeline
+from onnx2snn.runtime.specialise import specialised
 from onnx2snn.runtime.wire import fields, message, value_info
 
 #: The dialect that this runtime understands.
@@ -62,6 +63,15 @@ class SnnFile:
         bias = str(self.table.get("bias", "once"))
         bodies = (function_body(n, execution=execution, bias=bias, opset=self.opset) for n in names)
         return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
+
+    def specialised(self, content: bytes, *, execution: str, folder: Path | None) -> bytes:
+        """``content``, a variant of this network, in operators that are fast (:mod:`onnx2snn.runtime.specialise`).
+
+        Biases that enter at every step are there to be studied; networks that hold them stay as they are.
+        """
+        if self.table.get("bias", "once") != "once":
+            return content
+        return specialised(content, execution=execution, opset=self.opset, folder=folder)
 
     def pipeline(self, content: bytes) -> Pipeline:
         """``content``, a variant of this network, cut into time steps.
