@@ -53,17 +53,17 @@ class Builder:
 
     def conv(self, x: str, size: tuple[int, int], kernel: int = 3, *, stride: int = 1, group: int = 1) -> str:
         """A convolution with bias and "same" padding."""
-        weights = self._weights((size[1], size[0] // group, kernel, kernel))
+        weights, steps = self._weights((size[1], size[0] // group, kernel, kernel))
+        bias = self._bias(self._random.normal(0, 0.1, size[1]), x, steps)
         pads = [kernel // 2] * 4
-        bias = self._random.normal(0, 0.1, size[1]).astype(np.float32)
         return self.add(
             "Conv", x, weights, bias, kernel_shape=[kernel] * 2, pads=pads, strides=[stride] * 2, group=group
         )
 
     def dense(self, x: str, size: tuple[int, int]) -> str:
         """A linear layer with bias."""
-        weights = self._weights((size[1], size[0]))
-        return self.add("Gemm", x, weights, np.zeros(size[1], np.float32), transB=1)
+        weights, steps = self._weights((size[1], size[0]))
+        return self.add("Gemm", x, weights, self._bias(np.zeros(size[1]), x, steps), transB=1)
 
     def act(self, x: str) -> str:
         """The activation, in the builder's spelling."""
@@ -95,14 +95,25 @@ class Builder:
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
-    def _weights(self, shape: tuple[int, ...]) -> str:
+    def _weights(self, shape: tuple[int, ...]) -> tuple[str, NDArray[Any] | None]:
+        """Name, and the quantisation step by output channel."""
         values = self._random.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape).astype(np.float32)
         if self.spelling != "qdq":
-            return self._hold(values)
-        step = (np.abs(values).reshape(shape[0], -1).max(axis=1) / 127).astype(np.float32)
-        column = step.reshape(-1, *[1] * (len(shape) - 1))
-        integers = np.rint(values / column).clip(-127, 127).astype(np.int8)
-        return self.add("DequantizeLinear", integers, step, np.zeros(shape[0], np.int8), axis=0)
+            return self._hold(values), None
+        steps = (np.abs(values).reshape(shape[0], -1).max(axis=1) / 127).astype(np.float32)
+        integers = (
+            np.rint(values / steps.reshape(-1, *[1] * (len(shape) - 1))).clip(-127, 127).astype(np.int8)
+        )
+        name = self.add("DequantizeLinear", integers, steps, np.zeros(shape[0], np.int8), axis=0)
+        return name, steps
+
+    def _bias(self, values: NDArray[Any], x: str, steps: NDArray[Any] | None) -> str:
+        """In the qdq spelling 32-bit integers times the steps of activation and weights, as ONNX quantisers write it."""
+        if steps is None or x == "image":
+            return self._hold(values.astype(np.float32))
+        scale = steps * np.float32(CLIP / self.levels)
+        integers = np.rint(values / scale).astype(np.int32)
+        return self.add("DequantizeLinear", integers, scale, np.zeros(len(values), np.int32), axis=0)
 
     def _hold(self, value: NDArray[Any]) -> str:
         name = f"constant_{len(self.constants)}"
