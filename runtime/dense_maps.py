@@ -25,29 +25,42 @@ def dense_convolution(node: Node, draft: Draft) -> bool:
     """Write a convolution as a matrix product, where that is less work and not much more memory."""
     before, after = (draft.sample_shape(name) for name in (node.inputs[0], node.outputs[0]))
     weights = draft.value(node.inputs[1])
-    if before is None or after is None or weights is None or len(before) != 3:
-        return False
-    held = attributes(node.content)
-    area, kernel = before[1] * before[2], int(np.prod(weights.shape[2:]))
-    plain = int(held.get("group", 1)) == 1 and held.get("auto_pad", "NOTSET") == "NOTSET"
-    if not plain or area >= kernel or area * after[1] * after[2] > _GROWTH * kernel:
+    matrix = None if weights is None else dense_matrix(weights, before, after, attributes(node.content))
+    has_bias = len(node.inputs) > 2 and bool(node.inputs[2])
+    bias = draft.value(node.inputs[2]) if has_bias else None
+    if matrix is None or after is None or (has_bias and bias is None):
         return False
     output = node.outputs[0]
     flat = draft.add("Flatten", [node.inputs[0]], output=output, axis=1)
-    matrix = draft.hold(node.inputs[1], _matrix(weights, before, after, held))
-    read = [flat, matrix]
-    if len(node.inputs) > 2 and node.inputs[2]:
-        bias = draft.value(node.inputs[2])
-        if bias is None:
-            return False
+    read = [flat, draft.hold(node.inputs[1], matrix)]
+    if bias is not None:
         read.append(draft.hold(output, np.repeat(bias, after[1] * after[2])))
     dense = draft.add("Gemm", read, output=output)
     draft.add("Reshape", [dense, draft.hold(output, [-1, *after], np.int64)], output=output, last=True)
     return True
 
 
+def dense_matrix(
+    weights: Array, before: tuple[int, ...] | None, after: tuple[int, ...] | None, held: dict[str, Any]
+) -> Array | None:
+    """The matrix (inputs, outputs) of a convolution; None where it would not pay.
+
+    Args:
+        weights: (D, C, height, width) of the kernel.
+        before: (C, H, W) of a sample; None where a size is open.
+        after: (D, H', W').
+        held: Attributes of the convolution.
+    """
+    if before is None or after is None or len(before) != 3 or len(after) != 3:
+        return None
+    area, kernel = before[1] * before[2], int(np.prod(weights.shape[2:]))
+    plain = int(held.get("group", 1)) == 1 and held.get("auto_pad", "NOTSET") == "NOTSET"
+    if not plain or area >= kernel or area * after[1] * after[2] > _GROWTH * kernel:
+        return None
+    return _matrix(weights, before, after, held)
+
+
 def _matrix(weights: Array, before: tuple[int, ...], after: tuple[int, ...], held: dict[str, Any]) -> Array:
-    """(inputs, outputs): the weight by which each input acts on each output."""
     strides, dilations = held.get("strides", [1, 1]), held.get("dilations", [1, 1])
     pads = held.get("pads", [0, 0, 0, 0])
     matrix = np.zeros((*before, *after), weights.dtype)

@@ -44,12 +44,19 @@ class Node:
         return self.domain == DOMAIN and self.operator == operator
 
     def with_inputs(self, inputs: Iterable[str]) -> Node:
-        """The same node with other inputs."""
-        parts = [text(_READ, name) for name in inputs]
+        """The same node, reading other tensors."""
+        return self._with(_READ, inputs)
+
+    def with_outputs(self, outputs: Iterable[str]) -> Node:
+        """The same node, writing other tensors."""
+        return self._with(_WRITTEN, outputs)
+
+    def _with(self, field: int, names: Iterable[str]) -> Node:
+        parts = [text(field, name) for name in names]
         parts += [
             bytes(self.content[start:end])
             for number, _, _, start, end in fields(memoryview(self.content))
-            if number != _READ
+            if number != field
         ]
         return read_node(memoryview(b"".join(parts)))
 

@@ -1,0 +1,124 @@
+"""Synapses in 8-bit integers: which can be, and the requantisation that equals a neuron bit for bit.
+
+An 8-bit convolution of ONNX (QLinearConv) ends in
+
+    k = clip(round(float32(V + B) · m), 0, 255)       V = Σ n·k exact in 32-bit integers, B an integer by channel
+
+with ties to even. The level of an IF neuron behind whole-number weights is a function of the integer V + B too. Both
+rise with it, so they are equal everywhere if they are equal at both sides of each of the K thresholds: this is computed
+for every channel before the operator is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.runtime.draft import Array, Draft
+from onnx2snn.runtime.neurons import Neuron
+
+_HIGHEST = 127
+_EXACT = 2**24
+#: Sums of two products in the kernels of processors without VNNI.
+_SATURATES = 2**15 - 1
+#: Units in the last place by which a multiplier is moved to meet all thresholds.
+_ULPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
+
+
+@dataclass(frozen=True)
+class Requantisation:
+    """See the module.
+
+    Attributes:
+        multiplier: m by channel, (C,) float32.
+        bias: B by channel, (C,) int32.
+    """
+
+    multiplier: NDArray[np.float32]
+    bias: NDArray[np.int32]
+
+
+def integers(draft: Draft, name: str) -> NDArray[np.int8] | None:
+    """The weights ``name`` as 8-bit integers, if they are whole numbers between −127 and 127."""
+    values = draft.value(name)
+    if values is None or values.dtype != np.float32 or values.size == 0:
+        return None
+    few = values.reshape(-1)[:256]
+    if np.any(few != np.rint(few)) or np.abs(values).max() > _HIGHEST or np.any(values != np.rint(values)):
+        return None
+    return values.astype(np.int8)
+
+
+def operand(weights: NDArray[np.int8], highest: int) -> tuple[Array, Array]:
+    """Weights and zero point of a type whose kernels do not saturate on any processor.
+
+    Kernels of x86 without VNNI add pairs of u8·s8 products in 16 bits; those of u8·u8 do not.
+
+    Args:
+        weights: Whole numbers.
+        highest: Level of the activations.
+    """
+    peak = int(np.abs(weights.astype(np.int64)).max())
+    if 2 * highest * peak <= _SATURATES:
+        return weights, np.zeros((), np.int8)
+    return (weights.astype(np.int16) + 128).astype(np.uint8), np.asarray(128, np.uint8)
+
+
+def level_of(neuron: Neuron, v: Array) -> NDArray[np.int64]:
+    """The level of potentials ``v`` (..., C), by the canonical comparisons, in float32."""
+    v = np.minimum(v.astype(np.float32), neuron.ceiling.reshape(-1))
+    level = np.zeros(v.shape, np.int64)
+    for compare, subtract in zip(neuron.compare, neuron.subtract, strict=True):
+        fires = v >= compare.reshape(-1)
+        v = v - fires * subtract.reshape(-1)
+        level = 2 * level + fires
+    return level
+
+
+def requantisation(neuron: Neuron, bias: Array, channels: int, levels: int) -> Requantisation | None:
+    """The requantisation that gives the same level for every integer, if there is one.
+
+    Args:
+        neuron: θ and ceiling are scalar, or differ by channel only.
+        bias: (C,) or (1,), whole numbers.
+        channels: C.
+        levels: K.
+    """
+    sizes = {neuron.subtract[-1].size, neuron.ceiling.size, neuron.compare[-1].size, bias.size}
+    if not sizes <= {1, channels} or np.any(bias != np.rint(bias)) or np.abs(bias).max() >= _EXACT:
+        return None
+    theta = np.broadcast_to(neuron.subtract[-1].reshape(-1), channels).astype(np.float64)
+    first = _first_integers(neuron, theta, levels)
+    if first is None or np.abs(first).max() >= _EXACT:
+        return None
+    shift = np.rint(first[0] - theta / 2)  # a rule that rounds down has its first threshold at θ, not at θ/2
+    multiplier = np.zeros(channels, np.float32)
+    steps = np.arange(1, levels + 1)[:, None]
+    for ulps in _ULPS:
+        m = (1 / theta).astype(np.float32)
+        m = m + np.float32(ulps) * np.spacing(m)
+        reached = np.rint((first - shift).astype(np.float32) * m) >= steps
+        missed = np.rint((first - shift - 1).astype(np.float32) * m) < steps
+        good = np.all(reached & missed, axis=0) & (multiplier == 0)
+        multiplier[good] = m[good]
+    if np.any(multiplier == 0):
+        return None
+    return Requantisation(multiplier, (np.broadcast_to(bias.reshape(-1), channels) - shift).astype(np.int32))
+
+
+def _first_integers(neuron: Neuron, theta: NDArray[np.float64], levels: int) -> NDArray[np.float64] | None:
+    """(K, C): the smallest integer potential of each level."""
+    steps = np.arange(1, levels + 1)[:, None]
+    middle = np.ceil(steps * theta - theta / 2)
+    for guess in (middle, np.ceil(steps * theta), np.ceil((steps - 1) * theta)):
+        for start in (guess - 1, guess, guess + 1):
+            reached = level_of(neuron, start) >= steps
+            missed = level_of(neuron, start - 1) < steps
+            found = reached & missed
+            if found.all():
+                return start
+            middle = np.where(found, start, middle)
+    settled = (level_of(neuron, middle) >= steps) & (level_of(neuron, middle - 1) < steps)
+    return middle if settled.all() else None
