@@ -29,8 +29,9 @@ class FusedWriter(Writer):
         """As :meth:`Writer.neuron`."""
         node, draft = neuron.node, self.draft
         v, output = self._potential(node, last=False), node.outputs[0]
-        if neuron.rounding is not None:
-            self.rounded(v, neuron.rounding, output, last=True)
+        rounding = self.rounding(neuron)
+        if rounding is not None:
+            self.rounded(v, rounding, output, last=True)
             return True
         spikes = self.compared(v, neuron)
         parts = [

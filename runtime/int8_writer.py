@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx2snn.runtime.dense_maps import dense_matrix
 from onnx2snn.runtime.draft import Array, Draft
 from onnx2snn.runtime.fused_writer import FusedWriter
 from onnx2snn.runtime.integers import Requantisation, integers, operand, requantisation
@@ -131,12 +130,8 @@ class Int8Writer(FusedWriter):
         draft, node = self.draft, layer.synapses
         x, output = self._in_bytes(node.inputs[0]), layer.neuron.node.outputs[0]
         held = attributes(node.content) if node.operator == "Conv" else {}
-        before, after = (draft.sample_shape(name) for name in (node.inputs[0], node.outputs[0]))
+        after = draft.sample_shape(node.outputs[0])
         weights, bias, m = layer.weights, layer.numbers.bias, layer.numbers.multiplier
-        matrix = None if node.operator != "Conv" else dense_matrix(weights, before, after, held)
-        if matrix is not None and after is not None:
-            area = after[1] * after[2]
-            weights, bias, m = matrix.T, np.repeat(bias, area), np.repeat(m, area)
         dense = weights.ndim == 2
         if dense:
             x = draft.add(

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.runtime.draft import Array, Draft
-from onnx2snn.runtime.neurons import Neuron
+from onnx2snn.runtime.network import Node
+from onnx2snn.runtime.neurons import Neuron, Rounding
+from onnx2snn.runtime.tensors import attributes
 
 _HIGHEST = 127
 _EXACT = 2**24
@@ -93,19 +95,76 @@ def requantisation(neuron: Neuron, bias: Array, channels: int, levels: int) -> R
     first = _first_integers(neuron, theta, levels)
     if first is None or np.abs(first).max() >= _EXACT:
         return None
-    shift = np.rint(first[0] - theta / 2)  # a rule that rounds down has its first threshold at θ, not at θ/2
-    multiplier = np.zeros(channels, np.float32)
-    steps = np.arange(1, levels + 1)[:, None]
-    for ulps in _ULPS:
-        m = (1 / theta).astype(np.float32)
-        m = m + np.float32(ulps) * np.spacing(m)
-        reached = np.rint((first - shift).astype(np.float32) * m) >= steps
-        missed = np.rint((first - shift - 1).astype(np.float32) * m) < steps
-        good = np.all(reached & missed, axis=0) & (multiplier == 0)
-        multiplier[good] = m[good]
+    multiplier, shift = _line(first, theta)
     if np.any(multiplier == 0):
         return None
-    return Requantisation(multiplier, (np.broadcast_to(bias.reshape(-1), channels) - shift).astype(np.int32))
+    whole = np.broadcast_to(bias.reshape(-1), channels) - shift
+    return Requantisation(multiplier, whole.astype(np.int32))
+
+
+def is_whole(draft: Draft, name: str) -> bool:
+    """Whether a tensor holds whole numbers: sums of levels, or spikes, times whole-number weights and biases."""
+    node = draft.producer(name)
+    if node is None:
+        return False
+    if node.is_dialect("IF"):
+        return True
+    if node.is_dialect("Integrate"):
+        bias = draft.value(node.inputs[1])
+        return bias is not None and bool(np.all(bias == np.rint(bias))) and is_whole(draft, node.inputs[0])
+    if node.domain:
+        return False
+    if node.operator in ("Conv", "Gemm", "MatMul"):
+        weighted = len(node.inputs) == 2 and integers(draft, node.inputs[1]) is not None
+        return weighted and not _scaled(node) and is_whole(draft, node.inputs[0])
+    if node.operator in ("MaxPool", "Identity", "Flatten"):
+        return is_whole(draft, node.inputs[0])
+    return node.operator in ("Add", "Sub") and all(is_whole(draft, read) for read in node.inputs)
+
+
+def _scaled(node: Node) -> bool:
+    return node.operator == "Gemm" and attributes(node.content).get("alpha", 1.0) != 1.0
+
+
+def whole_rounding(neuron: Neuron, bias: Array, channels: int) -> Rounding | None:
+    """The rounding that gives the neuron's level for every whole potential, bias included."""
+    rank = neuron.subtract.ndim - 1
+    levels = level_of(neuron, np.full(channels, np.inf, np.float32))
+    axes = neuron.subtract.shape[1:] if neuron.subtract[-1].size > 1 else (1,) * rank
+    if np.unique(levels).size != 1 or axes[:1] not in ((channels,), (1,), ()):
+        return None
+    numbers = requantisation(neuron, bias, channels, int(levels[0]))
+    if numbers is None:
+        return None
+    column = (-1,) + (1,) * max(len(axes) - 1, 0)
+    shift = (np.broadcast_to(bias.reshape(-1), channels) - numbers.bias).astype(np.float32)
+    return Rounding(
+        "Round",
+        np.asarray(levels[:1], np.float32),
+        numbers.multiplier.reshape(column),
+        shift.reshape(column) if shift.any() else None,
+    )
+
+
+def _line(
+    first: NDArray[np.float64], theta: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """M and a whole number by channel, so that round((v − shift) · m) reaches each level at ``first`` (K, C); m = 0: none.
+
+    A rule that rounds to the nearest needs no shift; one that rounds down has its first threshold at θ, not at θ/2.
+    """
+    multiplier, chosen = np.zeros(len(theta), np.float32), np.zeros(len(theta))
+    steps = np.arange(1, len(first) + 1)[:, None]
+    near = np.rint(first[0] - theta / 2)
+    for shift in (np.zeros_like(near), near, near - 1, near + 1):
+        for ulps in _ULPS:
+            m = (1 / theta).astype(np.float32)
+            m = m + np.float32(ulps) * np.spacing(m)
+            reached = np.rint((first - shift).astype(np.float32) * m) >= steps
+            missed = np.rint((first - shift - 1).astype(np.float32) * m) < steps
+            good = np.all(reached & missed, axis=0) & (multiplier == 0)
+            multiplier[good], chosen[good] = m[good], shift[good]
+    return multiplier, chosen
 
 
 def _first_integers(neuron: Neuron, theta: NDArray[np.float64], levels: int) -> NDArray[np.float64] | None:

@@ -27,15 +27,19 @@ _INFINITY = np.float32(np.inf)
 
 @dataclass(frozen=True)
 class Rounding:
-    """A neuron that rounds.
+    """A neuron that rounds: operator(clip((v − shift)·multiplier, 0, top)).
 
     Attributes:
         operator: ``Floor``, ``Round`` or ``Ceil``.
         top: What the potential is cut to before; one value, or one per channel.
+        multiplier: None for 1.
+        shift: None for 0.
     """
 
     operator: str
     top: Array
+    multiplier: Array | None = None
+    shift: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class SpikingWriter(Writer):
         if v is None:
             return False
         v = self.biased(v, node.inputs[1], output=output)
-        rounding = neuron.rounding
+        rounding = self.rounding(neuron)
         spikes = self.compared(v, neuron) if rounding is None else self._bits(v, rounding, neuron)
         draft.add("Concat", spikes, output=output, last=True, axis=0)
         return True

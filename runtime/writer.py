@@ -6,6 +6,7 @@ import numpy as np
 
 from onnx2snn.runtime.dense_maps import dense_convolution
 from onnx2snn.runtime.draft import Draft
+from onnx2snn.runtime.integers import is_whole, whole_rounding
 from onnx2snn.runtime.network import Node
 from onnx2snn.runtime.neurons import Neuron, Rounding, neuron_of
 
@@ -62,6 +63,12 @@ class Writer:
     def rounded(self, v: str, rounding: Rounding, output: str, *, last: bool) -> str:
         """The level of ``v``."""
         draft, top = self.draft, rounding.top
+        if rounding.shift is not None:
+            v = draft.add("Sub", [v, draft.hold(output, rounding.shift)], output=output)
+        if rounding.multiplier is not None:
+            # Behind a convolution a Relu costs nothing, and keeps the factor out of its weights, which are exact.
+            v = draft.add("Relu", [v], output=output)
+            v = draft.add("Mul", [v, draft.hold(output, rounding.multiplier)], output=output)
         if top.size == 1:
             limits = [draft.hold(output, 0), draft.hold(output, top.reshape(()))]
             cut = draft.add("Clip", [v, *limits], output=output)
@@ -69,6 +76,15 @@ class Writer:
             cut = draft.add("Min", [v, draft.hold(output, top)], output=output)
             cut = draft.add("Max", [cut, draft.hold(output, 0)], output=output)
         return draft.add(rounding.operator, [cut], output=output, last=last)
+
+    def rounding(self, neuron: Neuron) -> Rounding | None:
+        """The rounding operator that gives the same levels: for every potential, or for the integers that reach this one."""
+        if neuron.rounding is not None:
+            return neuron.rounding
+        bias, shape = self.draft.value(neuron.node.inputs[1]), self.draft.sample_shape(neuron.node.inputs[0])
+        if bias is None or not shape or not is_whole(self.draft, neuron.node.inputs[0]):
+            return None
+        return whole_rounding(neuron, bias, shape[0])
 
     def compared(self, v: str, neuron: Neuron) -> list[str]:
         """The spikes of each time step, by the comparisons of the canonical body."""
