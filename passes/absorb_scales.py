@@ -75,7 +75,7 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         scale = 1 / as_scale(staircase.threshold, rank)
         if scales.is_trivial(scale) or not _can_push(node.inputs[0], scale, _is_power_of_two(scale)):
             continue
-        _push(names, node.inputs[0], scale)
+        _push(graph, names, node.inputs[0], scale)
         bias = value_of(node.inputs[1]).astype(np.float64) * _of_sample(scale)
         scaled = replace(
             staircase,
@@ -124,13 +124,18 @@ def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
     if node.op in ("Add", "Sub", "Sum"):
         shapes = [list(t.shape) for t in signals(node)]
         return all(s == list(tensor.shape) for s in shapes) and all(
-            is_constant(t) or _can_push(t, scale, exact) for t in node.inputs
+            is_constant(t) or _is_shared_factor(t) or _can_push(t, scale, exact) for t in node.inputs
         )
     above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
     return above is not None and _can_push(node.inputs[0], above, exact)
 
 
-def _push(names: Names, tensor: gs.Tensor, scale: Scale) -> None:
+def _is_shared_factor(tensor: gs.Tensor) -> bool:
+    """Whether ``tensor`` is a multiple that others read too: an identity shortcut, which may get a factor of its own."""
+    return len(tensor.outputs) > 1 and bool(tensor.inputs) and _factor(tensor.inputs[0]) is not None
+
+
+def _push(graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale) -> None:
     """Multiply ``tensor`` by ``scale`` in what makes it; :func:`_can_push` has said that it can."""
     node = tensor.inputs[0]
     if is_weighted(node):
@@ -139,7 +144,7 @@ def _push(names: Names, tensor: gs.Tensor, scale: Scale) -> None:
     if is_integrate(node):
         bias = value_of(node.inputs[1]).astype(np.float64) * _of_sample(scale)
         node.inputs[1] = make_constant(names, f"{node.name}/bias", bias.astype(np.float32))
-        _push(names, node.inputs[0], scale)
+        _push(graph, names, node.inputs[0], scale)
         return
     factor = _factor(node)
     if factor is not None and not _takes(factor, scale):
@@ -157,13 +162,18 @@ def _push(names: Names, tensor: gs.Tensor, scale: Scale) -> None:
             if is_constant(operand):
                 held = (as_scale(value_of(operand), scale.ndim) * scale).astype(np.float32)
                 node.inputs[position] = make_constant(names, operand.name, held.reshape(held.shape[1:]))
+            elif _is_shared_factor(operand):
+                source = operand.inputs[0]
+                factor = _factor(source)
+                product = scales.compact(scale if factor is None else factor * scale)
+                node.inputs[position] = _multiplied(graph, names, signals(source)[0], product, origin(source))
             else:
-                _push(names, operand, scale)
+                _push(graph, names, operand, scale)
         return
     above = scales.up(node, scale)
     if above is None:
         raise AssertionError("a scale was pushed where it cannot pass")
-    _push(names, node.inputs[0], above)
+    _push(graph, names, node.inputs[0], above)
 
 
 @graph_pass
@@ -180,7 +190,7 @@ def absorb_backwards(graph: gs.Graph) -> gs.Graph:
             continue
         signal = signals(node)[0]
         if _ends_in_weights(signal, scale):
-            _push(names, signal, scale)
+            _push(graph, names, signal, scale)
             node.op = "Identity"
             node.inputs = [signal]
     return graph

@@ -17,8 +17,11 @@ class FusedWriter(Writer):
 
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
-        self._biases = dict(_foldable(draft))
-        self._folded = {id(neuron) for neuron, _ in self._biases.values()}
+        self._biases: dict[str, Array] = {}
+        self._folded: set[int] = set()
+        for convolution, node, values in _foldable(draft):
+            self._biases[convolution] = self._biases.get(convolution, 0) + values.astype(np.float64)
+            self._folded.add(id(node))
 
     def integrate(self, node: Node) -> bool:
         """As :meth:`Writer.integrate`."""
@@ -45,7 +48,9 @@ class FusedWriter(Writer):
         """As :meth:`Writer.convolution`."""
         bias = self._biases.get(node.outputs[0])
         if bias is not None:
-            node = node.with_inputs([*node.inputs[:2], self.draft.hold(node.outputs[0], bias[1])])
+            own = self.draft.value(node.inputs[2]) if len(node.inputs) > 2 else None
+            values = self.draft.hold(node.outputs[0], bias if own is None else own + bias)
+            node = node.with_inputs([*node.inputs[:2], values])
         if not dense_convolution(node, self.draft):
             self.draft.keep(node)
         return True
@@ -57,8 +62,8 @@ class FusedWriter(Writer):
         return self.draft.add("Identity", [x], output=output, last=True) if last else x
 
 
-def _foldable(draft: Draft) -> list[tuple[str, tuple[Node, Array]]]:
-    """(output of a convolution, (the neuron or Integrate behind it, a bias by channel)) wherever one can add the other's."""
+def _foldable(draft: Draft) -> list[tuple[str, Node, Array]]:
+    """(output of a convolution, the neuron or Integrate behind it, a bias by channel) wherever one can add the other's."""
     found = []
     for node in draft.network.nodes:
         if not (node.is_dialect("IF") or node.is_dialect("Integrate")):
@@ -76,7 +81,7 @@ def _foldable(draft: Draft) -> list[tuple[str, tuple[Node, Array]]]:
             values = bias.reshape(-1)
         else:
             continue
-        found.append((convolution.outputs[0], (node, values)))
+        found.append((convolution.outputs[0], node, values))
     return found
 
 
@@ -86,12 +91,16 @@ def _exact_without(convolution: Node, bias: Array, draft: Draft) -> bool:
 
 
 def _convolution_behind(name: str, reader: Node, draft: Draft) -> Node | None:
-    """The convolution without a bias that makes ``name``, or an operand of the sum that does, for ``reader`` alone."""
+    """The convolution that makes ``name``, or an operand of the sum that does, for ``reader`` alone."""
     node = draft.producer(name)
-    if node is None or draft.only_reader(name) is not reader or node.domain:
+    if node is None or draft.only_reader(name) is not reader:
+        return None
+    if node.is_dialect("Integrate") or (node.operator == "MaxPool" and len(node.outputs) == 1):
+        return _convolution_behind(node.inputs[0], node, draft)
+    if node.domain:
         return None
     if node.operator == "Conv":
-        return node if len(node.inputs) == 2 and draft.value(node.inputs[1]) is not None else None
+        return node if all(draft.value(read) is not None for read in node.inputs[1:]) else None
     if node.operator == "Add":
         return next(
             filter(None, (_convolution_behind(operand, node, draft) for operand in node.inputs)), None

@@ -65,16 +65,15 @@ class Writer:
         draft, top = self.draft, rounding.top
         if rounding.shift is not None:
             v = draft.add("Sub", [v, draft.hold(output, rounding.shift)], output=output)
+        # Behind a convolution a Relu costs nothing; it keeps the factor out of the weights, which are exact.
+        v = draft.add("Relu", [v], output=output)
         if rounding.multiplier is not None:
-            # Behind a convolution a Relu costs nothing, and keeps the factor out of its weights, which are exact.
-            v = draft.add("Relu", [v], output=output)
             v = draft.add("Mul", [v, draft.hold(output, rounding.multiplier)], output=output)
         if top.size == 1:
             limits = [draft.hold(output, 0), draft.hold(output, top.reshape(()))]
             cut = draft.add("Clip", [v, *limits], output=output)
         else:
             cut = draft.add("Min", [v, draft.hold(output, top)], output=output)
-            cut = draft.add("Max", [cut, draft.hold(output, 0)], output=output)
         return draft.add(rounding.operator, [cut], output=output, last=last)
 
     def rounding(self, neuron: Neuron) -> Rounding | None:
