@@ -32,7 +32,7 @@ def count_nodes(layers: Iterable[Mapping[str, Any]], timesteps: int, execution: 
         count = f"{train}/count"
         if execution == "spiking":
             nodes = _summed(train, count, prefix, timesteps)
-        elif execution == "fused":
+        elif execution in ("fused", "int8"):
             nodes = _popcount(train, count, prefix, timesteps)
         else:
             level = level_name(train)

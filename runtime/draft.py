@@ -17,7 +17,7 @@ from onnx2snn.runtime.tensors import decoded
 
 Array: TypeAlias = NDArray[Any]
 
-_INITIALIZER, _TENSOR_NAME = 5, 8
+_INITIALIZER = 5
 
 
 class Draft:
@@ -93,17 +93,22 @@ class Draft:
         """The serialized model, with the constants that it still reads."""
         read = {name for content in self._nodes for name in read_node(memoryview(content)).reads}
         read.update(self.network.outputs)
-        initializers = [field for name, field in self.network.initializers.items() if name in read]
-        held = [memoryview(_initializer(name, values)) for name, values in self._held.items() if name in read]
+        initializers: list[bytes | memoryview] = [
+            field for name, field in self.network.initializers.items() if name in read
+        ]
+        for name in [name for name in self._held if name in read]:
+            values = self._held.pop(name)
+            start = wire.tensor_head(values, name)
+            initializers += [wire.head(_INITIALIZER, len(start) + values.nbytes) + start, _raw(values)]
         return serialized(
             self.network,
             nodes=self._nodes,
-            initializers=[*initializers, *held],
+            initializers=initializers,
             inputs=self.network.inputs.values(),
             outputs=self.network.outputs.values(),
             functions=functions,
         )
 
 
-def _initializer(name: str, values: Array) -> bytes:
-    return wire.message(_INITIALIZER, wire.tensor(values) + wire.text(_TENSOR_NAME, name))
+def _raw(values: Array) -> memoryview:
+    return memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8))

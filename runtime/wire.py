@@ -42,9 +42,14 @@ def number(field: int, value: int) -> bytes:
     return varint(field << 3) + varint(value)
 
 
+def head(field: int, length: int) -> bytes:
+    """What stands in front of the ``length`` bytes of a length-delimited field."""
+    return varint(field << 3 | 2) + varint(length)
+
+
 def message(field: int, content: bytes) -> bytes:
     """A length-delimited field."""
-    return varint(field << 3 | 2) + varint(len(content)) + content
+    return head(field, len(content)) + content
 
 
 def text(field: int, value: str) -> bytes:
@@ -54,8 +59,14 @@ def text(field: int, value: str) -> bytes:
 
 def tensor(values: NDArray[np.generic]) -> bytes:
     """A TensorProto of any of :data:`ELEMENT_TYPES`."""
+    return tensor_head(values) + values.tobytes()
+
+
+def tensor_head(values: NDArray[np.generic], name: str = "") -> bytes:
+    """A TensorProto up to its raw bytes, which come last."""
     dims = b"".join(number(1, size) for size in values.shape)
-    return dims + number(2, ELEMENT_TYPES[values.dtype.name]) + message(9, values.tobytes())
+    named = text(8, name) if name else b""
+    return dims + number(2, ELEMENT_TYPES[values.dtype.name]) + named + head(9, values.nbytes)
 
 
 def attribute(name: str, value: object) -> bytes:
