@@ -17,15 +17,16 @@ from onnx2snn.runtime.draft import Array, Draft
 from onnx2snn.runtime.network import Node
 from onnx2snn.runtime.tensors import attributes
 
-#: The matrix may hold this many times the weights of the kernel.
-_GROWTH = 2.0
-
 
 def dense_convolution(node: Node, draft: Draft) -> bool:
     """Write a convolution as a matrix product, where that is less work and not much more memory."""
     before, after = (draft.sample_shape(name) for name in (node.inputs[0], node.outputs[0]))
     weights = draft.value(node.inputs[1])
-    matrix = None if weights is None else dense_matrix(weights, before, after, attributes(node.content))
+    matrix = (
+        None
+        if weights is None
+        else dense_matrix(weights, before, after, attributes(node.content), draft.growth)
+    )
     has_bias = len(node.inputs) > 2 and bool(node.inputs[2])
     bias = draft.value(node.inputs[2]) if has_bias else None
     if matrix is None or after is None or (has_bias and bias is None):
@@ -41,7 +42,11 @@ def dense_convolution(node: Node, draft: Draft) -> bool:
 
 
 def dense_matrix(
-    weights: Array, before: tuple[int, ...] | None, after: tuple[int, ...] | None, held: dict[str, Any]
+    weights: Array,
+    before: tuple[int, ...] | None,
+    after: tuple[int, ...] | None,
+    held: dict[str, Any],
+    growth: float,
 ) -> Array | None:
     """The matrix (inputs, outputs) of a convolution; None where it would not pay.
 
@@ -50,12 +55,13 @@ def dense_matrix(
         before: (C, H, W) of a sample; None where a size is open.
         after: (D, H', W').
         held: Attributes of the convolution.
+        growth: The most weights that the matrix may hold, in kernels.
     """
     if before is None or after is None or len(before) != 3 or len(after) != 3:
         return None
     area, kernel = before[1] * before[2], int(np.prod(weights.shape[2:]))
     plain = int(held.get("group", 1)) == 1 and held.get("auto_pad", "NOTSET") == "NOTSET"
-    if not plain or area >= kernel or area * after[1] * after[2] > _GROWTH * kernel:
+    if not plain or area >= kernel or area * after[1] * after[2] > growth * kernel:
         return None
     return _matrix(weights, before, after, held)
 

@@ -26,10 +26,12 @@ class Draft:
     Args:
         network: What is rewritten; not changed.
         folder: Of its file, for weights in a file of their own.
+        growth: A matrix in place of a kernel may hold this many times its weights.
     """
 
-    def __init__(self, network: Network, folder: Path | None = None) -> None:
+    def __init__(self, network: Network, folder: Path | None = None, *, growth: float = 2.0) -> None:
         self.network = network
+        self.growth = growth
         self._folder = folder
         self._nodes: list[bytes] = []
         self._held: dict[str, Array] = {}

@@ -42,8 +42,8 @@ class SpikingSession:
         model: Path or bytes of a model that onnx2snn wrote.
         execution: ``spiking``: trains of 0 and 1, T steps folded into the batch. ``fused``: integer levels in one pass,
             with the same spikes. ``int8``: the same in 8-bit integers, wherever weights are whole numbers times a scale
-            and the result is the same bit for bit; float32 elsewhere. ``streaming``: a pipeline, one time step after the other, a new input every T steps
-            (METHOD 8); :meth:`stream` drives it step by step.
+            and the result is the same bit for bit; float32 elsewhere. ``streaming``: a pipeline, one time step after the
+            other, a new input every T steps (METHOD 8); :meth:`stream` drives it step by step.
         backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
         threads: Threads of one run; None leaves it to the backend.
         providers: Execution providers of onnxruntime.
@@ -51,6 +51,7 @@ class SpikingSession:
         chunk: Samples at a time: memory stays bounded for batches of any size.
         table: Energy per operation: ``FLOAT32``, ``INT8``, or an :class:`onnx2snn.runtime.EnergyTable` of your own.
         count: What :meth:`run` counts where it is not told otherwise; what is prepared at once.
+        save_memory: Keep convolutions of the smallest maps as they are, where a larger matrix would be faster.
 
     Raises:
         InvalidModelError: no spiking network, a damaged file, or a newer dialect.
@@ -68,6 +69,7 @@ class SpikingSession:
         chunk: int = 64,
         table: EnergyTable = FLOAT32,
         count: Count = "synops",
+        save_memory: bool = False,
     ) -> None:
         if execution not in EXECUTIONS:
             raise InputError(
@@ -85,6 +87,7 @@ class SpikingSession:
         self._energy = table
         self._chunk = chunk
         self._count: Count = count
+        self._growth = 0.0 if save_memory else 2.0
         options = {"threads": threads, "providers": providers, "session_options": session_options}
         folder = None if isinstance(model, bytes) else Path(model).parent
         self._backend = backend
@@ -197,7 +200,9 @@ class SpikingSession:
                 content = self._with_outputs(kind, self.execution)
                 if kind != "trace" and self._backend == "onnxruntime":
                     folder = self._options["folder"]
-                    content = self._file.specialised(content, execution=self.execution, folder=folder)
+                    content = self._file.specialised(
+                        content, execution=self.execution, folder=folder, growth=self._growth
+                    )
                 self._engines[kind] = make_engine(content, self._backend, **self._options)
                 took = 1000 * (time.perf_counter() - began)
                 _LOG.debug("%s execution in %s, for %s: %.0f ms", self.execution, self._backend, kind, took)

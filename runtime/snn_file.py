@@ -67,14 +67,14 @@ class SnnFile:
         bodies = (function_body(n, execution=execution, bias=bias, opset=self.opset) for n in names)
         return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
 
-    def specialised(self, content: bytes, *, execution: str, folder: Path | None) -> bytes:
+    def specialised(self, content: bytes, *, execution: str, folder: Path | None, growth: float) -> bytes:
         """``content``, a variant of this network, in operators that are fast (:mod:`onnx2snn.runtime.specialise`).
 
         Biases that enter at every step are there to be studied; networks that hold them stay as they are.
         """
         if self.table.get("bias", "once") != "once":
             return content
-        return specialised(content, execution=execution, opset=self.opset, folder=folder)
+        return specialised(content, execution=execution, opset=self.opset, folder=folder, growth=growth)
 
     def pipeline(self, content: bytes) -> Pipeline:
         """``content``, a variant of this network, cut into time steps.

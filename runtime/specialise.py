@@ -26,7 +26,9 @@ from onnx2snn.runtime.writer import Writer
 _WRITERS: dict[str, type[Writer]] = {"spiking": SpikingWriter, "fused": FusedWriter, "int8": Int8Writer}
 
 
-def specialised(content: bytes, *, execution: str, opset: int, folder: Path | None = None) -> bytes:
+def specialised(
+    content: bytes, *, execution: str, opset: int, folder: Path | None = None, growth: float = 2.0
+) -> bytes:
     """The network that computes the same, for a session that executes it.
 
     Args:
@@ -34,8 +36,9 @@ def specialised(content: bytes, *, execution: str, opset: int, folder: Path | No
         execution: ``spiking``, ``fused`` or ``int8``.
         opset: Version of the default operator set.
         folder: Of the model's file.
+        growth: How many times its kernel's weights a matrix may hold that is faster; 0: weights stay as they are.
     """
-    draft = Draft(read_network(content), folder)
+    draft = Draft(read_network(content), folder, growth=growth)
     writer = _WRITERS[execution](draft)
     kept = set()
     for node in draft.network.nodes:

@@ -39,7 +39,7 @@ class Place:
             InvalidModelError: the file has been written again, or is gone.
         """
         try:
-            unchanged = _stamp(os.stat(self.path)) == self.stamp
+            unchanged = _stamp(self.path.stat()) == self.stamp
         except OSError:
             unchanged = False
         if not unchanged:
@@ -57,10 +57,10 @@ def read_in_place(path: Path) -> tuple[bytes, Place | None]:
     """
     if path.is_symlink() or path.stat().st_size < _LARGE:
         return path.read_bytes(), None
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        stamp = _stamp(os.fstat(stream.fileno()))
-        with memoryview(mapped) as view:
-            return _without_weights(view, path.name), Place(path, stamp)
+    with path.open("rb") as stream:
+        mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped with its last view
+        place = Place(path, _stamp(os.fstat(stream.fileno())))
+    return _without_weights(memoryview(mapped), path.name), place
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
@@ -81,7 +81,6 @@ def _without_weights(view: memoryview, name: str) -> bytes:
             for part, _, inner, first, last in fields(value)
         ]
         parts.append(message(_GRAPH, b"".join(graph)))
-        value.release()
     return b"".join(parts)
 
 
