@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -89,7 +88,7 @@ def test_wrong_inputs_are_refused_before_anything_runs(example: Example) -> None
         ({"image": x[:0]}, "no samples"),
     ]
     engine = session._engine("synops")
-    engine.run = lambda inputs: pytest.fail("something ran")  # type: ignore[method-assign,assignment]
+    engine.run = lambda _: pytest.fail("something ran")  # type: ignore[method-assign,assignment]
     for inputs, words in wrong:
         for call in (session.run, session.levels, session.trace):
             with pytest.raises(onnx2snn.InputError, match=words) as caught:
@@ -143,7 +142,7 @@ def test_a_file_that_changes_under_a_session_is_noticed(tmp_path: Path) -> None:
     expected = whole.run({name: x}).outputs
     copy = tmp_path / "copy.onnx"
     shutil.copy(path, copy)
-    os.replace(copy, path)
+    copy.replace(path)
     for key, value in session.run({name: x}).outputs.items():
         np.testing.assert_array_equal(value, expected[key])
     with pytest.raises(onnx2snn.InvalidModelError, match="changed"):
