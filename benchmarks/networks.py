@@ -133,6 +133,20 @@ def vgg16(spelling: Spelling, *, size: int = 32, classes: int = 10, levels: int 
     return b.model((3, size, size), b.dense(b.add("Flatten", x), (512 * side**2, classes)), classes)
 
 
+def vgg16_imagenet(spelling: Spelling, *, levels: int = 15) -> onnx.ModelProto:
+    """VGG16 for 224×224 images and 1,000 classes: 138 million weights, 528 MiB."""
+    b = Builder(spelling, levels)
+    x, channels = "image", 3
+    for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(depth):
+            x, channels = b.act(b.conv(x, (channels, width))), width
+        x = b.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    x = b.add("Flatten", x)
+    for size in ((25088, 4096), (4096, 4096)):
+        x = b.act(b.dense(x, size))
+    return b.model((3, 224, 224), b.dense(x, (4096, 1000)), 1000)
+
+
 def resnet18(spelling: Spelling, *, size: int = 32, classes: int = 10, levels: int = 15) -> onnx.ModelProto:
     """ResNet-18 with a 3×3 convolution at its input, as is usual for 32×32 images."""
     b = Builder(spelling, levels)

@@ -50,8 +50,10 @@ def _rows(node: gs.Node, weights: Array) -> Array | None:
 
 
 def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
-    peaks = np.abs(rows).max(axis=1)
-    if not rows.size or not np.all(np.isfinite(peaks)):
+    if not rows.size:
+        return None
+    peaks = np.maximum(rows.max(axis=1), -rows.min(axis=1))  # no copy of large weights
+    if not np.all(np.isfinite(peaks)):
         return None
     safe = np.where(peaks > 0, peaks, 1).astype(np.float64)[:, None]
     few = rows[:, :: max(1, rows.shape[1] // _SAMPLED)] / safe

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx2snn.errors import InputError
 from onnx2snn.runtime.counts import count_nodes, counts_of, level_name, level_nodes
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
-from onnx2snn.runtime.engine import Engine, make_engine
+from onnx2snn.runtime.engine import Engine, InputSpec, make_engine
 from onnx2snn.runtime.machine import Machine
 from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
@@ -97,6 +97,11 @@ class SpikingSession:
         self._lock = threading.RLock()
         self._content = self._file.with_execution(_BODIES[execution])
         self._engine(count)
+
+    @property
+    def inputs(self) -> dict[str, InputSpec]:
+        """What the network reads: shape (None for any size) and dtype, by name."""
+        return dict(self._engine(self._count).inputs)
 
     def run(self, inputs: Mapping[str, Array], *, count: Count | None = None) -> Result:
         """Present a batch and return what the network answers and what it spent.
