@@ -36,6 +36,7 @@ class TorchNetwork(nn.Module):
             self.plan.append((node.op_type, name, signals, node.output[0]))
 
     def forward(self, image: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W)."""
         held = {"image": image}
         for operator, name, signals, output in self.plan:
             read = [held[signal] for signal in signals]

@@ -113,4 +113,4 @@ class Draft:
 
 
 def _raw(values: Array) -> memoryview:
-    return memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data

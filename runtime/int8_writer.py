@@ -114,8 +114,7 @@ class Int8Writer(FusedWriter):
         own = None if neuron is None else draft.value(neuron.node.inputs[1])
         if neuron is None or own is None or own.size != max(own.shape):
             return None
-        held = attributes(node.content)
-        straight = node.operator == "Conv" or bool(held.get("transB", 0))
+        straight = node.operator == "Conv" or bool(attributes(node.content).get("transB", 0))
         channels = weights.shape[0] if straight else weights.shape[1]
         levels = int(attributes(neuron.node.content)["levels"])
         if levels > 255 or not np.all(np.isfinite(bias)):

@@ -53,8 +53,9 @@ def paced(
     wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[tuple[str, Frame] | None]:
     """``source`` at ``rate`` frames a second; None for each frame that came while the network was busy, and is lost."""
-    began = now()
+    began: float | None = None
     for number, frame in enumerate(source):
+        began = now() if began is None else began  # with the first frame
         due = began + number / rate
         late = now() - due
         if late < 0:

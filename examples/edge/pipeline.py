@@ -118,6 +118,7 @@ def run(given: argparse.Namespace) -> None:
         print(answer.line, flush=True)
         found.append(answer)
     if not found:
+        print(f"0 frames, {lost} lost")
         return
     times = np.array([a.seconds for a in found]) * 1e3
     joules = np.mean([a.result.energy.snn[0] for a in found])
