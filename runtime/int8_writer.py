@@ -8,18 +8,17 @@ execution's operators stand, on float32 levels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from onnx2snn.runtime.byte_trains import ByteTrains
 from onnx2snn.runtime.draft import Array, Draft
 from onnx2snn.runtime.fused_writer import FusedWriter
 from onnx2snn.runtime.integers import Requantisation, integers, operand, requantisation
 from onnx2snn.runtime.network import Node
 from onnx2snn.runtime.neurons import Neuron, neuron_of
 from onnx2snn.runtime.tensors import attributes
-from onnx2snn.runtime.wire import FLOAT, UINT8
 
 _MOVING = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze", "MaxPool")
 
@@ -42,8 +41,7 @@ class Int8Writer(FusedWriter):
     def __init__(self, draft: Draft) -> None:
         super().__init__(draft)
         self._highest = _highest_levels(draft)
-        self._bytes: dict[str, str] = {}
-        self._floats: set[str] = set()
+        self._trains = ByteTrains(draft)
         layers = [layer for node in draft.network.nodes if (layer := self._layer(node)) is not None]
         self._layers = {layer.synapses.outputs[0]: layer for layer in layers}
         self._inside = {
@@ -58,32 +56,14 @@ class Int8Writer(FusedWriter):
         if layer is not None:
             self._write_layer(layer)
             return True
-        moves = node.operator in _MOVING and not node.domain and len(node.outputs) == 1
-        if moves and node.inputs[0] in self._bytes:
-            moved = self.draft.fresh(node.outputs[0])
-            self.draft.keep(
-                node.with_inputs([self._bytes[node.inputs[0]], *node.inputs[1:]]).with_outputs([moved])
-            )
-            self._bytes[node.outputs[0]] = moved
+        if self._trains.move(node):
             return True
-        self._read_floats(node.reads)
+        self._trains.read_as_floats(node.reads)
         return super().write(node)
 
     def finish(self) -> None:
         """Outputs that are levels come out as floats."""
-        self._read_floats(self.draft.network.outputs)
-
-    def _read_floats(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name in self._bytes and name not in self._floats:
-                self.draft.add("Cast", [self._bytes[name]], output=name, last=True, to=FLOAT)
-                self._floats.add(name)
-
-    def _in_bytes(self, train: str) -> str:
-        if train not in self._bytes:
-            self._bytes[train] = self.draft.add("Cast", [train], output=train, to=UINT8)
-            self._floats.add(train)
-        return self._bytes[train]
+        self._trains.read_as_floats(self.draft.network.outputs)
 
     def _layer(self, node: Node) -> _Layer | None:
         draft = self.draft
@@ -127,7 +107,7 @@ class Int8Writer(FusedWriter):
 
     def _write_layer(self, layer: _Layer) -> None:
         draft, node = self.draft, layer.synapses
-        x, output = self._in_bytes(node.inputs[0]), layer.neuron.node.outputs[0]
+        x, output = self._trains.get(node.inputs[0]), layer.neuron.node.outputs[0]
         held = attributes(node.content) if node.operator == "Conv" else {}
         after = draft.sample_shape(node.outputs[0])
         weights, bias, m = layer.weights, layer.numbers.bias, layer.numbers.multiplier
@@ -153,7 +133,7 @@ class Int8Writer(FusedWriter):
         if layer.levels < 255:
             limits = [draft.hold(output, value, np.uint8) for value in (0, layer.levels)]
             y = draft.add("Clip", [y, *limits], output=output)
-        self._bytes[output] = y
+        self._trains.hold(output, y)
 
 
 def _highest_levels(draft: Draft) -> dict[str, int]:

@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
+from onnx2snn.runtime.byte_trains import ByteTrains
+from onnx2snn.runtime.draft import Draft
+from onnx2snn.runtime.integer_currents import Currents
 from onnx2snn.runtime.network import Node
 from onnx2snn.runtime.neurons import Neuron, Rounding
 from onnx2snn.runtime.tensors import attributes
+from onnx2snn.runtime.wire import UINT8
 from onnx2snn.runtime.writer import Writer
 
 
 class SpikingWriter(Writer):
-    """Trains of zeros and ones flow, T time steps folded into the batch."""
+    """Trains of zeros and ones flow, T time steps folded into the batch; in bytes where weights are integers."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(draft)
+        self._currents = Currents(draft)
+        self._trains = ByteTrains(draft)
+        self._potentials: dict[str, str] = {}
+
+    def write(self, node: Node) -> bool:
+        """As :meth:`Writer.write`; synapses in integers are written with their integration."""
+        if node in self._currents:
+            reader = self.draft.only_reader(node.outputs[0])
+            if reader is None:
+                raise AssertionError("currents have one reader")
+            steps = int(attributes(reader.content)["input_steps"])
+            train = self._trains.get(node.inputs[0])
+            self._potentials[node.outputs[0]] = self._currents.integrated(node, train, steps)
+            return True
+        if self._trains.move(node):
+            return True
+        self._trains.read_as_floats(node.reads)
+        return super().write(node)
+
+    def finish(self) -> None:
+        """As :meth:`Writer.finish`."""
+        self._trains.read_as_floats(self.draft.network.outputs)
 
     def integrate(self, node: Node) -> bool:
         """As :meth:`Writer.integrate`."""
@@ -32,11 +61,28 @@ class SpikingWriter(Writer):
         v = self.biased(v, node.inputs[1], output=output)
         rounding = self.rounding(neuron)
         spikes = self.compared(v, neuron) if rounding is None else self._bits(v, rounding, neuron)
-        draft.add("Concat", spikes, output=output, last=True, axis=0)
+        if not self._heard_in_integers(output):
+            draft.add("Concat", spikes, output=output, last=True, axis=0)
+            return True
+        parts = [draft.add("Cast", [spike], output=output, to=UINT8) for spike in spikes]
+        self._trains.hold(output, draft.add("Concat", parts, output=output, axis=0))
         return True
+
+    def _heard_in_integers(self, train: str) -> bool:
+        """Whether synapses in integers read a train, or a copy of it."""
+        if train in self._currents.trains:
+            return True
+        reader = self.draft.only_reader(train)
+        return (
+            reader is not None
+            and reader.operator in ("Identity", "Flatten")
+            and self._heard_in_integers(reader.outputs[0])
+        )
 
     def _integrated(self, x: str, steps: int, output: str) -> str | None:
         """Σ 2^(S−1−t)·I(t), which unrolls v ← 2·v + I; None where the size of a sample is open."""
+        if x in self._potentials:
+            return self._potentials[x]
         shape = self.draft.sample_shape(x)
         if steps == 1:
             return x
