@@ -18,6 +18,7 @@ from onnx2snn.runtime.dense_maps import dense_matrix
 from onnx2snn.runtime.draft import Array, Draft
 from onnx2snn.runtime.integers import integers
 from onnx2snn.runtime.network import Node
+from onnx2snn.runtime.self_check import integer_kernels_are_exact
 from onnx2snn.runtime.tensors import attributes
 from onnx2snn.runtime.wire import FLOAT
 
@@ -41,6 +42,8 @@ class Currents:
             if weights is not None:
                 self._weights[node.outputs[0]] = weights
                 self.trains.add(node.inputs[0])
+        if self._weights and not integer_kernels_are_exact():
+            self._weights, self.trains = {}, set()
 
     def __contains__(self, node: Node) -> bool:
         return bool(node.outputs) and node.outputs[0] in self._weights

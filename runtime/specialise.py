@@ -20,6 +20,7 @@ from onnx2snn.runtime.draft import Draft
 from onnx2snn.runtime.fused_writer import FusedWriter
 from onnx2snn.runtime.int8_writer import Int8Writer
 from onnx2snn.runtime.network import read_network
+from onnx2snn.runtime.self_check import integer_kernels_are_exact
 from onnx2snn.runtime.spiking_writer import SpikingWriter
 from onnx2snn.runtime.writer import Writer
 
@@ -39,6 +40,8 @@ def specialised(
         growth: How many times its kernel's weights a matrix may hold that is faster; 0: weights stay as they are.
     """
     draft = Draft(read_network(content), folder, growth=growth)
+    if execution == "int8" and not integer_kernels_are_exact():
+        execution = "fused"
     writer = _WRITERS[execution](draft)
     kept = set()
     for node in draft.network.nodes:
