@@ -2,8 +2,8 @@
 
     python benchmarks/speed.py vgg16 --batch 16          # also: resnet18, mobilenetv2; --peers for SpikingJelly and Sinabs
 
-Networks are generated with random weights (benchmarks/networks.py), T = 4. Every round runs each contender once, in
-alternating order, so that whatever else the machine does meets all of them. Reported are the fastest run of each, its ratio
+Networks are generated with random weights (benchmarks/networks.py), T = 4. Every round runs each contender twice and
+times the second run, in alternating order, so that whatever else the machine does meets all of them. Reported are the fastest run of each, its ratio
 to the ReLU network's fastest, and the median of the ratios within rounds. ``operators`` adds up the fastest time of every
 operator (onnxruntime's profiler): what the network costs on a machine that does nothing else. Results also go to
 benchmarks/results/speed-<network>-<batch>.json.
@@ -36,6 +36,8 @@ from onnx2snn.runtime import SpikingSession
 
 RESULTS = Path(__file__).parent / "results"
 TIMESTEPS = 4
+#: Seconds in which the threads of the contender before stop waiting for more.
+_REST = 0.02
 RELU = "ReLU ANN, onnxruntime"
 
 
@@ -153,6 +155,8 @@ def measure(found: Mapping[str, Contender], rounds: int) -> dict[str, list[float
         contender.run()
     for number in range(rounds):
         for name in list(found) if number % 2 == 0 else reversed(found):
+            time.sleep(_REST)
+            found[name].run()
             began = time.perf_counter()
             found[name].run()
             times[name].append(time.perf_counter() - began)
