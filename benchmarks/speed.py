@@ -2,11 +2,11 @@
 
     python benchmarks/speed.py vgg16 --batch 16          # also: resnet18, mobilenetv2; --peers for SpikingJelly and Sinabs
 
-Networks are generated with random weights (benchmarks/networks.py), T = 4. Every round runs each contender twice and
-times the second run, in alternating order, so that whatever else the machine does meets all of them. Reported are the fastest run of each, its ratio
-to the ReLU network's fastest, and the median of the ratios within rounds. ``operators`` adds up the fastest time of every
-operator (onnxruntime's profiler): what the network costs on a machine that does nothing else. Results also go to
-benchmarks/results/speed-<network>-<batch>.json.
+Networks are generated with random weights (benchmarks/networks.py), T = 4. Every round runs each contender twice and times
+the second run, in alternating order, so that whatever else the machine does meets all of them. Reported are the fastest run
+of each, its ratio to the ReLU network's fastest, and the median of the ratios within rounds. ``operators`` adds up the
+fastest time of every operator (onnxruntime's profiler): what the network costs on a machine that does nothing else. Results
+also go to benchmarks/results/speed-<network>-<batch>.json.
 """
 
 from __future__ import annotations

@@ -8,9 +8,18 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, producer_of, value_of
+from onnx2snn.graph import (
+    Array,
+    Names,
+    constant_input,
+    graph_pass,
+    is_constant,
+    producer_of,
+    signals,
+    value_of,
+)
 from onnx2snn.passes.kinds import infer_kinds, is_train
-from onnx2snn.passes.operators import is_integrate, is_neuron, is_weighted
+from onnx2snn.passes.operators import MOVEMENT, is_integrate, is_neuron, is_weighted
 from onnx2snn.passes.scales import LARGEST
 from onnx2snn.passes.staircase_nodes import make_constant, parameters, set_parameters
 
@@ -96,7 +105,8 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
     up to float32's rounding, becomes that number.
 
     1. An Integrate and a maximum stand in between, as in front of a pooled neuron: they are scaled alike.
-    2. Sums could leave the whole numbers that float32 holds, or something else reads the currents: nothing is done.
+    2. Sums could leave the whole numbers that float32 holds, something else reads the currents, or what comes in are no
+       spikes but the currents of other synapses: nothing is done.
     """
     names = Names(graph)
     kinds = infer_kinds(graph)
@@ -104,7 +114,7 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
     most = max((2 ** parameters(node).timesteps - 1 for node in neurons), default=1)
     for neuron in neurons:
         chain = _chain(neuron)
-        if chain is None or not is_train(chain[-1].inputs[0], kinds):
+        if chain is None or not is_train(chain[-1].inputs[0], kinds) or not _is_spikes(chain[-1].inputs[0]):
             continue
         synapses = chain[-1]
         found = _integers(synapses)
@@ -135,6 +145,17 @@ def _chain(neuron: gs.Node) -> list[gs.Node] | None:
         if not passable:
             return None
         tensor = node.inputs[0]
+
+
+def _is_spikes(tensor: gs.Tensor) -> bool:
+    """Whether a train holds zeros and ones: what neurons make, and what only moves it or puts it side by side."""
+    node = producer_of(tensor)
+    if node is None:
+        return False
+    if is_neuron(node):
+        return True
+    moves = not node.domain and node.op in (*MOVEMENT, "Concat", "Slice", "Split")
+    return moves and all(_is_spikes(signal) for signal in signals(node))
 
 
 def _integers(node: gs.Node) -> tuple[Array, NDArray[np.float64]] | None:

@@ -91,15 +91,23 @@ def requantisation(neuron: Neuron, bias: Array, channels: int, levels: int) -> R
     sizes = {neuron.subtract[-1].size, neuron.ceiling.size, neuron.compare[-1].size, bias.size}
     if not sizes <= {1, channels} or np.any(bias != np.rint(bias)) or np.abs(bias).max() >= _EXACT:
         return None
-    theta = np.broadcast_to(neuron.subtract[-1].reshape(-1), channels).astype(np.float64)
-    first = _first_integers(neuron, theta, levels)
+    found = _verified(neuron, np.zeros(channels, np.float32), levels)
+    if found is None:
+        return None
+    whole = np.broadcast_to(bias.reshape(-1), channels) - found[1]
+    return Requantisation(found[0], whole.astype(np.int32))
+
+
+def _verified(
+    neuron: Neuron, fraction: NDArray[np.float32], levels: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+    """M and a shift by channel, so that round((v − shift)·m) is the level of every v = integer + fraction (C,)."""
+    theta = np.broadcast_to(neuron.subtract[-1].reshape(-1), fraction.shape).astype(np.float64)
+    first = _first_integers(neuron, theta, levels, fraction)
     if first is None or np.abs(first).max() >= _EXACT:
         return None
-    multiplier, shift = _line(first, theta)
-    if np.any(multiplier == 0):
-        return None
-    whole = np.broadcast_to(bias.reshape(-1), channels) - shift
-    return Requantisation(multiplier, whole.astype(np.int32))
+    multiplier, shift = _line(first, theta, fraction)
+    return None if np.any(multiplier == 0) else (multiplier, shift)
 
 
 def is_whole(draft: Draft, name: str) -> bool:
@@ -127,29 +135,26 @@ def _scaled(node: Node) -> bool:
 
 
 def whole_rounding(neuron: Neuron, bias: Array, channels: int) -> Rounding | None:
-    """The rounding that gives the neuron's level for every whole potential, bias included."""
+    """The rounding that gives the neuron's level for every potential that is a whole number plus ``bias``."""
     rank = neuron.subtract.ndim - 1
     levels = level_of(neuron, np.full(channels, np.inf, np.float32))
     axes = neuron.subtract.shape[1:] if neuron.subtract[-1].size > 1 else (1,) * rank
-    if np.unique(levels).size != 1 or axes[:1] not in ((channels,), (1,), ()):
+    sizes = {neuron.ceiling.size, neuron.compare[-1].size, bias.size}
+    if np.unique(levels).size != 1 or axes[:1] not in ((channels,), (1,), ()) or not sizes <= {1, channels}:
         return None
-    numbers = requantisation(neuron, bias, channels, int(levels[0]))
-    if numbers is None:
+    given = np.broadcast_to(bias.reshape(-1), channels).astype(np.float32)
+    found = _verified(neuron, given - np.floor(given), int(levels[0]))
+    if found is None or np.abs(given).max() >= _EXACT:
         return None
     column = (-1,) + (1,) * max(len(axes) - 1, 0)
-    shift = (np.broadcast_to(bias.reshape(-1), channels) - numbers.bias).astype(np.float32)
-    return Rounding(
-        "Round",
-        np.asarray(levels[:1], np.float32),
-        numbers.multiplier.reshape(column),
-        shift.reshape(column) if shift.any() else None,
-    )
+    multiplier, shift = found[0].reshape(column), found[1].astype(np.float32).reshape(column)
+    return Rounding("Round", np.asarray(levels[:1], np.float32), multiplier, shift if shift.any() else None)
 
 
 def _line(
-    first: NDArray[np.float64], theta: NDArray[np.float64]
+    first: NDArray[np.float64], theta: NDArray[np.float64], fraction: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """M and a whole number by channel, so that round((v − shift) · m) reaches each level at ``first`` (K, C); m = 0: none.
+    """M and a whole shift by channel that reach each level at ``first`` (K, C) + fraction, and not before; m = 0: none.
 
     A rule that rounds to the nearest needs no shift; one that rounds down has its first threshold at θ, not at θ/2.
     """
@@ -160,24 +165,28 @@ def _line(
         for ulps in _ULPS:
             m = (1 / theta).astype(np.float32)
             m = m + np.float32(ulps) * np.spacing(m)
-            reached = np.rint((first - shift).astype(np.float32) * m) >= steps
-            missed = np.rint((first - shift - 1).astype(np.float32) * m) < steps
+            at, before = (_potential(v, fraction) - shift.astype(np.float32) for v in (first, first - 1))
+            reached, missed = np.rint(at * m) >= steps, np.rint(before * m) < steps
             good = np.all(reached & missed, axis=0) & (multiplier == 0)
             multiplier[good], chosen[good] = m[good], shift[good]
     return multiplier, chosen
 
 
-def _first_integers(neuron: Neuron, theta: NDArray[np.float64], levels: int) -> NDArray[np.float64] | None:
-    """(K, C): the smallest integer potential of each level."""
+def _potential(whole: NDArray[np.float64], fraction: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The float32 sum."""
+    return np.asarray(whole.astype(np.float32) + fraction, np.float32)
+
+
+def _first_integers(
+    neuron: Neuron, theta: NDArray[np.float64], levels: int, fraction: NDArray[np.float32]
+) -> NDArray[np.float64] | None:
+    """(K, C): the smallest integer that, with ``fraction``, is a potential of each level."""
     steps = np.arange(1, levels + 1)[:, None]
-    middle = np.ceil(steps * theta - theta / 2)
-    for guess in (middle, np.ceil(steps * theta), np.ceil((steps - 1) * theta)):
-        for start in (guess - 1, guess, guess + 1):
-            reached = level_of(neuron, start) >= steps
-            missed = level_of(neuron, start - 1) < steps
-            found = reached & missed
-            if found.all():
-                return start
-            middle = np.where(found, start, middle)
-    settled = (level_of(neuron, middle) >= steps) & (level_of(neuron, middle - 1) < steps)
-    return middle if settled.all() else None
+    found = np.full((levels, len(theta)), np.nan)
+    for guess in (steps * theta - theta / 2, steps * theta, (steps - 1) * theta):
+        for offset in (-1, 0, 1):
+            start = np.ceil(guess - fraction) + offset
+            reached = level_of(neuron, _potential(start, fraction)) >= steps
+            missed = level_of(neuron, _potential(start - 1, fraction)) < steps
+            found = np.where(reached & missed, start, found)
+    return None if np.isnan(found).any() else found
