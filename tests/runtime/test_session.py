@@ -29,9 +29,9 @@ def test_importing_loads_numpy_and_onnxruntime_and_nothing_else_of_ours(example:
     code = f"""
 import sys, time
 import numpy, onnxruntime
-began = time.perf_counter()
+began = time.process_time()  # whatever else the machine does
 from onnx2snn.runtime import SpikingSession
-seconds = time.perf_counter() - began
+seconds = time.process_time() - began
 session = SpikingSession({str(example.snn)!r}, execution="fused")
 session.run({{"image": numpy.zeros((1, 1, 8, 8), numpy.float32)}})
 heavy = {{"onnx", "onnx_graphsurgeon", "sympy", "click", "torch", "rich", "google"}} & {{m.split(".")[0] for m in sys.modules}}
