@@ -124,7 +124,7 @@ def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
     if node.op in ("Add", "Sub", "Sum"):
         shapes = [list(t.shape) for t in signals(node)]
         return all(s == list(tensor.shape) for s in shapes) and all(
-            is_constant(t) or _is_shared_factor(t) or _can_push(t, scale, exact) for t in node.inputs
+            is_constant(t) or _shared_takes(t, scale) or _can_push(t, scale, exact) for t in node.inputs
         )
     above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
     return above is not None and _can_push(node.inputs[0], above, exact)
@@ -133,6 +133,11 @@ def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
 def _is_shared_factor(tensor: gs.Tensor) -> bool:
     """Whether ``tensor`` is a multiple that others read too: an identity shortcut, which may get a factor of its own."""
     return len(tensor.outputs) > 1 and bool(tensor.inputs) and _factor(tensor.inputs[0]) is not None
+
+
+def _shared_takes(tensor: gs.Tensor, scale: Scale) -> bool:
+    factor = _factor(tensor.inputs[0]) if _is_shared_factor(tensor) else None
+    return factor is not None and _takes(factor, scale)
 
 
 def _push(graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale) -> None:
@@ -148,7 +153,7 @@ def _push(graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale) -> Non
         return
     factor = _factor(node)
     if factor is not None and not _takes(factor, scale):
-        _push(names, signals(node)[0], scale)
+        _push(graph, names, signals(node)[0], scale)
         return
     if factor is not None:
         signal = signals(node)[0]
