@@ -134,7 +134,7 @@ def _scaled(node: Node) -> bool:
     return node.operator == "Gemm" and attributes(node.content).get("alpha", 1.0) != 1.0
 
 
-def whole_rounding(neuron: Neuron, bias: Array, channels: int) -> Rounding | None:
+def whole_rounding(neuron: Neuron, bias: Array, channels: int, rank: int = 3) -> Rounding | None:
     """The rounding that gives the neuron's level for every potential that is a whole number plus ``bias``."""
     rank = neuron.subtract.ndim - 1
     levels = level_of(neuron, np.full(channels, np.inf, np.float32))
@@ -146,7 +146,7 @@ def whole_rounding(neuron: Neuron, bias: Array, channels: int) -> Rounding | Non
     found = _verified(neuron, given - np.floor(given), int(levels[0]))
     if found is None or np.abs(given).max() >= _EXACT:
         return None
-    column = (-1,) + (1,) * max(len(axes) - 1, 0)
+    column = (-1,) + (1,) * (rank - 1)
     multiplier, shift = found[0].reshape(column), found[1].astype(np.float32).reshape(column)
     return Rounding("Round", np.asarray(levels[:1], np.float32), multiplier, shift if shift.any() else None)
 

@@ -85,7 +85,7 @@ class Writer:
             return None
         arrays = (neuron.subtract[-1], neuron.compare[-1], neuron.ceiling, bias)
         by_channel = all(a.size == 1 or (a.size == shape[0] and a.ndim == len(shape)) for a in arrays)
-        return whole_rounding(neuron, bias, shape[0]) if by_channel else None
+        return whole_rounding(neuron, bias, shape[0], len(shape)) if by_channel else None
 
     def compared(self, v: str, neuron: Neuron) -> list[str]:
         """The spikes of each time step, by the comparisons of the canonical body."""
