@@ -125,9 +125,7 @@ def is_whole(draft: Draft, name: str) -> bool:
     if node.operator in ("Conv", "Gemm", "MatMul"):
         weighted = len(node.inputs) == 2 and integers(draft, node.inputs[1]) is not None
         return weighted and not _scaled(node) and is_whole(draft, node.inputs[0])
-    if node.operator in ("MaxPool", "Identity", "Flatten"):
-        return is_whole(draft, node.inputs[0])
-    return node.operator in ("Add", "Sub") and all(is_whole(draft, read) for read in node.inputs)
+    return node.operator == "MaxPool" and is_whole(draft, node.inputs[0])
 
 
 def _scaled(node: Node) -> bool:
