@@ -14,7 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
-from onnx2snn.counting import counting_graph, dense_macs
+from onnx2snn.counting import counting_graph
 from onnx2snn.dialect import (
     VERSION,
     Layer,
@@ -27,6 +27,7 @@ from onnx2snn.dialect import (
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph import Array, Pass, apply_owned
 from onnx2snn.layers import layers_of
+from onnx2snn.macs import dense_macs, macs_by_layer
 from onnx2snn.model_file import load_model, save_model
 from onnx2snn.passes import PREPARE, RECOGNISE, REWRITE
 from onnx2snn.passes.exporter import to_model
@@ -188,6 +189,7 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
             "layers": [dataclasses.asdict(layer) for layer in layers],
             "outputs": [output.name for output in model.graph.output],
             "macs": macs,
+            "layer_macs": macs_by_layer(model, layers),
             "non_spiking": [dataclasses.asdict(operator) for operator in kept],
         },
     )

@@ -17,6 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.dialect import DOMAIN, Layer
+from onnx2snn.macs import shapes_of
 from onnx2snn.passes.operators import WEIGHTED
 
 #: The name of a layer's spike counts (N, ...) float32, which the runtime makes, by the name of its train.
@@ -34,84 +35,6 @@ def counting_graph(model: onnx.ModelProto, layers: Iterable[Layer]) -> onnx.Grap
     return fragment
 
 
-def dense_macs(model: onnx.ModelProto) -> dict[str, int | None]:
-    """Multiply-accumulates of one sample, of all weighted operators and of those that read no train.
-
-    Dense products, as a framework computes them; None where a size is not static.
-
-    Returns:
-        ``ann``: of all; ``analog``: of those that read analog values; ``non_spiking``: of those among them that some
-        neuron influences, which only a network converted as a hybrid has.
-    """
-    shapes = _shapes(model)
-    trains, behind = train_names(model), _behind_neurons(model)
-    constants = {tensor.name for tensor in model.graph.initializer}
-    total: dict[str, int | None] = {"ann": 0, "analog": 0, "non_spiking": 0}
-    for node in model.graph.node:
-        if node.op_type not in WEIGHTED or node.domain:
-            continue
-        signal = next((name for name in node.input[:2] if name not in constants), node.input[0])
-        keys = ["ann"] if signal in trains else ["ann", "analog"]
-        if signal in behind and signal not in trains:
-            keys.append("non_spiking")
-        macs = _macs(node, shapes, constants)
-        for key in keys:
-            known = total[key]
-            total[key] = None if macs is None or known is None else known + macs
-    return total
-
-
-def _macs(node: onnx.NodeProto, shapes: dict[str, list[int | None]], constants: set[str]) -> int | None:
-    before, weights, after = (shapes.get(name) for name in (*node.input[:2], node.output[0]))
-    if weights is None or before is None or after is None:
-        return None
-    if node.op_type == "ConvTranspose":
-        sizes = [*before[1:], *weights[1:]]
-    elif node.op_type == "Conv":
-        sizes = [*after[1:], *weights[1:]]
-    elif node.op_type == "MatMul" and node.input[0] in constants:
-        sizes = [*after[1:], before[-1]]
-    else:
-        transposed = any(a.name == "transB" and a.i for a in node.attribute)
-        sizes = [*after[1:], weights[1] if transposed else weights[-2] if len(weights) > 1 else weights[0]]
-    if any(size is None for size in sizes):
-        return None
-    return int(np.prod([size for size in sizes if size is not None], dtype=np.int64))
-
-
-def _behind_neurons(model: onnx.ModelProto) -> set[str]:
-    """Names of tensors that some neuron influences."""
-    found: set[str] = set()
-    for node in model.graph.node:
-        if (node.domain == DOMAIN and node.op_type == "IF") or any(name in found for name in node.input):
-            found.update(node.output)
-    return found
-
-
-def _shapes(model: onnx.ModelProto) -> dict[str, list[int | None]]:
-    found: dict[str, list[int | None]] = {}
-    for info in [*model.graph.value_info, *model.graph.input, *model.graph.output]:
-        dims = info.type.tensor_type.shape.dim
-        found[info.name] = [d.dim_value if d.HasField("dim_value") else None for d in dims]
-    found.update((tensor.name, list(tensor.dims)) for tensor in model.graph.initializer)
-    return found
-
-
-def train_names(model: onnx.ModelProto) -> set[str]:
-    """Names of the trains of a converted network: what comes from an IF before the next Integrate."""
-    found: set[str] = set()
-    constants = {tensor.name for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if node.domain == DOMAIN:
-            if node.op_type == "IF":
-                found.update(node.output)
-            continue
-        read = [name for name in node.input if name and name not in constants]
-        if read and all(name in found for name in read):
-            found.update(node.output)
-    return found
-
-
 class _Network:
     """What all layers ask of the model: who reads a tensor, shapes, constants."""
 
@@ -121,7 +44,7 @@ class _Network:
         for position, node in enumerate(self.nodes):
             for name in dict.fromkeys(node.input):
                 self.readers.setdefault(name, []).append(position)
-        self.shapes = _shapes(model)
+        self.shapes = shapes_of(model)
         self.constants = {tensor.name for tensor in model.graph.initializer}
 
 

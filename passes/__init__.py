@@ -14,6 +14,7 @@ from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
 from onnx2snn.passes.hoist_extremes import hoist_extremes
 from onnx2snn.passes.hoist_pools import hoist_pools
 from onnx2snn.passes.insert_integrates import insert_integrates
+from onnx2snn.passes.integer_weights import integer_weights, note_integers
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.pools_first import pools_first
 from onnx2snn.passes.push_transposes import push_transposes
@@ -24,7 +25,14 @@ from onnx2snn.passes.split_steps import split_steps
 from onnx2snn.passes.straighten_lines import straighten_lines
 
 #: One spelling: what the recogniser reads.
-PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes, pools_first, straighten_lines, split_steps)
+PREPARE: tuple[Pass, ...] = (
+    *NORMALISE,
+    push_transposes,
+    pools_first,
+    straighten_lines,
+    split_steps,
+    note_integers,
+)
 
 #: Activations become staircases of integer levels.
 RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools, hoist_extremes)
@@ -38,6 +46,7 @@ REWRITE: tuple[Pass, ...] = (
     absorb_backwards,
     unit_thresholds,
     absorb_forwards,
+    integer_weights,
 )
 
 

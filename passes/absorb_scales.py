@@ -20,7 +20,7 @@ from onnx2snn.graph import (
 )
 from onnx2snn.passes import scales
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
-from onnx2snn.passes.operators import is_neuron, is_weighted
+from onnx2snn.passes.operators import is_integrate, is_neuron, is_weighted
 from onnx2snn.passes.scales import Scale, as_scale
 from onnx2snn.passes.staircase_nodes import make_constant, parameters, set_parameters
 
@@ -61,7 +61,8 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
 
         x ─▶ Conv(W) ─▶ Staircase(θ, bias)      becomes      x ─▶ Conv(W/θ) ─▶ Staircase(1, bias/θ)
 
-    1. All that feeds the neuron can take the scale in, through operators that treat channels alike: θ becomes 1.
+    1. All that feeds the neuron can take the scale in, through operators that treat channels alike, and through the
+       Integrate and the maximum in front of a pooled neuron: θ becomes 1.
     2. The weights are coarse (multiples of 2⁻¹², so that integration is exact) and 1/θ is no power of two, or
        something on the way has other readers: θ stays. Powers of two times θ are just as exact (METHOD 5).
     """
@@ -74,9 +75,8 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         scale = 1 / as_scale(staircase.threshold, rank)
         if scales.is_trivial(scale) or not _can_push(node.inputs[0], scale, _is_power_of_two(scale)):
             continue
-        _push(names, node.inputs[0], scale)
-        sample = scale.reshape(scale.shape[1:]) if scale.size > 1 else scale.reshape(())
-        bias = value_of(node.inputs[1]).astype(np.float64) * sample
+        _push(graph, names, node.inputs[0], scale)
+        bias = value_of(node.inputs[1]).astype(np.float64) * _of_sample(scale)
         scaled = replace(
             staircase,
             threshold=np.ones_like(staircase.threshold),
@@ -84,6 +84,11 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         )
         set_parameters(names, node, scaled, bias=bias)
     return graph
+
+
+def _of_sample(scale: Scale) -> Scale:
+    """``scale`` without the batch axis."""
+    return scale.reshape(scale.shape[1:]) if scale.size > 1 else scale.reshape(())
 
 
 def _is_power_of_two(scale: Scale) -> bool:
@@ -111,27 +116,44 @@ def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
         if weights is None or (not exact and _is_coarse(weights)):
             return False
         return scales.output_factors(node, scale) is not None
+    if is_integrate(node):
+        return is_constant(node.inputs[1]) and _can_push(node.inputs[0], scale, exact)
     factor = _factor(node)
     if factor is not None:
         return _takes(factor, scale) or _can_push(signals(node)[0], scale, exact)
     if node.op in ("Add", "Sub", "Sum"):
         shapes = [list(t.shape) for t in signals(node)]
         return all(s == list(tensor.shape) for s in shapes) and all(
-            is_constant(t) or _can_push(t, scale, exact) for t in node.inputs
+            is_constant(t) or _shared_takes(t, scale) or _can_push(t, scale, exact) for t in node.inputs
         )
     above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
     return above is not None and _can_push(node.inputs[0], above, exact)
 
 
-def _push(names: Names, tensor: gs.Tensor, scale: Scale) -> None:
+def _is_shared_factor(tensor: gs.Tensor) -> bool:
+    """Whether ``tensor`` is a multiple that others read too: an identity shortcut, which may get a factor of its own."""
+    return len(tensor.outputs) > 1 and bool(tensor.inputs) and _factor(tensor.inputs[0]) is not None
+
+
+def _shared_takes(tensor: gs.Tensor, scale: Scale) -> bool:
+    factor = _factor(tensor.inputs[0]) if _is_shared_factor(tensor) else None
+    return factor is not None and _takes(factor, scale)
+
+
+def _push(graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale) -> None:
     """Multiply ``tensor`` by ``scale`` in what makes it; :func:`_can_push` has said that it can."""
     node = tensor.inputs[0]
     if is_weighted(node):
         scales.give_out(names, node, scale)
         return
+    if is_integrate(node):
+        bias = value_of(node.inputs[1]).astype(np.float64) * _of_sample(scale)
+        node.inputs[1] = make_constant(names, f"{node.name}/bias", bias.astype(np.float32))
+        _push(graph, names, node.inputs[0], scale)
+        return
     factor = _factor(node)
     if factor is not None and not _takes(factor, scale):
-        _push(names, signals(node)[0], scale)
+        _push(graph, names, signals(node)[0], scale)
         return
     if factor is not None:
         signal = signals(node)[0]
@@ -145,13 +167,18 @@ def _push(names: Names, tensor: gs.Tensor, scale: Scale) -> None:
             if is_constant(operand):
                 held = (as_scale(value_of(operand), scale.ndim) * scale).astype(np.float32)
                 node.inputs[position] = make_constant(names, operand.name, held.reshape(held.shape[1:]))
+            elif _is_shared_factor(operand):
+                source = operand.inputs[0]
+                factor = _factor(source)
+                product = scales.compact(scale if factor is None else factor * scale)
+                node.inputs[position] = _multiplied(graph, names, signals(source)[0], product, origin(source))
             else:
-                _push(names, operand, scale)
+                _push(graph, names, operand, scale)
         return
     above = scales.up(node, scale)
     if above is None:
         raise AssertionError("a scale was pushed where it cannot pass")
-    _push(names, node.inputs[0], above)
+    _push(graph, names, node.inputs[0], above)
 
 
 @graph_pass
@@ -168,7 +195,7 @@ def absorb_backwards(graph: gs.Graph) -> gs.Graph:
             continue
         signal = signals(node)[0]
         if _ends_in_weights(signal, scale):
-            _push(names, signal, scale)
+            _push(graph, names, signal, scale)
             node.op = "Identity"
             node.inputs = [signal]
     return graph

@@ -34,6 +34,8 @@ CHANNELWISE = (
 #: They change places of values in other ways.
 PERMUTING = ("Transpose", "DepthToSpace", "SpaceToDepth", "Split", "Gather")
 MOVES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+#: The largest of some values; a positive factor of all of them is its own.
+LARGEST = ("MaxPool", "GlobalMaxPool")
 
 
 def as_scale(constant: Array, rank: int) -> Scale:
@@ -147,9 +149,13 @@ def _passed(node: gs.Node, scale: Scale, here: gs.Tensor, there: gs.Tensor) -> S
     2. A Transpose turns it, or turns it back.
     3. One value a channel: past operators that keep channels apart.
     4. A Reshape and its like: spread out, and gathered again.
+    5. What is positive: past a maximum within channels.
     """
     if node.op in ("Neg", "Identity"):
         return scale
+    if node.op in LARGEST:
+        positive = bool(np.all(scale > 0)) and (scale.size == 1 or _keeps_channels(node, scale))
+        return scale if positive else None
     if not _pads_zero(node):
         return None
     if scale.size == 1 and node.op in (*CHANNELWISE, *MOVES, *PERMUTING):

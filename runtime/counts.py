@@ -32,7 +32,7 @@ def count_nodes(layers: Iterable[Mapping[str, Any]], timesteps: int, execution: 
         count = f"{train}/count"
         if execution == "spiking":
             nodes = _summed(train, count, prefix, timesteps)
-        elif execution == "fused":
+        elif execution in ("fused", "int8"):
             nodes = _popcount(train, count, prefix, timesteps)
         else:
             level = level_name(train)
@@ -81,19 +81,23 @@ def _summed(train: str, count: str, prefix: str, timesteps: int) -> list[bytes]:
 
 
 def _popcount(level: str, count: str, prefix: str, timesteps: int) -> list[bytes]:
-    """The ones in each level's binary code: the spikes of METHOD 2."""
-    nodes = [_constant(f"{prefix}/two", 2, dtype=np.float32)]
-    bits = []
-    for bit in range(timesteps):
-        shifted, whole, one = (f"{prefix}/{kind}{bit}" for kind in ("shifted", "whole", "bit"))
+    """The ones in each level's binary code, the spikes of METHOD 2: k − Σ floor(k / 2^j), j ≥ 1 (Legendre)."""
+    nodes, carried = [], []
+    for bit in range(1, timesteps):
+        weight, shifted, whole = (f"{prefix}/{kind}{bit}" for kind in ("weight", "shifted", "whole"))
         nodes += [
-            _constant(f"{prefix}/weight{bit}", 2**bit, dtype=np.float32),
-            node("Div", [level, f"{prefix}/weight{bit}"], [shifted]),
+            _constant(weight, 2.0**-bit, dtype=np.float32),
+            node("Mul", [level, weight], [shifted]),
             node("Floor", [shifted], [whole]),
-            node("Mod", [whole, f"{prefix}/two"], [one], fmod=1),
         ]
-        bits.append(one)
-    return [*nodes, node("Sum", bits, [count])]
+        carried.append(whole)
+    if not carried:
+        return [node("Identity", [level], [count])]
+    return [
+        *nodes,
+        node("Sum", carried, [f"{prefix}/carried"]),
+        node("Sub", [level, f"{prefix}/carried"], [count]),
+    ]
 
 
 def _total(train: str, layer: str, prefix: str) -> list[bytes]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,19 +31,50 @@ INT8 = EnergyTable(0.3e-12, 0.1e-12)
 
 @dataclass(frozen=True)
 class Energy:
-    """Joules for each sample, shape (N,).
+    """Joules for each sample, shape (N,); NaN where it was not counted, or a size of the network is dynamic.
 
     Attributes:
         snn: SynOps · E_AC + multiply-accumulates of analog layers · E_MAC.
-        ann: Multiply-accumulates of the source network · E_MAC; NaN where a size of the network is dynamic.
+        ann: Multiply-accumulates of the source network · E_MAC.
+        analog: The part of both that analog layers spend, the input layer among them.
+        snn_layers: By layer of neurons: the synaptic operations that its spikes caused · E_AC.
+        ann_layers: By layer: the multiply-accumulates that the source network spends in their place · E_MAC.
     """
 
     snn: NDArray[np.float64]
     ann: NDArray[np.float64]
+    analog: NDArray[np.float64]
+    snn_layers: dict[str, NDArray[np.float64]]
+    ann_layers: dict[str, NDArray[np.float64]]
 
 
-def energy_of(synops: NDArray[np.int64], macs: dict[str, int | None], table: EnergyTable) -> Energy:
-    """Energy of samples with ``synops`` (N,) synaptic operations each."""
-    analog, dense = (np.nan if macs.get(key) is None else float(macs[key] or 0) for key in ("analog", "ann"))
-    snn = np.asarray(synops * table.accumulate + analog * table.multiply_accumulate, np.float64)
-    return Energy(snn, np.full(synops.shape, dense * table.multiply_accumulate))
+def energy_of(
+    synops: Mapping[str, NDArray[np.int64]], layer_table: Mapping[str, Any], table: EnergyTable, samples: int
+) -> Energy:
+    """Energy of N samples.
+
+    Args:
+        synops: By layer, synaptic operations of each sample, (N,); empty where they were not counted.
+        layer_table: Of the network.
+        table: Joules per operation.
+        samples: N.
+    """
+    names = [layer["name"] for layer in layer_table["layers"]]
+    by_layer = layer_table.get("layer_macs", {})
+
+    def dense(macs: int | None) -> NDArray[np.float64]:
+        return np.full(samples, np.nan if macs is None else macs * table.multiply_accumulate)
+
+    spent = {
+        name: np.asarray(synops[name] * table.accumulate) if name in synops else np.full(samples, np.nan)
+        for name in names
+    }
+    macs = layer_table.get("macs", {})
+    analog = dense(macs.get("analog"))
+    return Energy(
+        snn=sum(spent.values(), analog),
+        ann=dense(macs.get("ann")),
+        analog=analog,
+        snn_layers=spent,
+        ann_layers={name: dense(by_layer.get(name)) for name in names},
+    )

@@ -136,11 +136,13 @@ class OnnxruntimeEngine(FixedBatch):
 class ReferenceEngine(FixedBatch):
     """The reference evaluator of the onnx package: NumPy, slow, and the meaning of ONNX."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, *, folder: Path | None) -> None:
         import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
 
         model = onnx.ModelProto.FromString(content)
+        if folder is not None:
+            onnx.load_external_data_for_model(model, str(folder.resolve()))
         self._evaluator = ReferenceEvaluator(model)
         self.outputs = [o.name for o in model.graph.output]
         self.inputs = {}
@@ -179,5 +181,5 @@ def make_engine(content: bytes, backend: str, **options: Any) -> Engine:
     if backend == "onnxruntime":
         return OnnxruntimeEngine(content, **options)
     if backend == "numpy":
-        return ReferenceEngine(content)
+        return ReferenceEngine(content, folder=options.get("folder"))
     raise InputError(f"there is no backend '{backend}'", remedy="choose onnxruntime or numpy")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from onnx2snn.runtime.bodies import DOMAIN
-from onnx2snn.runtime.wire import FLOAT, fields, message, text
+from onnx2snn.runtime.wire import FLOAT, fields, message, read_varint, text
 
 # Field numbers of ModelProto, GraphProto, NodeProto, AttributeProto and the messages below them.
 _MODEL_GRAPH, _METADATA, _TRAINING, _FUNCTION = 7, 14, 20, 25
@@ -43,6 +43,23 @@ class Node:
         """Whether it calls this function of the dialect."""
         return self.domain == DOMAIN and self.operator == operator
 
+    def with_inputs(self, inputs: Iterable[str]) -> Node:
+        """The same node, reading other tensors."""
+        return self._with(_READ, inputs)
+
+    def with_outputs(self, outputs: Iterable[str]) -> Node:
+        """The same node, writing other tensors."""
+        return self._with(_WRITTEN, outputs)
+
+    def _with(self, field: int, names: Iterable[str]) -> Node:
+        parts = [text(field, name) for name in names]
+        parts += [
+            bytes(self.content[start:end])
+            for number, _, _, start, end in fields(memoryview(self.content))
+            if number != field
+        ]
+        return read_node(memoryview(b"".join(parts)))
+
     @cached_property
     def reads(self) -> frozenset[str]:
         """Names of all tensors that it depends on."""
@@ -60,6 +77,7 @@ class Network:
         inputs: ValueInfoProtos by name, without initializers.
         outputs: ValueInfoProtos by name.
         types: Element types, by tensor name, where the file declares them.
+        shapes: Sizes, by tensor name, where the file declares them; None for a size that is open.
     """
 
     head: bytes
@@ -68,6 +86,7 @@ class Network:
     inputs: Mapping[str, bytes]
     outputs: Mapping[str, bytes]
     types: Mapping[str, int]
+    shapes: Mapping[str, tuple[int | None, ...]]
 
     @cached_property
     def producers(self) -> dict[str, int]:
@@ -113,6 +132,7 @@ def read_network(content: bytes) -> Network:
         {name: info for name, info in infos[_INPUT].items() if name not in initializers},
         infos[_OUTPUT],
         types,
+        {name: shape for found in infos.values() for name, info in found.items() if (shape := _shape(info))},
     )
 
 
@@ -204,6 +224,16 @@ def _element_type(info: bytes) -> int:
     tensor = _first(_first(memoryview(info), 2), 1)
     kind = _first(tensor, 1)
     return kind[0] if len(kind) == 1 else 0
+
+
+def _shape(info: bytes) -> tuple[int | None, ...]:
+    """The sizes that a ValueInfoProto declares; () where it declares none."""
+    declared = _first(_first(_first(memoryview(info), 2), 1), 2)
+    dims = []
+    for _, _, dim, _, _ in fields(declared):
+        value = _first(dim, 1)
+        dims.append(read_varint(value, 0)[0] if len(value) else None)
+    return tuple(dims)
 
 
 def _is_ours(function: memoryview) -> bool:

@@ -20,9 +20,9 @@ class Result:
 
     Attributes:
         outputs: By output name, (N, ...), as in the source model.
-        spikes: By layer, spikes of each sample, (N,).
+        spikes: By layer, spikes of each sample, (N,); empty unless counted.
         synops: By layer, synaptic operations that its spikes caused, (N,); empty unless counted.
-        energy: Joules of each sample, of the SNN and of its ANN.
+        energy: Joules of each sample, of the SNN and of its ANN, in all and by layer; NaN unless counted.
     """
 
     outputs: dict[str, Array]
@@ -45,9 +45,8 @@ def result_of(
     names = [layer["name"] for layer in layer_table["layers"]]
     spikes = _counted(answers, "spikes", names)
     synops = _counted(answers, "synops", names)
-    total = sum(synops.values(), np.zeros(samples, np.int64))
     outputs: Sequence[str] = layer_table["outputs"]
-    energy = energy_of(total, layer_table.get("macs", {}), energies)
+    energy = energy_of(synops, layer_table, energies, samples)
     return Result({name: answers[name] for name in outputs}, spikes, synops, energy)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx2snn.errors import InputError
 from onnx2snn.runtime.counts import count_nodes, counts_of, level_name, level_nodes
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
-from onnx2snn.runtime.engine import Engine, make_engine
+from onnx2snn.runtime.engine import Engine, InputSpec, make_engine
 from onnx2snn.runtime.machine import Machine
 from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
@@ -26,10 +26,13 @@ from onnx2snn.runtime.tracing import Trace, by_step, traced, tracing_graph
 _LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
-Count = Literal["synops", "spikes"]
+Count = Literal["synops", "spikes", "nothing"]
 
 
-EXECUTIONS = ("spiking", "fused", "streaming")
+COUNTS = ("synops", "spikes", "nothing")
+EXECUTIONS = ("spiking", "fused", "int8", "streaming")
+#: What the functions of the dialect compute, where a session rewrites nothing.
+_BODIES = {"spiking": "spiking", "fused": "fused", "int8": "fused", "streaming": "spiking"}
 
 
 class SpikingSession:
@@ -38,14 +41,17 @@ class SpikingSession:
     Args:
         model: Path or bytes of a model that onnx2snn wrote.
         execution: ``spiking``: trains of 0 and 1, T steps folded into the batch. ``fused``: integer levels in one pass,
-            with the same spikes. ``streaming``: a pipeline, one time step after the other, a new input every T steps
-            (METHOD 8); :meth:`stream` drives it step by step.
+            with the same spikes. ``int8``: the same in 8-bit integers, wherever weights are whole numbers times a scale
+            and the result is the same bit for bit; float32 elsewhere. ``streaming``: a pipeline, one time step after the
+            other, a new input every T steps (METHOD 8); :meth:`stream` drives it step by step.
         backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
         threads: Threads of one run; None leaves it to the backend.
         providers: Execution providers of onnxruntime.
         session_options: An ``onnxruntime.SessionOptions`` of your own, used as it is.
         chunk: Samples at a time: memory stays bounded for batches of any size.
-        table: Energy per operation.
+        table: Energy per operation: ``FLOAT32``, ``INT8``, or an :class:`onnx2snn.runtime.EnergyTable` of your own.
+        count: What :meth:`run` counts where it is not told otherwise; what is prepared at once.
+        save_memory: Keep convolutions of the smallest maps as they are, where a larger matrix would be faster.
 
     Raises:
         InvalidModelError: no spiking network, a damaged file, or a newer dialect.
@@ -62,11 +68,15 @@ class SpikingSession:
         session_options: Any = None,
         chunk: int = 64,
         table: EnergyTable = FLOAT32,
+        count: Count = "synops",
+        save_memory: bool = False,
     ) -> None:
         if execution not in EXECUTIONS:
             raise InputError(
-                f"there is no execution '{execution}'", remedy="choose spiking, fused or streaming"
+                f"there is no execution '{execution}'", remedy=f"choose one of {', '.join(EXECUTIONS)}"
             )
+        if count not in COUNTS:
+            raise InputError(f"there is no count '{count}'", remedy=f"choose one of {', '.join(COUNTS)}")
         if chunk < 1:
             raise InputError("a chunk holds at least one sample", found=chunk)
         self._file: SnnFile = read_snn(model)
@@ -76,28 +86,35 @@ class SpikingSession:
         self.timesteps = self._file.timesteps
         self._energy = table
         self._chunk = chunk
+        self._count: Count = count
+        self._growth = 0.0 if save_memory else 2.0
         options = {"threads": threads, "providers": providers, "session_options": session_options}
         folder = None if isinstance(model, bytes) else Path(model).parent
         self._backend = backend
         self._options: dict[str, Any] = {"folder": folder, **options}
-        bodies = "spiking" if execution == "streaming" else execution
-        self._content = self._file.with_execution(bodies)
         self._engines: dict[str, Engine] = {}
         self._machines: dict[str, Machine] = {}
         self._lock = threading.RLock()
-        self._engine("synops")
+        self._content = self._file.with_execution(_BODIES[execution])
+        self._engine(count)
 
-    def run(self, inputs: Mapping[str, Array], *, count: Count = "synops") -> Result:
+    @property
+    def inputs(self) -> dict[str, InputSpec]:
+        """What the network reads: shape (None for any size) and dtype, by name."""
+        return dict(self._engine(self._count).inputs)
+
+    def run(self, inputs: Mapping[str, Array], *, count: Count | None = None) -> Result:
         """Present a batch and return what the network answers and what it spent.
 
         Args:
             inputs: By input name, shape (N, ...) as in the source model.
-            count: ``synops``: spikes and synaptic operations; ``spikes``: spikes alone, which is faster.
+            count: ``synops``: spikes and synaptic operations; ``spikes``: spikes alone, which is faster; ``nothing``:
+                answers alone, which is fastest (energy is NaN then). None: what the session was made for.
 
         Raises:
             InputError: a name, shape or dtype differs; it says which was expected and which was found.
         """
-        engine = self._engine(count)
+        engine = self._engine(self._count if count is None else count)
         checked, samples = self._checked(engine, inputs)
         parts = [engine.run(part) for part in self._parts(engine, checked, samples)]
         merged = {name: np.concatenate([p[name] for p in parts])[:samples] for name in parts[0]}
@@ -174,7 +191,7 @@ class SpikingSession:
     def _level(self, answer: Mapping[str, Array], train: str) -> Array:
         if self.execution == "spiking":
             return counts_of(answer[train], self.timesteps)
-        return answer[train if self.execution == "fused" else level_name(train)]
+        return answer[level_name(train) if self.execution == "streaming" else train]
 
     def _engine(self, kind: str) -> Engine:
         """The network with the further outputs that ``kind`` needs, made when first asked for."""
@@ -183,7 +200,14 @@ class SpikingSession:
         with self._lock:
             if kind not in self._engines:
                 began = time.perf_counter()
+                if self._file.place is not None:
+                    self._file.place.check()
                 content = self._with_outputs(kind, self.execution)
+                if kind != "trace" and self._backend == "onnxruntime":
+                    folder = self._options["folder"]
+                    content = self._file.specialised(
+                        content, execution=self.execution, folder=folder, growth=self._growth
+                    )
                 self._engines[kind] = make_engine(content, self._backend, **self._options)
                 took = 1000 * (time.perf_counter() - began)
                 _LOG.debug("%s execution in %s, for %s: %.0f ms", self.execution, self._backend, kind, took)
@@ -193,6 +217,8 @@ class SpikingSession:
         """The network as a pipeline, likewise."""
         with self._lock:
             if kind not in self._machines:
+                if self._file.place is not None:
+                    self._file.place.check()
                 pipeline = self._file.pipeline(self._with_outputs(kind, "streaming"))
                 self._machines[kind] = Machine(
                     pipeline, timesteps=self.timesteps, backend=self._backend, options=self._options
@@ -208,6 +234,8 @@ class SpikingSession:
             if execution == "streaming":
                 return with_graph(self._content, level_nodes(self.layers, self.timesteps))
             return with_outputs(self._content, [layer["output"] for layer in self.layers])
+        if kind == "nothing":
+            return self._content
         content = with_graph(self._content, count_nodes(self.layers, self.timesteps, execution))
         if kind == "synops" and self._file.counting is not None:
             content = with_graph(content, self._file.counting)

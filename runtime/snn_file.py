@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.bodies import DOMAIN, function_body
 from onnx2snn.runtime.pipeline import Pipeline, make_pipeline
+from onnx2snn.runtime.specialise import specialised
+from onnx2snn.runtime.weights_in_place import Place, read_in_place
 from onnx2snn.runtime.wire import fields, message, value_info
 
 #: The dialect that this runtime understands.
@@ -36,12 +38,14 @@ class SnnFile:
         table: Its layer table.
         counting: The graph fragment that counts synaptic operations, serialized; None in files without.
         opset: Version of the default operator set.
+        place: The file that holds the large weights of ``content``; None where it holds them itself.
     """
 
     content: bytes
     table: dict[str, Any]
     counting: bytes | None
     opset: int
+    place: Place | None = None
 
     @property
     def timesteps(self) -> int:
@@ -62,6 +66,15 @@ class SnnFile:
         bias = str(self.table.get("bias", "once"))
         bodies = (function_body(n, execution=execution, bias=bias, opset=self.opset) for n in names)
         return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
+
+    def specialised(self, content: bytes, *, execution: str, folder: Path | None, growth: float) -> bytes:
+        """``content``, a variant of this network, in operators that are fast (:mod:`onnx2snn.runtime.specialise`).
+
+        Biases that enter at every step are there to be studied; networks that hold them stay as they are.
+        """
+        if self.table.get("bias", "once") != "once":
+            return content
+        return specialised(content, execution=execution, opset=self.opset, folder=folder, growth=growth)
 
     def pipeline(self, content: bytes) -> Pipeline:
         """``content``, a variant of this network, cut into time steps.
@@ -95,22 +108,18 @@ def read_snn(model: str | Path | bytes) -> SnnFile:
     Raises:
         InvalidModelError: it is missing, damaged, no spiking network, or of a newer dialect.
     """
-    content = model if isinstance(model, bytes) else _bytes_of(Path(model))
+    place = None
     try:
-        return _parsed(content)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InvalidModelError(
-            "this is no ONNX file, or a damaged one", found=str(error), remedy="convert the network again"
-        ) from error
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
+        content, place = (model, None) if isinstance(model, bytes) else read_in_place(Path(model))
+        return replace(_parsed(content), place=place)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidModelError(
-            f"{path} cannot be read: {reason}", remedy="give the path of a converted model"
+            f"{model!s} cannot be read: {reason}", remedy="give the path of a converted model"
+        ) from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InvalidModelError(
+            "this is no ONNX file, or a damaged one", found=str(error), remedy="convert the network again"
         ) from error
 
 

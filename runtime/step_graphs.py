@@ -162,18 +162,22 @@ def serialized(
     network: Network,
     *,
     nodes: Iterable[bytes],
-    initializers: Iterable[memoryview],
+    initializers: Iterable[bytes | memoryview],
     inputs: Iterable[bytes],
     outputs: Iterable[bytes],
     functions: Iterable[bytes],
 ) -> bytes:
-    """A model with the opsets and foreign functions of ``network``, and a graph of its own."""
+    """A model with the opsets and foreign functions of ``network``, and a graph of its own.
+
+    Each initializer may come in pieces; they are copied once.
+    """
     graph = [
         *(wire.message(_NODE, content) for content in nodes),
         wire.text(_NAME, "pipeline"),
-        *(bytes(field) for field in initializers),
+        *initializers,
         *(wire.message(_INPUT, info) for info in inputs),
         *(wire.message(_OUTPUT, info) for info in outputs),
     ]
     bodies = (wire.message(_FUNCTION, body) for body in functions)
-    return b"".join([network.head, wire.message(_GRAPH, b"".join(graph)), *bodies])
+    length = sum(len(part) for part in graph)
+    return b"".join([network.head, wire.head(_GRAPH, length), *graph, *bodies])

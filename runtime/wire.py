@@ -11,7 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT, INT64, DOUBLE = 1, 7, 11
+FLOAT, UINT8, INT8, INT32, INT64, BOOL, FLOAT16, DOUBLE = 1, 2, 3, 6, 7, 9, 10, 11
+#: Element types, by the name of numpy's type.
+ELEMENT_TYPES = {
+    "float32": FLOAT,
+    "uint8": UINT8,
+    "int8": INT8,
+    "int32": INT32,
+    "int64": INT64,
+    "bool": BOOL,
+    "float16": FLOAT16,
+    "float64": DOUBLE,
+}
 _FLOAT_ATTRIBUTE, _INT, _STRING, _TENSOR, _GRAPH, _INTS = 1, 2, 3, 4, 5, 7
 
 
@@ -31,9 +42,14 @@ def number(field: int, value: int) -> bytes:
     return varint(field << 3) + varint(value)
 
 
+def head(field: int, length: int) -> bytes:
+    """What stands in front of the ``length`` bytes of a length-delimited field."""
+    return varint(field << 3 | 2) + varint(length)
+
+
 def message(field: int, content: bytes) -> bytes:
     """A length-delimited field."""
-    return varint(field << 3 | 2) + varint(len(content)) + content
+    return head(field, len(content)) + content
 
 
 def text(field: int, value: str) -> bytes:
@@ -42,10 +58,15 @@ def text(field: int, value: str) -> bytes:
 
 
 def tensor(values: NDArray[np.generic]) -> bytes:
-    """A TensorProto of float32 or int64 values."""
-    kind = FLOAT if values.dtype == np.float32 else INT64
+    """A TensorProto of any of :data:`ELEMENT_TYPES`."""
+    return tensor_head(values) + values.tobytes()
+
+
+def tensor_head(values: NDArray[np.generic], name: str = "") -> bytes:
+    """A TensorProto up to its raw bytes, which come last."""
     dims = b"".join(number(1, size) for size in values.shape)
-    return dims + number(2, kind) + message(9, values.tobytes())
+    named = text(8, name) if name else b""
+    return dims + number(2, ELEMENT_TYPES[values.dtype.name]) + named + head(9, values.nbytes)
 
 
 def attribute(name: str, value: object) -> bytes:

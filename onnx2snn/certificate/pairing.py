@@ -12,9 +12,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from onnx2snn.counting import train_names
 from onnx2snn.dialect import DOMAIN, read_layer_table
 from onnx2snn.errors import InvalidModelError
+from onnx2snn.macs import train_names
 from onnx2snn.staircases import NeuronParameters, Staircase
 
 _REMEDY = "convert the source again, or give the file that it was converted from"

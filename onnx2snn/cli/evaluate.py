@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @data_option(required=True)
 @click.option(
     "--execution",
-    type=click.Choice(["spiking", "fused", "streaming"]),
+    type=click.Choice(["spiking", "fused", "int8", "streaming"]),
     default="fused",
     show_default=True,
     help="fused counts the same spikes at the cost of one pass.",

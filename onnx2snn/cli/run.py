@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--execution",
-    type=click.Choice(["spiking", "fused", "streaming"]),
+    type=click.Choice(["spiking", "fused", "int8", "streaming"]),
     default="spiking",
     show_default=True,
-    help="What flows: spikes, or whole levels in one pass.",
+    help="What flows: spikes, whole levels in one pass (int8: in 8-bit integers), or one time step a call.",
 )
 @click.option(
     "--backend",

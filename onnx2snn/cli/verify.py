@@ -33,7 +33,7 @@ _SHOWN = 3  # defects, of the ten that --json gives
 @data_option(required=False, help_text=f"{DATA_HELP} Without any, samples are drawn that aim at thresholds.")
 @click.option(
     "--execution",
-    type=click.Choice(["spiking", "fused", "streaming"]),
+    type=click.Choice(["spiking", "fused", "int8", "streaming"]),
     default="spiking",
     show_default=True,
     help="The execution to check.",

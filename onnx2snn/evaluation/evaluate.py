@@ -80,7 +80,7 @@ def evaluate(
     model: str | Path,
     data: Source,
     *,
-    execution: Literal["spiking", "fused", "streaming"] = "fused",
+    execution: Literal["spiking", "fused", "int8", "streaming"] = "fused",
     backend: Literal["onnxruntime", "numpy"] = "onnxruntime",
     batch: int = 100,
     workers: int = 1,

@@ -1,0 +1,119 @@
+"""Multiply-accumulates of a network: what its ANN spends (METHOD 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import onnx
+
+from onnx2snn.dialect import DOMAIN, Layer
+from onnx2snn.passes.operators import WEIGHTED
+
+
+def dense_macs(model: onnx.ModelProto) -> dict[str, int | None]:
+    """Multiply-accumulates of one sample, of all weighted operators and of those that read no train.
+
+    Dense products, as a framework computes them; None where a size is not static.
+
+    Returns:
+        ``ann``: of all; ``analog``: of those that read analog values; ``non_spiking``: of those among them that some
+        neuron influences, which only a network converted as a hybrid has.
+    """
+    shapes = shapes_of(model)
+    trains, behind = train_names(model), _behind_neurons(model)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    total: dict[str, int | None] = {"ann": 0, "analog": 0, "non_spiking": 0}
+    for node, signal in _weighted(model, constants):
+        keys = ["ann"] if signal in trains else ["ann", "analog"]
+        if signal in behind and signal not in trains:
+            keys.append("non_spiking")
+        macs = _macs(node, shapes, constants)
+        for key in keys:
+            known = total[key]
+            total[key] = None if macs is None or known is None else known + macs
+    return total
+
+
+def macs_by_layer(model: onnx.ModelProto, layers: Sequence[Layer]) -> dict[str, int | None]:
+    """Multiply-accumulates of one sample that the ANN spends where a layer's spikes go, by layer.
+
+    An operator that several layers reach (behind a residual sum) belongs to the deepest of them: with the operators of
+    the analog input, the layers then add up to the whole ANN.
+    """
+    shapes, constants = shapes_of(model), {tensor.name for tensor in model.graph.initializer}
+    order = {layer.output: number for number, layer in enumerate(layers)}
+    names = [layer.name for layer in layers]
+    found: dict[str, int | None] = dict.fromkeys(names, 0)
+    deepest: dict[str, int] = {}
+    for node in model.graph.node:
+        read = [deepest[name] for name in node.input if name in deepest]
+        if node.domain == DOMAIN and node.op_type == "IF":
+            deepest[node.output[0]] = order[node.output[0]]
+        elif read:
+            deepest.update(dict.fromkeys(node.output, max(read)))
+    for node, signal in _weighted(model, constants):
+        if signal in deepest:
+            name, macs = names[deepest[signal]], _macs(node, shapes, constants)
+            known = found[name]
+            found[name] = None if macs is None or known is None else known + macs
+    return found
+
+
+def _weighted(model: onnx.ModelProto, constants: set[str]) -> Iterator[tuple[onnx.NodeProto, str]]:
+    """Operators with weights, and the signal that each reads."""
+    for node in model.graph.node:
+        if node.op_type in WEIGHTED and not node.domain:
+            yield node, next((name for name in node.input[:2] if name not in constants), node.input[0])
+
+
+def _macs(node: onnx.NodeProto, shapes: dict[str, list[int | None]], constants: set[str]) -> int | None:
+    before, weights, after = (shapes.get(name) for name in (*node.input[:2], node.output[0]))
+    if weights is None or before is None or after is None:
+        return None
+    if node.op_type == "ConvTranspose":
+        sizes = [*before[1:], *weights[1:]]
+    elif node.op_type == "Conv":
+        sizes = [*after[1:], *weights[1:]]
+    elif node.op_type == "MatMul" and node.input[0] in constants:
+        sizes = [*after[1:], before[-1]]
+    else:
+        transposed = any(a.name == "transB" and a.i for a in node.attribute)
+        sizes = [*after[1:], weights[1] if transposed else weights[-2] if len(weights) > 1 else weights[0]]
+    if any(size is None for size in sizes):
+        return None
+    return int(np.prod([size for size in sizes if size is not None], dtype=np.int64))
+
+
+def _behind_neurons(model: onnx.ModelProto) -> set[str]:
+    """Names of tensors that some neuron influences."""
+    found: set[str] = set()
+    for node in model.graph.node:
+        if (node.domain == DOMAIN and node.op_type == "IF") or any(name in found for name in node.input):
+            found.update(node.output)
+    return found
+
+
+def shapes_of(model: onnx.ModelProto) -> dict[str, list[int | None]]:
+    """Sizes by tensor name, constants too; None for a size that is open."""
+    found: dict[str, list[int | None]] = {}
+    for info in [*model.graph.value_info, *model.graph.input, *model.graph.output]:
+        dims = info.type.tensor_type.shape.dim
+        found[info.name] = [d.dim_value if d.HasField("dim_value") else None for d in dims]
+    found.update((tensor.name, list(tensor.dims)) for tensor in model.graph.initializer)
+    return found
+
+
+def train_names(model: onnx.ModelProto) -> set[str]:
+    """Names of the trains of a converted network: what comes from an IF before the next Integrate."""
+    found: set[str] = set()
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.domain == DOMAIN:
+            if node.op_type == "IF":
+                found.update(node.output)
+            continue
+        read = [name for name in node.input if name and name not in constants]
+        if read and all(name in found for name in read):
+            found.update(node.output)
+    return found
