@@ -9,9 +9,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import (
     ORIGIN,
-    Array,
     Names,
-    constant_input,
     graph_pass,
     is_constant,
     origin,
@@ -21,24 +19,9 @@ from onnx2snn.graph import (
 from onnx2snn.passes import scales
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
 from onnx2snn.passes.operators import is_neuron, is_weighted
+from onnx2snn.passes.push_scales import can_push, factor_of, is_power_of_two, push
 from onnx2snn.passes.scales import Scale, as_scale
 from onnx2snn.passes.staircase_nodes import make_constant, parameters, set_parameters
-
-
-def _factor(node: gs.Node) -> Scale | None:
-    """The constant by which ``node`` multiplies its one signal."""
-    read = signals(node)
-    if node.op not in ("Mul", "Div") or node.domain or len(read) != 1 or len(node.inputs) != 2:
-        return None
-    rank = len(node.outputs[0].shape)
-    if read[0].shape is None or list(read[0].shape) != list(node.outputs[0].shape):
-        return None
-    if node.op == "Div":
-        constant = constant_input(node, 1)
-        return None if constant is None else 1 / as_scale(constant, rank)
-    first = constant_input(node, 0)
-    constant = constant_input(node, 1) if first is None else first
-    return None if constant is None else as_scale(constant, rank)
 
 
 def _multiplied(
@@ -72,9 +55,9 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         staircase = parameters(node)
         rank = len(node.inputs[0].shape)
         scale = 1 / as_scale(staircase.threshold, rank)
-        if scales.is_trivial(scale) or not _can_push(node.inputs[0], scale, _is_power_of_two(scale)):
+        if scales.is_trivial(scale) or not can_push(node.inputs[0], scale, is_power_of_two(scale)):
             continue
-        _push(names, node.inputs[0], scale)
+        push(names, node.inputs[0], scale)
         sample = scale.reshape(scale.shape[1:]) if scale.size > 1 else scale.reshape(())
         bias = value_of(node.inputs[1]).astype(np.float64) * sample
         scaled = replace(
@@ -86,74 +69,6 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
     return graph
 
 
-def _is_power_of_two(scale: Scale) -> bool:
-    return bool(np.all(np.frexp(scale)[0] == 0.5))
-
-
-def _is_coarse(weights: Array) -> bool:
-    """Multiples of 2⁻¹²: sums of such weights are exact in float32."""
-    steps = np.asarray(weights, np.float64) * 4096
-    return bool(np.all(steps == np.round(steps)))
-
-
-def _takes(factor: Scale, scale: Scale) -> bool:
-    """Whether a multiplication takes ``scale`` in; a coarse factor only if it stays exact."""
-    return _is_power_of_two(scale) or not _is_coarse(factor)
-
-
-def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
-    """Whether every path back from ``tensor`` ends in weights that can take ``scale``."""
-    if not tensor.inputs or len(tensor.outputs) != 1:
-        return False
-    node = tensor.inputs[0]
-    if is_weighted(node):
-        weights = constant_input(node, 1)
-        if weights is None or (not exact and _is_coarse(weights)):
-            return False
-        return scales.output_factors(node, scale) is not None
-    factor = _factor(node)
-    if factor is not None:
-        return _takes(factor, scale) or _can_push(signals(node)[0], scale, exact)
-    if node.op in ("Add", "Sub", "Sum"):
-        shapes = [list(t.shape) for t in signals(node)]
-        return all(s == list(tensor.shape) for s in shapes) and all(
-            is_constant(t) or _can_push(t, scale, exact) for t in node.inputs
-        )
-    above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
-    return above is not None and _can_push(node.inputs[0], above, exact)
-
-
-def _push(names: Names, tensor: gs.Tensor, scale: Scale) -> None:
-    """Multiply ``tensor`` by ``scale`` in what makes it; :func:`_can_push` has said that it can."""
-    node = tensor.inputs[0]
-    if is_weighted(node):
-        scales.give_out(names, node, scale)
-        return
-    factor = _factor(node)
-    if factor is not None and not _takes(factor, scale):
-        _push(names, signals(node)[0], scale)
-        return
-    if factor is not None:
-        signal = signals(node)[0]
-        held = (factor * scale).astype(np.float32)
-        held = held.reshape(held.shape[1:]) if held.size > 1 else held.reshape(1)
-        node.op = "Mul"
-        node.inputs = [signal, make_constant(names, f"{node.name}/factor", held)]
-        return
-    if node.op in ("Add", "Sub", "Sum"):
-        for position, operand in enumerate(list(node.inputs)):
-            if is_constant(operand):
-                held = (as_scale(value_of(operand), scale.ndim) * scale).astype(np.float32)
-                node.inputs[position] = make_constant(names, operand.name, held.reshape(held.shape[1:]))
-            else:
-                _push(names, operand, scale)
-        return
-    above = scales.up(node, scale)
-    if above is None:
-        raise AssertionError("a scale was pushed where it cannot pass")
-    _push(names, node.inputs[0], above)
-
-
 @graph_pass
 def absorb_backwards(graph: gs.Graph) -> gs.Graph:
     """A multiplication behind a weighted operator goes into its weights: ``Mul γ/σ`` behind a convolution.
@@ -163,23 +78,23 @@ def absorb_backwards(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     kinds = infer_kinds(graph)
     for node in reversed(list(graph.nodes)):
-        scale = _factor(node)
+        scale = factor_of(node)
         if scale is None or kinds.get(id(node.outputs[0])) is not Kind.TRAIN:
             continue
         signal = signals(node)[0]
         if _ends_in_weights(signal, scale):
-            _push(names, signal, scale)
+            push(names, signal, scale)
             node.op = "Identity"
             node.inputs = [signal]
     return graph
 
 
 def _ends_in_weights(tensor: gs.Tensor, scale: Scale) -> bool:
-    """As :func:`_can_push`, along one path, and ending in weights rather than another multiplication."""
+    """As :func:`can_push`, along one path, and ending in weights rather than another multiplication."""
     while tensor.inputs and len(tensor.outputs) == 1:
         node = tensor.inputs[0]
         if is_weighted(node):
-            return _can_push(tensor, scale, exact=True)
+            return can_push(tensor, scale, exact=True)
         above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
         if above is None:
             return False
@@ -201,7 +116,7 @@ def absorb_forwards(graph: gs.Graph) -> gs.Graph:
     kinds = infer_kinds(graph)
     carried: dict[int, tuple[gs.Tensor, Scale]] = {}
     for node in list(graph.nodes):
-        if not any(id(t) in carried for t in node.inputs) and _factor(node) is None:
+        if not any(id(t) in carried for t in node.inputs) and factor_of(node) is None:
             continue
         train = kinds.get(id(node.outputs[0])) is Kind.TRAIN and not is_neuron(node)
         if train and _carry(names, node, carried):
@@ -219,7 +134,7 @@ def absorb_forwards(graph: gs.Graph) -> gs.Graph:
 
 def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scale]]) -> bool:
     """Carry scales past ``node``; False if they must become explicit in front of it."""
-    factor = _factor(node)
+    factor = factor_of(node)
     out = node.outputs[0]
     if factor is not None:
         signal = signals(node)[0]
