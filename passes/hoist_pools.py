@@ -59,10 +59,10 @@ class _Hoisting:
 
 
 def _behind_lines(pool: gs.Node) -> tuple[gs.Tensor, tuple[gs.Node, ...]]:
-    """What is pooled, without the rising lines in front of the pooling."""
+    """What is pooled, without the rising lines in front of the pooling; a reduction may drop axes that they have."""
     tensor, lines = pool.inputs[0], []
     node = producer_of(tensor)
-    while node is not None and rises(node):
+    while node is not None and rises(node) and pool.op != "ReduceMax":
         lines.append(node)
         tensor = signals(node)[0]
         node = producer_of(tensor)
