@@ -27,7 +27,13 @@ from onnx2snn.passes.straighten_lines import straighten_lines
 PREPARE: tuple[Pass, ...] = (*NORMALISE, push_transposes, pools_first, straighten_lines, split_steps)
 
 #: Activations become staircases of integer levels.
-RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools, hoist_extremes)
+RECOGNISE: tuple[Pass, ...] = (
+    recognise_staircases,
+    drop_requantisation,
+    hoist_extremes,
+    hoist_pools,
+    hoist_extremes,
+)
 
 #: Affine maps between staircases become synapses and biases.
 REWRITE: tuple[Pass, ...] = (
