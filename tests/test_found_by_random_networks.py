@@ -165,16 +165,6 @@ def pooled_maximum_of_two_activations() -> onnx.ModelProto:
     return finished(b, b.add("GlobalMaxPool", both), 3)
 
 
-def requantised_codes_of_sixteen_bits() -> onnx.ModelProto:
-    """The first activation ended at its rounding, and what clips its codes was left over."""
-    b = Builder()
-    z = b.add("Clip", b.conv("x", (2, 3), 1), 0.0, 6.0)
-    code = b.add("Add", b.add("Round", b.add("Div", z, 2.0**-12)), 2.0)
-    fine = b.add("Mul", b.add("Sub", b.add("Clip", code, 0.0, 65535.0), 2.0), 2.0**-12)
-    coarse = b.act(fine, levels=255, step=0.25, rounding="Round")
-    return finished(b, b.add("Concat", fine, coarse, axis=1), 96)
-
-
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     resized_in_front_of_another_change_of_opset,
     channels_of_both_signs_in_front_of_a_clip,
@@ -192,7 +182,6 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     sign_behind_a_quantiser_by_channel,
     threshold_of_three_eighths_behind_a_factor,
     pooled_maximum_of_two_activations,
-    requantised_codes_of_sixteen_bits,
 ]
 
 

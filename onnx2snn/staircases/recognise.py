@@ -180,14 +180,11 @@ class _Walk:
     def end_activation(self, value: Value) -> bool:
         """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none.
 
-        1. All that follows is made from it alone, by lines: of ``c + (q − c)`` it is the sum, for what rounds the sum; of a
-           rounding that is clipped, what is clipped.
-        2. There is none such: a clip follows, or it is a part of a sum.
+        1. All that follows is made from it alone: of ``c + (q − c)`` it is the sum, for what rounds the sum.
+        2. There is none such: it is a part of a sum.
         """
         whole = [position for position in range(len(value.nodes)) if self._is_whole(value.nodes[position])]
-        waists = [position for position in whole if _is_waist(value, position)]
-        straight = [p for p in waists if all(n.op in _LINES for n in value.nodes[p + 1 :])]
-        for position in (*straight, *waists, *whole):
+        for position in [*(p for p in whole if _is_waist(value, p)), *whole]:
             self._end(value, position)
             return True
         return False
@@ -268,10 +265,6 @@ class _Walk:
             if composed is None or composed.root is not value.root:
                 return True
         return False
-
-
-#: Operators that make lines of levels: factors, terms, and casts of whole numbers.
-_LINES = ("Add", "Cast", "Div", "Identity", "Mul", "Neg", "Sub")
 
 
 def _is_waist(value: Value, position: int) -> bool:
