@@ -35,7 +35,13 @@ PREPARE: tuple[Pass, ...] = (
 )
 
 #: Activations become staircases of integer levels.
-RECOGNISE: tuple[Pass, ...] = (recognise_staircases, drop_requantisation, hoist_pools, hoist_extremes)
+RECOGNISE: tuple[Pass, ...] = (
+    recognise_staircases,
+    drop_requantisation,
+    hoist_extremes,
+    hoist_pools,
+    hoist_extremes,
+)
 
 #: Affine maps between staircases become synapses and biases.
 REWRITE: tuple[Pass, ...] = (

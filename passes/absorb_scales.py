@@ -8,10 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import (
-    ORIGIN,
-    Array,
     Names,
-    constant_input,
     graph_pass,
     is_constant,
     origin,
@@ -20,39 +17,10 @@ from onnx2snn.graph import (
 )
 from onnx2snn.passes import scales
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
-from onnx2snn.passes.operators import is_integrate, is_neuron, is_weighted
+from onnx2snn.passes.operators import is_neuron, is_weighted
+from onnx2snn.passes.push_scales import can_push, factor_of, is_power_of_two, multiplied, of_sample, push
 from onnx2snn.passes.scales import Scale, as_scale
-from onnx2snn.passes.staircase_nodes import make_constant, parameters, set_parameters
-
-
-def _factor(node: gs.Node) -> Scale | None:
-    """The constant by which ``node`` multiplies its one signal."""
-    read = signals(node)
-    if node.op not in ("Mul", "Div") or node.domain or len(read) != 1 or len(node.inputs) != 2:
-        return None
-    rank = len(node.outputs[0].shape)
-    if read[0].shape is None or list(read[0].shape) != list(node.outputs[0].shape):
-        return None
-    if node.op == "Div":
-        constant = constant_input(node, 1)
-        return None if constant is None else 1 / as_scale(constant, rank)
-    first = constant_input(node, 0)
-    constant = constant_input(node, 1) if first is None else first
-    return None if constant is None else as_scale(constant, rank)
-
-
-def _multiplied(
-    graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale, source: list[str]
-) -> gs.Tensor:
-    """``tensor`` times ``scale``, as an explicit synaptic weight."""
-    values = scale.astype(np.float32)
-    values = values.reshape(values.shape[1:]) if values.size > 1 else values.reshape(1)
-    out = gs.Variable(names.fresh(f"{tensor.name}/weighted"), np.float32, list(tensor.shape))
-    held = make_constant(names, f"{tensor.name}/weight", values)
-    node = gs.Node(op="Mul", name=names.fresh(f"{tensor.name}/synapse"), inputs=[tensor, held], outputs=[out])
-    node.attrs[ORIGIN] = source
-    graph.nodes.append(node)
-    return out
+from onnx2snn.passes.staircase_nodes import parameters, set_parameters
 
 
 @graph_pass
@@ -73,10 +41,10 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         staircase = parameters(node)
         rank = len(node.inputs[0].shape)
         scale = 1 / as_scale(staircase.threshold, rank)
-        if scales.is_trivial(scale) or not _can_push(node.inputs[0], scale, _is_power_of_two(scale)):
+        if scales.is_trivial(scale) or not can_push(node.inputs[0], scale, is_power_of_two(scale)):
             continue
-        _push(graph, names, node.inputs[0], scale)
-        bias = value_of(node.inputs[1]).astype(np.float64) * _of_sample(scale)
+        push(graph, names, node.inputs[0], scale)
+        bias = value_of(node.inputs[1]).astype(np.float64) * of_sample(scale)
         scaled = replace(
             staircase,
             threshold=np.ones_like(staircase.threshold),
@@ -84,101 +52,6 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         )
         set_parameters(names, node, scaled, bias=bias)
     return graph
-
-
-def _of_sample(scale: Scale) -> Scale:
-    """``scale`` without the batch axis."""
-    return scale.reshape(scale.shape[1:]) if scale.size > 1 else scale.reshape(())
-
-
-def _is_power_of_two(scale: Scale) -> bool:
-    return bool(np.all(np.frexp(scale)[0] == 0.5))
-
-
-def _is_coarse(weights: Array) -> bool:
-    """Multiples of 2⁻¹²: sums of such weights are exact in float32."""
-    steps = np.asarray(weights, np.float64) * 4096
-    return bool(np.all(steps == np.round(steps)))
-
-
-def _takes(factor: Scale, scale: Scale) -> bool:
-    """Whether a multiplication takes ``scale`` in; a coarse factor only if it stays exact."""
-    return _is_power_of_two(scale) or not _is_coarse(factor)
-
-
-def _can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
-    """Whether every path back from ``tensor`` ends in weights that can take ``scale``."""
-    if not tensor.inputs or len(tensor.outputs) != 1:
-        return False
-    node = tensor.inputs[0]
-    if is_weighted(node):
-        weights = constant_input(node, 1)
-        if weights is None or (not exact and _is_coarse(weights)):
-            return False
-        return scales.output_factors(node, scale) is not None
-    if is_integrate(node):
-        return is_constant(node.inputs[1]) and _can_push(node.inputs[0], scale, exact)
-    factor = _factor(node)
-    if factor is not None:
-        return _takes(factor, scale) or _can_push(signals(node)[0], scale, exact)
-    if node.op in ("Add", "Sub", "Sum"):
-        shapes = [list(t.shape) for t in signals(node)]
-        return all(s == list(tensor.shape) for s in shapes) and all(
-            is_constant(t) or _shared_takes(t, scale) or _can_push(t, scale, exact) for t in node.inputs
-        )
-    above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
-    return above is not None and _can_push(node.inputs[0], above, exact)
-
-
-def _is_shared_factor(tensor: gs.Tensor) -> bool:
-    """Whether ``tensor`` is a multiple that others read too: an identity shortcut, which may get a factor of its own."""
-    return len(tensor.outputs) > 1 and bool(tensor.inputs) and _factor(tensor.inputs[0]) is not None
-
-
-def _shared_takes(tensor: gs.Tensor, scale: Scale) -> bool:
-    factor = _factor(tensor.inputs[0]) if _is_shared_factor(tensor) else None
-    return factor is not None and _takes(factor, scale)
-
-
-def _push(graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale) -> None:
-    """Multiply ``tensor`` by ``scale`` in what makes it; :func:`_can_push` has said that it can."""
-    node = tensor.inputs[0]
-    if is_weighted(node):
-        scales.give_out(names, node, scale)
-        return
-    if is_integrate(node):
-        bias = value_of(node.inputs[1]).astype(np.float64) * _of_sample(scale)
-        node.inputs[1] = make_constant(names, f"{node.name}/bias", bias.astype(np.float32))
-        _push(graph, names, node.inputs[0], scale)
-        return
-    factor = _factor(node)
-    if factor is not None and not _takes(factor, scale):
-        _push(graph, names, signals(node)[0], scale)
-        return
-    if factor is not None:
-        signal = signals(node)[0]
-        held = (factor * scale).astype(np.float32)
-        held = held.reshape(held.shape[1:]) if held.size > 1 else held.reshape(1)
-        node.op = "Mul"
-        node.inputs = [signal, make_constant(names, f"{node.name}/factor", held)]
-        return
-    if node.op in ("Add", "Sub", "Sum"):
-        for position, operand in enumerate(list(node.inputs)):
-            if is_constant(operand):
-                held = (as_scale(value_of(operand), scale.ndim) * scale).astype(np.float32)
-                node.inputs[position] = make_constant(names, operand.name, held.reshape(held.shape[1:]))
-            elif _is_shared_factor(operand):
-                source = operand.inputs[0]
-                factor = _factor(source)
-                product = scales.compact(scale if factor is None else factor * scale)
-                node.inputs[position] = _multiplied(graph, names, signals(source)[0], product, origin(source))
-            else:
-                _push(graph, names, operand, scale)
-        return
-    above = scales.up(node, scale)
-    if above is None:
-        raise AssertionError("a scale was pushed where it cannot pass")
-    _push(graph, names, node.inputs[0], above)
 
 
 @graph_pass
@@ -190,23 +63,23 @@ def absorb_backwards(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     kinds = infer_kinds(graph)
     for node in reversed(list(graph.nodes)):
-        scale = _factor(node)
+        scale = factor_of(node)
         if scale is None or kinds.get(id(node.outputs[0])) is not Kind.TRAIN:
             continue
         signal = signals(node)[0]
         if _ends_in_weights(signal, scale):
-            _push(graph, names, signal, scale)
+            push(graph, names, signal, scale)
             node.op = "Identity"
             node.inputs = [signal]
     return graph
 
 
 def _ends_in_weights(tensor: gs.Tensor, scale: Scale) -> bool:
-    """As :func:`_can_push`, along one path, and ending in weights rather than another multiplication."""
+    """As :func:`can_push`, along one path, and ending in weights rather than another multiplication."""
     while tensor.inputs and len(tensor.outputs) == 1:
         node = tensor.inputs[0]
         if is_weighted(node):
-            return _can_push(tensor, scale, exact=True)
+            return can_push(tensor, scale, exact=True)
         above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
         if above is None:
             return False
@@ -228,7 +101,7 @@ def absorb_forwards(graph: gs.Graph) -> gs.Graph:
     kinds = infer_kinds(graph)
     carried: dict[int, tuple[gs.Tensor, Scale]] = {}
     for node in list(graph.nodes):
-        if not any(id(t) in carried for t in node.inputs) and _factor(node) is None:
+        if not any(id(t) in carried for t in node.inputs) and factor_of(node) is None:
             continue
         train = kinds.get(id(node.outputs[0])) is Kind.TRAIN and not is_neuron(node)
         if train and _carry(names, node, carried):
@@ -236,7 +109,7 @@ def absorb_forwards(graph: gs.Graph) -> gs.Graph:
         for position, tensor in enumerate(node.inputs):
             if id(tensor) in carried:
                 base, scale = carried[id(tensor)]
-                explicit = _multiplied(graph, names, base, scale, origin(node))
+                explicit = multiplied(graph, names, base, scale, origin(node))
                 node.inputs[position] = explicit
     for position, tensor in enumerate(graph.outputs):
         if is_train(tensor, kinds) and id(tensor) in carried:
@@ -246,7 +119,7 @@ def absorb_forwards(graph: gs.Graph) -> gs.Graph:
 
 def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scale]]) -> bool:
     """Carry scales past ``node``; False if they must become explicit in front of it."""
-    factor = _factor(node)
+    factor = factor_of(node)
     out = node.outputs[0]
     if factor is not None:
         signal = signals(node)[0]

@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph import Names, graph_pass, origin, producer_of, signals
 from onnx2snn.passes.lines import line_constant
 from onnx2snn.passes.merged_grids import Merged, merged
-from onnx2snn.passes.operators import ORDER_PRESERVING, axes_of
+from onnx2snn.passes.operators import ORDER_PRESERVING, axes_of, is_alike
 from onnx2snn.passes.selections import (
     Selected,
     copy_behind,
@@ -59,10 +59,10 @@ class _Hoisting:
 
 
 def _behind_lines(pool: gs.Node) -> tuple[gs.Tensor, tuple[gs.Node, ...]]:
-    """What is pooled, without the rising lines in front of the pooling."""
+    """What is pooled, without the rising lines in front of the pooling; a reduction may drop axes that they have."""
     tensor, lines = pool.inputs[0], []
     node = producer_of(tensor)
-    while node is not None and rises(node):
+    while node is not None and rises(node) and pool.op != "ReduceMax":
         lines.append(node)
         tensor = signals(node)[0]
         node = producer_of(tensor)
@@ -78,12 +78,7 @@ def _alike(pool: gs.Node, grid: Merged, lines: tuple[gs.Node, ...]) -> bool:
     constants = [c for line in lines if (c := line_constant(line)) is not None]
     if pool.op == "ReduceMax":
         reduced = axes_of(pool)
-        plain = all(c.size == 1 for c in constants) and all(n.op != "BatchNormalization" for n in lines)
-        return (
-            plain
-            and reduced is not None
-            and all(a.shape[i - 1] == 1 for a in arrays if a.ndim for i in reduced)
-        )
+        return reduced is not None and not lines and all(is_alike(a, rank, reduced) for a in arrays)
     return all(
         a.size == 1 or (a.ndim in (rank - 1, rank) and a.size == a.shape[1 - rank])
         for a in (*arrays, *constants)
@@ -125,12 +120,14 @@ def _hoist(graph: gs.Graph, names: Names, work: _Hoisting) -> None:
 
 def _pooled(pool: gs.Node, staircase: Staircase) -> Staircase:
     """``staircase`` without the axes that ``pool`` drops."""
-    dropped = tuple(i - 1 for i in axes_of(pool) or ()) if pool.op == "ReduceMax" else ()
+    dropped = axes_of(pool) or [] if pool.op == "ReduceMax" else []
     if not dropped or pool.attrs.get("keepdims", 1):
         return staircase
+    rank = len(pool.inputs[0].shape)
 
     def drop(values: Any) -> Any:
-        return values.squeeze(dropped) if values.ndim else values
+        own = (axis - rank + values.ndim for axis in dropped)
+        return values.squeeze(tuple(axis for axis in own if axis >= 0))
 
     fields = ("threshold", "offset", "ceilings", "scale", "shift")
     return replace(staircase, **{field: drop(getattr(staircase, field)) for field in fields})

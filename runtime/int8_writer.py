@@ -15,7 +15,7 @@ import numpy as np
 from onnx2snn.runtime.byte_trains import ByteTrains
 from onnx2snn.runtime.draft import Array, Draft
 from onnx2snn.runtime.fused_writer import FusedWriter
-from onnx2snn.runtime.integers import Requantisation, integers, operand, requantisation
+from onnx2snn.runtime.integers import Requantisation, integers, is_by_channel, operand, requantisation
 from onnx2snn.runtime.network import Node
 from onnx2snn.runtime.neurons import Neuron, neuron_of
 from onnx2snn.runtime.tensors import attributes
@@ -93,6 +93,10 @@ class Int8Writer(FusedWriter):
         neuron = None if reader is None else neuron_of(reader, draft)
         own = None if neuron is None else draft.value(neuron.node.inputs[1])
         if neuron is None or own is None or own.size != max(own.shape):
+            return None
+        shape = draft.sample_shape(neuron.node.inputs[0])
+        parameters = (own, neuron.subtract[-1], neuron.compare[-1], neuron.ceiling)
+        if node.operator == "Conv" and not (shape and all(is_by_channel(v, shape) for v in parameters)):
             return None
         straight = node.operator == "Conv" or bool(attributes(node.content).get("transB", 0))
         channels = weights.shape[0] if straight else weights.shape[1]

@@ -11,6 +11,7 @@ for every channel before the operator is used.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,21 +133,33 @@ def _scaled(node: Node) -> bool:
     return node.operator == "Gemm" and attributes(node.content).get("alpha", 1.0) != 1.0
 
 
-def whole_rounding(neuron: Neuron, bias: Array, channels: int, rank: int = 3) -> Rounding | None:
-    """The rounding that gives the neuron's level for every potential that is a whole number plus ``bias``."""
-    rank = neuron.subtract.ndim - 1
+def whole_rounding(neuron: Neuron, bias: Array, shape: Sequence[int]) -> Rounding | None:
+    """The rounding that gives the neuron's level for every potential that is a whole number plus ``bias``.
+
+    Args:
+        neuron: Its parameters differ by channel, if at all; else None is returned.
+        bias: Likewise.
+        shape: Of one sample of its potentials, channels first.
+    """
+    held = (neuron.subtract[-1], neuron.compare[-1], neuron.ceiling, bias)
+    if not all(is_by_channel(values, shape) for values in held):
+        return None
+    channels = shape[0]
     levels = level_of(neuron, np.full(channels, np.inf, np.float32))
-    axes = neuron.subtract.shape[1:] if neuron.subtract[-1].size > 1 else (1,) * rank
-    sizes = {neuron.ceiling.size, neuron.compare[-1].size, bias.size}
-    if np.unique(levels).size != 1 or axes[:1] not in ((channels,), (1,), ()) or not sizes <= {1, channels}:
+    if np.unique(levels).size != 1:
         return None
     given = np.broadcast_to(bias.reshape(-1), channels).astype(np.float32)
     found = _verified(neuron, given - np.floor(given), int(levels[0]))
     if found is None or np.abs(given).max() >= _EXACT:
         return None
-    column = (-1,) + (1,) * (rank - 1)
+    column = (-1,) + (1,) * (len(shape) - 1)
     multiplier, shift = found[0].reshape(column), found[1].astype(np.float32).reshape(column)
     return Rounding("Round", np.asarray(levels[:1], np.float32), multiplier, shift if shift.any() else None)
+
+
+def is_by_channel(values: Array, shape: Sequence[int]) -> bool:
+    """Whether ``values`` are one number, or one for each entry of the first axis of ``shape``."""
+    return values.size == 1 or (values.ndim == len(shape) and values.shape[0] == shape[0] == values.size)
 
 
 def _line(

@@ -83,9 +83,7 @@ class Writer:
         bias, shape = self.draft.value(neuron.node.inputs[1]), self.draft.sample_shape(neuron.node.inputs[0])
         if bias is None or not shape or not is_whole(self.draft, neuron.node.inputs[0]):
             return None
-        arrays = (neuron.subtract[-1], neuron.compare[-1], neuron.ceiling, bias)
-        by_channel = all(a.size == 1 or (a.size == shape[0] and a.ndim == len(shape)) for a in arrays)
-        return whole_rounding(neuron, bias, shape[0], len(shape)) if by_channel else None
+        return whole_rounding(neuron, bias, shape)
 
     def compared(self, v: str, neuron: Neuron) -> list[str]:
         """The spikes of each time step, by the comparisons of the canonical body."""

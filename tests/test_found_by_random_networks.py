@@ -158,6 +158,13 @@ def threshold_of_three_eighths_behind_a_factor() -> onnx.ModelProto:
     return finished(b, b.act(scaled, step=0.375, levels=9, rounding="Ceil"), 48)
 
 
+def pooled_maximum_of_two_activations() -> onnx.ModelProto:
+    """The maximum of two had to become one neuron before the pooling could see it."""
+    b = Builder()
+    both = b.add("Max", b.act(b.conv("x", (2, 3), 1)), b.act(b.conv("x", (2, 3), 3)))
+    return finished(b, b.add("GlobalMaxPool", both), 3)
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     resized_in_front_of_another_change_of_opset,
     channels_of_both_signs_in_front_of_a_clip,
@@ -174,6 +181,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     quantiser_coarser_than_all_it_is_given,
     sign_behind_a_quantiser_by_channel,
     threshold_of_three_eighths_behind_a_factor,
+    pooled_maximum_of_two_activations,
 ]
 
 

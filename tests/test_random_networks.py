@@ -16,7 +16,7 @@ import onnx2snn
 
 #: Networks of one seed.
 COUNT = 20
-SEEDS = range(4)
+SEEDS = range(3)
 
 
 def drawn(number: int, count: int) -> list[Drawn]:

@@ -28,10 +28,10 @@ def batch_norm(b: Building, x: Tensor) -> Tensor | None:
 
 
 def line(b: Building, x: Tensor) -> Tensor | None:
-    """A factor and a term: scalar, per channel, or per neuron."""
+    """A factor and a term: scalar, or per channel."""
     column = (x.channels,) + (1,) * (len(x.shape) - 1)
     factors = b.factors(b.pick([(), column]))
-    terms = b.bias(b.pick([(), column, x.shape]))
+    terms = b.bias(b.pick([(), column]))
     name = (
         b.op("Div", x, 1 / factors)
         if b.flip()

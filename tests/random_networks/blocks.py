@@ -47,14 +47,14 @@ def joined(b: Building, op: str, *parts: Tensor) -> Tensor | None:
 
 
 def beside(b: Building, *parts: Tensor) -> Tensor:
-    """Tensors side by side, along the channels."""
+    """Tensors side by side, along the channels; a maximum of them need not commute with their different roundings."""
     name = b.op("Concat", *parts, axis=b.pick([1, -len(parts[0].shape)]) if b.opset >= 11 else 1)
     return b.value(
         name,
         like=parts[0],
         unit=min(p.unit for p in parts),
         top=max(p.top for p in parts),
-        levels=all(p.levels for p in parts),
+        levels=False,
     )
 
 

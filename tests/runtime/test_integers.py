@@ -47,7 +47,7 @@ def test_requantisation_equals_the_neuron_for_every_integer(rounding: str, level
     theta = np.array([8.0, 2.5, 37.3, 4.0, 100.7, 6.25])
     bias = np.array([0.0, 3.0, -5.0, 1.0, 17.0, -2.0], np.float32)
     made = neuron(theta, levels, rounding)
-    found = whole_rounding(made, bias, len(theta))
+    found = whole_rounding(made, bias.reshape(-1, 1, 1), (len(theta), 1, 1))
     if rounding == "half_even":
         assert found is not None
     if found is None:
