@@ -61,7 +61,7 @@ class CutNetwork:
             piece.input.append(helper.make_tensor_value_info(given[name], TensorProto.FLOAT, None))
             piece.node.append(helper.make_node("Identity", [given[name]], [name]))
         piece.node.extend(reversed(nodes))
-        piece.node.append(helper.make_node("Identity", [tensor], [POTENTIAL]))
+        piece.node.append(_as_potential(graph, tensor))
         piece.input.extend(value for value in graph.input if value.name in needed)
         piece.initializer.extend(t for t in graph.initializer if t.name in needed)
         piece.value_info.extend(v for v in graph.value_info if v.name in needed and v.name not in given)
@@ -69,6 +69,14 @@ class CutNetwork:
         return helper.make_model(
             piece, opset_imports=self.model.opset_import, ir_version=self.model.ir_version
         )
+
+
+def _as_potential(graph: onnx.GraphProto, tensor: str) -> onnx.NodeProto:
+    """``tensor`` as ``POTENTIAL``, a number of float32: class labels of scikit-learn are integers."""
+    types = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output)}
+    if types.get(tensor, TensorProto.FLOAT) == TensorProto.FLOAT:
+        return helper.make_node("Identity", [tensor], [POTENTIAL])
+    return helper.make_node("Cast", [tensor], [POTENTIAL], to=TensorProto.FLOAT)
 
 
 def _captured(attribute: onnx.AttributeProto) -> set[str]:
