@@ -1,4 +1,4 @@
-"""How many broken networks a certificate lets through: ``python benchmarks/mutations.py [--most 3] [--json PATH]``.
+"""How many broken networks a certificate lets through: ``python benchmarks/mutations.py [--most 1] [--json PATH]``.
 
 Every kind of mistake of ``mutants.py`` in every network of ``NETWORKS``, at up to ``--most`` nodes each. A mutant is *caught*
 where ``verify`` says "not lossless" or refuses the file. One that is not caught is *equivalent* where all levels and all
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--most", type=int, default=3, help="nodes of each network that one kind befalls")
+    parser.add_argument("--most", type=int, default=1, help="nodes of each network that one kind befalls")
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     options = parser.parse_args()
     began = time.monotonic()
