@@ -67,7 +67,7 @@ def constant(position: int, function: Callable[[np.ndarray, np.random.Generator]
             return
         changed = np.asarray(function(held.copy(), random), np.float32)
         if not np.array_equal(changed, held):
-            name = f"{node.input[position]}/changed"
+            name = f"{node.name}/{position}/changed"
             model.graph.initializer.append(numpy_helper.from_array(changed, name))
             node.input[position] = name
 
@@ -83,6 +83,13 @@ def neuron(function: Callable[[np.ndarray, np.ndarray, str], np.ndarray]) -> Cha
         constant(2, lambda compare, _: function(compare, taken, rule))(model, node, random)
 
     return change
+
+
+def threshold_off(model: onnx.ModelProto, node: onnx.NodeProto, random: np.random.Generator) -> None:
+    """All that has the unit of the threshold, as if the weights had been scaled by another; no longer 1."""
+    for position in (2, 3, 4):
+        constant(position, lambda v, _: v * (1 + 1e-4))(model, node, random)
+    next(a for a in node.attribute if a.name == "unit").i = 0
 
 
 def together(*changes: Change) -> Change:
@@ -196,7 +203,7 @@ def _(
 
 IF, READOUT = ("IF",), ("Integrate",)
 MUTATIONS = (
-    Mutation("threshold 1e-4 higher", IF, together(*(constant(i, _(lambda v: v * (1 + 1e-4))) for i in (2, 3, 4)))),
+    Mutation("threshold 1e-4 higher", IF, threshold_off),
     Mutation("comparisons 1e-4 higher", IF, neuron(lambda c, t, r: c * np.float32(1 + 1e-4))),
     Mutation("last threshold 1e-3 higher", IF, neuron(lambda c, t, r: np.concatenate([c[:-1], c[-1:] * np.float32(1.001)]))),
     Mutation("reset one percent too small", IF, constant(3, _(lambda v: v * 0.99))),

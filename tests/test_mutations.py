@@ -26,6 +26,7 @@ SPECIAL = {
     "padding on one side": "torchts17__plain-pact4-nofold-dyn",
     "kernels turned round": "torchts17__plain-pact4-nofold-dyn",
     "another pooling": "torchts17__plain-pact4-nofold-dyn",
+    "weights as bfloat16": "torchts17__plain-pact4-nofold-dyn",
     "ceiling one level lower": "ortquant__mlp-relu-qdq_s8sym",
 }
 #: With K = 2^T − 1 levels there is nothing above the ceiling that T spikes could say.
