@@ -126,9 +126,10 @@ class _StraightThrough(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         (gradient,) = gradients
         z, ceiling, activation = ctx.saved_tensors
-        inside = (z >= 0) & (z <= ceiling)
-        to_ceiling = torch.where(inside, (activation - z) / ceiling, (z > ceiling).to(z.dtype))
-        return gradient * inside, (gradient * to_ceiling).sum_to_size(ceiling.shape), None
+        passed = gradient * ((z >= 0) & (z <= ceiling))
+        inside = (passed * (activation - z)).sum_to_size(ceiling.shape) / ceiling
+        above = (gradient * (z > ceiling)).sum_to_size(ceiling.shape)
+        return passed, inside + above, None
 
 
 def _is_exporting() -> bool:
