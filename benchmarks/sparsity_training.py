@@ -86,7 +86,9 @@ def digits_of(path: Path) -> tuple[Digits, Digits]:
     kept = len(digits) - len(digits) // HELD_OUT
     return (
         Digits(digits.images[:kept], digits.labels[:kept]),
-        Digits(torch.cat([test.images, digits.images[kept:]]), torch.cat([test.labels, digits.labels[kept:]])),
+        Digits(
+            torch.cat([test.images, digits.images[kept:]]), torch.cat([test.labels, digits.labels[kept:]])
+        ),
     )
 
 

@@ -7,10 +7,10 @@ import onnx
 import pytest
 
 torch = pytest.importorskip("torch")
+from helpers_corpus import Example  # noqa: E402
 from torch import nn  # noqa: E402
 
 import onnx2snn  # noqa: E402
-from helpers_corpus import Example  # noqa: E402
 from onnx2snn.runtime import SpikingSession  # noqa: E402
 from onnx2snn.training import QCFS, SpikeMeter, finetune  # noqa: E402
 from onnx2snn.training.importing import import_torch  # noqa: E402

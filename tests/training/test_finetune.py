@@ -49,9 +49,9 @@ def network() -> nn.Sequential:
     )  # fmt: skip
 
 
-@pytest.fixture
-def float_model(tmp_path: Path) -> Path:
-    path = tmp_path / "float.onnx"
+@pytest.fixture(scope="module")
+def float_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("source") / "float.onnx"
     export_onnx(network(), torch.zeros(2, 1, 8, 8), path, input_name="x", output_name="scores")
     return path
 

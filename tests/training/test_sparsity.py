@@ -64,7 +64,9 @@ def test_the_gradients_are_those_of_the_smoothed_spikes(levels: int) -> None:
     values = z.detach().numpy().astype(np.float64)
     for position in np.ndindex(values.shape):
         up, down = (smoothed_spikes(values[position] + sign * step, 3.0, levels) for sign in (1, -1))
-        assert z.grad[position].item() == pytest.approx(0.5 / 2 * (up - down) / (2 * step), rel=1e-3, abs=1e-6)
+        assert z.grad[position].item() == pytest.approx(
+            0.5 / 2 * (up - down) / (2 * step), rel=1e-3, abs=1e-6
+        )
     for channel in range(3):
         up, down = (smoothed_spikes(values[:, channel], 3.0 + sign * step, levels) for sign in (1, -1))
         expected = 0.5 / 2 * (up - down) / (2 * step)
