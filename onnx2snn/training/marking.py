@@ -14,6 +14,7 @@ from onnx2snn.graph import Names, constant_input, producer_of, tidy
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.exporter import PRIVATE
 from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.operators import is_linear
 from onnx2snn.passes.pools_first import pools_first
 from onnx2snn.passes.recognise import chosen
 from onnx2snn.passes.staircase_nodes import make_constant
@@ -73,10 +74,13 @@ def marked_graph(prepared: gs.Graph) -> tuple[dict[str, Marked], gs.Graph]:
 
 
 def _nothing_to_train(graph: gs.Graph) -> ConversionError:
-    """Names the first activation that is neither a rectifier nor a staircase, if there is any."""
+    """Names the first activation that is neither a rectifier nor a staircase, or the first nonlinear operator."""
     message = "there is no activation to train: no ReLU and no staircase"
     for rejected in recognise(graph).rejected.values():
         return ConversionError(message, node=rejected.node, operator=rejected.operator, found=rejected.reason)
+    for node in graph.nodes:
+        if not is_linear(node):
+            return ConversionError(message, node=node.name, operator=node.op, remedy="use ReLU instead")
     return ConversionError(message)
 
 

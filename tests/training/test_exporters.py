@@ -47,6 +47,13 @@ def test_a_file_is_trained_converted_and_certified(name: str, tmp_path: Path) ->
     assert [t.name for t in result.model.graph.output] == [t.name for t in source.graph.output]
 
 
+def test_an_activation_that_no_neuron_can_be_is_named() -> None:
+    example = Example("torchts13__plain-silu-b1")
+    with pytest.raises(onnx2snn.ConversionError, match="no activation to train") as refused:
+        finetune(example.path, noisy(example))
+    assert refused.value.operator == "Sigmoid"
+
+
 def made_exact(module: nn.Module) -> None:
     """Weights and steps become sums of a few powers of two: float32 sums are exact in any order."""
     with torch.no_grad():
