@@ -20,9 +20,9 @@ from rich.rule import Rule
 
 from onnx2snn.cli import main as onnx2snn
 from onnx2snn.cli.tables import make_table
-from onnx2snn.cli.units import count, percent, si
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.units import count, percent, si
 
 DIGITS = Path(os.path.relpath(Path(__file__).parent / "digits"))
 DATA = DIGITS / "digits.npz"

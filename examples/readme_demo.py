@@ -18,8 +18,9 @@ BLOCK = re.compile(r"(?<=<!-- demo -->\n```text\n).*?(?=```\n<!-- /demo -->)", r
 OWN = (
     re.compile(r"[\d.,]+ (?:ms|min|s|kB|MB)\b"),
     re.compile(r"[\d.,]+ a second"),
-    re.compile(r"(?<=largest output error )\S+(?=,)"),
-    re.compile(r"(?<=/neuron)(?: +[\d,]+){5}(?= +0$)"),  # a row of the certificate: no level unexplained
+    re.compile(r"(?<=largest output error ).*(?=, top-1)"),
+    re.compile(r"(?<=at most )[\d.]+ %(?= of the rounding bound)"),
+    re.compile(r"(?: +[\d,]+){5}(?= +0$)"),  # a row of the certificate: no level unexplained
 )
 
 
@@ -29,7 +30,12 @@ def printed() -> str:
     environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
     root = demo.parent.parent
     shown = subprocess.run(
-        [sys.executable, demo], cwd=root, env=environment, capture_output=True, encoding="utf-8", check=True
+        [sys.executable, demo],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
     )
     return "".join(f"{line.rstrip()}\n" for line in shown.stdout.strip().splitlines())
 
