@@ -1,9 +1,11 @@
-"""The plot and the table of benchmarks/sparsity.py."""
+"""The plot and the tables of benchmarks/sparsity.py."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
@@ -50,8 +52,8 @@ def points(results: Iterable[Result]) -> list[Point]:
 def table(results: Iterable[Result]) -> str:
     """All points in Markdown: mean ± standard deviation over the seeds."""
     lines = [
-        "| T | penalty | η | seeds | accuracy, % | spikes per image | per neuron | SynOps, million | energy, µJ |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| T | penalty | η | seeds | accuracy, % | loss | spikes per image | per neuron | SynOps, million | energy, µJ |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for point in points(results):
         cells = [
@@ -60,6 +62,7 @@ def table(results: Iterable[Result]) -> str:
             f"{point.weight:g}",
             str(len(point.outcomes)),
             _cell(point, "accuracy", 100, ".2f"),
+            _cell(point, "loss", 1, ".4f"),
             _cell(point, "spikes", 1, ",.0f"),
             f"{point.mean('spikes_per_neuron'):.3f}",
             _cell(point, "synops", 1e-6, ".3f"),
@@ -72,6 +75,46 @@ def table(results: Iterable[Result]) -> str:
 def _cell(point: Point, name: str, unit: float, form: str) -> str:
     middle = format(point.mean(name) * unit, form)
     return f"{middle} ± {format(point.spread(name) * unit, form)}" if len(point.outcomes) > 1 else middle
+
+
+def comparison(results: Iterable[Result]) -> str:
+    """What each fine-grained run at T = 4 spends, against plain L1 read at the same accuracy and at the same loss.
+
+    The curve of plain L1 is a line through its points and the unregularised network, straight over the logarithm
+    of the cost; "–" where it does not reach that far.
+    """
+    shown = [point for point in points(results) if point.timesteps == 4]
+    curve = [point for point in shown if point.method in ("none", "l1")]
+    lines = [
+        "| penalty | η | cost | fewer at equal accuracy | fewer at equal loss |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for point in shown:
+        if point.method.startswith("fg"):
+            cost = "synops" if point.method.endswith("synops") else "spikes"
+            cells = [
+                _fewer(point.mean(cost), read(curve, cost, measure, point.mean(measure)))
+                for measure in ("accuracy", "loss")
+            ]
+            lines.append("| " + " | ".join([NAMES[point.method], f"{point.weight:g}", cost, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def _fewer(cost: float, reference: float | None) -> str:
+    return "–" if reference is None else f"{1 - cost / reference:.0%}"
+
+
+def read(curve: Iterable[Point], cost: str, measure: str, value: float) -> float | None:
+    """The least cost at which the line through ``curve`` is as good as ``value``; None where it never is."""
+    better = 1.0 if measure == "accuracy" else -1.0
+    known = sorted((math.log(point.mean(cost)), better * point.mean(measure)) for point in curve)
+    wanted = better * value
+    for (cheap, worse), (dear, good) in pairwise(known):
+        if worse < wanted <= good:
+            return math.exp(cheap + (dear - cheap) * (wanted - worse) / (good - worse))
+        if worse >= wanted:
+            return None
+    return None
 
 
 def draw(results: Iterable[Result], path: Path) -> None:
@@ -96,7 +139,7 @@ def draw(results: Iterable[Result], path: Path) -> None:
             capsize=2,
             label=NAMES[method],
         )
-    axes.set(xscale="log", xlabel="spikes per image (T = 4)", ylabel="accuracy on 1,000 test digits, %")
+    axes.set(xscale="log", xlabel="spikes per image (T = 4)", ylabel="accuracy on 2,000 test digits, %")
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)

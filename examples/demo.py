@@ -19,8 +19,10 @@ from rich.markup import escape
 from rich.rule import Rule
 
 from onnx2snn.cli import main as onnx2snn
+from onnx2snn.cli.tables import make_table
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.units import count, percent, si
 
 DIGITS = Path(os.path.relpath(Path(__file__).parent / "digits"))
 DATA = DIGITS / "digits.npz"
@@ -34,20 +36,45 @@ console = Console(highlight=False)
 
 def main() -> None:
     RESULTS.mkdir(exist_ok=True)
-    snn = convert_and_check("digits")
-    draw_one_digit(snn)
-    if (DIGITS / "digits_sparse.onnx").exists():
-        headline("The same digits, trained for few spikes")
-        convert_and_check("digits_sparse", quiet=True)
+    dense = convert_and_check("digits")
+    type_command("run", dense, "--data", DATA)
+    draw_one_digit(dense)
+    headline("The same network, trained for few spikes")
+    sparse = convert_and_check("digits_sparse", "--quiet")
+    compare(dense, sparse)
 
 
-def convert_and_check(name: str, *, quiet: bool = False) -> Path:
-    """Convert, verify and run one network, as a user would."""
+def convert_and_check(name: str, *options: str) -> Path:
+    """Convert and verify one network, as a user would."""
     ann, snn = DIGITS / f"{name}.onnx", RESULTS / f"{name}_snn.onnx"
-    type_command(ann, snn, *(["--quiet"] if quiet else []))
+    type_command(ann, snn, *options)
     type_command("verify", ann, snn, "--data", DATA)
-    type_command("run", snn, "--data", DATA)
     return snn
+
+
+def compare(*networks: Path) -> None:
+    """What each network answers and spends, per image."""
+    answers, spent = [], []
+    shown = make_table("Network", "Accuracy", "Spikes/image", "SynOps/image", "Energy/image")
+    for path in networks:
+        batch = next(iter(open_data(DATA, input_specs(path)).batches(1000)))
+        result = SpikingSession(path, execution="fused").run(batch.inputs)
+        answers.append(next(iter(result.outputs.values())).argmax(axis=1))
+        spikes, operations = (
+            sum(float(each.mean()) for each in counts.values()) for counts in (result.spikes, result.synops)
+        )
+        spent.append(spikes)
+        shown.add_row(
+            path.name,
+            percent(float((answers[-1] == batch.labels).mean())),
+            count(round(spikes)),
+            si(operations),
+            si(float(result.energy.snn.mean()), "J"),
+        )
+    console.print()
+    console.print(shown)
+    same = percent(float((answers[0] == answers[-1]).mean()))
+    console.print(f"{spent[0] / spent[-1]:.1f} times fewer spikes, the same answer to {same} of the digits")
 
 
 def type_command(*words: object) -> None:

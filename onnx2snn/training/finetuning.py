@@ -82,7 +82,9 @@ def finetune(
     samples = next(iter(data_set.batches(_CHECKED))).inputs
     torch.manual_seed(seed)
     imported = import_torch(source, levels=2**timesteps - 1, samples=next(iter(samples.values())))
-    taught = lessons(source, data_set, input_name=imported.input_name, output_name=imported.output_name)
+    taught = lessons(
+        imported.source, data_set, input_name=imported.input_name, output_name=imported.output_name
+    )
     run = run_identity(
         onnx2snn.__version__,
         source.SerializeToString(),

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from onnx2snn.errors import ConversionError
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.reference import run_reference
-from onnx2snn.training.marking import Marked, marked_graph
+from onnx2snn.training.marking import Marked, marked_graph, prepared_graph
 from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.writing_back import UnmatchedError, constants_behind, write_back
 
@@ -42,6 +42,7 @@ class Imported:
         input_name: The source's input.
         output_name: The source's output.
         to_calibrate: Names of the QCFS modules whose thresholds are not known yet.
+        source: What the network computed before, in one spelling that any runtime knows, for any batch.
         graph: The model that the module was made from, with a Relu for each QCFS.
         behind: See :func:`constants_behind`.
     """
@@ -50,6 +51,7 @@ class Imported:
     input_name: str
     output_name: str
     to_calibrate: tuple[str, ...]
+    source: onnx.ModelProto
     graph: onnx.ModelProto
     behind: dict[str, tuple[str, bool]]
 
@@ -70,7 +72,8 @@ def import_torch(model: onnx.ModelProto, *, levels: int, samples: np.ndarray) ->
         ConversionError: an operator that onnx2torch does not know, named; more than one input or output; or
             the module does not compute what the source computes.
     """
-    marked, graph = marked_graph(model)
+    prepared = prepared_graph(model)
+    marked, graph = marked_graph(prepared)
     inputs, outputs = [t.name for t in graph.inputs], [t.name for t in graph.outputs]
     if len(inputs) != 1 or len(outputs) != 1:
         raise ConversionError(
@@ -82,7 +85,7 @@ def import_torch(model: onnx.ModelProto, *, levels: int, samples: np.ndarray) ->
     _compare(module, proto, {inputs[0]: samples}, outputs[0])
     names = _put_qcfs(module, marked, levels)
     _make_trainable(module)
-    return Imported(module, inputs[0], outputs[0], names, proto, behind)
+    return Imported(module, inputs[0], outputs[0], names, to_model(prepared), proto, behind)
 
 
 def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:

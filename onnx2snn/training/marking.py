@@ -12,10 +12,16 @@ import onnx_graphsurgeon as gs
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph import Names, constant_input, producer_of, tidy
 from onnx2snn.passes import PREPARE
+from onnx2snn.passes.exporter import PRIVATE
 from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.operators import is_linear
+from onnx2snn.passes.pools_first import pools_first
 from onnx2snn.passes.recognise import chosen
 from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.staircases.recognise import Found, recognise
+
+#: Where a marker keeps its :class:`Marked`; passes hand it on, files do not hold it.
+MARK = f"{PRIVATE}_mark"
 
 
 @dataclass(frozen=True)
@@ -32,43 +38,50 @@ class Marked:
     axis: int = 1
 
 
-def marked_graph(model: onnx.ModelProto) -> tuple[dict[str, Marked], gs.Graph]:
-    """The normalised graph of ``model`` with a Relu, named as in the first result, for each activation.
+def prepared_graph(model: onnx.ModelProto) -> gs.Graph:
+    """``model`` in one spelling: what it computes, in float32, for any batch, in operators of ONNX alone."""
+    graph = import_model(model)
+    for graph_pass in PREPARE:
+        graph = graph_pass(graph)
+    return graph
+
+
+def marked_graph(prepared: gs.Graph) -> tuple[dict[str, Marked], gs.Graph]:
+    """The graph with a Relu, named as in the first result, for each activation; the argument stays as it is.
 
         z ─▶ staircase ─▶ a     becomes     z ─▶ Add δ − θ/2 ─▶ Relu ─▶ Mul α/θ ─▶ Add o ─▶ a
 
     where the lines beside the marker are left out if they change nothing. ReLU, ReLU6 and Clip from 0 become
-    a Relu.
+    a Relu. Max pooling comes to stand in front of them: after conversion only the neurons behind a pool spike.
     """
-    graph = import_model(model)
-    for graph_pass in PREPARE:
-        graph = graph_pass(graph)
+    graph = prepared.copy()
     names = Names(graph)
-    marked: dict[str, Marked] = {}
     for found in chosen(graph, recognise(graph).found):
-        _mark_staircase(graph, names, found, marked)
+        _mark_staircase(graph, names, found)
     graph = tidy(graph)
     for node in graph.nodes:
-        if node.name not in marked and _is_rectifier(node):
+        if MARK not in node.attrs and _is_rectifier(node):
             node.op, node.inputs = "Relu", node.inputs[:1]
             node.attrs.clear()
-            node.name = _fresh(marked)
-            marked[node.name] = Marked()
-    if not marked:
+            node.attrs[MARK] = Marked()
+    graph = pools_first(graph)
+    markers = [node for node in graph.nodes if MARK in node.attrs]
+    if not markers:
         raise _nothing_to_train(graph)
-    return marked, graph
+    for number, node in enumerate(markers):
+        node.name = f"activation_{number}"
+    return {node.name: node.attrs[MARK] for node in markers}, graph
 
 
 def _nothing_to_train(graph: gs.Graph) -> ConversionError:
-    """Names the first activation that is neither a rectifier nor a staircase, if there is any."""
+    """Names the first activation that is neither a rectifier nor a staircase, or the first nonlinear operator."""
     message = "there is no activation to train: no ReLU and no staircase"
     for rejected in recognise(graph).rejected.values():
         return ConversionError(message, node=rejected.node, operator=rejected.operator, found=rejected.reason)
+    for node in graph.nodes:
+        if not is_linear(node):
+            return ConversionError(message, node=node.name, operator=node.op, remedy="use ReLU instead")
     return ConversionError(message)
-
-
-def _fresh(marked: dict[str, Marked]) -> str:
-    return f"activation_{len(marked)}"
 
 
 def _is_rectifier(node: gs.Node) -> bool:
@@ -80,14 +93,13 @@ def _is_rectifier(node: gs.Node) -> bool:
     return node.op == "Relu" or (clip and (high is None or bool(np.all(high > 0))))
 
 
-def _mark_staircase(graph: gs.Graph, names: Names, found: Found, marked: dict[str, Marked]) -> None:
+def _mark_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
     stairs = found.staircase
     rank = len(found.output.shape)
     shift = 0.0 if stairs.rounding in ("half_even", "half_odd") else stairs.offset - stairs.threshold / 2
     if stairs.rounding == "ceil":
         shift = shift + stairs.threshold
-    name = _fresh(marked)
-    marked[name] = _marked(stairs.threshold * stairs.levels, rank)
+    name = names.fresh("activation")
     old = producer_of(found.output)
     if old is None:
         raise AssertionError("an activation is made by a node")
@@ -109,6 +121,8 @@ def _mark_staircase(graph: gs.Graph, names: Names, found: Found, marked: dict[st
         out = gs.Variable(names.fresh(f"{node_name}/out"), np.float32, found.output.shape)
         value = found.output if last else out
         graph.nodes.append(gs.Node(op=op, name=node_name, inputs=inputs, outputs=[value]))
+        if op == "Relu":
+            graph.nodes[-1].attrs[MARK] = _marked(stairs.threshold * stairs.levels, rank)
 
 
 def _marked(ceiling: Any, rank: int) -> Marked:

@@ -73,13 +73,11 @@ class QCFS(nn.Module):
             return activation
         return _staircase(z, ceiling, self.levels)
 
-    def positions(self, z: Tensor) -> Tensor:
-        """Where z lies on the staircase: u = z/θ + 1/2, whose floor, clipped to 0..K, is the level."""
-        return z / (self.broadcast(self.threshold, z.dim()) / self.levels) + 0.5
-
     def level(self, z: Tensor) -> Tensor:
         """The level k of pre-activations z: whole numbers in z's floating type, without gradient."""
-        return self.positions(z.detach()).detach().floor().clamp(0, self.levels)
+        with torch.no_grad():
+            step = self.broadcast(self.threshold, z.dim()) / self.levels
+            return (z / step + 0.5).floor().clamp(0, self.levels)
 
     def broadcast(self, values: Tensor, rank: int) -> Tensor:
         """Per-channel ``values`` shaped to meet a tensor of ``rank`` axes; one value stays as it is."""
@@ -126,9 +124,10 @@ class _StraightThrough(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         (gradient,) = gradients
         z, ceiling, activation = ctx.saved_tensors
-        inside = (z >= 0) & (z <= ceiling)
-        to_ceiling = torch.where(inside, (activation - z) / ceiling, (z > ceiling).to(z.dtype))
-        return gradient * inside, (gradient * to_ceiling).sum_to_size(ceiling.shape), None
+        passed = gradient * ((z >= 0) & (z <= ceiling))
+        inside = (passed * (activation - z)).sum_to_size(ceiling.shape) / ceiling
+        above = (gradient * (z > ceiling)).sum_to_size(ceiling.shape)
+        return passed, inside + above, None
 
 
 def _is_exporting() -> bool:

@@ -1,22 +1,26 @@
 """Fine-grained L1: a penalty on the spikes that the converted network will emit, bit by bit.
 
 A neuron at level k spikes popcount(k) times: once for each bit of k that is set. Bits are constant almost
-everywhere, so the penalty needs a surrogate gradient. Ours follows the cheapest spike. Of all levels below k,
-the one that saves the most spikes per level moved is
+everywhere, so the penalty needs a surrogate gradient. Ours follows the *cheapest spike*, along the same line
+that the straight-through gradient of :class:`QCFS` takes for the staircase: the line κ = z/θ, which reaches
+level k at z = kθ. Between κ = r − 1 and κ = r the neuron is on its way to code
 
-    q(k) = argmax over q < k of (popcount(k) − popcount(q)) / (k − q) = k − 2^j,    j the lowest bit set in k
+    r = ⌈κ⌉
 
-since saving n spikes takes a fall by at least the n lowest set bits of k, none of which is below 2^j. On the
-way there bit j is taken as linear and all others as what they are, constant. At position u = z/θ + 1/2, with
-k = ⌊u⌋:
+Of all codes below r, the one that saves the most spikes per level moved is
 
-    ∂b_j/∂u = 2^(−j)  for the lowest set bit j,     ∂b_i/∂u = 0  for all others,     0 at level 0
+    q(r) = argmax over q < r of (popcount(r) − popcount(q)) / (r − q) = r − 2^j,    j the lowest bit set in r
 
-which is the slope of the smoothed bit between the codes q(k) and k. Plain L1 on levels has slope 1
-everywhere: it presses on a strong neuron as on a weak one. Here level 8, one spike, feels 1/8, level 9, two
-spikes, feels 1 and becomes 8; so levels move to codes with few ones, and strong neurons stay strong. Codes
-above k (7 → 8 saves two spikes) are left out: pulled both ways, neurons stay where they are, and in our
-trials spikes hardly fell.
+since saving n spikes takes a fall by at least the n lowest set bits of r, none of which is below 2^j. Between
+q(r) and r bit j is taken as linear and all others as what they are, constant:
+
+    ∂b_j/∂κ = 2^(−j)  for the lowest set bit j of r,     ∂b_i/∂κ = 0  for all others,     0 where κ ≤ 0
+
+Plain L1 on levels has slope 1 on the same line: it presses on a strong neuron as on a weak one. Here code 8, one
+spike, feels 1/8, code 9, two spikes, feels 1 and becomes 8; so levels move to codes with few ones, and strong
+neurons stay strong. A silent neuron with 0 < κ < 1/2 feels the penalty too, as it feels the gradient of the loss:
+without that, the loss alone pulls it over the threshold and the penalty alone pushes it back. Codes above r (7 → 8
+saves two spikes) are left out: pulled both ways, neurons stay where they are.
 """
 
 from __future__ import annotations
@@ -40,13 +44,13 @@ def popcount(levels: Tensor) -> Tensor:
 
 
 def cheapest_codes(levels: int) -> Tensor:
-    """q(k) of the module's text for k = 0..K, int64 (K + 1,): k without its lowest spike; silence stays."""
+    """q(r) of the module's text for r = 0..K, int64 (K + 1,): r without its lowest spike; silence stays."""
     codes = torch.arange(levels + 1)
     return codes & (codes - 1).clamp(min=0)
 
 
 def bit_slopes(levels: int) -> Tensor:
-    """The surrogate ∂b_j/∂u, float32 (K + 1, T): a row a level, a column a bit, lowest first."""
+    """The surrogate ∂b_j/∂κ, float32 (K + 1, T): a row a code r, a column a bit, lowest first."""
     codes = torch.arange(levels + 1)
     lowest = codes - cheapest_codes(levels)
     bits = 2 ** torch.arange(levels.bit_length())
@@ -54,18 +58,24 @@ def bit_slopes(levels: int) -> Tensor:
 
 
 class _Spikes(torch.autograd.Function):
-    """popcount of levels, with the slope of each level as gradient in its position u."""
+    """What neurons at pre-activations z cost, with a slope in κ = z/θ, θ = λ/K, as gradient."""
 
     @staticmethod
-    def forward(ctx: Any, positions: Tensor, spikes: Tensor, slopes: Tensor) -> Tensor:
-        level = positions.floor().clamp(0, len(slopes) - 1).to(torch.int32).flatten()
-        ctx.save_for_backward(slopes.index_select(0, level).view_as(positions))
-        return spikes.index_select(0, level).view_as(positions)
+    def forward(ctx: Any, z: Tensor, ceiling: Tensor, costs: Tensor, slopes: Tensor) -> Tensor:
+        highest = len(costs) - 1
+        line = z / (ceiling / highest)
+        code = line.ceil().clamp(0, highest).to(torch.int32).flatten()
+        ctx.highest = highest
+        ctx.save_for_backward(line, ceiling, slopes.index_select(0, code).view_as(z))
+        level = (line + 0.5).floor().clamp(0, highest).to(torch.int32).flatten()
+        return costs.index_select(0, level).view_as(z)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        (slopes,) = ctx.saved_tensors
-        return gradients[0] * slopes, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        line, ceiling, slopes = ctx.saved_tensors
+        to_line = gradients[0] * slopes
+        to_ceiling = -(to_line * line).sum_to_size(ceiling.shape) / ceiling
+        return to_line * (ctx.highest / ceiling), to_ceiling, None, None
 
 
 class FineGrainedL1:
@@ -119,17 +129,19 @@ class FineGrainedL1:
     def _watcher(self, cost: Tensor | float) -> Any:
         def watch(module: QCFS, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             if module.training and torch.is_grad_enabled():
-                spikes = _Spikes.apply(module.positions(inputs[0]), *self._table(module.levels))
+                z = inputs[0]
+                ceiling = module.broadcast(module.threshold, z.dim())
+                spikes = _Spikes.apply(z, ceiling, *self._table(module.levels))
                 self._terms.append((spikes * cost).sum() / len(output))
 
         return watch
 
     def _table(self, levels: int) -> tuple[Tensor, Tensor]:
-        """What a neuron at each level costs, and the gradient of that in u: float32 (K + 1,)."""
+        """What a neuron at each level costs, and the slope on the way to each code: float32 (K + 1,)."""
         if levels not in self._tables:
             self._tables[levels] = self.costs(levels)
         return self._tables[levels]
 
     def costs(self, levels: int) -> tuple[Tensor, Tensor]:
-        """Spikes of each level and their slope; a subclass may count something else."""
+        """Spikes of each level, and their slope in κ on the way to it; a subclass may count something else."""
         return popcount(torch.arange(levels + 1).float()), bit_slopes(levels).sum(dim=1)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
-from onnx2snn.reference import run_reference
+from onnx2snn.reference import make_runner
 
 _BATCH = 256
 _SMALLEST = 1e-12
@@ -56,9 +56,8 @@ def lessons(source: onnx.ModelProto, data: DataSet, *, input_name: str, output_n
     if not batches:
         raise InputError("the data holds no samples", remedy="add some")
     inputs = [batch.inputs[input_name] for batch in batches]
-    answers = np.concatenate(
-        [run_reference(source, {input_name: x}, [output_name])[output_name] for x in inputs]
-    )
+    run = make_runner(source)
+    answers = np.concatenate([run({input_name: x})[output_name] for x in inputs])
     logarithm = _log_probabilities if _are_probabilities(answers) else _log_softmax
     samples = torch.as_tensor(np.concatenate(inputs))
     if data.labels is not None:

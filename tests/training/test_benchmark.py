@@ -23,14 +23,10 @@ def sparsity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(DIGITS))
     module = importlib.import_module("sparsity")
 
-    for name, value in {
-        "RESULTS": tmp_path / "results.json",
-        "STATES": tmp_path / "states",
-        "PLOT": tmp_path / "plot.svg",
-        "DENSE_EPOCHS": 4,
-        "EPOCHS": 5,
-    }.items():
+    for name, value in {"RESULTS": tmp_path / "results.json", "PLOT": tmp_path / "plot.svg"}.items():
         monkeypatch.setattr(module, name, value)
+    for name, value in {"STATES": tmp_path / "states", "DENSE_EPOCHS": 4, "EPOCHS": 5, "RATE": 1e-2}.items():
+        monkeypatch.setattr(module.training, name, value)
     return module
 
 
@@ -59,7 +55,7 @@ def test_the_penalty_saves_spikes_and_little_accuracy(
     ]
     monkeypatch.setattr(sparsity, "plan", lambda _seeds: iter(runs))
     monkeypatch.setattr(sparsity, "SHIPPED", runs[1])
-    words = ["sparsity", "--data", str(data), "--export", str(tmp_path / "sparse.onnx")]
+    words = ["sparsity", "--data", str(data), "--jobs", "1", "--export", str(tmp_path / "sparse.onnx")]
     monkeypatch.setattr(sys, "argv", words)
     sparsity.main()
     dense, sparse, weighted = (result["outcome"] for result in json.loads(sparsity.RESULTS.read_text()))
@@ -74,11 +70,21 @@ def test_the_penalty_saves_spikes_and_little_accuracy(
 def test_a_run_that_is_there_is_not_repeated(
     sparsity: Any, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = sparsity.Outcome(0.9, 100.0, 0.1, 1000.0, 1e-6, 1e-5, 1.0)
+    outcome = sparsity.Outcome(0.9, 0.3, 100.0, 0.1, 1000.0, 1e-6, 1e-5, 1.0)
     calls = []
-    monkeypatch.setattr(sparsity, "perform", lambda run, *_: calls.append(run) or outcome)
-    monkeypatch.setattr(sys, "argv", ["sparsity", "--data", str(data), "--seeds", "1"])
+    monkeypatch.setattr(sparsity.training, "perform", lambda run, *_: calls.append(run) or outcome)
+    monkeypatch.setattr(sys, "argv", ["sparsity", "--data", str(data), "--jobs", "1", "--seeds", "1"])
     sparsity.main()
     assert len(calls) == len(set(calls)) == len(list(sparsity.plan(1)))
     sparsity.main()
     assert len(calls) == len(list(sparsity.plan(1)))
+
+
+def test_costs_are_read_from_a_curve_at_equal_accuracy(sparsity: Any) -> None:
+    """Accuracy rises by 1 % from 100 to 10,000 spikes: half of that at 1,000."""
+    plot = importlib.import_module("sparsity_plot")
+    ends = ((100.0, 0.98), (10_000.0, 0.99))
+    curve = [plot.Point("l1", 4, 1.0, ({"spikes": cost, "accuracy": right},)) for cost, right in ends]
+    assert plot.read(curve, "spikes", "accuracy", 0.985) == pytest.approx(1000)
+    assert plot.read(curve, "spikes", "accuracy", 0.97) is None
+    assert plot.read(curve, "spikes", "accuracy", 0.995) is None

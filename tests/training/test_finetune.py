@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +49,9 @@ def network() -> nn.Sequential:
     )  # fmt: skip
 
 
-@pytest.fixture
-def float_model(tmp_path: Path) -> Path:
-    path = tmp_path / "float.onnx"
+@pytest.fixture(scope="module")
+def float_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("source") / "float.onnx"
     export_onnx(network(), torch.zeros(2, 1, 8, 8), path, input_name="x", output_name="scores")
     return path
 
@@ -179,6 +181,29 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(float_model: Path, tmp_pa
     resumed = finetune(float_model, samples(), checkpoint=state, **options)
     assert not state.exists()
     assert resumed.model.SerializeToString() == whole.model.SerializeToString()
+
+
+def test_a_killed_process_ends_as_if_it_had_lived(float_model: Path, tmp_path: Path) -> None:
+    """SIGKILL in the middle of an epoch: the same command again writes the same bytes."""
+    np.savez(tmp_path / "data.npz", **samples())
+
+    def started(name: str) -> "subprocess.Popen[str]":
+        words = [float_model, tmp_path / "data.npz", tmp_path / name, "--epochs", "30", "--sparsity", "1e-4"]
+        command_line = [sys.executable, "-m", "onnx2snn", "finetune", *map(str, words)]
+        return subprocess.Popen(command_line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+    with started("whole.onnx") as whole, started("killed.onnx") as killed:
+        assert killed.stderr is not None
+        assert any(line.startswith("epoch 2/30: loss") for line in killed.stderr)
+        killed.kill()
+        whole.communicate(timeout=120)
+    assert not (tmp_path / "killed.onnx").exists()
+    assert (tmp_path / "killed.onnx.checkpoint").exists()
+    with started("killed.onnx") as resumed:
+        _, told = resumed.communicate(timeout=120)
+    assert "epoch 2/30" not in told
+    assert "epoch 30/30" in told
+    assert (tmp_path / "killed.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
 
 
 def test_patience_ends_a_run_that_gets_no_better(float_model: Path) -> None:

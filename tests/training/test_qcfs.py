@@ -54,6 +54,20 @@ def test_each_channel_has_its_threshold() -> None:
     assert activation.threshold.grad[0] == 4
 
 
+def test_gradients_of_each_channel_are_those_of_it_alone() -> None:
+    thresholds, z = torch.tensor([0.7, 2.0, 5.0]), torch.linspace(-1, 6, 60).reshape(4, 3, 5).requires_grad_()
+    together = QCFS(levels=7, channels=3)
+    together.set_threshold(thresholds)
+    weights = torch.arange(60.0).reshape(4, 3, 5)
+    (together(z) * weights).sum().backward()
+    for channel in range(3):
+        alone, part = QCFS(levels=7), z.detach()[:, channel].requires_grad_()
+        alone.set_threshold(thresholds[channel])
+        (alone(part) * weights[:, channel]).sum().backward()
+        assert alone.threshold.grad.item() == pytest.approx(together.threshold.grad[channel].item(), rel=1e-5)
+        torch.testing.assert_close(part.grad, z.grad[:, channel], rtol=0, atol=0)
+
+
 def test_a_step_of_the_optimiser_cannot_turn_the_threshold_negative() -> None:
     activation = QCFS(levels=3, threshold=1.0)
     with torch.no_grad():

@@ -35,15 +35,47 @@ def test_no_code_below_saves_more_spikes_per_level(levels: int) -> None:
 
 @pytest.mark.parametrize("levels", [1, 5, 15, 31])
 def test_each_bit_has_the_slope_of_the_smoothed_bit(levels: int) -> None:
-    """Central differences on b_j, drawn as a line from the cheapest code below to the level."""
+    """Central differences on b_j, drawn as a line from the cheapest code below to the code."""
     slopes, step = bit_slopes(levels), 1e-3
-    for k, q in enumerate(cheapest_codes(levels).tolist()):
+    for r, q in enumerate(cheapest_codes(levels).tolist()):
         for j in range(levels.bit_length()):
-            there, here = (q >> j) & 1, (k >> j) & 1
-            position = (k + q) / 2
-            smooth = lambda u: np.interp(u, [q, k], [there, here]) if k > q else 0.0  # noqa: B023, E731
+            there, here = (q >> j) & 1, (r >> j) & 1
+            position = (r + q) / 2
+            smooth = lambda line: np.interp(line, [q, r], [there, here]) if r > q else 0.0  # noqa: B023, E731
             difference = (smooth(position + step) - smooth(position - step)) / (2 * step)
-            assert slopes[k, j].item() == pytest.approx(difference, abs=1e-6)
+            assert slopes[r, j].item() == pytest.approx(difference, abs=1e-6)
+
+
+def smoothed_spikes(z: np.ndarray, threshold: float, levels: int) -> float:
+    """Σ over neurons of the smoothed bits along κ = z/θ: from each code to the next, the lowest bit is a line."""
+    lowest = [0, *(code & -code for code in range(1, levels + 1))]
+    codes = np.cumsum([0, *(1 / bit for bit in lowest[1:])])
+    return float(np.interp(z * levels / threshold, np.arange(levels + 1), codes).sum())
+
+
+@pytest.mark.parametrize("levels", [3, 15])
+def test_the_gradients_are_those_of_the_smoothed_spikes(levels: int) -> None:
+    """Sign and scale, by central differences: in each z, in λ, and in each channel's λ."""
+    z = torch.linspace(-0.63, 2.91, 48).reshape(2, 3, 8).requires_grad_()
+    activation, step = QCFS(levels=levels, threshold=3.0, channels=3), 1e-3
+    with FineGrainedL1(activation, 0.5) as penalty:
+        activation(z)
+        penalty().backward()
+    values = z.detach().numpy().astype(np.float64)
+    for position in np.ndindex(values.shape):
+        up, down = (smoothed_spikes(values[position] + sign * step, 3.0, levels) for sign in (1, -1))
+        assert z.grad[position].item() == pytest.approx(
+            0.5 / 2 * (up - down) / (2 * step), rel=1e-3, abs=1e-6
+        )
+    for channel in range(3):
+        up, down = (smoothed_spikes(values[:, channel], 3.0 + sign * step, levels) for sign in (1, -1))
+        expected = 0.5 / 2 * (up - down) / (2 * step)
+        assert activation.threshold.grad[channel].item() == pytest.approx(expected, rel=1e-2)
+    activation_of_all = QCFS(levels=levels, threshold=3.0)
+    with FineGrainedL1(activation_of_all, 0.5) as penalty:
+        activation_of_all(z)
+        penalty().backward()
+    assert activation_of_all.threshold.grad.item() == pytest.approx(activation.threshold.grad.sum().item())
 
 
 def test_the_slope_pulls_down_and_hardest_on_cheap_spikes() -> None:
@@ -52,6 +84,18 @@ def test_the_slope_pulls_down_and_hardest_on_cheap_spikes() -> None:
     assert (slopes[1:] > 0).all()
     assert slopes[9] == 1
     assert slopes[8] == 1 / 8
+
+
+def test_the_penalty_acts_where_the_gradient_of_the_loss_does() -> None:
+    """Silent below θ/2, but on the way to the first spike; nothing at and below zero."""
+    z = torch.tensor([-0.2, 0.0, 0.2, 0.4, 0.8, 9.0], requires_grad=True)
+    activation = QCFS(levels=3, threshold=3.0)
+    with FineGrainedL1(activation, 6.0) as penalty:
+        activation(z)
+        cost = penalty()
+    cost.backward()
+    assert cost.item() == 0 + 0 + 0 + 0 + 1 + 2
+    assert z.grad.tolist() == [0, 0, 1, 1, 1, 1]
 
 
 def small() -> nn.Sequential:
