@@ -21,7 +21,7 @@ from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.stream_engine import StreamingEngine
-from onnx2snn.runtime.tracing import Trace, by_step, traced, tracing_graph
+from onnx2snn.runtime.tracing import Trace, by_step, traced, traced_rate, tracing_graph
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ class SpikingSession:
     Args:
         model: Path or bytes of a model that onnx2snn wrote.
         execution: ``spiking``: trains of 0 and 1, T steps folded into the batch. ``fused``: integer levels in one pass,
-            with the same spikes. ``streaming``: a pipeline, one time step after the other, a new input every T steps
+            with the same spikes (a rate code has no shorter way than ``spiking``). ``streaming``: a pipeline, one time step
+            after the other, a new input every T steps
             (METHOD 8); :meth:`stream` drives it step by step.
         backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
         threads: Threads of one run; None leaves it to the backend.
@@ -70,7 +71,8 @@ class SpikingSession:
         if chunk < 1:
             raise InputError("a chunk holds at least one sample", found=chunk)
         self._file: SnnFile = read_snn(model)
-        self.execution = execution
+        self.coding = self._file.coding
+        self.execution = "spiking" if (execution, self.coding) == ("fused", "rate") else execution
         self.layers: tuple[dict[str, Any], ...] = tuple(self._file.table["layers"])
         self.outputs: tuple[str, ...] = tuple(self._file.table["outputs"])
         self.timesteps = self._file.timesteps
@@ -80,7 +82,7 @@ class SpikingSession:
         folder = None if isinstance(model, bytes) else Path(model).parent
         self._backend = backend
         self._options: dict[str, Any] = {"folder": folder, **options}
-        bodies = "spiking" if execution == "streaming" else execution
+        bodies = "spiking" if execution == "streaming" else self.execution
         self._content = self._file.with_execution(bodies)
         self._engines: dict[str, Engine] = {}
         self._machines: dict[str, Machine] = {}
@@ -135,7 +137,10 @@ class SpikingSession:
             for layer in self.layers:
                 prefix = f"trace/{layer['name']}/"
                 operands = {k[len(prefix) :]: v for k, v in answer.items() if k.startswith(prefix)}
-                train, course = traced(operands, rows, self.timesteps, form)
+                if self.coding == "rate":
+                    train, course = traced_rate(operands, rows, self.timesteps)
+                else:
+                    train, course = traced(operands, rows, self.timesteps, form)
                 spikes.setdefault(layer["name"], []).append(train)
                 potentials.setdefault(layer["name"], []).append(course)
                 thresholds[layer["name"]] = by_step(operands["compare"], train.ndim)
@@ -173,7 +178,7 @@ class SpikingSession:
 
     def _level(self, answer: Mapping[str, Array], train: str) -> Array:
         if self.execution == "spiking":
-            return counts_of(answer[train], self.timesteps)
+            return counts_of(answer[train], self.timesteps, self.coding)
         return answer[train if self.execution == "fused" else level_name(train)]
 
     def _engine(self, kind: str) -> Engine:

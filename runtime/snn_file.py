@@ -48,6 +48,11 @@ class SnnFile:
         """T of the network."""
         return int(self.table["timesteps"])
 
+    @property
+    def coding(self) -> str:
+        """What a spike carries: ``binary`` 2^(T−t), ``rate`` 1."""
+        return str(self.table.get("coding", "binary"))
+
     def with_execution(self, execution: str) -> bytes:
         """The model whose functions have the bodies of ``execution``."""
         view = memoryview(self.content)
@@ -60,15 +65,21 @@ class SnnFile:
             else:
                 names.append(name)
         bias = str(self.table.get("bias", "once"))
-        bodies = (function_body(n, execution=execution, bias=bias, opset=self.opset) for n in names)
+        bodies = (
+            function_body(n, execution=execution, bias=bias, opset=self.opset, coding=self.coding)
+            for n in names
+        )
         return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
 
     def pipeline(self, content: bytes) -> Pipeline:
         """``content``, a variant of this network, cut into time steps.
 
         Raises:
-            InvalidModelError: it joins spikes and analog values in a way that the dialect does not know.
+            InvalidModelError: it joins spikes and analog values in a way that the dialect does not know, or is rate-coded.
         """
+        if self.coding != "binary":
+            remedy = "run it spiking, or convert it with the binary code"
+            raise InvalidModelError("a rate-coded network is not streamed in phases", remedy=remedy)
         bias = str(self.table.get("bias", "once"))
         try:
             return make_pipeline(content, timesteps=self.timesteps, bias=bias, opset=self.opset)

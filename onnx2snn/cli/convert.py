@@ -42,7 +42,17 @@ if TYPE_CHECKING:
     help="What flows in OUT.onnx: spikes, or whole levels in one pass.",
 )
 @click.option(
-    "--timesteps", type=click.IntRange(1, 24), metavar="T", help="Time steps of calibrated activations."
+    "--timesteps",
+    type=click.IntRange(1),
+    metavar="T",
+    help="Time steps of calibrated activations; with --coding rate of any network.",
+)
+@click.option(
+    "--coding",
+    type=click.Choice(["binary", "rate"]),
+    default="binary",
+    show_default=True,
+    help="What a spike carries: 2^(T-t), or 1 as in earlier conversions (plain IF neurons, an approximation).",
 )
 @click.option("--hybrid", is_flag=True, help="Keep operators that cannot spike and report them.")
 @click.option(
@@ -63,6 +73,7 @@ def convert(
     check: str | None,
     images: ImageOptions,
     timesteps: int | None,
+    coding: str,
     terminal: Terminal,
     **options: Any,
 ) -> None:
@@ -72,7 +83,7 @@ def convert(
     import onnx2snn  # noqa: PLC0415
     from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
-    if timesteps is not None and data is None:
+    if timesteps is not None and data is None and coding == "binary":
         raise click.UsageError(
             "--timesteps belongs to --calibrate: a quantised network brings its own time steps"
         )
@@ -86,6 +97,7 @@ def convert(
             calibrate=open_for(source, data, images) if data else None,
             check=open_for(source, check, images) if check else None,
             timesteps=timesteps,
+            coding=coding,
             **options,
         )
         conversion.save(target)
