@@ -14,6 +14,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
+from onnx2snn.calibration import Calibration
+from onnx2snn.calibration.work import Progress
 from onnx2snn.counting import counting_graph, dense_macs
 from onnx2snn.dialect import (
     VERSION,
@@ -54,6 +56,7 @@ class Conversion:
         macs: Multiply-accumulates of one sample: of the ``ann``, those that stay ``analog`` (the input layer among them), and
             those of them that are ``non_spiking``: behind neurons (``hybrid=True``). None where a size is dynamic.
         checks: With ``check``: (pass, largest relative change of any output against the source).
+        calibration: With ``calibrate``: the quantised network that this one equals, and what it lost against the float one.
     """
 
     model: onnx.ModelProto
@@ -62,6 +65,7 @@ class Conversion:
     non_spiking: tuple[NonSpikingOperator, ...] = ()
     macs: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
     checks: tuple[tuple[str, float], ...] = ()
+    calibration: Calibration | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the model to ``path``, whole or not at all.
@@ -76,25 +80,27 @@ def convert(
     model: str | Path | onnx.ModelProto,
     *,
     calibrate: Any = None,
-    timesteps: int | None = None,
+    timesteps: int | Literal["auto"] | None = None,
     coding: Coding = "binary",
     bias: Bias = "once",
     hybrid: bool = False,
     execution: str = "spiking",
     check: Any = None,
+    progress: Progress = lambda _done, _total: None,
 ) -> Conversion:
     """Convert a quantised network to a spiking one that answers the same (Datta et al., arXiv 2312.06900).
 
     Args:
         model: A path, or a model in memory (which is not changed).
         calibrate: Data by which float ReLU activations are quantised first: a path, or {input name: array}.
-        timesteps: T of calibrated activations (K = 2^T − 1); with ``coding="rate"`` of any network.
+        timesteps: T of calibrated activations (K = 2^T − 1; ``auto``: for each layer); with ``coding="rate"`` of any network.
         coding: What a spike carries. ``binary``: 2^(T−t), lossless. ``rate``: 1, as in earlier conversions: plain IF neurons
             that start at half their threshold and are reset by subtraction, K = T. An approximation, for comparisons.
         bias: How the shifted bias enters the membrane potential (METHOD 4).
         hybrid: Keep operators that cannot spike, and report them, instead of refusing the network.
         execution: ``spiking`` (0/1 trains) or ``fused`` (integer levels, one pass): the bodies that the model carries.
         check: Data on which the graph is run and compared with the source after every pass: {input name: array (N, ...)}.
+        progress: Called while calibration goes on.
 
     Returns:
         The spiking network with the source's inputs and outputs, and its layer table.
@@ -114,16 +120,26 @@ def convert(
         raise ConversionError(
             "this model is already a spiking network", remedy="give the network it was made from"
         )
+    calibration = None
     if calibrate is not None:
-        source = onnx2snn.calibrate(source, calibrate, timesteps=4 if timesteps is None else timesteps).model
+        chosen = timesteps or (32 if coding == "rate" else 4)
+        calibration = onnx2snn.calibrate(
+            source, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, progress=progress
+        )
+        source = calibration.model
     form = Form("per-step" if coding == "rate" else bias, execution, coding)
     driver = _Driver(source, _samples(check), form)
     graph = driver.apply(import_model(source), (*PREPARE, *RECOGNISE))
     rejected = recognise_checked(graph).rejected  # of what is left
     kept = non_spiking(graph, rejected)
     refuse(kept, graph, rejected, hybrid=hybrid)
-    graph = driver.apply(graph, neurons(bias=form.bias, coding=coding, timesteps=timesteps))
-    return _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])
+    graph = driver.apply(graph, neurons(bias=form.bias, coding=coding, timesteps=_steps(timesteps)))
+    conversion = _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])
+    return dataclasses.replace(conversion, calibration=calibration)
+
+
+def _steps(timesteps: int | str | None) -> int | None:
+    return timesteps if isinstance(timesteps, int) else None
 
 
 def _samples(check: Any) -> Mapping[str, Array] | None:
