@@ -14,6 +14,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
+from onnx2snn.calibration import Calibration
+from onnx2snn.calibration.work import Progress
 from onnx2snn.counting import counting_graph
 from onnx2snn.dialect import (
     VERSION,
@@ -24,22 +26,23 @@ from onnx2snn.dialect import (
     write_counting_graph,
     write_layer_table,
 )
-from onnx2snn.errors import ConversionError
+from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.graph import Array, Pass, apply_owned
 from onnx2snn.layers import layers_of
 from onnx2snn.macs import dense_macs, macs_by_layer
 from onnx2snn.model_file import load_model, save_model
-from onnx2snn.passes import PREPARE, RECOGNISE, REWRITE
+from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.refuse import non_spiking, refuse
-from onnx2snn.passes.spike import network_timesteps, spike
+from onnx2snn.passes.spike import network_timesteps
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.probe import recognise_checked
 
 _LOG = logging.getLogger(__name__)
 
 Bias = Literal["once", "per-step", "paper"]
+Coding = Literal["binary", "rate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Conversion:
         macs: Multiply-accumulates of one sample: of the ``ann``, those that stay ``analog`` (the input layer among them), and
             those of them that are ``non_spiking``: behind neurons (``hybrid=True``). None where a size is dynamic.
         checks: With ``check``: (pass, largest relative change of any output against the source).
+        calibration: With ``calibrate``: the quantised network that this one equals, and what it lost against the float one.
     """
 
     model: onnx.ModelProto
@@ -62,6 +66,7 @@ class Conversion:
     non_spiking: tuple[NonSpikingOperator, ...] = ()
     macs: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
     checks: tuple[tuple[str, float], ...] = ()
+    calibration: Calibration | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the model to ``path``, whole or not at all.
@@ -76,22 +81,27 @@ def convert(
     model: str | Path | onnx.ModelProto,
     *,
     calibrate: Any = None,
-    timesteps: int | None = None,
+    timesteps: int | Literal["auto"] | None = None,
+    coding: Coding = "binary",
     bias: Bias = "once",
     hybrid: bool = False,
     execution: str = "spiking",
     check: Any = None,
+    progress: Progress = lambda _done, _total: None,
 ) -> Conversion:
     """Convert a quantised network to a spiking one that answers the same (Datta et al., arXiv 2312.06900).
 
     Args:
         model: A path, or a model in memory (which is not changed).
         calibrate: Data by which float ReLU activations are quantised first: a path, or {input name: array}.
-        timesteps: T of calibrated activations (K = 2^T − 1).
+        timesteps: T of calibrated activations (K = 2^T − 1; ``auto``: for each layer); with ``coding="rate"`` of any network.
+        coding: What a spike carries. ``binary``: 2^(T−t), lossless. ``rate``: 1, as in earlier conversions: plain IF neurons
+            that start at half their threshold and are reset by subtraction, K = T. An approximation, for comparisons.
         bias: How the shifted bias enters the membrane potential (METHOD 4).
         hybrid: Keep operators that cannot spike, and report them, instead of refusing the network.
         execution: ``spiking`` (0/1 trains) or ``fused`` (integer levels, one pass): the bodies that the model carries.
         check: Data on which the graph is run and compared with the source after every pass: {input name: array (N, ...)}.
+        progress: Called while calibration goes on.
 
     Returns:
         The spiking network with the source's inputs and outputs, and its layer table.
@@ -99,21 +109,38 @@ def convert(
     Raises:
         ConversionError: this network cannot be converted; names node, cause and remedy.
         InvalidModelError: the file is missing, damaged, or no ONNX model.
+        InputError: options that exclude each other.
     """
+    if coding == "rate" and (bias == "paper" or execution != "spiking"):
+        raise InputError(
+            "a rate code has one form: biases are constant currents, and the execution is spiking",
+            remedy="leave bias and execution as they are",
+        )
     source = load_model(model)
     if is_snn(source):
         raise ConversionError(
             "this model is already a spiking network", remedy="give the network it was made from"
         )
+    calibration = None
     if calibrate is not None:
-        source = onnx2snn.calibrate(source, calibrate, timesteps=4 if timesteps is None else timesteps).model
-    driver = _Driver(source, _samples(check), bias=bias, execution=execution)
+        chosen = timesteps or (32 if coding == "rate" else 4)
+        calibration = onnx2snn.calibrate(
+            source, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, progress=progress
+        )
+        source = calibration.model
+    form = Form("per-step" if coding == "rate" else bias, execution, coding)
+    driver = _Driver(source, _samples(check), form)
     graph = driver.apply(import_model(source), (*PREPARE, *RECOGNISE))
     rejected = recognise_checked(graph).rejected  # of what is left
     kept = non_spiking(graph, rejected)
     refuse(kept, graph, rejected, hybrid=hybrid)
-    graph = driver.apply(graph, (*REWRITE, spike(bias)))
-    return _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])
+    graph = driver.apply(graph, neurons(bias=form.bias, coding=coding, timesteps=_steps(timesteps)))
+    conversion = _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])
+    return dataclasses.replace(conversion, calibration=calibration)
+
+
+def _steps(timesteps: int | str | None) -> int | None:
+    return timesteps if isinstance(timesteps, int) else None
 
 
 def _samples(check: Any) -> Mapping[str, Array] | None:
@@ -123,15 +150,21 @@ def _samples(check: Any) -> Mapping[str, Array] | None:
     return inputs
 
 
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """How neurons are written: see :func:`convert`."""
+
+    bias: Bias
+    execution: str
+    coding: Coding
+
+
 class _Driver:
     """Applies passes, and compares the graph before and after each."""
 
-    def __init__(
-        self, source: onnx.ModelProto, samples: Mapping[str, Array] | None, *, bias: Bias, execution: str
-    ) -> None:
+    def __init__(self, source: onnx.ModelProto, samples: Mapping[str, Array] | None, form: Form) -> None:
         self.source = source
-        self.bias = bias
-        self.execution = execution
+        self.form = form
         self.checks: list[tuple[str, float]] = []
         self._samples = samples
         self._expected = None if samples is None else run_reference(source, samples)
@@ -149,7 +182,7 @@ class _Driver:
 
     def model(self, graph: gs.Graph) -> onnx.ModelProto:
         model = to_model(graph)
-        attach_functions(model, bias=self.bias, execution="spiking")
+        attach_functions(model, bias=self.form.bias, coding=self.form.coding)
         return model
 
     def _check(self, name: str, graph: gs.Graph) -> None:
@@ -172,10 +205,11 @@ def relative_change(found: Array, expected: Array) -> float:
 
 def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) -> Conversion:
     model = to_model(graph)
-    attach_functions(model, bias=driver.bias, execution=driver.execution)
+    form = driver.form
+    attach_functions(model, bias=form.bias, execution=form.execution, coding=form.coding)
     _declare_as(model, driver.source)
-    layers = layers_of(graph)
-    timesteps = network_timesteps(graph)
+    layers = layers_of(graph, form.coding)
+    timesteps = network_timesteps(graph, form.coding)
     write_counting_graph(model, counting_graph(model, layers))
     macs = dense_macs(model)
     write_layer_table(
@@ -184,8 +218,7 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
             "dialect": VERSION,
             "producer": f"onnx2snn {onnx2snn.__version__}",
             "timesteps": timesteps,
-            "bias": driver.bias,
-            "execution": driver.execution,
+            **dataclasses.asdict(form),
             "layers": [dataclasses.asdict(layer) for layer in layers],
             "outputs": [output.name for output in model.graph.output],
             "macs": macs,

@@ -32,7 +32,7 @@ class Layer:
         source_tensor: The source's tensor whose values are ``scale``·k + ``offset``.
         neurons: Neurons for one sample.
         shape: Their shape, without the batch axis; None for a size that is dynamic.
-        timesteps: ceil(log2(levels + 1)), the steps in which this layer can spike.
+        timesteps: ceil(log2(levels + 1)), the steps in which this layer can spike; in a rate code T = K.
         levels: K, the highest level.
         rounding: R of METHOD 1.
         threshold: θ in units of the source's pre-activation; one value, or one per channel.
@@ -65,7 +65,9 @@ class NonSpikingOperator:
     reason: str
 
 
-def attach_functions(model: onnx.ModelProto, *, bias: str = "once", execution: str = "spiking") -> None:
+def attach_functions(
+    model: onnx.ModelProto, *, bias: str = "once", execution: str = "spiking", coding: str = "binary"
+) -> None:
     """Give ``model`` the bodies of the dialect's functions that its nodes call, in place."""
     used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
     if not used:
@@ -75,7 +77,7 @@ def attach_functions(model: onnx.ModelProto, *, bias: str = "once", execution: s
     del model.functions[:]
     model.functions.extend(kept)
     for name in sorted(used):
-        body = function_body(name, execution=execution, bias=bias, opset=opset)
+        body = function_body(name, execution=execution, bias=bias, opset=opset, coding=coding)
         model.functions.append(onnx.FunctionProto.FromString(body))
     if not any(o.domain == DOMAIN for o in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))

@@ -14,12 +14,12 @@ from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.staircases import Staircase
 
 
-def layers_of(graph: gs.Graph) -> tuple[Layer, ...]:
+def layers_of(graph: gs.Graph, coding: str = "binary") -> tuple[Layer, ...]:
     """One :class:`Layer` for each neuron node, in the order of the graph."""
-    return tuple(_layer(node) for node in graph.nodes if is_neuron(node))
+    return tuple(_layer(node, coding) for node in graph.nodes if is_neuron(node))
 
 
-def _layer(node: gs.Node) -> Layer:
+def _layer(node: gs.Node, coding: str) -> Layer:
     staircase: Staircase = node.attrs[SOURCE]
     shape = [int(s) if isinstance(s, (int, np.integer)) else None for s in node.outputs[0].shape[1:]]
     return Layer(
@@ -29,7 +29,7 @@ def _layer(node: gs.Node) -> Layer:
         source_tensor=node.attrs[SOURCE_TENSOR],
         neurons=int(np.prod([s or 1 for s in shape])),
         shape=shape,
-        timesteps=staircase.timesteps,
+        timesteps=staircase.levels if coding == "rate" else staircase.timesteps,
         levels=staircase.levels,
         rounding=staircase.rounding,
         threshold=_plain(staircase.threshold),

@@ -18,6 +18,7 @@ from onnx2snn.passes.integer_weights import integer_weights, note_integers
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.pools_first import pools_first
 from onnx2snn.passes.push_transposes import push_transposes
+from onnx2snn.passes.rate_levels import rate_levels
 from onnx2snn.passes.recognise import recognise_staircases
 from onnx2snn.passes.shift_biases import shift_biases
 from onnx2snn.passes.spike import spike
@@ -56,9 +57,21 @@ REWRITE: tuple[Pass, ...] = (
 )
 
 
+def neurons(*, bias: str = "once", coding: str = "binary", timesteps: int | None = None) -> tuple[Pass, ...]:
+    """The passes from staircases to neurons, in order.
+
+    Args:
+        bias: How the shifted bias enters (METHOD 4).
+        coding: What a spike carries: ``binary`` 2^(T−t), ``rate`` 1.
+        timesteps: T of the rate code; None for as many as levels.
+    """
+    recode = (rate_levels(timesteps),) if coding == "rate" else ()
+    return (*recode, *REWRITE, spike(bias, coding))
+
+
 def pipeline(*, bias: str = "once") -> tuple[Pass, ...]:
     """All passes from an imported graph to a spiking one, in order."""
-    return (*PREPARE, *RECOGNISE, *REWRITE, spike(bias))
+    return (*PREPARE, *RECOGNISE, *neurons(bias=bias))
 
 
-__all__ = ["PREPARE", "RECOGNISE", "REWRITE", "pipeline"]
+__all__ = ["PREPARE", "RECOGNISE", "REWRITE", "neurons", "pipeline"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_graphsurgeon as gs
 
@@ -28,6 +30,16 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     for found in chosen(graph, recognise_checked(graph).found):
         _replace(graph, names, found)
     return graph
+
+
+def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.Tensor]]) -> list[gs.Tensor]:
+    """Of activations (root, output), the outputs of those that neurons stand for: synapses in front and behind.
+
+    Where none has synapses behind it, those with synapses in front.
+    """
+    behind, feeding = _reached(graph), _feeding(graph)
+    hidden = [output for root, output in activations if id(root) in behind]
+    return [output for output in hidden if id(output) in feeding] or hidden
 
 
 def chosen(graph: gs.Graph, found: tuple[Found, ...]) -> list[Found]:

@@ -23,6 +23,7 @@ from onnx2snn.passes.operators import (
 )
 from onnx2snn.staircases.recognise import CALIBRATE, Rejected
 
+QUANTISE = "train with a clipped, quantised activation"
 HYBRID = "replace it, or keep it as a non-spiking operator with --hybrid"
 
 
@@ -106,7 +107,7 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         reason = "it mixes samples of the batch, or its parameters are not constant"
         return NonSpiking(name, node.op, reason, HYBRID)
     reason = "this nonlinearity between neurons is not a spiking operator"
-    return NonSpiking(name, node.op, reason, f"train with a clipped, quantised activation, or {HYBRID}")
+    return NonSpiking(name, node.op, reason, f"{QUANTISE}, or {HYBRID}")
 
 
 def _behind_synapses(graph: gs.Graph) -> set[int]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from onnx2snn.runtime.rate_bodies import rate_nodes
 from onnx2snn.runtime.wire import function, graph, node
 
 DOMAIN = "onnx2snn"
@@ -24,7 +25,9 @@ _DOC = {
 }
 
 
-def function_body(name: str, *, execution: str = "spiking", bias: str = "once", opset: int = 21) -> bytes:
+def function_body(
+    name: str, *, execution: str = "spiking", bias: str = "once", opset: int = 21, coding: str = "binary"
+) -> bytes:
     """A serialized FunctionProto.
 
     Args:
@@ -32,6 +35,8 @@ def function_body(name: str, *, execution: str = "spiking", bias: str = "once", 
         execution: ``spiking``: trains of 0 and 1, time folded into the batch; ``fused``: integer levels.
         bias: The form in which the model stores biases: ``once``, ``per-step`` or ``paper`` (METHOD 4).
         opset: Version of the default operator set, as in the model.
+        coding: ``binary``: spikes carry 2^(T−t); ``rate``: each carries 1 (see :mod:`onnx2snn.runtime.rate_bodies`), and
+            trains have no other execution.
 
     Raises:
         ValueError: there is no such function, execution or bias form.
@@ -40,6 +45,8 @@ def function_body(name: str, *, execution: str = "spiking", bias: str = "once", 
         raise ValueError(f"no body for {name}, {execution}, {bias}")
     if name == "Staircase":
         nodes = [node("Add", ["x", "bias"], ["v"]), *_saturated("v"), *_level("y")]
+    elif coding == "rate":
+        nodes = rate_nodes(name, FIRE)
     else:
         nodes = _integrated(bias) if execution == "spiking" else _fused_potential(bias)
         if name == "Integrate":

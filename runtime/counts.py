@@ -14,12 +14,13 @@ from onnx2snn.runtime.wire import DOUBLE, call, message, node, value_info
 _NODE, _OUTPUT = 1, 12
 
 
-def counts_of(train: NDArray[Any], timesteps: int) -> NDArray[np.float32]:
-    """The level (N, ...) that a train (T·N, ...) carries: Σ 2^(T−t)·s(t)."""
+def counts_of(train: NDArray[Any], timesteps: int, coding: str = "binary") -> NDArray[np.float32]:
+    """The level (N, ...) that a train (T·N, ...) carries: Σ 2^(T−t)·s(t), or Σ s(t) where it is rate-coded."""
     steps = train.reshape(timesteps, -1, *train.shape[1:])
     level: NDArray[np.float32] = steps[0].astype(np.float32)
     for spikes in steps[1:]:
-        level += level
+        if coding == "binary":
+            level += level
         level += spikes
     return level
 

@@ -21,7 +21,7 @@ from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.stream_engine import StreamingEngine
-from onnx2snn.runtime.tracing import Trace, by_step, traced, tracing_graph
+from onnx2snn.runtime.tracing import Trace, by_step, traced, traced_rate, tracing_graph
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,8 +42,9 @@ class SpikingSession:
         model: Path or bytes of a model that onnx2snn wrote.
         execution: ``spiking``: trains of 0 and 1, T steps folded into the batch. ``fused``: integer levels in one pass,
             with the same spikes. ``int8``: the same in 8-bit integers, wherever weights are whole numbers times a scale
-            and the result is the same bit for bit; float32 elsewhere. ``streaming``: a pipeline, one time step after the
-            other, a new input every T steps (METHOD 8); :meth:`stream` drives it step by step.
+            and the result is the same bit for bit; float32 elsewhere. (A rate code has no shorter way than ``spiking``.)
+            ``streaming``: a pipeline, one time step after the other, a new input every T steps (METHOD 8); :meth:`stream`
+            drives it step by step.
         backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
         threads: Threads of one run; None leaves it to the backend.
         providers: Execution providers of onnxruntime.
@@ -80,7 +81,9 @@ class SpikingSession:
         if chunk < 1:
             raise InputError("a chunk holds at least one sample", found=chunk)
         self._file: SnnFile = read_snn(model)
-        self.execution = execution
+        self.coding = self._file.coding
+        whole = execution in ("fused", "int8")
+        self.execution = "spiking" if whole and self.coding == "rate" else execution
         self.layers: tuple[dict[str, Any], ...] = tuple(self._file.table["layers"])
         self.outputs: tuple[str, ...] = tuple(self._file.table["outputs"])
         self.timesteps = self._file.timesteps
@@ -95,7 +98,7 @@ class SpikingSession:
         self._engines: dict[str, Engine] = {}
         self._machines: dict[str, Machine] = {}
         self._lock = threading.RLock()
-        self._content = self._file.with_execution(_BODIES[execution])
+        self._content = self._file.with_execution(_BODIES[self.execution])
         self._engine(count)
 
     @property
@@ -152,7 +155,10 @@ class SpikingSession:
             for layer in self.layers:
                 prefix = f"trace/{layer['name']}/"
                 operands = {k[len(prefix) :]: v for k, v in answer.items() if k.startswith(prefix)}
-                train, course = traced(operands, rows, self.timesteps, form)
+                if self.coding == "rate":
+                    train, course = traced_rate(operands, rows, self.timesteps)
+                else:
+                    train, course = traced(operands, rows, self.timesteps, form)
                 spikes.setdefault(layer["name"], []).append(train)
                 potentials.setdefault(layer["name"], []).append(course)
                 thresholds[layer["name"]] = by_step(operands["compare"], train.ndim)
@@ -190,7 +196,7 @@ class SpikingSession:
 
     def _level(self, answer: Mapping[str, Array], train: str) -> Array:
         if self.execution == "spiking":
-            return counts_of(answer[train], self.timesteps)
+            return counts_of(answer[train], self.timesteps, self.coding)
         return answer[level_name(train) if self.execution == "streaming" else train]
 
     def _engine(self, kind: str) -> Engine:

@@ -52,6 +52,11 @@ class SnnFile:
         """T of the network."""
         return int(self.table["timesteps"])
 
+    @property
+    def coding(self) -> str:
+        """What a spike carries: ``binary`` 2^(T−t), ``rate`` 1."""
+        return str(self.table.get("coding", "binary"))
+
     def with_execution(self, execution: str) -> bytes:
         """The model whose functions have the bodies of ``execution``."""
         view = memoryview(self.content)
@@ -64,15 +69,19 @@ class SnnFile:
             else:
                 names.append(name)
         bias = str(self.table.get("bias", "once"))
-        bodies = (function_body(n, execution=execution, bias=bias, opset=self.opset) for n in names)
+        bodies = (
+            function_body(n, execution=execution, bias=bias, opset=self.opset, coding=self.coding)
+            for n in names
+        )
         return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
 
     def specialised(self, content: bytes, *, execution: str, folder: Path | None, growth: float) -> bytes:
         """``content``, a variant of this network, in operators that are fast (:mod:`onnx2snn.runtime.specialise`).
 
-        Biases that enter at every step are there to be studied; networks that hold them stay as they are.
+        Biases that enter at every step are there to be studied, and so is the rate code; networks that hold them stay as
+        they are.
         """
-        if self.table.get("bias", "once") != "once":
+        if self.table.get("bias", "once") != "once" or self.coding != "binary":
             return content
         return specialised(content, execution=execution, opset=self.opset, folder=folder, growth=growth)
 
@@ -80,8 +89,11 @@ class SnnFile:
         """``content``, a variant of this network, cut into time steps.
 
         Raises:
-            InvalidModelError: it joins spikes and analog values in a way that the dialect does not know.
+            InvalidModelError: it joins spikes and analog values in a way that the dialect does not know, or is rate-coded.
         """
+        if self.coding != "binary":
+            remedy = "run it spiking, or convert it with the binary code"
+            raise InvalidModelError("a rate-coded network is not streamed in phases", remedy=remedy)
         bias = str(self.table.get("bias", "once"))
         try:
             return make_pipeline(content, timesteps=self.timesteps, bias=bias, opset=self.opset)

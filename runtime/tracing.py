@@ -26,6 +26,7 @@ class Trace:
         spikes: By layer, (T, N, ...), 0 or 1.
         potentials: By layer, the membrane potential v after each of the T integration steps and, behind those, before
             each of the T generation steps: (2·T, N, ...). An analog current arrives with the last integration step.
+            Rate-coded neurons integrate and generate at once: (T, N, ...), before each spike.
         thresholds: By layer, what v has to reach in each generation step, (T, ...), to be broadcast against (T, N, ...).
         resets: By layer, what a spike takes from v in each generation step, 2^(T−t)·θ, likewise.
     """
@@ -85,6 +86,22 @@ def traced(
 def by_step(operand: Array, rank: int) -> Array:
     """What a neuron reads for each generation step, (T, ...), with axes of 1 so that it fits ``rank`` axes."""
     return operand.reshape(len(operand), *(1,) * (rank - operand.ndim), *operand.shape[1:])
+
+
+def traced_rate(operands: Mapping[str, Array], samples: int, timesteps: int) -> tuple[Array, Array]:
+    """As :func:`traced`, of a rate-coded layer: spikes and potentials, (T, N, ...) each."""
+    currents = operands["current"].reshape(-1, samples, *operands["current"].shape[1:])
+    share = np.float32(len(currents) / timesteps)
+    currents = np.broadcast_to(currents, (timesteps, *currents.shape[1:])) * share
+    v = np.zeros(currents.shape[1:], np.float32)
+    spikes, course = [], []
+    for current, threshold, taken in zip(currents, operands["compare"], operands["subtract"], strict=True):
+        v = v + current + operands["bias"]
+        course.append(v)
+        s = v >= threshold
+        v = v - s * taken
+        spikes.append(s)
+    return np.stack(spikes).astype(np.uint8), np.stack(course)
 
 
 def _integration(currents: Array, bias: Array, timesteps: int, bias_form: str) -> list[Array]:

@@ -1,5 +1,12 @@
-"""Calibration: float ReLU networks become quantised ones of T time steps, before any spike."""
+"""Calibration: float ReLU networks become quantised ones of T time steps, before any spike.
 
-from onnx2snn.calibration.calibrate import CalibratedLayer, Calibration, calibrate
+1. :mod:`.preparing` finds the clipped lines of the float network;
+2. :mod:`.statistics` looks at the data, in one pass;
+3. :mod:`.layerwise` fits their staircases, one after the other, or :mod:`.thresholds` alone are chosen;
+4. :mod:`.measure` says what is lost.
+"""
+
+from onnx2snn.calibration.calibrate import calibrate
+from onnx2snn.calibration.result import CalibratedLayer, Calibration
 
 __all__ = ["CalibratedLayer", "Calibration", "calibrate"]

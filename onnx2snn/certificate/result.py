@@ -46,6 +46,8 @@ class LayerCounts:
         ambiguous: Another level, but z lies within the float32 rounding bound of the threshold between.
         propagated: Another level because the inputs differed; with the ANN's inputs exact or ambiguous.
         unexplained: A defect.
+        signal_to_noise: Where values are compared (``Certificate.approximate``): of what the spikes stand for, in decibels;
+            None otherwise, or without a difference.
     """
 
     name: str
@@ -55,6 +57,7 @@ class LayerCounts:
     ambiguous: int = 0
     propagated: int = 0
     unexplained: int = 0
+    signal_to_noise: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +98,8 @@ class Certificate:
         accuracy: Of ANN and SNN, where labels were given.
         worst_samples: Positions of the samples with the largest output error, worst first.
         defects: Examples of what is unexplained, at most ten.
+        approximate: There is nothing to certify: spikes are rate-coded, or the source is not quantised. Values and answers
+            were compared, ``exact`` counts levels nearest to the source's values.
     """
 
     lossless: bool
@@ -109,6 +114,7 @@ class Certificate:
     accuracy: dict[str, float] | None
     worst_samples: tuple[int, ...]
     defects: tuple[Defect, ...]
+    approximate: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The certificate as JSON values; numbers that are not finite are None."""

@@ -42,6 +42,12 @@ def drawn_for(model: str | Path) -> DataSet:
     return open_data(drawn(specs, Source(source)), specs)
 
 
+def random_samples(specs: Sequence[InputSpec], *, seed: int = 0, count: int = COUNT) -> dict[str, Array]:
+    """As :func:`drawn`, none of them aimed."""
+    random = np.random.default_rng(seed)
+    return {spec.name: _draw(spec, random, count) for spec in specs}
+
+
 def _draw(spec: InputSpec, random: np.random.Generator, count: int) -> Array:
     sizes = spec.shape
     if sizes is None or any(s is None for s in sizes) or np.dtype(spec.dtype).kind != "f":

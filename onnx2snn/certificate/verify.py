@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,17 +12,20 @@ from typing import Any
 
 import onnx
 
+from onnx2snn.certificate.approximate import approximate, holds_values
 from onnx2snn.certificate.compare import CHUNK, Comparison
 from onnx2snn.certificate.declared import check_declared
 from onnx2snn.certificate.findings import MOST_DEFECTS, Counts, Findings
 from onnx2snn.certificate.probes import Found, check_network
 from onnx2snn.certificate.result import Certificate, LayerCounts
-from onnx2snn.certificate.samples import drawn
+from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, input_specs, open_data
-from onnx2snn.errors import InputError
+from onnx2snn.dialect import read_layer_table
+from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.evaluation.evaluate import digest
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.model_file import load_model
+from onnx2snn.runtime import SpikingSession
 
 
 def verify(
@@ -38,6 +41,9 @@ def verify(
     progress: Callable[[int], None] | None = None,
 ) -> Certificate:
     """Compare a spiking network with its source: its synapses and thresholds, and every neuron on every sample.
+
+    Rate-coded networks, and calibrated ones beside their float source, are approximations: their values and answers are
+    compared (``workers`` and ``resume`` do not help there), and ``lossless`` is false.
 
     The result is the same, bit for bit, however the work is divided and whether or not it was interrupted.
 
@@ -58,8 +64,12 @@ def verify(
     """
     model, converted = load_model(source), load_model(snn)
     job = Job(model.SerializeToString(), converted.SerializeToString(), execution, backend)
-    comparison = _comparison(job)
-    specs = input_specs(model)
+    specs, table = input_specs(model), read_layer_table(converted)
+    comparison = None if table.get("coding") == "rate" else _comparable(job, model, table)
+    if comparison is None:
+        samples = open_data(random_samples(specs) if data is None else data, specs)
+        session = SpikingSession(job.snn, execution=execution, backend=backend, chunk=CHUNK)
+        return approximate(model, session, table, samples, generated=data is None, progress=progress)
     samples = open_data(drawn(specs, comparison.source) if data is None else data, specs)
     structure = _structure(comparison, samples)
     check_declared(converted, samples)
@@ -97,6 +107,25 @@ class Job:
 def _comparison(job: Job) -> Comparison:
     model, converted = onnx.ModelProto.FromString(job.source), onnx.ModelProto.FromString(job.snn)
     return Comparison(model, converted, execution=job.execution, backend=job.backend)
+
+
+def _comparable(job: Job, model: onnx.ModelProto, table: Mapping[str, Any]) -> Comparison | None:
+    """Both networks side by side; None where the source is the float network before its calibration."""
+    try:
+        return _comparison(job)
+    except InvalidModelError:
+        tensors = _source_tensors(table)
+        if tensors and holds_values(model, tensors):
+            return None
+        raise
+
+
+def _source_tensors(table: Mapping[str, Any]) -> list[str]:
+    """Those that the layer table names; none if it is damaged."""
+    try:
+        return [layer["source_tensor"] for layer in table["layers"]]
+    except (KeyError, TypeError):
+        return []
 
 
 def compare(job: Job, batch: Batch) -> tuple[int, Findings]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
-from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.calibration_options import Timesteps, calibration_options
+from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
+from onnx2snn.cli.progress import track_total
+from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.units import duration, file_size
+from onnx2snn.units import count, duration, file_size, percent, things
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
@@ -26,30 +29,94 @@ if TYPE_CHECKING:
 @click.argument("target", type=PATH, metavar="OUT.onnx")
 @click.option(
     "--timesteps",
-    type=click.IntRange(1, 24),
-    metavar="T",
+    type=Timesteps(),
     required=True,
-    help="Time steps: K = 2^T - 1 levels.",
+    help="Time steps: K = 2^T - 1 levels; 'auto': for each layer, so that spikes are fewest.",
 )
-@data_option(required=True)
+@click.option("--data-free", is_flag=True, help="Without data: batch norm statistics stand in for it.")
+@calibration_options
+@click.option(
+    "--coding",
+    type=click.Choice(["binary", "rate"]),
+    default="binary",
+    show_default=True,
+    help="The code to calibrate for: rate has K = T levels.",
+)
+@click.option("--hybrid", is_flag=True, help="Keep nonlinearities that have no staircase.")
+@data_option(required=False, help_text=f"{DATA_HELP} 32 without labels are enough.")
 @output_options
 def calibrate(
-    *, source: str, target: str, timesteps: int, data: str, images: ImageOptions, terminal: Terminal
+    *,
+    source: str,
+    target: str,
+    data: str | None,
+    data_free: bool,
+    images: ImageOptions,
+    terminal: Terminal,
+    **options: Any,
 ) -> None:
-    """Choose clipping and thresholds for the float ReLUs of IN.onnx; write a quantised OUT.onnx."""
-    import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
+    """Choose clipping and thresholds for the float ReLUs of IN.onnx; write a quantised OUT.onnx.
+
+    All that is lost is lost here, and printed; what follows is lossless.
+    """
+    from pathlib import Path  # noqa: PLC0415 - nothing heavy before the options are understood
+
+    import onnx2snn  # noqa: PLC0415
     from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
+    if (data is None) != data_free:
+        raise click.UsageError("give either --data PATH or --data-free")
+    if Path(source).resolve() == Path(target).resolve():
+        raise click.UsageError("OUT.onnx would overwrite IN.onnx; give it another name")
     check_folder(target)
     began = time.perf_counter()
-    with terminal.working(f"calibrating {source}"):
-        calibration = onnx2snn.calibrate(source, open_for(source, data, images), timesteps=timesteps)
-        calibration.save(target)
+    samples = open_for(source, data, images) if data else None
+    with track_total(terminal, f"calibrating {source}") as progress:
+        calibration = onnx2snn.calibrate(source, samples, progress=progress, **options)
+    calibration.save(target)
     seconds = time.perf_counter() - began
+    facts = {"source": source, "model": target, "seconds": round(seconds, 3), **calibration.to_dict()}
+    _say(terminal, facts, ["--data", data] if data else [])
+    terminal.result(facts)
+
+
+def _say(terminal: Terminal, facts: dict[str, Any], data: list[str]) -> None:
+    source, target = facts["source"], facts["model"]
     snn = target.removesuffix(".onnx") + "_snn.onnx"
     terminal.show(
         Text.assemble((source, "bold"), " → ", (target, "bold")),
-        f"T = {timesteps} time steps; {file_size(target)}, {duration(seconds)}",
-        next_commands(command_line(target, snn), command_line("verify", target, snn, "--data", data)),
+        f"T = {things(facts['timesteps'], 'time step')}; {file_size(target)}, {duration(facts['seconds'])}",
+        _layers(facts),
+        *calibration_lines(facts),
+        next_commands(command_line(target, snn), command_line("verify", target, snn, *data)),
     )
-    terminal.result({"source": source, "model": target, "timesteps": timesteps, "seconds": round(seconds, 3)})
+
+
+def _layers(facts: dict[str, Any]) -> Any:
+    table = make_table("Layer", "Operator", "T", "K", "Thresholds", "Corrected", "Signal/noise")
+    for layer in facts["layers"]:
+        ratio = layer["signal_to_noise"]
+        table.add_row(
+            Name(layer["name"]),
+            layer["operator"],
+            str(layer["timesteps"]),
+            str(layer["levels"]),
+            count(layer["thresholds"]),
+            layer["correction"],
+            "-" if ratio is None else f"{ratio:.1f} dB",
+        )
+    return table
+
+
+def calibration_lines(facts: dict[str, Any]) -> list[Text]:
+    """What was lost, in a few lines."""
+    if not facts["samples"]:
+        return [Text("no data: nothing was measured; thresholds come from batch norm statistics")]
+    agreement, accuracy = facts["top1_agreement"], facts["accuracy"]
+    lines = [Text(f"not spiking: {name}", style="yellow") for name in facts["non_spiking"]]
+    lost = f"quantised against float, {count(facts['samples'])} samples: output error {percent(facts['output_error'])}"
+    lines.append(Text(lost if agreement is None else f"{lost}, top-1 agreement {percent(agreement)}"))
+    if accuracy:
+        float_, quantised = percent(accuracy["float"]), percent(accuracy["quantised"])
+        lines.append(Text(f"accuracy: float {float_}, quantised {quantised}"))
+    return lines

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
+from onnx2snn.cli.calibrate import calibration_lines
+from onnx2snn.cli.calibration_options import Timesteps
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, layer_table, next_commands, non_spiking_notes
+from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import duration, file_size, things
 
@@ -42,7 +47,22 @@ if TYPE_CHECKING:
     help="What flows in OUT.onnx: spikes, or whole levels in one pass.",
 )
 @click.option(
-    "--timesteps", type=click.IntRange(1, 24), metavar="T", help="Time steps of calibrated activations."
+    "--timesteps",
+    type=Timesteps(),
+    help="Time steps of calibrated activations, or 'auto'; with --coding rate of any network.",
+)
+@click.option(
+    "--coding",
+    type=click.Choice(["binary", "rate"]),
+    default="binary",
+    show_default=True,
+    help="What a spike carries: 2^(T-t), or 1 as in earlier conversions (plain IF neurons, an approximation).",
+)
+@click.option(
+    "--quantised",
+    type=PATH,
+    metavar="PATH",
+    help="With --calibrate: also write the ANN that OUT.onnx equals.",
 )
 @click.option("--hybrid", is_flag=True, help="Keep operators that cannot spike and report them.")
 @click.option(
@@ -62,7 +82,8 @@ def convert(
     data: str | None,
     check: str | None,
     images: ImageOptions,
-    timesteps: int | None,
+    timesteps: Any,
+    quantised: str | None,
     terminal: Terminal,
     **options: Any,
 ) -> None:
@@ -72,66 +93,77 @@ def convert(
     import onnx2snn  # noqa: PLC0415
     from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
-    if timesteps is not None and data is None:
+    if timesteps is not None and data is None and options["coding"] == "binary":
         raise click.UsageError(
             "--timesteps belongs to --calibrate: a quantised network brings its own time steps"
         )
+    if quantised is not None and data is None:
+        raise click.UsageError("--quantised belongs to --calibrate: this network is quantised already")
     if Path(source).resolve() == Path(target).resolve():
         raise click.UsageError("OUT.onnx would overwrite IN.onnx; give it another name")
-    check_folder(target)
+    for path in (target, *([quantised] if quantised else [])):
+        check_folder(path)
     began = time.perf_counter()
-    with terminal.working(f"converting {source}"):
+    with _watching(terminal, source, calibrating=data is not None) as progress:
         conversion = onnx2snn.convert(
             source,
             calibrate=open_for(source, data, images) if data else None,
             check=open_for(source, check, images) if check else None,
             timesteps=timesteps,
+            progress=progress,
             **options,
         )
-        conversion.save(target)
-    seconds = time.perf_counter() - began
-    _say(terminal, conversion, source, target, calibration=data, seconds=seconds)
+    conversion.save(target)
+    if quantised is not None and conversion.calibration is not None:
+        conversion.calibration.save(quantised)
+    facts = {"source": source, "model": target, "seconds": round(time.perf_counter() - began, 3)}
+    _say(terminal, conversion, facts, verified=quantised or source, used=data)
 
 
-def _next(source: str, target: str, calibration: str | None) -> list[str]:
-    """A float network has no levels to compare: what it was calibrated on shows what the spiking one does."""
-    if calibration is not None:
-        return [command_line("inspect", target), command_line("run", target, "--data", calibration)]
-    return [command_line("verify", source, target), command_line("run", target, "--data", "DATA.npz")]
+@contextmanager
+def _watching(terminal: Terminal, source: str, *, calibrating: bool) -> Iterator[Any]:
+    """A bar where there is something to measure, else a spinner."""
+    if calibrating:
+        with track_total(terminal, f"calibrating {source}") as progress:
+            yield progress
+    else:
+        with terminal.working(f"converting {source}"):
+            yield lambda _done, _total: None
 
 
 def _say(
-    terminal: Terminal,
-    conversion: Conversion,
-    source: str,
-    target: str,
-    *,
-    calibration: str | None,
-    seconds: float,
+    terminal: Terminal, conversion: Conversion, facts: dict[str, Any], *, verified: str, used: str | None
 ) -> None:
+    """Print what was made; ``verified`` is the file of the network that it equals, ``used`` what calibrated it."""
+    calibration, target = conversion.calibration, facts["model"]
+    data = ["--data", used] if used else []
+    exact = (
+        not calibration or verified != facts["source"]
+    )  # beside the float network there is nothing to certify
+    first = command_line("verify", verified, target, *data) if exact else command_line("inspect", target)
     layers = [dataclasses.asdict(layer) for layer in conversion.layers]
     neurons = sum(layer["neurons"] for layer in layers)
     terminal.show(
-        Text.assemble((source, "bold"), " → ", (target, "bold")),
+        Text.assemble((facts["source"], "bold"), " → ", (target, "bold")),
         f"{things(len(layers), 'layer')} of neurons, {things(neurons, 'neuron')}, "
         f"T = {things(conversion.timesteps, 'time step')}; "
-        f"{file_size(target)}, {duration(seconds)}",
+        f"{file_size(target)}, {duration(facts['seconds'])}",
         layer_table(layers),
         *non_spiking_notes(conversion.non_spiking, conversion.macs),
         *_checks(conversion),
-        next_commands(*_next(source, target, calibration)),
+        *(calibration_lines(calibration.to_dict()) if calibration else []),
+        next_commands(first, command_line("run", target, *(data or ["--data", "DATA.npz"]))),
     )
     terminal.result(
         {
-            "source": source,
-            "model": target,
+            **facts,
             "timesteps": conversion.timesteps,
             "neurons": neurons,
-            "seconds": round(seconds, 3),
             "layers": layers,
             "non_spiking": [dataclasses.asdict(operator) for operator in conversion.non_spiking],
             "macs": dict(conversion.macs),
             "checks": dict(conversion.checks),
+            **({"calibration": calibration.to_dict()} if calibration else {}),
         }
     )
 

@@ -36,6 +36,34 @@ def track(terminal: Terminal, what: str, total: int) -> Iterator[Callable[[int],
         yield _Lines(terminal, what, total).advance
 
 
+@contextmanager
+def track_total(terminal: Terminal, what: str) -> Iterator[Callable[[float, float], None]]:
+    """As :func:`track`, for work that says itself how much there is; the block gets (done, total) to call."""
+    if terminal.quiet:
+        yield lambda _done, _total: None
+    elif terminal.err.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=terminal.err, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+    else:
+        yield _Shares(terminal, what).report
+
+
+class _Shares:
+    """A line every few seconds: how much is done."""
+
+    def __init__(self, terminal: Terminal, what: str) -> None:
+        self._terminal, self._what = terminal, what
+        self._printed = time.monotonic()
+
+    def report(self, done: float, total: float) -> None:
+        now = time.monotonic()
+        if now - self._printed >= _LINE_EVERY and total:
+            self._printed = now
+            self._terminal.err.print(f"{self._what}: {done / total:.0%}")
+
+
 class _Lines:
     """A line every few seconds, for logs; short work prints none.
 

@@ -62,7 +62,8 @@ def verify(
 
     First the networks alone: both networks' synapses and thresholds. Then the data: every neuron's level on every sample.
 
-    Exit code 0: every difference (if there is any) lies within the rounding of float32; 1: some do not.
+    Exit code 0: every difference (if there is any) lies within the rounding of float32; 1: some do not. A rate-coded network,
+    or a calibrated one beside its float source, is an approximation: values and answers are compared, and the code is 1.
     """
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
     from onnx2snn.certificate.samples import COUNT as DRAWN  # noqa: PLC0415
@@ -94,11 +95,14 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     lossless, samples = facts["lossless"], facts["samples"]
     verdict = "[bold green]lossless[/]" if lossless else "[bold red]not lossless[/]"
     drawn = " (drawn; half of them aim at thresholds)" if facts["generated"] else ""
+    parts = [_table(facts["layers"]), _maps(facts["maps"])]
+    if facts["approximate"]:
+        verdict, drawn = "[bold yellow]an approximation, not lossless[/]", " (drawn)" if drawn else ""
+        parts = [_nearness(facts["layers"])]
     agreement = facts.get("top1_agreement")
     terminal.show(
         f"{verdict}: {count(samples)} samples{drawn}, T = {facts['timesteps']}, {duration(seconds)}",
-        _table(facts["layers"]),
-        _maps(facts["maps"]),
+        *parts,
         f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
     )
@@ -116,6 +120,18 @@ def _table(layers: list[dict[str, Any]]) -> RenderableType:
     for layer in layers:
         numbers = [count(layer[column]) for column in _COLUMNS]
         table.add_row(names[layer["name"]], *numbers, style="red" if layer["unexplained"] else "")
+    return table
+
+
+def _nearness(layers: list[dict[str, Any]]) -> RenderableType:
+    """How near the spikes of each layer come to the source's values."""
+    table = make_table("Layer", "Neurons", "Nearest level", "Signal/noise")
+    names = names_of(layer["name"] for layer in layers)
+    for layer in layers:
+        ratio = layer["signal_to_noise"]
+        near = percent(layer["exact"] / max(layer["levels_compared"], 1))
+        shown = "-" if ratio is None else f"{ratio:.1f} dB"
+        table.add_row(names[layer["name"]], count(layer["neurons"]), near, shown)
     return table
 
 

@@ -70,7 +70,7 @@ def _layer(name: str, neurons: Sequence[int | Sequence[int]], trace: Trace) -> L
         watched = int(shown[0])
     else:
         shown, watched = _chosen(train, counts)
-    course = potentials[:, 0].reshape(2 * steps, -1)[:, watched].astype(np.float64)
+    course = potentials[:, 0].reshape(len(potentials), -1)[:, watched].astype(np.float64)
     compared = np.broadcast_to(trace.thresholds[name], spikes.shape)[:, 0].reshape(steps, -1)[:, watched]
     theta = float(np.broadcast_to(trace.resets[name], spikes.shape)[-1, 0].reshape(-1)[watched])
     return LayerSample(

@@ -1,7 +1,13 @@
 """The staircase algebra: recognising quantised clipped activations in whatever operators they are written."""
 
 from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError
-from onnx2snn.staircases.staircase import NeuronParameters, Rounding, Staircase, neuron_parameters
+from onnx2snn.staircases.staircase import (
+    NeuronParameters,
+    Rounding,
+    Staircase,
+    neuron_parameters,
+    rate_parameters,
+)
 
 __all__ = [
     "ChannelsDifferError",
@@ -10,4 +16,5 @@ __all__ = [
     "Rounding",
     "Staircase",
     "neuron_parameters",
+    "rate_parameters",
 ]

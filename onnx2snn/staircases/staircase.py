@@ -150,6 +150,21 @@ def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
     return NeuronParameters(bias, compare.astype(np.float32), subtract, ceiling.astype(np.float32))
 
 
+def rate_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
+    """The thresholds of a plain IF neuron that starts at half its threshold, with one spike a level: K = T.
+
+    Starting at 0 and comparing with θ/2 is the same; ``bias`` is what is left of δ.
+    """
+    theta = staircase.threshold.astype(np.float32)
+    column = np.ones((timesteps,) + (1,) * theta.ndim, np.float32)
+    return NeuronParameters(
+        bias=(staircase.offset - staircase.threshold / 2).astype(np.float32),
+        compare=column * (theta / np.float32(2)),
+        subtract=column * theta,
+        ceiling=theta * np.float32(timesteps),
+    )
+
+
 def _above(values: Float) -> Float:
     above: Float = np.nextafter(values, np.float32(np.inf)).astype(np.float32)
     return above

@@ -1,0 +1,219 @@
+"""Layer by layer: each staircase is fitted to the float network with all layers before it quantised already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnx2snn.calibration.fit import Choice, Problem, Rows, choose, draw_rows, fit_steps
+from onnx2snn.calibration.lines import ClippedLine, channel_axis
+from onnx2snn.calibration.stages import Stage, make_stages
+from onnx2snn.calibration.synapses import Synapses, synapses_of
+from onnx2snn.calibration.writing import Staircased, add_to, staircase_of, write_staircase
+from onnx2snn.graph import Array
+from onnx2snn.passes.operators import is_weighted
+
+#: What the tensors that are kept between stages may take, in bytes.
+MEMORY = 1 << 30
+#: Ones in the binary code of each number below 2^16.
+_ONES = np.unpackbits(np.arange(1 << 16, dtype=">u2").view(np.uint8)).reshape(-1, 16).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One activation's staircase.
+
+    Attributes:
+        line: The activation.
+        staircase: What replaces it.
+        choice: How it was corrected; None where thresholds alone were chosen.
+        spikes: Of one sample, on average.
+    """
+
+    line: ClippedLine
+    staircase: Staircased
+    choice: Choice | None = None
+    spikes: float = 0.0
+
+
+class Layerwise:
+    """A network whose activations are quantised one after the other; the graph is changed.
+
+    Args:
+        graph: The float network, prepared.
+        lines: Its activations, in order.
+    """
+
+    def __init__(self, graph: gs.Graph, lines: list[ClippedLine]) -> None:
+        self._graph = graph
+        self._lines = lines
+        tensors = graph.tensors()
+        self._synapses = [_reached(tensors[line.root], line.axis) for line in lines]
+        wanted = [
+            [line.root, *([s.source] if s else [])] for line, s in zip(lines, self._synapses, strict=True)
+        ]
+        self._readouts = _readouts(graph, lines)
+        last = [t.name for t in graph.outputs] + [n for r in self._readouts for n in (r.source, r.target)]
+        self._stages = make_stages(graph, wanted, [line.output for line in lines], dict.fromkeys(last))
+
+    def samples(self, inputs: Mapping[str, Array]) -> int:
+        """How many samples fit in memory, by what the first one of ``inputs`` takes."""
+        held = {name: value[:1] for name, value in inputs.items()}
+        most = 1
+        for stage, line in zip(self._stages, self._lines, strict=False):
+            held |= stage.run(self._graph, held)
+            held[line.output] = clipped(line, held[line.root])
+            most = max(most, sum(value.nbytes for value in held.values()))
+            forget(held, stage)
+        return max(1, MEMORY // (2 * most))
+
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        levels: Mapping[str, int],
+        *,
+        per_channel: bool | None = None,
+        progress: Callable[[float], None] = lambda _share: None,
+    ) -> list[Fitted]:
+        """Fit and write all staircases.
+
+        Args:
+            inputs: By name, (N, ...).
+            levels: K, by the tensor that holds the activation.
+            per_channel: One threshold per channel, or per layer; None for what is better, layer by layer.
+            progress: Called with the share of the stages that each one is.
+        """
+        held, exact = dict(inputs), dict(inputs)
+        fitted = []
+        for stage, line, synapses in zip(self._stages, self._lines, self._synapses, strict=False):
+            exact |= stage.run(self._graph, exact)
+            held |= stage.run(self._graph, held)
+            problem = _problem(line, synapses, (exact, held), levels[line.output])
+            one = self._fit(stage, problem, held, choose(problem, per_channel=per_channel))
+            exact[line.output] = clipped(line, exact[line.root])
+            held[line.output] = one.staircase(held[line.root])
+            fitted.append(one)
+            forget(exact, stage)
+            forget(held, stage)
+            progress(1 / len(self._stages))
+        self._read_out(exact, held)
+        progress(1 / len(self._stages))
+        for one in fitted:
+            write_staircase(self._graph, one.line, one.staircase)
+        return fitted
+
+    def _fit(self, stage: Stage, problem: Problem, held: dict[str, Array], choice: Choice) -> Fitted:
+        """The staircase of one activation, as chosen, on all samples."""
+        line, synapses, rows = problem.line, problem.synapses, problem.rows
+        if line is None or problem.target is None:
+            raise AssertionError("a readout has no staircase")
+        if choice.ridge is not None and synapses is not None:
+            synapses.add(problem.changes([choice.ridge], rows.all)[0])
+            held |= stage.run(self._graph, held)
+        z = held[line.root]
+        driven = rows.of(line.driven(z), line.axis)
+        shift = problem.shift(driven, rows.all) if choice.mean else np.zeros(len(driven))
+        driven += shift[:, None].astype(np.float32)
+        steps = fit_steps(driven, problem.target, problem.levels, per_channel=choice.per_channel)
+        staircase = staircase_of(line, steps, shift, z.ndim)
+        return Fitted(line, staircase, choice, spike_count(staircase.level(z)) / len(z))
+
+    def _read_out(self, exact: dict[str, Array], held: dict[str, Array]) -> None:
+        """Correct what the last synapses answer, as those before."""
+        stage = self._stages[-1]
+        exact |= stage.run(self._graph, exact)
+        held |= stage.run(self._graph, held)
+        for readout in self._readouts:
+            z = held[readout.target]
+            rows = draw_rows(z.shape, readout.axis, readout.synapses.terms * readout.synapses.groups)
+            wanted, found = (rows.of(h[readout.target], readout.axis) for h in (exact, held))
+            operands = _operands(readout.synapses, held, rows)
+            problem = Problem(rows, wanted, found, np.ones(len(wanted)), readout.synapses, operands)
+            choice, answer = choose(problem), problem.found
+            if choice.ridge is not None:
+                change = problem.changes([choice.ridge], rows.all)[0]
+                answer = problem.moved(change)
+                readout.synapses.add(change)
+            if choice.mean:
+                add_to(self._graph, readout.synapses.node, problem.shift(answer, rows.all))
+
+
+def _problem(
+    line: ClippedLine,
+    synapses: Synapses | None,
+    held: tuple[Mapping[str, Array], Mapping[str, Array]],
+    levels: int,
+) -> Problem:
+    """What is to be fitted, of the tensors of the float network and of the quantised one."""
+    exact, found = (h[line.root] for h in held)
+    rows = draw_rows(found.shape, line.axis, synapses.terms * synapses.groups if synapses else 0)
+    return Problem(
+        rows,
+        wanted=rows.of(line.driven(exact), line.axis),
+        found=rows.of(line.driven(found), line.axis),
+        slope=np.broadcast_to(line.slope.ravel(), (found.shape[line.axis],)).astype(np.float64),
+        synapses=synapses,
+        operands=_operands(synapses, held[1], rows),
+        line=line,
+        target=rows.of(clipped(line, exact) - line.low.astype(np.float32), line.axis),
+        levels=levels,
+    )
+
+
+@dataclass(frozen=True)
+class _Readout:
+    """Synapses behind the last activations."""
+
+    synapses: Synapses
+    target: str
+    axis: int
+
+    @property
+    def source(self) -> str:
+        return self.synapses.source
+
+
+def _readouts(graph: gs.Graph, lines: list[ClippedLine]) -> list[_Readout]:
+    """The weighted operators that no activation and no other synapses follow."""
+    feeding = {line.root for line in lines}
+    found = []
+    for node in reversed(graph.nodes):
+        if is_weighted(node) and not any(t.name in feeding for t in node.outputs):
+            out = node.outputs[0]
+            axis = channel_axis(out)
+            synapses = _reached(out, axis)
+            if synapses is not None:
+                found.append(_Readout(synapses, out.name, axis))
+        if is_weighted(node) or any(t.name in feeding for t in node.outputs):
+            feeding.update(t.name for t in node.inputs)
+    return found
+
+
+def _reached(tensor: gs.Tensor, axis: int) -> Synapses | None:
+    channels = tensor.shape[axis]
+    return synapses_of(tensor, int(channels)) if isinstance(channels, (int, np.integer)) else None
+
+
+def _operands(synapses: Synapses | None, held: Mapping[str, Array], rows: Rows) -> NDArray[np.float32] | None:
+    return None if synapses is None else synapses.operands(held[synapses.source], rows.samples, rows.places)
+
+
+def clipped(line: ClippedLine, z: Array) -> NDArray[np.float32]:
+    """The activation of z (N, ...)."""
+    above = np.clip(line.driven(z), 0, line.span.astype(np.float32))
+    return (above + line.low.astype(np.float32)).astype(np.float32)
+
+
+def spike_count(levels: NDArray[np.float32]) -> int:
+    """Ones in the binary codes of all levels."""
+    return int(_ONES[levels.astype(np.uint16)].sum())
+
+
+def forget(held: dict[str, Array], stage: Stage) -> None:
+    """Drop what nothing reads any more."""
+    for name in stage.done:
+        held.pop(name, None)

@@ -1,0 +1,153 @@
+"""Clipped lines: the activations that calibration makes staircases of, however they are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnx2snn.graph import is_float, origin, producer_of, signals
+from onnx2snn.passes.operators import is_weighted
+from onnx2snn.passes.recognise import between_synapses
+from onnx2snn.staircases.activation import Value
+from onnx2snn.staircases.curve import Curve
+from onnx2snn.staircases.recognise import expressions
+
+#: Operators that make a line of what they read, beside constants.
+_AFFINE = ("Add", "Div", "Identity", "Mul", "Neg", "Sub", "Sum", "Cast")
+#: Elementwise operators that keep channels where they are.
+_CHANNELWISE = (
+    *_AFFINE,
+    "BatchNormalization",
+    "MaxPool",
+    "GlobalMaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+)
+
+
+@dataclass(frozen=True)
+class ClippedLine:
+    """a = low + clip(slope·z + shift, 0, span): ReLU, ReLU6, Clip(0, c), HardSigmoid, HardTanh.
+
+    Arrays broadcast against one sample, without the batch axis: shape () for one value, (C, 1, 1) per channel.
+
+    Attributes:
+        node: The user's node that ends it.
+        operator: That node's operator.
+        root: The tensor that holds z, (N, ...).
+        output: The tensor that holds a.
+        slope: > 0.
+        shift: In units of a.
+        low: The smallest a.
+        span: The largest a, above ``low``; infinite for a ReLU.
+        axis: The axis of z along which its channels lie.
+    """
+
+    node: str
+    operator: str
+    root: str
+    output: str
+    slope: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    low: NDArray[np.float64]
+    span: NDArray[np.float64]
+    axis: int
+
+    def driven(self, z: NDArray[Any]) -> NDArray[np.float32]:
+        """The activation of z before it is clipped: u = slope·z + shift."""
+        if np.all(self.slope == 1) and not np.any(self.shift):
+            return z.astype(np.float32, copy=False)
+        return (z * self.slope.astype(np.float32) + self.shift.astype(np.float32)).astype(np.float32)
+
+
+def clipped_lines(graph: gs.Graph) -> list[ClippedLine]:
+    """Those that lie between synapses, in topological order; what is no clipped line is left out.
+
+    Where synapses follow no activation at all, those behind the last synapses count too.
+    """
+    found = expressions(graph)
+    ends: list[tuple[gs.Tensor, ClippedLine]] = []
+    taken: set[int] = set()
+    outputs = {id(t) for t in graph.outputs}
+    for node in graph.nodes:
+        for tensor in node.outputs:
+            value = found.get(id(tensor))
+            if value is None or value.root is None or value.is_affine or value.is_discrete:
+                continue
+            if not is_float(tensor) or not (id(tensor) in outputs or _is_read_outside(tensor, value, found)):
+                continue
+            line = _clipped_line(tensor, value)
+            if line is not None and not _is_line_of(value, taken):
+                ends.append((tensor, line))
+                taken.add(id(tensor))
+    chosen = {id(t) for t in between_synapses(graph, [(found[id(t)].root, t) for t, _ in ends])}
+    return [line for tensor, line in ends if id(tensor) in chosen]
+
+
+def _is_read_outside(tensor: gs.Tensor, value: Value, found: dict[int, Value]) -> bool:
+    composed = [found.get(id(reader.outputs[0])) for reader in tensor.outputs]
+    return any(other is None or other.root is not value.root for other in composed)
+
+
+def _is_line_of(value: Value, taken: set[int]) -> bool:
+    """Whether ``value`` is a line of an activation that is one already."""
+    for node in reversed(value.nodes):
+        if id(node.outputs[0]) in taken:
+            return True
+        if node.op not in _AFFINE:
+            return False
+    return False
+
+
+def _clipped_line(tensor: gs.Tensor, value: Value) -> ClippedLine | None:
+    parts = _parts(value.of_root)
+    if parts is None or value.root is None or value.root.shape is None:
+        return None
+    rank = len(value.root.shape)
+    slope, offset, low, high = (_per_sample(part, rank) for part in parts)
+    last = value.nodes[-1]
+    return ClippedLine(
+        node=next(iter(origin(last)), last.name or tensor.name),
+        operator=last.op,
+        root=value.root.name,
+        output=tensor.name,
+        slope=slope,
+        shift=offset - low,
+        low=low,
+        span=high - low,
+        axis=channel_axis(value.root),
+    )
+
+
+def _parts(curve: Curve) -> tuple[NDArray[np.float64], ...] | None:
+    """Slope and offset of the line, and the values between which it is clipped; None if it is something else."""
+    if len(curve.breaks) not in (1, 2):
+        return None
+    low, line, *top = curve.pieces
+    if np.any(low.slope != 0) or not np.all(line.slope > 0) or any(np.any(t.slope != 0) for t in top):
+        return None
+    for edge, point, before, after in zip(
+        curve.breaks, curve.points, curve.pieces, curve.pieces[1:], strict=False
+    ):
+        if np.any(before.at(edge) != point) or np.any(after.at(edge) != point):
+            return None
+    high = top[0].offset if top else np.inf
+    return tuple(np.asarray(v, np.float64) for v in (line.slope, line.offset, low.offset, high))
+
+
+def _per_sample(values: NDArray[np.float64], rank: int) -> NDArray[np.float64]:
+    return values.reshape(values.shape[1:]) if values.ndim == rank else values
+
+
+def channel_axis(tensor: gs.Tensor) -> int:
+    """Axis 1, or the last where a matrix product over sequences makes the features."""
+    rank = len(tensor.shape)
+    maker = producer_of(tensor)
+    while maker is not None and not is_weighted(maker) and maker.op in _CHANNELWISE:
+        read = signals(maker)
+        maker = producer_of(read[0]) if read else None
+    return rank - 1 if maker is not None and maker.op == "MatMul" else min(1, rank - 1)

@@ -1,0 +1,73 @@
+"""A float network ready to be calibrated, or the reason why it cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnx2snn.calibration.lines import ClippedLine, clipped_lines
+from onnx2snn.calibration.writing import Staircased, write_staircase
+from onnx2snn.errors import ConversionError
+from onnx2snn.graph import apply_owned
+from onnx2snn.passes import PREPARE, RECOGNISE
+from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.refuse import QUANTISE, NonSpiking, non_spiking
+from onnx2snn.staircases.probe import recognise_checked
+from onnx2snn.staircases.recognise import CALIBRATE
+
+REMEDY = (
+    "train with ReLU, ReLU6, another clipped line or HardSigmoid instead, or keep it as it is with --hybrid"
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A float network.
+
+    Attributes:
+        graph: Normalised; its activations are as the source wrote them.
+        lines: Those that become staircases, in order.
+        kept: Operators between synapses that stay non-spiking (``hybrid``).
+    """
+
+    graph: gs.Graph
+    lines: list[ClippedLine]
+    kept: tuple[NonSpiking, ...]
+
+
+def prepare(source: onnx.ModelProto, *, hybrid: bool) -> Prepared:
+    """Find the activations of ``source``, and check that with staircases in their place it would convert.
+
+    Raises:
+        ConversionError: another nonlinearity lies between synapses, or there is nothing to calibrate.
+    """
+    graph = apply_owned(import_model(source), PREPARE)
+    lines = clipped_lines(graph)
+    left = _left(graph, lines)
+    if left and not hybrid:
+        first = left[0]
+        quantise = first.remedy == CALIBRATE or first.remedy.startswith(QUANTISE)
+        remedy = REMEDY if quantise else first.remedy
+        reason = first.reason.replace("is not quantised", "has no staircase")
+        raise ConversionError(reason, node=first.name, operator=first.operator, remedy=remedy)
+    if not lines:
+        raise ConversionError("there is no float activation to calibrate", remedy="convert it as it is")
+    return Prepared(graph, lines, tuple(left))
+
+
+def _left(graph: gs.Graph, lines: list[ClippedLine]) -> list[NonSpiking]:
+    """What would not spike, if every clipped line were a staircase."""
+    trial = graph.copy()
+    tensors = trial.tensors()
+    for line in lines:
+        channels = tensors[line.root].shape[line.axis]
+        rank = len(tensors[line.root].shape)
+        size = int(channels) if isinstance(channels, (int, np.integer)) else 1
+        steps = np.linspace(1, 2, size, dtype=np.float32).reshape((-1,) + (1,) * (rank - 1 - line.axis))
+        half, low = np.float32(0.5), line.low.astype(np.float32)
+        write_staircase(trial, line, Staircased(steps, np.asarray(half), steps, low, levels=3))
+    trial = apply_owned(trial, RECOGNISE)
+    return non_spiking(trial, recognise_checked(trial).rejected)

@@ -1,0 +1,90 @@
+"""What a calibration gives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from onnx2snn.model_file import save_model
+
+
+@dataclass(frozen=True)
+class CalibratedLayer:
+    """One activation that became a staircase.
+
+    Attributes:
+        name: The user's node.
+        operator: What it was.
+        levels: K.
+        timesteps: T of the layer: ceil(log2(K + 1)); in a rate code K.
+        thresholds: Number of thresholds: one, or one per channel.
+        correction: ``none``, ``mean`` (each channel's mean) or ``weights`` (of the synapses in front, and the mean).
+        signal_to_noise: Of its activations in the finished network against the float network's, in decibels; None where
+            there is nothing to compare.
+    """
+
+    name: str
+    operator: str
+    levels: int
+    timesteps: int
+    thresholds: int
+    correction: str
+    signal_to_noise: float | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A float network made a quantised one.
+
+    Attributes:
+        model: An ordinary ONNX network whose activations are staircases.
+        layers: In order.
+        timesteps: T of the network.
+        method: How thresholds were chosen.
+        samples: How many were looked at; 0 without data.
+        output_error: Root mean square difference of the first output from the float network's, over its standard
+            deviation; None without data.
+        top1_agreement: Share of the samples with the same first class; None where outputs are no scores.
+        accuracy: Of the ``float`` and of the ``quantised`` network, where the data has labels.
+        non_spiking: Operators between activations that were kept (``hybrid``): names of the user's nodes.
+    """
+
+    model: onnx.ModelProto
+    layers: tuple[CalibratedLayer, ...]
+    timesteps: int
+    method: str
+    samples: int
+    output_error: float | None
+    top1_agreement: float | None
+    accuracy: dict[str, float] | None
+    non_spiking: tuple[str, ...] = ()
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to ``path``, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        save_model(self.model, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the model, as JSON values."""
+        return {
+            "timesteps": self.timesteps,
+            "method": self.method,
+            "samples": self.samples,
+            "output_error": self.output_error,
+            "top1_agreement": self.top1_agreement,
+            "accuracy": self.accuracy,
+            "layers": [asdict(layer) for layer in self.layers],
+            "non_spiking": list(self.non_spiking),
+        }
+
+
+def decibels(value: float) -> float | None:
+    """A ratio as JSON can hold it."""
+    return value if math.isfinite(value) else None
