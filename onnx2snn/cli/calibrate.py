@@ -11,6 +11,7 @@ from rich.text import Text
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import duration, file_size
 
@@ -38,9 +39,8 @@ def calibrate(
 ) -> None:
     """Choose clipping and thresholds for the float ReLUs of IN.onnx; write a quantised OUT.onnx."""
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
-    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
-    check_folder(target)
+    check_output(target, source, data)
     began = time.perf_counter()
     with terminal.working(f"calibrating {source}"):
         calibration = onnx2snn.calibrate(source, open_for(source, data, images), timesteps=timesteps)

@@ -12,6 +12,7 @@ from rich.text import Text
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, layer_table, next_commands, non_spiking_notes
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import duration, file_size, things
 
@@ -67,18 +68,13 @@ def convert(
     **options: Any,
 ) -> None:
     """Convert the quantised network IN.onnx into the spiking network OUT.onnx."""
-    from pathlib import Path  # noqa: PLC0415 - nothing heavy before the options are understood
-
     import onnx2snn  # noqa: PLC0415
-    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
     if timesteps is not None and data is None:
         raise click.UsageError(
             "--timesteps belongs to --calibrate: a quantised network brings its own time steps"
         )
-    if Path(source).resolve() == Path(target).resolve():
-        raise click.UsageError("OUT.onnx would overwrite IN.onnx; give it another name")
-    check_folder(target)
+    check_output(target, source, data, check)
     began = time.perf_counter()
     with terminal.working(f"converting {source}"):
         conversion = onnx2snn.convert(
