@@ -30,8 +30,10 @@ def _factor(node: gs.Node) -> Scale | None:
     read = signals(node)
     if node.op not in ("Mul", "Div") or node.domain or len(read) != 1 or len(node.inputs) != 2:
         return None
+    if node.outputs[0].shape is None or read[0].shape is None:
+        return None
     rank = len(node.outputs[0].shape)
-    if read[0].shape is None or list(read[0].shape) != list(node.outputs[0].shape):
+    if list(read[0].shape) != list(node.outputs[0].shape):
         return None
     if node.op == "Div":
         constant = constant_input(node, 1)
@@ -90,10 +92,18 @@ def _is_power_of_two(scale: Scale) -> bool:
     return bool(np.all(np.frexp(scale)[0] == 0.5))
 
 
+#: Values that are looked at together.
+_BLOCK = 1 << 20
+
+
 def _is_coarse(weights: Array) -> bool:
     """Multiples of 2⁻¹²: sums of such weights are exact in float32."""
-    steps = np.asarray(weights, np.float64) * 4096
-    return bool(np.all(steps == np.round(steps)))
+    flat = weights.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):  # a large tensor is not copied to look at it
+        steps = flat[start : start + _BLOCK].astype(np.float64) * 4096
+        if not np.array_equal(steps, np.round(steps)):
+            return False
+    return True
 
 
 def _takes(factor: Scale, scale: Scale) -> bool:
@@ -253,6 +263,8 @@ def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scal
 def _carry_concat(node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scale]]) -> bool:
     """Scales of all parts side by side, where each changes at most along the joined axis."""
     out = node.outputs[0]
+    if any(t.shape is None for t in (out, *node.inputs)):
+        return False
     rank = len(out.shape)
     axis = int(node.attrs["axis"]) % rank
     sizes = [t.shape[axis] for t in node.inputs]

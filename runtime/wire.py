@@ -31,9 +31,14 @@ def number(field: int, value: int) -> bytes:
     return varint(field << 3) + varint(value)
 
 
+def head(field: int, size: int) -> bytes:
+    """What stands in front of the ``size`` bytes of a length-delimited field."""
+    return varint(field << 3 | 2) + varint(size)
+
+
 def message(field: int, content: bytes) -> bytes:
     """A length-delimited field."""
-    return varint(field << 3 | 2) + varint(len(content)) + content
+    return head(field, len(content)) + content
 
 
 def text(field: int, value: str) -> bytes:

@@ -19,7 +19,7 @@ from onnx2snn.evaluation.work import predicted_classes
 from onnx2snn.graph import Array, Names, constant_input, origin, producer_of, tidy
 from onnx2snn.model_file import load_model, save_model
 from onnx2snn.passes import PREPARE, RECOGNISE
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.exporter import to_model, to_split_model
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.refuse import non_spiking
 from onnx2snn.passes.spelling import Spelling
@@ -113,9 +113,20 @@ def calibrate(
         ConversionError: an activation has no staircase (LeakyRelu, smooth ones); names node, operator and remedy.
         InputError: the data does not fit.
     """
+    return quantised(load_model(model), data, timesteps=timesteps, method=method, per_channel=per_channel)
+
+
+def quantised(
+    source: onnx.ModelProto,
+    data: Any,
+    *,
+    timesteps: int,
+    method: Method = "auto",
+    per_channel: bool = True,
+) -> Calibration:
+    """As :func:`calibrate`, of a network that is loaded."""
     if not 1 <= timesteps <= 16:
         raise InputError("T lies between 1 and 16", found=timesteps)
-    source = load_model(model)
     data_set = open_data(data, input_specs(source))
     batch = next(iter(data_set.batches(SAMPLES)), None)
     if batch is None or not len(batch):
@@ -175,7 +186,7 @@ class _Work:
         tensors = copy.tensors()
         have = {t.name for t in copy.outputs}
         copy.outputs = [*copy.outputs, *(tensors[n] for n in names if n not in have)]
-        answer: dict[str, Array] = make_runner(to_model(tidy(copy)))(self._inputs)
+        answer: dict[str, Array] = make_runner(to_split_model(tidy(copy)))(self._inputs)
         return answer
 
     def quantise(self, name: str) -> CalibratedLayer:
