@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.errors import InputError
+from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.counts import count_nodes, counts_of, level_name, level_nodes
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.engine import Engine, make_engine
@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes"]
+Prepared = Literal["run", "levels"]
 
 
 EXECUTIONS = ("spiking", "fused", "streaming")
@@ -46,6 +47,7 @@ class SpikingSession:
         session_options: An ``onnxruntime.SessionOptions`` of your own, used as it is.
         chunk: Samples at a time: memory stays bounded for batches of any size.
         table: Energy per operation.
+        prepare: What is loaded at once, :meth:`run` or :meth:`levels`; the other when it is first called.
 
     Raises:
         InvalidModelError: no spiking network, a damaged file, or a newer dialect.
@@ -62,6 +64,7 @@ class SpikingSession:
         session_options: Any = None,
         chunk: int = 64,
         table: EnergyTable = FLOAT32,
+        prepare: Prepared = "run",
     ) -> None:
         if execution not in EXECUTIONS:
             raise InputError(
@@ -79,13 +82,16 @@ class SpikingSession:
         options = {"threads": threads, "providers": providers, "session_options": session_options}
         folder = None if isinstance(model, bytes) else Path(model).parent
         self._backend = backend
-        self._options: dict[str, Any] = {"folder": folder, **options}
+        self._options: dict[str, Any] = {"folder": folder, "lean": self._file.beside, **options}
         bodies = "spiking" if execution == "streaming" else execution
         self._content = self._file.with_execution(bodies)
         self._engines: dict[str, Engine] = {}
         self._machines: dict[str, Machine] = {}
         self._lock = threading.RLock()
-        self._engine("synops")
+        first = self._engine("trains" if prepare == "levels" else "synops")
+        missing = set(self.outputs) - set(first.outputs)
+        if missing:
+            raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
 
     def run(self, inputs: Mapping[str, Array], *, count: Count = "synops") -> Result:
         """Present a batch and return what the network answers and what it spent.

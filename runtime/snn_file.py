@@ -7,7 +7,6 @@ dialect are cut out and replaced. Weights are never decoded.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,14 @@ from typing import Any
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.bodies import DOMAIN, function_body
+from onnx2snn.runtime.external import check_external, external_tensors
+from onnx2snn.runtime.layer_table import read_table
+from onnx2snn.runtime.neuron_check import check_neurons
 from onnx2snn.runtime.pipeline import Pipeline, make_pipeline
 from onnx2snn.runtime.wire import fields, message, value_info
 
+#: Protobuf holds no message of this size.
+_TOO_LARGE = 1 << 31
 #: The dialect that this runtime understands.
 VERSION = 1
 TABLE_KEY, COUNTING_KEY = "onnx2snn", "onnx2snn.counting"
@@ -36,12 +40,14 @@ class SnnFile:
         table: Its layer table.
         counting: The graph fragment that counts synaptic operations, serialized; None in files without.
         opset: Version of the default operator set.
+        beside: Whether weights are in a file of their own.
     """
 
     content: bytes
     table: dict[str, Any]
     counting: bytes | None
     opset: int
+    beside: bool = False
 
     @property
     def timesteps(self) -> int:
@@ -72,7 +78,7 @@ class SnnFile:
         bias = str(self.table.get("bias", "once"))
         try:
             return make_pipeline(content, timesteps=self.timesteps, bias=bias, opset=self.opset)
-        except ValueError as error:
+        except (ValueError, KeyError, IndexError) as error:
             raise InvalidModelError(
                 "this network cannot be streamed", found=str(error), remedy="convert it again"
             ) from error
@@ -97,8 +103,11 @@ def read_snn(model: str | Path | bytes) -> SnnFile:
     """
     content = model if isinstance(model, bytes) else _bytes_of(Path(model))
     try:
+        check_external(
+            external_tensors(memoryview(content)), None if isinstance(model, bytes) else Path(model).parent
+        )
         return _parsed(content)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, IndexError) as error:
         raise InvalidModelError(
             "this is no ONNX file, or a damaged one", found=str(error), remedy="convert the network again"
         ) from error
@@ -106,9 +115,13 @@ def read_snn(model: str | Path | bytes) -> SnnFile:
 
 def _bytes_of(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no file")
+        if path.stat().st_size >= _TOO_LARGE:
+            raise OSError("it is larger than any ONNX file")
         return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise InvalidModelError(
             f"{path} cannot be read: {reason}", remedy="give the path of a converted model"
         ) from error
@@ -128,14 +141,16 @@ def _parsed(content: bytes) -> SnnFile:
     if TABLE_KEY not in metadata:
         remedy = "convert it first: onnx2snn in.onnx out.onnx"
         raise InvalidModelError("this model is no spiking network of onnx2snn", remedy=remedy)
-    table = json.loads(metadata[TABLE_KEY])
-    if int(table["dialect"]) > VERSION:
+    table = read_table(metadata[TABLE_KEY], VERSION)
+    if table["dialect"] > VERSION:
         found = f"dialect {table['dialect']}"
         raise InvalidModelError(
             "this model was written in a newer dialect", found=found, remedy="upgrade onnx2snn"
         )
+    check_neurons(memoryview(content), [layer["output"] for layer in table["layers"]])
     counting = metadata.get(COUNTING_KEY)
-    return SnnFile(content, table, None if counting is None else base64.b64decode(counting), opset)
+    fragment = None if counting is None else base64.b64decode(counting)
+    return SnnFile(content, table, fragment, opset, bool(external_tensors(memoryview(content))))
 
 
 def _dialect_function(value: memoryview) -> str | None:
