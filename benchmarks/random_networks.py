@@ -107,9 +107,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--networks", type=int, default=10_000, metavar="N")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="the first seed; later ones count on from it"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="the first seed; later ones count on from it")
     parser.add_argument("--results", type=Path, default=None, metavar="JSON")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
