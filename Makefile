@@ -1,12 +1,16 @@
-# Everything runs in its own .venv, made from the pins in constraints.txt: Python >= 3.10, make and git are enough.
+# Everything runs in its own .venv, made from the pins in constraints.txt: Python >= 3.11, make and git are enough.
 
 PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+# What depends most on the libraries: reading, passes, staircases, executions, files of earlier versions.
+CORE := $(addprefix tests/,test_golden.py test_conversion.py test_model_file.py test_reference.py test_calibration.py \
+	passes/test_importer.py passes/test_fold_constants.py passes/test_decompose_quantisers.py passes/test_synaptic_operators.py \
+	runtime/test_brute_force.py staircases cli/test_commands.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo browser docs test check test-train test-cluster test-export screenshots clean
+.PHONY: help demo browser docs test check test-oldest test-train test-cluster test-export screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -29,6 +33,9 @@ check: $(VENV)/dev  ## lint, types and tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest -n $(JOBS)
+
+test-oldest: $(VENV)-oldest/installed-all  ## the tests of the core on the oldest supported libraries
+	$(VENV)-oldest/bin/python -m pytest -n $(JOBS) $(CORE)
 
 test-train: $(VENV)/train  ## the tests that need torch
 	$(BIN)/python -m pytest -m train
@@ -88,4 +95,9 @@ $(VENV)/train: $(VENV)/dev
 
 $(VENV)/cluster: $(VENV)/dev
 	$(PIP) -e '.[dev,images,report,cluster]'
+	@touch $@
+
+$(VENV)-oldest/installed-all: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-oldest.txt -e '.[dev,images,report]'
 	@touch $@

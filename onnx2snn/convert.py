@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import logging
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from onnx.external_data_helper import uses_external_data
 
 import onnx2snn
 from onnx2snn.calibration import Calibration
@@ -32,12 +35,13 @@ from onnx2snn.layers import layers_of
 from onnx2snn.macs import dense_macs, macs_by_layer
 from onnx2snn.model_file import load_model, save_model
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.refuse import non_spiking, refuse
 from onnx2snn.passes.spike import network_timesteps
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.probe import recognise_checked
+from onnx2snn.weights import SplitModel
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,7 +54,7 @@ class Conversion:
     """A converted network.
 
     Attributes:
-        model: The spiking network; any ONNX runtime runs it.
+        network: The spiking network, its large weights in arrays apart.
         layers: Its layers of neurons, in order.
         timesteps: T, on every train.
         non_spiking: Operators between neurons that were kept (``hybrid=True``).
@@ -60,7 +64,7 @@ class Conversion:
         calibration: With ``calibrate``: the quantised network that this one equals, and what it lost against the float one.
     """
 
-    model: onnx.ModelProto
+    network: SplitModel
     layers: tuple[Layer, ...]
     timesteps: int
     non_spiking: tuple[NonSpikingOperator, ...] = ()
@@ -68,13 +72,20 @@ class Conversion:
     checks: tuple[tuple[str, float], ...] = ()
     calibration: Calibration | None = None
 
+    @cached_property
+    def model(self) -> onnx.ModelProto:
+        """The spiking network, which any ONNX runtime runs; made when first asked for, as it copies the weights."""
+        return self.network.whole()
+
     def save(self, path: str | Path) -> None:
         """Write the model to ``path``, whole or not at all.
 
         Raises:
             OutputError: it cannot be written there.
         """
-        save_model(self.model, path)
+        save_model(
+            self.__dict__.get("model", self.network), path
+        )  # with what the caller changed in the model
 
 
 def convert(
@@ -167,6 +178,7 @@ class _Driver:
         self.form = form
         self.checks: list[tuple[str, float]] = []
         self._samples = samples
+        self._is_heavy = any(map(uses_external_data, source.graph.initializer))
         self._expected = None if samples is None else run_reference(source, samples)
 
     def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
@@ -176,17 +188,16 @@ class _Driver:
             graph = apply_owned(graph, [graph_pass])
             took = 1000 * (time.perf_counter() - began)
             _LOG.debug("%s: %d → %d nodes, %.0f ms", graph_pass.__name__, before, len(graph.nodes), took)
+            if self._is_heavy:
+                gc.collect()  # graphs are full of cycles: weights that were replaced would wait for the next collection
             if self._expected is not None:
                 self._check(graph_pass.__name__, graph)
         return graph
 
-    def model(self, graph: gs.Graph) -> onnx.ModelProto:
-        model = to_model(graph)
-        attach_functions(model, bias=self.form.bias, coding=self.form.coding)
-        return model
-
     def _check(self, name: str, graph: gs.Graph) -> None:
-        found = run_reference(self.model(graph), self._samples or {})
+        model = to_split_model(graph)
+        attach_functions(model.structure, bias=self.form.bias, coding=self.form.coding)
+        found = run_reference(model, self._samples or {})
         expected = self._expected or {}
         worst = max(relative_change(found[key], value) for key, value in expected.items())
         self.checks.append((name, worst))
@@ -204,8 +215,9 @@ def relative_change(found: Array, expected: Array) -> float:
 
 
 def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) -> Conversion:
-    model = to_model(graph)
     form = driver.form
+    network = to_split_model(graph)
+    model = network.structure
     attach_functions(model, bias=form.bias, execution=form.execution, coding=form.coding)
     _declare_as(model, driver.source)
     layers = layers_of(graph, form.coding)
@@ -228,7 +240,7 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
     )
     model.producer_name = "onnx2snn"
     model.producer_version = onnx2snn.__version__
-    return Conversion(model, layers, timesteps, tuple(kept), macs, tuple(driver.checks))
+    return Conversion(network, layers, timesteps, tuple(kept), macs, tuple(driver.checks))
 
 
 def _declare_as(model: onnx.ModelProto, source: onnx.ModelProto) -> None:

@@ -14,6 +14,7 @@ import onnx
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.bodies import function_body
+from onnx2snn.runtime.layer_table import read_table
 
 DOMAIN = "onnx2snn"
 VERSION = 1
@@ -120,12 +121,14 @@ def read_layer_table(model: onnx.ModelProto) -> dict[str, Any]:
             "this model is no spiking network of onnx2snn: it has no layer table", remedy=remedy
         )
     try:
-        table: dict[str, Any] = json.loads(text)
-        version = int(table["dialect"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidModelError("the layer table of this model is damaged", remedy=remedy) from error
-    if version > VERSION:
+        table = read_table(text, VERSION)
+    except ValueError as error:
         raise InvalidModelError(
-            "this model was written in a newer dialect", found=f"version {version}", remedy="upgrade onnx2snn"
+            "the layer table of this model is damaged", found=str(error), remedy=remedy
+        ) from error
+    if table["dialect"] > VERSION:
+        found = f"version {table['dialect']}"
+        raise InvalidModelError(
+            "this model was written in a newer dialect", found=found, remedy="upgrade onnx2snn"
         )
     return table

@@ -69,11 +69,11 @@ def _synapses_per_input(node: gs.Node, weights: Array) -> float:
     before, after = node.inputs[0].shape, node.outputs[0].shape
     if node.op == "ConvTranspose":
         return nonzero / int(weights.shape[0])
-    if node.op == "Conv":
-        places, inputs = after[2:], before[1:]
-    else:
-        places, inputs = after[1:-1], before[1:]
+    places: list[int] = []
+    inputs: list[int] = []
+    if before is not None and after is not None:
+        places, inputs = after[2:] if node.op == "Conv" else after[1:-1], before[1:]
     sizes = [*places, *inputs]
-    if not all(isinstance(s, (int, np.integer)) for s in sizes):
+    if not sizes or not all(isinstance(s, (int, np.integer)) for s in sizes):
         return nonzero / max(int(weights.shape[1 if node.op == "Conv" else 0]), 1)
     return nonzero * float(np.prod(places)) / max(float(np.prod(inputs)), 1.0)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import tempfile
+import re
 from pathlib import Path
-from typing import Any
 
 import onnx
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+from onnx.external_data_helper import uses_external_data
 
 from onnx2snn.errors import InvalidModelError, OutputError
-from onnx2snn.passes.weights_aside import large_initializers, structure
+from onnx2snn.external_data import locate_external, tensors_of
+from onnx2snn.model_checks import check_rules
+from onnx2snn.model_writer import write_beside, write_embedded
+from onnx2snn.weights import SplitModel, split_model
+from onnx2snn.whole_files import draft_folder, place
 
 #: Protobuf holds no message of 2 GiB; what is near it keeps its weights in a file of their own.
 LARGEST = 2**31 - 2**20
@@ -24,12 +28,18 @@ _REMEDY = "give the path of an ONNX file"
 def load_model(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     """Read and check a model; one that is in memory already is checked only.
 
-    External weights are read from the model's own folder, and from nowhere else.
+    Weights in files beside the model are read from the model's own folder, and from nowhere else. The large ones stay where
+    they are; :func:`onnx2snn.weights.split_model` maps them.
 
     Raises:
         InvalidModelError: it is missing, empty, damaged, no ONNX, or against the rules of ONNX.
     """
     if isinstance(model, onnx.ModelProto):
+        if any(map(uses_external_data, tensors_of(model))):
+            raise InvalidModelError(
+                "the model's weights are in files that it does not hold",
+                remedy="give its path, or read it with onnx.load",
+            )
         _check(model, "the model")
         return model
     path = Path(model)
@@ -37,7 +47,7 @@ def load_model(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     loaded = _parsed(path, name)
     if not loaded.graph.node:
         raise InvalidModelError(f"{name} holds no network", remedy=_REMEDY)
-    _load_external(loaded, path, name)
+    locate_external(loaded, path, name)
     _check(loaded, name)
     opsets = ", ".join(f"{opset.domain or 'ai.onnx'} {opset.version}" for opset in loaded.opset_import)
     _LOG.debug("read %s: %d nodes, %s", name, len(loaded.graph.node), opsets)
@@ -45,12 +55,7 @@ def load_model(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _parsed(path: Path, name: str) -> onnx.ModelProto:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InvalidModelError(f"{name} does not exist", remedy=_REMEDY) from error
-    except OSError as error:
-        raise InvalidModelError(f"{name} cannot be read", found=error.strerror, remedy=_REMEDY) from error
+    content = read_file(path, name)
     if not content:
         raise InvalidModelError(f"{name} is empty", remedy="export the network again")
     loaded = onnx.ModelProto()
@@ -63,42 +68,28 @@ def _parsed(path: Path, name: str) -> onnx.ModelProto:
     return loaded
 
 
-def _load_external(model: onnx.ModelProto, path: Path, name: str) -> None:
-    """Weights beside the model; a path that leads out of its folder, also by a link, is refused."""
-    folder = path.parent.resolve()
-    for tensor in model.graph.initializer:
-        if not uses_external_data(tensor):
-            continue
-        place = (folder / _location(tensor, name)).resolve()
-        if not place.is_relative_to(folder):
-            raise InvalidModelError(f"{name} points to weights outside of its folder", found=str(place))
-        if not place.is_file():
-            remedy = "put the file of weights beside the model"
-            raise InvalidModelError(f"{name} needs weights that are missing", found=place.name, remedy=remedy)
-    try:
-        onnx.load_external_data_for_model(model, str(folder))
-    except Exception as error:  # the library raises what its parts raise
-        raise InvalidModelError(f"the weights of {name} cannot be read", found=_first_line(error)) from error
+def read_file(path: Path, name: str) -> bytes:
+    """The bytes of a model file.
 
-
-def _location(tensor: onnx.TensorProto, name: str) -> str:
+    Raises:
+        InvalidModelError: it does not exist, cannot be read, is no regular file, or too large for a model.
+    """
     try:
-        return str(ExternalDataInfo(tensor).location)
-    except ValueError as error:
-        raise InvalidModelError(f"the weights of {name} cannot be read", found=_first_line(error)) from error
+        if path.exists() and not path.is_file():
+            raise InvalidModelError(f"{name} cannot be read", found="no file", remedy=_REMEDY)
+        if path.stat().st_size >= 2**31:
+            raise InvalidModelError(f"{name} is no ONNX file: they are smaller than 2 GiB", remedy=_REMEDY)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InvalidModelError(f"{name} does not exist", remedy=_REMEDY) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidModelError(f"{name} cannot be read", found=reason, remedy=_REMEDY) from error
 
 
 def _check(model: onnx.ModelProto, name: str) -> None:
-    """The rules of ONNX, for the structure and for every large tensor of weights on its own.
-
-    Files older than IR version 4 list every initializer as an input too; those that do not are read all the same.
-    """
     try:
-        light = structure(model)
-        _check_text(light)
-        onnx.checker.check_model(light)
-        for tensor in large_initializers(model):
-            onnx.checker.check_tensor(tensor)
+        check_rules(model)
     except Exception as error:  # as above
         raise InvalidModelError(
             f"{name} is against the rules of ONNX",
@@ -107,77 +98,52 @@ def _check(model: onnx.ModelProto, name: str) -> None:
         ) from error
 
 
-def _check_text(message: Any) -> None:
-    """Names and attributes are UTF-8: protobuf hands out what is not as bytes, or fails at the first reader."""
-    for field, value in message.ListFields():
-        if field.name in ("raw_data", "string_data"):
-            continue
-        values = [value] if isinstance(value, (str, bytes)) or hasattr(value, "ListFields") else value
-        if isinstance(values, (int, float)) or isinstance(next(iter(values), None), (int, float)):
-            continue
-        for item in values:
-            if isinstance(item, bytes):
-                item.decode()
-            elif not isinstance(item, str):
-                _check_text(item)
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def save_model(model: onnx.ModelProto, path: str | Path) -> None:
-    """Write ``model`` to ``path``: through a temporary file in the same folder, so an older file stays until the end.
+def save_model(model: onnx.ModelProto | SplitModel, path: str | Path) -> None:
+    """Write ``model`` to ``path``, whole or not at all; what an earlier run that was killed has left there is cleared away.
 
-    Above 2 GiB its weights go to ``<path>.data`` beside it.
+    From 2 GiB on its weights go to ``<path>.<digest>.data`` beside it: under a name of their own, so that the model and its
+    weights belong together at every moment. The weights of the file that was there before are removed last.
 
     Raises:
         OutputError: the folder does not exist, or the file cannot be written.
     """
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise OutputError(f"the folder '{target.parent}' does not exist", remedy="make it first")
-    _remove_leftovers(target)
-    temporary: Path | None = None
-    try:
-        if model.ByteSize() >= LARGEST:
-            model = _with_weights_beside(model, target)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target))
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(model.SerializeToString())
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    except OSError as error:
-        raise OutputError(f"'{target}' cannot be written", found=error.strerror or str(error)) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    target = Path(os.path.realpath(path))
+    whole = model if isinstance(model, SplitModel) else split_model(model)
+    size = whole.structure.ByteSize() + sum(values.nbytes for values in whole.weights.values())
+    with draft_folder(path) as folder:
+        draft = folder / "model"
+        if size < LARGEST:
+            with draft.open("wb") as stream:
+                write_embedded(whole, stream)
+            kept = None
+        else:
+            kept = _place_weights(whole, draft, folder / "weights", target)
+        place(draft, target)
+        _remove_old_weights(target, kept)
 
 
-def _prefix(target: Path) -> str:
-    return f".{target.name}.writing-"
+def _place_weights(model: SplitModel, draft: Path, weights: Path, target: Path) -> str:
+    with weights.open("wb") as stream:
+        structure, digest = write_beside(model, stream)
+    name = f"{target.name}.{digest}.data"
+    for tensor in structure.graph.initializer:
+        if tensor.name in model.weights:
+            tensor.external_data.add(key="location", value=name)
+    content = structure.SerializeToString()
+    if len(content) >= LARGEST:
+        raise OutputError(f"cannot write {target}: its structure alone is larger than protobuf's 2 GiB")
+    draft.write_bytes(content)
+    place(weights, target.with_name(name))
+    return name
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _remove_leftovers(target: Path) -> None:
-    """What a run that was killed while it wrote this file has left behind."""
-    for leftover in target.parent.glob(f"{_prefix(target)}*"):
-        leftover.unlink(missing_ok=True)
-
-
-def _with_weights_beside(model: onnx.ModelProto, target: Path) -> onnx.ModelProto:
-    data = target.with_name(f"{target.name}.data")
-    data.unlink(missing_ok=True)
-    moved = onnx.ModelProto()
-    moved.CopyFrom(model)
-    onnx.external_data_helper.convert_model_to_external_data(moved, location=data.name)
-    onnx.external_data_helper.write_external_data_tensors(moved, str(target.parent))
-    return moved
+def _remove_old_weights(target: Path, kept: str | None) -> None:
+    ours = re.compile(re.escape(target.name) + r"\.[0-9a-f]{16}\.data")
+    for name in os.listdir(target.parent):  # noqa: PTH208 - no glob: a name may hold its special characters
+        if ours.fullmatch(name) and name != kept:
+            with contextlib.suppress(OSError):
+                (target.parent / name).unlink()

@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
 from onnx2snn.runtime.engine import tensor_of
+from onnx2snn.weights import SplitModel, split_model, weights_as_inputs
 
 #: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -26,6 +27,8 @@ class Reference:
 
     onnxruntime does it; where it has no kernel for what the model asks, the reference evaluator of the onnx package.
 
+    Large weights are given to it at every run, from the arrays where they are: no runtime copies them.
+
     Args:
         model: Any valid model.
 
@@ -33,22 +36,27 @@ class Reference:
         InvalidModelError: onnxruntime finds the model invalid.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self._model = model
+    def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
+        split = model if isinstance(model, SplitModel) else split_model(model)
+        self._weights = {name: np.ascontiguousarray(values) for name, values in split.weights.items()}
+        self._model = weights_as_inputs(split.structure)
         self._evaluator: ReferenceEvaluator | None = None
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = 2
+        options.enable_cpu_mem_arena = False  # what an operator needed is given back when it is done
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # what goes wrong is raised; it need not be printed too
         try:
             self._session = ort.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                self._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors share no base class
             raise _unusable("onnxruntime cannot load this network", error) from error
         #: Declared shapes of the inputs, by name.
-        self.inputs: dict[str, list[int | str | None]] = {i.name: i.shape for i in self._session.get_inputs()}
+        self.inputs: dict[str, list[int | str | None]] = {
+            i.name: i.shape for i in self._session.get_inputs() if i.name not in self._weights
+        }
         self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
@@ -58,7 +66,7 @@ class Reference:
             InvalidModelError: neither onnxruntime nor the reference evaluator can compute it.
         """
         names = list(outputs) if outputs is not None else self.outputs
-        feed = {name: inputs[name] for name in self.inputs if name in inputs}
+        feed = {name: inputs[name] for name in self.inputs if name in inputs} | self._weights
         if self._evaluator is not None:
             return _tensors(names, self._evaluator.run(names, feed))
         try:
@@ -86,13 +94,13 @@ def _unusable(what: str, error: Exception) -> InvalidModelError:
 
 
 def run_reference(
-    model: onnx.ModelProto, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
+    model: onnx.ModelProto | SplitModel, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
 ) -> dict[str, Array]:
     """The outputs of ``model`` by name."""
     return Reference(model).run(inputs, outputs)
 
 
-def make_runner(model: onnx.ModelProto) -> Runner:
+def make_runner(model: onnx.ModelProto | SplitModel) -> Runner:
     """Load ``model`` once, to run it often, on any number of samples.
 
     Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample.

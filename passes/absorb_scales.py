@@ -153,6 +153,8 @@ def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scal
 def _carry_concat(node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scale]]) -> bool:
     """Scales of all parts side by side, where each changes at most along the joined axis."""
     out = node.outputs[0]
+    if any(t.shape is None for t in (out, *node.inputs)):
+        return False
     rank = len(out.shape)
     axis = int(node.attrs["axis"]) % rank
     sizes = [t.shape[axis] for t in node.inputs]

@@ -62,7 +62,7 @@ def _linear(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     zero = constant_input(node, 2)
     if scale is None or (has_zero and zero is None) or node.attrs.get("block_size", 0) or scale.ndim > 1:
         return
-    if node.inputs[0].shape is None and scale.size > 1:
+    if not node.inputs[0].shape and scale.size > 1:  # of unknown rank, or of none
         return
     zeros = np.zeros(1, np.float32) if zero is None else zero.astype(np.float32)
     quantises = node.op == "QuantizeLinear"
@@ -89,6 +89,10 @@ def _as_float(spelling: Spelling, tensor: gs.Tensor) -> gs.Tensor:
     return spelling.constant(value_of(tensor).astype(np.float32)) if is_constant(tensor) else tensor
 
 
+#: float32 has no quantiser with more levels.
+_MOST_BITS = 32
+
+
 def _quant(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     constants = [constant_input(node, i) for i in (1, 2, 3)]
     rounding = _ROUNDING.get(str(node.attrs.get("rounding_mode", "ROUND")).upper())
@@ -97,7 +101,7 @@ def _quant(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     scale, zero, bits = (np.asarray(c, np.float32) for c in constants)
     signed, narrow = bool(node.attrs.get("signed", 1)), bool(node.attrs.get("narrow", 0))
     width = float(bits.reshape(-1)[0])
-    if np.any(bits != width):
+    if np.any(bits != width) or not 1 <= width <= _MOST_BITS:
         return
     low = -(2.0 ** (width - 1)) + narrow if signed else 0.0
     high = 2.0 ** (width - 1) - 1 if signed else 2.0**width - 1 - narrow

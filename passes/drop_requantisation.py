@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import Array, graph_pass, replace_uses
 from onnx2snn.passes.lines import Carried, carried, line_constant
-from onnx2snn.passes.operators import STAIRCASE
+from onnx2snn.passes.operators import DOMAIN, STAIRCASE
 from onnx2snn.passes.staircase_nodes import SOURCE_TENSOR, parameters
 
 
@@ -22,7 +22,7 @@ def drop_requantisation(graph: gs.Graph) -> gs.Graph:
     """
     tensors = graph.tensors()
     for node in list(graph.nodes):
-        if node.op != STAIRCASE:
+        if node.op != STAIRCASE or node.domain != DOMAIN:
             continue
         found = carried(node.inputs[0], through_pools=True)
         if found is None or not _changes_nothing(node, found):

@@ -10,9 +10,8 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, graph_pass, is_constant, tidy
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.spelled_sizes import taken_entries
-from onnx2snn.passes.weights_aside import graph_without_weights
 from onnx2snn.reference import run_reference
 
 #: Not the same at every run, or not wanted as a number.
@@ -108,15 +107,13 @@ def _is_read_outside(tensor: gs.Tensor, foldable: dict[int, gs.Node], graph: gs.
 
 
 def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[Array]:
-    light, weights = graph_without_weights(graph)
-    tensors = light.tensors()
-    light.outputs = [tensors[t.name] for t in wanted]
-    for output in light.outputs:
+    copy = graph.copy()
+    tensors = copy.tensors()
+    copy.inputs, copy.outputs = [], [tensors[t.name] for t in wanted]
+    for output in copy.outputs:
         output.dtype = output.dtype or np.float32
-    tidy(light)
-    light.inputs = [tensor for tensor in light.inputs if tensor.name in weights and tensor.outputs]
     try:
-        answers = run_reference(to_model(light), weights)
+        answers = run_reference(to_split_model(tidy(copy)), {})
     except InvalidModelError:
         raise
     except Exception as error:  # onnxruntime's errors share no base class

@@ -13,7 +13,7 @@ from onnx import inliner, shape_inference
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, is_constant, tidy
 from onnx2snn.passes.upgrade_opset import STANDARD, opset_of, upgrade_opset
-from onnx2snn.passes.weights_aside import model_without_weights
+from onnx2snn.weights import SplitModel, split_model, weights_as_inputs
 
 #: A model whose functions unfold to more nodes is refused.
 MAX_NODES = 1_000_000
@@ -21,7 +21,7 @@ MAX_NODES = 1_000_000
 __all__ = ["import_model", "opset_of"]
 
 
-def import_model(model: onnx.ModelProto) -> gs.Graph:
+def import_model(model: onnx.ModelProto | SplitModel) -> gs.Graph:
     """Read a model: functions inlined, one opset, constants private to their readers, nodes named.
 
     Names of tensors are the file's own. ``model`` is not changed.
@@ -29,13 +29,14 @@ def import_model(model: onnx.ModelProto) -> gs.Graph:
     Raises:
         InvalidModelError: it is not valid ONNX, or of an opset from the future.
     """
-    light, weights = model_without_weights(model)
-    light = _inlined(light)
+    split = model if isinstance(model, SplitModel) else split_model(model)
+    light = _inlined(weights_as_inputs(split.structure))
     _tidy_domains(light)
     graph = gs.import_onnx(_inferred(upgrade_opset(light)))
-    _attach(graph, weights)
+    _attach(graph, split.weights)
     _constant_nodes(graph)
     _constant_outputs(graph)
+    _drop_empty_attributes(graph)
     _private_constants(graph)
     _name_nodes(graph)
     _numpy_types(graph)
@@ -134,6 +135,14 @@ def _constant_values(node: gs.Node) -> Array:
     if value is None:
         raise InvalidModelError("this constant has no numbers", node=node.name, operator="Constant")
     return np.asarray(getattr(value, "values", value))
+
+
+def _drop_empty_attributes(graph: gs.Graph) -> None:
+    """An attribute that is a list of nothing says nothing, not even of what: the operator's default holds."""
+    for nodes in (graph.nodes, *(subgraph.nodes for subgraph in graph.subgraphs(recursive=True))):
+        for node in nodes:
+            for name in [name for name, value in node.attrs.items() if isinstance(value, list) and not value]:
+                del node.attrs[name]
 
 
 def _constant_outputs(graph: gs.Graph) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,9 +12,13 @@ from onnx import shape_inference
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, graph_pass, is_constant
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.exporter import to_model, to_split_model
 from onnx2snn.passes.weights_aside import graph_without_weights
 from onnx2snn.reference import run_reference
+from onnx2snn.weights import SplitModel
+
+#: Values of one tensor, at most: 4 TiB of them.
+MOST_VALUES = 1 << 40
 
 #: Sizes that a dynamic axis is given, one after the other, to see which axes follow it.
 _TRIED = (2, 3)
@@ -40,6 +45,10 @@ def infer_shapes(graph: gs.Graph) -> gs.Graph:
             tensor.dtype = onnx.helper.tensor_dtype_to_np_dtype(described.elem_type)
         if described.HasField("shape"):
             tensor.shape = [_size(dim, i, tensor.name) for i, dim in enumerate(described.shape.dim)]
+            _check_size(tensor)
+    for tensor in graph.inputs:
+        if tensor.shape is not None:
+            _check_size(tensor)
     blank = [
         t
         for node in graph.nodes
@@ -65,7 +74,7 @@ def _observe(graph: gs.Graph, blank: Sequence[gs.Tensor]) -> None:
     copy = graph.copy()
     tensors = copy.tensors()
     copy.outputs = [tensors[t.name] for t in blank]
-    model = to_model(copy)
+    model = to_split_model(copy)
     first, second = (_answers(model, graph, size) for size in _TRIED)
     batch = next(iter(dynamic), "")
     for tensor in blank:
@@ -75,7 +84,7 @@ def _observe(graph: gs.Graph, blank: Sequence[gs.Tensor]) -> None:
             tensor.shape = [x if x == y else batch for x, y in zip(a.shape, b.shape, strict=True)]
 
 
-def _answers(model: onnx.ModelProto, graph: gs.Graph, batch: int) -> dict[str, Array]:
+def _answers(model: SplitModel, graph: gs.Graph, batch: int) -> dict[str, Array]:
     zeros = {
         t.name: np.zeros([size if isinstance(size, int) else batch for size in t.shape], t.dtype)
         for t in graph.inputs
@@ -84,6 +93,17 @@ def _answers(model: onnx.ModelProto, graph: gs.Graph, batch: int) -> dict[str, A
         return run_reference(model, zeros)
     except InvalidModelError:
         return {}
+
+
+def _check_size(tensor: gs.Tensor) -> None:
+    sizes = [size for size in tensor.shape if isinstance(size, int)]
+    if min(sizes, default=0) < 0 or math.prod(sizes) > MOST_VALUES:
+        found = " × ".join(map(str, sizes))
+        raise InvalidModelError(
+            f"no machine holds a tensor of this size: '{tensor.name}'",
+            found=found,
+            remedy="export the network again",
+        )
 
 
 def _size(dim: onnx.TensorShapeProto.Dimension, axis: int, name: str) -> int | str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.errors import ConversionError
 from onnx2snn.graph import ORIGIN, Names, graph_pass, is_float, origin
 from onnx2snn.passes.kinds import Kind, is_train, node_kind
 from onnx2snn.passes.operators import DOMAIN, INTEGRATE, is_integrate
@@ -51,6 +52,14 @@ def _node(names: Names, train: gs.Tensor, output: gs.Tensor) -> gs.Node:
 
 
 def _integrated(graph: gs.Graph, names: Names, train: gs.Tensor) -> gs.Tensor:
+    if train.shape is None:
+        made = train.inputs[0]
+        raise ConversionError(
+            "the shape of what it makes is not known",
+            node=next(iter(origin(made)), made.name),
+            operator=made.op,
+            remedy="export the network with the shapes of its inputs",
+        )
     value = gs.Variable(names.fresh(f"{train.name}/potential"), np.float32, list(train.shape))
     graph.nodes.append(_node(names, train, value))
     return value

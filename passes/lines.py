@@ -8,7 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import Array, constant_input, producer_of, signals
-from onnx2snn.passes.operators import MOVEMENT, ORDER_PRESERVING, STAIRCASE
+from onnx2snn.passes.operators import DOMAIN, MOVEMENT, ORDER_PRESERVING, STAIRCASE
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def carried(tensor: gs.Tensor, *, through_pools: bool = False) -> Carried | None
     nodes: list[gs.Node] = []
     node = producer_of(tensor)
     while node is not None:
-        if node.op == STAIRCASE:
+        if node.op == STAIRCASE and node.domain == DOMAIN:
             return Carried(node, tuple(reversed(nodes)))
         constant = line_constant(node)
         passes = node.op in MOVEMENT or (

@@ -11,6 +11,9 @@ from onnx2snn.passes.operators import is_integrate, is_weighted
 from onnx2snn.passes.scales import Scale, as_scale
 from onnx2snn.passes.staircase_nodes import make_constant
 
+#: Values that are looked at together.
+_BLOCK = 1 << 20
+
 
 def factor_of(node: gs.Node) -> Scale | None:
     """The constant by which ``node`` multiplies its one signal."""
@@ -35,8 +38,12 @@ def is_power_of_two(scale: Scale) -> bool:
 
 def _is_coarse(weights: Array) -> bool:
     """Multiples of 2⁻¹²: sums of such weights are exact in float32."""
-    steps = np.asarray(weights, np.float64) * 4096
-    return bool(np.all(steps == np.round(steps)))
+    flat = weights.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):  # a large tensor is not copied to look at it
+        steps = flat[start : start + _BLOCK].astype(np.float64) * 4096
+        if not np.array_equal(steps, np.round(steps)):
+            return False
+    return True
 
 
 def _takes(factor: Scale, scale: Scale) -> bool:

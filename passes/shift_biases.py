@@ -58,6 +58,7 @@ def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Arra
             zeros = gs.Constant(f"{level.name}/silent", np.zeros([1, *level.shape[1:]], np.float32))
             for reader in list(level.outputs):
                 reader.inputs = [zeros if t is level else t for t in reader.inputs]
+    _silence_synapses(silent)
     silent.inputs = []
     silent.outputs = []
     for name in wanted:
@@ -67,6 +68,42 @@ def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Arra
     outputs = {t.name for t in silent.outputs}
     answers = Float64Network(to_model(tidy(silent))).run({}) if outputs else {}
     return {name: answers.get(name, np.zeros(1)) for name in wanted}
+
+
+#: Operators that answer zeros to zeros, whatever their constants are.
+_SILENT = (
+    "Mul",
+    "Div",
+    "Identity",
+    "Neg",
+    "AveragePool",
+    "Reshape",
+    "Flatten",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+)
+
+
+def _silence_synapses(graph: gs.Graph) -> None:
+    """Weights without a bias answer zeros to silence: they need not be there, and most of a network is weights."""
+    quiet: set[int] = set()
+    for node in graph.nodes:
+        first = node.inputs[0] if node.inputs else None
+        zero = first is not None and (
+            id(first) in quiet or (is_constant(first) and not node.domain and first.name.endswith("/silent"))
+        )
+        if not zero or node.domain or not all(is_constant(t) for t in node.inputs[1:]):
+            continue
+        if node.op in _SILENT:
+            quiet.update(id(t) for t in node.outputs)
+        elif node.op in ("MatMul", "Gemm", "Conv") and len(node.inputs) == 2 and _is_static(node.outputs[0]):
+            made = node.outputs[0]
+            zeros = gs.Constant(f"{made.name}/zeros", np.zeros([1, *made.shape[1:]], np.float32))
+            for reader in list(made.outputs):
+                reader.inputs = [zeros if t is made else t for t in reader.inputs]
+            if not any(made is output for output in graph.outputs):
+                node.outputs.clear()
 
 
 def collapsed(values: Array) -> Array:

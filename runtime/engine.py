@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -90,13 +91,21 @@ class FixedBatch:
 
 
 class OnnxruntimeEngine(FixedBatch):
-    """Stock onnxruntime; concurrent runs are safe."""
+    """Stock onnxruntime; concurrent runs are safe.
+
+    Args:
+        content: The serialized model.
+        folder: Where weights in files of their own are.
+        lean: Compute from weights when it runs what would otherwise be kept beside them, as large as they are.
+        threads: See :class:`onnx2snn.runtime.SpikingSession`, as of the rest.
+    """
 
     def __init__(
         self,
         content: bytes,
         *,
         folder: Path | None,
+        lean: bool,
         threads: int | None,
         providers: Sequence[str] | None,
         session_options: Any,
@@ -112,9 +121,14 @@ class OnnxruntimeEngine(FixedBatch):
         if folder is not None:
             key = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(key, str(folder.resolve()))
+        if lean:
+            options.add_session_config_entry("session.disable_prepacking", "1")
         try:
             self._session = ort.InferenceSession(
-                content, options, providers=list(providers) if providers else ["CPUExecutionProvider"]
+                content,
+                options,
+                providers=list(providers) if providers else ["CPUExecutionProvider"],
+                disabled_optimizers=["ConstantFolding"] if lean else None,
             )
         except Exception as error:  # onnxruntime's errors share no base class
             raise InvalidModelError(
@@ -130,7 +144,8 @@ class OnnxruntimeEngine(FixedBatch):
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""
-        return _named(self.outputs, self._session.run(None, dict(inputs)))
+        with _computing():
+            return _named(self.outputs, self._session.run(None, dict(inputs)))
 
 
 class ReferenceEngine(FixedBatch):
@@ -140,10 +155,11 @@ class ReferenceEngine(FixedBatch):
         import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
 
-        model = onnx.ModelProto.FromString(content)
-        if folder is not None:
-            onnx.load_external_data_for_model(model, str(folder.resolve()))
-        self._evaluator = ReferenceEvaluator(model)
+        with _computing():
+            model = onnx.ModelProto.FromString(content)
+            if folder is not None:
+                onnx.load_external_data_for_model(model, str(folder.resolve()))
+            self._evaluator = ReferenceEvaluator(model)
         self.outputs = [o.name for o in model.graph.output]
         self.inputs = {}
         for info in model.graph.input:
@@ -154,7 +170,8 @@ class ReferenceEngine(FixedBatch):
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""
-        return _named(self.outputs, self._evaluator.run(None, dict(inputs)))
+        with _computing():
+            return _named(self.outputs, self._evaluator.run(None, dict(inputs)))
 
 
 def tensor_of(answer: Any) -> Array:
@@ -166,6 +183,18 @@ def tensor_of(answer: Any) -> Array:
     if isinstance(answer, list) and answer and isinstance(answer[0], Mapping):
         return np.array([list(sample.values()) for sample in answer])
     return np.asarray(answer)
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    """What the libraries raise where a model contradicts itself."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # neither library has a base class for its errors
+        found = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InvalidModelError("this network cannot be computed", found=found) from error
 
 
 def _named(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:

@@ -63,12 +63,15 @@ def make_schedule(network: Network) -> Schedule:
     """Stages of all tensors.
 
     Raises:
-        ValueError: an operator reads a train beside an analog value, which the dialect does not know.
+        ValueError: an operator reads a train beside an analog value, which the dialect does not know; or the nodes are not in
+            topological order.
     """
     found = Schedule()
     for name in network.inputs:
         found.kinds[name], found.stages[name] = Kind.ANALOG, 0
     for position, node in enumerate(network.nodes):
+        if any(network.producers.get(name, -1) >= position for name in node.reads):
+            raise ValueError(f"{node.operator} '{node.name}' stands in front of what it reads")
         _forwards(found, position, node)
     found.depth = max(found.stages.values(), default=0)
     _backwards(found, network)

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.errors import InputError
+from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.counts import count_nodes, counts_of, level_name, level_nodes
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.engine import Engine, InputSpec, make_engine
@@ -27,9 +27,10 @@ _LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes", "nothing"]
+Prepared = Literal["synops", "spikes", "nothing", "levels"]
 
 
-COUNTS = ("synops", "spikes", "nothing")
+COUNTS = ("synops", "spikes", "nothing", "levels")
 EXECUTIONS = ("spiking", "fused", "int8", "streaming")
 #: What the functions of the dialect compute, where a session rewrites nothing.
 _BODIES = {"spiking": "spiking", "fused": "fused", "int8": "fused", "streaming": "spiking"}
@@ -51,7 +52,8 @@ class SpikingSession:
         session_options: An ``onnxruntime.SessionOptions`` of your own, used as it is.
         chunk: Samples at a time: memory stays bounded for batches of any size.
         table: Energy per operation: ``FLOAT32``, ``INT8``, or an :class:`onnx2snn.runtime.EnergyTable` of your own.
-        count: What :meth:`run` counts where it is not told otherwise; what is prepared at once.
+        count: What :meth:`run` counts where it is not told otherwise; what is prepared at once. ``levels``: nothing, and
+            :meth:`levels` is prepared instead.
         save_memory: Keep convolutions of the smallest maps as they are, where a larger matrix would be faster.
 
     Raises:
@@ -69,7 +71,7 @@ class SpikingSession:
         session_options: Any = None,
         chunk: int = 64,
         table: EnergyTable = FLOAT32,
-        count: Count = "synops",
+        count: Prepared = "synops",
         save_memory: bool = False,
     ) -> None:
         if execution not in EXECUTIONS:
@@ -89,22 +91,25 @@ class SpikingSession:
         self.timesteps = self._file.timesteps
         self._energy = table
         self._chunk = chunk
-        self._count: Count = count
+        self._count: Count = "nothing" if count == "levels" else count
+        self._first = "trains" if count == "levels" else count
         self._growth = 0.0 if save_memory else 2.0
         options = {"threads": threads, "providers": providers, "session_options": session_options}
         folder = None if isinstance(model, bytes) else Path(model).parent
         self._backend = backend
-        self._options: dict[str, Any] = {"folder": folder, **options}
+        self._options: dict[str, Any] = {"folder": folder, "lean": self._file.beside, **options}
         self._engines: dict[str, Engine] = {}
         self._machines: dict[str, Machine] = {}
         self._lock = threading.RLock()
         self._content = self._file.with_execution(_BODIES[self.execution])
-        self._engine(count)
+        missing = set(self.outputs) - set(self._engine(self._first).outputs)
+        if missing:
+            raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
 
     @property
     def inputs(self) -> dict[str, InputSpec]:
         """What the network reads: shape (None for any size) and dtype, by name."""
-        return dict(self._engine(self._count).inputs)
+        return dict(self._engine(self._first).inputs)
 
     def run(self, inputs: Mapping[str, Array], *, count: Count | None = None) -> Result:
         """Present a batch and return what the network answers and what it spent.

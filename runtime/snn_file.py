@@ -7,7 +7,6 @@ dialect are cut out and replaced. Weights are never decoded.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,16 @@ from typing import Any
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.bodies import DOMAIN, function_body
+from onnx2snn.runtime.external import check_external, external_tensors
+from onnx2snn.runtime.layer_table import read_table
+from onnx2snn.runtime.neuron_check import check_neurons
 from onnx2snn.runtime.pipeline import Pipeline, make_pipeline
 from onnx2snn.runtime.specialise import specialised
 from onnx2snn.runtime.weights_in_place import Place, read_in_place
 from onnx2snn.runtime.wire import fields, message, value_info
 
+#: Protobuf holds no message of this size.
+_TOO_LARGE = 1 << 31
 #: The dialect that this runtime understands.
 VERSION = 1
 TABLE_KEY, COUNTING_KEY = "onnx2snn", "onnx2snn.counting"
@@ -38,6 +42,7 @@ class SnnFile:
         table: Its layer table.
         counting: The graph fragment that counts synaptic operations, serialized; None in files without.
         opset: Version of the default operator set.
+        beside: Whether weights are in a file of their own.
         place: The file that holds the large weights of ``content``; None where it holds them itself.
     """
 
@@ -45,6 +50,7 @@ class SnnFile:
     table: dict[str, Any]
     counting: bytes | None
     opset: int
+    beside: bool = False
     place: Place | None = None
 
     @property
@@ -97,7 +103,7 @@ class SnnFile:
         bias = str(self.table.get("bias", "once"))
         try:
             return make_pipeline(content, timesteps=self.timesteps, bias=bias, opset=self.opset)
-        except ValueError as error:
+        except (ValueError, KeyError, IndexError) as error:
             raise InvalidModelError(
                 "this network cannot be streamed", found=str(error), remedy="convert it again"
             ) from error
@@ -120,10 +126,10 @@ def read_snn(model: str | Path | bytes) -> SnnFile:
     Raises:
         InvalidModelError: it is missing, damaged, no spiking network, or of a newer dialect.
     """
-    place = None
     try:
-        content, place = (model, None) if isinstance(model, bytes) else read_in_place(Path(model))
-        return replace(_parsed(content), place=place)
+        view, content, place = _read(model)
+        check_external(external_tensors(view), None if isinstance(model, bytes) else Path(model).parent)
+        return replace(_parsed(view), content=content, place=place)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidModelError(
@@ -135,10 +141,27 @@ def read_snn(model: str | Path | bytes) -> SnnFile:
         ) from error
 
 
-def _parsed(content: bytes) -> SnnFile:
+def _read(model: str | Path | bytes) -> tuple[memoryview, bytes, Place | None]:
+    """The bytes of the whole model; what a session works on, and where that has its weights (None: it holds them)."""
+    if isinstance(model, bytes):
+        return memoryview(model), model, None
+    path = Path(model)
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no file")
+        size = path.stat().st_size
+    except ValueError as error:  # a null character
+        raise OSError(str(error)) from error
+    if size >= _TOO_LARGE:
+        raise OSError("it is larger than any ONNX file")
+    return read_in_place(path)
+
+
+def _parsed(view: memoryview) -> SnnFile:
+    """All but the content."""
     metadata: dict[str, bytes] = {}
     opset = 1
-    for field, _, value, _, _ in fields(memoryview(content)):
+    for field, _, value, _, _ in fields(view):
         if field == _METADATA:
             entry = {number: bytes(text) for number, _, text, _, _ in fields(value)}
             metadata[entry.get(_KEY, b"").decode()] = entry.get(_VALUE, b"")
@@ -149,14 +172,16 @@ def _parsed(content: bytes) -> SnnFile:
     if TABLE_KEY not in metadata:
         remedy = "convert it first: onnx2snn in.onnx out.onnx"
         raise InvalidModelError("this model is no spiking network of onnx2snn", remedy=remedy)
-    table = json.loads(metadata[TABLE_KEY])
-    if int(table["dialect"]) > VERSION:
+    table = read_table(metadata[TABLE_KEY], VERSION)
+    if table["dialect"] > VERSION:
         found = f"dialect {table['dialect']}"
         raise InvalidModelError(
             "this model was written in a newer dialect", found=found, remedy="upgrade onnx2snn"
         )
+    check_neurons(view, [layer["output"] for layer in table["layers"]])
     counting = metadata.get(COUNTING_KEY)
-    return SnnFile(content, table, None if counting is None else base64.b64decode(counting), opset)
+    fragment = None if counting is None else base64.b64decode(counting)
+    return SnnFile(b"", table, fragment, opset, bool(external_tensors(view)))
 
 
 def _dialect_function(value: memoryview) -> str | None:

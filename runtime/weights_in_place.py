@@ -48,19 +48,21 @@ class Place:
             )
 
 
-def read_in_place(path: Path) -> tuple[bytes, Place | None]:
-    """The model of a file without its large weights, and the place that they are read from.
+def read_in_place(path: Path) -> tuple[memoryview, bytes, Place | None]:
+    """The bytes of a model's file; the model without its large weights, and the place that they are read from.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is no protobuf message.
     """
     if path.is_symlink() or path.stat().st_size < _LARGE:
-        return path.read_bytes(), None
+        whole = path.read_bytes()
+        return memoryview(whole), whole, None
     with path.open("rb") as stream:
         mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped with its last view
         place = Place(path, _stamp(os.fstat(stream.fileno())))
-    return _without_weights(memoryview(mapped), path.name), place
+    view = memoryview(mapped)
+    return view, _without_weights(view, path.name), place
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

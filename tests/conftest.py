@@ -39,14 +39,14 @@ def qcfs(name: str, source: str, nodes: list[onnx.NodeProto]) -> str:
     return name
 
 
-def small_network(activation: bool = True) -> onnx.ModelProto:
+def small_network(activation: bool = True, width: int = 12) -> onnx.ModelProto:
     """Convolution, mean, two linear layers; with QCFS activations, or with plain ReLUs."""
     random = np.random.default_rng(7)
     constants = {
         "w1": random.normal(0, 0.6, (4, 1, 3, 3)),
         "b1": random.normal(0, 0.2, 4),
-        "w2": random.normal(0, 0.5, (36, 12)),
-        "w3": random.normal(0, 0.5, (12, CLASSES)),
+        "w2": random.normal(0, 0.5, (36, width)),
+        "w3": random.normal(0, 0.5, (width, CLASSES)),
         "levels": np.array(LEVELS),
         "half": np.array(0.5),
         "zero": np.array(0.0),

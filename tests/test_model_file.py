@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import stat
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,8 @@ from helpers_graphs import make_model, node, samples
 from onnx import TensorProto, helper, numpy_helper
 
 import onnx2snn
-from onnx2snn.errors import InvalidModelError, OutputError
-from onnx2snn.model_file import load_model, save_model
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.model_file import load_model
 
 SHAPE = ["N", 4]
 
@@ -148,7 +146,7 @@ def test_weights_beside_the_model_are_read(folder: Path) -> None:
     ("location", "keys", "words"),
     [
         ("missing.bin", {}, "missing"),
-        ("short.bin", {}, "rules of ONNX"),
+        ("short.bin", {}, "cannot be read"),
         ("../outside.bin", {}, "outside"),
         ("/etc/passwd", {}, "outside"),
         ("link.bin", {}, "outside"),
@@ -167,13 +165,21 @@ def test_weights_elsewhere_are_refused(
     refused(path, words)
 
 
-@pytest.mark.parametrize("location", ["missing.bin", "../outside.bin", "/etc/passwd", "link.bin"])
-def test_weights_of_constant_nodes_are_held_to_the_same(folder: Path, location: str) -> None:
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("missing.bin", "missing"),
+        ("../outside.bin", "outside"),
+        ("/etc/passwd", "outside"),
+        ("link.bin", "outside"),
+    ],
+)
+def test_weights_of_constant_nodes_are_held_to_the_same(folder: Path, location: str, words: str) -> None:
     tensor = with_external(location).graph.initializer[0]
     nodes = [node("Constant", [], ["w"], value=tensor), node("MatMul", ["x", "w"], ["y"])]
     path = folder / "model.onnx"
     path.write_bytes(make_model(nodes, {}, {"x": SHAPE}, {"y": SHAPE}).SerializeToString())
-    refused(path, "cannot be read")
+    refused(path, words)
 
 
 def test_damaged_files_end_in_an_error_or_a_model(tmp_path: Path) -> None:
@@ -200,35 +206,3 @@ def test_damaged_files_end_in_an_error_or_a_model(tmp_path: Path) -> None:
         except onnx2snn.Onnx2SnnError:
             outcomes.append(False)
     assert outcomes.count(False) > 50
-
-
-def test_writing_replaces_the_old_file_whole(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"an older file")
-    (tmp_path / ".model.onnx.writing-left").write_bytes(b"of a run that was killed")
-    save_model(small(), path)
-    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
-    assert load_model(path) == small()
-    mask = os.umask(0)
-    os.umask(mask)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
-
-
-def test_the_old_file_stays_where_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"an older file")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OutputError, match="cannot be written") as caught:
-        save_model(small(), path)
-    assert "space" in str(caught.value)
-    assert path.read_bytes() == b"an older file"
-    assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
-
-
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="does not exist"):
-        save_model(small(), tmp_path / "nowhere" / "model.onnx")

@@ -40,6 +40,7 @@ class Comparison:
     Args:
         model: The source.
         converted: The spiking network.
+        file: Its bytes or its path, for a session.
         execution: Of the spiking network.
         backend: What runs it.
 
@@ -48,14 +49,18 @@ class Comparison:
     """
 
     def __init__(
-        self, model: onnx.ModelProto, converted: onnx.ModelProto, *, execution: str, backend: str
+        self,
+        model: onnx.ModelProto,
+        converted: onnx.ModelProto,
+        file: str | bytes,
+        *,
+        execution: str,
+        backend: str,
     ) -> None:
         self.source = Source(model)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
-        self.session = SpikingSession(
-            converted.SerializeToString(), execution=execution, backend=backend, chunk=CHUNK
-        )
+        self.session = SpikingSession(file, execution=execution, backend=backend, chunk=CHUNK, count="levels")
         self.timesteps = self.session.timesteps
         table = read_layer_table(converted)
         names = {p.name: p.source for p in self.pairs}

@@ -14,6 +14,7 @@ from onnx2snn.dialect import COUNTING_KEY, DOMAIN, Layer, read_layer_table, writ
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.bodies import function_body
+from onnx2snn.weights import self_contained
 
 #: Samples on which synaptic operations are counted in two ways.
 COUNTED = 4
@@ -72,6 +73,7 @@ def _check_counting(converted: onnx.ModelProto, table: dict[str, Any], samples: 
     if fragment == fresh:
         return
     other = onnx.ModelProto()
+    converted = self_contained(converted)
     other.CopyFrom(converted)
     write_counting_graph(other, fresh)
     inputs = next(samples.batches(COUNTED)).inputs

@@ -15,6 +15,7 @@ from onnx2snn.graph import Array
 from onnx2snn.reference import make_runner
 from onnx2snn.runtime.counts import counts_of
 from onnx2snn.runtime.snn_file import read_snn
+from onnx2snn.weights import self_contained
 
 
 class ForcedNetwork:
@@ -27,7 +28,7 @@ class ForcedNetwork:
     """
 
     def __init__(self, model: onnx.ModelProto, pairs: Sequence[Pair], *, fused: bool) -> None:
-        file = read_snn(model.SerializeToString())
+        file = read_snn(self_contained(model).SerializeToString())
         forced = onnx.ModelProto.FromString(file.with_execution("fused" if fused else "spiking"))
         self._timesteps = None if fused else file.timesteps
         self._trains = {pair.train: pair.name for pair in pairs}

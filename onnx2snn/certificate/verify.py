@@ -22,10 +22,11 @@ from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, input_specs, open_data
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.evaluation.evaluate import digest
+from onnx2snn.evaluation.evaluate import digest, sendable
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.model_file import load_model
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.weights import self_contained
 
 
 def verify(
@@ -63,7 +64,7 @@ def verify(
         InputError: the data does not fit, or the state file belongs to another verification.
     """
     model, converted = load_model(source), load_model(snn)
-    job = Job(model.SerializeToString(), converted.SerializeToString(), execution, backend)
+    job = Job(sendable(source, model), sendable(snn, converted), execution, backend)
     specs, table = input_specs(model), read_layer_table(converted)
     comparison = None if table.get("coding") == "rate" else _comparable(job, model, table)
     if comparison is None:
@@ -91,22 +92,25 @@ class Job:
     """What a worker needs to know, whichever machine it is on.
 
     Attributes:
-        source: The source, serialised.
-        snn: The spiking network, serialised.
+        source: The source, serialised; its path where its weights are in a file of their own.
+        snn: The spiking network, likewise.
         execution: Of :class:`onnx2snn.runtime.SpikingSession`.
         backend: Likewise.
     """
 
-    source: bytes
-    snn: bytes
+    source: str | bytes
+    snn: str | bytes
     execution: str
     backend: str
 
 
 @lru_cache(maxsize=1)
 def _comparison(job: Job) -> Comparison:
-    model, converted = onnx.ModelProto.FromString(job.source), onnx.ModelProto.FromString(job.snn)
-    return Comparison(model, converted, execution=job.execution, backend=job.backend)
+    model, converted = (
+        self_contained(load_model(one)) if isinstance(one, str) else onnx.ModelProto.FromString(one)
+        for one in (job.source, job.snn)
+    )
+    return Comparison(model, converted, job.snn, execution=job.execution, backend=job.backend)
 
 
 def _comparable(job: Job, model: onnx.ModelProto, table: Mapping[str, Any]) -> Comparison | None:

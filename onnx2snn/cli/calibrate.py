@@ -14,6 +14,7 @@ from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.tables import Name, make_table
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import count, duration, file_size, percent, things
 
@@ -59,16 +60,11 @@ def calibrate(
 
     All that is lost is lost here, and printed; what follows is lossless.
     """
-    from pathlib import Path  # noqa: PLC0415 - nothing heavy before the options are understood
-
-    import onnx2snn  # noqa: PLC0415
-    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
+    import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
 
     if (data is None) != data_free:
         raise click.UsageError("give either --data PATH or --data-free")
-    if Path(source).resolve() == Path(target).resolve():
-        raise click.UsageError("OUT.onnx would overwrite IN.onnx; give it another name")
-    check_folder(target)
+    check_output(target, source, data)
     began = time.perf_counter()
     samples = open_for(source, data, images) if data else None
     with track_total(terminal, f"calibrating {source}") as progress:

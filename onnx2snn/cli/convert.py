@@ -17,6 +17,7 @@ from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.progress import track_total
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import duration, file_size, things
 
@@ -88,10 +89,7 @@ def convert(
     **options: Any,
 ) -> None:
     """Convert the quantised network IN.onnx into the spiking network OUT.onnx."""
-    from pathlib import Path  # noqa: PLC0415 - nothing heavy before the options are understood
-
     import onnx2snn  # noqa: PLC0415
-    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
     if timesteps is not None and data is None and options["coding"] == "binary":
         raise click.UsageError(
@@ -99,10 +97,9 @@ def convert(
         )
     if quantised is not None and data is None:
         raise click.UsageError("--quantised belongs to --calibrate: this network is quantised already")
-    if Path(source).resolve() == Path(target).resolve():
-        raise click.UsageError("OUT.onnx would overwrite IN.onnx; give it another name")
-    for path in (target, *([quantised] if quantised else [])):
-        check_folder(path)
+    check_output(target, source, data, check)
+    if quantised is not None:
+        check_output(quantised, source, data, check, target)
     began = time.perf_counter()
     with _watching(terminal, source, calibrating=data is not None) as progress:
         conversion = onnx2snn.convert(

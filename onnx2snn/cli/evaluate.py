@@ -11,6 +11,7 @@ from onnx2snn.cli.costs import show_costs
 from onnx2snn.cli.data_options import data_option, open_for, sharing_options
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 
 if TYPE_CHECKING:
@@ -44,14 +45,25 @@ if TYPE_CHECKING:
 @sharing_options
 @output_options
 def evaluate(
-    *, model: str, data: str, images: ImageOptions, batch: int, terminal: Terminal, **options: Any
+    *,
+    model: str,
+    data: str,
+    images: ImageOptions,
+    batch: int,
+    resume: str | None,
+    terminal: Terminal,
+    **options: Any,
 ) -> None:
     """Measure accuracy, spikes, synaptic operations and energy, and their spread over samples."""
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
 
+    if resume:
+        check_output(resume, model, data)
     samples = open_for(model, data, images)
     began = time.perf_counter()
     with track(terminal, "evaluating", len(samples)) as advance:
-        evaluation = onnx2snn.evaluate(model, samples, batch=batch, progress=advance, **options)
+        evaluation = onnx2snn.evaluate(
+            model, samples, batch=batch, resume=resume, progress=advance, **options
+        )
     show_costs(terminal, evaluation, time.perf_counter() - began)
     terminal.result(evaluation.to_dict())

@@ -15,7 +15,8 @@ from rich.text import Text
 from onnx2snn import Onnx2SnnError, __version__
 from onnx2snn.cli.terminal import make_console
 
-_USAGE, _DEFECT, _INTERRUPTED = 2, 70, 130
+_USAGE, _FILE, _DEFECT, _INTERRUPTED = 2, 4, 70, 130
+_SMALLER = "check the sizes that the model declares, or use a smaller --batch"
 _CONTINUE = {"remedy": "the same command continues where this one stopped"}
 
 
@@ -50,6 +51,8 @@ def _facts(error: BaseException, words: Sequence[str]) -> tuple[int, dict[str, A
         return _USAGE, {"message": error.format_message(), "remedy": f"{path} --help shows how it is used"}
     if isinstance(error, click.ClickException):
         return _USAGE, {"message": error.format_message()}
+    if isinstance(error, MemoryError):
+        return _FILE, {"message": "this needs more memory than there is", "remedy": _SMALLER}
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return _INTERRUPTED, {"message": "interrupted"} | (_CONTINUE if "--resume" in words else {})
     machine = f"{platform.system()} {platform.machine()}"

@@ -11,6 +11,7 @@ from rich.text import Text
 from onnx2snn.cli.data_options import ParamType, data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import count, file_size, percent, si
 
@@ -94,13 +95,12 @@ def report(
 
     Exit code 0: the conversion is lossless; 1: verification found a difference that rounding does not explain.
     """
-    from onnx2snn.data.writer import check_folder  # noqa: PLC0415 - nothing heavy before the options are understood
     from onnx2snn.report import gather, require_libraries, write_page  # noqa: PLC0415 - an extra
 
     if html is None and not terminal.as_json:
         raise click.UsageError("there is nothing to write: give --html PATH, or --json for the numbers alone")
     if html:
-        check_folder(html)
+        check_output(html, source, snn, data)
         require_libraries()
     samples = open_for(source, data, images)
     stage = functools.partial(track, terminal)

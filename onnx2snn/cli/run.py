@@ -12,6 +12,7 @@ from onnx2snn.cli.costs import show_costs
 from onnx2snn.cli.data_options import data_option, open_for, sharing_options
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import file_size
 
@@ -65,6 +66,10 @@ def run(
         run_all,
     )
 
+    if output:
+        check_output(output, model, data)
+    if options.get("resume"):
+        check_output(options["resume"], model, data, output)
     samples = open_for(model, data, images)
     began = time.perf_counter()
     with track(terminal, "running", len(samples)) as done:

@@ -13,6 +13,7 @@ from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for, sharing_
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.tables import make_table, names_of
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import count, duration, percent
 
@@ -67,10 +68,9 @@ def verify(
     """
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
     from onnx2snn.certificate.samples import COUNT as DRAWN  # noqa: PLC0415
-    from onnx2snn.data.writer import check_folder  # noqa: PLC0415
 
     if html:
-        check_folder(html)
+        check_output(html, source, snn, data)
     began = time.perf_counter()
     samples = open_for(source, data, images) if data else None
     with track(terminal, "verifying", DRAWN if samples is None else len(samples)) as advance:

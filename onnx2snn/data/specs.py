@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.errors import InvalidModelError
+
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
@@ -52,12 +54,17 @@ class InputSpec:
 def input_specs(model: str | Path | ModelProto) -> tuple[InputSpec, ...]:
     """The inputs of ``model`` that a caller has to feed (initializers are not among them).
 
+    Args:
+        model: A path, or a model in memory, which is taken as it is.
+
     Raises:
         InvalidModelError: the file is not a readable ONNX model.
     """
-    from onnx2snn.model_file import load_model  # noqa: PLC0415 - onnx only where a model is read
+    import onnx  # noqa: PLC0415 - only where a model is read
 
-    proto = load_model(model)
+    from onnx2snn.model_file import load_model  # noqa: PLC0415
+
+    proto = model if isinstance(model, onnx.ModelProto) else load_model(model)
     initialised = {tensor.name for tensor in proto.graph.initializer}
     return tuple(_spec(value) for value in proto.graph.input if value.name not in initialised)
 
@@ -66,6 +73,10 @@ def _spec(value: ValueInfoProto) -> InputSpec:
     import onnx  # noqa: PLC0415
 
     tensor = value.type.tensor_type
+    if tensor.elem_type not in onnx.TensorProto.DataType.values()[1:]:
+        raise InvalidModelError(
+            f"input '{value.name}' is no tensor", remedy="give a network that reads tensors"
+        )
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     if not tensor.HasField("shape") or not tensor.shape.dim:
         return InputSpec(value.name, dtype, None)

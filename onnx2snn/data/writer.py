@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
@@ -16,21 +15,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from onnx2snn.data.specs import Array
-from onnx2snn.errors import OutputError
-
-
-def check_folder(path: str | os.PathLike[str]) -> None:
-    """Refuse to begin work whose result could not be written to ``path``.
-
-    Raises:
-        OutputError: the folder is missing, or ``path`` is itself a folder.
-    """
-    target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"cannot write {target}: it is a folder", remedy="add a file name")
-    if not target.parent.is_dir():
-        remedy = f"create the folder first: mkdir -p {target.parent}"
-        raise OutputError(f"cannot write {target}: its folder does not exist", remedy=remedy)
+from onnx2snn.whole_files import draft_folder, place, writing
 
 
 class ResultWriter:
@@ -48,19 +33,18 @@ class ResultWriter:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
+        self._draft = draft_folder(path)
         self._files: dict[str, IO[bytes]] = {}
         self._rows: dict[str, int] = {}
         self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
 
     def __enter__(self) -> ResultWriter:
-        check_folder(self._path)
-        with _writable(self._path):
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{self._path.name}.", dir=self._path.parent))
+        self._folder = self._draft.__enter__()
         return self
 
     def append(self, arrays: Mapping[str, Array]) -> None:
         """Append ``arrays[name]``, (n, ...), to the rows of each name."""
-        with _writable(self._path):
+        with writing(self._path):
             for name, array in arrays.items():
                 if name not in self._files:
                     self._files[name] = (self._folder / str(len(self._files))).open("w+b")
@@ -75,12 +59,13 @@ class ResultWriter:
     ) -> None:
         try:
             if kind is None:
-                with _writable(self._path):
+                with writing(self._path):
                     self._assemble()
         finally:
             for stream in self._files.values():
-                stream.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+                with contextlib.suppress(OSError):  # what a full disk did not take
+                    stream.close()
+            self._draft.__exit__(None, None, None)  # an error of the block is the block's own
 
     def _assemble(self) -> None:
         whole = self._folder / "whole"
@@ -98,16 +83,4 @@ class ResultWriter:
                     }
                     np.lib.format.write_array_header_1_0(cast("Any", member), header)
                     shutil.copyfileobj(stream, member)
-        with whole.open("rb+") as written:
-            os.fsync(written.fileno())
-        whole.replace(self._path)
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}", remedy="free space or choose another path"
-        ) from error
+        place(whole, self._path)

@@ -16,7 +16,7 @@ from onnx2snn.data import ResultWriter, Source, input_specs, open_data
 from onnx2snn.data.specs import Array
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.errors import InputError, OutputError
-from onnx2snn.evaluation.evaluate import Evaluation, digest
+from onnx2snn.evaluation.evaluate import Evaluation, digest, sendable
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.evaluation.tally import Tally
 from onnx2snn.evaluation.work import Job, respond
@@ -58,7 +58,7 @@ def run_all(
         OutputError: the result cannot be written.
     """
     proto = load_model(model)
-    content = proto.SerializeToString()
+    content = sendable(model, proto)
     samples = open_data(data, input_specs(proto))
     task = {"model": digest(content), "execution": execution, "backend": backend, "work": f"run to {output}"}
     work = functools.partial(respond, Job(content, execution, backend), output is not None)

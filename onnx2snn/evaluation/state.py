@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from onnx2snn.errors import InputError, OutputError
+from onnx2snn.errors import InputError
+from onnx2snn.whole_files import whole_file
 
 _VERSION = 2
 
@@ -76,14 +76,8 @@ class Progress(Generic[Part]):
         """Write atomically: a kill leaves the last complete state."""
         state: dict[str, Any] = {"version": _VERSION, "task": self.task, "done": sorted(self.done)}
         state["tally"] = self.tally.to_state()
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_text(json.dumps(state), encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {path}: {error.strerror}", remedy="choose another --resume file"
-            ) from error
+        with whole_file(path) as stream:
+            stream.write(json.dumps(state).encode())
 
     def load(self, path: Path) -> None:
         """Take over what an earlier run of the same work had done; a missing file is an empty one.

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from onnx2snn.data import DataSet
 from onnx2snn.data.dataset import Batch
-from onnx2snn.data.writer import check_folder
 from onnx2snn.evaluation.crew import here, in_processes, on_ray
 from onnx2snn.evaluation.state import Partial, Progress
+from onnx2snn.whole_files import check_target
 
 Part = TypeVar("Part", bound=Partial)
 
@@ -54,7 +54,7 @@ def merged(
     state = Progress(whole, batch, len(samples), nothing)
     path = Path(resume) if resume is not None else None
     if path is not None:
-        check_folder(path)
+        check_target(path)
         state.load(path)
     if progress is not None:
         progress(state.tally.samples)

@@ -23,12 +23,12 @@ class Job:
     """What a worker needs to know, whichever machine it is on.
 
     Attributes:
-        model: The spiking network, serialised.
+        model: The spiking network, serialised; its path where its weights are in a file of their own.
         execution: Of :class:`onnx2snn.runtime.SpikingSession`.
         backend: Likewise.
     """
 
-    model: bytes
+    model: str | bytes
     execution: str
     backend: str
 

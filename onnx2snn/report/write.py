@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from onnx2snn.errors import OutputError
 from onnx2snn.report.facts import Facts
 from onnx2snn.report.gather import Track, gather, untracked
 from onnx2snn.report.sample import Chosen
+from onnx2snn.whole_files import whole_file
 
 if TYPE_CHECKING:
     from onnx2snn.report.figures import Drawing
@@ -110,7 +109,8 @@ def write_page(facts: Facts, html: str | Path) -> None:
         unexplained=sum(layer.unexplained for layer in facts.certificate.layers),
         producer=f"onnx2snn {onnx2snn.__version__}",
     )
-    _write(Path(html), page)
+    with whole_file(html) as stream:
+        stream.write(page.encode())
 
 
 def _drawings(facts: Facts) -> list[Drawing]:
@@ -127,16 +127,3 @@ def _drawings(facts: Facts) -> list[Drawing]:
     if facts.sweep:
         drawn.append(figures.sweep_lines)
     return [draw(facts) for draw in drawn]
-
-
-def _write(target: Path, page: str) -> None:
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.writing-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(page)
-            Path(name).replace(target)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"'{target}' cannot be written", found=error.strerror or str(error)) from error

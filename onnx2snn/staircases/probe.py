@@ -14,7 +14,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.graph import is_constant
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.recognise import CALIBRATE, Found, Recognition, Rejected, recognise
 from onnx2snn.staircases.staircase import Staircase
@@ -111,7 +111,7 @@ def _run(
         nodes.append(
             gs.Node(op="Cast", name=f"out{number}", attrs={"to": 1}, inputs=[last], outputs=[outputs[-1]])
         )
-    model = to_model(gs.Graph(nodes, inputs, outputs, name="probe", opset=opset))
+    model = to_split_model(gs.Graph(nodes, inputs, outputs, name="probe", opset=opset))
     answers = run_reference(model, feed)
     return [answers[f"a{i}"].astype(np.float64) for i in range(len(points))]
 

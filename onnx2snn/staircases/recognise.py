@@ -281,7 +281,7 @@ def _rejected(node: gs.Node, reason: str, nodes: tuple[str, ...]) -> Rejected:
 def _is_elementwise(node: gs.Node) -> bool:
     """Whether constants are parameters and the output has the shape of what it is made from."""
     shapes = [tuple(t.shape) for t in signals(node) if t.shape is not None]
-    if len(shapes) != len(signals(node)) or not shapes or len(node.outputs) != 1:
+    if len(shapes) != len(signals(node)) or not shapes or not shapes[0] or len(node.outputs) != 1:
         return False
     if any(len(shape) != len(shapes[0]) for shape in shapes):
         return False

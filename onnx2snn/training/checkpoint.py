@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from onnx2snn.errors import InputError, OutputError
+from onnx2snn.errors import InputError
+from onnx2snn.whole_files import whole_file
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,8 @@ class Checkpoint:
         """
         if self.path is None:
             return
-        partial = self.path.with_name(f"{self.path.name}.partial")
-        try:
-            torch.save({**state, "run": self.run}, partial)
-            partial.replace(self.path)
-        except (OSError, RuntimeError) as error:  # torch reports a missing folder as the latter
-            raise OutputError(f"cannot write the checkpoint {self.path}", found=str(error)) from error
+        with whole_file(self.path) as stream:
+            torch.save({**state, "run": self.run}, stream)
 
     def remove(self) -> None:
         """The run is done."""

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.data.writer import check_folder
 from onnx2snn.training.finetuning import finetune as run
 from onnx2snn.training.records import Epoch, Step
 from onnx2snn.units import count, duration, percent
@@ -93,8 +93,9 @@ def finetune(
     Its activations become QCFS. With 'labels' in the data it learns them; without any, to answer as before.
     A run that was interrupted goes on where it was when the same command is given again.
     """
-    check_folder(target)
     state = Path(checkpoint or f"{target}.checkpoint")
+    check_output(target, source, data)
+    check_output(str(state), source, data, target)
     if fresh:
         state.unlink(missing_ok=True)
     began = time.perf_counter()

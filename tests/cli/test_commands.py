@@ -292,7 +292,8 @@ def test_a_bad_model_is_exit_code_four(example: Example, tmp_path: Path, fault: 
         (["run", "{snn}", "--data", "{ann}"], 4, ".npz"),
         (["run", "{snn}", "--data", "{data}", "--output", "{folder}/no/r.npz"], 4, "mkdir"),
         (["verify", "{ann}", "{snn}", "--data", "{folder}"], 4, "holds no data"),
-        (["evaluate", "{snn}", "--data", "{data}", "--resume", "{data}"], 4, "state file"),
+        (["evaluate", "{snn}", "--data", "{data}", "--resume", "{ann}"], 4, "state file"),
+        (["evaluate", "{snn}", "--data", "{data}", "--resume", "{data}"], 2, "overwrite"),
         (["convert", "{snn}", "{folder}/again.onnx"], 3, ""),
     ],
 )

@@ -1,0 +1,94 @@
+"""The layer table of a file, read without trusting it: what is used later is there, and is what it should be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+#: float32 tells 2²⁴ levels apart; no code needs more time steps than a number of 64 bits has.
+MOST_TIMESTEPS = 64
+
+Check = Callable[[Any], bool]
+
+
+def _whole(low: int, high: int = 1 << 62) -> Check:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _list_of(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+def _or_none(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _is_one_or_many(value: Any) -> bool:
+    return _is_number(value) or (_list_of(_is_number)(value) and bool(value))
+
+
+_LAYER: Mapping[str, Check] = {
+    "name": _is_text,
+    "output": _is_text,
+    "source_nodes": _list_of(_is_text),
+    "source_tensor": _is_text,
+    "neurons": _whole(1),
+    "shape": _list_of(_or_none(_whole(0))),
+    "timesteps": _whole(1, MOST_TIMESTEPS),
+    "levels": _whole(1),
+    "rounding": lambda value: value in ("floor", "ceil", "half_even", "half_odd"),
+    "threshold": _is_one_or_many,
+    "scale": _is_one_or_many,
+    "offset": _is_one_or_many,
+    "fan_out": _is_number,
+}
+
+_TABLE: Mapping[str, Check] = {
+    "dialect": _whole(1),
+    "timesteps": _whole(1, MOST_TIMESTEPS),
+    "bias": lambda value: value in ("once", "per-step", "paper"),
+    "outputs": _list_of(_is_text),
+    "layers": _list_of(lambda value: isinstance(value, dict)),
+    "macs": lambda value: isinstance(value, dict) and all(map(_or_none(_whole(0)), value.values())),
+    "non_spiking": _list_of(lambda value: isinstance(value, dict)),
+}
+
+
+def read_table(content: str | bytes, newest: int) -> dict[str, Any]:
+    """The layer table; of a dialect newer than ``newest``, its version is all that is looked at.
+
+    Raises:
+        ValueError: it is damaged; says where.
+    """
+    try:
+        table = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("the layer table is nested too deep") from error
+    if not isinstance(table, dict) or not _TABLE["dialect"](table.get("dialect")):
+        raise ValueError("the layer table names no dialect")
+    if table["dialect"] > newest:
+        return table
+    _check(table, _TABLE, "the layer table")
+    for layer in table["layers"]:
+        _check(layer, _LAYER, "a layer")
+    for key in ("name", "output"):
+        if len({layer[key] for layer in table["layers"]}) < len(table["layers"]):
+            raise ValueError(f"two layers have the same {key}")
+    return table
+
+
+def _check(entry: Mapping[str, Any], checks: Mapping[str, Check], what: str) -> None:
+    for key, is_right in checks.items():
+        if key not in entry:
+            raise ValueError(f"{what} has no '{key}'")
+        if not is_right(entry[key]):
+            raise ValueError(f"{what} has an unusable '{key}': {str(entry[key])[:80]}")

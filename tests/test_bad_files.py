@@ -1,0 +1,287 @@
+"""Files that once ended in a crash, a traceback, or not at all; and some hundred damaged ones, each with a fixed number."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from helpers_corpus import Example as CorpusExample
+from helpers_graphs import make_model, node, samples
+from onnx import TensorProto, helper
+
+import onnx2snn
+from onnx2snn.cli.group import main
+from onnx2snn.errors import ConversionError, InvalidModelError
+from onnx2snn.runtime import SpikingSession
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+SHAPE = ["N", 4]
+
+
+def refused(model: onnx.ModelProto, words: str) -> None:
+    with pytest.raises(InvalidModelError, match=words) as caught:
+        onnx2snn.convert(model)
+    assert caught.value.exit_code == 4
+
+
+def with_weights(**fields: Any) -> onnx.ModelProto:
+    """A product with a tensor that says something else than it holds."""
+    model = make_model([node("MatMul", ["x", "w"], ["y"])], {}, {"x": SHAPE}, {"y": SHAPE})
+    model.graph.initializer.append(TensorProto(name="w", **fields))
+    return model
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"data_type": TensorProto.FLOAT, "dims": [4, 4], "raw_data": b"\0" * 60},
+        {"data_type": TensorProto.FLOAT, "dims": [64, 64], "raw_data": b"\0" * 60},
+        {"data_type": TensorProto.FLOAT, "dims": [4, 4], "float_data": [1.0] * 15},
+        {"data_type": TensorProto.INT32, "dims": [1], "raw_data": b"", "int32_data": [1]},
+        {"data_type": TensorProto.INT4, "dims": [1 << 40], "raw_data": b"\0" * 8},
+        {"data_type": TensorProto.FLOAT, "dims": [-64, -64], "raw_data": b"\0" * 4096 * 4},
+        {"data_type": TensorProto.STRING, "dims": [3], "string_data": [b"one"]},
+    ],
+)
+def test_tensors_that_do_not_hold_what_their_sizes_say(fields: dict[str, Any]) -> None:
+    refused(with_weights(**fields), "rules of ONNX")
+
+
+def test_two_initializers_of_one_name() -> None:
+    model = with_weights(data_type=TensorProto.FLOAT, dims=[4, 4], float_data=[1.0] * 16)
+    model.graph.initializer.append(model.graph.initializer[0])
+    refused(model, "rules of ONNX")
+
+
+def test_elements_of_a_type_that_onnx_has_not() -> None:
+    model = make_model([node("Relu", ["x"], ["y"])], {}, {"x": SHAPE}, {"y": SHAPE})
+    model.graph.input[0].type.tensor_type.elem_type = 1000
+    refused(model, "rules of ONNX")
+
+
+@pytest.mark.parametrize("depth", [101, 1500])
+def test_functions_nested_without_measure(depth: int) -> None:
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("odd", 1)]
+    functions = [
+        helper.make_function(
+            "odd", f"f{n}", ["a"], ["b"], [node(f"f{n + 1}", ["a"], ["b"], domain="odd")], opsets
+        )
+        for n in range(depth)
+    ]
+    functions.append(
+        helper.make_function("odd", f"f{depth}", ["a"], ["b"], [node("Relu", ["a"], ["b"])], opsets)
+    )
+    nodes = [node("f0", ["x"], ["y"], domain="odd")]
+    refused(
+        make_model(nodes, {}, {"x": SHAPE}, {"y": SHAPE}, domains=["odd"], functions=functions),
+        "rules of ONNX",
+    )
+
+
+def test_sizes_that_no_machine_holds() -> None:
+    nodes = [
+        node("MatMul", ["x", "w"], ["z"]),
+        node("Round", ["z"], ["k"]),
+        node("Clip", ["k", "low", "high"], ["a"]),
+    ]
+    nodes += [node("Neg", ["a"], ["y"])]
+    constants = {"w": samples(4, 4), "low": np.float32(0), "high": np.float32(7)}
+    shape = ["N", 1 << 30, 1 << 30, 4]
+    refused(make_model(nodes, constants, {"x": shape}, {"y": shape}), "no machine holds")
+
+
+def test_a_rounding_of_a_number_without_axes() -> None:
+    nodes = [
+        node("ReduceSum", ["x"], ["s"], keepdims=0),
+        node("Round", ["s"], ["r"]),
+        node("Add", ["x", "r"], ["y"]),
+    ]
+    with pytest.raises(ConversionError):
+        onnx2snn.convert(make_model(nodes, {}, {"x": SHAPE}, {"y": SHAPE}))
+
+
+def test_a_quantiser_of_absurdly_many_bits() -> None:
+    domain = "qonnx.custom_op.general"
+    constants = {"s": np.float32(0.5), "z": np.float32(0), "bits": np.float32(1e30), "w": samples(4, 4)}
+    nodes = [node("Quant", ["x", "s", "z", "bits"], ["q"], domain=domain), node("MatMul", ["q", "w"], ["y"])]
+    with pytest.raises(ConversionError):
+        onnx2snn.convert(make_model(nodes, constants, {"x": SHAPE}, {"y": SHAPE}, domains=[domain]))
+
+
+@pytest.mark.parametrize("location", ["x" * 5000, "a\0b", "loop.bin"])
+def test_weights_in_places_that_cannot_be(tmp_path: Path, location: str) -> None:
+    (tmp_path / "loop.bin").symlink_to("loop.bin")
+    model = with_weights(data_type=TensorProto.FLOAT, dims=[4, 4], data_location=TensorProto.EXTERNAL)
+    model.graph.initializer[0].external_data.add(key="location", value=location)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidModelError):
+        onnx2snn.convert(path)
+
+
+def test_a_model_in_memory_without_its_weights() -> None:
+    model = with_weights(data_type=TensorProto.FLOAT, dims=[4, 4], data_location=TensorProto.EXTERNAL)
+    model.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
+    refused(model, "does not hold")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "."])
+def test_devices_and_folders_are_no_models(path: str) -> None:
+    for read in (onnx2snn.convert, SpikingSession, onnx2snn.inspect_model):
+        with pytest.raises(InvalidModelError):
+            read(path)
+
+
+# Spiking networks that no converter has written.
+
+
+@pytest.fixture(scope="module")
+def snn() -> onnx.ModelProto:
+    return onnx2snn.convert(CorpusExample("torchdy21__mlp-qcfs16-dyadic-b1").path).model
+
+
+def neuron(model: onnx.ModelProto) -> onnx.NodeProto:
+    return next(n for n in model.graph.node if n.op_type == "IF")
+
+
+def _operand_missing(model: onnx.ModelProto) -> None:
+    neuron(model).input.pop()
+
+
+def _operand_empty(model: onnx.ModelProto) -> None:
+    neuron(model).input[4] = ""
+
+
+def _result_twice(model: onnx.ModelProto) -> None:
+    neuron(model).output.append("extra")
+
+
+def _another_neuron(model: onnx.ModelProto) -> None:
+    neuron(model).output[0] = "renamed"
+
+
+def _foreign_functions(model: onnx.ModelProto) -> None:
+    """Thirty functions that call the next ten times: 10^30 operators."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("odd", 1)]
+    for level in range(30):
+        names = ["a", *(f"t{i}" for i in range(9)), "b"]
+        called = ("odd", f"f{level + 1}") if level < 29 else ("", "Relu")
+        nodes = [node(called[1], [x], [y], domain=called[0]) for x, y in itertools.pairwise(names)]
+        model.functions.append(helper.make_function("odd", f"f{level}", ["a"], ["b"], nodes, opsets))
+
+
+def _nodes_reversed(model: onnx.ModelProto) -> None:
+    nodes = list(model.graph.node)[::-1]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _weights_outside(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_operand_missing, _operand_empty, _result_twice, _another_neuron, _foreign_functions, _weights_outside],
+)
+def test_spiking_networks_that_no_converter_wrote(
+    snn: onnx.ModelProto, tmp_path: Path, change: Callable[[onnx.ModelProto], None]
+) -> None:
+    changed = onnx.ModelProto()
+    changed.CopyFrom(snn)
+    change(changed)
+    path = tmp_path / "snn.onnx"
+    path.write_bytes(changed.SerializeToString())
+    for model in (path, changed.SerializeToString()):
+        with pytest.raises(InvalidModelError):
+            SpikingSession(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: "[" * 100_000,
+        lambda _: "null",
+        lambda table: json.dumps(table | {"dialect": "x"}),
+        lambda table: json.dumps(table | {"timesteps": 10**9}),
+        lambda table: json.dumps(table | {"bias": "twice"}),
+        lambda table: json.dumps(table | {"outputs": ["nowhere"]}),
+        lambda table: json.dumps(table | {"layers": table["layers"][1:]}),
+        lambda table: json.dumps(table | {"layers": [table["layers"][0]] * 2}),
+        lambda table: json.dumps(table | {"layers": [{}]}),
+        lambda table: json.dumps(table | {"layers": [table["layers"][0] | {"neurons": -1}]}),
+        lambda table: json.dumps({key: value for key, value in table.items() if key != "macs"}),
+    ],
+)
+def test_layer_tables_that_no_converter_wrote(
+    snn: onnx.ModelProto, change: Callable[[dict[str, Any]], str]
+) -> None:
+    changed = onnx.ModelProto()
+    changed.CopyFrom(snn)
+    entry = next(entry for entry in changed.metadata_props if entry.key == "onnx2snn")
+    entry.value = change(json.loads(entry.value))
+    with pytest.raises(InvalidModelError):
+        SpikingSession(changed.SerializeToString())
+
+
+def test_a_network_that_contradicts_itself_when_it_runs(snn: onnx.ModelProto) -> None:
+    """Sizes that fit nothing show when a kernel gets them: an error of ours, whatever onnxruntime's is."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(snn)
+    weight = next(n for n in changed.graph.node if n.op_type in ("Gemm", "MatMul")).input[1]
+    tensor = next(t for t in changed.graph.initializer if t.name == weight)
+    tensor.dims[:] = tensor.dims[::-1]
+    del changed.graph.value_info[:]
+    shape = [d.dim_value for d in changed.graph.input[0].type.tensor_type.shape.dim]
+    with pytest.raises(InvalidModelError):
+        SpikingSession(changed.SerializeToString()).run(
+            {changed.graph.input[0].name: np.zeros([1, *shape[1:]], np.float32)}
+        )
+
+
+def test_nodes_that_stand_in_no_order_are_not_streamed(snn: onnx.ModelProto) -> None:
+    changed = onnx.ModelProto()
+    changed.CopyFrom(snn)
+    _nodes_reversed(changed)
+    with pytest.raises(InvalidModelError, match="stream"):
+        SpikingSession(changed.SerializeToString(), execution="streaming")
+
+
+def test_memory_that_is_not_there_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("onnx2snn.inspect_model", exhausted, raising=False)
+    with pytest.raises(SystemExit) as end:
+        main(["inspect", "x.onnx"])
+    assert end.value.code == 4
+    assert "memory" in capsys.readouterr().err
+
+
+def test_damaged_files_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short form of ``benchmarks/fuzz_files.py``: every command, every kind of damage, in a process of its own."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    fuzz = importlib.import_module("fuzz_files")
+    bench = fuzz.Bench(tmp_path)
+    bench.prepare()
+    files = 150
+    results = fuzz.Pool(tmp_path, iter(range(0, files * 11, 11)), seconds=20).run(1, files)
+    for name in ("fuzz_files", "damaged_data", "damaged_models"):
+        sys.modules.pop(name, None)
+    assert len(results) == files
+    assert [fuzz.where(result) for result in results if fuzz.is_finding(result)] == []
+    assert {result["code"] for result in results} >= {0, 3, 4}
+    assert len({result["damage"] for result in results}) > 25
