@@ -86,10 +86,18 @@ class SnnFile:
 
         Biases that enter at every step are there to be studied, and so is the rate code; networks that hold them stay as
         they are.
+
+        Raises:
+            InvalidModelError: it cannot be read.
         """
         if self.table.get("bias", "once") != "once" or self.coding != "binary":
             return content
-        return specialised(content, execution=execution, opset=self.opset, folder=folder, growth=growth)
+        try:
+            return specialised(content, execution=execution, opset=self.opset, folder=folder, growth=growth)
+        except (ValueError, KeyError, IndexError) as error:
+            raise InvalidModelError(
+                "this is no ONNX file, or a damaged one", found=str(error), remedy="convert the network again"
+            ) from error
 
     def pipeline(self, content: bytes) -> Pipeline:
         """``content``, a variant of this network, cut into time steps.
