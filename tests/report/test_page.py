@@ -147,7 +147,7 @@ def test_names_are_text_not_markup(page: PageMaker, example: Example, tmp_path: 
 
 
 def test_a_page_is_written_whole_or_not_at_all(example: Example, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot write"):
         write_report(example.ann, example.snn, example.data, tmp_path / "missing" / "r.html")
     write_report(example.ann, example.snn, example.data, tmp_path / "r.html")
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
