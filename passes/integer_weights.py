@@ -51,6 +51,8 @@ def note_integers(graph: gs.Graph) -> gs.Graph:
 
 def _rows(node: gs.Node, weights: Array) -> Array | None:
     """(output channels, weights of each), None where an operator has no such order."""
+    if weights.ndim < 2 or not weights.size:
+        return None
     if node.op == "Conv":
         return weights.reshape(len(weights), -1)
     if weights.ndim != 2 or node.op == "ConvTranspose":

@@ -8,6 +8,8 @@ from typing import Any
 
 #: float32 tells 2²⁴ levels apart; no code needs more time steps than a number of 64 bits has.
 MOST_TIMESTEPS = 64
+#: A rate code has as many steps as levels.
+MOST_RATE_TIMESTEPS = 4096
 
 Check = Callable[[Any], bool]
 
@@ -43,7 +45,7 @@ _LAYER: Mapping[str, Check] = {
     "source_tensor": _is_text,
     "neurons": _whole(1),
     "shape": _list_of(_or_none(_whole(0))),
-    "timesteps": _whole(1, MOST_TIMESTEPS),
+    "timesteps": _whole(1, MOST_RATE_TIMESTEPS),
     "levels": _whole(1),
     "rounding": lambda value: value in ("floor", "ceil", "half_even", "half_odd"),
     "threshold": _is_one_or_many,
@@ -54,7 +56,7 @@ _LAYER: Mapping[str, Check] = {
 
 _TABLE: Mapping[str, Check] = {
     "dialect": _whole(1),
-    "timesteps": _whole(1, MOST_TIMESTEPS),
+    "timesteps": _whole(1, MOST_RATE_TIMESTEPS),
     "bias": lambda value: value in ("once", "per-step", "paper"),
     "outputs": _list_of(_is_text),
     "layers": _list_of(lambda value: isinstance(value, dict)),
@@ -80,10 +82,20 @@ def read_table(content: str | bytes, newest: int) -> dict[str, Any]:
     _check(table, _TABLE, "the layer table")
     for layer in table["layers"]:
         _check(layer, _LAYER, "a layer")
+    _check_steps(table)
     for key in ("name", "output"):
         if len({layer[key] for layer in table["layers"]}) < len(table["layers"]):
             raise ValueError(f"two layers have the same {key}")
     return table
+
+
+def _check_steps(table: Mapping[str, Any]) -> None:
+    coding = table.get("coding", "binary")
+    if coding not in ("binary", "rate"):
+        raise ValueError(f"the layer table has an unusable 'coding': {str(coding)[:40]}")
+    longest = max([table["timesteps"], *(layer["timesteps"] for layer in table["layers"])])
+    if coding == "binary" and longest > MOST_TIMESTEPS:
+        raise ValueError(f"the layer table has an unusable 'timesteps': {longest}")
 
 
 def _check(entry: Mapping[str, Any], checks: Mapping[str, Check], what: str) -> None:
