@@ -21,7 +21,8 @@ class Example:
 
     @property
     def path(self) -> Path:
-        return FOLDER / f"{self.name}.onnx"
+        file = f"{self.name}.onnx"
+        return FOLDER / file if (FOLDER / file).exists() else FOLDER / "more" / file
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:
@@ -41,3 +42,23 @@ class Example:
 ALL = [path.stem for path in sorted(FOLDER.glob("*.onnx"))]
 QUANTISED = [name for name in ALL if name not in REFUSED]
 EXACT = [name for name in QUANTISED if name not in TIES]
+
+#: Further networks, of the same exporters, which only the conversion is tested on.
+MORE = [path.stem for path in sorted((FOLDER / "more").glob("*.onnx"))]
+MORE_REFUSED = (
+    "keras13__plain-relu6",
+    "torchdy18__plain-relu-dyn",
+    "torchdy18__plain-silu-b1",
+    "torchdy20__mlp-relu-noopt-dyn",
+    "torchdy21__res-relu6-dyn",
+    "torchts11__plain-relu-dyn",
+    "torchts16__res-relu6-nofold-dyn",
+)
+MORE_TIES = (
+    "ortquant__plain-relu-qdq_s8",
+    "ortquant__plain-relu-qdq_u8",
+    "ortquant__plain-relu-qdq_u8pc",
+    "ortquant__res-relu6-qop_u8",
+)
+MORE_QUANTISED = [name for name in MORE if name not in MORE_REFUSED]
+MORE_EXACT = [name for name in MORE_QUANTISED if name not in MORE_TIES]

@@ -9,7 +9,17 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from helpers_corpus import ALL, EXACT, QUANTISED, REFUSED, Example
+from helpers_corpus import (
+    ALL,
+    EXACT,
+    MORE,
+    MORE_EXACT,
+    MORE_QUANTISED,
+    MORE_REFUSED,
+    QUANTISED,
+    REFUSED,
+    Example,
+)
 from onnx.reference import ReferenceEvaluator
 
 import onnx2snn
@@ -30,10 +40,18 @@ def worst(found: dict[str, np.ndarray], example: Example) -> float:
 
 def test_there_are_models() -> None:
     assert len(ALL) >= 18
+    assert len(MORE) >= 50
     assert set(REFUSED) <= set(ALL)
+    assert set(MORE_REFUSED) <= set(MORE)
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", [*REFUSED, *MORE_REFUSED])
+def test_what_is_not_quantised_is_refused_by_name(name: str) -> None:
+    with pytest.raises(onnx2snn.ConversionError, match=r"node: +|node '.+' \("):
+        onnx2snn.convert(Example(name).path)
+
+
+@pytest.mark.parametrize("name", [*EXACT, *MORE_EXACT])
 def test_after_every_pass_the_graph_is_valid_and_computes_the_same(name: str) -> None:
     example = Example(name)
     graph = import_model(onnx.load(example.path))
@@ -47,7 +65,7 @@ def test_after_every_pass_the_graph_is_valid_and_computes_the_same(name: str) ->
         assert worst(run_reference(model, example.inputs), example) < TOLERANCE, graph_pass.__name__
 
 
-@pytest.mark.parametrize("name", QUANTISED)
+@pytest.mark.parametrize("name", [*QUANTISED, *MORE_QUANTISED])
 def test_a_conversion_is_certified_lossless(name: str) -> None:
     example = Example(name)
     conversion = onnx2snn.convert(example.path)
@@ -57,7 +75,7 @@ def test_a_conversion_is_certified_lossless(name: str) -> None:
     assert sum(layer.levels_compared for layer in certificate.layers) > 0
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", [*EXACT, *MORE_EXACT])
 def test_stock_onnxruntime_answers_the_same(name: str) -> None:
     example = Example(name)
     model = onnx2snn.convert(example.path).model

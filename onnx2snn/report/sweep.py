@@ -15,7 +15,7 @@ from onnx2snn.report.facts import SweepPoint
 
 Codes: TypeAlias = Mapping[str, tuple[Mapping[str, Any], Sequence[int]]]
 #: What a sweep that is run now tries: by code, options of ``convert`` and time steps.
-CODES: Codes = {"binary": ({}, (1, 2, 3, 4, 5, 6))}
+CODES: Codes = {"binary": ({}, (1, 2, 3, 4, 5, 6)), "rate": ({"coding": "rate"}, (1, 2, 4, 8, 16, 32))}
 _REMEDY = 'write [{"code": "binary", "T": 4, "accuracy": 0.989}, ...], accuracies from 0 to 1'
 
 
