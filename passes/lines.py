@@ -38,6 +38,12 @@ def line_constant(node: gs.Node) -> Array | None:
     return constant_input(node, 1) if first is None else first
 
 
+def is_rising_line(node: gs.Node) -> bool:
+    """Whether ``node`` is an ``Add c``, or a ``Mul c`` with c > 0."""
+    constant = line_constant(node)
+    return constant is not None and (node.op == "Add" or bool(np.all(constant > 0)))
+
+
 def carried(tensor: gs.Tensor, *, through_pools: bool = False) -> Carried | None:
     """The staircase behind ``tensor``, if only rising lines and moves (and pools, if asked) lie between."""
     nodes: list[gs.Node] = []
@@ -45,10 +51,7 @@ def carried(tensor: gs.Tensor, *, through_pools: bool = False) -> Carried | None
     while node is not None:
         if node.op == STAIRCASE and node.domain == DOMAIN:
             return Carried(node, tuple(reversed(nodes)))
-        constant = line_constant(node)
-        passes = node.op in MOVEMENT or (
-            constant is not None and (node.op == "Add" or bool(np.all(constant > 0)))
-        )
+        passes = node.op in MOVEMENT or is_rising_line(node)
         if not passes and not (through_pools and node.op in ORDER_PRESERVING):
             return None
         nodes.append(node)

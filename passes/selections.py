@@ -19,7 +19,7 @@ from onnx2snn.graph import (
     signals,
     value_of,
 )
-from onnx2snn.passes.lines import line_constant
+from onnx2snn.passes.lines import is_rising_line, line_constant
 from onnx2snn.passes.operators import MOVEMENT, STAIRCASE, is_linear
 from onnx2snn.passes.staircase_nodes import make_constant
 
@@ -74,10 +74,7 @@ def rises(node: gs.Node) -> bool:
     """Whether ``node`` is a rising line of its one signal, channel by channel."""
     if node.op == "BatchNormalization" and is_linear(node) and all(is_constant(t) for t in node.inputs[1:]):
         return bool(np.all(value_of(node.inputs[1]) > 0))
-    constant = line_constant(node)
-    return node.op == "Identity" or (
-        constant is not None and (node.op == "Add" or bool(np.all(constant > 0)))
-    )
+    return node.op == "Identity" or is_rising_line(node)
 
 
 def _normalisation(node: gs.Node) -> tuple[Array, Array]:
