@@ -205,7 +205,8 @@ def test_a_report_with_a_sweep(example: Example, relu_network: Path, tmp_path: P
         "--calibrate",
         example.data,
     )["sweep"]
-    assert [point["timesteps"] for point in measured] == [1, 2, 3, 4, 5, 6]
+    steps = {code: [p["timesteps"] for p in measured if p["code"] == code] for code in ("binary", "rate")}
+    assert steps == {"binary": [1, 2, 3, 4, 5, 6], "rate": [1, 2, 4, 8, 16, 32]}
 
 
 def test_a_report_on_a_network_that_answers_otherwise(example: Example, tmp_path: Path) -> None:
