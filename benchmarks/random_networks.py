@@ -34,6 +34,7 @@ class Tally:
 
     Attributes:
         networks: How many were checked.
+        seeds: How many seeds they came from: where to go on.
         exact: Of them, dyadic: everything had to agree bit for bit.
         nodes: Of all networks together.
         seconds: Processor time.
@@ -43,6 +44,7 @@ class Tally:
     """
 
     networks: int = 0
+    seeds: int = 0
     exact: int = 0
     nodes: int = 0
     seconds: float = 0.0
@@ -113,15 +115,16 @@ def main() -> int:
     warnings.simplefilter("ignore")
     tally = _resumed(arguments.results)
     folder = Path.cwd() if arguments.results is None else arguments.results.parent
-    number = arguments.seed + tally.networks // CHUNK
+    number = arguments.seed + tally.seeds
     while tally.networks < arguments.networks:
         start = time.process_time()
         check_seed(number, min(CHUNK, arguments.networks - tally.networks), tally, folder)
         tally.seconds += time.process_time() - start
         number += 1
+        tally.seeds += 1
         print(f"\r{tally.networks:,} networks, {len(tally.failures)} failures", end="", flush=True)
         if arguments.results is not None:
-            arguments.results.write_text(json.dumps(dataclasses.asdict(tally), indent=1, sort_keys=True))
+            arguments.results.write_text(json.dumps(vars(tally), indent=1, sort_keys=True))
     print("\n" + tally.text())
     return 1 if tally.failures else 0
 
