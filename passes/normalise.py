@@ -15,6 +15,7 @@ from onnx2snn.passes.inline_conditionals import inline_conditionals
 from onnx2snn.passes.merge_moves import merge_moves
 from onnx2snn.passes.narrow_constants import narrow_constants
 from onnx2snn.passes.spell_einsum import spell_einsum
+from onnx2snn.passes.spell_global_maxima import spell_global_maxima
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
@@ -27,6 +28,7 @@ NORMALISE: tuple[Pass, ...] = (
     decompose_quantisers,
     drop_identities,
     spell_einsum,
+    spell_global_maxima,
     gather_along_one_axis,
     narrow_constants,
     free_batch,

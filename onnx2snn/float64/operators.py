@@ -198,4 +198,13 @@ class MaxPool(OpRun):
         return (view.max(axis=tuple(range(x.ndim, 2 * x.ndim - 2))),)
 
 
-FAST = (Conv, ConvTranspose, AveragePool, MaxPool)
+class GlobalMaxPool(OpRun):
+    """Maxima over all axes behind the channels, of any number; the reference takes the last two."""
+
+    op_domain = ""
+
+    def _run(self, x: Array) -> tuple[Array]:
+        return (x.max(axis=tuple(range(2, x.ndim)), keepdims=True),)
+
+
+FAST = (Conv, ConvTranspose, AveragePool, MaxPool, GlobalMaxPool)

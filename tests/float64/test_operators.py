@@ -57,6 +57,11 @@ def test_padding_by_name(auto_pad: str) -> None:
     agree("MaxPool", (2, 4, 11, 10), kernel_shape=[3, 2], strides=[2, 2], auto_pad=auto_pad)
 
 
+def test_global_maxima() -> None:
+    for shape in ((3, 4, 7), (3, 4, 5, 6), (2, 3, 4, 2, 3)):
+        agree("GlobalMaxPool", shape)
+
+
 def test_other_ranks_and_sizes() -> None:
     agree("Conv", (2, 4, 11), (8, 4, 3), strides=[2])
     agree("Conv", (2, 4, 5, 6, 7), (8, 4, 3, 2, 1), (8,))
