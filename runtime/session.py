@@ -139,7 +139,8 @@ class SpikingSession:
                 collected.setdefault(layer["name"], []).append(self._level(answer, layer["output"]))
             for name in self.outputs:
                 collected.setdefault(name, []).append(answer[name])
-        return {name: np.concatenate(values)[:samples] for name, values in collected.items()}
+        whole = {name: v[0] if len(v) == 1 else np.concatenate(v) for name, v in collected.items()}
+        return {name: values[:samples] for name, values in whole.items()}
 
     def trace(self, inputs: Mapping[str, Array]) -> Trace:
         """Every spike and membrane potential of the spiking execution, step by step.

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.cuts import cut_spiking
-from onnx2snn.certificate.differences import Levels, any_of, defect, given, places
+from onnx2snn.certificate.differences import Levels, Mask, any_of, defect, given, places, unequal
 from onnx2snn.certificate.findings import Counts, Findings, first
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
@@ -78,10 +78,11 @@ class Comparison:
         """Compare both networks on ``batch``."""
         answer = self.source(batch.inputs)
         snn = self.snn_levels(batch.inputs, answer.levels)
-        differing = {p.source: snn[p.name] != answer.levels[p.source] for p in self.pairs}
+        differing = {p.source: unequal(snn[p.name], answer.levels[p.source]) for p in self.pairs}
         rows = np.zeros(len(batch), bool)
         for mask in differing.values():
-            rows |= any_of(mask)
+            if mask is not None:
+                rows |= any_of(mask)
         given_levels = {name: snn[name] for name in self.source.outputs}
         findings = errors_of(batch, answer.written, given_levels) + self._equal(batch, answer, differing)
         if rows.any():
@@ -138,15 +139,18 @@ class Comparison:
         """Of one layer."""
         return Judge(self.source.activations[p.source], p.neuron, self.timesteps)
 
-    def _equal(self, batch: Batch, answer: Answer, differing: Mapping[str, NDArray[np.bool_]]) -> Findings:
+    def _equal(self, batch: Batch, answer: Answer, differing: Mapping[str, Mask | None]) -> Findings:
         """Count equal levels, and activations of the source that hold no level at all."""
         layers, defects = {}, []
         for p in self.pairs:
-            same, sound = ~differing[p.source], answer.on_grid[p.source]
-            layers[p.name] = Counts(
-                same.size, int((same & sound).sum()), unexplained=int((same & ~sound).sum())
-            )
-            for at in places(~sound):
+            unlike, off, size = differing[p.source], answer.off_grid[p.source], answer.levels[p.source].size
+            if off is None:
+                layers[p.name] = Counts(size, size - (0 if unlike is None else int(unlike.sum())))
+                continue
+            bad = off if unlike is None else off & ~unlike
+            good = ~off if unlike is None else ~(off | unlike)
+            layers[p.name] = Counts(size, int(good.sum()), unexplained=int(bad.sum()))
+            for at in places(off):
                 level = float(answer.levels[p.source][at])
                 reason = "the source's activation holds a value that is none of its levels"
                 defects.append(defect(p.name, batch.start + at[0], at[1:], reason, ann=level, snn=level))

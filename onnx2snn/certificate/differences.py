@@ -32,6 +32,12 @@ def difference(a: Array, b: Array) -> NDArray[np.float64]:
     return np.where(same, 0.0, np.nan_to_num(error, nan=np.inf))
 
 
+def unequal(a: Array, b: Array) -> Mask | None:
+    """Where they differ (or either is no number); None where they do not."""
+    mask = a != b
+    return mask if mask.any() else None
+
+
 def any_of(mask: Mask) -> Mask:
     """By sample: whether any is."""
     return np.asarray(mask.reshape(len(mask), -1).any(axis=1))

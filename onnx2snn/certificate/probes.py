@@ -26,7 +26,7 @@ from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
 
 #: Patterns among which inputs are shared out: at most, at least, and as the work allows (multiply-accumulates a layer).
-MOST, LEAST, WORK = 64, 8, 5e8
+MOST, LEAST, WORK = 16, 8, 5e8
 #: Patterns in which every input takes part.
 FULL = 4
 #: Numbers of a pattern that are computed on at a time.

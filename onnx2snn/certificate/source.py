@@ -27,6 +27,12 @@ from onnx2snn.staircases import Staircase
 Levels: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 
+#: Numbers that are read at a time: few enough to stay in a processor's cache.
+BLOCK = 1 << 16
+#: What three roundings in float32 (of the scale, a difference, a quotient) may add to the distance from a level, in units of the
+#: last place of the largest.
+_QUICK = 5
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -42,26 +48,49 @@ class Activation:
     staircase: Staircase
     operators: int
 
-    def levels(self, values: Array) -> tuple[Levels, Mask]:
-        """The level k of activations α·k + o (N, ...), and where they are such numbers, up to the source's rounding."""
+    def levels(self, values: Array) -> tuple[Levels, Mask | None]:
+        """The level k of activations α·k + o (N, ...), and where they are no such numbers, even up to the source's rounding.
+
+        None if they are such numbers everywhere, as they should be.
+        """
         staircase = self.staircase
         if values.dtype.kind not in "fiu" or not _fits(values.shape[1:], staircase):
-            return np.zeros(values.shape, np.float32), np.zeros(values.shape, bool)
+            return np.zeros(values.shape, np.float32), np.ones(values.shape, bool)
+        reach = staircase.levels + 1 + np.abs(staircase.shift / staircase.scale)
+        near = np.minimum(2 * (self.operators + 2) * UNIT * reach, 0.25)
+        if values.dtype == np.float32:
+            k = self._quickly(values, float(np.min(near - _QUICK * UNIT * reach)))
+            if k is not None:
+                return k, None
+        return self._exactly(values, near)
+
+    def _quickly(self, values: Array, near: float) -> Levels | None:
+        """The same in float32, block by block; None where some value is not even then ``near`` to its level."""
+        staircase = self.staircase
+        shift, scale = (np.asarray(a, np.float32) for a in (staircase.shift, staircase.scale))
+        k = np.empty_like(values)
+        rows = max(1, BLOCK // max(values[:1].size, 1))
+        rest = np.empty_like(values[:rows])
+        for first in range(0, len(values), rows):
+            part, levels = values[first : first + rows], k[first : first + rows]
+            r = rest[: len(part)]
+            np.divide(np.subtract(part, shift, out=r) if shift.any() else part, scale, out=r)
+            np.rint(r, out=levels)
+            np.abs(np.subtract(r, levels, out=r), out=r)
+            within = levels.min(initial=0) >= 0 and np.all(levels <= staircase.ceilings)
+            if not (within and r.max(initial=0) <= near):
+                return None
+        return k
+
+    def _exactly(self, values: Array, near: Array) -> tuple[Levels, Mask | None]:
         exact = values.astype(np.float64)
-        exact -= staircase.shift
-        exact /= staircase.scale
+        exact -= self.staircase.shift
+        exact /= self.staircase.scale
         k = np.rint(exact)
         exact -= k
-        np.abs(exact, out=exact)
-        reach = staircase.levels + 1 + np.abs(staircase.shift / staircase.scale)
-        sound = (
-            (exact <= np.minimum(2 * (self.operators + 2) * UNIT * reach, 0.25))
-            & (k >= 0)
-            & (k <= staircase.ceilings)
-        )
-        if not sound.all():
-            k[~np.isfinite(k)] = 0
-        return k.astype(np.float32), sound
+        off = ~((np.abs(exact) <= near) & (k >= 0) & (k <= self.staircase.ceilings))
+        k[~np.isfinite(k)] = 0
+        return k.astype(np.float32), off if off.any() else None
 
 
 def _fits(sample: tuple[int, ...], staircase: Staircase) -> bool:
@@ -79,13 +108,13 @@ class Answer:
 
     Attributes:
         levels: By source tensor, the levels of its activations (N, ...).
-        on_grid: By source tensor, where the activation holds one of its levels.
+        off_grid: By source tensor, where the activation holds none of its levels; None where it holds one everywhere.
         outputs: By name: what these levels led to.
         written: Outputs of the model exactly as its file is written; the same arrays, save where its levels cannot be read.
     """
 
     levels: dict[str, Levels]
-    on_grid: dict[str, Mask]
+    off_grid: dict[str, Mask | None]
     outputs: dict[str, Array]
     written: dict[str, Array]
 
@@ -165,9 +194,9 @@ class Source:
     def _outputs(self, values: Mapping[str, Array]) -> dict[str, Array]:
         return {name: values[name] for name in self.outputs}
 
-    def _read(self, values: Mapping[str, Array]) -> tuple[dict[str, Levels], dict[str, Mask]]:
+    def _read(self, values: Mapping[str, Array]) -> tuple[dict[str, Levels], dict[str, Mask | None]]:
         read = {name: activation.levels(values[name]) for name, activation in self.activations.items()}
-        return {name: k for name, (k, _) in read.items()}, {name: ok for name, (_, ok) in read.items()}
+        return {name: k for name, (k, _) in read.items()}, {name: off for name, (_, off) in read.items()}
 
 
 def _alike(one: Levels, other: Levels) -> bool:

@@ -19,8 +19,9 @@ import onnx2snn
 from onnx2snn.certificate import Certificate
 from onnx2snn.certificate.findings import Counts, Findings
 from onnx2snn.certificate.result import Defect
-from onnx2snn.certificate.source import Source
+from onnx2snn.certificate.source import Activation, Source
 from onnx2snn.errors import InputError
+from onnx2snn.staircases import Staircase
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -137,7 +138,7 @@ class TestSource:
             name = next(iter(answer.levels))
             activation = self.activations[name]
             values = answer.levels[name] * activation.staircase.scale + 0.3 * activation.staircase.scale
-            answer.levels[name], answer.on_grid[name] = activation.levels(values)
+            answer.levels[name], answer.off_grid[name] = activation.levels(values)
             return answer
 
         monkeypatch.setattr(Source, "__call__", shifted)
@@ -147,9 +148,29 @@ class TestSource:
 
     def test_levels_above_the_highest_are_none(self, example: Example) -> None:
         activation = next(iter(Source(onnx.load(example.ann)).activations.values()))
-        k, sound = activation.levels(np.array([0.0, 1 / 15, 1.0, 16 / 15, -1 / 15, 0.1, np.nan], np.float32))
+        k, off = activation.levels(np.array([0.0, 1 / 15, 1.0, 16 / 15, -1 / 15, 0.1, np.nan], np.float32))
         assert k[:3].tolist() == [0, 1, 15]
-        assert sound.tolist() == [True, True, True, False, False, False, False]
+        assert off is not None
+        assert off.tolist() == [False, False, False, True, True, True, True]
+
+    @pytest.mark.parametrize("shift", [0.0, -8.0, np.array([[1.0], [3.0]])])
+    def test_levels_are_read_quickly_or_exactly_alike(self, shift: Any) -> None:
+        """Codes that float32 has rounded a little, and one too much: the quick way never accepts what the exact one does not."""
+        scale = np.array([[0.1], [0.37]])
+        staircase = Staircase(scale, np.zeros(()), 15, np.array(15), scale, shift * scale, "floor")
+        activation = Activation("t", staircase, operators=3)
+        k = np.random.default_rng(0).integers(0, 16, (70, 2, 900)).astype(np.float32)
+        values = (scale * (k + shift)).astype(np.float32)
+        found, off = activation.levels(values)
+        assert off is None
+        np.testing.assert_array_equal(found, k)
+        np.testing.assert_array_equal(found, activation.levels(values.astype(np.float64))[0])
+        for wrong in (values[69, 1, 899] * np.float32(1 + 1e-5), np.float32(np.nan), np.float32(-1e9)):
+            spoiled = values.copy()
+            spoiled[69, 1, 899] = wrong
+            off = activation.levels(spoiled)[1]
+            assert off is not None
+            assert np.argwhere(off).tolist() == [[69, 1, 899]]
 
 
 class TestOutputs:
