@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.calibration.lines import clipped_lines
@@ -20,19 +19,20 @@ from onnx2snn.graph import apply_owned
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.importer import import_model
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.weights import SplitModel
 
 #: Samples at a time.
 CHUNK = 64
 
 
-def holds_values(model: onnx.ModelProto, tensors: Iterable[str]) -> bool:
+def holds_values(model: SplitModel, tensors: Iterable[str]) -> bool:
     """Whether ``model`` is a float network that has all of ``tensors``, which hold a spiking network's activations."""
     graph = apply_owned(import_model(model), PREPARE)
     return bool(clipped_lines(graph)) and set(tensors) <= set(graph.tensors())
 
 
 def approximate(
-    model: onnx.ModelProto,
+    model: SplitModel,
     session: SpikingSession,
     table: dict[str, Any],
     data: DataSet,
@@ -59,7 +59,7 @@ def approximate(
 
 
 class _Comparison:
-    def __init__(self, model: onnx.ModelProto, session: SpikingSession, table: dict[str, Any]) -> None:
+    def __init__(self, model: SplitModel, session: SpikingSession, table: dict[str, Any]) -> None:
         graph = apply_owned(import_model(model), PREPARE)
         self._layers: list[dict[str, Any]] = table["layers"]
         self._source = with_outputs(graph, [layer["source_tensor"] for layer in self._layers])

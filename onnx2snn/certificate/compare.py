@@ -7,7 +7,6 @@ from functools import partial
 from typing import TypeAlias
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.cuts import cut_spiking
@@ -26,6 +25,7 @@ from onnx2snn.dialect import read_layer_table
 from onnx2snn.errors import InvalidModelError, Onnx2SnnError
 from onnx2snn.graph import Array
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.weights import SplitModel
 
 #: A tensor, in the source and in the spiking network.
 Tensors: TypeAlias = tuple[str, str]
@@ -50,8 +50,8 @@ class Comparison:
 
     def __init__(
         self,
-        model: onnx.ModelProto,
-        converted: onnx.ModelProto,
+        model: SplitModel,
+        converted: SplitModel,
         file: str | bytes,
         *,
         execution: str,
@@ -62,7 +62,7 @@ class Comparison:
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
         self.session = SpikingSession(file, execution=execution, backend=backend, chunk=CHUNK, count="levels")
         self.timesteps = self.session.timesteps
-        table = read_layer_table(converted)
+        table = read_layer_table(converted.structure)
         names = {p.name: p.source for p in self.pairs}
         self.spiking = cut_spiking(converted, names, bias=str(table.get("bias", "once")))
         self.neurons = {p.name: int(e["neurons"]) for p, e in zip(self.pairs, table["layers"], strict=True)}
@@ -70,7 +70,7 @@ class Comparison:
         cut = self.source.cut
         self._before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
         self._fused = execution == "fused"
-        self._converted = converted
+        self.converted = converted
         self._forced: ForcedNetwork | None = None
         self._paths: dict[tuple[str, str], Path] = {}
 
@@ -159,7 +159,7 @@ class Comparison:
     def _forced_answer(self, batch: Batch, rows: NDArray[np.int64], ann: Levels) -> dict[str, Array]:
         """What every layer answers in ``rows``, given the source's levels."""
         if self._forced is None:
-            self._forced = ForcedNetwork(self._converted, self.pairs, fused=self._fused)
+            self._forced = ForcedNetwork(self.converted, self.pairs, fused=self._fused)
         inputs = {name: value[rows] for name, value in batch.inputs.items()}
         return self._forced.levels(inputs, {p.name: ann[p.source][rows] for p in self.pairs})
 

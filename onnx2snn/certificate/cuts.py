@@ -11,9 +11,10 @@ import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.dialect import DOMAIN
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.staircase_nodes import SOURCE_TENSOR
+from onnx2snn.weights import SplitModel
 
 #: The output of a cut.
 POTENTIAL = "onnx2snn/potential"
@@ -24,12 +25,12 @@ class CutNetwork:
     """A network without its neurons: their levels are inputs.
 
     Attributes:
-        model: Standard operators alone; nodes in topological order.
+        model: Standard operators alone; nodes in topological order; large weights apart.
         potentials: By neuron layer, the tensor (N, ...) that its neurons compare with thresholds.
         levels: By neuron layer, the tensor of its levels (N, ...), which nothing writes any more.
     """
 
-    model: onnx.ModelProto
+    model: SplitModel
     potentials: Mapping[str, str]
     levels: Mapping[str, str]
 
@@ -37,17 +38,17 @@ class CutNetwork:
         """The layers whose levels reach ``tensor`` without passing another layer."""
         given = {name: layer for layer, name in self.levels.items()}
         needed = {tensor}
-        for node in reversed(self.model.graph.node):
+        for node in reversed(self.model.structure.graph.node):
             if any(name in needed and name not in given for name in node.output):
                 needed.update(name for name in node.input if name)
         return tuple(layer for name, layer in given.items() if name in needed)
 
-    def before(self, tensor: str) -> onnx.ModelProto:
+    def before(self, tensor: str) -> SplitModel:
         """The operators between ``tensor`` and the levels and network inputs it depends on; ``tensor`` as ``POTENTIAL``.
 
         Inputs are named as network inputs are, and ``level/<layer>``; only those that are read are there.
         """
-        graph = self.model.graph
+        graph = self.model.structure.graph
         given = {name: f"level/{layer}" for layer, name in self.levels.items()}
         needed, nodes = {tensor}, []
         for node in reversed(graph.node):
@@ -66,9 +67,14 @@ class CutNetwork:
         piece.initializer.extend(t for t in graph.initializer if t.name in needed)
         piece.value_info.extend(v for v in graph.value_info if v.name in needed and v.name not in given)
         piece.output.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
-        return helper.make_model(
-            piece, opset_imports=self.model.opset_import, ir_version=self.model.ir_version
-        )
+        return self.part(piece)
+
+    def part(self, graph: onnx.GraphProto) -> SplitModel:
+        """A piece of the network as a model, with those of its weights that it holds."""
+        whole = self.model.structure
+        model = helper.make_model(graph, opset_imports=whole.opset_import, ir_version=whole.ir_version)
+        held = {tensor.name for tensor in graph.initializer}
+        return SplitModel(model, {name: w for name, w in self.model.weights.items() if name in held})
 
 
 def _as_potential(graph: onnx.GraphProto, tensor: str) -> onnx.NodeProto:
@@ -97,14 +103,15 @@ def cut_source(levels: gs.Graph) -> CutNetwork:
         if is_neuron(node):
             name = node.attrs[SOURCE_TENSOR]
             potentials[name], tensors[name] = node.inputs[0].name, node.outputs[0].name
-    model = to_model(levels)
-    kept = [node for node in model.graph.node if node.domain != DOMAIN]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
+    model = to_split_model(levels)
+    graph = model.structure.graph
+    kept = [node for node in graph.node if node.domain != DOMAIN]
+    del graph.node[:]
+    graph.node.extend(kept)
     return CutNetwork(model, potentials, tensors)
 
 
-def cut_spiking(converted: onnx.ModelProto, layers: Mapping[str, str], *, bias: str) -> CutNetwork:
+def cut_spiking(converted: SplitModel, layers: Mapping[str, str], *, bias: str) -> CutNetwork:
     """Cut a converted network, on levels in place of trains: its synapses are linear, so they need not know.
 
     Args:
@@ -113,10 +120,10 @@ def cut_spiking(converted: onnx.ModelProto, layers: Mapping[str, str], *, bias: 
         bias: The form in which it stores biases: ``per-step`` and ``paper`` store a share of them (METHOD 4).
     """
     light = onnx.ModelProto()
-    light.CopyFrom(converted)
+    light.CopyFrom(converted.structure)
     del light.functions[:], light.metadata_props[:], light.graph.node[:]
     potentials, levels = {}, {}
-    for node in converted.graph.node:
+    for node in converted.structure.graph.node:
         if node.domain != DOMAIN:
             light.graph.node.append(node)
             continue
@@ -129,4 +136,4 @@ def cut_spiking(converted: onnx.ModelProto, layers: Mapping[str, str], *, bias: 
         light.graph.node.append(helper.make_node("Add", [node.input[0], whole], [target]))
         if node.op_type == "IF":
             potentials[layers[node.name]], levels[layers[node.name]] = target, node.output[0]
-    return CutNetwork(light, potentials, levels)
+    return CutNetwork(SplitModel(light, converted.weights), potentials, levels)

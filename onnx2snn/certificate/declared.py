@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,24 +15,26 @@ from onnx2snn.counting import counting_graph
 from onnx2snn.data import DataSet
 from onnx2snn.dialect import COUNTING_KEY, DOMAIN, Layer, read_layer_table, write_counting_graph
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.runtime import SpikingSession
+from onnx2snn.graph import Array
+from onnx2snn.model_file import save_model
+from onnx2snn.runtime import Result, SpikingSession
 from onnx2snn.runtime.bodies import function_body
-from onnx2snn.weights import self_contained
+from onnx2snn.weights import SplitModel
 
 #: Samples on which synaptic operations are counted in two ways.
 COUNTED = 4
 
 
-def check_declared(converted: onnx.ModelProto, samples: DataSet) -> None:
+def check_declared(network: SplitModel, samples: DataSet) -> None:
     """Compare with what the dialect says.
 
     Raises:
         InvalidModelError: a neuron computes something else in other runtimes than here, or synaptic operations are
             counted of another network.
     """
-    table = read_layer_table(converted)
-    _check_bodies(converted, table)
-    _check_counting(converted, table, samples)
+    table = read_layer_table(network.structure)
+    _check_bodies(network.structure, table)
+    _check_counting(network, table, samples)
 
 
 def _check_bodies(converted: onnx.ModelProto, table: dict[str, Any]) -> None:
@@ -60,28 +65,33 @@ def _same(one: onnx.FunctionProto, other: onnx.FunctionProto) -> bool:
     return all(list(getattr(one, field)) == list(getattr(other, field)) for field in fields)
 
 
-def _check_counting(converted: onnx.ModelProto, table: dict[str, Any], samples: DataSet) -> None:
-    stored = next((e.value for e in converted.metadata_props if e.key == COUNTING_KEY), None)
+def _check_counting(network: SplitModel, table: dict[str, Any], samples: DataSet) -> None:
+    stored = next((e.value for e in network.structure.metadata_props if e.key == COUNTING_KEY), None)
     if stored is None:
         return
     remedy = "convert the source again"
     try:
         fragment = onnx.GraphProto.FromString(base64.b64decode(stored, validate=True))
-        fresh = counting_graph(converted, [Layer(**entry) for entry in table["layers"]])
+        fresh = counting_graph(network.structure, [Layer(**entry) for entry in table["layers"]])
     except Exception as error:  # a damaged file breaks either in its own way
         raise InvalidModelError("the counting graph of this model is damaged", remedy=remedy) from error
     if fragment == fresh:
         return
-    other = onnx.ModelProto()
-    converted = self_contained(converted)
-    other.CopyFrom(converted)
-    write_counting_graph(other, fresh)
     inputs = next(samples.batches(COUNTED)).inputs
-    ours, theirs = (
-        SpikingSession(m.SerializeToString(), execution="fused").run(inputs) for m in (other, converted)
-    )
+    other = onnx.ModelProto()
+    other.CopyFrom(network.structure)
+    write_counting_graph(other, fresh)
+    ours, theirs = _counted(SplitModel(other, network.weights), inputs), _counted(network, inputs)
     for name, count in ours.synops.items():
         if not np.array_equal(count, theirs.synops.get(name, np.zeros(0))):
             raise InvalidModelError(
                 "the counting graph of this model is not that of its synapses", node=name, remedy=remedy
             )
+
+
+def _counted(network: SplitModel, inputs: Mapping[str, Array]) -> Result:
+    """What a network spends, as its own counting graph has it; written to a file, as large networks have to be."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "snn.onnx"
+        save_model(network, path)
+        return SpikingSession(path, execution="fused").run(inputs)

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from onnx2snn.certificate.pairing import Pair
-from onnx2snn.dialect import DOMAIN
+from onnx2snn.dialect import DOMAIN, read_layer_table
 from onnx2snn.graph import Array
 from onnx2snn.reference import make_runner
+from onnx2snn.runtime.bodies import function_body
 from onnx2snn.runtime.counts import counts_of
-from onnx2snn.runtime.snn_file import read_snn
-from onnx2snn.weights import self_contained
+from onnx2snn.weights import SplitModel
 
 
 class ForcedNetwork:
@@ -27,10 +27,9 @@ class ForcedNetwork:
         fused: Levels flow in place of trains.
     """
 
-    def __init__(self, model: onnx.ModelProto, pairs: Sequence[Pair], *, fused: bool) -> None:
-        file = read_snn(self_contained(model).SerializeToString())
-        forced = onnx.ModelProto.FromString(file.with_execution("fused" if fused else "spiking"))
-        self._timesteps = None if fused else file.timesteps
+    def __init__(self, model: SplitModel, pairs: Sequence[Pair], *, fused: bool) -> None:
+        forced = _with_bodies(model.structure, "fused" if fused else "spiking")
+        self._timesteps = None if fused else int(read_layer_table(forced)["timesteps"])
         self._trains = {pair.train: pair.name for pair in pairs}
         for info in [*forced.graph.input, *forced.graph.output]:
             if info.type.tensor_type.shape.dim:
@@ -39,12 +38,12 @@ class ForcedNetwork:
             if node.domain == DOMAIN and node.op_type == "IF":
                 train = node.output[0]
                 node.output[0] = f"own/{self._trains[train]}"
-                shape = _shape(model, train)
+                shape = _shape(model.structure, train)
                 forced.graph.input.append(helper.make_tensor_value_info(train, TensorProto.FLOAT, shape))
                 own = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, shape)
                 forced.graph.output.append(own)
         del forced.graph.value_info[:]  # sizes of trains, which fused networks do not have
-        self._run = make_runner(forced)
+        self._run = make_runner(SplitModel(forced, model.weights))
 
     def levels(
         self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.float32]]
@@ -63,6 +62,21 @@ class ForcedNetwork:
 
     def _decoded(self, train: Array) -> Array:
         return train if self._timesteps is None else counts_of(train, self._timesteps)
+
+
+def _with_bodies(model: onnx.ModelProto, execution: str) -> onnx.ModelProto:
+    """A copy whose neurons have the bodies of ``execution``."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    bias = str(read_layer_table(model).get("bias", "once"))
+    opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    names = [function.name for function in model.functions if function.domain == DOMAIN]
+    others = [function for function in model.functions if function.domain != DOMAIN]
+    del copy.functions[:]
+    copy.functions.extend(others)
+    bodies = (function_body(name, execution=execution, bias=bias, opset=opset) for name in names)
+    copy.functions.extend(map(onnx.FunctionProto.FromString, bodies))
+    return copy
 
 
 def _shape(model: onnx.ModelProto, name: str) -> list[str | int]:

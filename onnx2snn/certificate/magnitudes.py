@@ -25,18 +25,20 @@ from onnx import helper, numpy_helper
 
 from onnx2snn.certificate.rounding import Shapes
 from onnx2snn.float64.network import before_jumps
+from onnx2snn.weights import SplitModel, is_hollow
 
 Array: TypeAlias = NDArray[Any]
 
 
-def magnitude_model(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto | None:
-    """The cut ``model`` for inputs that are absolute values; None where an operator has no rule.
+def magnitude_model(model: SplitModel, shapes: Shapes) -> SplitModel | None:
+    """The cut ``model`` for inputs and large weights that are absolute values; None where an operator has no rule.
 
     Operators in front of jumps stay as they are: both networks compute them alike, and their results are given.
     """
-    shared = before_jumps(model.graph)
+    graph = model.structure.graph
+    shared = before_jumps(graph)
     writer = _Writer(model, shapes)
-    for node in model.graph.node:
+    for node in graph.node:
         if any(name in shared for name in node.output):
             writer.nodes.append(node)
         elif not writer.write(node):
@@ -44,28 +46,28 @@ def magnitude_model(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto |
     return writer.model()
 
 
-def has_rules(model: onnx.ModelProto) -> bool:
+def has_rules(graph: onnx.GraphProto) -> bool:
     """Whether every operator behind the last jump is one that the rules speak of."""
-    shared = before_jumps(model.graph)
-    behind = (node for node in model.graph.node if not any(name in shared for name in node.output))
+    shared = before_jumps(graph)
+    behind = (node for node in graph.node if not any(name in shared for name in node.output))
     return all(node.op_type in _RULES or node.op_type == "BatchNormalization" for node in behind)
 
 
 class _Writer:
-    def __init__(self, model: onnx.ModelProto, shapes: Shapes) -> None:
+    def __init__(self, model: SplitModel, shapes: Shapes) -> None:
         self._source = model
         self._shapes = shapes
-        self._values = {t.name: t for t in model.graph.initializer}
+        self._values = {t.name: t for t in model.structure.graph.initializer}
         self._made: dict[str, onnx.TensorProto] = {}
         self.nodes: list[onnx.NodeProto] = []
 
-    def model(self) -> onnx.ModelProto:
+    def model(self) -> SplitModel:
         result = onnx.ModelProto()
-        result.CopyFrom(self._source)
+        result.CopyFrom(self._source.structure)
         del result.graph.node[:]
         result.graph.node.extend(self.nodes)
         result.graph.initializer.extend(self._made.values())
-        return result
+        return SplitModel(result, self._source.weights)
 
     def write(self, node: onnx.NodeProto) -> bool:
         if node.op_type == "BatchNormalization":
@@ -87,11 +89,13 @@ class _Writer:
 
     def absolute(self, name: str) -> str:
         tensor = self._values.get(name)
-        if tensor is None or tensor.data_type not in (1, 10, 11):
+        if tensor is None or tensor.data_type not in (1, 10, 11) or is_hollow(tensor):
             return name
         return self.hold(f"{name}/abs", np.abs(numpy_helper.to_array(tensor)))
 
     def value(self, name: str) -> Array | None:
+        if name in self._source.weights:
+            return self._source.weights[name]
         return numpy_helper.to_array(self._values[name]) if name in self._values else None
 
     def hold(self, name: str, values: Array | float) -> str:

@@ -16,6 +16,7 @@ from onnx2snn.dialect import DOMAIN, read_layer_table
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.macs import train_names
 from onnx2snn.staircases import NeuronParameters, Staircase
+from onnx2snn.weights import SplitModel, is_hollow
 
 _REMEDY = "convert the source again, or give the file that it was converted from"
 
@@ -38,7 +39,7 @@ class Pair:
 
 
 def pair(
-    converted: onnx.ModelProto, activations: Mapping[str, Staircase], outputs: Sequence[str]
+    network: SplitModel, activations: Mapping[str, Staircase], outputs: Sequence[str]
 ) -> tuple[Pair, ...]:
     """Every IF node with its activation, in the order of the layer table.
 
@@ -46,6 +47,7 @@ def pair(
         InvalidModelError: the layer table is damaged or speaks of another network, a layer is missing or there twice, or
             outputs differ; it says which.
     """
+    converted = network.structure
     table = read_layer_table(converted)
     entries = _entries(table)
     if entries and not activations:
@@ -62,7 +64,9 @@ def pair(
     declared = [output.name for output in converted.graph.output]
     _same_names("output", table["outputs"], declared)
     _same_names("output", list(outputs), declared)
-    constants = {tensor.name: tensor for tensor in converted.graph.initializer}
+    constants: dict[str, NDArray[Any]] = {
+        t.name: numpy_helper.to_array(t) for t in converted.graph.initializer if not is_hollow(t)
+    } | dict(network.weights)
     pairs = []
     for entry in entries:
         node, staircase = nodes[entry["name"]], activations[entry["source_tensor"]]
@@ -150,11 +154,11 @@ def _check_steps(converted: onnx.ModelProto, timesteps: int) -> None:
 
 
 def _parameters(
-    node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto], timesteps: int
+    node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]], timesteps: int
 ) -> NeuronParameters:
     if len(node.input) != 5 or any(name not in constants for name in node.input[2:]):
         raise _unfit(node, "its thresholds are not constants")
-    compare, subtract, ceiling = (numpy_helper.to_array(constants[name]) for name in node.input[2:])
+    compare, subtract, ceiling = (constants[name] for name in node.input[2:])
     if any(a.dtype != np.float32 for a in (compare, subtract, ceiling)) or not _finite(
         compare, subtract, ceiling
     ):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.cuts import POTENTIAL, CutNetwork
@@ -17,6 +16,7 @@ from onnx2snn.float64 import Float64Network
 from onnx2snn.graph import Array
 from onnx2snn.passes.operators import LINEAR
 from onnx2snn.reference import make_runner
+from onnx2snn.weights import SplitModel
 
 Wide = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ class Potentials:
 class _Float32Network:
     """A cut with operators that have no bound: what onnxruntime makes of it in float32 is as good as anything."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: SplitModel) -> None:
         self._runner = make_runner(model)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -54,10 +54,10 @@ class _Float32Network:
 
 
 def _loaded(
-    model: onnx.ModelProto, example: Mapping[str, Array]
+    model: SplitModel, example: Mapping[str, Array]
 ) -> tuple[Float64Network | _Float32Network, dict[str, tuple[int, ...]]]:
     """A cut, and the shapes of its tensors (of its output alone, where it is computed in float32)."""
-    if has_rules(model):
+    if has_rules(model.structure.graph):
         wide = Float64Network(model)
         return wide, wide.shapes(example)
     narrow = _Float32Network(model)
@@ -94,7 +94,9 @@ class Path:
             raise broken(error) from error
         self._shapes = own, theirs
         self._magnitude = self._bound()
-        self.reads = tuple(dict.fromkeys(value.name for model in self._models for value in model.graph.input))
+        self.reads = tuple(
+            dict.fromkeys(value.name for model in self._models for value in model.structure.graph.input)
+        )
         self._rounding: dict[tuple[float, ...], tuple[Rounding, float]] = {}
 
     def _bound(self) -> Float64Network | None:
@@ -116,7 +118,7 @@ class Path:
     @property
     def linear(self) -> bool:
         """Whether nothing but affine operators lies on it."""
-        return all(node.op_type in LINEAR for node in self._models[0].graph.node)
+        return all(node.op_type in LINEAR for node in self._models[0].structure.graph.node)
 
     @property
     def same_shape(self) -> bool:

@@ -24,11 +24,14 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.float64.network import before_jumps
+from onnx2snn.weights import SplitModel, is_hollow
 
 #: Unit roundoff of float32, and of float64.
 UNIT, UNIT64 = 2.0**-24, 2.0**-53
 #: Integers up to here are exact in float32.
 EXACT = 2.0**24
+#: Values that are looked at together: enough for NumPy, and little memory.
+BLOCK = 1 << 20
 #: Of a constant that is zero: a multiple of anything.
 ANY = 2.0**100
 
@@ -65,19 +68,22 @@ class Analysis:
         quanta: Of its inputs: the power of two of which they hold multiples; 0 or missing: unknown.
     """
 
-    def __init__(self, model: onnx.ModelProto, shapes: Shapes, quanta: Mapping[str, float]) -> None:
+    def __init__(self, model: SplitModel, shapes: Shapes, quanta: Mapping[str, float]) -> None:
+        graph = model.structure.graph
         self._shapes = shapes
-        self._constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        self._shared = before_jumps(model.graph)  # computed alike by both networks, bit for bit
+        self._constants: dict[str, Array] = {
+            t.name: numpy_helper.to_array(t) for t in graph.initializer if not is_hollow(t)
+        } | dict(model.weights)
+        self._shared = before_jumps(graph)  # computed alike by both networks, bit for bit
         self._terms: dict[str, int] = {}
         self._weights: dict[str, int] = {}
         self._quanta = {
             name: quantum(value) for name, value in self._constants.items() if value.dtype.kind == "f"
         }
         self._quanta.update(quanta)
-        for node in model.graph.node:
+        for node in graph.node:
             self._visit(node)
-        self._output = model.graph.output[0].name
+        self._output = graph.output[0].name
 
     @property
     def result(self) -> Rounding:
@@ -174,7 +180,12 @@ _ROUNDINGS: Mapping[str, int | Callable[[Step], int]] = {
 
 def quantum(values: Array) -> float:
     """The largest power of two of which all ``values`` are multiples."""
-    nonzero = np.abs(np.asarray(values, np.float64)).ravel()
+    flat = values.reshape(-1)
+    return min((_quantum(flat[i : i + BLOCK]) for i in range(0, flat.size, BLOCK)), default=ANY)
+
+
+def _quantum(values: Array) -> float:
+    nonzero = np.abs(values.astype(np.float64))
     nonzero = nonzero[nonzero > 0]
     if nonzero.size == 0:
         return ANY

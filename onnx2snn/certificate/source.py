@@ -16,12 +16,13 @@ from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, apply_owned, origin
 from onnx2snn.passes import PREPARE, RECOGNISE
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.reference import Runner, loads_in_onnxruntime, make_runner
 from onnx2snn.staircases import Staircase
+from onnx2snn.weights import SplitModel, split_model
 
 #: Levels (N, ...): whole numbers, which float32 holds exactly.
 Levels: TypeAlias = NDArray[np.float32]
@@ -127,7 +128,8 @@ class Source:
     runtime computes it, from its normalised form, in which integer codes are float32.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
+        model = model if isinstance(model, SplitModel) else split_model(model)
         graph = apply_owned(import_model(model), PREPARE)
         levels = apply_owned(graph.copy(), RECOGNISE)
         self.activations = {
@@ -140,7 +142,7 @@ class Source:
         self.outputs = [tensor.name for tensor in graph.outputs]
         self.cut = cut_source(levels)
         self._normalised = make_runner(_with_outputs(graph, list(self.activations)))
-        self._written = self._instrumented(model) if loads_in_onnxruntime(model) else None
+        self._written = self._instrumented(model) if loads_in_onnxruntime(model.structure) else None
         self._readable: bool | None = None
 
     def __call__(self, inputs: Mapping[str, Array]) -> Answer:
@@ -170,16 +172,17 @@ class Source:
         own, normalised = self._read(written)[0], self._read(values)[0]
         return all(_alike(own[name], normalised[name]) for name in self.activations)
 
-    def _instrumented(self, model: onnx.ModelProto) -> Runner | None:
+    def _instrumented(self, model: SplitModel) -> Runner | None:
         """The file as it is written, with those activations as further outputs that it holds."""
-        there = {name for node in model.graph.node for name in node.output}
-        have = {output.name for output in model.graph.output}
+        graph = model.structure.graph
+        there = {name for node in graph.node for name in node.output}
+        have = {output.name for output in graph.output}
         instrumented = onnx.ModelProto()
-        instrumented.CopyFrom(model)
+        instrumented.CopyFrom(model.structure)
         added = [name for name in self.activations if name in there and name not in have]
         instrumented.graph.output.extend(onnx.ValueInfoProto(name=name) for name in added)
         try:
-            return make_runner(instrumented)
+            return make_runner(SplitModel(instrumented, model.weights))
         except InvalidModelError:
             return None
 
@@ -204,8 +207,8 @@ def _alike(one: Levels, other: Levels) -> bool:
     return one.shape == other.shape and (one.size == 0 or float(np.mean(one == other)) > 0.5)
 
 
-def _with_outputs(graph: gs.Graph, names: list[str]) -> onnx.ModelProto:
+def _with_outputs(graph: gs.Graph, names: list[str]) -> SplitModel:
     tensors = graph.tensors()
     have = {tensor.name for tensor in graph.outputs}
     graph.outputs = [*graph.outputs, *(tensors[name] for name in names if name not in have)]
-    return to_model(graph)
+    return to_split_model(graph)

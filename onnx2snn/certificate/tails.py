@@ -22,6 +22,7 @@ from onnx2snn.certificate.cuts import POTENTIAL, CutNetwork
 from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.float64 import Float64Network
 from onnx2snn.float64.network import is_jump
+from onnx2snn.weights import SplitModel
 
 Wide = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ class Tail:
     """
 
     before: str
-    model: onnx.ModelProto | None = None
+    model: SplitModel | None = None
     axis: int | None = None
 
     def accepts(self, scores: Wide, allowed: Wide, answer: NDArray[Any]) -> NDArray[np.bool_]:
@@ -80,8 +81,8 @@ class Tail:
 
 def tail_of(network: CutNetwork, output: str) -> Tail:
     """The tail of an output, as far back as its first jump; none where something else than rules 1 and 2 leads there."""
-    makers = {name: node for node in network.model.graph.node for name in node.output}
-    constants = {tensor.name for tensor in network.model.graph.initializer}
+    makers = {name: node for node in network.model.structure.graph.node for name in node.output}
+    constants = {tensor.name for tensor in network.model.structure.graph.initializer}
     chain: list[onnx.NodeProto] = []
     name, found = output, Tail(output)
     while (node := makers.get(name)) is not None and name not in network.levels.values():
@@ -98,7 +99,7 @@ def tail_of(network: CutNetwork, output: str) -> Tail:
     return found
 
 
-def _model(network: CutNetwork, chain: list[onnx.NodeProto], read: str, output: str) -> onnx.ModelProto:
+def _model(network: CutNetwork, chain: list[onnx.NodeProto], read: str, output: str) -> SplitModel:
     graph = onnx.GraphProto(name="tail")
     graph.node.append(helper.make_node("Identity", [POTENTIAL], [read]))
     graph.node.extend(chain)
@@ -106,6 +107,5 @@ def _model(network: CutNetwork, chain: list[onnx.NodeProto], read: str, output: 
     graph.input.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
     graph.output.append(helper.make_tensor_value_info("answer", TensorProto.FLOAT, None))
     used = {name for node in chain for name in node.input}
-    graph.initializer.extend(t for t in network.model.graph.initializer if t.name in used)
-    imports = network.model.opset_import
-    return helper.make_model(graph, opset_imports=imports, ir_version=network.model.ir_version)
+    graph.initializer.extend(t for t in network.model.structure.graph.initializer if t.name in used)
+    return network.part(graph)

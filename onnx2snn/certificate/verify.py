@@ -19,14 +19,13 @@ from onnx2snn.certificate.findings import MOST_DEFECTS, Counts, Findings
 from onnx2snn.certificate.probes import Found, check_network
 from onnx2snn.certificate.result import Certificate, LayerCounts
 from onnx2snn.certificate.samples import drawn, random_samples
-from onnx2snn.data import Batch, DataSet, input_specs, open_data
+from onnx2snn.data import Batch, DataSet, InputSpec, input_specs, open_data
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.evaluation.evaluate import digest, sendable
+from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.model_file import load_model
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.weights import self_contained
 
 
 def verify(
@@ -63,20 +62,20 @@ def verify(
         InvalidModelError: a file is missing or damaged, or the SNN is not of this source.
         InputError: the data does not fit, or the state file belongs to another verification.
     """
-    model, converted = load_model(source), load_model(snn)
-    job = Job(sendable(source, model), sendable(snn, converted), execution, backend)
-    specs, table = input_specs(model), read_layer_table(converted)
-    comparison = None if table.get("coding") == "rate" else _comparable(job, model, table)
+    job, specs, table = _job(source, snn, execution, backend, remote=ray is not None)
+    comparison = None if table.get("coding") == "rate" else _comparable(job, table)
     if comparison is None:
         samples = open_data(random_samples(specs) if data is None else data, specs)
-        session = SpikingSession(job.snn, execution=execution, backend=backend, chunk=CHUNK)
-        return approximate(model, session, table, samples, generated=data is None, progress=progress)
+        session = SpikingSession(job.snn.content, execution=execution, backend=backend, chunk=CHUNK)
+        return approximate(
+            job.source.load(), session, table, samples, generated=data is None, progress=progress
+        )
     samples = open_data(drawn(specs, comparison.source) if data is None else data, specs)
     structure = _structure(comparison, samples)
-    check_declared(converted, samples)
+    check_declared(comparison.converted, samples)
     task = {
-        "source": digest(job.source),
-        "model": digest(job.snn),
+        "source": job.source.digest,
+        "model": job.snn.digest,
         "execution": execution,
         "backend": backend,
         "work": "verify",
@@ -92,34 +91,47 @@ class Job:
     """What a worker needs to know, whichever machine it is on.
 
     Attributes:
-        source: The source, serialised; its path where its weights are in a file of their own.
-        snn: The spiking network, likewise.
+        source: The source.
+        snn: The spiking network.
         execution: Of :class:`onnx2snn.runtime.SpikingSession`.
         backend: Likewise.
     """
 
-    source: str | bytes
-    snn: str | bytes
+    source: SentModel
+    snn: SentModel
     execution: str
     backend: str
 
 
+def _job(
+    source: str | Path | onnx.ModelProto,
+    snn: str | Path | onnx.ModelProto,
+    execution: str,
+    backend: str,
+    *,
+    remote: bool,
+) -> tuple[Job, tuple[InputSpec, ...], dict[str, Any]]:
+    """The job, the inputs of the source, the layer table; both models are let go again."""
+    model, converted = load_model(source), load_model(snn)
+    ours, theirs = (
+        SentModel.of(one, loaded, remote=remote) for one, loaded in ((source, model), (snn, converted))
+    )
+    return Job(ours, theirs, execution, backend), input_specs(model), read_layer_table(converted)
+
+
 @lru_cache(maxsize=1)
 def _comparison(job: Job) -> Comparison:
-    model, converted = (
-        self_contained(load_model(one)) if isinstance(one, str) else onnx.ModelProto.FromString(one)
-        for one in (job.source, job.snn)
-    )
-    return Comparison(model, converted, job.snn, execution=job.execution, backend=job.backend)
+    models = job.source.load(), job.snn.load()
+    return Comparison(*models, job.snn.content, execution=job.execution, backend=job.backend)
 
 
-def _comparable(job: Job, model: onnx.ModelProto, table: Mapping[str, Any]) -> Comparison | None:
+def _comparable(job: Job, table: Mapping[str, Any]) -> Comparison | None:
     """Both networks side by side; None where the source is the float network before its calibration."""
     try:
         return _comparison(job)
     except InvalidModelError:
         tensors = _source_tensors(table)
-        if tensors and holds_values(model, tensors):
+        if tensors and holds_values(job.source.load(), tensors):
             return None
         raise
 

@@ -16,7 +16,8 @@ from onnx2snn.data import ResultWriter, Source, input_specs, open_data
 from onnx2snn.data.specs import Array
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.errors import InputError, OutputError
-from onnx2snn.evaluation.evaluate import Evaluation, digest, sendable
+from onnx2snn.evaluation.evaluate import Evaluation
+from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.evaluation.tally import Tally
 from onnx2snn.evaluation.work import Job, respond
@@ -58,10 +59,10 @@ def run_all(
         OutputError: the result cannot be written.
     """
     proto = load_model(model)
-    content = sendable(model, proto)
+    sent = SentModel.of(model, proto, remote=ray is not None)
     samples = open_data(data, input_specs(proto))
-    task = {"model": digest(content), "execution": execution, "backend": backend, "work": f"run to {output}"}
-    work = functools.partial(respond, Job(content, execution, backend), output is not None)
+    task = {"model": sent.digest, "execution": execution, "backend": backend, "work": f"run to {output}"}
+    work = functools.partial(respond, Job(sent, execution, backend), output is not None)
     parts = _Parts(Path(f"{resume}.parts") if resume and output else None)
     with ResultWriter(output) if output else nullcontext() as writer:
 

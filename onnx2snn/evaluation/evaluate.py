@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import onnx
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
 from onnx2snn.data import Source, input_specs, open_data
 from onnx2snn.dialect import read_layer_table
+from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.evaluation.tally import Moments, Tally
 from onnx2snn.evaluation.work import Job, answer
@@ -110,29 +107,10 @@ def evaluate(
         InputError: the data does not fit, or the state file belongs to another evaluation.
     """
     proto = load_model(model)
-    content = sendable(model, proto)
+    sent = SentModel.of(model, proto, remote=ray is not None)
     samples = open_data(data, input_specs(proto))
-    task = {"model": digest(content), "execution": execution, "backend": backend, "work": "evaluate"}
-    work = functools.partial(answer, Job(content, execution, backend))
+    task = {"model": sent.digest, "execution": execution, "backend": backend, "work": "evaluate"}
+    work = functools.partial(answer, Job(sent, execution, backend))
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
     tally = merged(samples, work, Tally(), task, batch=batch, **ways)
     return Evaluation(tally, tuple(read_layer_table(proto)["layers"]))
-
-
-def sendable(source: str | Path | onnx.ModelProto, model: onnx.ModelProto) -> str | bytes:
-    """What a worker gets of a model: its bytes; its path, where its weights are in a file of their own."""
-    beside = any(map(uses_external_data, model.graph.initializer))
-    return (
-        os.fspath(source) if beside and not isinstance(source, onnx.ModelProto) else model.SerializeToString()
-    )
-
-
-def digest(content: str | bytes) -> str:
-    """What tells one model from another."""
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    found = hashlib.sha256(Path(content).read_bytes())
-    for tensor in filter(uses_external_data, load_model(content).graph.initializer):
-        status = Path(ExternalDataInfo(tensor).location).stat()
-        found.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-    return found.hexdigest()

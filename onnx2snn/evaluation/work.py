@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from onnx2snn.data.dataset import Batch
+from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.tally import Moments, Tally
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ class Job:
     """What a worker needs to know, whichever machine it is on.
 
     Attributes:
-        model: The spiking network, serialised; its path where its weights are in a file of their own.
+        model: The spiking network.
         execution: Of :class:`onnx2snn.runtime.SpikingSession`.
         backend: Likewise.
     """
 
-    model: str | bytes
+    model: SentModel
     execution: str
     backend: str
 
@@ -37,7 +38,7 @@ class Job:
 def _session(job: Job) -> SpikingSession:
     from onnx2snn.runtime import SpikingSession  # noqa: PLC0415 - loaded where the work is done
 
-    return SpikingSession(job.model, execution=job.execution, backend=job.backend)
+    return SpikingSession(job.model.content, execution=job.execution, backend=job.backend)
 
 
 def answer(job: Job, batch: Batch) -> Finished:

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.operators import FAST
+from onnx2snn.weights import SplitModel, weights_as_inputs
 
 Array = NDArray[Any]
 
@@ -30,17 +31,24 @@ _SIZES = ("Shape", "Size")
 class Float64Network:
     """A model without functions, loaded to compute in float64 (up to its last operator with jumps: in float32).
 
+    Large weights that lie apart stay where they are: a float64 copy of them lives as long as one run.
+
     Args:
         model: What to compute; its float32 constants are exact in float64.
         absolute: Compute on the absolute values of inputs, and of whatever float32 operators hand over.
         throughout: Compute operators with jumps, and all in front of them, in float64 too.
     """
 
-    def __init__(self, model: onnx.ModelProto, *, absolute: bool = False, throughout: bool = False) -> None:
+    def __init__(
+        self, model: onnx.ModelProto | SplitModel, *, absolute: bool = False, throughout: bool = False
+    ) -> None:
+        self._weights: Mapping[str, Array] = {}
+        if isinstance(model, SplitModel):
+            self._weights, model = model.weights, weights_as_inputs(model.structure)
         self._narrow = frozenset() if throughout else before_jumps(model.graph)
         self._absolute = absolute
         self._outputs = [output.name for output in model.graph.output]
-        self.inputs = tuple(value.name for value in model.graph.input)
+        self.inputs = tuple(value.name for value in model.graph.input if value.name not in self._weights)
         self._evaluator = ReferenceEvaluator(_widened(model, self._narrow, absolute), new_ops=list(FAST))
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -57,7 +65,8 @@ class Float64Network:
         return {name: np.shape(value) for name, value in values.items() if value is not None}
 
     def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return {name: self._typed(name, inputs[name]) for name in self.inputs}
+        given = {name: inputs[name] for name in self.inputs}
+        return {name: self._typed(name, value) for name, value in (given | dict(self._weights)).items()}
 
     def _typed(self, name: str, value: Array) -> Array:
         if value.dtype.kind != "f":
@@ -65,7 +74,7 @@ class Float64Network:
         if name in self._narrow:
             return value.astype(np.float32)
         wide: Array = value.astype(np.float64)
-        return np.abs(wide) if self._absolute else wide
+        return np.abs(wide, out=wide) if self._absolute else wide
 
 
 def before_jumps(graph: onnx.GraphProto) -> frozenset[str]:

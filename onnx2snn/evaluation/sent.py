@@ -1,0 +1,53 @@
+"""A model on its way to whoever shares the work."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+from onnx2snn.model_file import load_model
+from onnx2snn.weights import SplitModel, split_model
+
+
+@dataclass(frozen=True)
+class SentModel:
+    """A model as a worker gets it.
+
+    Attributes:
+        content: Its path where the worker has the same files, or its weights lie in a file of their own; else its bytes.
+        digest: What tells it from another model, whichever way it is sent.
+    """
+
+    content: str | bytes
+    digest: str
+
+    @classmethod
+    def of(cls, source: str | Path | onnx.ModelProto, model: onnx.ModelProto, *, remote: bool) -> SentModel:
+        """``model``, which was loaded from ``source``.
+
+        Args:
+            source: Its path, or the model itself.
+            model: As loaded.
+            remote: Whether workers may be on other machines.
+        """
+        if isinstance(source, onnx.ModelProto):
+            content = model.SerializeToString()
+            return cls(content, hashlib.sha256(content).hexdigest())
+        written = Path(source).read_bytes()
+        found = hashlib.sha256(written)
+        beside = [t for t in model.graph.initializer if uses_external_data(t)]
+        for tensor in beside:
+            status = Path(ExternalDataInfo(tensor).location).stat()
+            found.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+        return cls(written if remote and not beside else os.fspath(source), found.hexdigest())
+
+    def load(self) -> SplitModel:
+        """The model, its large weights apart."""
+        if isinstance(self.content, bytes):
+            return split_model(onnx.ModelProto.FromString(self.content))
+        return split_model(load_model(self.content))
