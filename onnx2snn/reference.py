@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
 from onnx2snn.runtime.engine import tensor_of
-from onnx2snn.weights import SplitModel, split_model, weights_as_inputs
+from onnx2snn.weights import SplitModel, let_go, split_model, weights_as_inputs
 
 #: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -65,7 +65,13 @@ class Reference:
         Raises:
             InvalidModelError: neither onnxruntime nor the reference evaluator can compute it.
         """
-        names = list(outputs) if outputs is not None else self.outputs
+        try:
+            return self._answers(inputs, list(outputs) if outputs is not None else self.outputs)
+        finally:
+            for values in self._weights.values():
+                let_go(values)
+
+    def _answers(self, inputs: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
         feed = {name: inputs[name] for name in self.inputs if name in inputs} | self._weights
         if self._evaluator is not None:
             return _tensors(names, self._evaluator.run(names, feed))

@@ -7,6 +7,7 @@ and none copies weights to look at nodes. Weights that lie in a file of their ow
 from __future__ import annotations
 
 import math
+import mmap
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -160,3 +161,12 @@ def values_of(tensor: onnx.TensorProto) -> Array:
     if math.prod(shape) * dtype.itemsize >= MAPPED:
         return np.memmap(Path(place.location), stored, "r", offset, shape)
     return np.fromfile(Path(place.location), stored, math.prod(shape), offset=offset).reshape(shape)
+
+
+def let_go(values: Array) -> None:
+    """Give back the memory of a mapped array, until somebody reads it again; of any other array, nothing."""
+    base: Any = values
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)

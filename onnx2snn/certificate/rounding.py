@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.float64.network import before_jumps
-from onnx2snn.weights import SplitModel, is_hollow
+from onnx2snn.weights import SplitModel, is_hollow, let_go
 
 #: Unit roundoff of float32, and of float64.
 UNIT, UNIT64 = 2.0**-24, 2.0**-53
@@ -181,7 +181,9 @@ _ROUNDINGS: Mapping[str, int | Callable[[Step], int]] = {
 def quantum(values: Array) -> float:
     """The largest power of two of which all ``values`` are multiples."""
     flat = values.reshape(-1)
-    return min((_quantum(flat[i : i + BLOCK]) for i in range(0, flat.size, BLOCK)), default=ANY)
+    found = min((_quantum(flat[i : i + BLOCK]) for i in range(0, flat.size, BLOCK)), default=ANY)
+    let_go(values)
+    return found
 
 
 def _quantum(values: Array) -> float:

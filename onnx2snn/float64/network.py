@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.operators import FAST
-from onnx2snn.weights import SplitModel, weights_as_inputs
+from onnx2snn.weights import SplitModel, let_go, weights_as_inputs
 
 Array = NDArray[Any]
 
@@ -65,8 +65,11 @@ class Float64Network:
         return {name: np.shape(value) for name, value in values.items() if value is not None}
 
     def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        given = {name: inputs[name] for name in self.inputs}
-        return {name: self._typed(name, value) for name, value in (given | dict(self._weights)).items()}
+        feed = {name: self._typed(name, inputs[name]) for name in self.inputs}
+        for name, values in self._weights.items():
+            feed[name] = self._typed(name, values)
+            let_go(values)
+        return feed
 
     def _typed(self, name: str, value: Array) -> Array:
         if value.dtype.kind != "f":
