@@ -127,7 +127,7 @@ def convert(
             "a rate code has one form: biases are constant currents, and the execution is spiking",
             remedy="leave bias and execution as they are",
         )
-    source = load_model(model)
+    source = load_model(model, in_place=True)
     if is_snn(source):
         raise ConversionError(
             "this model is already a spiking network", remedy="give the network it was made from"
@@ -136,7 +136,7 @@ def convert(
     if calibrate is not None:
         chosen = timesteps or (32 if coding == "rate" else 4)
         calibration = onnx2snn.calibrate(
-            source, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, progress=progress
+            model, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, progress=progress
         )
         source = calibration.model
     form = Form("per-step" if coding == "rate" else bias, execution, coding)

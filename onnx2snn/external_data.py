@@ -17,18 +17,18 @@ from onnx2snn.weights import element_type, is_large
 def locate_external(model: onnx.ModelProto, path: Path, name: str) -> None:
     """Make every tensor in a file of its own known by its full path; read the small ones.
 
-    A path that leads out of the model's folder, also by a link, is refused.
+    A path that leads out of the model's folder, also by a link, is refused; the model's own file is not, wherever it is.
 
     Raises:
         InvalidModelError: such a file is missing, too short, or outside of the model's folder.
     """
-    folder = path.parent.resolve()
+    folder, own = path.parent.resolve(), path.resolve()
     initializers = list(model.graph.initializer)  # their identity lasts as long as this list
     large = {id(tensor) for tensor in initializers if is_large(tensor)}
     for tensor in tensors_of(model):
         if not uses_external_data(tensor):
             continue
-        location, offset, length = _checked(tensor, folder, name)
+        location, offset, length = _checked(tensor, folder, own, name)
         del tensor.external_data[:]
         if id(tensor) in large:
             for key, value in (("location", location), ("offset", offset), ("length", length)):
@@ -52,7 +52,7 @@ def tensors_of(message: Any) -> Iterator[onnx.TensorProto]:
                 yield from tensors_of(item)
 
 
-def _checked(tensor: onnx.TensorProto, folder: Path, name: str) -> tuple[Path, int, int]:
+def _checked(tensor: onnx.TensorProto, folder: Path, own: Path, name: str) -> tuple[Path, int, int]:
     """File, offset and number of bytes of a tensor's values; all are there, within ``folder``."""
     place = _place(tensor, name)
     try:
@@ -62,7 +62,7 @@ def _checked(tensor: onnx.TensorProto, folder: Path, name: str) -> tuple[Path, i
         raise InvalidModelError(
             f"{name} points to weights that cannot be", found=_shown(place.location)
         ) from error
-    if not path.is_relative_to(folder):
+    if not path.is_relative_to(folder) and path != own:
         raise InvalidModelError(f"{name} points to weights outside of its folder", found=_shown(str(path)))
     if not there:
         remedy = "put the file of weights beside the model"

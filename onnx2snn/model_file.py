@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import mmap
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -15,21 +17,29 @@ from onnx2snn.errors import InvalidModelError, OutputError
 from onnx2snn.external_data import locate_external, tensors_of
 from onnx2snn.model_checks import check_rules
 from onnx2snn.model_writer import write_beside, write_embedded
+from onnx2snn.runtime.weights_in_place import without_weights
 from onnx2snn.weights import SplitModel, split_model
 from onnx2snn.whole_files import draft_folder, place
 
 #: Protobuf holds no message of 2 GiB; what is near it keeps its weights in a file of their own.
 LARGEST = 2**31 - 2**20
 
+#: Bytes from which a tensor may be left in the model's file.
+IN_PLACE = 1 << 20
+
 _LOG = logging.getLogger(__name__)
 _REMEDY = "give the path of an ONNX file"
 
 
-def load_model(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+def load_model(model: str | Path | onnx.ModelProto, *, in_place: bool = False) -> onnx.ModelProto:
     """Read and check a model; one that is in memory already is checked only.
 
     Weights in files beside the model are read from the model's own folder, and from nowhere else. The large ones stay where
     they are; :func:`onnx2snn.weights.split_model` maps them.
+
+    Args:
+        model: A path, or a model in memory.
+        in_place: Leave large weights inside of the model's own file where they are too: they are never copied.
 
     Raises:
         InvalidModelError: it is missing, empty, damaged, no ONNX, or against the rules of ONNX.
@@ -44,7 +54,7 @@ def load_model(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
         return model
     path = Path(model)
     name = f"'{path}'"
-    loaded = _parsed(path, name)
+    loaded = _parsed(_without_weights(path, name) if in_place else read_file(path, name), name)
     if not loaded.graph.node:
         raise InvalidModelError(f"{name} holds no network", remedy=_REMEDY)
     locate_external(loaded, path, name)
@@ -54,8 +64,19 @@ def load_model(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
     return loaded
 
 
-def _parsed(path: Path, name: str) -> onnx.ModelProto:
-    content = read_file(path, name)
+def _without_weights(path: Path, name: str) -> bytes:
+    """The bytes of a model file, its large weights as references to it; as they are where they are no message."""
+    with _readable(path, name), path.open("rb") as stream:
+        if os.fstat(stream.fileno()).st_size < IN_PLACE:
+            return stream.read()
+        mapped = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        return without_weights(mapped, os.path.realpath(path), large=IN_PLACE)
+    except ValueError:  # protobuf says what is wrong, or knows better
+        return bytes(mapped)
+
+
+def _parsed(content: bytes, name: str) -> onnx.ModelProto:
     if not content:
         raise InvalidModelError(f"{name} is empty", remedy="export the network again")
     loaded = onnx.ModelProto()
@@ -74,12 +95,19 @@ def read_file(path: Path, name: str) -> bytes:
     Raises:
         InvalidModelError: it does not exist, cannot be read, is no regular file, or too large for a model.
     """
+    with _readable(path, name):
+        return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _readable(path: Path, name: str) -> Iterator[None]:
+    """Reading a model file; errors as those of :func:`read_file`."""
     try:
         if path.exists() and not path.is_file():
             raise InvalidModelError(f"{name} cannot be read", found="no file", remedy=_REMEDY)
         if path.stat().st_size >= 2**31:
             raise InvalidModelError(f"{name} is no ONNX file: they are smaller than 2 GiB", remedy=_REMEDY)
-        return path.read_bytes()
+        yield
     except FileNotFoundError as error:
         raise InvalidModelError(f"{name} does not exist", remedy=_REMEDY) from error
     except (OSError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -58,9 +58,24 @@ def fold_constants(graph: gs.Graph) -> gs.Graph:
     wanted = [t for n in foldable.values() for t in n.outputs if _is_read_outside(t, foldable, graph)]
     if not wanted:
         return graph
-    for tensor, values in zip(wanted, _values(graph, wanted), strict=True):
-        _become(tensor, values)
+    for together in _batches(wanted):
+        for tensor, values in zip(together, _values(graph, together), strict=True):
+            _become(tensor, values)
     return graph
+
+
+def _batches(tensors: list[gs.Tensor]) -> Iterator[list[gs.Tensor]]:
+    """``tensors`` in order, few large ones at a time: a run holds all of its answers twice."""
+    batch: list[gs.Tensor] = []
+    size = 0
+    for tensor in tensors:
+        batch.append(tensor)
+        size += math.prod(tensor.shape) if tensor.shape is not None and _static(tensor.shape) else 0
+        if size > MAX_VALUES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def known_shapes(graph: gs.Graph) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import ORIGIN, Array, Names, constant_input, graph_pass, origin, producer_of
-from onnx2snn.passes.staircase_nodes import make_constant
+from onnx2snn.passes.staircase_nodes import make_constant, scale_weights
 
 
 @graph_pass
@@ -47,7 +47,7 @@ def _into_convolution(names: Names, node: gs.Node, scale: Array, shift: Array) -
         return False
     before = np.zeros_like(shift) if bias is None else bias.astype(np.float64)
     column = scale.reshape((-1,) + (1,) * (weights.ndim - 1))
-    conv.inputs[1] = make_constant(names, f"{conv.name}/weight", (weights * column).astype(np.float32))
+    scale_weights(names, conv, column)
     fused = make_constant(names, f"{conv.name}/bias", (before * scale + shift).astype(np.float32))
     conv.inputs = [conv.inputs[0], conv.inputs[1], fused]
     conv.attrs[ORIGIN] = [*origin(conv), *origin(node)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from onnx2snn.graph import (
 from onnx2snn.passes.kinds import infer_kinds, is_train
 from onnx2snn.passes.operators import MOVEMENT, is_integrate, is_neuron, is_weighted
 from onnx2snn.passes.scales import LARGEST
-from onnx2snn.passes.staircase_nodes import make_constant, parameters, set_parameters
+from onnx2snn.passes.staircase_nodes import make_constant, parameters, replace_weights, set_parameters
 
 #: Where a node notes the whole number that its largest weight is, by output channel.
 NOTE = "_onnx2snn_largest_integer"
@@ -32,6 +33,8 @@ _EXACT = 2**24
 #: The passes in between round a weight a few times.
 _ROUNDINGS = 2.0**-21
 _SAMPLED = 48
+#: Weights that are looked at together.
+_AT_A_TIME = 1 << 20
 
 
 @graph_pass
@@ -66,7 +69,7 @@ def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
     peaks = np.maximum(rows.max(axis=1), -rows.min(axis=1))  # no copy of large weights
     if not np.all(np.isfinite(peaks)):
         return None
-    safe = np.where(peaks > 0, peaks, 1).astype(np.float64)[:, None]
+    safe = _nonzero(peaks).astype(np.float64)[:, None]
     few = rows[:, :: max(1, rows.shape[1] // _SAMPLED)] / safe
     candidates = np.arange(1, _HIGHEST + 1)
     found = np.zeros(len(rows), np.int64)
@@ -90,11 +93,27 @@ def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
 def _is_exact(rows: Array, peaks: Array, largest: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether some float32 scale s gives every weight as float32(n·s), by row."""
     scale = (peaks / largest.astype(np.float64)).astype(np.float32)
-    integers = np.rint(rows / np.where(peaks > 0, peaks, 1)[:, None] * largest[:, None]).astype(np.float32)
     exact = np.zeros(len(rows), np.bool_)
-    for candidate in (scale, np.nextafter(scale, np.float32(0)), np.nextafter(scale, np.float32(np.inf))):
-        exact |= np.all(integers * candidate[:, None] == rows, axis=1)
+    for at in _blocks(rows):
+        integers = np.rint(rows[at] / _nonzero(peaks[at])[:, None] * largest[at, None]).astype(np.float32)
+        for step in (
+            scale[at],
+            np.nextafter(scale[at], np.float32(0)),
+            np.nextafter(scale[at], np.float32(np.inf)),
+        ):
+            exact[at] |= np.all(integers * step[:, None] == rows[at], axis=1)
     return exact
+
+
+def _nonzero(peaks: Array) -> Array:
+    """Divisors: 1 where all weights of a row are zero."""
+    return np.where(peaks > 0, peaks, 1)
+
+
+def _blocks(rows: Array) -> Iterator[slice]:
+    """Some rows after the other: whatever is computed from them is small beside large weights."""
+    step = max(1, _AT_A_TIME * len(rows) // rows.size)
+    return (slice(first, first + step) for first in range(0, len(rows), step))
 
 
 @graph_pass
@@ -120,7 +139,7 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
             continue
         synapses = chain[-1]
         found = _integers(synapses)
-        if found is None or np.abs(found[0]).sum(axis=1).max() * most >= _EXACT:
+        if found is None or _largest_sum(found[0]) * most >= _EXACT:
             continue
         if synapses.op != "Conv" and any(node.op in LARGEST for node in chain):
             continue
@@ -160,25 +179,33 @@ def _is_spikes(tensor: gs.Tensor) -> bool:
     return moves and all(_is_spikes(signal) for signal in signals(node))
 
 
-def _integers(node: gs.Node) -> tuple[Array, NDArray[np.float64]] | None:
+def _integers(node: gs.Node) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
     """(whole numbers (channels, weights), their scale by channel), if the weights still are such."""
     weights = constant_input(node, 1)
     rows = None if weights is None else _rows(node, weights)
     largest = node.attrs[NOTE]
     if rows is None or len(rows) != len(largest):
         return None
-    peaks = np.abs(rows).max(axis=1).astype(np.float64)
-    scale = np.where(peaks > 0, peaks, 1) / largest
-    integers = np.rint(rows / scale[:, None])
-    close = np.abs(integers * scale[:, None] - rows) <= _ROUNDINGS * np.abs(rows)
-    return (integers, scale) if close.all() else None
+    peaks = np.maximum(rows.max(axis=1), -rows.min(axis=1)).astype(np.float64)
+    scale = _nonzero(peaks) / largest
+    integers = np.empty_like(rows, np.float32)
+    for at in _blocks(rows):
+        steps = np.rint(rows[at] / scale[at, None])
+        if not np.all(np.abs(steps * scale[at, None] - rows[at]) <= _ROUNDINGS * np.abs(rows[at])):
+            return None
+        integers[at] = steps
+    return integers, scale
 
 
-def _set_integers(names: Names, node: gs.Node, rows: Array) -> None:
+def _largest_sum(rows: NDArray[np.float32]) -> float:
+    """The largest sum of magnitudes of a row; exact."""
+    return max(float(np.abs(rows[at]).sum(axis=1, dtype=np.float64).max()) for at in _blocks(rows))
+
+
+def _set_integers(names: Names, node: gs.Node, rows: NDArray[np.float32]) -> None:
     shape = value_of(node.inputs[1]).shape
     straight = node.op == "Conv" or node.attrs.get("transB", 0)
-    values = rows.reshape(shape) if straight else rows.T
-    node.inputs[1] = make_constant(names, f"{node.name}/integers", values.astype(np.float32))
+    replace_weights(names, node, f"{node.name}/integers", rows.reshape(shape) if straight else rows.T)
 
 
 def _rescale(names: Names, neuron: gs.Node, between: list[gs.Node], factor: NDArray[np.float64]) -> None:

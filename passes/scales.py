@@ -14,7 +14,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.graph import Array, Names, constant_input
-from onnx2snn.passes.staircase_nodes import make_constant
+from onnx2snn.passes.staircase_nodes import make_constant, scale_weights
 
 Scale: TypeAlias = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def take_in(names: Names, node: gs.Node, scale: Scale) -> bool:
         column = vector[None, :] if node.attrs.get("transB", 0) else vector[:, None]
     else:
         column = vector[:, None] if weights.ndim > 1 else vector
-    _scale_weights(names, node, column)
+    scale_weights(names, node, column)
     return True
 
 
@@ -101,7 +101,7 @@ def give_out(names: Names, node: gs.Node, scale: Scale) -> bool:
     weights, bias = constant_input(node, 1), constant_input(node, 2)
     if column is None or weights is None:
         return False
-    _scale_weights(names, node, column)
+    scale_weights(names, node, column)
     if bias is not None:
         node.inputs[2] = make_constant(
             names, f"{node.name}/bias", (bias * column.reshape(-1)).astype(np.float32)
@@ -126,15 +126,6 @@ def output_factors(node: gs.Node, scale: Scale) -> NDArray[np.float64] | None:
     if node.op == "Gemm":
         return vector[:, None] if node.attrs.get("transB", 0) else vector[None, :]
     return vector if node.op == "MatMul" else None
-
-
-def _scale_weights(names: Names, node: gs.Node, column: NDArray[np.float64]) -> None:
-    """Multiply in float64 and round once, without a second copy of the weights; the old ones are let go."""
-    old = node.inputs[1]
-    scaled = np.empty(np.broadcast_shapes(old.values.shape, column.shape), np.float32)
-    np.multiply(old.values, column, out=scaled, dtype=np.float64, casting="same_kind")
-    node.inputs[1] = make_constant(names, f"{node.name}/weight", scaled)
-    old.values = np.empty(0, np.float32)  # nobody else reads it, but the graph's cycles would keep it
 
 
 def down(node: gs.Node, scale: Scale) -> Scale | None:

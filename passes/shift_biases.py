@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.float64 import Float64Network
+from onnx2snn.float64 import streamed
 from onnx2snn.graph import Array, Names, graph_pass, is_constant, tidy, value_of
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
 from onnx2snn.passes.operators import is_integrate, is_neuron
 from onnx2snn.passes.staircase_nodes import make_constant
@@ -65,8 +65,7 @@ def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Arra
         tensor = tensors[name]
         if tensor.inputs and not is_neuron(tensor.inputs[0]):
             silent.outputs.append(tensor)
-    outputs = {t.name for t in silent.outputs}
-    answers = Float64Network(to_model(tidy(silent))).run({}) if outputs else {}
+    answers = streamed(to_split_model(tidy(silent))) if silent.outputs else {}
     return {name: answers.get(name, np.zeros(1)) for name in wanted}
 
 
@@ -86,7 +85,10 @@ _SILENT = (
 
 
 def _silence_synapses(graph: gs.Graph) -> None:
-    """Weights without a bias answer zeros to silence: they need not be there, and most of a network is weights."""
+    """Weights answer nothing but their bias to silence: they need not be there, and most of a network is weights.
+
+    0 ─▶ Conv(W, b) ─▶ y      becomes      b ─▶ Expand ─▶ y
+    """
     quiet: set[int] = set()
     for node in graph.nodes:
         first = node.inputs[0] if node.inputs else None
@@ -95,15 +97,29 @@ def _silence_synapses(graph: gs.Graph) -> None:
         )
         if not zero or node.domain or not all(is_constant(t) for t in node.inputs[1:]):
             continue
+        made = node.outputs[0]
+        bias = _answer_to_zeros(node) if _is_static(made) else None
         if node.op in _SILENT:
             quiet.update(id(t) for t in node.outputs)
-        elif node.op in ("MatMul", "Gemm", "Conv") and len(node.inputs) == 2 and _is_static(node.outputs[0]):
-            made = node.outputs[0]
-            zeros = gs.Constant(f"{made.name}/zeros", np.zeros([1, *made.shape[1:]], np.float32))
-            for reader in list(made.outputs):
-                reader.inputs = [zeros if t is made else t for t in reader.inputs]
-            if not any(made is output for output in graph.outputs):
-                node.outputs.clear()
+        elif bias is not None:
+            shape = np.array([1, *made.shape[1:]], np.int64)
+            held = {"bias": bias, "shape": shape}
+            node.op, node.attrs = "Expand", {}
+            node.inputs = [gs.Constant(f"{made.name}/silent_{key}", values) for key, values in held.items()]
+            if not np.any(bias):
+                quiet.add(id(made))
+
+
+def _answer_to_zeros(node: gs.Node) -> Array | None:
+    """What a layer of synapses answers to zeros, up to broadcasting; None of another operator."""
+    if node.op not in ("MatMul", "Gemm", "Conv") or node.attrs.get("beta", 1.0) != 1.0:
+        return None
+    if len(node.inputs) < 3 or node.inputs[2].is_empty():
+        return np.zeros(1, np.float32)
+    bias = value_of(node.inputs[2])
+    if node.op == "Conv":
+        return bias.reshape(1, -1, *(1,) * (len(node.outputs[0].shape) - 2))
+    return bias if bias.ndim < 2 or len(bias) == 1 else None
 
 
 def collapsed(values: Array) -> Array:

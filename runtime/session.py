@@ -249,9 +249,7 @@ class SpikingSession:
         if kind == "nothing":
             return self._content
         content = with_graph(self._content, count_nodes(self.layers, self.timesteps, execution))
-        if kind == "synops" and self._file.counting is not None:
-            content = with_graph(content, self._file.counting)
-        return content
+        return self._file.counts_synops(content, self._options["folder"]) if kind == "synops" else content
 
     def _checked(self, engine: Engine, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
         if set(inputs) != set(engine.inputs):

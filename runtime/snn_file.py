@@ -14,8 +14,11 @@ from typing import Any
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.bodies import DOMAIN, function_body
+from onnx2snn.runtime.draft import Draft
 from onnx2snn.runtime.external import check_external, external_tensors
+from onnx2snn.runtime.fan_out import by_fan_out
 from onnx2snn.runtime.layer_table import read_table
+from onnx2snn.runtime.network import read_network
 from onnx2snn.runtime.neuron_check import check_neurons
 from onnx2snn.runtime.pipeline import Pipeline, make_pipeline
 from onnx2snn.runtime.specialise import specialised
@@ -95,9 +98,21 @@ class SnnFile:
         try:
             return specialised(content, execution=execution, opset=self.opset, folder=folder, growth=growth)
         except (ValueError, KeyError, IndexError) as error:
-            raise InvalidModelError(
-                "this is no ONNX file, or a damaged one", found=str(error), remedy="convert the network again"
-            ) from error
+            raise _damaged(error) from error
+
+    def counts_synops(self, content: bytes, folder: Path | None) -> bytes:
+        """``content``, a variant of this network that counts spikes, counting synaptic operations as well.
+
+        Raises:
+            InvalidModelError: it cannot be read.
+        """
+        if self.counting is None:
+            return content
+        try:
+            values = Draft(read_network(self.content), folder).value
+            return with_graph(content, by_fan_out(self.counting, values, self.timesteps))
+        except (ValueError, KeyError, IndexError) as error:
+            raise _damaged(error) from error
 
     def pipeline(self, content: bytes) -> Pipeline:
         """``content``, a variant of this network, cut into time steps.
@@ -144,9 +159,13 @@ def read_snn(model: str | Path | bytes) -> SnnFile:
             f"{model!s} cannot be read: {reason}", remedy="give the path of a converted model"
         ) from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InvalidModelError(
-            "this is no ONNX file, or a damaged one", found=str(error), remedy="convert the network again"
-        ) from error
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> InvalidModelError:
+    return InvalidModelError(
+        "this is no ONNX file, or a damaged one", found=str(error), remedy="convert the network again"
+    )
 
 
 def _read(model: str | Path | bytes) -> tuple[memoryview, bytes, Place | None]:

@@ -62,14 +62,24 @@ def read_in_place(path: Path) -> tuple[memoryview, bytes, Place | None]:
         mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)  # unmapped with its last view
         place = Place(path, _stamp(os.fstat(stream.fileno())))
     view = memoryview(mapped)
-    return view, _without_weights(view, path.name), place
+    return view, without_weights(view, path.name), place
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _without_weights(view: memoryview, name: str) -> bytes:
+def without_weights(view: memoryview, location: str, *, large: int = _LARGE) -> bytes:
+    """A serialized model whose large initializers are references to their places in a file.
+
+    Args:
+        view: The model, as it is in the file.
+        location: What the references call the file.
+        large: Bytes from which an initializer is large.
+
+    Raises:
+        ValueError: it is no protobuf message.
+    """
     parts: list[bytes] = []
     for field, kind, value, start, end in fields(view):
         if field != _GRAPH or kind != 2:
@@ -77,8 +87,8 @@ def _without_weights(view: memoryview, name: str) -> bytes:
             continue
         offset = end - len(value)
         graph = [
-            _reference(inner, offset + last - len(inner), name)
-            if part == _INITIALIZER and len(inner) >= _LARGE
+            _reference(inner, offset + last - len(inner), location)
+            if part == _INITIALIZER and len(inner) >= large
             else bytes(value[first:last])
             for part, _, inner, first, last in fields(value)
         ]
@@ -86,16 +96,17 @@ def _without_weights(view: memoryview, name: str) -> bytes:
     return b"".join(parts)
 
 
-def _reference(tensor: memoryview, offset: int, name: str) -> bytes:
+def _reference(tensor: memoryview, offset: int, location: str) -> bytes:
     """An initializer whose raw bytes, if it has any, stay at their place in the file; ``offset``: where it starts itself."""
-    kept, place = [], None
-    for field, _, value, start, end in fields(tensor):
-        if field == _TENSOR_RAW:
+    kept, place, beside = [], None, False
+    for field, kind, value, start, end in fields(tensor):
+        beside |= field in (_TENSOR_EXTERNAL, _TENSOR_LOCATION)
+        if field == _TENSOR_RAW and kind == 2:
             place = (offset + end - len(value), len(value))
         else:
             kept.append(bytes(tensor[start:end]))
-    if place is None:
+    if place is None or beside:
         return message(_INITIALIZER, bytes(tensor))
-    entries = {"location": name, "offset": str(place[0]), "length": str(place[1])}
+    entries = {"location": location, "offset": str(place[0]), "length": str(place[1])}
     kept += [message(_TENSOR_EXTERNAL, text(1, key) + text(2, value)) for key, value in entries.items()]
     return message(_INITIALIZER, b"".join([*kept, number(_TENSOR_LOCATION, _EXTERNAL)]))

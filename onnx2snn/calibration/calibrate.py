@@ -63,7 +63,7 @@ def calibrate(
         InputError: the data does not fit, or an option is out of range.
     """
     _check(timesteps, coding, samples, method)
-    source = load_model(model)
+    source = load_model(model, in_place=True)
     work = Work(prepare(source, hybrid=hybrid), method, per_channel, samples)
     specs = input_specs(source)
     if data is None:

@@ -49,7 +49,7 @@ class Float64Network:
         self._absolute = absolute
         self._outputs = [output.name for output in model.graph.output]
         self.inputs = tuple(value.name for value in model.graph.input if value.name not in self._weights)
-        self._evaluator = ReferenceEvaluator(_widened(model, self._narrow, absolute), new_ops=list(FAST))
+        self._evaluator = ReferenceEvaluator(widened(model, self._narrow, absolute), new_ops=list(FAST))
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs (N, ...) by name; further inputs are ignored."""
@@ -98,7 +98,8 @@ def is_jump(node: onnx.NodeProto) -> bool:
     return next(a.i for a in node.attribute if a.name == "to") not in (*_NARROW, TensorProto.DOUBLE)
 
 
-def _widened(model: onnx.ModelProto, narrow: frozenset[str], absolute: bool) -> onnx.ModelProto:
+def widened(model: onnx.ModelProto, narrow: frozenset[str], absolute: bool) -> onnx.ModelProto:
+    """``model`` in float64, but for the operators that write ``narrow``."""
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
     graph = wide.graph

@@ -1,0 +1,114 @@
+"""A model in float64 of which never more is held than one operator needs: networks of gigabytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+from onnx2snn.float64.network import Array, before_jumps, widened
+from onnx2snn.float64.operators import FAST
+from onnx2snn.weights import SplitModel, weights_as_inputs
+
+#: Weights are widened so many at a time, where the operator's answer can be put together from parts.
+SLICE = 1 << 23
+
+
+def streamed(model: SplitModel) -> dict[str, Array]:
+    """The outputs, by name, of a model that reads nothing; as of :class:`onnx2snn.float64.Float64Network`.
+
+    One operator after the other is computed. Its weights are widened for it alone, and a value is let go with its last reader.
+    """
+    light = weights_as_inputs(model.structure)
+    narrow = before_jumps(light.graph)
+    graph = widened(light, narrow, absolute=False).graph
+    evaluator = ReferenceEvaluator(graph, opsets=_opsets(light), new_ops=list(FAST))
+    outputs = [output.name for output in graph.output]
+    readers = Counter(name for node in graph.node for name in _read(node)) + Counter(outputs)
+    values: dict[str, Any] = {"": None, **evaluator.rt_inits_}
+    weights = {name: _Weights(array, name in narrow) for name, array in model.weights.items()}
+    for operator in evaluator.rt_nodes_:
+        node = operator.onnx_node
+        with np.errstate(all="ignore"):
+            values.update(zip(node.output, _answers(operator, node, values, weights), strict=True))
+        readers.subtract(_read(node))
+        for name in [*_read(node), *node.output]:
+            if name and not readers[name]:
+                values.pop(name, None)
+    return {name: np.asarray(values[name]) for name in outputs}
+
+
+def _opsets(model: onnx.ModelProto) -> dict[str, int]:
+    return {opset.domain: opset.version for opset in model.opset_import}
+
+
+def _read(node: onnx.NodeProto) -> Iterator[str]:
+    """What a node reads, its subgraphs included; twice where it is read twice."""
+    yield from filter(None, node.input)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from _read(inner)
+
+
+class _Weights:
+    """A large constant, in the precision that it is read in."""
+
+    def __init__(self, values: Array, narrow: bool) -> None:
+        self.values = values
+        self._plain = narrow or values.dtype.kind != "f"
+
+    def part(self, at: Any = ()) -> Array:
+        """Those at an index; all of them without."""
+        values: Array = self.values[at]
+        return values if self._plain else values.astype(np.float64)
+
+
+def _answers(
+    operator: Any, node: onnx.NodeProto, values: dict[str, Any], weights: dict[str, _Weights]
+) -> Sequence[Array]:
+    """What a node writes, in order."""
+    held = weights.get(node.input[1]) if len(node.input) > 1 else None
+    axes = None if held is None or held.values.size <= SLICE else _channel_axes(node, held.values.ndim)
+    if axes is not None and held is not None and node.input[0] in values:
+        return [_in_slices(operator, node, values, held, axes)]
+    context = {**values, **{name: weights[name].part() for name in _read(node) if name in weights}}
+    read = [context[name] for name in node.input]
+    answers: Sequence[Array] = operator.run(
+        *read, **({"context": context} if operator.need_context() else {})
+    )
+    return answers
+
+
+def _channel_axes(node: onnx.NodeProto, rank: int) -> tuple[int, int] | None:
+    """Where weights and answer hold output channels; None where a part of these needs more than a part of those."""
+    held = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    if node.op_type == "Conv" and held.get("group", 1) == 1:
+        return 0, 1
+    if node.op_type == "Gemm":
+        return (0 if held.get("transB", 0) else 1), 1
+    return (1, -1) if node.op_type == "MatMul" and rank == 2 else None
+
+
+def _in_slices(
+    operator: Any, node: onnx.NodeProto, values: dict[str, Any], held: _Weights, axes: tuple[int, int]
+) -> Array:
+    """The answer, a few output channels after the others."""
+    axis = axes[0]
+    channels = held.values.shape[axis]
+    step = max(1, SLICE * channels // held.values.size)
+    parts = []
+    for first in range(0, channels, step):
+        at = (slice(None),) * axis + (slice(first, first + step),)
+        read = [values[node.input[0]], held.part(at)]
+        if len(node.input) > 2:
+            bias = values[node.input[2]]
+            whole = bias is None or not bias.ndim or bias.shape[-1] == 1
+            read.append(bias if whole else bias[..., first : first + step])
+        parts.append(operator.run(*read)[0])
+    return np.concatenate(parts, axis=axes[1])
