@@ -21,6 +21,7 @@ from onnx2snn.graph import (
 )
 from onnx2snn.passes.kinds import infer_kinds, is_train
 from onnx2snn.passes.operators import MOVEMENT, is_integrate, is_neuron, is_weighted
+from onnx2snn.passes.push_scales import COARSE, is_coarse
 from onnx2snn.passes.scales import LARGEST
 from onnx2snn.passes.staircase_nodes import make_constant, parameters, replace_weights, set_parameters
 
@@ -126,7 +127,9 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
     up to float32's rounding, becomes that number.
 
     1. An Integrate and a maximum stand in between, as in front of a pooled neuron: they are scaled alike.
-    2. Sums could leave the whole numbers that float32 holds, something else reads the currents, or what comes in are no
+    2. The weights are coarse (multiples of 2⁻¹², so that integration is exact as it is): r is a power of two, or nothing is
+       done, since thresholds and biases would be rounded and ties decided otherwise.
+    3. Sums could leave the whole numbers that float32 holds, something else reads the currents, or what comes in are no
        spikes but the currents of other synapses: nothing is done.
     """
     names = Names(graph)
@@ -188,6 +191,10 @@ def _integers(node: gs.Node) -> tuple[NDArray[np.float32], NDArray[np.float64]] 
         return None
     peaks = np.maximum(rows.max(axis=1), -rows.min(axis=1)).astype(np.float64)
     scale = _nonzero(peaks) / largest
+    if is_coarse(rows):
+        scale = _powers_of_two(rows)
+        if np.any(peaks > _HIGHEST * scale):
+            return None
     integers = np.empty_like(rows, np.float32)
     for at in _blocks(rows):
         steps = np.rint(rows[at] / scale[at, None])
@@ -195,6 +202,16 @@ def _integers(node: gs.Node) -> tuple[NDArray[np.float32], NDArray[np.float64]] 
             return None
         integers[at] = steps
     return integers, scale
+
+
+def _powers_of_two(rows: Array) -> NDArray[np.float64]:
+    """By row of coarse weights, the largest power of two of which all are multiples."""
+    found = np.empty(len(rows))
+    for at in _blocks(rows):
+        units = (rows[at] / COARSE).astype(np.int64)
+        lowest = np.where(units == 0, np.iinfo(np.int64).max, units & -units).min(axis=1)
+        found[at] = np.where(lowest == np.iinfo(np.int64).max, 1.0, lowest * COARSE)
+    return found
 
 
 def _largest_sum(rows: NDArray[np.float32]) -> float:
@@ -222,5 +239,7 @@ def _rescale(names: Names, neuron: gs.Node, between: list[gs.Node], factor: NDAr
 def _snapped(bias: Array, factor: NDArray[np.float64]) -> Array:
     """``bias`` in steps of the weights."""
     steps = bias.astype(np.float64) * factor
+    if np.all(np.abs(np.frexp(factor)[0]) == 0.5):
+        return steps.astype(np.float32)  # exact: nothing was rounded that had to be undone
     whole = np.rint(steps)
     return np.where(np.abs(steps - whole) <= _ROUNDINGS * np.abs(whole), whole, steps).astype(np.float32)

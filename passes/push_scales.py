@@ -13,6 +13,8 @@ from onnx2snn.passes.staircase_nodes import make_constant
 
 #: Values that are looked at together.
 _BLOCK = 1 << 20
+#: Weights that are multiples of it are coarse.
+COARSE = 2.0**-12
 
 
 def factor_of(node: gs.Node) -> Scale | None:
@@ -36,11 +38,11 @@ def is_power_of_two(scale: Scale) -> bool:
     return bool(np.all(np.frexp(scale)[0] == 0.5))
 
 
-def _is_coarse(weights: Array) -> bool:
-    """Multiples of 2⁻¹²: sums of such weights are exact in float32."""
+def is_coarse(weights: Array) -> bool:
+    """Multiples of ``COARSE``: sums of such weights are exact in float32."""
     flat = weights.reshape(-1)
     for start in range(0, flat.size, _BLOCK):  # a large tensor is not copied to look at it
-        steps = flat[start : start + _BLOCK].astype(np.float64) * 4096
+        steps = flat[start : start + _BLOCK].astype(np.float64) / COARSE
         if not np.array_equal(steps, np.round(steps)):
             return False
     return True
@@ -48,7 +50,7 @@ def _is_coarse(weights: Array) -> bool:
 
 def _takes(factor: Scale, scale: Scale) -> bool:
     """Whether a multiplication takes ``scale`` in; a coarse factor only if it stays exact."""
-    return is_power_of_two(scale) or not _is_coarse(factor)
+    return is_power_of_two(scale) or not is_coarse(factor)
 
 
 def can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
@@ -69,7 +71,7 @@ def _behind(tensor: gs.Tensor, scale: Scale, exact: bool) -> list[tuple[gs.Tenso
     node = tensor.inputs[0]
     if is_weighted(node):
         weights = constant_input(node, 1)
-        if weights is None or (not exact and _is_coarse(weights)):
+        if weights is None or (not exact and is_coarse(weights)):
             return None
         return None if scales.output_factors(node, scale) is None else []
     if is_integrate(node):
