@@ -147,7 +147,14 @@ class StepGraph(_Part):
 
 
 class TurnGraph(_Part):
-    """Everything else: a neuron's train stands for the potential that it is going to generate."""
+    """Everything else: a neuron's train stands for the potential that it is going to generate.
+
+    It declares every input of the network, also one that nothing reads.
+    """
+
+    def __init__(self, network: Network, schedule: Schedule, timesteps: int, bias: str) -> None:
+        super().__init__(network, schedule, timesteps, bias)
+        self._inputs.update(network.inputs)
 
     def dialect(self, node: Node, *, train: bool) -> list[bytes]:
         """The end of integration: bias, and saturation."""

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers_corpus import QUANTISED, Example
+from helpers_graphs import make_model, node
 from helpers_networks import NETWORKS, Network
 
 import onnx2snn
@@ -330,3 +331,17 @@ def test_delays_are_of_spikes_and_no_longer_than_needed() -> None:
     lines = file.pipeline(file.content).lines
     assert lines["x"].taps == (4,)
     assert not any(one.every_step for one in lines.values())
+
+
+def test_an_input_that_nothing_reads() -> None:
+    nodes = [
+        node("Floor", ["x"], ["f"]),
+        node("Clip", ["f", "low", "high"], ["c"]),
+        node("MatMul", ["c", "w"], ["y"]),
+    ]
+    constants = {"low": np.float32(0), "high": np.float32(7), "w": np.eye(4, 2, dtype=np.float32)}
+    source = make_model(nodes, constants, {"x": ["N", 4], "idle": ["N", 3]}, {"y": ["N", 2]})
+    session = SpikingSession(onnx2snn.convert(source).model.SerializeToString(), execution="streaming")
+    x = np.arange(8, dtype=np.float32).reshape(2, 4)
+    answer = session.run({"x": x, "idle": np.zeros((2, 3), np.float32)}).outputs["y"]
+    np.testing.assert_array_equal(answer, np.clip(x, 0, 7)[:, :2])
