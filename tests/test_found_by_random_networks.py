@@ -165,6 +165,13 @@ def pooled_maximum_of_two_activations() -> onnx.ModelProto:
     return finished(b, b.add("GlobalMaxPool", both), 3)
 
 
+def coarse_weights_that_share_an_odd_factor() -> onnx.ModelProto:
+    """Divided by it they are whole, and their thresholds rounded: ties were decided otherwise."""
+    b = Builder()
+    a = b.add("Mul", b.add("Clip", b.add("Floor", b.conv("x", (2, 3), 1)), 0.0, 1.0), 2.25)
+    return finished(b, b.act(b.conv(a, (3, 3), 2), levels=15, step=0.25), 48)
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     resized_in_front_of_another_change_of_opset,
     channels_of_both_signs_in_front_of_a_clip,
@@ -182,6 +189,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     sign_behind_a_quantiser_by_channel,
     threshold_of_three_eighths_behind_a_factor,
     pooled_maximum_of_two_activations,
+    coarse_weights_that_share_an_odd_factor,
 ]
 
 
@@ -212,9 +220,36 @@ def plateaus_of_channels_that_rounding_moves() -> onnx.ModelProto:
     return finished(b, q, 32)
 
 
+def second_rounding_that_divides_what_it_multiplies() -> onnx.ModelProto:
+    """(k/s)·(s/2) is k/2 but for rounding: it was held for exact, since its threshold is 2."""
+    b = Builder()
+    s = np.float32(11.754011)
+    k = b.add("Clip", b.add("Floor", b.conv("x", (2, 3), 1)), 0.0, 31.0)
+    halves = b.add("Clip", b.add("Floor", b.add("Mul", b.add("Div", k, s), s / 2)), 0.0, 7.0)
+    return finished(b, b.add("Div", halves, s / 2), 48)
+
+
+def output_with_a_quantiser_in_front_of_a_batch_norm() -> onnx.ModelProto:
+    """The readout was compared behind its jump, in which the two networks were spelled alike no more."""
+    b = Builder()
+    z = b.conv(b.act(b.conv("x", (2, 3), 1)), (3, 3), 1)
+    step = np.float32(4.6e-5)
+    q = b.add("Mul", b.add("Clip", b.add("Round", b.add("Div", z, step)), 0.0, 32767.0), step)
+    norm = [
+        np.array(v, np.float32)
+        for v in ([-0.5, 1.2, 0.8], [0.5, -1.0, -0.6], [-0.3, 0.2, -0.4], [0.8, 0.8, 0.8])
+    ]
+    return b.model({"x": ["N", *IMAGE]}, {"y": (b.add("BatchNormalization", q, *norm), ["N", 3, 4, 4])})
+
+
 @pytest.mark.parametrize(
     "make",
-    [sixteen_bits_in_general_floats, plateaus_of_channels_that_rounding_moves],
+    [
+        sixteen_bits_in_general_floats,
+        plateaus_of_channels_that_rounding_moves,
+        second_rounding_that_divides_what_it_multiplies,
+        output_with_a_quantiser_in_front_of_a_batch_norm,
+    ],
     ids=lambda make: make.__name__,
 )
 def test_it_is_certified(make: Callable[[], onnx.ModelProto]) -> None:

@@ -8,7 +8,7 @@ them, three things must hold wherever two levels differ:
 3. *the maps agree*: |u − v/θ'| ≤ W = m·u·M: conversion rounded each constant a few times, and did nothing else.
 
 M = (Σ|w|·|x| + |δ|)/θ. Where all numbers are multiples of one power of two and sums stay below 2²⁴ of it, float32 is exact
-and E (or E') is zero: then no difference is excused.
+and E (or E') is zero, unless the activation's own operators divide by other numbers: then no difference is excused.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Judge:
         staircase = self.activation.staircase
         held = min(p.rounding.quantum, quantum(staircase.offset), quantum(staircase.threshold))
         magnitude = np.zeros(1) if p.magnitude is None else p.magnitude + np.abs(staircase.offset)
-        whole = bool(np.all(np.frexp(staircase.threshold)[0] == 0.5))
+        whole = self.activation.exact and bool(np.all(np.frexp(staircase.threshold)[0] == 0.5))
         source = (2 * (magnitude + staircase.threshold) <= EXACT * held) & whole
         scale = self.neuron.subtract[-1] / staircase.threshold
         spiking = magnitude * scale <= EXACT * min(p.spiking_quantum, ANY)

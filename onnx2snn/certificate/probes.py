@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate.compare import Comparison
 from onnx2snn.certificate.differences import Levels, defect, difference, given, places
-from onnx2snn.certificate.judge import Judge
+from onnx2snn.certificate.judge import CONSTANTS, Judge
 from onnx2snn.certificate.neurons import missteps
 from onnx2snn.certificate.outputs import allowed_exactly
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Path
 from onnx2snn.certificate.result import Defect, MapCheck
+from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.certificate.tails import Tail
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
@@ -90,7 +91,8 @@ def _output(name: str, tails: tuple[Tail, Tail], path: Path, blocks: Iterable[Ma
             answers = ours.answer(potentials.source), theirs.answer(potentials.source)
             if answers[0].shape != answers[1].shape:
                 raise _other_shape(name)
-            tally.add(*answers, np.zeros_like(answers[0]), True)
+            bound = np.broadcast_to(CONSTANTS * UNIT * ours.magnitude(potentials.source), answers[0].shape)
+            tally.add(*answers, bound, True)
     return tally.check(0), tally.defects
 
 

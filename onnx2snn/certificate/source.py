@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx2snn.certificate.cuts import cut_source
 from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph import Array, apply_owned, origin
+from onnx2snn.graph import Array, apply_owned, constant_input, origin
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.importer import import_model
@@ -28,6 +28,12 @@ from onnx2snn.weights import SplitModel, split_model
 Levels: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 
+#: Operators of activations that add, compare and choose.
+_WITHOUT_FACTORS = frozenset(
+    ("Add", "Sub", "Neg", "Abs", "Sign", "Floor", "Ceil", "Round", "Clip", "Relu", "Min", "Max", "Sum", "Cast", "Where", "Not",
+     "And", "Or", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal", "Identity", "MaxPool", "GlobalMaxPool",
+     "ReduceMax", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Slice", "Split", "Gather", "Expand")
+)  # fmt: skip
 #: Numbers that are read at a time: few enough to stay in a processor's cache.
 BLOCK = 1 << 16
 #: What three roundings in float32 (of the scale, a difference, a quotient) may add to the distance from a level, in units of the
@@ -43,11 +49,13 @@ class Activation:
         tensor: The source tensor that holds α·k + o.
         staircase: Its parameters.
         operators: How many operators of the source compute it: each rounds once.
+        exact: Whether all that they multiply and divide by are powers of two: then none rounds a few-bit number.
     """
 
     tensor: str
     staircase: Staircase
     operators: int
+    exact: bool = False
 
     def levels(self, values: Array) -> tuple[Levels, Mask | None]:
         """The level k of activations α·k + o (N, ...), and where they are no such numbers, even up to the source's rounding.
@@ -132,9 +140,13 @@ class Source:
         model = model if isinstance(model, SplitModel) else split_model(model)
         graph = apply_owned(import_model(model), PREPARE)
         levels = apply_owned(graph.copy(), RECOGNISE)
+        inexact = _inexact(graph)
         self.activations = {
             node.attrs[SOURCE_TENSOR]: Activation(
-                node.attrs[SOURCE_TENSOR], node.attrs[SOURCE], len(origin(node)) + 2
+                node.attrs[SOURCE_TENSOR],
+                node.attrs[SOURCE],
+                len(origin(node)) + 2,
+                exact=inexact.isdisjoint(origin(node)),
             )
             for node in levels.nodes
             if is_neuron(node)
@@ -200,6 +212,17 @@ class Source:
     def _read(self, values: Mapping[str, Array]) -> tuple[dict[str, Levels], dict[str, Mask | None]]:
         read = {name: activation.levels(values[name]) for name, activation in self.activations.items()}
         return {name: k for name, (k, _) in read.items()}, {name: off for name, (_, off) in read.items()}
+
+
+def _inexact(graph: gs.Graph) -> frozenset[str]:
+    """Names of the user's nodes that multiply or divide by something else than powers of two."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        factors = [constant_input(node, i) for i in range(len(node.inputs))]
+        powers = all(np.all(np.abs(np.frexp(f)[0]) == 0.5) for f in factors if f is not None)
+        if node.op not in _WITHOUT_FACTORS and not (node.op in ("Mul", "Div") and powers):
+            found.update(origin(node))
+    return frozenset(found)
 
 
 def _alike(one: Levels, other: Levels) -> bool:

@@ -10,7 +10,7 @@ of the jump are compared, and answers are accepted that some scores within the b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from onnx2snn.certificate.cuts import POTENTIAL, CutNetwork
+from onnx2snn.certificate.magnitudes import magnitude_model
 from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.float64 import Float64Network
 from onnx2snn.float64.network import is_jump
@@ -29,12 +30,12 @@ Wide = NDArray[np.float64]
 #: Functions of one value that never turn round.
 _MONOTONE = frozenset(
     ("Round", "Floor", "Ceil", "Sign", "Cast", "Clip", "Relu", "Add", "Sub", "Mul", "Div", "Neg", "Identity", "Max", "Min",
-     "Sigmoid", "Tanh", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+     "BatchNormalization", "Sigmoid", "Tanh", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 )  # fmt: skip
 _PLAIN = frozenset(("Identity", "Cast"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tail:
     """The operators from the first jump to an output.
 
@@ -55,13 +56,26 @@ class Tail:
         reach = allowed + 4 * UNIT * np.abs(scores)
         ends = self.answer(scores - reach), self.answer(scores + reach)
         low, high = np.minimum(*ends), np.maximum(*ends)
-        slack = 8 * UNIT * np.maximum(np.abs(low), np.abs(high))
+        slack = 8 * UNIT * np.maximum(np.maximum(np.abs(low), np.abs(high)), self.magnitude(scores))
         found = answer.astype(np.float64)
         return np.asarray((found >= low - slack) & (found <= high + slack))
 
     def answer(self, scores: Wide) -> Wide:
         """What the tail makes of scores (N, ...)."""
         return self._network.run({POTENTIAL: scores})["answer"].astype(np.float64)
+
+    def magnitude(self, scores: Wide) -> Wide:
+        """Σ|w|·|x| of what lies behind the last jump, (N, ...): what the rounding of its constants is a share of."""
+        bound = self._magnitudes(scores[:1].shape[1:])
+        return np.zeros(1) if bound is None else bound.run({POTENTIAL: scores})["answer"].astype(np.float64)
+
+    @lru_cache(maxsize=1)  # noqa: B019 - tails live as long as a verification
+    def _magnitudes(self, sample: tuple[int, ...]) -> Float64Network | None:
+        if self.model is None or self.axis is not None:
+            return None
+        shapes = self._network.shapes({POTENTIAL: np.zeros((1, *sample))})
+        bound = magnitude_model(self.model, shapes)
+        return None if bound is None else Float64Network(bound, absolute=True)
 
     @cached_property
     def _network(self) -> Float64Network:
