@@ -229,6 +229,19 @@ def second_rounding_that_divides_what_it_multiplies() -> onnx.ModelProto:
     return finished(b, b.add("Div", halves, s / 2), 48)
 
 
+def level_zero_of_a_falling_activation() -> onnx.ModelProto:
+    """Its lowest value is zero, and was a rounding error of float64: more than rounding explains of a zero."""
+    b = Builder()
+    z = b.add("Neg", b.conv("x", (2, 3), 1))
+    step = np.float32(1690.663)
+    a = b.add(
+        "Div", b.add("Floor", b.add("Add", b.add("Clip", b.add("Mul", z, step), 0.0, 255.0), 0.5)), step
+    )
+    return b.model(
+        {"x": ["N", *IMAGE]}, {"y": (b.add("Concat", a, b.act(b.conv(a, (3, 3), 4)), axis=1), ["N", 6, 4, 4])}
+    )
+
+
 def output_with_a_quantiser_in_front_of_a_batch_norm() -> onnx.ModelProto:
     """The readout was compared behind its jump, in which the two networks were spelled alike no more."""
     b = Builder()
@@ -249,6 +262,7 @@ def output_with_a_quantiser_in_front_of_a_batch_norm() -> onnx.ModelProto:
         plateaus_of_channels_that_rounding_moves,
         second_rounding_that_divides_what_it_multiplies,
         output_with_a_quantiser_in_front_of_a_batch_norm,
+        level_zero_of_a_falling_activation,
     ],
     ids=lambda make: make.__name__,
 )

@@ -76,11 +76,15 @@ class Staircase:
             rounding = "ceil" if rounding == "floor" else "floor"
         elif self.levels % 2:
             rounding = "half_odd" if rounding == "half_even" else "half_even"
+        lowest = self.shift + self.scale * self.ceilings
+        rounded = np.abs(lowest) <= 8 * np.finfo(np.float64).eps * np.abs(
+            self.shift
+        )  # zero in exact arithmetic
         return replace(
             self,
             offset=self.ceilings * self.threshold - self.offset,
             scale=-self.scale,
-            shift=self.shift + self.scale * self.ceilings,
+            shift=np.where(rounded, 0.0, lowest),
             rounding=rounding,
         )
 
