@@ -83,22 +83,18 @@ def _summed(train: str, count: str, prefix: str, timesteps: int) -> list[bytes]:
 
 def _popcount(level: str, count: str, prefix: str, timesteps: int) -> list[bytes]:
     """The ones in each level's binary code, the spikes of METHOD 2: k − Σ floor(k / 2^j), j ≥ 1 (Legendre)."""
-    nodes, carried = [], []
+    nodes, left = [], level
     for bit in range(1, timesteps):
         weight, shifted, whole = (f"{prefix}/{kind}{bit}" for kind in ("weight", "shifted", "whole"))
+        rest = count if bit == timesteps - 1 else f"{prefix}/left{bit}"
         nodes += [
             _constant(weight, 2.0**-bit, dtype=np.float32),
             node("Mul", [level, weight], [shifted]),
             node("Floor", [shifted], [whole]),
+            node("Sub", [left, whole], [rest]),  # one after the other: few are held at a time
         ]
-        carried.append(whole)
-    if not carried:
-        return [node("Identity", [level], [count])]
-    return [
-        *nodes,
-        node("Sum", carried, [f"{prefix}/carried"]),
-        node("Sub", [level, f"{prefix}/carried"], [count]),
-    ]
+        left = rest
+    return nodes or [node("Identity", [level], [count])]
 
 
 def _total(train: str, layer: str, prefix: str) -> list[bytes]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +18,41 @@ from onnx2snn.runtime.tensors import decoded
 
 Array: TypeAlias = NDArray[Any]
 
-_INITIALIZER = 5
+_GRAPH, _INITIALIZER = 7, 5
+#: Bytes from which new constants stay out of the serialized model.
+_LARGE = 4096
+#: Bytes up to which decoded values of the network are kept: more of them would be copies of weights.
+_KEPT = 1 << 16
+
+
+@dataclass(frozen=True)
+class Written:
+    """A model, but for its large new constants.
+
+    Attributes:
+        content: The serialized model; its nodes read the constants, which it does not hold.
+        constants: By name.
+    """
+
+    content: bytes
+    constants: Mapping[str, Array] = field(default_factory=dict)
+
+    def whole(self) -> bytes:
+        """The serialized model, which holds them."""
+        return self.content + _graph_of(
+            wire.tensor_head(values, name) + values.tobytes() for name, values in self.constants.items()
+        )
+
+    def hollow(self) -> bytes:
+        """The serialized model, which says of them that they lie elsewhere: for who gives them to a runtime himself."""
+        return self.content + _graph_of(
+            wire.external_tensor(values, name, "memory") for name, values in self.constants.items()
+        )
+
+
+def _graph_of(tensors: Iterable[bytes]) -> bytes:
+    """A field that adds initializers to the graph of a model."""
+    return wire.message(_GRAPH, b"".join(wire.message(_INITIALIZER, tensor) for tensor in tensors))
 
 
 class Draft:
@@ -47,10 +82,13 @@ class Draft:
         if name in self._held:
             return self._held[name]
         if name not in self._values:
-            field = self.network.initializers.get(name)
-            content = None if field is None else next(value for _, _, value, _, _ in wire.fields(field))
-            known = content is not None and field is not None and field[0] >> 3 == _INITIALIZER
-            self._values[name] = decoded(content, self._folder) if known and content is not None else None
+            stored = self.network.initializers.get(name)
+            content = None if stored is None else next(value for _, _, value, _, _ in wire.fields(stored))
+            known = content is not None and stored is not None and stored[0] >> 3 == _INITIALIZER
+            values = decoded(content, self._folder) if known and content is not None else None
+            if values is not None and values.nbytes > _KEPT:
+                return values
+            self._values[name] = values
         return self._values[name]
 
     def sample_shape(self, name: str) -> tuple[int, ...] | None:
@@ -91,18 +129,20 @@ class Draft:
         """``node`` as it is."""
         self._nodes.append(node.content)
 
-    def model(self, functions: Iterable[bytes]) -> bytes:
-        """The serialized model, with the constants that it still reads."""
+    def model(self, functions: Iterable[bytes]) -> Written:
+        """The model, with the constants that it still reads."""
         read = {name for content in self._nodes for name in read_node(memoryview(content)).reads}
         read.update(self.network.outputs)
         initializers: list[bytes | memoryview] = [
-            field for name, field in self.network.initializers.items() if name in read
+            stored for name, stored in self.network.initializers.items() if name in read
         ]
-        for name in [name for name in self._held if name in read]:
-            values = self._held.pop(name)
-            start = wire.tensor_head(values, name)
-            initializers += [wire.head(_INITIALIZER, len(start) + values.nbytes) + start, _raw(values)]
-        return serialized(
+        large = {n: v for n, v in self._held.items() if n in read and v.nbytes >= _LARGE}
+        initializers += [
+            wire.message(_INITIALIZER, wire.tensor_head(values, name) + values.tobytes())
+            for name, values in self._held.items()
+            if name in read and name not in large
+        ]
+        content = serialized(
             self.network,
             nodes=self._nodes,
             initializers=initializers,
@@ -110,7 +150,4 @@ class Draft:
             outputs=self.network.outputs.values(),
             functions=functions,
         )
-
-
-def _raw(values: Array) -> memoryview:
-    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        return Written(content, large)

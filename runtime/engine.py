@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
+from onnx2snn.runtime.draft import Written
 
 Array: TypeAlias = NDArray[Any]
 
@@ -95,8 +97,10 @@ class OnnxruntimeEngine(FixedBatch):
 
     Args:
         content: The serialized model.
+        constants: What the model reads and does not hold, by name; not copied.
         folder: Where weights in files of their own are.
         lean: Compute from weights when it runs what would otherwise be kept beside them, as large as they are.
+        once: It is run once: time spent on making it fast is lost.
         threads: See :class:`onnx2snn.runtime.SpikingSession`, as of the rest.
     """
 
@@ -104,24 +108,40 @@ class OnnxruntimeEngine(FixedBatch):
         self,
         content: bytes,
         *,
+        constants: Mapping[str, Array] = MappingProxyType({}),
         folder: Path | None,
         lean: bool,
+        once: bool = False,
         threads: int | None,
         providers: Sequence[str] | None,
         session_options: Any,
     ) -> None:
         import onnxruntime as ort  # noqa: PLC0415 - one of two engines
 
-        options = session_options
+        self._constants = constants  # onnxruntime reads them where they are
+        options, written = session_options, Written(content, constants)
         if options is None:
             options = ort.SessionOptions()
             options.log_severity_level = 3
+            options.enable_mem_pattern = (
+                False  # it would hold what a run needs once more, beside what the first run needed
+            )
+            options.execution_order = (
+                ort.ExecutionOrder.PRIORITY_BASED
+            )  # spikes are counted at once, not all at the end
+            if once:
+                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             if threads is not None:
                 options.intra_op_num_threads = threads
+            values = [ort.OrtValue.ortvalue_from_numpy(held) for held in constants.values()]
+            options.add_external_initializers(list(constants), values)
+            content = written.hollow()
+        else:  # they may serve other sessions too, and would keep what was given to this one
+            content = written.whole()
         if folder is not None:
             key = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(key, str(folder.resolve()))
-        if lean:
+        if lean or once:
             options.add_session_config_entry("session.disable_prepacking", "1")
         try:
             self._session = ort.InferenceSession(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnx2snn.runtime.dense_maps import dense_convolution
+from onnx2snn.runtime.dense_maps import tap_by_tap
 from onnx2snn.runtime.draft import Array, Draft
 from onnx2snn.runtime.integers import integers
 from onnx2snn.runtime.network import Node
@@ -51,7 +51,7 @@ class FusedWriter(Writer):
             own = self.draft.value(node.inputs[2]) if len(node.inputs) > 2 else None
             values = self.draft.hold(node.outputs[0], bias if own is None else own + bias)
             node = node.with_inputs([*node.inputs[:2], values])
-        if not dense_convolution(node, self.draft):
+        if not tap_by_tap(node, self.draft):
             self.draft.keep(node)
         return True
 

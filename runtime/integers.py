@@ -23,6 +23,8 @@ from onnx2snn.runtime.neurons import Neuron, Rounding
 from onnx2snn.runtime.tensors import attributes
 
 _HIGHEST = 127
+#: Weights that are looked at together.
+_AT_A_TIME = 1 << 16
 _EXACT = 2**24
 #: Sums of two products in the kernels of processors without VNNI.
 _SATURATES = 2**15 - 1
@@ -48,10 +50,14 @@ def integers(draft: Draft, name: str) -> NDArray[np.int8] | None:
     values = draft.value(name)
     if values is None or values.dtype != np.float32 or values.size == 0:
         return None
-    few = values.reshape(-1)[:256]
-    if np.any(few != np.rint(few)) or np.abs(values).max() > _HIGHEST or np.any(values != np.rint(values)):
-        return None
-    return values.astype(np.int8)
+    flat = values.reshape(-1)
+    found = np.empty(flat.shape, np.int8)
+    for first in range(0, flat.size, _AT_A_TIME):
+        part = flat[first : first + _AT_A_TIME]
+        if not np.all(np.abs(part) <= _HIGHEST) or np.any(part != np.rint(part)):
+            return None
+        found[first : first + _AT_A_TIME] = part
+    return found.reshape(values.shape)
 
 
 def operand(weights: NDArray[np.int8], highest: int) -> tuple[Array, Array]:

@@ -54,7 +54,7 @@ class Machine:
     def _measured(self, inputs: Mapping[str, Array]) -> State:
         """Zeros of the sizes that the network's own tensors have, for one time step."""
         silent = {name: np.zeros_like(value) for name, value in inputs.items()}
-        found = {**silent, **make_engine(self.pipeline.sizes, **self._options).run(silent)}
+        found = {**silent, **make_engine(self.pipeline.sizes, once=True, **self._options).run(silent)}
         state = {f"input/{name}": value for name, value in silent.items()}
         for name, train in self.pipeline.integrating.items():
             state[f"integrating/{name}"] = np.zeros_like(found[train])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.counts import count_nodes, counts_of, level_name, level_nodes
+from onnx2snn.runtime.draft import Written
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.engine import Engine, InputSpec, make_engine
 from onnx2snn.runtime.machine import Machine
@@ -214,13 +215,15 @@ class SpikingSession:
                 began = time.perf_counter()
                 if self._file.place is not None:
                     self._file.place.check()
-                content = self._with_outputs(kind, self.execution)
+                written = Written(self._with_outputs(kind, self.execution))
                 if kind != "trace" and self._backend == "onnxruntime":
                     folder = self._options["folder"]
-                    content = self._file.specialised(
-                        content, execution=self.execution, folder=folder, growth=self._growth
+                    written = self._file.specialised(
+                        written.content, execution=self.execution, folder=folder, growth=self._growth
                     )
-                self._engines[kind] = make_engine(content, self._backend, **self._options)
+                self._engines[kind] = make_engine(
+                    written.content, self._backend, constants=written.constants, **self._options
+                )
                 took = 1000 * (time.perf_counter() - began)
                 _LOG.debug("%s execution in %s, for %s: %.0f ms", self.execution, self._backend, kind, took)
             return self._engines[kind]

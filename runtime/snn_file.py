@@ -14,7 +14,7 @@ from typing import Any
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.bodies import DOMAIN, function_body
-from onnx2snn.runtime.draft import Draft
+from onnx2snn.runtime.draft import Draft, Written
 from onnx2snn.runtime.external import check_external, external_tensors
 from onnx2snn.runtime.fan_out import by_fan_out
 from onnx2snn.runtime.layer_table import read_table
@@ -84,7 +84,7 @@ class SnnFile:
         )
         return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
 
-    def specialised(self, content: bytes, *, execution: str, folder: Path | None, growth: float) -> bytes:
+    def specialised(self, content: bytes, *, execution: str, folder: Path | None, growth: float) -> Written:
         """``content``, a variant of this network, in operators that are fast (:mod:`onnx2snn.runtime.specialise`).
 
         Biases that enter at every step are there to be studied, and so is the rate code; networks that hold them stay as
@@ -94,7 +94,7 @@ class SnnFile:
             InvalidModelError: it cannot be read.
         """
         if self.table.get("bias", "once") != "once" or self.coding != "binary":
-            return content
+            return Written(content)
         try:
             return specialised(content, execution=execution, opset=self.opset, folder=folder, growth=growth)
         except (ValueError, KeyError, IndexError) as error:

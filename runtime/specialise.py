@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from onnx2snn.runtime.bodies import function_body
-from onnx2snn.runtime.draft import Draft
+from onnx2snn.runtime.draft import Draft, Written
 from onnx2snn.runtime.fused_writer import FusedWriter
 from onnx2snn.runtime.int8_writer import Int8Writer
 from onnx2snn.runtime.network import read_network
@@ -29,7 +29,7 @@ _WRITERS: dict[str, type[Writer]] = {"spiking": SpikingWriter, "fused": FusedWri
 
 def specialised(
     content: bytes, *, execution: str, opset: int, folder: Path | None = None, growth: float = 2.0
-) -> bytes:
+) -> Written:
     """The network that computes the same, for a session that executes it.
 
     Args:

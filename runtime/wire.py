@@ -64,9 +64,18 @@ def tensor(values: NDArray[np.generic]) -> bytes:
 
 def tensor_head(values: NDArray[np.generic], name: str = "") -> bytes:
     """A TensorProto up to its raw bytes, which come last."""
+    return _described(values, name) + head(9, values.nbytes)
+
+
+def external_tensor(values: NDArray[np.generic], name: str, location: str) -> bytes:
+    """A TensorProto whose values lie elsewhere."""
+    return _described(values, name) + message(13, text(1, "location") + text(2, location)) + number(14, 1)
+
+
+def _described(values: NDArray[np.generic], name: str) -> bytes:
+    """Sizes, element type and name of a TensorProto."""
     dims = b"".join(number(1, size) for size in values.shape)
-    named = text(8, name) if name else b""
-    return dims + number(2, ELEMENT_TYPES[values.dtype.name]) + named + head(9, values.nbytes)
+    return dims + number(2, ELEMENT_TYPES[values.dtype.name]) + (text(8, name) if name else b"")
 
 
 def attribute(name: str, value: object) -> bytes:

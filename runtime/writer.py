@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnx2snn.runtime.dense_maps import dense_convolution
+from onnx2snn.runtime.dense_maps import tap_by_tap
 from onnx2snn.runtime.draft import Draft
 from onnx2snn.runtime.integers import is_whole, whole_rounding
 from onnx2snn.runtime.network import Node
@@ -48,7 +48,7 @@ class Writer:
 
     def convolution(self, node: Node) -> bool:
         """Write a convolution."""
-        return dense_convolution(node, self.draft)
+        return tap_by_tap(node, self.draft)
 
     def biased(self, v: str, bias: str, *, output: str, last: bool = False) -> str:
         """``v`` + ``bias``; where every bias is zero, ``v`` itself."""

@@ -146,7 +146,7 @@ def test_integer_operators_are_used_where_weights_are_integers() -> None:
     model = quantised(15, lambda w: [node("Conv", ["a", w], ["z"], "conv", **attributes)], weights)
     file = read_snn(onnx2snn.convert(model).model.SerializeToString())
     for execution, operator in (("int8", "QLinearConv"), ("spiking", "MatMulInteger")):
-        content = file.specialised(file.content, execution=execution, folder=None, growth=2.0)
-        operators = [n.op_type for n in onnx.ModelProto.FromString(content).graph.node]
+        written = file.specialised(file.content, execution=execution, folder=None, growth=2.0)
+        operators = [n.op_type for n in onnx.ModelProto.FromString(written.content).graph.node]
         assert operator in operators
         assert operators.count("Conv") == 1  # the one that reads the image
