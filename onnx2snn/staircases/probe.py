@@ -40,7 +40,7 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
             CALIBRATE,
             tuple(n.name for n in miss.found.nodes),
         )
-    return Recognition(tuple(agreed), rejected, recognition.uneven)
+    return replace(recognition, found=tuple(agreed), rejected=rejected)
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,49 @@ def probe(found: Sequence[Found], opset: int) -> tuple[list[Found], list[Disagre
     return agreed, wrong
 
 
+def plateaus(found: Sequence[Found], opset: int) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The smallest and the largest answer of each activation, as its own operators round them to float32.
+
+    Shape (1, ...) where it differs by channel, else ().
+    """
+    if not found:
+        return []
+    answers = _run(found, [_ranked(_far(one.staircase), one) for one in found], opset)
+    ends = [(a.min(axis=0, keepdims=True), a.max(axis=0, keepdims=True)) for a in answers]
+    return [(_collapsed(low), _collapsed(high)) for low, high in ends]
+
+
+def _collapsed(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    same = np.all(values == values.ravel()[0])
+    return (values.ravel()[0] if same else values).astype(np.float32)
+
+
 def _points(found: Found) -> NDArray[np.float32]:
     """Pre-activations (P, ...): every threshold, one ulp to both sides, the middle of every level, and far out."""
     staircase = found.staircase
     count = staircase.levels
     levels = np.unique(np.linspace(1, count, min(count, MAX_PROBES)).astype(np.int64))
-    shape = np.broadcast_shapes(staircase.threshold.shape, staircase.offset.shape, staircase.ceilings.shape)
+    shape = _shape(staircase)
     column = levels.reshape((-1,) + (1,) * len(shape)).astype(np.float64)
     edges = np.broadcast_to(staircase.lower_edges(column), (levels.size, *shape)).astype(np.float32)
     middles = (edges.astype(np.float64) + staircase.threshold / 2).astype(np.float32)
     infinity = np.float32(np.inf)
-    reach = staircase.threshold * (count + 2.0)
-    far = np.stack([np.broadcast_to(s * reach - staircase.offset, shape) for s in (-2.0, -1.0, 1.5, 3.0)])
     near = [edges, np.nextafter(edges, infinity), np.nextafter(edges, -infinity), middles]
-    return np.concatenate([*near, far.astype(np.float32)]).astype(np.float32)
+    return np.concatenate([*near, _far(staircase)]).astype(np.float32)
+
+
+def _far(staircase: Staircase) -> NDArray[np.float32]:
+    """Two pre-activations below all thresholds, and two above: (4, ...)."""
+    shape = _shape(staircase)
+    reach = staircase.threshold * (staircase.levels + 2.0)
+    ends = [np.broadcast_to(s * reach - staircase.offset, shape) for s in (-2.0, -1.0, 1.5, 3.0)]
+    return np.stack(ends).astype(np.float32)
+
+
+def _shape(staircase: Staircase) -> tuple[int, ...]:
+    return np.broadcast_shapes(
+        staircase.threshold.shape, staircase.offset.shape, staircase.ceilings.shape
+    )
 
 
 def _ranked(points: NDArray[np.float32], found: Found) -> NDArray[np.float32]:

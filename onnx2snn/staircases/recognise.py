@@ -15,9 +15,15 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph import Array, is_constant, is_float, origin, signals, value_of
 from onnx2snn.staircases import activation as act
 from onnx2snn.staircases.activation import RegridError, Value
-from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError, rationals
+from onnx2snn.staircases.curve import (
+    ChannelsDifferError,
+    NotPiecewiseLinearError,
+    UnboundedError,
+    rationals,
+)
 from onnx2snn.staircases.operators import HANDLERS, Handler
 from onnx2snn.staircases.reduction import reduce_to_staircase
+from onnx2snn.staircases.rounding import Rounded
 from onnx2snn.staircases.staircase import Staircase
 from onnx2snn.staircases.steps import Steps, steps_of
 
@@ -86,11 +92,13 @@ class Recognition:
         found: The staircases.
         rejected: What is elementwise and not linear, but no staircase; by the name of the tensor that holds it.
         uneven: Those of the rejected that are sums of staircases.
+        unbounded: The roundings of those that only lack a lowest or a highest level.
     """
 
     found: tuple[Found, ...]
     rejected: dict[str, Rejected]
     uneven: tuple[Uneven, ...] = ()
+    unbounded: tuple[Rounded, ...] = ()
 
 
 def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
@@ -115,13 +123,13 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
                 continue
             if id(tensor) not in outputs and not walk.is_read_outside(tensor, value):
                 continue
-            result = _conclude(tensor, value)
+            result = walk.conclude(tensor, value)
             if isinstance(result, Found):
                 found.append(result)
             else:
                 rejected[tensor.name] = result
                 uneven += _uneven(tensor, value)
-    return Recognition(tuple(found), rejected, tuple(uneven))
+    return Recognition(tuple(found), rejected, tuple(uneven), tuple(walk.unbounded.values()))
 
 
 def expressions(graph: gs.Graph) -> dict[int, Value]:
@@ -138,6 +146,7 @@ class _Walk:
     def __init__(self) -> None:
         self.produced: dict[int, Value] = {}
         self.rejected: dict[str, Rejected] = {}
+        self.unbounded: dict[int, Rounded] = {}
         self._roots: set[int] = set()
 
     def visit(self, node: gs.Node) -> None:
@@ -249,7 +258,29 @@ class _Walk:
     def _reject(self, node: gs.Node, error: Exception) -> None:
         read = [self.produced.get(id(t)) for t in signals(node)]
         names = {n.name: None for value in read if value is not None for n in value.nodes}
+        self._note_unbounded(error, *read)
         self.rejected[node.outputs[0].name] = _rejected(node, str(error), (*names, node.name))
+
+    def conclude(self, tensor: gs.Tensor, value: Value) -> Found | Rejected:
+        """The staircase that ends at ``tensor``, or why there is none."""
+        last = value.nodes[-1]
+        names = tuple(node.name for node in value.nodes)
+        if not is_float(tensor):
+            return _rejected(last, "its comparison selects between other values", names)
+        fault = value.rounded.node if value.rounded is not None else last
+        try:
+            staircase = reduce_to_staircase(value)
+        except (NotPiecewiseLinearError, ChannelsDifferError) as error:
+            self._note_unbounded(error, value)
+            return _rejected(fault, str(error), names)
+        if value.root is None:
+            raise AssertionError("an expression without a root is a constant")
+        return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
+
+    def _note_unbounded(self, error: Exception, *values: Value | None) -> None:
+        if isinstance(error, UnboundedError):
+            rounded = [v.rounded for v in values if v is not None and v.rounded is not None]
+            self.unbounded.update((id(one.node), one) for one in rounded)
 
     def _read(self, tensor: gs.Tensor) -> Value:
         if is_constant(tensor):
@@ -315,22 +346,6 @@ def _channels_differ(value: Value) -> bool:
     except ChannelsDifferError:
         return True
     return False
-
-
-def _conclude(tensor: gs.Tensor, value: Value) -> Found | Rejected:
-    """The staircase that ends at ``tensor``, or why there is none."""
-    last = value.nodes[-1]
-    names = tuple(node.name for node in value.nodes)
-    if not is_float(tensor):
-        return _rejected(last, "its comparison selects between other values", names)
-    fault = value.rounded.node if value.rounded is not None else last
-    try:
-        staircase = reduce_to_staircase(value)
-    except (NotPiecewiseLinearError, ChannelsDifferError) as error:
-        return _rejected(fault, str(error), names)
-    if value.root is None:
-        raise AssertionError("an expression without a root is a constant")
-    return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
 
 
 def _uneven(tensor: gs.Tensor, value: Value) -> list[Uneven]:

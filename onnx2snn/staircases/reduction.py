@@ -18,6 +18,7 @@ from onnx2snn.staircases.curve import (
     Line,
     NotPiecewiseLinearError,
     Rationals,
+    UnboundedError,
     decide,
     rationals,
     rationals_of,
@@ -108,7 +109,7 @@ def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Stair
     first, last, alpha, bottom = _level_range(of_level, first, last)
     if first is None or last is None:
         side = "below" if first is None else "above"
-        raise NotPiecewiseLinearError(f"its levels have no bound {side}")
+        raise UnboundedError(f"its levels have no bound {side}")
     count = _object(last - first)
     if np.any(count > MAX_LEVELS) or np.any(count < 1):
         raise NotPiecewiseLinearError(f"it has {int(np.max(count)) + 1} levels")
