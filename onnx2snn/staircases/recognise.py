@@ -108,10 +108,9 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
         graph: With inferred shapes.
         whole: A step function of unequal steps is one activation, even where a part of it is a staircase.
     """
-    walk = _Walk()
+    walk = _Walk(graph)
     for node in graph.nodes:
         walk.visit(node)
-    outputs = {id(tensor) for tensor in graph.outputs}
     for node in graph.nodes:
         for tensor in node.outputs:
             walk.settle(tensor, whole=whole)
@@ -121,7 +120,7 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
             value = walk.produced.get(id(tensor))
             if value is None or value.is_affine:
                 continue
-            if id(tensor) not in outputs and not walk.is_read_outside(tensor, value):
+            if id(tensor) not in walk.outputs and not walk.is_read_outside(tensor, value):
                 continue
             result = walk.conclude(tensor, value)
             if isinstance(result, Found):
@@ -134,7 +133,7 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
 
 def expressions(graph: gs.Graph) -> dict[int, Value]:
     """What elementwise operators make of one tensor, by the id of the tensor that holds it."""
-    walk = _Walk()
+    walk = _Walk(graph)
     for node in graph.nodes:
         walk.visit(node)
     return walk.produced
@@ -143,7 +142,8 @@ def expressions(graph: gs.Graph) -> dict[int, Value]:
 class _Walk:
     """The expressions found so far, by tensor."""
 
-    def __init__(self) -> None:
+    def __init__(self, graph: gs.Graph) -> None:
+        self.outputs = {id(tensor) for tensor in graph.outputs}
         self.produced: dict[int, Value] = {}
         self.rejected: dict[str, Rejected] = {}
         self.unbounded: dict[int, Rounded] = {}
@@ -190,13 +190,21 @@ class _Walk:
         """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none.
 
         1. All that follows is made from it alone: of ``c + (q − c)`` it is the sum, for what rounds the sum.
+           Synapses read it too: what follows must not clip it for them.
         2. There is none such: it is a part of a sum.
         """
         whole = [position for position in range(len(value.nodes)) if self._is_whole(value.nodes[position])]
-        for position in [*(p for p in whole if _is_waist(value, p)), *whole]:
+        waists = [position for position in whole if _is_waist(value, position)]
+        read = [position for position in waists if self._feeds_others(value.nodes[position].outputs[0])]
+        for position in [*read[-1:], *waists, *whole]:
             self._end(value, position)
             return True
         return False
+
+    def _feeds_others(self, tensor: gs.Tensor) -> bool:
+        """Whether anything but elementwise operators reads ``tensor``."""
+        readers = tensor.outputs
+        return id(tensor) in self.outputs or any(r.domain or r.op not in HANDLERS for r in readers)
 
     def _is_whole(self, node: gs.Node) -> bool:
         here = self.produced.get(id(node.outputs[0]))

@@ -27,8 +27,8 @@ from onnx2snn.staircases.rounding import Rounded, jumps_of_curve, round_rational
 from onnx2snn.staircases.staircase import Rounding, Staircase
 from onnx2snn.staircases.steps import Run, runs_of
 
-#: More levels than this are no quantiser but a float grid (a 16-bit quantiser has 65,535).
-MAX_LEVELS = 2**16 - 1
+#: A higher K is no quantiser but a float grid. A 16-bit quantiser has 65,535, and one more where its clip in float32 lies above.
+MAX_LEVELS = 2**16
 #: Three roundings to float32, relative.
 ROUNDINGS = Fraction(3, 2**24)
 
