@@ -43,10 +43,16 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     In front of the first synapses a network may do what it likes (its input is analog), and so it may behind the last
     (its output is read out). Max pooling of potentials that go straight into neurons is part of the method.
     """
+    misses = {name: miss for miss in rejected.values() for name in miss.nodes}
+    found = [_described(node, misses.get(node.name)) for node in non_spiking_nodes(graph)]
+    return list(dict.fromkeys(found))
+
+
+def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
+    """The nodes of :func:`non_spiking`."""
     behind = _behind_synapses(graph)
     before = _before_synapses(graph)
     pooled = _straight_to_neurons(graph)
-    misses = {name: miss for miss in rejected.values() for name in miss.nodes}
     found = []
     for node in graph.nodes:
         if is_neuron(node) or is_integrate(node) or is_linear(node) or not float_signals(node):
@@ -55,8 +61,8 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
             continue
         if node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in pooled for t in node.outputs):
             continue
-        found.append(_described(node, misses.get(node.name)))
-    return list(dict.fromkeys(found))
+        found.append(node)
+    return found
 
 
 def refuse(
@@ -133,13 +139,13 @@ def _straight_to_neurons(graph: gs.Graph) -> set[int]:
     for node in reversed(graph.nodes):
         for tensor in node.outputs:
             if id(tensor) not in outputs and all(
-                is_neuron(r) or (_is_passed(r) and id(r.outputs[0]) in straight) for r in tensor.outputs
+                is_neuron(r) or (is_passed(r) and id(r.outputs[0]) in straight) for r in tensor.outputs
             ):
                 straight.add(id(tensor))
     return straight
 
 
-def _is_passed(node: gs.Node) -> bool:
+def is_passed(node: gs.Node) -> bool:
     """Moves, maxima, and lines of one signal."""
     if node.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME):
         return True
