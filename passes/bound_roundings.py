@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Array, Names, graph_pass
-from onnx2snn.passes.intervals import Interval, intervals, is_bounded
+from onnx2snn.graph import Array, Names, graph_pass, is_float
+from onnx2snn.passes.intervals import RULES, Interval, intervals, is_bounded
 from onnx2snn.passes.spelling import Spelling
 from onnx2snn.staircases.probe import plateaus
 from onnx2snn.staircases.recognise import recognise
 from onnx2snn.staircases.rounding import Rounded
+
+#: What rounds; a Cast does where it casts to integers.
+ROUNDING = ("Cast", "Ceil", "Floor", "Mod", "Round")
+#: What takes levels without rounding.
+STEPS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign")
 
 
 @graph_pass
@@ -25,10 +30,10 @@ def bound_roundings(graph: gs.Graph) -> gs.Graph:
     2. The rounding, or a clip in front of or behind it, has bounds: nothing is done.
     3. What it rounds has no bounds (a convolution's result, the network's input): nothing is done.
     """
-    names = Names(graph)
-    recognition = recognise(graph)
-    if not recognition.unbounded:
+    recognition = recognise(graph) if _rounds_levels(graph) else None
+    if recognition is None or not recognition.unbounded:
         return graph
+    names = Names(graph)
     ends = plateaus(recognition.found, graph.opset)
     known = {id(one.output): interval for one, interval in zip(recognition.found, ends, strict=True)}
     found = intervals(graph, known)
@@ -37,6 +42,20 @@ def bound_roundings(graph: gs.Graph) -> gs.Graph:
         if interval is not None and is_bounded(interval):
             _bound(graph, names, rounded, interval)
     return graph
+
+
+def _rounds_levels(graph: gs.Graph) -> bool:
+    """Whether anything rounds what was rounded before, with no synapses between."""
+    rounded: set[int] = set()
+    for node in graph.nodes:
+        if any(id(t) in rounded for t in node.inputs):
+            if node.op in ROUNDING:
+                return True
+            if node.op in RULES:
+                rounded.update(id(t) for t in node.outputs)
+        elif node.op in (*ROUNDING, *STEPS) and any(is_float(t) for t in node.inputs):
+            rounded.update(id(t) for t in node.outputs)
+    return False
 
 
 def _bound(graph: gs.Graph, names: Names, rounded: Rounded, interval: Interval) -> None:

@@ -24,6 +24,7 @@ from onnx2snn.passes.operators import (
 from onnx2snn.staircases.recognise import CALIBRATE, Rejected
 
 QUANTISE = "train with a clipped, quantised activation"
+NO_LATTICE = "and their values have no common measure within 16 bits"
 HYBRID = "replace it, or keep it as a non-spiking operator with --hybrid"
 
 
@@ -101,14 +102,15 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
     if len(float_signals(node)) > 1 and node.op in ("Mul", "Div", "MatMul", "Pow", "Einsum"):
         return NonSpiking(name, node.op, "a product of two activations is not a spiking operator", HYBRID)
     if node.op in EXTREME:
-        reason = "the activations that it compares lie on different grids, or are read by other operators"
-        return NonSpiking(name, node.op, reason, f"give them one quantiser, or {HYBRID}")
+        reason = f"the activations that it compares lie on different grids, {NO_LATTICE}"
+        return NonSpiking(name, node.op, reason, f"give them one scale, or scales of which all are multiples, or {HYBRID}")
     if node.op in ("QuantizeLinear", "DequantizeLinear"):
         reason = "its scale or zero point is not a constant, or one for each block"
         return NonSpiking(name, node.op, reason, f"export it with constant scales, or {HYBRID}")
     if node.op in ORDER_PRESERVING:
-        reason = "what it pools is no single activation: a sum, a mean, or one that falls in some channels and rises in others"
-        return NonSpiking(name, node.op, reason, f"quantise what it pools, or {HYBRID}")
+        reason = f"what it pools is no single activation (a sum, a mean, terms by place), {NO_LATTICE}"
+        remedy = f"quantise what it pools, or give what it sums one scale, or scales of which all are multiples, or {HYBRID}"
+        return NonSpiking(name, node.op, reason, remedy)
     if node.op in LINEAR:
         reason = "it mixes samples of the batch, or its parameters are not constant"
         return NonSpiking(name, node.op, reason, HYBRID)

@@ -74,6 +74,15 @@ def clipped_by_absolute_values_of_channels() -> onnx.ModelProto:
     return finished(b, b.act(b.add("Mul", b.add("Add", twice, 3.5), 0.5), levels=7), 48)
 
 
+def requantised_code_that_is_read() -> onnx.ModelProto:
+    """Rounded, and clipped behind it: synapses read that, and a quantiser that needs no such clip."""
+    b = Builder()
+    whole = b.add("Add", b.add("Round", b.add("Div", b.add("Clip", b.conv("x", (2, 3), 1), 0.0, 6.0), 0.0625)), 2.0)
+    code = b.add("Mul", b.add("Sub", b.add("Clip", whole, 0.0, 255.0), 2.0), 0.0625)
+    second = b.act(code, levels=7, step=0.5)
+    return finished(b, b.add("Add", b.conv(code, (3, 2), 5), b.conv(second, (3, 2), 7)), 32)
+
+
 def maximum_of_a_falling_activation() -> onnx.ModelProto:
     """It falls: the largest answer is that of the smallest potential."""
     b = Builder()
@@ -170,6 +179,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     channels_of_both_signs_in_front_of_a_clip,
     requantised_straight_through_estimator,
     requantised_by_channel,
+    requantised_code_that_is_read,
     clipped_by_absolute_values_of_channels,
     maximum_of_a_falling_activation,
     maximum_over_axes_of_parameters_by_channel,
@@ -189,6 +199,14 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
 def test_it_converts_without_loss(make: Callable[[], onnx.ModelProto]) -> None:
     inputs = {"x": dyadic(6, *IMAGE, seed=17, top=8)}
     check(Drawn(make(), inputs, exact=True, bias="once"))
+
+
+def sixteen_bits_rounded_up_in_general_floats() -> onnx.ModelProto:
+    """A clip that in exact arithmetic lies a hair above level 65,535, which is another level then; not so in float32."""
+    b = Builder()
+    step = np.float32(8.7e-5)
+    clipped = b.add("Clip", b.conv("x", (2, 3), 1), 0.0, float(step * np.float32(65535)))
+    return finished(b, b.add("Mul", b.add("Ceil", b.add("Div", clipped, step)), step), 48)
 
 
 def sixteen_bits_in_general_floats() -> onnx.ModelProto:
@@ -214,7 +232,7 @@ def plateaus_of_channels_that_rounding_moves() -> onnx.ModelProto:
 
 @pytest.mark.parametrize(
     "make",
-    [sixteen_bits_in_general_floats, plateaus_of_channels_that_rounding_moves],
+    [sixteen_bits_in_general_floats, sixteen_bits_rounded_up_in_general_floats, plateaus_of_channels_that_rounding_moves],
     ids=lambda make: make.__name__,
 )
 def test_it_is_certified(make: Callable[[], onnx.ModelProto]) -> None:
