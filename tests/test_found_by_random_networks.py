@@ -83,6 +83,22 @@ def requantised_code_that_is_read() -> onnx.ModelProto:
     return finished(b, b.add("Add", b.conv(code, (3, 2), 5), b.conv(second, (3, 2), 7)), 32)
 
 
+def rounded_again_to_one_level_in_some_channels() -> onnx.ModelProto:
+    """A factor by channel, and no step left in one of them."""
+    b = Builder()
+    a = b.act(b.conv("x", (2, 3), 1))
+    return finished(b, b.add("Floor", b.add("Mul", a, SIGNS / 4)), 48)
+
+
+def straight_through_estimator_that_is_rounded_to_nothing() -> onnx.ModelProto:
+    """``c + (q − c)``, coarser than all that it can be: the constant was written behind the sum, which no neuron was."""
+    b = Builder()
+    clipped = b.add("Clip", b.conv("x", (2, 3), 1), 0.0, 0.5)
+    q = b.add("Mul", b.add("Ceil", b.add("Mul", clipped, 2.0)), 0.5)
+    nothing = b.add("Floor", b.add("Mul", b.add("Add", clipped, b.add("Sub", q, clipped)), 0.5))
+    return finished(b, b.add("Add", nothing, b.act(b.conv("x", (2, 3), 3))), 48)
+
+
 def maximum_of_a_falling_activation() -> onnx.ModelProto:
     """It falls: the largest answer is that of the smallest potential."""
     b = Builder()
@@ -180,6 +196,8 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     requantised_straight_through_estimator,
     requantised_by_channel,
     requantised_code_that_is_read,
+    rounded_again_to_one_level_in_some_channels,
+    straight_through_estimator_that_is_rounded_to_nothing,
     clipped_by_absolute_values_of_channels,
     maximum_of_a_falling_activation,
     maximum_over_axes_of_parameters_by_channel,
@@ -209,6 +227,15 @@ def sixteen_bits_rounded_up_in_general_floats() -> onnx.ModelProto:
     return finished(b, b.add("Mul", b.add("Ceil", b.add("Div", clipped, step)), step), 48)
 
 
+def a_level_that_only_float32_reaches() -> onnx.ModelProto:
+    """α·fl(1/α) is less than 1 in exact arithmetic, and 1 in float32: the only step was taken for out of reach."""
+    b = Builder()
+    top = np.float32(0.46704596)
+    clipped = b.add("Min", b.add("Relu", b.conv("x", (2, 3), 1)), top)
+    first = b.add("Mul", b.add("Floor", b.add("Mul", clipped, np.float32(2.1411169))), top)
+    return finished(b, b.act(b.conv(first, (3, 2), 5)), 32)
+
+
 def sixteen_bits_in_general_floats() -> onnx.ModelProto:
     """At level 60,000 float32 is off its grid by more than a thousandth of a level."""
     b = Builder()
@@ -232,7 +259,7 @@ def plateaus_of_channels_that_rounding_moves() -> onnx.ModelProto:
 
 @pytest.mark.parametrize(
     "make",
-    [sixteen_bits_in_general_floats, sixteen_bits_rounded_up_in_general_floats, plateaus_of_channels_that_rounding_moves],
+    [a_level_that_only_float32_reaches, sixteen_bits_in_general_floats, sixteen_bits_rounded_up_in_general_floats, plateaus_of_channels_that_rounding_moves],
     ids=lambda make: make.__name__,
 )
 def test_it_is_certified(make: Callable[[], onnx.ModelProto]) -> None:

@@ -34,7 +34,7 @@ ROUNDINGS = Fraction(3, 2**24)
 
 
 def reduce_to_staircase(value: Value) -> Staircase:
-    """The staircase that ``value`` is.
+    """The staircase that ``value`` is; of K = 0 where exact arithmetic says that its last level is its first.
 
     1. A step function of z, equal steps at equal distances: thresholds stand in its breaks.
     2. One rounding of a clipped line, then a clipped line of the result.
@@ -111,7 +111,7 @@ def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Stair
         side = "below" if first is None else "above"
         raise UnboundedError(f"its levels have no bound {side}")
     count = _object(last - first)
-    if np.any(count > MAX_LEVELS) or np.any(count < 1):
+    if np.any(count > MAX_LEVELS) or np.any(count < 0):
         raise NotPiecewiseLinearError(f"it has {int(np.max(count)) + 1} levels")
     rule = _rule(rounded.rule, first, last)
     p, q = line.slope, line.offset
