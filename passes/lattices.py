@@ -89,10 +89,18 @@ def _of_levels(ceilings: Array) -> Lattice:
 
 def _behind(node: gs.Node, found: Mapping[int, Lattice]) -> Lattice | None:
     rule = RULES.get(node.op) if not node.domain else None
+    if _is_nothing(node):
+        return _single(0)
     if rule is None or not any(id(t) in found for t in signals(node)):
         return None
     read = [_read(t, found) for t in node.inputs if not t.is_empty()]
     return None if any(lattice is None for lattice in read) else rule(node, read)  # type: ignore[arg-type]
+
+
+def _is_nothing(node: gs.Node) -> bool:
+    """Whether ``node`` multiplies by zero: how a constant activation is written."""
+    factors = [value_of(t) for t in node.inputs if is_constant(t)]
+    return node.op == "Mul" and not node.domain and len(factors) == 1 and not np.any(factors[0])
 
 
 def _read(tensor: gs.Tensor, found: Mapping[int, Lattice]) -> Lattice | None:

@@ -166,7 +166,7 @@ class _Walk:
             value = self._composed(handler, node)
         except RegridError:
             for tensor in signals(node):
-                self.end_activation(self._read(tensor))
+                self._end_in_front_of(tensor)
             self._roots.update(id(t) for t in signals(node) if self._read(t).rounded is not None)
             value = self._composed(handler, node)
         except ChannelsDifferError as error:
@@ -218,6 +218,12 @@ class _Walk:
         if lines and _channels_differ(value):
             self._end(value, lines[-1])
 
+    def _end_in_front_of(self, tensor: gs.Tensor) -> None:
+        """End the activation that ``tensor`` is made of; if channels of its line differ, behind that line."""
+        if not self.end_activation(self._read(tensor)):
+            self.end_line(self._read(tensor))
+            self.end_activation(self._read(tensor))
+
     def _end(self, value: Value, position: int) -> None:
         """Make a root of what node ``position`` of the chain writes, and compose what follows anew."""
         self._roots.add(id(value.nodes[position].outputs[0]))
@@ -230,7 +236,7 @@ class _Walk:
         for tensor in signals(node):
             value = self._read(tensor)
             if value.is_discrete and not value.is_affine:
-                self.end_activation(value)
+                self._end_in_front_of(tensor)
         values = [value for value in map(self._read, signals(node)) if not value.is_identity]
         lines = [[n for n in value.nodes if self._is_line(n.outputs[0])] for value in values]
         shared = (
@@ -298,10 +304,12 @@ class _Walk:
         return self.produced.get(id(tensor)) or act.root(tensor)
 
     def is_read_outside(self, tensor: gs.Tensor, value: Value) -> bool:
-        """Whether anything but the same activation's own operators reads ``tensor``."""
+        """Whether anything but the same activation's own operators reads ``tensor``; a constant made of it is no activation."""
         for reader in tensor.outputs:
             composed = self.produced.get(id(reader.outputs[0]))
             if composed is None or composed.root is not value.root:
+                return True
+            if value.is_discrete and composed.is_affine:
                 return True
         return False
 

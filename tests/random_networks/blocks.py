@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -208,8 +209,9 @@ def shortcut(b: Building, x: Tensor) -> Tensor | None:
 def rounded(b: Building, x: Tensor) -> Tensor | None:
     """What is made of activations, scaled and rounded again; it needs no clip."""
     factors = b.factors(b.pick([(), (x.channels,) + (1,) * (len(x.shape) - 1)]))
+    factors *= np.float32(2.0 ** round(math.log2(b.pick([4, 16, 64]) / x.top)))
     top = x.top * float(np.abs(factors).max()) + 1
-    if not x.finite or top > 2**12 or not b.fits(x.unit * unit_of(factors), top):
+    if not x.finite or not b.fits(x.unit * unit_of(factors), top):
         return None
     z = b.op("Mul", x, factors) if b.flip() else b.op("Mul", factors, x)
     way = b.pick(["Floor", "Ceil", *(["Round"] if b.opset >= 11 else [])])
