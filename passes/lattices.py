@@ -33,8 +33,10 @@ from onnx2snn.passes.scales import compact
 from onnx2snn.passes.selections import SELECTIONS, decoding, is_selection, padding
 from onnx2snn.passes.staircase_nodes import parameters
 from onnx2snn.staircases.curve import Rationals, rationals
-from onnx2snn.staircases.reduction import MAX_LEVELS
+from onnx2snn.staircases.reduction import MAX_LEVELS, ROUNDINGS
 
+#: Scales are compared in fractions up to this denominator.
+MAX_RATIO = 64
 #: A constant of more values is not followed, rational by rational.
 MAX_ENTRIES = 1 << 15
 
@@ -123,12 +125,33 @@ def _ranked(values: Rationals, rank: int) -> Rationals:
 
 
 def _common_measure(a: Fraction, b: Fraction) -> Fraction:
-    """The largest number of which both are multiples; 0 of zeros."""
-    return Fraction(
+    """The largest number of which both are multiples; 0 of zeros.
+
+    Where that is too small to count by, and float32 cannot tell ``a`` from p/q of ``b``: b/q (0.3 and 0.1 in float32).
+    """
+    whole = Fraction(
         math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator
     )
+    if whole and max(abs(a), abs(b)) > MAX_LEVELS * whole:
+        ratio = abs(a / b)
+        near = ratio.limit_denominator(MAX_RATIO)
+        if near and _same_float(ratio, near):
+            return abs(b) / near.denominator
+    return whole
 
 
+def _same_float(a: Fraction, b: Fraction) -> bool:
+    """Whether they are as close as roundings of one number to float32."""
+    return abs(a - b) <= ROUNDINGS * max(abs(a), abs(b))
+
+
+def _nearest_multiple(value: Fraction, unit: Fraction) -> Fraction:
+    """The multiple of ``unit`` that float32 cannot tell from ``value``; ``value`` itself if there is none."""
+    near = round(value / unit) * unit if unit else value
+    return near if _same_float(value, near) else value
+
+
+_snapped = np.frompyfunc(_nearest_multiple, 2, 1)
 _measure = np.frompyfunc(_common_measure, 2, 1)
 _quotient = np.frompyfunc(lambda a, b: a / b if b else Fraction(0), 2, 1)
 
@@ -158,6 +181,11 @@ def _gathered(lattice: Lattice, axes: Iterable[int] | None = None) -> Lattice:
 
 
 def _sum(_: gs.Node, read: list[Lattice]) -> Lattice:
+    varied = [part for part in read if np.any(part.unit != 0)]
+    if len(varied) == 1:
+        unit = varied[0].unit
+        fixed = [part.map(lambda a: _object(_snapped(a, unit))) for part in read if part is not varied[0]]
+        read = [*varied, *fixed]
     total = read[0]
     for part in read[1:]:
         unit = _object(_measure(total.unit, part.unit))

@@ -223,4 +223,4 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
     )
 
 
-__all__ = ["MAX_LEVELS", "constant_of", "reduce_to_staircase"]
+__all__ = ["MAX_LEVELS", "ROUNDINGS", "constant_of", "reduce_to_staircase"]

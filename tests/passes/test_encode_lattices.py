@@ -119,18 +119,35 @@ def test_general_floats_of_one_scale() -> None:
     assert onnx2snn.verify(source, conversion.model, {"x": samples(6, 3, 8, 8)}).lossless
 
 
-THIRD = np.float32(0.3)
+@pytest.mark.parametrize(("first", "second", "levels"), [(0.1, 0.3, 28), (0.37, 0.074, 42), (0.123, 0.21525, 77)])
+def test_scales_that_are_multiples_up_to_a_rounding(first: float, second: float, levels: int) -> None:
+    """3·fl(0.1) is not fl(0.3)."""
+    nodes = [*act("z1", "a", "step"), *act("z2", "b", "other", rule="Round"), n("Add", ["a", "b"], ["c"]), pool("c")]
+    source = model(*nodes, channels=4, step=np.float32(first), other=np.float32(second))
+    conversion = onnx2snn.convert(source)
+    assert [layer.levels for layer in conversion.layers] == [7, 7, levels]
+    assert onnx2snn.verify(source, conversion.model, {"x": samples(6, 3, 8, 8)}).lossless
+
+
+def test_terms_by_place_that_are_multiples_up_to_a_rounding() -> None:
+    step = np.float32(0.23)
+    terms = np.round(samples(1, 4, 8, 8)) * step
+    source = model(*act("z1", "a", "step"), n("Add", ["a", "terms"], ["c"]), pool("c"), channels=4, step=step, terms=terms)
+    assert onnx2snn.verify(source, onnx2snn.convert(source).model, {"x": samples(6, 3, 8, 8)}).lossless
+
+
+GENERAL = np.float32(0.31371)
 REFUSED = {
-    "scales without a common measure": ([*act("z1", "a"), *act("z2", "b", "third"), n("Add", ["a", "b"], ["c"]), pool("c")], "pool"),
+    "scales without a common measure": ([*act("z1", "a"), *act("z2", "b", "general"), n("Add", ["a", "b"], ["c"]), pool("c")], "pool"),
     "general terms by place": ([*act("z1", "a"), n("Add", ["a", "terms"], ["c"]), pool("c")], "pool"),
-    "the largest of such": ([*act("z1", "a"), *act("z2", "b", "third"), n("Max", ["a", "b"], ["p"], "max")], "max"),
+    "the largest of such": ([*act("z1", "a"), *act("z2", "b", "general"), n("Max", ["a", "b"], ["p"], "max")], "max"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_on_no_lattice_is_refused(name: str) -> None:
     nodes, fault = REFUSED[name]
-    source = model(*nodes, channels=4, third=THIRD, terms=samples(1, 4, 8, 8))
+    source = model(*nodes, channels=4, general=GENERAL, terms=samples(1, 4, 8, 8))
     with pytest.raises(onnx2snn.ConversionError, match=rf"'{fault}' .*no common measure(.|\n)*multiples"):
         onnx2snn.convert(source)
     assert onnx2snn.convert(source, hybrid=True).non_spiking
