@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from onnx2snn.data.specs import input_specs
 from onnx2snn.dialect import is_snn, read_layer_table
-from onnx2snn.graph import apply_owned
+from onnx2snn.graph import apply_owned, origin
 from onnx2snn.model_file import load_model
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.refuse import non_spiking
+from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.staircases import Staircase
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.staircases.recognise import Found, Rejected
@@ -96,15 +98,27 @@ def _inspect_snn(model: onnx.ModelProto) -> Inspection:
 
 def _inspect_source(model: onnx.ModelProto) -> Inspection:
     graph = apply_owned(import_model(model), PREPARE)
-    recognition = recognise_checked(graph)
-    activations = [_of_source(found) for found in recognition.found]
+    places = {tensor.name: place for place, node in enumerate(graph.nodes) for tensor in node.outputs}
+    activations = [_of_source(found) for found in recognise_checked(graph).found]
+    graph = apply_owned(graph, RECOGNISE)
+    activations += _encoded(graph, activations)
+    activations.sort(key=lambda activation: places[activation.name])
     timesteps = max((activation.timesteps for activation in activations), default=None)
-    rejected = _misses(apply_owned(graph, RECOGNISE), recognition.rejected)
-    return Inspection(False, timesteps, _inputs(model), _operators(model), activations, rejected, [])
+    return Inspection(False, timesteps, _inputs(model), _operators(model), activations, _misses(graph), [])
 
 
-def _misses(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[Rejected]:
+def _encoded(graph: gs.Graph, activations: Sequence[Activation]) -> list[Activation]:
+    """Neurons of ``graph`` that stand for no activation, but for a sum, a maximum or a clip of some."""
+    named = {name for activation in activations for name in activation.nodes}
+    neurons = [node for node in graph.nodes if is_neuron(node) and named.isdisjoint(origin(node))]
+    return [
+        _activation(n.attrs[SOURCE_TENSOR], origin(n), n.attrs[SOURCE], n.attrs["timesteps"]) for n in neurons
+    ]
+
+
+def _misses(graph: gs.Graph) -> list[Rejected]:
     """What a conversion would refuse, first of all; then every other activation that is no staircase."""
+    rejected = recognise_checked(graph).rejected
     found = [
         Rejected(miss.name, miss.operator, miss.reason, miss.remedy) for miss in non_spiking(graph, rejected)
     ]

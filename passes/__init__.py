@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from onnx2snn.graph import Pass
 from onnx2snn.passes.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
+from onnx2snn.passes.bound_roundings import bound_roundings
 from onnx2snn.passes.drop_neutral import drop_neutral
 from onnx2snn.passes.drop_requantisation import drop_requantisation
+from onnx2snn.passes.encode_lattices import encode_lattices
 from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
 from onnx2snn.passes.hoist_extremes import hoist_extremes
 from onnx2snn.passes.hoist_pools import hoist_pools
 from onnx2snn.passes.insert_integrates import insert_integrates
 from onnx2snn.passes.integer_weights import integer_weights, note_integers
 from onnx2snn.passes.normalise import NORMALISE
+from onnx2snn.passes.part_pools import part_pools
 from onnx2snn.passes.pools_first import pools_first
 from onnx2snn.passes.push_transposes import push_transposes
 from onnx2snn.passes.rate_levels import rate_levels
@@ -29,7 +32,9 @@ from onnx2snn.passes.straighten_lines import straighten_lines
 PREPARE: tuple[Pass, ...] = (
     *NORMALISE,
     push_transposes,
+    part_pools,
     pools_first,
+    bound_roundings,
     straighten_lines,
     split_steps,
     note_integers,
@@ -42,6 +47,9 @@ RECOGNISE: tuple[Pass, ...] = (
     hoist_extremes,
     hoist_pools,
     hoist_extremes,
+    encode_lattices,
+    hoist_pools,
+    encode_lattices,
 )
 
 #: Affine maps between staircases become synapses and biases.

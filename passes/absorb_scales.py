@@ -18,7 +18,15 @@ from onnx2snn.graph import (
 from onnx2snn.passes import scales
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
 from onnx2snn.passes.operators import is_neuron, is_weighted
-from onnx2snn.passes.push_scales import can_push, factor_of, is_power_of_two, multiplied, of_sample, push
+from onnx2snn.passes.push_scales import (
+    can_push,
+    factor_of,
+    is_short,
+    multiplied,
+    of_sample,
+    push,
+    reciprocal,
+)
 from onnx2snn.passes.scales import Scale, as_scale
 from onnx2snn.passes.staircase_nodes import parameters, set_parameters
 
@@ -31,8 +39,10 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
 
     1. All that feeds the neuron can take the scale in, through operators that treat channels alike, and through the
        Integrate and the maximum in front of a pooled neuron: θ becomes 1.
-    2. The weights are coarse (multiples of 2⁻¹², so that integration is exact) and 1/θ is no power of two, or
-       something on the way has other readers: θ stays. Powers of two times θ are just as exact (METHOD 5).
+    2. The weights are coarse (multiples of 2⁻¹², so that integration is exact) and 1/θ has many bits, or something on
+       the way has other readers: θ stays. Powers of two times θ are just as exact (METHOD 5), if θ has few bits.
+    3. 1/θ has few bits where θ has many (a factor of 3/2 in front of the rounding: θ = 2/3): it goes into the weights all
+       the same, or becomes one.
     """
     names = Names(graph)
     for node in list(graph.nodes):
@@ -40,10 +50,16 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
             continue
         staircase = parameters(node)
         rank = len(node.inputs[0].shape)
-        scale = 1 / as_scale(staircase.threshold, rank)
-        if scales.is_trivial(scale) or not can_push(node.inputs[0], scale, is_power_of_two(scale)):
+        theta = as_scale(staircase.threshold, rank)
+        scale = reciprocal(theta)
+        if scales.is_trivial(scale):
             continue
-        push(graph, names, node.inputs[0], scale)
+        if can_push(node.inputs[0], scale, is_short(scale)):
+            push(graph, names, node.inputs[0], scale)
+        elif is_short(scale) and not is_short(theta):
+            node.inputs[0] = multiplied(graph, names, node.inputs[0], scale, origin(node))
+        else:
+            continue
         bias = value_of(node.inputs[1]).astype(np.float64) * of_sample(scale)
         scaled = replace(
             staircase,

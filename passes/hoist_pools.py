@@ -25,6 +25,10 @@ from onnx2snn.passes.staircase_nodes import SOURCE, staircase_node
 from onnx2snn.staircases import Staircase
 
 
+#: On poolings that were hoisted; not exported.
+HOISTED = "_onnx2snn_hoisted"
+
+
 @graph_pass
 def hoist_pools(graph: gs.Graph) -> gs.Graph:
     """A maximum commutes with a rising staircase, applied alike to all that it compares (METHOD 6).
@@ -35,10 +39,11 @@ def hoist_pools(graph: gs.Graph) -> gs.Graph:
        potentials; the neurons behind the pooling have the thresholds that arrive with each entry.
     2. The staircase has other readers: it stays for them, and the pooled one is a neuron of its own.
     3. Parameters differ within what is compared, or α < 0: nothing is done.
+    4. It pools potentials, for a neuron behind it: nothing is done, whatever those are made of.
     """
     names = Names(graph)
     for pool in list(graph.nodes):
-        if pool.op not in ORDER_PRESERVING or pool.domain or len(pool.outputs) > 1:
+        if pool.op not in ORDER_PRESERVING or pool.domain or len(pool.outputs) > 1 or HOISTED in pool.attrs:
             continue
         base, lines = _behind_lines(pool)
         found = selected(base)
@@ -95,10 +100,12 @@ def _hoist(graph: gs.Graph, names: Names, work: _Hoisting) -> None:
     name = f"{pool.name}/neuron" if old is None else old.name
     if old is not None:
         old.name = names.fresh(f"{name}/replaced")
+    potential = copy_behind(graph, names, pool, copies[id(found.tensor)])
+    potential.inputs[0].attrs[HOISTED] = True
     fresh = staircase_node(
         names,
         staircase,
-        copy_behind(graph, names, pool, copies[id(found.tensor)]),
+        potential,
         name=name,
         origin=list(dict.fromkeys([*sources, *origin(pool)])),
         source=output.name,

@@ -15,6 +15,8 @@ from onnx2snn.passes.staircase_nodes import make_constant
 _BLOCK = 1 << 20
 #: Weights that are multiples of it are coarse.
 COARSE = 2.0**-12
+#: Numbers of 7 bits.
+_SHORT = 128.0
 
 
 def factor_of(node: gs.Node) -> Scale | None:
@@ -33,9 +35,19 @@ def factor_of(node: gs.Node) -> Scale | None:
     return None if constant is None else as_scale(constant, rank)
 
 
-def is_power_of_two(scale: Scale) -> bool:
-    """Whether multiplying by it is exact."""
-    return bool(np.all(np.frexp(scale)[0] == 0.5))
+def reciprocal(theta: Scale) -> Scale:
+    """1/θ; where θ is 1/(n·2^e) rounded to float64, exactly n·2^e, n an integer of few bits."""
+    inverse = 1 / theta
+    mantissa, exponent = np.frexp(inverse)
+    short = np.ldexp(np.rint(mantissa * _SHORT), exponent) / _SHORT
+    near = np.abs(short - inverse) <= 2 * np.finfo(np.float64).eps * inverse
+    return np.asarray(np.where(near, short, inverse))
+
+
+def is_short(scale: Scale) -> bool:
+    """Whether multiplying coarse numbers by it is exact: n·2^e, n an integer of few bits."""
+    mantissa = np.frexp(scale)[0] * _SHORT
+    return bool(np.all(mantissa == np.rint(mantissa)))
 
 
 def is_coarse(weights: Array) -> bool:
@@ -50,7 +62,7 @@ def is_coarse(weights: Array) -> bool:
 
 def _takes(factor: Scale, scale: Scale) -> bool:
     """Whether a multiplication takes ``scale`` in; a coarse factor only if it stays exact."""
-    return is_power_of_two(scale) or not is_coarse(factor)
+    return is_short(scale) or not is_coarse(factor)
 
 
 def can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:

@@ -28,7 +28,7 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for found in chosen(graph, recognise_checked(graph).found):
-        _replace(graph, names, found)
+        put_staircase(graph, names, found)
     return graph
 
 
@@ -74,7 +74,8 @@ def _feeding(graph: gs.Graph) -> set[int]:
     return feeding
 
 
-def _replace(graph: gs.Graph, names: Names, found: Found) -> None:
+def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
+    """Put a Staircase node and its line in place of the activation ``found``."""
     staircase, root = found.staircase, found.root
     old = producer_of(found.output)
     if old is None:

@@ -24,6 +24,7 @@ from onnx2snn.passes.operators import (
 from onnx2snn.staircases.recognise import CALIBRATE, Rejected
 
 QUANTISE = "train with a clipped, quantised activation"
+NO_LATTICE = "and their values have no common measure within 16 bits"
 HYBRID = "replace it, or keep it as a non-spiking operator with --hybrid"
 
 
@@ -43,10 +44,16 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     In front of the first synapses a network may do what it likes (its input is analog), and so it may behind the last
     (its output is read out). Max pooling of potentials that go straight into neurons is part of the method.
     """
+    misses = {name: miss for miss in rejected.values() for name in miss.nodes}
+    found = [_described(node, misses.get(node.name)) for node in non_spiking_nodes(graph)]
+    return list(dict.fromkeys(found))
+
+
+def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
+    """The nodes of :func:`non_spiking`."""
     behind = _behind_synapses(graph)
     before = _before_synapses(graph)
     pooled = _straight_to_neurons(graph)
-    misses = {name: miss for miss in rejected.values() for name in miss.nodes}
     found = []
     for node in graph.nodes:
         if is_neuron(node) or is_integrate(node) or is_linear(node) or not float_signals(node):
@@ -55,8 +62,8 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
             continue
         if node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in pooled for t in node.outputs):
             continue
-        found.append(_described(node, misses.get(node.name)))
-    return list(dict.fromkeys(found))
+        found.append(node)
+    return found
 
 
 def refuse(
@@ -95,14 +102,17 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
     if len(float_signals(node)) > 1 and node.op in ("Mul", "Div", "MatMul", "Pow", "Einsum"):
         return NonSpiking(name, node.op, "a product of two activations is not a spiking operator", HYBRID)
     if node.op in EXTREME:
-        reason = "the activations that it compares lie on different grids, or are read by other operators"
-        return NonSpiking(name, node.op, reason, f"give them one quantiser, or {HYBRID}")
+        reason = f"the activations that it compares lie on different grids, {NO_LATTICE}"
+        return NonSpiking(
+            name, node.op, reason, f"give them one scale, or scales of which all are multiples, or {HYBRID}"
+        )
     if node.op in ("QuantizeLinear", "DequantizeLinear"):
         reason = "its scale or zero point is not a constant, or one for each block"
         return NonSpiking(name, node.op, reason, f"export it with constant scales, or {HYBRID}")
     if node.op in ORDER_PRESERVING:
-        reason = "what it pools is no single activation: a sum, a mean, or one that falls in some channels and rises in others"
-        return NonSpiking(name, node.op, reason, f"quantise what it pools, or {HYBRID}")
+        reason = f"what it pools is no single activation (a sum, a mean, terms by place), {NO_LATTICE}"
+        remedy = f"quantise what it pools, or give what it sums one scale, or scales of which all are multiples, or {HYBRID}"
+        return NonSpiking(name, node.op, reason, remedy)
     if node.op in LINEAR:
         reason = "it mixes samples of the batch, or its parameters are not constant"
         return NonSpiking(name, node.op, reason, HYBRID)
@@ -133,13 +143,13 @@ def _straight_to_neurons(graph: gs.Graph) -> set[int]:
     for node in reversed(graph.nodes):
         for tensor in node.outputs:
             if id(tensor) not in outputs and all(
-                is_neuron(r) or (_is_passed(r) and id(r.outputs[0]) in straight) for r in tensor.outputs
+                is_neuron(r) or (is_passed(r) and id(r.outputs[0]) in straight) for r in tensor.outputs
             ):
                 straight.add(id(tensor))
     return straight
 
 
-def _is_passed(node: gs.Node) -> bool:
+def is_passed(node: gs.Node) -> bool:
     """Moves, maxima, and lines of one signal."""
     if node.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME):
         return True

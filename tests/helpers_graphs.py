@@ -10,6 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx2snn.dialect import DOMAIN, attach_functions
 from onnx2snn.graph import Pass
 from onnx2snn.model_file import load_model
 from onnx2snn.passes.exporter import to_model
@@ -64,6 +65,8 @@ def operators(graph: gs.Graph) -> list[str]:
 def run_graph(graph: gs.Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What ``graph`` answers; it must be a valid model."""
     model = to_model(graph)
+    if any(one.domain == DOMAIN for one in model.graph.node):
+        attach_functions(model)
     onnx.checker.check_model(model)
     return run_reference(model, inputs)
 

@@ -74,6 +74,33 @@ def clipped_by_absolute_values_of_channels() -> onnx.ModelProto:
     return finished(b, b.act(b.add("Mul", b.add("Add", twice, 3.5), 0.5), levels=7), 48)
 
 
+def requantised_code_that_is_read() -> onnx.ModelProto:
+    """Rounded, and clipped behind it: synapses read that, and a quantiser that needs no such clip."""
+    b = Builder()
+    whole = b.add(
+        "Add", b.add("Round", b.add("Div", b.add("Clip", b.conv("x", (2, 3), 1), 0.0, 6.0), 0.0625)), 2.0
+    )
+    code = b.add("Mul", b.add("Sub", b.add("Clip", whole, 0.0, 255.0), 2.0), 0.0625)
+    second = b.act(code, levels=7, step=0.5)
+    return finished(b, b.add("Add", b.conv(code, (3, 2), 5), b.conv(second, (3, 2), 7)), 32)
+
+
+def rounded_again_to_one_level_in_some_channels() -> onnx.ModelProto:
+    """A factor by channel, and no step left in one of them."""
+    b = Builder()
+    a = b.act(b.conv("x", (2, 3), 1))
+    return finished(b, b.add("Floor", b.add("Mul", a, SIGNS / 4)), 48)
+
+
+def straight_through_estimator_that_is_rounded_to_nothing() -> onnx.ModelProto:
+    """``c + (q − c)``, coarser than all that it can be: the constant was written behind the sum, which no neuron was."""
+    b = Builder()
+    clipped = b.add("Clip", b.conv("x", (2, 3), 1), 0.0, 0.5)
+    q = b.add("Mul", b.add("Ceil", b.add("Mul", clipped, 2.0)), 0.5)
+    nothing = b.add("Floor", b.add("Mul", b.add("Add", clipped, b.add("Sub", q, clipped)), 0.5))
+    return finished(b, b.add("Add", nothing, b.act(b.conv("x", (2, 3), 3))), 48)
+
+
 def maximum_of_a_falling_activation() -> onnx.ModelProto:
     """It falls: the largest answer is that of the smallest potential."""
     b = Builder()
@@ -177,6 +204,9 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     channels_of_both_signs_in_front_of_a_clip,
     requantised_straight_through_estimator,
     requantised_by_channel,
+    requantised_code_that_is_read,
+    rounded_again_to_one_level_in_some_channels,
+    straight_through_estimator_that_is_rounded_to_nothing,
     clipped_by_absolute_values_of_channels,
     maximum_of_a_falling_activation,
     maximum_over_axes_of_parameters_by_channel,
@@ -197,6 +227,23 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
 def test_it_converts_without_loss(make: Callable[[], onnx.ModelProto]) -> None:
     inputs = {"x": dyadic(6, *IMAGE, seed=17, top=8)}
     check(Drawn(make(), inputs, exact=True, bias="once"))
+
+
+def sixteen_bits_rounded_up_in_general_floats() -> onnx.ModelProto:
+    """A clip that in exact arithmetic lies a hair above level 65,535, which is another level then; not so in float32."""
+    b = Builder()
+    step = np.float32(8.7e-5)
+    clipped = b.add("Clip", b.conv("x", (2, 3), 1), 0.0, float(step * np.float32(65535)))
+    return finished(b, b.add("Mul", b.add("Ceil", b.add("Div", clipped, step)), step), 48)
+
+
+def a_level_that_only_float32_reaches() -> onnx.ModelProto:
+    """α·fl(1/α) is less than 1 in exact arithmetic, and 1 in float32: the only step was taken for out of reach."""
+    b = Builder()
+    top = np.float32(0.46704596)
+    clipped = b.add("Min", b.add("Relu", b.conv("x", (2, 3), 1)), top)
+    first = b.add("Mul", b.add("Floor", b.add("Mul", clipped, np.float32(2.1411169))), top)
+    return finished(b, b.act(b.conv(first, (3, 2), 5)), 32)
 
 
 def sixteen_bits_in_general_floats() -> onnx.ModelProto:
@@ -258,7 +305,9 @@ def output_with_a_quantiser_in_front_of_a_batch_norm() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     "make",
     [
+        a_level_that_only_float32_reaches,
         sixteen_bits_in_general_floats,
+        sixteen_bits_rounded_up_in_general_floats,
         plateaus_of_channels_that_rounding_moves,
         second_rounding_that_divides_what_it_multiplies,
         output_with_a_quantiser_in_front_of_a_batch_norm,

@@ -51,7 +51,13 @@ treated as any other nonlinearity. All of them may carry constant parts (biases,
 ## Maxima
 
 They commute with a rising staircase, so they move in front of the neuron, onto membrane potentials: {order}, and
-{extreme} of several activations on one grid.
+{extreme} of several activations on one grid. Activations side by side are pooled part by part where they round in different ways.
+
+Where no single activation is pooled or compared (the sum of a residual block, a mean, activations on different grids, Sign in
+two steps, terms by place), its values may still lie on one lattice: scales of which all are multiples have a common measure u,
+and a sum of levels takes (high − low)/u + 1 values. Then the maximum is taken of membrane potentials, and a neuron of θ = u
+behind it encodes it exactly. So it is with `Relu`, `Clip`, `Max` and `Min` of such a sum that nothing quantises. Scales
+without a common measure (within 16 bits) are refused.
 
 ## Quantised activations
 
@@ -62,6 +68,7 @@ piecewise linear function of one tensor, with exact rational numbers:
 
 Constants may be scalars or one per channel. What the expression comes to must be *one* staircase,
 a = α · clip(R((z + δ)/θ), 0, K) + o; `onnx2snn inspect model.onnx` prints it, or the nearest miss and its reason.
+A rounding without a clip has bounds where what it rounds has: levels that were scaled, moved, pooled, joined or added.
 
 ## Quantisers and integer operators
 

@@ -31,6 +31,11 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
     recognition = recognise(graph)
     agreed, wrong = probe(recognition.found, graph.opset)
     rejected = dict(recognition.rejected)
+    for one in agreed:
+        if not one.staircase.levels:
+            node, names = one.nodes[-1], tuple(n.name for n in one.nodes)
+            rejected[one.output.name] = Rejected(node.name, node.op, "it has 1 level", CALIBRATE, names)
+    agreed = [one for one in agreed if one.staircase.levels]
     for miss in wrong:
         node = miss.found.nodes[-1]
         rejected[miss.found.output.name] = Rejected(
@@ -40,7 +45,7 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
             CALIBRATE,
             tuple(n.name for n in miss.found.nodes),
         )
-    return Recognition(tuple(agreed), rejected, recognition.uneven)
+    return replace(recognition, found=tuple(agreed), rejected=rejected)
 
 
 @dataclass(frozen=True)
@@ -74,20 +79,72 @@ def probe(found: Sequence[Found], opset: int) -> tuple[list[Found], list[Disagre
     return agreed, wrong
 
 
+def plateaus(found: Sequence[Found], opset: int) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The smallest and the largest answer of each activation, as its own operators round them to float32.
+
+    Shape (1, ...) where it differs by channel, else ().
+    """
+    if not found:
+        return []
+    answers = _run(found, [_ranked(_far(one.staircase), one) for one in found], opset)
+    ends = [(a.min(axis=0, keepdims=True), a.max(axis=0, keepdims=True)) for a in answers]
+    return [(_collapsed(low), _collapsed(high)) for low, high in ends]
+
+
+def stay_constant(
+    chains: Sequence[tuple[gs.Tensor, gs.Tensor, tuple[gs.Node, ...]]], opset: int
+) -> list[bool]:
+    """Whether each chain (from, to, by nodes) answers one number whatever it is given, in the float32 of its operators.
+
+    A level that exact arithmetic puts a hair out of reach (the top of ``floor(clip(z, 0, α)·fl(1/α))``) may be in reach of
+    float32: a clip reaches its ends far out.
+    """
+    parts = [Chain(*chain) for chain in chains]
+    powers = np.ldexp(np.float32(1), np.arange(-12, 32, 4))
+    z = np.concatenate([-powers, [0], powers]).astype(np.float32)
+    points = [z.reshape((-1,) + (1,) * (len(one.root.shape) - 1)) for one in parts]
+    answers = _run(parts, points, opset) if parts else []
+    return [bool(np.all(a == a[:1])) for a in answers]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Elementwise operators between two tensors."""
+
+    root: gs.Tensor
+    output: gs.Tensor
+    nodes: tuple[gs.Node, ...]
+
+
+def _collapsed(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    same = np.all(values == values.ravel()[0])
+    return (values.ravel()[0] if same else values).astype(np.float32)
+
+
 def _points(found: Found) -> NDArray[np.float32]:
     """Pre-activations (P, ...): every threshold, one ulp to both sides, the middle of every level, and far out."""
     staircase = found.staircase
     count = staircase.levels
     levels = np.unique(np.linspace(1, count, min(count, MAX_PROBES)).astype(np.int64))
-    shape = np.broadcast_shapes(staircase.threshold.shape, staircase.offset.shape, staircase.ceilings.shape)
+    shape = _shape(staircase)
     column = levels.reshape((-1,) + (1,) * len(shape)).astype(np.float64)
     edges = np.broadcast_to(staircase.lower_edges(column), (levels.size, *shape)).astype(np.float32)
     middles = (edges.astype(np.float64) + staircase.threshold / 2).astype(np.float32)
     infinity = np.float32(np.inf)
-    reach = staircase.threshold * (count + 2.0)
-    far = np.stack([np.broadcast_to(s * reach - staircase.offset, shape) for s in (-2.0, -1.0, 1.5, 3.0)])
     near = [edges, np.nextafter(edges, infinity), np.nextafter(edges, -infinity), middles]
-    return np.concatenate([*near, far.astype(np.float32)]).astype(np.float32)
+    return np.concatenate([*near, _far(staircase)]).astype(np.float32)
+
+
+def _far(staircase: Staircase) -> NDArray[np.float32]:
+    """Two pre-activations below all thresholds, and two above: (4, ...)."""
+    shape = _shape(staircase)
+    reach = staircase.threshold * (staircase.levels + 2.0)
+    ends = [np.broadcast_to(s * reach - staircase.offset, shape) for s in (-2.0, -1.0, 1.5, 3.0)]
+    return np.stack(ends).astype(np.float32)
+
+
+def _shape(staircase: Staircase) -> tuple[int, ...]:
+    return np.broadcast_shapes(staircase.threshold.shape, staircase.offset.shape, staircase.ceilings.shape)
 
 
 def _ranked(points: NDArray[np.float32], found: Found) -> NDArray[np.float32]:
@@ -97,7 +154,7 @@ def _ranked(points: NDArray[np.float32], found: Found) -> NDArray[np.float32]:
 
 
 def _run(
-    found: Sequence[Found], points: Sequence[NDArray[np.float32]], opset: int
+    found: Sequence[Found | Chain], points: Sequence[NDArray[np.float32]], opset: int
 ) -> list[NDArray[np.float64]]:
     inputs, outputs, nodes, feed = [], [], [], {}
     for number, (one, z) in enumerate(zip(found, points, strict=True)):
@@ -146,7 +203,7 @@ def _with_plateau(staircase: Staircase, answer: NDArray[np.float64]) -> Staircas
     ceilings = np.broadcast_to(staircase.ceilings, np.broadcast_shapes(high.shape, staircase.ceilings.shape))
     if not np.any(low) and np.array_equal(high, ceilings):
         return staircase
-    if np.any(np.abs(high - ceilings) > 1) or np.any(np.abs(low) > 1) or np.any(high - low < 1):
+    if np.any(np.abs(high - ceilings) > 1) or np.any(np.abs(low) > 1) or np.any(high - low < 0):
         return staircase
     counted = _counted_from(staircase, low) if np.any(low) else staircase
     return (

@@ -15,9 +15,15 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph import Array, is_constant, is_float, origin, signals, value_of
 from onnx2snn.staircases import activation as act
 from onnx2snn.staircases.activation import RegridError, Value
-from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError, rationals
+from onnx2snn.staircases.curve import (
+    ChannelsDifferError,
+    NotPiecewiseLinearError,
+    UnboundedError,
+    rationals,
+)
 from onnx2snn.staircases.operators import HANDLERS, Handler
 from onnx2snn.staircases.reduction import reduce_to_staircase
+from onnx2snn.staircases.rounding import Rounded
 from onnx2snn.staircases.staircase import Staircase
 from onnx2snn.staircases.steps import Steps, steps_of
 
@@ -86,11 +92,13 @@ class Recognition:
         found: The staircases.
         rejected: What is elementwise and not linear, but no staircase; by the name of the tensor that holds it.
         uneven: Those of the rejected that are sums of staircases.
+        unbounded: The roundings of those that only lack a lowest or a highest level.
     """
 
     found: tuple[Found, ...]
     rejected: dict[str, Rejected]
     uneven: tuple[Uneven, ...] = ()
+    unbounded: tuple[Rounded, ...] = ()
 
 
 def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
@@ -100,10 +108,9 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
         graph: With inferred shapes.
         whole: A step function of unequal steps is one activation, even where a part of it is a staircase.
     """
-    walk = _Walk()
+    walk = _Walk(graph)
     for node in graph.nodes:
         walk.visit(node)
-    outputs = {id(tensor) for tensor in graph.outputs}
     for node in graph.nodes:
         for tensor in node.outputs:
             walk.settle(tensor, whole=whole)
@@ -113,20 +120,20 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
             value = walk.produced.get(id(tensor))
             if value is None or value.is_affine:
                 continue
-            if id(tensor) not in outputs and not walk.is_read_outside(tensor, value):
+            if id(tensor) not in walk.outputs and not walk.is_read_outside(tensor, value):
                 continue
-            result = _conclude(tensor, value)
+            result = walk.conclude(tensor, value)
             if isinstance(result, Found):
                 found.append(result)
             else:
                 rejected[tensor.name] = result
                 uneven += _uneven(tensor, value)
-    return Recognition(tuple(found), rejected, tuple(uneven))
+    return Recognition(tuple(found), rejected, tuple(uneven), tuple(walk.unbounded.values()))
 
 
 def expressions(graph: gs.Graph) -> dict[int, Value]:
     """What elementwise operators make of one tensor, by the id of the tensor that holds it."""
-    walk = _Walk()
+    walk = _Walk(graph)
     for node in graph.nodes:
         walk.visit(node)
     return walk.produced
@@ -135,9 +142,11 @@ def expressions(graph: gs.Graph) -> dict[int, Value]:
 class _Walk:
     """The expressions found so far, by tensor."""
 
-    def __init__(self) -> None:
+    def __init__(self, graph: gs.Graph) -> None:
+        self.outputs = {id(tensor) for tensor in graph.outputs}
         self.produced: dict[int, Value] = {}
         self.rejected: dict[str, Rejected] = {}
+        self.unbounded: dict[int, Rounded] = {}
         self._roots: set[int] = set()
 
     def visit(self, node: gs.Node) -> None:
@@ -157,7 +166,7 @@ class _Walk:
             value = self._composed(handler, node)
         except RegridError:
             for tensor in signals(node):
-                self.end_activation(self._read(tensor))
+                self._end_in_front_of(tensor)
             self._roots.update(id(t) for t in signals(node) if self._read(t).rounded is not None)
             value = self._composed(handler, node)
         except ChannelsDifferError as error:
@@ -181,13 +190,21 @@ class _Walk:
         """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none.
 
         1. All that follows is made from it alone: of ``c + (q − c)`` it is the sum, for what rounds the sum.
+           Synapses read it too: what follows must not clip it for them.
         2. There is none such: it is a part of a sum.
         """
         whole = [position for position in range(len(value.nodes)) if self._is_whole(value.nodes[position])]
-        for position in [*(p for p in whole if _is_waist(value, p)), *whole]:
+        waists = [position for position in whole if _is_waist(value, position)]
+        read = [position for position in waists if self._feeds_others(value.nodes[position].outputs[0])]
+        for position in [*read[-1:], *waists, *whole]:
             self._end(value, position)
             return True
         return False
+
+    def _feeds_others(self, tensor: gs.Tensor) -> bool:
+        """Whether anything but elementwise operators reads ``tensor``."""
+        readers = tensor.outputs
+        return id(tensor) in self.outputs or any(r.domain or r.op not in HANDLERS for r in readers)
 
     def _is_whole(self, node: gs.Node) -> bool:
         here = self.produced.get(id(node.outputs[0]))
@@ -201,6 +218,12 @@ class _Walk:
         if lines and _channels_differ(value):
             self._end(value, lines[-1])
 
+    def _end_in_front_of(self, tensor: gs.Tensor) -> None:
+        """End the activation that ``tensor`` is made of; if channels of its line differ, behind that line."""
+        if not self.end_activation(self._read(tensor)):
+            self.end_line(self._read(tensor))
+            self.end_activation(self._read(tensor))
+
     def _end(self, value: Value, position: int) -> None:
         """Make a root of what node ``position`` of the chain writes, and compose what follows anew."""
         self._roots.add(id(value.nodes[position].outputs[0]))
@@ -213,7 +236,7 @@ class _Walk:
         for tensor in signals(node):
             value = self._read(tensor)
             if value.is_discrete and not value.is_affine:
-                self.end_activation(value)
+                self._end_in_front_of(tensor)
         values = [value for value in map(self._read, signals(node)) if not value.is_identity]
         lines = [[n for n in value.nodes if self._is_line(n.outputs[0])] for value in values]
         shared = (
@@ -249,7 +272,29 @@ class _Walk:
     def _reject(self, node: gs.Node, error: Exception) -> None:
         read = [self.produced.get(id(t)) for t in signals(node)]
         names = {n.name: None for value in read if value is not None for n in value.nodes}
+        self._note_unbounded(error, *read)
         self.rejected[node.outputs[0].name] = _rejected(node, str(error), (*names, node.name))
+
+    def conclude(self, tensor: gs.Tensor, value: Value) -> Found | Rejected:
+        """The staircase that ends at ``tensor``, or why there is none."""
+        last = value.nodes[-1]
+        names = tuple(node.name for node in value.nodes)
+        if not is_float(tensor):
+            return _rejected(last, "its comparison selects between other values", names)
+        fault = value.rounded.node if value.rounded is not None else last
+        try:
+            staircase = reduce_to_staircase(value)
+        except (NotPiecewiseLinearError, ChannelsDifferError) as error:
+            self._note_unbounded(error, value)
+            return _rejected(fault, str(error), names)
+        if value.root is None:
+            raise AssertionError("an expression without a root is a constant")
+        return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
+
+    def _note_unbounded(self, error: Exception, *values: Value | None) -> None:
+        if isinstance(error, UnboundedError):
+            rounded = [v.rounded for v in values if v is not None and v.rounded is not None]
+            self.unbounded.update((id(one.node), one) for one in rounded)
 
     def _read(self, tensor: gs.Tensor) -> Value:
         if is_constant(tensor):
@@ -259,10 +304,12 @@ class _Walk:
         return self.produced.get(id(tensor)) or act.root(tensor)
 
     def is_read_outside(self, tensor: gs.Tensor, value: Value) -> bool:
-        """Whether anything but the same activation's own operators reads ``tensor``."""
+        """Whether anything but the same activation's own operators reads ``tensor``; a constant made of it is no activation."""
         for reader in tensor.outputs:
             composed = self.produced.get(id(reader.outputs[0]))
             if composed is None or composed.root is not value.root:
+                return True
+            if value.is_discrete and composed.is_affine:
                 return True
         return False
 
@@ -315,22 +362,6 @@ def _channels_differ(value: Value) -> bool:
     except ChannelsDifferError:
         return True
     return False
-
-
-def _conclude(tensor: gs.Tensor, value: Value) -> Found | Rejected:
-    """The staircase that ends at ``tensor``, or why there is none."""
-    last = value.nodes[-1]
-    names = tuple(node.name for node in value.nodes)
-    if not is_float(tensor):
-        return _rejected(last, "its comparison selects between other values", names)
-    fault = value.rounded.node if value.rounded is not None else last
-    try:
-        staircase = reduce_to_staircase(value)
-    except (NotPiecewiseLinearError, ChannelsDifferError) as error:
-        return _rejected(fault, str(error), names)
-    if value.root is None:
-        raise AssertionError("an expression without a root is a constant")
-    return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
 
 
 def _uneven(tensor: gs.Tensor, value: Value) -> list[Uneven]:

@@ -18,6 +18,7 @@ from onnx2snn.staircases.curve import (
     Line,
     NotPiecewiseLinearError,
     Rationals,
+    UnboundedError,
     decide,
     rationals,
     rationals_of,
@@ -26,14 +27,14 @@ from onnx2snn.staircases.rounding import Rounded, jumps_of_curve, round_rational
 from onnx2snn.staircases.staircase import Rounding, Staircase
 from onnx2snn.staircases.steps import Run, runs_of
 
-#: More levels than this are no quantiser but a float grid (a 16-bit quantiser has 65,535).
-MAX_LEVELS = 2**16 - 1
+#: A higher K is no quantiser but a float grid. A 16-bit quantiser has 65,535, and one more where its clip in float32 lies above.
+MAX_LEVELS = 2**16
 #: Three roundings to float32, relative.
 ROUNDINGS = Fraction(3, 2**24)
 
 
 def reduce_to_staircase(value: Value) -> Staircase:
-    """The staircase that ``value`` is.
+    """The staircase that ``value`` is; of K = 0 where exact arithmetic says that its last level is its first.
 
     1. A step function of z, equal steps at equal distances: thresholds stand in its breaks.
     2. One rounding of a clipped line, then a clipped line of the result.
@@ -108,9 +109,9 @@ def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Stair
     first, last, alpha, bottom = _level_range(of_level, first, last)
     if first is None or last is None:
         side = "below" if first is None else "above"
-        raise NotPiecewiseLinearError(f"its levels have no bound {side}")
+        raise UnboundedError(f"its levels have no bound {side}")
     count = _object(last - first)
-    if np.any(count > MAX_LEVELS) or np.any(count < 1):
+    if np.any(count > MAX_LEVELS) or np.any(count < 0):
         raise NotPiecewiseLinearError(f"it has {int(np.max(count)) + 1} levels")
     rule = _rule(rounded.rule, first, last)
     p, q = line.slope, line.offset
@@ -222,4 +223,4 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
     )
 
 
-__all__ = ["MAX_LEVELS", "constant_of", "reduce_to_staircase"]
+__all__ = ["MAX_LEVELS", "ROUNDINGS", "constant_of", "reduce_to_staircase"]

@@ -17,6 +17,7 @@ from onnx2snn.staircases.curve import (
     Line,
     NotPiecewiseLinearError,
     Rationals,
+    UnboundedError,
     decide,
     flat,
     rationals,
@@ -143,7 +144,7 @@ def _whole(n: Rationals) -> int:
 def _changing(of_level: Curve) -> tuple[int, int]:
     """Between which n the function is not flat; it must be flat on both sides."""
     if not of_level.breaks or not of_level.pieces[0].is_flat or not of_level.pieces[-1].is_flat:
-        raise NotPiecewiseLinearError("its levels have no bound")
+        raise UnboundedError("its levels have no bound")
     edges = [x for edge in (of_level.breaks[0], of_level.breaks[-1]) for x in exact(edge).ravel()]
     return math.floor(min(edges)) - 1, math.ceil(max(edges)) + 1
 

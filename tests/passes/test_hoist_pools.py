@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx
 import pytest
-from helpers_graphs import make_model, node, operators, samples
+from helpers_activations import HALVES, X, act, check_exact, model
+from helpers_graphs import node, operators
 
 import onnx2snn
 from onnx2snn.graph import Pass
@@ -15,41 +14,6 @@ from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.hoist_pools import hoist_pools
 from onnx2snn.passes.importer import import_model
-
-#: Multiples of 1/4: every sum is exact, and many potentials stand on a threshold.
-X = {"x": np.round(samples(6, 3, 8, 8) * 4).astype(np.float32) / 4}
-HALVES = {"kernel_shape": [2, 2], "strides": [2, 2]}
-CONSTANTS: dict[str, Any] = {
-    "w1": np.round(samples(4, 3, 3, 3, seed=1)),
-    "w2": np.round(samples(4, 3, 1, 1, seed=2)),
-    "fine": np.float32(0.25),
-    "coarse": np.float32(0.5),
-    "column": np.float32([0.25, 0.5, 1, 2]).reshape(1, 4, 1, 1),
-    "zero": np.float32(0),
-    "seven": np.float32(7),
-    "three": np.float32(3),
-}
-
-
-def act(z: str, a: str, step: str = "fine", top: str = "seven") -> list[onnx.NodeProto]:
-    return [
-        node("Div", [z, step], [f"{a}1"], f"{a}_divide"),
-        node("Floor", [f"{a}1"], [f"{a}2"], f"{a}_floor"),
-        node("Clip", [f"{a}2", "zero", top], [f"{a}3"], f"{a}_clip"),
-        node("Mul", [f"{a}3", step], [a], f"{a}_multiply"),
-    ]
-
-
-def model(*nodes: onnx.NodeProto, channels: int, **constants: Any) -> onnx.ModelProto:
-    """Two convolutions z1 and z2 of x; the nodes make ``p`` of them, of ``channels`` channels; a convolution reads it."""
-    front = [node("Conv", ["x", "w1"], ["z1"], pads=[1, 1, 1, 1]), node("Conv", ["x", "w2"], ["z2"])]
-    last = {"v": np.round(samples(2, channels, 1, 1, seed=3))}
-    return make_model(
-        [*front, *nodes, node("Conv", ["p", "v"], ["y"])],
-        {**CONSTANTS, **last, **constants},
-        {"x": ["N", 3, 8, 8]},
-        {"y": ["N", 2, "H", "W"]},
-    )
 
 
 CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
@@ -144,13 +108,7 @@ CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_neurons_stand_behind_the_pooling(name: str) -> None:
-    source, levels = CASES[name]
-    conversion = onnx2snn.convert(source, check=X)
-    assert [layer.levels for layer in conversion.layers] == levels
-    assert max(change for _, change in conversion.checks) == 0
-    certificate = onnx2snn.verify(source, conversion.model, X)
-    assert certificate.lossless
-    assert certificate.max_abs_error == 0
+    check_exact(*CASES[name])
 
 
 def test_a_second_run_changes_nothing() -> None:
@@ -170,19 +128,3 @@ def test_sizes_may_be_open_on_one_grid() -> None:
     conversion = onnx2snn.convert(source)
     assert len(conversion.layers) == 1
     assert onnx2snn.verify(source, conversion.model, X).max_abs_error == 0
-
-
-REFUSED = {
-    "a sum": [*act("z1", "a"), *act("z2", "b"), node("Add", ["a", "b"], ["c"])],
-    "a mean": [*act("z1", "a"), node("AveragePool", ["a"], ["c"], kernel_shape=[2, 2])],
-    "padded with another level than zero": [*act("z1", "a"), node("Pad", ["a", "pads", "three"], ["c"])],
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_on_no_grid_is_refused(name: str) -> None:
-    pool = node("MaxPool", ["c"], ["p"], "pool", **HALVES)
-    source = model(*REFUSED[name], pool, channels=4, pads=np.array([0, 0, 1, 1, 0, 0, 1, 1]))
-    with pytest.raises(onnx2snn.ConversionError, match=r"'pool' .MaxPool.*no single activation"):
-        onnx2snn.convert(source)
-    assert onnx2snn.convert(source, hybrid=True).non_spiking

@@ -117,16 +117,3 @@ def test_extremes_of_branches_on_one_grid(kind: str, *, fork: bool) -> None:
     conversion = onnx2snn.convert(source)
     assert len(conversion.layers) == (2 if fork else 1)
     assert onnx2snn.verify(source, conversion.model, X).max_abs_error == 0
-
-
-def test_extremes_on_different_grids_are_refused() -> None:
-    nodes = [
-        node("Conv", ["x", "w1"], ["z1"]), node("Conv", ["x", "w2"], ["z2"]),
-        node("Floor", ["z1"], ["a1"]), node("Clip", ["a1", "zero", "five"], ["a"]),
-        node("Round", ["z2"], ["b1"]), node("Clip", ["b1", "zero", "five"], ["b"]),
-        node("Max", ["a", "b"], ["m"]), node("Conv", ["m", "w1"], ["y"]),
-    ]  # fmt: skip
-    weights = {f"w{i}": np.round(samples(3, 3, 1, 1, seed=i)) for i in (1, 2)}
-    source = make_model(nodes, {**NUMBERS, **weights}, {"x": ["N", 3, 6, 6]}, {"y": ["N", 3, 6, 6]})
-    with pytest.raises(onnx2snn.ConversionError, match=r"'m' \(Max\).*different grids"):
-        onnx2snn.convert(source)

@@ -52,7 +52,7 @@ def activate(b: Building, x: Tensor, *, grid: Grid | None = None) -> Tensor:
     unit = float(np.min(grid.step))
     if name == "one bit":  # or one of two other values
         top, unit = max(top, 1.0), min(unit, 0.5)
-    return b.value(result, like=x, unit=unit, top=top, levels=name != "thresholds")
+    return b.value(result, like=x, unit=unit, top=top, levels=name != "thresholds", finite=True)
 
 
 def _drawn_grid(b: Building, x: Tensor, name: str) -> Grid:

@@ -64,14 +64,18 @@ def mean_pool(b: Building, x: Tensor) -> Tensor | None:
     rank = len(sizes)
     kernel = [b.pick([2] if b.exact else [2, 3]) if s > 2 else 2 for s in sizes]
     attributes: dict[str, object] = {"kernel_shape": kernel, "strides": [b.pick([2, 1])] * rank}
+    alike = True  # means of as many entries everywhere
     if b.flip():
         attributes["pads"] = [1] * rank + [b.pick([0, 1])] * rank
         attributes["count_include_pad"] = int(b.flip())
+        alike = bool(attributes["count_include_pad"])
     elif b.opset >= 10 and b.flip():  # with both, onnx and onnxruntime disagree about the last window
         attributes["ceil_mode"] = 1
+        alike = False
     name = b.op("AveragePool", x, **attributes)
     unit = x.unit / math.prod(kernel)
-    return b.value(name, like=x, unit=unit, levels=False) if b.fits(unit, x.top) else None
+    changed = {"levels": False, "finite": x.finite and alike}
+    return b.value(name, like=x, unit=unit, **changed) if b.fits(unit, x.top) else None
 
 
 def global_mean(b: Building, x: Tensor) -> Tensor | None:
@@ -87,7 +91,8 @@ def global_mean(b: Building, x: Tensor) -> Tensor | None:
         axes = [a - len(x.shape) - 1 for a in axes] if b.opset >= 11 and b.flip() else axes
         name = over_axes(b, way, x.name, axes, keepdims=int(b.flip()))
     unit, top = (x.unit, x.top * count) if way == "ReduceSum" else (x.unit / count, x.top)
-    return b.value(name, like=x, unit=unit, top=top, levels=False) if b.fits(unit, top) else None
+    changed = {"levels": False, "finite": x.finite and way != "ReduceSum"}
+    return b.value(name, like=x, unit=unit, top=top, **changed) if b.fits(unit, top) else None
 
 
 def interpolated(b: Building, x: Tensor) -> Tensor | None:
@@ -100,7 +105,7 @@ def interpolated(b: Building, x: Tensor) -> Tensor | None:
     modes = ["asymmetric", "half_pixel", *([] if b.exact else ["align_corners", "pytorch_half_pixel"])]
     name = resize(b, x, "linear", factors, b.pick(modes))
     unit = x.unit / 16
-    return b.value(name, like=x, unit=unit, levels=False) if b.fits(unit, x.top) else None
+    return b.value(name, like=x, unit=unit, levels=False, finite=False) if b.fits(unit, x.top) else None
 
 
 AFFINE: tuple[Operator, ...] = (line, batch_norm, negated, mean_pool, global_mean, interpolated)

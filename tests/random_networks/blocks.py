@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from random_networks.activations import Grid, activate
 from random_networks.affine import AFFINE
-from random_networks.building import EXACT, Building, Tensor
+from random_networks.building import EXACT, Building, Tensor, unit_of
 from random_networks.moves import MOVES, max_pool, shuffled
 from random_networks.synapses import conv_same, gemm, matmul, summed, weighted
 from random_networks.versions import clip, resize, split
@@ -43,18 +44,20 @@ def joined(b: Building, op: str, *parts: Tensor) -> Tensor | None:
     name = b.op(op, *parts)
     unit = min(p.unit for p in parts) / (len(parts) if op == "Mean" else 1)
     top = sum(p.top for p in parts)
-    return b.value(name, like=parts[0], unit=unit, top=top, levels=False) if b.fits(unit, top) else None
+    changed = {"levels": False, "finite": all(p.finite for p in parts)}
+    return b.value(name, like=parts[0], unit=unit, top=top, **changed) if b.fits(unit, top) else None
 
 
 def beside(b: Building, *parts: Tensor) -> Tensor:
-    """Tensors side by side, along the channels; a maximum of them need not commute with their different roundings."""
+    """Tensors side by side, along the channels."""
     name = b.op("Concat", *parts, axis=b.pick([1, -len(parts[0].shape)]) if b.opset >= 11 else 1)
     return b.value(
         name,
         like=parts[0],
         unit=min(p.unit for p in parts),
         top=max(p.top for p in parts),
-        levels=False,
+        levels=all(p.levels for p in parts) and b.exact,
+        finite=all(p.finite for p in parts),
     )
 
 
@@ -170,7 +173,7 @@ def _floored(b: Building, x: Tensor, grid: Grid) -> Tensor:
     """An activation whose rounding is the same wherever it stands."""
     k = b.op("Floor", b.op("Div", x, grid.step))
     a = b.op("Mul", clip(b, k, grid.low, grid.high), grid.step)
-    return b.value(a, like=x, unit=0.5, top=16.0, levels=True)
+    return b.value(a, like=x, unit=0.5, top=16.0, levels=True, finite=True)
 
 
 def forked_potential(b: Building, x: Tensor) -> Tensor | None:
@@ -181,8 +184,45 @@ def forked_potential(b: Building, x: Tensor) -> Tensor | None:
 
 
 def pooled(b: Building, x: Tensor) -> Tensor | None:
-    """A maximum of activations."""
-    return max_pool(b, x) if x.levels else None
+    """A maximum of activations, or of what is made of them."""
+    return max_pool(b, x) if x.levels or b.on_lattice(x) else None
+
+
+def shortcut(b: Building, x: Tensor) -> Tensor | None:
+    """A sum of activations, that nothing quantises: cut at zero, compared, or left as it is."""
+    x = ready(b, x)
+    inner = activate(b, same(b, x, x.channels))
+    ways = ["Add", "Add", "Sub", "Mean"] if b.exact else ["Add"]
+    total = joined(b, b.pick(ways), *((inner, x) if b.flip() else (x, inner)))
+    if total is None or not b.on_lattice(total):
+        return total
+    way = b.pick(["itself", "Relu", "Clip", "Max", "Min"])
+    if way == "itself":
+        return total
+    if way == "Relu":
+        return b.value(b.op(way, total), like=total)
+    if way == "Clip":
+        return b.value(
+            clip(b, total.name, b.pick([0.0, -1.0, None]), b.pick([2.0, 6.0])),
+            like=total,
+            unit=min(total.unit, 1.0),
+        )
+    return b.value(b.op(way, total, inner), like=total)
+
+
+def rounded(b: Building, x: Tensor) -> Tensor | None:
+    """What is made of activations, scaled and rounded again; it needs no clip."""
+    factors = b.factors(b.pick([(), (x.channels,) + (1,) * (len(x.shape) - 1)]))
+    factors *= np.float32(2.0 ** round(math.log2(b.pick([4, 16, 64]) / x.top)))
+    top = x.top * float(np.abs(factors).max()) + 1
+    if not x.finite or not b.fits(x.unit * unit_of(factors), top):
+        return None
+    z = b.op("Mul", x, factors) if b.flip() else b.op("Mul", factors, x)
+    way = b.pick(["Floor", "Ceil", *(["Round"] if b.opset >= 11 else [])])
+    k = b.op(way, z)
+    step = np.float32(b.pick([1.0, 0.5, 0.25]))
+    a = b.op("Mul", k, step) if b.flip() else k
+    return b.value(a, like=x, unit=0.25, top=top, levels=True, finite=True)
 
 
 def moved(b: Building, x: Tensor) -> Tensor | None:
@@ -216,4 +256,6 @@ BLOCKS: tuple[Block, ...] = (
     extreme,
     forked_potential,
     requantised,
+    rounded,
+    shortcut,
 )

@@ -28,6 +28,7 @@ class Tensor:
         unit: All values are multiples of it (a power of two), in an exact network.
         top: No value is larger than this in magnitude.
         levels: It is an activation's value, moved about at most: maxima commute with it.
+        finite: It is made of activations' values, with no synapses between: added, scaled, averaged, compared.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Tensor:
     unit: float
     top: float
     levels: bool = False
+    finite: bool = False
 
     @property
     def channels(self) -> int:
@@ -169,6 +171,10 @@ class Building:
         self.outputs[output] = name
 
     # Exactness.
+
+    def on_lattice(self, x: Tensor) -> bool:
+        """Whether the values of ``x`` are so few numbers, at equal distances, that a neuron tells them apart."""
+        return x.finite and self.exact and 2 * x.top / x.unit < 2.0**16
 
     def fits(self, unit: float, top: float) -> bool:
         """Whether numbers up to ``top`` in steps of ``unit`` are exact in float32; of no matter where floats are general."""

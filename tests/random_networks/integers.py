@@ -27,7 +27,12 @@ def _codes(b: Building, shape: tuple[int, ...]) -> np.ndarray:
 
 def _result(b: Building, code: str, held: str, zero: str, x: Tensor, scale: float) -> Tensor:
     return b.value(
-        b.op("DequantizeLinear", code, held, zero), like=x, unit=scale, top=256 * scale, levels=True
+        b.op("DequantizeLinear", code, held, zero),
+        like=x,
+        unit=scale,
+        top=256 * scale,
+        levels=True,
+        finite=True,
     )
 
 

@@ -66,7 +66,8 @@ def padded(b: Building, x: Tensor) -> Tensor | None:
     pads = [0, 0, *([1] * (rank - 2)), 0, 0, *([after] * (rank - 2))]
     name = pad(b, x.name, pads, mode, value)
     changed = {"levels": False} if mode == "constant" else {}
-    return b.value(name, like=x, unit=min(x.unit, 0.5) if value else x.unit, **changed)
+    unit, top = (min(x.unit, 0.5), max(x.top, 0.5)) if value else (x.unit, x.top)
+    return b.value(name, like=x, unit=unit, top=top, **changed)
 
 
 def sliced(b: Building, x: Tensor) -> Tensor | None:

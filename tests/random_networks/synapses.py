@@ -29,7 +29,7 @@ def summed(
     unit, top = x.unit * unit_of(weights), x.top * reach
     if bias is not None:
         unit, top = min(unit, unit_of(bias)), top + float(np.abs(bias).max())
-    return b.value(name, like=x, unit=unit, top=max(top, unit), levels=False)
+    return b.value(name, like=x, unit=unit, top=max(top, unit), levels=False, finite=False)
 
 
 def gemm(b: Building, x: Tensor, channels: int) -> Tensor:
