@@ -124,6 +124,7 @@ def _ranked(values: Rationals, rank: int) -> Rationals:
     return whole.reshape(()) if whole.size == 1 else whole
 
 
+@functools.lru_cache(maxsize=4096)
 def _common_measure(a: Fraction, b: Fraction) -> Fraction:
     """The largest number of which both are multiples; 0 of zeros.
 
@@ -145,6 +146,7 @@ def _same_float(a: Fraction, b: Fraction) -> bool:
     return abs(a - b) <= ROUNDINGS * max(abs(a), abs(b))
 
 
+@functools.lru_cache(maxsize=4096)
 def _nearest_multiple(value: Fraction, unit: Fraction) -> Fraction:
     """The multiple of ``unit`` that float32 cannot tell from ``value``; ``value`` itself if there is none."""
     near = round(value / unit) * unit if unit else value
@@ -184,8 +186,8 @@ def _sum(_: gs.Node, read: list[Lattice]) -> Lattice:
     varied = [part for part in read if np.any(part.unit != 0)]
     if len(varied) == 1:
         unit = varied[0].unit
-        fixed = [part.map(lambda a: _object(_snapped(a, unit))) for part in read if part is not varied[0]]
-        read = [*varied, *fixed]
+        terms = [_object(_snapped(part.low, unit)) for part in read if part is not varied[0]]
+        read = [*varied, *(Lattice(term, term, _object(term * 0)) for term in terms)]
     total = read[0]
     for part in read[1:]:
         unit = _object(_measure(total.unit, part.unit))

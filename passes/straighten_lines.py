@@ -7,15 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Names, graph_pass, is_float
-from onnx2snn.passes.operators import is_linear
+from onnx2snn.graph import ORIGIN, Names, graph_pass, is_float, origin, producer_of, signals, value_of
+from onnx2snn.passes.operators import EXTREME, is_linear
 from onnx2snn.passes.spelling import Spelling
+from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import flat
 from onnx2snn.staircases.probe import stay_constant
 from onnx2snn.staircases.recognise import expressions
 from onnx2snn.staircases.reduction import constant_of
 from onnx2snn.staircases.steps import floats
+
+#: Linear operators that write what these do in shape.
+_MEANS = {"GlobalMaxPool": "GlobalAveragePool", "MaxPool": "AveragePool", "ReduceMax": "ReduceMean"}
 
 
 @graph_pass
@@ -40,19 +44,55 @@ def straighten_lines(graph: gs.Graph) -> gs.Graph:
         if id(tensor) in outputs or any(id(reader.outputs[0]) not in bent for reader in tensor.outputs):
             ends.append((node, value))
     names = Names(graph)
+    origins = _Origins(graph, names, found)
     chains = [(value.root, node.outputs[0], value.nodes) for node, value in ends]
     for (node, value), constant in zip(ends, stay_constant(chains, graph.opset), strict=True):
         if constant or constant_of(value) is None:
-            _write(graph, names, node, value, _origin(found, value))
+            _write(graph, names, node, value, value.root if constant_of(value) is None else origins.of(value.root))
     return graph
 
 
-def _origin(found: Mapping[int, Value], value: Value) -> gs.Tensor:
-    """Where ``value`` begins; a constant, where all activations in front of it do."""
-    root, before = value.root, found.get(id(value.root))
-    while constant_of(value) is not None and before is not None and before.root is not None:
-        root, before = before.root, found.get(id(before.root))
-    return root
+class _Origins:
+    """Where constants can be made from: tensors of their shape that no nonlinear operator makes, if there are any.
+
+    Args:
+        graph: Where stand-ins go.
+        names: Of that graph.
+        found: Its expressions.
+    """
+
+    def __init__(self, graph: gs.Graph, names: Names, found: Mapping[int, Value]) -> None:
+        self._graph, self._names, self._found = graph, names, found
+
+    def of(self, tensor: gs.Tensor) -> gs.Tensor:
+        """What to multiply by zero in place of ``tensor``.
+
+        1. An activation: what it is made from.
+        2. A maximum over places: the mean over the same places.
+        3. The larger of two: the first.
+        """
+        value, node = self._found.get(id(tensor)), producer_of(tensor)
+        if value is not None and value.root is not None:
+            return self.of(value.root)
+        if node is None or node.domain:
+            return tensor
+        if node.op in _MEANS:
+            return self._mean(node)
+        first = signals(node)[0] if signals(node) else tensor
+        return self.of(first) if node.op in EXTREME and first.shape == tensor.shape else tensor
+
+    def _mean(self, node: gs.Node) -> gs.Tensor:
+        attributes = {k: v for k, v in node.attrs.items() if k != "storage_order"}
+        if node.op == "MaxPool":
+            attributes["count_include_pad"] = 1
+        fresh = gs.Node(op=_MEANS[node.op], name=self._names.fresh(f"{node.name}/mean"), attrs=attributes)
+        constants = [make_constant(self._names, t.name, value_of(t)) for t in node.inputs[1:]]
+        fresh.inputs = [self.of(node.inputs[0]), *constants]
+        shape = list(node.outputs[0].shape)
+        fresh.outputs = [gs.Variable(self._names.fresh(f"{node.name}/mean"), np.float32, shape)]
+        fresh.attrs[ORIGIN] = origin(node)
+        self._graph.nodes.append(fresh)
+        return fresh.outputs[0]
 
 
 def _is_bent_line(value: Value) -> bool:

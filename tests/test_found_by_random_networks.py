@@ -101,6 +101,15 @@ def straight_through_estimator_that_is_rounded_to_nothing() -> onnx.ModelProto:
     return finished(b, b.add("Add", nothing, b.act(b.conv("x", (2, 3), 3))), 48)
 
 
+def maximum_that_is_rounded_to_nothing() -> onnx.ModelProto:
+    """A constant, whatever the largest potential is: the maximum was left without a neuron."""
+    b = Builder()
+    pooled = b.add("MaxPool", b.conv("x", (2, 3), 1), kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1])
+    largest = b.add("Max", b.add("Clip", pooled, 0.0, 0.75), b.add("Clip", b.conv("x", (2, 3), 5), 0.0, 0.75))
+    nothing = b.add("Floor", b.add("Clip", largest, 0.0, 0.75))
+    return finished(b, b.add("Add", nothing, b.act(b.conv("x", (2, 3), 3))), 48)
+
+
 def maximum_of_a_falling_activation() -> onnx.ModelProto:
     """It falls: the largest answer is that of the smallest potential."""
     b = Builder()
@@ -206,6 +215,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     requantised_by_channel,
     requantised_code_that_is_read,
     rounded_again_to_one_level_in_some_channels,
+    maximum_that_is_rounded_to_nothing,
     straight_through_estimator_that_is_rounded_to_nothing,
     clipped_by_absolute_values_of_channels,
     maximum_of_a_falling_activation,
