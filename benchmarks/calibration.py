@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).parent))
@@ -52,6 +53,9 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 DEEP_STEPS = (4, 6)
 DEEP_IMAGES = 8
+CORPUS = ROOT / "tests" / "corpus" / "more"
+#: Float networks as exporters wrote them.
+FLOAT_EXPORTS = {"resnet of PyTorch, 16 × 16": "torchdy21__res-relu6-dyn.onnx"}
 
 Results = dict[str, Any]
 
@@ -120,13 +124,26 @@ def _spent(conversion: Any, images: np.ndarray, labels: np.ndarray) -> dict[str,
     }
 
 
+def deep_network(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """A deep network by name, and what it is calibrated with."""
+    import networks  # noqa: PLC0415 - beside this file
+    import zoo  # noqa: PLC0415
+
+    if name in FLOAT_EXPORTS:
+        model, size = onnx.load(CORPUS / FLOAT_EXPORTS[name]), (3, 16, 16)
+    elif name in networks.NETWORKS:
+        make, size = networks.NETWORKS[name]
+        model = make("relu")
+    else:
+        model = zoo.network(name)
+        return model, {zoo.input_name(model): zoo.images(DEEP_IMAGES, seed=5)}
+    random = np.random.default_rng(5)
+    return model, {model.graph.input[0].name: random.normal(0, 1, (DEEP_IMAGES, *size)).astype(np.float32)}
+
+
 def deep(name: str, timesteps: int) -> dict[str, Any]:
     """One deep network, from float weights to a certificate; in a process of its own, so that its memory is its own."""
-    import zoo  # noqa: PLC0415 - beside this file
-
-    model = zoo.network(name)
-    image = zoo.input_name(model)
-    data = {image: zoo.images(DEEP_IMAGES, seed=5)}
+    model, data = deep_network(name)
     drawn = _peak()
     times = [time.perf_counter()]
     calibration = onnx2snn.calibrate(model, data, timesteps=timesteps)
@@ -134,7 +151,7 @@ def deep(name: str, timesteps: int) -> dict[str, Any]:
     conversion = onnx2snn.convert(calibration.model)
     times.append(time.perf_counter())
     peak = _peak()
-    certificate = onnx2snn.verify(calibration.model, conversion.model, {image: data[image][:2]})
+    certificate = onnx2snn.verify(calibration.model, conversion.model, {n: x[:2] for n, x in data.items()})
     times.append(time.perf_counter())
     seconds = [round(after - before, 1) for before, after in itertools.pairwise(times)]
     return {
@@ -176,7 +193,7 @@ def work() -> Iterator[tuple[str, Callable[[], Any]]]:
     import zoo  # noqa: PLC0415
 
     for timesteps in DEEP_STEPS:
-        for name in zoo.NAMES:
+        for name in (*FLOAT_EXPORTS, "mobilenetv2", *zoo.NAMES):
             yield f"deep/{name}/{timesteps}", lambda n=name, t=timesteps: alone(n, t)
 
 

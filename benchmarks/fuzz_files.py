@@ -83,17 +83,17 @@ class Bench:
     def case(self, number: int, work: Path) -> tuple[str, str, list[str], int]:
         """Write the damaged file; what was done to it, the command's name, its words, and the number of bytes."""
         name = SEEDS[number % len(SEEDS)]
-        kind = (number // len(SEEDS)) % 10
+        kind = (number // len(SEEDS)) % 11
         source, snn, data = (str(self.good / f"{name}{end}") for end in (".onnx", ".snn.onnx", ".npz"))
         out = str(work / "out")
         if name in UNCONVERTED:
-            kind = (0, 1, 2, 3, 0, 2, 2, 3, 3, 2)[kind]
+            kind = (0, 1, 2, 3, 0, 2, 2, 3, 3, 2, 0)[kind]
         if kind == 9:
             damage, path, words = damaged_data(Path(data), number, work)
             command = "run"
             return damage, command, [command, snn, "--data", path, *words, "--output", out], _size(work)
         bad = str(work / "model.onnx")
-        damage, content = damaged(Path(snn if kind in (4, 5, 6, 7, 8) else source).read_bytes(), number)
+        damage, content = damaged(Path(snn if kind >= 4 else source).read_bytes(), number)
         Path(bad).write_bytes(content)
         words = (
             ["convert", bad, out],
@@ -105,6 +105,8 @@ class Bench:
             ["verify", source, bad, "--data", data],
             ["session", bad, data],
             ["verify", bad, snn, "--data", data] if number % 3 == 0 else ["inspect", bad],
+            [],
+            ["report", source, bad, "--data", data, "--html", out],
         )[kind]
         if kind == 8 and number % 3 == 0:
             damage, content = damaged(Path(source).read_bytes(), number)
