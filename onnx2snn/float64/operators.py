@@ -182,7 +182,7 @@ class AveragePool(OpRun):
             rest = ("NOTSET", ceil_mode, dilations, None, strides)
         inside = _pooled(counted, kernel_shape, *rest, 0.0)[0].sum(axis=axes)
         at = (slice(None), slice(None), *(slice(n) for n in view.shape[2 : x.ndim]))
-        return (view.sum(axis=axes) / inside[at],)
+        return ((view.sum(axis=axes) / inside[at]).astype(x.dtype),)
 
 
 class MaxPool(OpRun):

@@ -62,6 +62,20 @@ def test_global_maxima() -> None:
         agree("GlobalMaxPool", shape)
 
 
+def test_a_mean_in_front_of_a_jump_is_float32() -> None:
+    nodes = [
+        node("AveragePool", ["x"], ["m"], "n0", kernel_shape=[2, 2], pads=[1, 1, 1, 1]),
+        node("Div", ["m", "third"], ["t"], "n1"),
+        node("Round", ["t"], ["y"], "n2"),
+    ]
+    third = {"third": np.float32(1 / 3)}
+    model = make_model(nodes, third, {"x": ["N", 2, 4, 4]}, {"y": ["N", 2, 5, 5]}, opset=21, ir_version=10)
+    x = RANDOM.normal(size=(2, 2, 4, 4)).astype(np.float32)
+    np.testing.assert_array_equal(
+        Float64Network(model).run({"x": x})["y"], run_reference(model, {"x": x})["y"]
+    )
+
+
 def test_other_ranks_and_sizes() -> None:
     agree("Conv", (2, 4, 11), (8, 4, 3), strides=[2])
     agree("Conv", (2, 4, 5, 6, 7), (8, 4, 3, 2, 1), (8,))
