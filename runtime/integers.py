@@ -119,20 +119,28 @@ def _verified(
 
 def is_whole(draft: Draft, name: str) -> bool:
     """Whether a tensor holds whole numbers: sums of levels, or spikes, times whole-number weights and biases."""
-    node = draft.producer(name)
-    if node is None:
-        return False
-    if node.is_dialect("IF"):
-        return True
+    seen: set[str] = set()
+    while name not in seen:  # a damaged network may go round in circles
+        seen.add(name)
+        node = draft.producer(name)
+        if node is None or not (node.is_dialect("IF") or _keeps_whole(draft, node)):
+            return False
+        if node.is_dialect("IF"):
+            return True
+        name = node.inputs[0]
+    return False
+
+
+def _keeps_whole(draft: Draft, node: Node) -> bool:
+    """Whether whole numbers stay whole in it."""
     if node.is_dialect("Integrate"):
         bias = draft.value(node.inputs[1])
-        return bias is not None and bool(np.all(bias == np.rint(bias))) and is_whole(draft, node.inputs[0])
+        return bias is not None and bool(np.all(bias == np.rint(bias)))
     if node.domain:
         return False
     if node.operator in ("Conv", "Gemm", "MatMul"):
-        weighted = len(node.inputs) == 2 and integers(draft, node.inputs[1]) is not None
-        return weighted and not _scaled(node) and is_whole(draft, node.inputs[0])
-    return node.operator == "MaxPool" and is_whole(draft, node.inputs[0])
+        return len(node.inputs) == 2 and not _scaled(node) and integers(draft, node.inputs[1]) is not None
+    return node.operator == "MaxPool"
 
 
 def _scaled(node: Node) -> bool:

@@ -258,6 +258,20 @@ def test_nodes_that_stand_in_no_order_are_not_streamed(snn: onnx.ModelProto) -> 
         SpikingSession(changed.SerializeToString(), execution="streaming")
 
 
+def test_synapses_that_read_their_own_currents(snn: onnx.ModelProto) -> None:
+    changed = onnx.ModelProto()
+    changed.CopyFrom(snn)
+    neuron = next(n for n in changed.graph.node if n.op_type == "IF" and n.attribute[-1].i > 1)
+    synapses = next(n for n in changed.graph.node if neuron.input[0] in n.output)
+    round_trip = onnx.helper.make_node(
+        "MaxPool", [synapses.output[0]], [synapses.output[0]], kernel_shape=[1, 1]
+    )
+    synapses.CopyFrom(round_trip)
+    for execution in ("spiking", "fused", "int8", "streaming"):
+        with pytest.raises(InvalidModelError):
+            SpikingSession(changed.SerializeToString(), execution=execution)
+
+
 def test_memory_that_is_not_there_is_no_defect(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
