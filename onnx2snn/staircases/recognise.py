@@ -7,6 +7,7 @@ read by anything else, a quantised activation ends: it is reduced to its stairca
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -218,11 +219,16 @@ class _Walk:
         if lines and _channels_differ(value):
             self._end(value, lines[-1])
 
-    def _end_in_front_of(self, tensor: gs.Tensor) -> None:
-        """End the activation that ``tensor`` is made of; if channels of its line differ, behind that line."""
-        if not self.end_activation(self._read(tensor)):
-            self.end_line(self._read(tensor))
-            self.end_activation(self._read(tensor))
+    def _end_in_front_of(self, tensor: gs.Tensor) -> bool:
+        """End the first activation that ``tensor`` is made of; if channels of its line differ, behind that line."""
+        if self.end_activation(self._read(tensor)):
+            return True
+        self.end_line(self._read(tensor))
+        return self.end_activation(self._read(tensor))
+
+    def _is_discrete(self, tensor: gs.Tensor) -> bool:
+        value = self._read(tensor)
+        return value.is_discrete and not value.is_affine
 
     def _end(self, value: Value, position: int) -> None:
         """Make a root of what node ``position`` of the chain writes, and compose what follows anew."""
@@ -233,10 +239,9 @@ class _Walk:
 
     def _composed_anew(self, handler: Handler, node: gs.Node, error: ChannelsDifferError) -> Value | None:
         """Case 2: from roots nearer to ``node``; lines that all of its operands are made from first, the nearest last."""
-        for tensor in signals(node):
-            value = self._read(tensor)
-            if value.is_discrete and not value.is_affine:
-                self._end_in_front_of(tensor)
+        while any([self._end_in_front_of(tensor) for tensor in signals(node) if self._is_discrete(tensor)]):
+            with contextlib.suppress(ChannelsDifferError):
+                return self._composed(handler, node)
         values = [value for value in map(self._read, signals(node)) if not value.is_identity]
         lines = [[n for n in value.nodes if self._is_line(n.outputs[0])] for value in values]
         shared = (
