@@ -25,8 +25,8 @@ from onnx2snn.passes.operators import (
     DOMAIN,
     ORDER_PRESERVING,
     STAIRCASE,
-    compared_axes,
     axes_of,
+    compared_axes,
     is_linear,
 )
 from onnx2snn.passes.scales import compact
@@ -80,8 +80,12 @@ def lattices(graph: gs.Graph) -> dict[int, Lattice]:
             continue
         for tensor in node.outputs:
             if is_float(tensor) and tensor.shape is not None:
-                found[id(tensor)] = lattice.map(lambda a, rank=len(tensor.shape): _ranked(a, rank))
+                found[id(tensor)] = _of_rank(lattice, len(tensor.shape))
     return found
+
+
+def _of_rank(lattice: Lattice, rank: int) -> Lattice:
+    return lattice.map(lambda a: _ranked(a, rank))
 
 
 def _of_levels(ceilings: Array) -> Lattice:
@@ -162,7 +166,7 @@ def united(*parts: Lattice) -> Lattice:
     """The lattice that holds the values of all, place by place."""
     low, high, unit = parts[0].low, parts[0].high, parts[0].unit
     for part in parts[1:]:
-        unit = _object(_measure(_measure(unit, part.unit), low - part.low))
+        unit = _object(_measure(_object(_measure(unit, part.unit)), _object(low - part.low)))
         low, high = _object(np.minimum(low, part.low)), _object(np.maximum(high, part.high))
     return Lattice(low, high, unit)
 
@@ -262,7 +266,7 @@ def _largest(node: gs.Node, lattice: Lattice) -> Lattice | None:
     if axes is None:
         return None
     spread = lattice.map(lambda a: a.reshape((1,) * (rank - a.ndim) + a.shape))
-    return _arrived(node, _gathered(spread, axes).map(lambda a: _ranked(a, rank)))
+    return _arrived(node, _of_rank(_gathered(spread, axes), rank))
 
 
 def _averaged(node: gs.Node, read: list[Lattice]) -> Lattice | None:

@@ -239,7 +239,7 @@ class _Walk:
 
     def _composed_anew(self, handler: Handler, node: gs.Node, error: ChannelsDifferError) -> Value | None:
         """Case 2: from roots nearer to ``node``; lines that all of its operands are made from first, the nearest last."""
-        while any([self._end_in_front_of(tensor) for tensor in signals(node) if self._is_discrete(tensor)]):
+        while sum(self._end_in_front_of(tensor) for tensor in signals(node) if self._is_discrete(tensor)):
             with contextlib.suppress(ChannelsDifferError):
                 return self._composed(handler, node)
         values = [value for value in map(self._read, signals(node)) if not value.is_identity]
