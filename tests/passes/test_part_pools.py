@@ -79,6 +79,6 @@ STAYING = {
 @pytest.mark.parametrize("name", STAYING)
 def test_what_needs_no_parts_stays(name: str) -> None:
     pool = node("MaxPool", ["c"], ["p"], "pool", **HALVES)
-    source = model(*STAYING[name], pool if name.startswith("joined") else 8)
+    source = model(*STAYING[name], pool, channels=4 if name.startswith("joined") else 8)
     graph = apply_checked(source, X, infer_shapes)
     assert operators(part_pools(graph)) == operators(graph)
