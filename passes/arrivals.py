@@ -56,10 +56,11 @@ def _is_by_channel(node: gs.Node, values: Array) -> bool:
 
 
 def _moved(values: Array, before: list[int | str], after: list[int | str]) -> Array | None:
-    if not all(isinstance(size, (int, np.integer)) for size in (*before[1:], *after[1:])):
+    sizes = [size for size in (*before[1:], *after[1:]) if isinstance(size, (int, np.integer))]
+    if len(sizes) < len(before) + len(after) - 2:
         return None
-    full = np.broadcast_to(values, (1, *before[1:]))
-    return compact(full.reshape((1, *after[1:])))
+    full = np.broadcast_to(values, (1, *sizes[: len(before) - 1]))
+    return compact(full.reshape((1, *sizes[len(before) - 1 :])))
 
 
 def joined(node: gs.Node, parts: list[Array]) -> Array | None:
@@ -70,9 +71,7 @@ def joined(node: gs.Node, parts: list[Array]) -> Array | None:
     if not all(isinstance(size, (int, np.integer)) for size in sizes):
         return None
     ranked = [part.reshape((1,) * (len(shapes[0]) - part.ndim) + part.shape) for part in parts]
-    common = np.broadcast_shapes(
-        *(tuple(1 if i == axis else s for i, s in enumerate(part.shape)) for part in ranked)
-    )
+    common = np.broadcast_shapes(*((*part.shape[:axis], 1, *part.shape[axis + 1 :]) for part in ranked))
     spread = [
         np.broadcast_to(part, (*common[:axis], size, *common[axis + 1 :]))
         for part, size in zip(ranked, sizes, strict=True)

@@ -8,11 +8,12 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import Names, graph_pass, replace_uses, signals, tidy
-from onnx2snn.passes.lattices import Lattice, lattices
+from onnx2snn.passes.lattices import lattices
 from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.recognise import put_staircase
 from onnx2snn.passes.refuse import is_passed, non_spiking_nodes
 from onnx2snn.passes.spelling import Spelling
+from onnx2snn.staircases.lattice import Lattice
 from onnx2snn.staircases.operators import HANDLERS
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.staircases.steps import floats

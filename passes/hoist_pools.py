@@ -24,7 +24,6 @@ from onnx2snn.passes.spelling import Spelling
 from onnx2snn.passes.staircase_nodes import SOURCE, staircase_node
 from onnx2snn.staircases import Staircase
 
-
 #: On poolings that were hoisted; not exported.
 HOISTED = "_onnx2snn_hoisted"
 

@@ -6,6 +6,7 @@ ends of its output's, to the last bit: a level that float32 reaches is not taken
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -90,15 +91,8 @@ def _rising(function: Callable[..., Array]) -> Rule:
 
 
 def _folded(function: Callable[[Array, Array], Array]) -> Rule:
-    """A function of two, applied to any number one after the other."""
-
-    def whole(*values: Array) -> Array:
-        total = values[0]
-        for value in values[1:]:
-            total = function(total, value)
-        return total
-
-    return _rising(whole)
+    """A rising function of two, applied to any number one after the other."""
+    return _rising(lambda *values: functools.reduce(function, values))
 
 
 def _negated(interval: Interval) -> Interval:
@@ -126,7 +120,8 @@ def _quotient(node: gs.Node, read: list[Interval]) -> Interval | None:
 
 
 def _mean(_: gs.Node, read: list[Interval]) -> Interval:
-    return _widened((sum(r[0] for r in read) / len(read), sum(r[1] for r in read) / len(read)))
+    low, high = (functools.reduce(np.add, ends) for ends in zip(*read, strict=True))
+    return _widened((low / np.float32(len(read)), high / np.float32(len(read))))
 
 
 def _widened(interval: Interval) -> Interval:

@@ -55,7 +55,7 @@ def _differ(pool: gs.Node, found: Mapping[int, Staircase]) -> bool:
     """Whether the parts are activations of several roundings, or some are none; False if ``pool`` pools no parts."""
     if _joined(pool) is None:
         return False
-    kinds = set()
+    kinds: set[str] = set()
     stack = [pool.inputs[0]]
     while stack:
         tensor = stack.pop()

@@ -48,7 +48,13 @@ def straighten_lines(graph: gs.Graph) -> gs.Graph:
     chains = [(value.root, node.outputs[0], value.nodes) for node, value in ends]
     for (node, value), constant in zip(ends, stay_constant(chains, graph.opset), strict=True):
         if constant or constant_of(value) is None:
-            _write(graph, names, node, value, value.root if constant_of(value) is None else origins.of(value.root))
+            _write(
+                graph,
+                names,
+                node,
+                value,
+                value.root if constant_of(value) is None else origins.of(value.root),
+            )
     return graph
 
 

@@ -42,7 +42,7 @@ def act(
 
 
 def model(
-    *nodes: onnx.NodeProto, channels: int, outputs: Mapping[str, Any] | None = None, **constants: Any
+    *nodes: onnx.NodeProto, channels: int = 4, outputs: Mapping[str, Any] | None = None, **constants: Any
 ) -> onnx.ModelProto:
     """Two convolutions z1 and z2 of x; the nodes make ``p`` of them, of ``channels`` channels; a convolution reads it."""
     front = [node("Conv", ["x", "w1"], ["z1"], pads=[1, 1, 1, 1]), node("Conv", ["x", "w2"], ["z2"])]

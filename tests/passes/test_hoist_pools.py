@@ -15,14 +15,13 @@ from onnx2snn.passes.exporter import to_model
 from onnx2snn.passes.hoist_pools import hoist_pools
 from onnx2snn.passes.importer import import_model
 
-
 CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
     "nothing between": (
-        model(*act("z1", "a"), node("MaxPool", ["a"], ["p"], "pool", **HALVES), channels=4),
+        model(*act("z1", "a"), node("MaxPool", ["a"], ["p"], "pool", **HALVES)),
         [7],
     ),
     "a threshold for each channel": (
-        model(*act("z1", "a", "column"), node("MaxPool", ["a"], ["p"], "pool", **HALVES), channels=4),
+        model(*act("z1", "a", "column"), node("MaxPool", ["a"], ["p"], "pool", **HALVES)),
         [7],
     ),
     "branches on one grid joined": (
@@ -51,14 +50,14 @@ CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
         model(
             *act("z1", "a"), node("Split", ["a"], ["b", "c"], axis=1),
             node("MaxPool", ["b"], ["d"], "pool", **HALVES), node("AveragePool", ["c"], ["e"], **HALVES),
-            node("Concat", ["d", "e"], ["p"], axis=1), channels=4,
+            node("Concat", ["d", "e"], ["p"], axis=1),
         ),
         [7, 7],
     ),
     "padded with zeros": (
         model(
             *act("z1", "a", "column"), node("Pad", ["a", "pads"], ["c"]),
-            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[2, 2]), channels=4,
+            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[2, 2]),
             pads=np.array([0, 0, 1, 1, 0, 0, 1, 1]),
         ),
         [7],
@@ -66,7 +65,7 @@ CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
     "padded by reflection": (
         model(
             *act("z1", "a"), node("Pad", ["a", "pads"], ["c"], mode="reflect"),
-            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[2, 2]), channels=4,
+            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[2, 2]),
             pads=np.array([0, 0, 1, 1, 0, 0, 1, 1]),
         ),
         [7],
@@ -74,7 +73,7 @@ CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
     "enlarged": (
         model(
             *act("z1", "a"), node("Resize", ["a", "", "scales"], ["c"], mode="nearest"),
-            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[3, 3]), channels=4,
+            node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[3, 3]),
             scales=np.float32([1, 1, 2, 2]),
         ),
         [7],
@@ -82,7 +81,7 @@ CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
     "normalised, each channel rising": (
         model(
             *act("z1", "a"), node("BatchNormalization", ["a", "gamma", "beta", "mean", "var"], ["c"], epsilon=0.0),
-            node("MaxPool", ["c"], ["p"], "pool", **HALVES), channels=4,
+            node("MaxPool", ["c"], ["p"], "pool", **HALVES),
             gamma=np.float32([1, 2, 0.5, 4]), beta=np.float32([1, 0, -1, 2]), mean=np.zeros(4, np.float32),
             var=np.ones(4, np.float32),
         ),

@@ -30,13 +30,16 @@ CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
     "GlobalMaxPool": (pooled(node("GlobalMaxPool", ["c"], ["p"], "pool")), [7, 3]),
     "ReduceMax": (pooled(node("ReduceMax", ["c"], ["p"], "pool", axes=[2, 3], keepdims=1)), [7, 3]),
     "joined by its last axis but two": (
-        model(*BESIDE[:-1], node("Concat", ["a", "b"], ["c"], axis=-3), node("MaxPool", ["c"], ["p"], "pool", **HALVES), channels=8), [7, 3],
+        model(*BESIDE[:-1], node("Concat", ["a", "b"], ["c"], axis=-3), node("MaxPool", ["c"], ["p"], "pool", **HALVES),
+            channels=8), [7, 3],
     ),
     "joined twice": (
-        model(*BESIDE, node("Concat", ["c", "a"], ["d"], axis=1), node("MaxPool", ["d"], ["p"], "pool", **HALVES), channels=12), [7, 7, 3],
+        model(*BESIDE, node("Concat", ["c", "a"], ["d"], axis=1), node("MaxPool", ["d"], ["p"], "pool", **HALVES),
+            channels=12), [7, 7, 3],
     ),
     "a sum among them": (
-        model(*act("z1", "a"), *act("z2", "b", "coarse", "three"), node("Add", ["a", "b"], ["s"]), node("Concat", ["a", "s"], ["c"], axis=1),
+        model(*act("z1", "a"), *act("z2", "b", "coarse", "three"), node("Add", ["a", "b"], ["s"]),
+            node("Concat", ["a", "s"], ["c"], axis=1),
               node("MaxPool", ["c"], ["p"], "pool", **HALVES), channels=8), [7, 3, 7, 13],
     ),
 }  # fmt: skip

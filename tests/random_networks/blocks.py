@@ -212,7 +212,10 @@ def shortcut(b: Building, x: Tensor) -> Tensor | None:
 
 def rounded(b: Building, x: Tensor) -> Tensor | None:
     """What is made of activations, scaled and rounded again; it needs no clip."""
-    factors = b.factors(b.pick([(), (x.channels,) + (1,) * (len(x.shape) - 1)]))
+    shape = b.pick([(), (x.channels,) + (1,) * (len(x.shape) - 1)])
+    factors = b.factors(
+        shape, positive=not b.exact
+    )  # a clip per channel, then both signs: of two roots at once
     factors *= np.float32(2.0 ** round(math.log2(b.pick([4, 16, 64]) / x.top)))
     top = x.top * float(np.abs(factors).max()) + 1
     if not x.finite or not b.fits(x.unit * unit_of(factors), top):

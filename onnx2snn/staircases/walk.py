@@ -1,0 +1,276 @@
+"""One walk along the elementwise operators of a graph: what each makes of the tensor that it begins with.
+
+A walk gives every tensor the expression that it is of its *root*; where an activation ends, its tensor becomes the root of
+what follows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import Any
+
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph import Array, is_constant, is_float, signals, value_of
+from onnx2snn.staircases import activation as act
+from onnx2snn.staircases.activation import RegridError, Value
+from onnx2snn.staircases.curve import (
+    ChannelsDifferError,
+    NotPiecewiseLinearError,
+    UnboundedError,
+    rationals,
+)
+from onnx2snn.staircases.findings import Found, Rejected, Uneven, rejected
+from onnx2snn.staircases.operators import HANDLERS, Handler
+from onnx2snn.staircases.reduction import reduce_to_staircase
+from onnx2snn.staircases.rounding import Rounded
+from onnx2snn.staircases.staircase import Staircase
+from onnx2snn.staircases.steps import steps_of
+
+#: A constant with more values than this is data, not an activation's parameter.
+MAX_PARAMETERS = 1 << 17
+
+
+class Walk:
+    """The expressions found so far, by tensor."""
+
+    def __init__(self, graph: gs.Graph) -> None:
+        self.outputs = {id(tensor) for tensor in graph.outputs}
+        self.produced: dict[int, Value] = {}
+        self.rejected: dict[str, Rejected] = {}
+        self.unbounded: dict[int, Rounded] = {}
+        self._roots: set[int] = set()
+
+    def visit(self, node: gs.Node) -> None:
+        """Compose ``node`` with what it reads.
+
+        1. All that it reads comes from one root: its output is an expression of that root.
+        2. Channels differ in their cases (behind a batch norm of mixed signs, say): what it reads is the root, if that is a
+           line; else the activation that ended before it, or the end of the line that it was made from.
+        3. It rounds again, to another grid: the activation has ended where it first was a staircase, and that tensor is
+           the root of the next.
+        4. Anything else: its outputs are roots.
+        """
+        handler = HANDLERS.get(node.op) if not node.domain else None
+        if handler is None or not _is_elementwise(node):
+            return
+        try:
+            value = self._composed(handler, node)
+        except RegridError:
+            for tensor in signals(node):
+                self._end_in_front_of(tensor)
+            self._roots.update(id(t) for t in signals(node) if self._read(t).rounded is not None)
+            value = self._composed(handler, node)
+        except ChannelsDifferError as error:
+            value = self._composed_anew(handler, node, error)
+        if value is not None:
+            self.produced[id(node.outputs[0])] = value
+
+    def settle(self, tensor: gs.Tensor, *, whole: bool) -> None:
+        """End activations in front of ``tensor`` until it is one of its own, or (``whole``) a step function, or neither."""
+        value, ended = self.produced.get(id(tensor)), False
+        while value is not None and value.is_discrete and not is_staircase(value):
+            if whole and uneven(tensor, value):
+                return
+            if not self.end_activation(value):
+                if not ended:
+                    self.end_line(value)
+                return
+            value, ended = self.produced.get(id(tensor)), True
+
+    def end_activation(self, value: Value) -> bool:
+        """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none.
+
+        1. All that follows is made from it alone: of ``c + (q − c)`` it is the sum, for what rounds the sum.
+           Synapses read it too: what follows must not clip it for them.
+        2. There is none such: it is a part of a sum.
+        """
+        whole = [position for position in range(len(value.nodes)) if self._is_whole(value.nodes[position])]
+        waists = [position for position in whole if _is_waist(value, position)]
+        read = [position for position in waists if self._feeds_others(value.nodes[position].outputs[0])]
+        for position in [*read[-1:], *waists, *whole]:
+            self._end(value, position)
+            return True
+        return False
+
+    def _feeds_others(self, tensor: gs.Tensor) -> bool:
+        """Whether anything but elementwise operators reads ``tensor``."""
+        readers = tensor.outputs
+        return id(tensor) in self.outputs or any(r.domain or r.op not in HANDLERS for r in readers)
+
+    def _is_whole(self, node: gs.Node) -> bool:
+        here = self.produced.get(id(node.outputs[0]))
+        if here is None or not is_float(node.outputs[0]):
+            return False  # a mask belongs to what it selects
+        return here.is_discrete and is_staircase(here)
+
+    def end_line(self, value: Value) -> None:
+        """Make a root of the end of the line that ``value`` begins with, if channels differ behind it."""
+        lines = [i for i, node in enumerate(value.nodes) if self._is_line(node.outputs[0])]
+        if lines and _channels_differ(value):
+            self._end(value, lines[-1])
+
+    def _end_in_front_of(self, tensor: gs.Tensor) -> bool:
+        """End the first activation that ``tensor`` is made of; if channels of its line differ, behind that line."""
+        if self.end_activation(self._read(tensor)):
+            return True
+        self.end_line(self._read(tensor))
+        return self.end_activation(self._read(tensor))
+
+    def _is_discrete(self, tensor: gs.Tensor) -> bool:
+        value = self._read(tensor)
+        return value.is_discrete and not value.is_affine
+
+    def _end(self, value: Value, position: int) -> None:
+        """Make a root of what node ``position`` of the chain writes, and compose what follows anew."""
+        self._roots.add(id(value.nodes[position].outputs[0]))
+        for later in value.nodes[position + 1 :]:
+            self.produced.pop(id(later.outputs[0]), None)
+            self.visit(later)
+
+    def _composed_anew(self, handler: Handler, node: gs.Node, error: ChannelsDifferError) -> Value | None:
+        """Case 2: from roots nearer to ``node``; lines that all of its operands are made from first, the nearest last."""
+        while sum(self._end_in_front_of(tensor) for tensor in signals(node) if self._is_discrete(tensor)):
+            with contextlib.suppress(ChannelsDifferError):
+                return self._composed(handler, node)
+        values = [value for value in map(self._read, signals(node)) if not value.is_identity]
+        lines = [[n for n in value.nodes if self._is_line(n.outputs[0])] for value in values]
+        shared = (
+            [n for n in lines[0] if all(any(n is m for m in others) for others in lines[1:])] if lines else []
+        )
+        for turn in range(max(map(len, lines), default=0) + 1):
+            try:
+                return self._composed(handler, node)
+            except ChannelsDifferError:  # noqa: PERF203 - each turn changes what is composed
+                for value, own in zip(values, lines, strict=True):
+                    chosen = (shared or own)[turn : turn + 1]
+                    if chosen:
+                        self._end(value, next(i for i, n in enumerate(value.nodes) if n is chosen[0]))
+        self._reject(node, error)
+        return None
+
+    def _is_line(self, tensor: gs.Tensor) -> bool:
+        value = self.produced.get(id(tensor))
+        return value is not None and value.is_affine
+
+    def _composed(self, handler: Handler, node: gs.Node) -> Value | None:
+        try:
+            values = [self._read(t) for t in node.inputs if not t.is_empty()]
+            if len({id(v.root) for v in values if v.root is not None}) != 1:
+                return None
+            value = handler(node, values)
+        except NotPiecewiseLinearError as error:
+            self._reject(node, error)
+            return None
+        nodes = {id(n): n for v in values for n in v.nodes}
+        return replace(value, nodes=(*nodes.values(), node))
+
+    def _reject(self, node: gs.Node, error: Exception) -> None:
+        read = [self.produced.get(id(t)) for t in signals(node)]
+        names = {n.name: None for value in read if value is not None for n in value.nodes}
+        self._note_unbounded(error, *read)
+        self.rejected[node.outputs[0].name] = rejected(node, str(error), (*names, node.name))
+
+    def conclude(self, tensor: gs.Tensor, value: Value) -> Found | Rejected:
+        """The staircase that ends at ``tensor``, or why there is none."""
+        last = value.nodes[-1]
+        names = tuple(node.name for node in value.nodes)
+        if not is_float(tensor):
+            return rejected(last, "its comparison selects between other values", names)
+        fault = value.rounded.node if value.rounded is not None else last
+        try:
+            staircase = reduce_to_staircase(value)
+        except (NotPiecewiseLinearError, ChannelsDifferError) as error:
+            self._note_unbounded(error, value)
+            return rejected(fault, str(error), names)
+        if value.root is None:
+            raise AssertionError("an expression without a root is a constant")
+        return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
+
+    def _note_unbounded(self, error: Exception, *values: Value | None) -> None:
+        if isinstance(error, UnboundedError):
+            rounded = [v.rounded for v in values if v is not None and v.rounded is not None]
+            self.unbounded.update((id(one.node), one) for one in rounded)
+
+    def _read(self, tensor: gs.Tensor) -> Value:
+        if is_constant(tensor):
+            return act.constant(rationals(value_of(tensor)))
+        if id(tensor) in self._roots:
+            return act.root(tensor)
+        return self.produced.get(id(tensor)) or act.root(tensor)
+
+    def is_read_outside(self, tensor: gs.Tensor, value: Value) -> bool:
+        """Whether anything but the same activation's own operators reads ``tensor``; a constant made of it is no activation."""
+        for reader in tensor.outputs:
+            composed = self.produced.get(id(reader.outputs[0]))
+            if composed is None or composed.root is not value.root:
+                return True
+            if value.is_discrete and composed.is_affine:
+                return True
+        return False
+
+
+def _is_waist(value: Value, position: int) -> bool:
+    """Whether the nodes behind ``position`` in the chain read nothing from before it but what it writes itself."""
+    own = {id(tensor) for node in value.nodes[position:] for tensor in node.outputs}
+    return all(id(t) in own for node in value.nodes[position + 1 :] for t in signals(node))
+
+
+def _is_elementwise(node: gs.Node) -> bool:
+    """Whether constants are parameters and the output has the shape of what it is made from."""
+    shapes = [tuple(t.shape) for t in signals(node) if t.shape is not None]
+    if len(shapes) != len(signals(node)) or not shapes or not shapes[0] or len(node.outputs) != 1:
+        return False
+    if any(len(shape) != len(shapes[0]) for shape in shapes):
+        return False
+    return all(_fits(value_of(t), shapes[0]) for t in node.inputs if is_constant(t) and not t.is_empty())
+
+
+def _fits(values: Array, shape: tuple[int | str, ...]) -> bool:
+    """Whether constants broadcast to ``shape`` without widening it, and are the same for every sample."""
+    if values.size > MAX_PARAMETERS or values.ndim > len(shape):
+        return False
+    aligned = shape[len(shape) - values.ndim :]
+    if values.ndim == len(shape) and values.shape[0] != 1:
+        return False
+    return all(size in (1, dim) for size, dim in zip(values.shape, aligned, strict=True))
+
+
+def is_staircase(value: Value) -> bool:
+    """Whether ``value`` is one as it stands."""
+    try:
+        reduce_to_staircase(value)
+    except (NotPiecewiseLinearError, ChannelsDifferError):
+        return False
+    return True
+
+
+def _channels_differ(value: Value) -> bool:
+    try:
+        reduce_to_staircase(value)
+    except NotPiecewiseLinearError:
+        return False
+    except ChannelsDifferError:
+        return True
+    return False
+
+
+def uneven(tensor: gs.Tensor, value: Value) -> list[Uneven]:
+    """``value`` as a sum of staircases, if it is one."""
+    if not value.is_discrete or value.root is None:
+        return []
+    try:
+        return [Uneven(steps_of(value), value.root, tensor, value.nodes)]
+    except (NotPiecewiseLinearError, ChannelsDifferError):
+        return []
+
+
+def _per_sample(staircase: Staircase, rank: int) -> Staircase:
+    """Parameters without the batch axis."""
+
+    def strip(values: Any) -> Any:
+        return values.reshape(values.shape[1:]) if values.ndim == rank else values
+
+    fields = ("threshold", "offset", "ceilings", "scale", "shift")
+    return replace(staircase, **{name: strip(getattr(staircase, name)) for name in fields})
