@@ -24,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx2snn.model_file import LARGEST
 
 LEVELS, STEP = 15, 0.25
+STEPS = ("convert", "verify", "run")
 #: Largest memory that a step may take, in sizes of the model.
 ALLOWED = 2.2
 
@@ -154,6 +155,7 @@ def main() -> int:
     parser.add_argument(
         "--limit", type=int, default=LARGEST, help="bytes from which on weights lie beside a model"
     )
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), help="what is measured")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
@@ -161,14 +163,8 @@ def main() -> int:
         folder = Path(name)
         size = make_model(folder, options.gigabytes, options.width)
         ann, snn, data = (str(folder / file) for file in ("ann.onnx", "snn.onnx", "one.npz"))
-        results = [
-            measured(words, options.limit)
-            for words in (
-                ["convert", ann, snn],
-                ["verify", ann, snn, "--data", data],
-                ["run", snn, "--data", data],
-            )
-        ]
+        words = {"convert": [ann, snn], "verify": [ann, snn, "--data", data], "run": [snn, "--data", data]}
+        results = [measured([step, *words[step]], options.limit) for step in options.steps]
     for result in results:
         peak = f"peak {result['peak'] / 1e9:.2f} GB, {result['peak'] / size:.2f} × the weights"
         print(f"{result['command']:8} exit {result['code']}, {result['seconds']} s, {peak}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import logging
+import math
 import time
 from collections.abc import Mapping
 from functools import cached_property
@@ -14,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx.external_data_helper import uses_external_data
 
 import onnx2snn
 from onnx2snn.calibration import Calibration
@@ -30,7 +30,7 @@ from onnx2snn.dialect import (
     write_layer_table,
 )
 from onnx2snn.errors import ConversionError, InputError
-from onnx2snn.graph import Array, Pass, apply_owned
+from onnx2snn.graph import Array, Pass, apply_owned, is_constant
 from onnx2snn.layers import layers_of
 from onnx2snn.macs import dense_macs, macs_by_layer
 from onnx2snn.model_file import load_model, save_model
@@ -42,6 +42,9 @@ from onnx2snn.passes.spike import network_timesteps
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.weights import SplitModel
+
+#: Bytes of constants that are worth a collection of garbage after each pass.
+_HEAVY = 1 << 25
 
 _LOG = logging.getLogger(__name__)
 
@@ -178,7 +181,6 @@ class _Driver:
         self.form = form
         self.checks: list[tuple[str, float]] = []
         self._samples = samples
-        self._is_heavy = any(map(uses_external_data, source.graph.initializer))
         self._expected = None if samples is None else run_reference(source, samples)
 
     def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
@@ -188,7 +190,7 @@ class _Driver:
             graph = apply_owned(graph, [graph_pass])
             took = 1000 * (time.perf_counter() - began)
             _LOG.debug("%s: %d → %d nodes, %.0f ms", graph_pass.__name__, before, len(graph.nodes), took)
-            if self._is_heavy:
+            if _size_of_constants(graph) >= _HEAVY:
                 gc.collect()  # graphs are full of cycles: weights that were replaced would wait for the next collection
             if self._expected is not None:
                 self._check(graph_pass.__name__, graph)
@@ -201,6 +203,12 @@ class _Driver:
         expected = self._expected or {}
         worst = max(relative_change(found[key], value) for key, value in expected.items())
         self.checks.append((name, worst))
+
+
+def _size_of_constants(graph: gs.Graph) -> int:
+    """In bytes."""
+    read = (t for node in graph.nodes for t in node.inputs if is_constant(t))
+    return sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in read)
 
 
 def relative_change(found: Array, expected: Array) -> float:

@@ -35,7 +35,7 @@ _EXACT = 2**24
 _ROUNDINGS = 2.0**-21
 _SAMPLED = 48
 #: Weights that are looked at together.
-_AT_A_TIME = 1 << 20
+_AT_A_TIME = 1 << 17
 
 
 @graph_pass

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.draft import Written
+from onnx2snn.runtime.freed_memory import give_back
 
 Array: TypeAlias = NDArray[Any]
 
@@ -154,6 +155,7 @@ class OnnxruntimeEngine(FixedBatch):
             raise InvalidModelError(
                 "onnxruntime cannot load this model", found=str(error).splitlines()[0]
             ) from error
+        give_back()
         self.inputs = {
             i.name: InputSpec(
                 tuple(s if isinstance(s, int) else None for s in i.shape), _TYPES.get(i.type, "float32")

@@ -9,15 +9,24 @@ Both are cut out of the network at its neurons. Tensors that an operator reads l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from onnx2snn.runtime import wire
 from onnx2snn.runtime.bodies import function_body
 from onnx2snn.runtime.network import Network, read_network
 from onnx2snn.runtime.schedule import Kind, Schedule, make_schedule
 from onnx2snn.runtime.step_bodies import step_functions
 from onnx2snn.runtime.step_graphs import StepGraph, TurnGraph, integrates, serialized
-from onnx2snn.runtime.wire import value_info
+from onnx2snn.runtime.tensors import described
+from onnx2snn.runtime.wire import FLOAT, value_info
+
+_INITIALIZER = 5
+#: Constants of more values are weights: no size is computed from them.
+_FEW = 1024
 
 #: Operators that move spikes, and add none.
 _MOVING = ("Concat", "Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
@@ -137,15 +146,31 @@ def _spikes(network: Network) -> set[str]:
 
 
 def _sizes(network: Network, opset: int, bias: str, wanted: Iterable[str]) -> bytes:
-    """The network on levels, where every train has the size of one time step."""
+    """The network on levels, where every train has the size of one time step; weights have sizes and no values."""
     bodies = (function_body(name, execution="fused", bias=bias, opset=opset) for name in ("IF", "Integrate"))
     names = [name for name in dict.fromkeys(wanted) if name not in network.inputs]
     infos = {name: network.outputs.get(name, value_info(name, network.type_of(name))) for name in names}
+    zeros = {name: _zeros(name, held) for name, held in network.initializers.items()}
+    kept = [held for name, held in network.initializers.items() if not zeros[name]]
     return serialized(
         network,
-        nodes=(node.content for node in network.nodes),
-        initializers=network.initializers.values(),
+        nodes=[
+            *(made for nodes in zeros.values() for made in nodes),
+            *(node.content for node in network.nodes),
+        ],
+        initializers=kept,
         inputs=network.inputs.values(),
         outputs=infos.values(),
         functions=bodies,
     )
+
+
+def _zeros(name: str, initializer: memoryview) -> list[bytes]:
+    """Nodes that make zeros of the size of a large constant, when they are read; none for any other."""
+    if initializer[0] >> 3 != _INITIALIZER:
+        return []
+    kind, sizes = described(next(value for _, _, value, _, _ in wire.fields(initializer)))
+    if kind != FLOAT or math.prod(sizes) <= _FEW:
+        return []
+    shape = wire.node("Constant", [], [f"{name}/sizes"], value=np.array(sizes, np.int64))
+    return [shape, wire.node("ConstantOfShape", [f"{name}/sizes"], [name], value=np.zeros(1, np.float32))]

@@ -55,7 +55,7 @@ class SpikingSession:
         table: Energy per operation: ``FLOAT32``, ``INT8``, or an :class:`onnx2snn.runtime.EnergyTable` of your own.
         count: What :meth:`run` counts where it is not told otherwise; what is prepared at once. ``levels``: nothing, and
             :meth:`levels` is prepared instead.
-        save_memory: Keep convolutions of the smallest maps as they are, where a larger matrix would be faster.
+        save_memory: Keep 8-bit convolutions of the smallest maps as they are, where a larger matrix would be faster.
 
     Raises:
         InvalidModelError: no spiking network, a damaged file, or a newer dialect.

@@ -6,7 +6,7 @@ synapses, for them:
     neuron     a rounding operator, or T comparisons without a Scan               (:mod:`onnx2snn.runtime.neurons`)
     currents   integrated by one product with (2^(T−1), ..., 2, 1)
     bias       added by the convolution in front, where levels flow
-    small map  a convolution whose kernel is larger than its image is a dense matrix
+    small map  a convolution whose kernel is larger than its image is a product for each place of the kernel, or a matrix
 
 Nothing is approximated: levels and spikes are those of the bodies in :mod:`onnx2snn.runtime.bodies`.
 """
@@ -37,7 +37,7 @@ def specialised(
         execution: ``spiking``, ``fused`` or ``int8``.
         opset: Version of the default operator set.
         folder: Of the model's file.
-        growth: How many times its kernel's weights a matrix may hold that is faster; 0: weights stay as they are.
+        growth: How many times its kernel's 8-bit weights a matrix may hold that is faster; 0: weights stay as they are.
     """
     draft = Draft(read_network(content), folder, growth=growth)
     if execution == "int8" and not integer_kernels_are_exact():

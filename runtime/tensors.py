@@ -53,6 +53,15 @@ def decoded(tensor: memoryview, folder: Path | None = None) -> Array | None:
     return np.array(_integers(listed), np.int64).astype(dtype).reshape(dims)
 
 
+def described(tensor: memoryview) -> tuple[int, tuple[int, ...]]:
+    """Element type and sizes of a TensorProto; 0 and () of a sparse one."""
+    dims = [value for number, _, value, _, _ in fields(tensor) if number == _DIMS]
+    kinds = _integers(
+        [value for number, kind, value, _, _ in fields(tensor) if number == _TYPE and kind == 0]
+    )
+    return (kinds[-1] if kinds else 0), tuple(_integers(dims)) if kinds else ()
+
+
 def _external(entries: list[memoryview], folder: Path | None, dtype: Any, dims: list[int]) -> Array | None:
     found = {}
     for entry in entries:
