@@ -69,7 +69,7 @@ def _weighted(model: onnx.ModelProto, constants: set[str]) -> Iterator[tuple[onn
 
 def _macs(node: onnx.NodeProto, shapes: dict[str, list[int | None]], constants: set[str]) -> int | None:
     before, weights, after = (shapes.get(name) for name in (*node.input[:2], node.output[0]))
-    if weights is None or before is None or after is None:
+    if not weights or not before or after is None:
         return None
     if node.op_type == "ConvTranspose":
         sizes = [*before[1:], *weights[1:]]
@@ -79,7 +79,7 @@ def _macs(node: onnx.NodeProto, shapes: dict[str, list[int | None]], constants: 
         sizes = [*after[1:], before[-1]]
     else:
         transposed = any(a.name == "transB" and a.i for a in node.attribute)
-        sizes = [*after[1:], weights[1] if transposed else weights[-2] if len(weights) > 1 else weights[0]]
+        sizes = [*after[1:], weights[-1] if transposed else weights[max(len(weights) - 2, 0)]]
     if any(size is None for size in sizes):
         return None
     return int(np.prod([size for size in sizes if size is not None], dtype=np.int64))

@@ -24,9 +24,10 @@ def factor_of(node: gs.Node) -> Scale | None:
     read = signals(node)
     if node.op not in ("Mul", "Div") or node.domain or len(read) != 1 or len(node.inputs) != 2:
         return None
-    rank = len(node.outputs[0].shape)
-    if read[0].shape is None or list(read[0].shape) != list(node.outputs[0].shape):
+    shape = node.outputs[0].shape
+    if shape is None or read[0].shape is None or list(read[0].shape) != list(shape):
         return None
+    rank = len(shape)
     if node.op == "Div":
         constant = constant_input(node, 1)
         return None if constant is None else 1 / as_scale(constant, rank)

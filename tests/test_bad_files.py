@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 import pytest
 from helpers_corpus import Example as CorpusExample
 from helpers_graphs import make_model, node, samples
@@ -20,6 +21,8 @@ from onnx import TensorProto, helper
 import onnx2snn
 from onnx2snn.cli.group import main
 from onnx2snn.errors import ConversionError, InvalidModelError
+from onnx2snn.macs import dense_macs
+from onnx2snn.passes.push_scales import factor_of
 from onnx2snn.runtime import SpikingSession
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -299,3 +302,16 @@ def test_damaged_files_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [fuzz.where(result) for result in results if fuzz.is_finding(result)] == []
     assert {result["code"] for result in results} >= {0, 3, 4}
     assert len({result["damage"] for result in results}) > 25
+
+
+def test_sizes_that_wiring_has_left_unknown() -> None:
+    """Damaged wiring that is valid ONNX all the same: a product with a vector, a factor of a tensor without a shape."""
+    vector = make_model(
+        [node("Gemm", ["x", "w"], ["y"], transB=1)], {"w": samples(4)}, {"x": SHAPE}, {"y": ["N", 4]}
+    )
+    assert dense_macs(vector)["ann"] == 16
+    x, y = gs.Variable("x", np.float32, ["N", 4]), gs.Variable("y", np.float32)
+    assert (
+        factor_of(gs.Node("Mul", "n", inputs=[x, gs.Constant("c", np.ones(1, np.float32))], outputs=[y]))
+        is None
+    )
