@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from onnx2snn.graph import Pass
 from onnx2snn.passes.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
+from onnx2snn.passes.bound_choices import bound_choices
 from onnx2snn.passes.bound_roundings import bound_roundings
 from onnx2snn.passes.drop_neutral import drop_neutral
 from onnx2snn.passes.drop_requantisation import drop_requantisation
@@ -35,6 +36,7 @@ PREPARE: tuple[Pass, ...] = (
     part_pools,
     pools_first,
     bound_roundings,
+    bound_choices,
     straighten_lines,
     split_steps,
     note_integers,

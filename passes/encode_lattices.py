@@ -13,6 +13,7 @@ from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.recognise import put_staircase
 from onnx2snn.passes.refuse import is_passed, non_spiking_nodes
 from onnx2snn.passes.spelling import Spelling
+from onnx2snn.passes.staircase_nodes import POOLED
 from onnx2snn.staircases.lattice import Lattice
 from onnx2snn.staircases.operators import HANDLERS
 from onnx2snn.staircases.probe import recognise_checked
@@ -77,6 +78,7 @@ def _quantise(graph: gs.Graph, names: Names, node: gs.Node, lattice: Lattice) ->
     output = node.outputs[0]
     raw = gs.Variable(names.fresh(f"{output.name}/unrounded"), output.dtype, output.shape)
     node.outputs = [raw]
+    node.attrs[POOLED] = True
     spelling = Spelling(graph, names, node)
     unit = np.asarray(np.where(lattice.unit == 0, 1, lattice.unit), dtype=object)
     first = floats(lattice.low - unit / 2)

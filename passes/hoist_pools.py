@@ -21,11 +21,8 @@ from onnx2snn.passes.selections import (
     selected,
 )
 from onnx2snn.passes.spelling import Spelling
-from onnx2snn.passes.staircase_nodes import SOURCE, staircase_node
+from onnx2snn.passes.staircase_nodes import POOLED, SOURCE, staircase_node
 from onnx2snn.staircases import Staircase
-
-#: On poolings that were hoisted; not exported.
-HOISTED = "_onnx2snn_hoisted"
 
 
 @graph_pass
@@ -42,7 +39,7 @@ def hoist_pools(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for pool in list(graph.nodes):
-        if pool.op not in ORDER_PRESERVING or pool.domain or len(pool.outputs) > 1 or HOISTED in pool.attrs:
+        if pool.op not in ORDER_PRESERVING or pool.domain or len(pool.outputs) > 1 or POOLED in pool.attrs:
             continue
         base, lines = _behind_lines(pool)
         found = selected(base)
@@ -100,7 +97,7 @@ def _hoist(graph: gs.Graph, names: Names, work: _Hoisting) -> None:
     if old is not None:
         old.name = names.fresh(f"{name}/replaced")
     potential = copy_behind(graph, names, pool, copies[id(found.tensor)])
-    potential.inputs[0].attrs[HOISTED] = True
+    potential.inputs[0].attrs[POOLED] = True
     fresh = staircase_node(
         names,
         staircase,

@@ -11,7 +11,7 @@ from onnx2snn.graph import ORIGIN, Names, graph_pass, is_constant, origin, value
 from onnx2snn.passes.operators import ORDER_PRESERVING, compared_axes, is_alike
 from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import Curve, NotPiecewiseLinearError
+from onnx2snn.staircases.curve import ChannelsDifferError, Curve, NotPiecewiseLinearError
 from onnx2snn.staircases.recognise import expressions, is_staircase
 from onnx2snn.staircases.steps import steps_of
 
@@ -58,7 +58,7 @@ def _rises(value: Value) -> bool:
         return _is_rising(value.of_root)
     try:
         return all(bool(np.all(run.rise > 0)) for run in steps_of(value).runs)
-    except NotPiecewiseLinearError:
+    except (NotPiecewiseLinearError, ChannelsDifferError):
         return False
 
 

@@ -16,6 +16,8 @@ from onnx2snn.staircases import Staircase, neuron_parameters
 PARAMETERS = "_onnx2snn_staircase"
 #: The tensor of the normalised source that holds α·k + o, with the α and o of :data:`DECODING`.
 SOURCE_TENSOR = "_onnx2snn_source_tensor"
+#: On a maximum of potentials that has a neuron behind it; it stays where it is.
+POOLED = "_onnx2snn_pooled"
 #: The staircase as recognised, in units of the source.
 SOURCE = "_onnx2snn_source"
 

@@ -101,6 +101,15 @@ def straight_through_estimator_that_is_rounded_to_nothing() -> onnx.ModelProto:
     return finished(b, b.add("Add", nothing, b.act(b.conv("x", (2, 3), 3))), 48)
 
 
+def maximum_of_channels_with_other_counts() -> onnx.ModelProto:
+    """Whether an activation rises was asked of all channels at once: a crash where the clip cuts at other levels in each."""
+    b = Builder()
+    steps = np.array([0.25, 0.5, 1.0], np.float32).reshape(3, 1, 1)
+    levels = b.add("Mul", b.add("Floor", b.add("Div", b.conv("x", (2, 3), 1), steps)), steps)
+    clipped = b.add("Clip", levels, 0.0, 3.0)
+    return finished(b, b.add("MaxPool", clipped, kernel_shape=[2, 2], strides=[2, 2]), 12)
+
+
 def maximum_that_is_rounded_to_nothing() -> onnx.ModelProto:
     """A constant, whatever the largest potential is: the maximum was left without a neuron."""
     b = Builder()
@@ -215,6 +224,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     requantised_by_channel,
     requantised_code_that_is_read,
     rounded_again_to_one_level_in_some_channels,
+    maximum_of_channels_with_other_counts,
     maximum_that_is_rounded_to_nothing,
     straight_through_estimator_that_is_rounded_to_nothing,
     clipped_by_absolute_values_of_channels,

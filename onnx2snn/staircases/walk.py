@@ -258,7 +258,7 @@ def _channels_differ(value: Value) -> bool:
 
 def uneven(tensor: gs.Tensor, value: Value) -> list[Uneven]:
     """``value`` as a sum of staircases, if it is one."""
-    if not value.is_discrete or value.root is None:
+    if not value.is_discrete or value.root is None or not is_float(tensor):
         return []
     try:
         return [Uneven(steps_of(value), value.root, tensor, value.nodes)]

@@ -91,6 +91,11 @@ CASES: dict[str, tuple[onnx.ModelProto, list[int]]] = {
     "the largest of all channels": (
         model(*TWO, n("Add", ["a", "b"], ["c"]), n("ReduceMax", ["c"], ["p"], axes=[1], keepdims=1), channels=1), [7, 7, 14],
     ),
+    "pools of pools, each of them read": (
+        model(*TWO, n("Add", ["a", "b"], ["c"]), n("MaxPool", ["c"], ["d"], kernel_shape=[3, 3], pads=[1] * 4),
+              n("MaxPool", ["d"], ["e"], kernel_shape=[3, 3], pads=[1] * 4), n("Concat", ["c", "d", "e"], ["p"], axis=1),
+              channels=12), [7, 7, 14, 14],
+    ),
     "branches in a row": (
         model(*TWO, n("Add", ["a", "b"], ["c"]), n("MaxPool", ["c"], ["d"], kernel_shape=[2, 2]),
             n("Mul", ["d", "two"], ["e"]), pool("e")),
