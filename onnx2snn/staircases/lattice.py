@@ -18,8 +18,8 @@ from fractions import Fraction
 import numpy as np
 
 from onnx2snn.staircases.curve import Rationals, rationals
-from onnx2snn.staircases.reduction import MAX_LEVELS, ROUNDINGS
-from onnx2snn.staircases.rounding import exact
+from onnx2snn.staircases.reduction import MAX_LEVELS
+from onnx2snn.staircases.rounding import ROUNDINGS, exact
 
 #: Scales are compared in fractions up to this denominator.
 MAX_RATIO = 64

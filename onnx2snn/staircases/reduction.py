@@ -6,7 +6,6 @@ n = R(clip(p·z + q, ...)),   a = clip(α'·n + β, ...)      ─▶      k = cl
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,12 @@ from onnx2snn.staircases.curve import (
     rationals,
     rationals_of,
 )
-from onnx2snn.staircases.rounding import Rounded, jumps_of_curve, round_rationals
+from onnx2snn.staircases.rounding import ROUNDINGS, Rounded, jumps_of_curve, round_rationals
 from onnx2snn.staircases.staircase import Rounding, Staircase
 from onnx2snn.staircases.steps import Run, runs_of
 
 #: A higher K is no quantiser but a float grid. A 16-bit quantiser has 65,535, and one more where its clip in float32 lies above.
 MAX_LEVELS = 2**16
-#: Three roundings to float32, relative.
-ROUNDINGS = Fraction(3, 2**24)
 
 
 def reduce_to_staircase(value: Value) -> Staircase:
@@ -69,7 +66,7 @@ def constant_of(value: Value) -> Rationals | None:
 
 def _from_step(step: Curve) -> Staircase:
     start, jumps = jumps_of_curve(step)
-    runs = runs_of(jumps)
+    runs = runs_of(start, jumps)
     if len(runs) == 1:
         return _from_run(start, runs[0])
     if any(np.any((a.rise != 0) & (b.rise != 0)) for a, b in zip(jumps[::2], jumps[1::2], strict=True)):
@@ -223,4 +220,4 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
     )
 
 
-__all__ = ["MAX_LEVELS", "ROUNDINGS", "constant_of", "reduce_to_staircase"]
+__all__ = ["MAX_LEVELS", "constant_of", "reduce_to_staircase"]

@@ -26,6 +26,8 @@ from onnx2snn.staircases.curve import (
 
 #: A function with more steps is not taken apart.
 MAX_STEPS = 4096
+#: Three roundings to float32, relative.
+ROUNDINGS = Fraction(3, 2**24)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from onnx2snn.graph import Array
 from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import NotPiecewiseLinearError, Rationals
-from onnx2snn.staircases.rounding import Jump, exact, jumps_of_curve, jumps_of_rounding
+from onnx2snn.staircases.rounding import ROUNDINGS, Jump, exact, jumps_of_curve, jumps_of_rounding
 from onnx2snn.staircases.staircase import Rounding
 
 #: A function that needs more neurons for each of its own is not taken apart.
@@ -60,17 +60,22 @@ def steps_of(value: Value) -> Steps:
             raise NotPiecewiseLinearError("it adds the unrounded activation to the rounded one")
         start, jumps = jumps_of_rounding(value.rounded, value.of_level)
         start = exact(start + value.of_root.pieces[0].offset)
-    runs = runs_of(jumps)
+    runs = runs_of(start, jumps)
     if not runs or len(runs) > MAX_RUNS:
         raise NotPiecewiseLinearError(f"its steps are not equal, in {len(runs)} ways")
     return Steps(start, runs)
 
 
-def runs_of(jumps: Sequence[Jump]) -> tuple[Run, ...]:
-    """Neighbours that are alike, and at the same distances; jumps of height zero are none."""
+def runs_of(start: Rationals, jumps: Sequence[Jump]) -> tuple[Run, ...]:
+    """Neighbours that are alike, and at the same distances; jumps of height zero are none.
+
+    Nor are those that float32 does not make: from K·fl(α/K) to α.
+    """
     runs: list[Run] = []
+    value = start
     for jump in jumps:
-        if not np.any(jump.rise != 0):
+        before, value = value, exact(value + jump.rise)
+        if np.all(abs(jump.rise) <= ROUNDINGS * np.maximum(abs(before), abs(value))):
             continue
         if runs and (longer := _longer(runs[-1], jump)) is not None:
             runs[-1] = longer

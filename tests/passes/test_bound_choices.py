@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers_activations import X, check_exact, model
-from helpers_graphs import apply_checked, node, operators
+from helpers_graphs import apply_checked, node, operators, samples
 
 import onnx2snn
 from onnx2snn.passes import PREPARE
@@ -46,6 +46,16 @@ def test_the_comparisons_are_a_clip(name: str) -> None:
     check_exact(source, levels)
     graph = apply_checked(source, X, *PREPARE)
     assert operators(graph).count("Max") == operators(graph).count("Min") == 1
+
+
+def test_a_bound_that_is_no_multiple_of_the_step_in_exact_arithmetic() -> None:
+    """15·fl(α/15) is not α, but float32 cannot tell."""
+    top = np.float32(2.7)
+    nodes = [node("Div", ["z1", "step"], ["1"]), *chosen(high="top", step="step")[1:]]
+    source = model(*nodes, top=top, step=top / np.float32(15))
+    conversion = onnx2snn.convert(source)
+    assert [layer.levels for layer in conversion.layers] == [15]
+    assert onnx2snn.verify(source, conversion.model, {"x": samples(8, 3, 8, 8)}).lossless
 
 
 STAYING = {

@@ -325,6 +325,7 @@ _RANGES = {
     "thresholds": [(-3, 6)],
     "QuantizeLinear": _QUANTISER_RANGES,
     "two quantisers": [(0, 3), (0, 7), (-2, 2)],
+    "chosen": [(0, 15), (0, 4), (0, 1), (-4, 4), (0, 255), (-3, 12)],
 }
 
 SPELLINGS: Mapping[str, tuple[Spelling, Callable[[Building, Tensor], bool]]] = {
