@@ -292,13 +292,6 @@ def two_quantisers(b: Building, x: str, grid: Grid) -> str:
     return levels_clipped(b, levels_clipped(b, x, fine), grid)
 
 
-def chosen(b: Building, x: str, grid: Grid) -> str:
-    """Where(z < low, low, Where(z > high, high, step·R(z/step))), the rounding without a clip."""
-    low, high = (np.float32(grid.step * np.float32(code)) for code in (grid.low, grid.high))
-    inside = _multiplied(b, _rounded(b, _divided(b, x, grid), nearest=not b.exact), grid)
-    return b.op("Where", b.op("Less", x, low), low, b.op("Where", b.op("Greater", x, high), high, inside))
-
-
 def _always(b: Building, x: Tensor) -> bool:
     return True
 
@@ -325,7 +318,6 @@ _RANGES = {
     "thresholds": [(-3, 6)],
     "QuantizeLinear": _QUANTISER_RANGES,
     "two quantisers": [(0, 3), (0, 7), (-2, 2)],
-    "chosen": [(0, 15), (0, 4), (0, 1), (-4, 4), (0, 255), (-3, 12)],
 }
 
 SPELLINGS: Mapping[str, tuple[Spelling, Callable[[Building, Tensor], bool]]] = {
@@ -344,5 +336,4 @@ SPELLINGS: Mapping[str, tuple[Spelling, Callable[[Building, Tensor], bool]]] = {
     "thresholds": (thresholds, _always),
     "QuantizeLinear": (quantise_linear, _any_opset_per_axis),
     "two quantisers": (two_quantisers, _always),
-    "chosen": (chosen, _always),
 }
