@@ -53,7 +53,7 @@ def is_short(scale: Scale) -> bool:
 
 def is_coarse(weights: Array) -> bool:
     """Multiples of ``COARSE``: sums of such weights are exact in float32."""
-    flat = weights.reshape(-1)
+    flat = weights.ravel("K")  # a view, also of a transposed tensor
     for start in range(0, flat.size, _BLOCK):  # a large tensor is not copied to look at it
         steps = flat[start : start + _BLOCK].astype(np.float64) / COARSE
         if not np.array_equal(steps, np.round(steps)):
