@@ -62,7 +62,7 @@ def gather(
         advance(1)
     if certificate is None:
         with track("verifying", len(samples)) as advance:
-            certificate = verify(model, converted, samples, progress=advance)
+            certificate = verify(source, snn, samples, progress=advance)
     stops = stops_of(converted, [operator["name"] for operator in table.get("non_spiking", [])])
     with track("counting spikes", len(samples)) as advance:
         layers = tally_layers(fused, samples, certificate.layers, stops, advance)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import onnx
 from hypothesis import strategies as st
 
+import onnx2snn
 from random_networks.activations import activate
 from random_networks.affine import line
 from random_networks.blocks import BLOCKS, joined, ready, same, unit
@@ -38,6 +40,14 @@ class Drawn:
     inputs: dict[str, np.ndarray]
     exact: bool
     bias: str
+
+    @cached_property
+    def conversion(self) -> onnx2snn.Conversion:
+        """It is converted, into neurons: nothing that cannot spike is left."""
+        conversion = onnx2snn.convert(self.model, bias=self.bias)
+        assert conversion.layers
+        assert not conversion.non_spiking
+        return conversion
 
     def __repr__(self) -> str:
         """The network as text, and what is needed to check it again."""

@@ -29,14 +29,6 @@ def check(drawn: Drawn) -> None:
         one(drawn)
 
 
-def convert(drawn: Drawn) -> onnx2snn.Conversion:
-    """It is converted, into neurons: nothing that cannot spike is left."""
-    conversion = onnx2snn.convert(drawn.model, bias=drawn.bias)
-    assert conversion.layers
-    assert not conversion.non_spiking
-    return conversion
-
-
 def check_passes(drawn: Drawn) -> None:
     """After each pass the graph is valid, and (in an exact network) answers bit for bit the same."""
     expected = run_reference(drawn.model, drawn.inputs)
@@ -71,7 +63,7 @@ def same(found: Mapping[str, Array], expected: Mapping[str, Array], what: str) -
 
 def check_certificate(drawn: Drawn) -> None:
     """It is certified lossless; an exact network without any neuron that rounding could move."""
-    certificate = onnx2snn.verify(drawn.model, convert(drawn).model, drawn.inputs)
+    certificate = onnx2snn.verify(drawn.model, drawn.conversion.model, drawn.inputs)
     assert certificate.lossless, certificate
     if drawn.exact:
         assert all(layer.exact == layer.levels_compared for layer in certificate.layers), certificate
@@ -79,7 +71,7 @@ def check_certificate(drawn: Drawn) -> None:
 
 def check_executions(drawn: Drawn) -> None:
     """All executions agree on every spike and every answer; in general floats, each is certified for itself."""
-    model = convert(drawn).model
+    model = drawn.conversion.model
     if not drawn.exact:
         assert all(
             onnx2snn.verify(drawn.model, model, drawn.inputs, execution=e).lossless for e in EXECUTIONS[1:]
@@ -93,7 +85,7 @@ def check_executions(drawn: Drawn) -> None:
 
 def check_repetition(drawn: Drawn) -> None:
     """Converting again gives the same bytes of a valid model; the spiking network is refused as a source."""
-    first, second = (convert(drawn).model for _ in range(2))
+    first, second = drawn.conversion.model, onnx2snn.convert(drawn.model, bias=drawn.bias).model
     assert first.SerializeToString() == second.SerializeToString()
     onnx.checker.check_model(first, full_check=True)
     with pytest.raises(ConversionError, match="already a spiking network"):
