@@ -14,6 +14,8 @@ NAMES = {
     "none": "no penalty",
     "l1": "plain L1 on levels",
     "fg": "fine-grained L1",
+    "fg-even": "fine-grained L1, no pressure",
+    "l1-pressed": "plain L1, with pressure",
     "l1-synops": "plain L1, weighted by fan-out",
     "fg-synops": "fine-grained L1, weighted by fan-out",
 }

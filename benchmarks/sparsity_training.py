@@ -19,11 +19,11 @@ sys.path[:0] = [str(ROOT / "examples" / "digits")]
 from model import digits_network  # noqa: E402 - the example's own folder
 from train import Digits, load, train  # noqa: E402
 
-from onnx2snn.training import QCFS, FineGrainedL1, SpikeMeter, fan_out  # noqa: E402
+from onnx2snn.training import QCFS, FineGrainedL1, SpikeMeter, fan_out, pressure  # noqa: E402
 
 STATES = ROOT / "benchmarks" / "results" / "states"
 
-DENSE_EPOCHS, EPOCHS = 8, 8
+DENSE_EPOCHS, EPOCHS = 8, 12
 DENSE_RATE, RATE = 3e-3, 4e-3  # highest learning rates
 RAMP = 0.7  # share of the steps over which the penalty grows
 HELD_OUT = 8  # one in so many of the training digits, the last ones, is tested on instead
@@ -43,7 +43,7 @@ class PlainL1(FineGrainedL1):
 class Run:
     """One training: what was asked for."""
 
-    method: str  # none, fg, l1; with -synops: each spike weighted by its fan-out
+    method: str  # none, fg, l1; -synops: each spike weighted by its fan-out; -even: no pressure, -pressed: with it
     weight: float
     timesteps: int
     seed: int
@@ -134,15 +134,26 @@ def perform(run: Run, data: Path) -> Outcome:
     model = network(run.timesteps)
     model.load_state_dict(dense(run.timesteps, run.seed, digits))
     began = time.process_time()
-    costs = fan_out(model, test.images) if run.method.endswith("synops") else None
-    kind = PlainL1 if run.method.startswith("l1") else FineGrainedL1
     steps = EPOCHS * -(-len(digits) // 64)
-    penalty = Growing(kind(model, run.weight, fan_out=costs), steps) if run.weight else None
+    penalty = Growing(penalty_of(run, model, test.images), steps) if run.weight else None
     train(model, digits, epochs=EPOCHS, seed=run.seed + 100, penalty=penalty, learning_rate=RATE)
     if penalty is not None:
         penalty.cost.remove()
     keep(model, run.state)
     return measure(model, test, time.process_time() - began)
+
+
+def penalty_of(run: Run, model: nn.Module, images: Tensor) -> FineGrainedL1:
+    """Fine-grained L1 presses by fan-out unless told not to; plain L1 only if told to."""
+    kind, _, form = run.method.partition("-")
+    synapses = fan_out(model, images)
+    pressed = form == "pressed" or (kind == "fg" and form != "even")
+    return (PlainL1 if kind == "l1" else FineGrainedL1)(
+        model,
+        run.weight,
+        fan_out=synapses if form == "synops" else None,
+        pressure=pressure(synapses) if pressed else None,
+    )
 
 
 def prepare(timesteps: int, seed: int, data: Path) -> None:

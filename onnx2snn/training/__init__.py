@@ -10,7 +10,7 @@
 or, from an ONNX file of any framework, :func:`finetune`.
 """
 
-from onnx2snn.training.counting import SpikeMeter, fan_out
+from onnx2snn.training.counting import SpikeMeter, fan_out, pressure
 from onnx2snn.training.exporting import export_onnx
 from onnx2snn.training.finetuning import finetune
 from onnx2snn.training.qcfs import QCFS
@@ -31,5 +31,6 @@ __all__ = [
     "fan_out",
     "finetune",
     "popcount",
+    "pressure",
     "replace_activations",
 ]

@@ -124,6 +124,27 @@ def fan_out(model: nn.Module, example: Tensor) -> dict[str, Tensor]:
     return {name: _gradient(leaf)[0] for name, leaf in fed.items()}
 
 
+def pressure(fan_out: Mapping[str, Tensor], *, exponent: float = 0.4) -> dict[str, Tensor]:
+    """How hard :class:`FineGrainedL1` presses on each neuron: harder where a spike reaches few synapses.
+
+        p_n = (f_n / f̄)^(−exponent),    f_n the neuron's fan-out, f̄ its mean over all neurons
+
+    A spike that many synapses read is worth more than one that few read, and what the last layers can do
+    without tells the layers before them, through the gradient, what need not be said at all. A neuron that
+    feeds nothing is pressed like the one that feeds least. The exponent was found by trial (docs/sparsity.md).
+
+    Args:
+        fan_out: What :func:`fan_out` gives.
+        exponent: 0 presses everywhere alike.
+
+    Returns:
+        By module name, float32 of one sample's shape.
+    """
+    fed = torch.cat([values.flatten() for values in fan_out.values()])
+    least, middle = fed[fed > 0].min(), fed.mean()
+    return {name: (values.clamp(min=least) / middle) ** -exponent for name, values in fan_out.items()}
+
+
 def _gradient(leaf: Tensor) -> Tensor:
     return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 

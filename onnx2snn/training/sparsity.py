@@ -21,6 +21,12 @@ spike, feels 1/8, code 9, two spikes, feels 1 and becomes 8; so levels move to c
 neurons stay strong. A silent neuron with 0 < κ < 1/2 feels the penalty too, as it feels the gradient of the loss:
 without that, the loss alone pulls it over the threshold and the penalty alone pushes it back. Codes above r (7 → 8
 saves two spikes) are left out: pulled both ways, neurons stay where they are.
+
+Layers need not feel the penalty alike. With a *pressure* p_n for each neuron n the gradient is
+
+    ∂penalty/∂z_n = η · p_n · Σ_j ∂b_j/∂κ / θ
+
+while the penalty's value stays η · Σ popcount(k): see :func:`onnx2snn.training.pressure`.
 """
 
 from __future__ import annotations
@@ -61,12 +67,13 @@ class _Spikes(torch.autograd.Function):
     """What neurons at pre-activations z cost, with a slope in κ = z/θ, θ = λ/K, as gradient."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, ceiling: Tensor, costs: Tensor, slopes: Tensor) -> Tensor:
+    def forward(ctx: Any, z: Tensor, ceiling: Tensor, table: Tensor, pressure: Tensor) -> Tensor:
+        costs, slopes = table
         highest = len(costs) - 1
         line = z / (ceiling / highest)
         code = line.ceil().clamp(0, highest).to(torch.int32).flatten()
         ctx.highest = highest
-        ctx.save_for_backward(line, ceiling, slopes.index_select(0, code).view_as(z))
+        ctx.save_for_backward(line, ceiling, slopes.index_select(0, code).view_as(z) * pressure)
         level = (line + 0.5).floor().clamp(0, highest).to(torch.int32).flatten()
         return costs.index_select(0, level).view_as(z)
 
@@ -92,16 +99,28 @@ class FineGrainedL1:
         fan_out: By module name (as in ``model.named_modules()``), what a spike of that layer costs: a number
             or a tensor that broadcasts to the layer's activations. With :func:`onnx2snn.training.fan_out` the
             penalty counts synaptic operations. None: 1 for each spike.
+        pressure: By module name, a factor on the gradient alone, of the same shapes
+            (:func:`onnx2snn.training.pressure`). None: 1 everywhere.
     """
 
     def __init__(
-        self, model: nn.Module, weight: float, *, fan_out: Mapping[str, Tensor | float] | None = None
+        self,
+        model: nn.Module,
+        weight: float,
+        *,
+        fan_out: Mapping[str, Tensor | float] | None = None,
+        pressure: Mapping[str, Tensor | float] | None = None,
     ) -> None:
         self.weight = weight
         self._terms: list[Tensor] = []
-        self._tables: dict[int, tuple[Tensor, Tensor]] = {}
+        self._tables: dict[int, Tensor] = {}
         self._hooks = [
-            module.register_forward_hook(self._watcher(1.0 if fan_out is None else fan_out[name]))
+            module.register_forward_hook(
+                self._watcher(
+                    1.0 if fan_out is None else fan_out[name],
+                    torch.as_tensor(1.0 if pressure is None else pressure[name]),
+                )
+            )
             for name, module in model.named_modules()
             if isinstance(module, QCFS)
         ]
@@ -126,20 +145,20 @@ class FineGrainedL1:
     ) -> None:
         self.remove()
 
-    def _watcher(self, cost: Tensor | float) -> Any:
+    def _watcher(self, cost: Tensor | float, pressure: Tensor) -> Any:
         def watch(module: QCFS, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             if module.training and torch.is_grad_enabled():
                 z = inputs[0]
                 ceiling = module.broadcast(module.threshold, z.dim())
-                spikes = _Spikes.apply(z, ceiling, *self._table(module.levels))
+                spikes = _Spikes.apply(z, ceiling, self._table(module.levels), pressure)
                 self._terms.append((spikes * cost).sum() / len(output))
 
         return watch
 
-    def _table(self, levels: int) -> tuple[Tensor, Tensor]:
-        """What a neuron at each level costs, and the slope on the way to each code: float32 (K + 1,)."""
+    def _table(self, levels: int) -> Tensor:
+        """What a neuron at each level costs, and the slope on the way to each code: float32 (2, K + 1)."""
         if levels not in self._tables:
-            self._tables[levels] = self.costs(levels)
+            self._tables[levels] = torch.stack(self.costs(levels))
         return self._tables[levels]
 
     def costs(self, levels: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from onnx2snn.training import (  # noqa: E402
     cheapest_codes,
     fan_out,
     popcount,
+    pressure,
 )
 
 pytestmark = pytest.mark.train
@@ -159,3 +160,32 @@ def test_synaptic_operations_weigh_each_spike() -> None:
     with torch.no_grad():
         first = popcount(model[1].level(model[0](x)))
     assert meter.spikes["1"] == int((first * costs["1"]).sum())
+
+
+def test_pressure_is_higher_where_a_spike_reaches_few_synapses() -> None:
+    fed = {"a": torch.tensor([8.0, 2.0, 0.0]), "b": torch.tensor([2.0])}
+    pressed = pressure(fed, exponent=0.5)
+    expected = [(f / 3) ** -0.5 for f in (8, 2, 2)]  # nothing fed: as the least
+    assert pressed["a"].tolist() == pytest.approx(expected)
+    assert pressed["b"].tolist() == pytest.approx(expected[1:2])
+    assert all(values.eq(1).all() for values in pressure(fed, exponent=0).values())
+
+
+def test_pressure_scales_gradients_and_leaves_the_count() -> None:
+    """Each neuron's gradient times its own factor; the threshold gathers the scaled ones."""
+    z = torch.linspace(-1, 9, 24).reshape(2, 3, 4)
+    factors = torch.linspace(0.5, 3, 12).reshape(3, 4)
+    activation = nn.Sequential(QCFS(levels=15, threshold=6.0, channels=3))
+    found = []
+    for factor in (None, {"0": factors}):
+        x = z.clone().requires_grad_()
+        activation.zero_grad()
+        with FineGrainedL1(activation, 0.5, pressure=factor) as penalty:
+            activation(x)
+            cost = penalty()
+            cost.backward()
+        found.append((cost.item(), x.grad, activation[0].threshold.grad.clone()))
+    (even, slopes, _), (pressed, scaled, threshold) = found
+    assert pressed == even
+    torch.testing.assert_close(scaled, slopes * factors)
+    torch.testing.assert_close(threshold, -(scaled * z).sum((0, 2)) / 6.0)
