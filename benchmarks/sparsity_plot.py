@@ -14,9 +14,7 @@ NAMES = {
     "none": "no penalty",
     "l1": "plain L1 on levels",
     "fg": "fine-grained L1",
-    "fg-even": "fine-grained L1, no pressure",
     "l1-pressed": "plain L1, with pressure",
-    "l1-synops": "plain L1, weighted by fan-out",
     "fg-synops": "fine-grained L1, weighted by fan-out",
 }
 LOOKS = {"none": ("black", "s"), "l1": ("tab:gray", "o"), "fg": ("tab:orange", "D")}
@@ -80,7 +78,7 @@ def _cell(point: Point, name: str, unit: float, form: str) -> str:
 
 
 def comparison(results: Iterable[Result]) -> str:
-    """What each fine-grained run at T = 4 spends, against plain L1 read at the same accuracy and at the same loss.
+    """What each other penalty at T = 4 spends, against plain L1 read at the same accuracy and at the same loss.
 
     The curve of plain L1 is a line through its points and the unregularised network, straight over the logarithm
     of the cost; "–" where it does not reach that far.
@@ -92,13 +90,14 @@ def comparison(results: Iterable[Result]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for point in shown:
-        if point.method.startswith("fg"):
-            cost = "synops" if point.method.endswith("synops") else "spikes"
-            cells = [
-                _fewer(point.mean(cost), read(curve, cost, measure, point.mean(measure)))
-                for measure in ("accuracy", "loss")
-            ]
-            lines.append("| " + " | ".join([NAMES[point.method], f"{point.weight:g}", cost, *cells]) + " |")
+        if point not in curve:
+            for cost in ("spikes", "synops"):
+                cells = [
+                    _fewer(point.mean(cost), read(curve, cost, measure, point.mean(measure)))
+                    for measure in ("accuracy", "loss")
+                ]
+                row = [NAMES[point.method], f"{point.weight:g}", cost, *cells]
+                lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
 

@@ -43,7 +43,7 @@ class PlainL1(FineGrainedL1):
 class Run:
     """One training: what was asked for."""
 
-    method: str  # none, fg, l1; -synops: each spike weighted by its fan-out; -even: no pressure, -pressed: with it
+    method: str  # none, fg, l1; fg-synops: each spike weighted by its fan-out; l1-pressed: with pressure
     weight: float
     timesteps: int
     seed: int
@@ -144,15 +144,14 @@ def perform(run: Run, data: Path) -> Outcome:
 
 
 def penalty_of(run: Run, model: nn.Module, images: Tensor) -> FineGrainedL1:
-    """Fine-grained L1 presses by fan-out unless told not to; plain L1 only if told to."""
+    """Fine-grained L1 presses by fan-out; plain L1 only if told to."""
     kind, _, form = run.method.partition("-")
     synapses = fan_out(model, images)
-    pressed = form == "pressed" or (kind == "fg" and form != "even")
     return (PlainL1 if kind == "l1" else FineGrainedL1)(
         model,
         run.weight,
         fan_out=synapses if form == "synops" else None,
-        pressure=pressure(synapses) if pressed else None,
+        pressure=pressure(synapses) if kind == "fg" or form == "pressed" else None,
     )
 
 
