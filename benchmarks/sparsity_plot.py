@@ -14,7 +14,6 @@ NAMES = {
     "none": "no penalty",
     "l1": "plain L1 on levels",
     "fg": "fine-grained L1",
-    "l1-pressed": "plain L1, with pressure",
     "fg-synops": "fine-grained L1, weighted by fan-out",
 }
 LOOKS = {"none": ("black", "s"), "l1": ("tab:gray", "o"), "fg": ("tab:orange", "D")}

@@ -43,7 +43,7 @@ class PlainL1(FineGrainedL1):
 class Run:
     """One training: what was asked for."""
 
-    method: str  # none, fg, l1; fg-synops: each spike weighted by its fan-out; l1-pressed: with pressure
+    method: str  # none, l1, fg; fg-synops: each spike weighted by its fan-out
     weight: float
     timesteps: int
     seed: int
@@ -144,15 +144,12 @@ def perform(run: Run, data: Path) -> Outcome:
 
 
 def penalty_of(run: Run, model: nn.Module, images: Tensor) -> FineGrainedL1:
-    """Fine-grained L1 presses by fan-out; plain L1 only if told to."""
-    kind, _, form = run.method.partition("-")
+    """Plain L1, or fine-grained L1 that presses by fan-out."""
+    if run.method == "l1":
+        return PlainL1(model, run.weight)
     synapses = fan_out(model, images)
-    return (PlainL1 if kind == "l1" else FineGrainedL1)(
-        model,
-        run.weight,
-        fan_out=synapses if form == "synops" else None,
-        pressure=pressure(synapses) if kind == "fg" or form == "pressed" else None,
-    )
+    costs = synapses if run.method == "fg-synops" else None
+    return FineGrainedL1(model, run.weight, fan_out=costs, pressure=pressure(synapses))
 
 
 def prepare(timesteps: int, seed: int, data: Path) -> None:
