@@ -36,9 +36,10 @@ PLOT = ROOT / "docs" / "images" / "sparsity.svg"
 SHIPPED = Run("fg", 2e-4, 4, 0)
 
 #: η at T = 4, chosen on digits cut from the training set so that the curves overlap (fg-synops: per synaptic operation). The
-#: last was added after the others were tested, to see what some 1,300 spikes bring.
+#: last fine-grained one was added after the others were tested, to see what some 1,300 spikes bring.
 WEIGHTS = (
     ("none", 0.0), ("l1", 1e-4), ("fg", 2e-4), ("l1", 2e-4), ("l1", 5e-5), ("fg-synops", 8e-7), ("fg", 4e-5),
+    ("l1-pressed", 1e-4),
 )  # fmt: skip
 #: With fewer time steps, one seed.
 FEWER_STEPS = (("none", 0.0), ("fg", 2e-4), ("l1", 1e-4))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 NAMES = {
     "none": "no penalty",
     "l1": "plain L1 on levels",
+    "l1-pressed": "plain L1, with pressure",
     "fg": "fine-grained L1",
     "fg-synops": "fine-grained L1, weighted by fan-out",
 }

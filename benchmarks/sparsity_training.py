@@ -43,7 +43,7 @@ class PlainL1(FineGrainedL1):
 class Run:
     """One training: what was asked for."""
 
-    method: str  # none, l1, fg; fg-synops: each spike weighted by its fan-out
+    method: str  # none, l1, fg; fg-synops: spikes weighted by fan-out; l1-pressed: with pressure
     weight: float
     timesteps: int
     seed: int
@@ -144,12 +144,13 @@ def perform(run: Run, data: Path) -> Outcome:
 
 
 def penalty_of(run: Run, model: nn.Module, images: Tensor) -> FineGrainedL1:
-    """Plain L1, or fine-grained L1 that presses by fan-out."""
+    """Plain L1, with pressure if asked for, or fine-grained L1 that presses by fan-out."""
     if run.method == "l1":
         return PlainL1(model, run.weight)
     synapses = fan_out(model, images)
+    kind = PlainL1 if run.method == "l1-pressed" else FineGrainedL1
     costs = synapses if run.method == "fg-synops" else None
-    return FineGrainedL1(model, run.weight, fan_out=costs, pressure=pressure(synapses))
+    return kind(model, run.weight, fan_out=costs, pressure=pressure(synapses))
 
 
 def prepare(timesteps: int, seed: int, data: Path) -> None:
