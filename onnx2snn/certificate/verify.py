@@ -112,7 +112,7 @@ def _job(
     remote: bool,
 ) -> tuple[Job, tuple[InputSpec, ...], dict[str, Any]]:
     """The job, the inputs of the source, the layer table; both models are let go again."""
-    model, converted = load_model(source), load_model(snn)
+    model, converted = load_model(source, in_place=True), load_model(snn, in_place=True)
     ours, theirs = (
         SentModel.of(one, loaded, remote=remote) for one, loaded in ((source, model), (snn, converted))
     )

@@ -13,6 +13,9 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 from onnx2snn.model_file import load_model
 from onnx2snn.weights import SplitModel, split_model
 
+#: Bytes that are read at a time.
+_BLOCK = 1 << 20
+
 
 @dataclass(frozen=True)
 class SentModel:
@@ -38,16 +41,21 @@ class SentModel:
         if isinstance(source, onnx.ModelProto):
             content = model.SerializeToString()
             return cls(content, hashlib.sha256(content).hexdigest())
-        written = Path(source).read_bytes()
-        found = hashlib.sha256(written)
-        beside = [t for t in model.graph.initializer if uses_external_data(t)]
-        for tensor in beside:
-            status = Path(ExternalDataInfo(tensor).location).stat()
+        found = hashlib.sha256()
+        with Path(source).open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                found.update(block)
+        own = os.path.realpath(source)
+        places = (ExternalDataInfo(t).location for t in model.graph.initializer if uses_external_data(t))
+        beside = [place for place in places if os.path.realpath(place) != own]
+        for place in beside:
+            status = Path(place).stat()
             found.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-        return cls(written if remote and not beside else os.fspath(source), found.hexdigest())
+        content = Path(source).read_bytes() if remote and not beside else os.fspath(source)
+        return cls(content, found.hexdigest())
 
     def load(self) -> SplitModel:
         """The model, its large weights apart."""
         if isinstance(self.content, bytes):
             return split_model(onnx.ModelProto.FromString(self.content))
-        return split_model(load_model(self.content))
+        return split_model(load_model(self.content, in_place=True))
