@@ -315,3 +315,20 @@ def test_sizes_that_wiring_has_left_unknown() -> None:
         factor_of(gs.Node("Mul", "n", inputs=[x, gs.Constant("c", np.ones(1, np.float32))], outputs=[y]))
         is None
     )
+
+
+def test_a_float_network_whose_numbers_overflow(relu_model: onnx.ModelProto) -> None:
+    weights = next(t for t in relu_model.graph.initializer if len(t.dims) > 1)
+    weights.CopyFrom(
+        onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights) * np.float32(1e37), weights.name)
+    )
+    for method in ("auto", "max"):
+        with pytest.raises(InvalidModelError, match="not finite") as caught:
+            onnx2snn.calibrate(relu_model, {"x": samples(16, 4) * 100}, timesteps=3, method=method)
+        assert caught.value.node
+
+
+@pytest.fixture
+def relu_model() -> onnx.ModelProto:
+    nodes = [node("MatMul", ["x", "w"], ["z"]), node("Relu", ["z"], ["a"]), node("MatMul", ["a", "v"], ["y"])]
+    return make_model(nodes, {"w": samples(4, 4), "v": samples(4, 4)}, {"x": SHAPE}, {"y": SHAPE})

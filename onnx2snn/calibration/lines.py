@@ -9,6 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import is_float, origin, producer_of, signals
 from onnx2snn.passes.operators import is_weighted
 from onnx2snn.passes.recognise import between_synapses
@@ -58,10 +59,22 @@ class ClippedLine:
     axis: int
 
     def driven(self, z: NDArray[Any]) -> NDArray[np.float32]:
-        """The activation of z before it is clipped: u = slope·z + shift."""
-        if np.all(self.slope == 1) and not np.any(self.shift):
-            return z.astype(np.float32, copy=False)
-        return (z * self.slope.astype(np.float32) + self.shift.astype(np.float32)).astype(np.float32)
+        """The activation of z before it is clipped: u = slope·z + shift.
+
+        Raises:
+            InvalidModelError: some number is not finite.
+        """
+        u = z.astype(np.float32, copy=False)
+        if np.any(self.slope != 1) or np.any(self.shift):
+            u = u * self.slope.astype(np.float32) + self.shift.astype(np.float32)
+        if not np.isfinite(u).all():
+            raise InvalidModelError(
+                "what this activation is given is not finite: there is nothing to choose thresholds from",
+                node=self.node,
+                operator=self.operator,
+                remedy="look at the network's weights and at the scale of the data",
+            )
+        return u
 
 
 def clipped_lines(graph: gs.Graph) -> list[ClippedLine]:
