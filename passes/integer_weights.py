@@ -22,7 +22,7 @@ from onnx2snn.graph import (
 from onnx2snn.passes.kinds import infer_kinds, is_train
 from onnx2snn.passes.operators import MOVEMENT, is_integrate, is_neuron, is_weighted
 from onnx2snn.passes.push_scales import COARSE, is_coarse
-from onnx2snn.passes.scales import LARGEST
+from onnx2snn.passes.scales import LARGEST, is_power_of_two
 from onnx2snn.passes.staircase_nodes import make_constant, parameters, replace_weights, set_parameters
 
 #: Where a node notes the whole number that its largest weight is, by output channel.
@@ -239,7 +239,7 @@ def _rescale(names: Names, neuron: gs.Node, between: list[gs.Node], factor: NDAr
 def _snapped(bias: Array, factor: NDArray[np.float64]) -> Array:
     """``bias`` in steps of the weights."""
     steps = bias.astype(np.float64) * factor
-    if np.all(np.abs(np.frexp(factor)[0]) == 0.5):
+    if is_power_of_two(factor):
         return steps.astype(np.float32)  # exact: nothing was rounded that had to be undone
     whole = np.rint(steps)
     return np.where(np.abs(steps - whole) <= _ROUNDINGS * np.abs(whole), whole, steps).astype(np.float32)

@@ -60,6 +60,11 @@ def along(scale: Scale, axis: int) -> NDArray[np.float64] | None:
     return None
 
 
+def is_power_of_two(values: Array) -> bool:
+    """Whether multiplying and dividing by all of them is exact; signs do not matter."""
+    return bool(np.all(np.abs(np.frexp(values)[0]) == 0.5))
+
+
 def is_trivial(scale: Scale) -> bool:
     """Whether it changes nothing."""
     return bool(np.all(scale == 1))

@@ -22,6 +22,7 @@ from onnx2snn.certificate.neurons import generate
 from onnx2snn.certificate.potentials import Potentials, Wide
 from onnx2snn.certificate.rounding import ANY, EXACT, UNIT, UNIT64, gamma, quantum
 from onnx2snn.certificate.source import Activation
+from onnx2snn.passes.scales import is_power_of_two
 from onnx2snn.staircases import NeuronParameters
 
 #: Roundings of a constant in conversion, wherever it stands: α, θ, δ, each absorbed once and held in float32.
@@ -88,7 +89,7 @@ class Judge:
         staircase = self.activation.staircase
         held = min(p.rounding.quantum, quantum(staircase.offset), quantum(staircase.threshold))
         magnitude = np.zeros(1) if p.magnitude is None else p.magnitude + np.abs(staircase.offset)
-        whole = self.activation.exact and bool(np.all(np.frexp(staircase.threshold)[0] == 0.5))
+        whole = self.activation.exact and is_power_of_two(staircase.threshold)
         source = (2 * (magnitude + staircase.threshold) <= EXACT * held) & whole
         scale = self.neuron.subtract[-1] / staircase.threshold
         spiking = magnitude * scale <= EXACT * min(p.spiking_quantum, ANY)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.float64.network import before_jumps
+from onnx2snn.passes.scales import is_power_of_two
 from onnx2snn.weights import SplitModel, is_hollow, let_go
 
 #: Unit roundoff of float32, and of float64.
@@ -219,7 +220,7 @@ def _gemm(step: Step, inputs: list[float]) -> float:
 
 def _quotient(step: Step, inputs: list[float]) -> float:
     divisor = step.values.get(step.node.input[1])
-    if divisor is None or not np.all(np.abs(np.frexp(divisor)[0]) == 0.5):
+    if divisor is None or not is_power_of_two(divisor):
         return 0.0
     return inputs[0] / float(np.max(np.abs(divisor)))
 

@@ -19,6 +19,7 @@ from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.operators import is_neuron
+from onnx2snn.passes.scales import is_power_of_two
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.reference import Runner, loads_in_onnxruntime, make_runner
 from onnx2snn.staircases import Staircase
@@ -216,13 +217,19 @@ class Source:
 
 def _inexact(graph: gs.Graph) -> frozenset[str]:
     """Names of the user's nodes that multiply or divide by something else than powers of two."""
-    found: set[str] = set()
-    for node in graph.nodes:
-        factors = [constant_input(node, i) for i in range(len(node.inputs))]
-        powers = all(np.all(np.abs(np.frexp(f)[0]) == 0.5) for f in factors if f is not None)
-        if node.op not in _WITHOUT_FACTORS and not (node.op in ("Mul", "Div") and powers):
-            found.update(origin(node))
-    return frozenset(found)
+    return frozenset(
+        name
+        for node in graph.nodes
+        if node.op not in _WITHOUT_FACTORS and not _by_powers_of_two(node)
+        for name in origin(node)
+    )
+
+
+def _by_powers_of_two(node: gs.Node) -> bool:
+    if node.op not in ("Mul", "Div"):
+        return False
+    factors = (constant_input(node, i) for i in range(len(node.inputs)))
+    return all(is_power_of_two(f) for f in factors if f is not None)
 
 
 def _alike(one: Levels, other: Levels) -> bool:
