@@ -10,13 +10,15 @@
 or, from an ONNX file of any framework, :func:`finetune`.
 """
 
-from onnx2snn.training.counting import SpikeMeter, fan_out, pressure
+from onnx2snn.training.counting import SpikeMeter
 from onnx2snn.training.exporting import export_onnx
 from onnx2snn.training.finetuning import finetune
+from onnx2snn.training.pruning import SynapsePruning
 from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.records import Epoch, Finetuned
 from onnx2snn.training.replacing import calibrate_thresholds, replace_activations
 from onnx2snn.training.sparsity import FineGrainedL1, bit_slopes, cheapest_codes, popcount
+from onnx2snn.training.synapses import fan_out, operations, pressure
 
 __all__ = [
     "QCFS",
@@ -24,12 +26,14 @@ __all__ = [
     "FineGrainedL1",
     "Finetuned",
     "SpikeMeter",
+    "SynapsePruning",
     "bit_slopes",
     "calibrate_thresholds",
     "cheapest_codes",
     "export_onnx",
     "fan_out",
     "finetune",
+    "operations",
     "popcount",
     "pressure",
     "replace_activations",

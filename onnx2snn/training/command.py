@@ -42,6 +42,13 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     show_default=True,
     help="Loss per spike: more means fewer spikes.",
 )
+@click.option(
+    "--pruning",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Loss per synaptic operation: synapses that are worth less are dropped.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="At most so many.")
 @click.option(
     "--learning-rate", type=_POSITIVE, default=1e-3, show_default=True, help="Of Adam, at the beginning."
@@ -78,6 +85,7 @@ def finetune(
     target: str,
     timesteps: int,
     sparsity: float,
+    pruning: float,
     epochs: int,
     learning_rate: float,
     batch: int,
@@ -105,6 +113,7 @@ def finetune(
             data,
             timesteps=timesteps,
             sparsity=sparsity,
+            pruning=pruning,
             epochs=epochs,
             learning_rate=learning_rate,
             batch=batch,
@@ -140,7 +149,8 @@ def _plain(epoch: Epoch) -> dict[str, float | None]:
 
 def _facts(epoch: Epoch) -> str:
     right = "" if math.isnan(epoch.accuracy) else f", {percent(epoch.accuracy)} right"
-    return f"loss {epoch.held_out_loss:.4f}{right}, {count(round(epoch.spikes))} spikes a sample"
+    left = "" if epoch.synapses == 1 else f", {percent(epoch.synapses)} of the synapses"
+    return f"loss {epoch.held_out_loss:.4f}{right}, {count(round(epoch.spikes))} spikes a sample{left}"
 
 
 class _Shown:

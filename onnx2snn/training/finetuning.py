@@ -20,6 +20,7 @@ from onnx2snn.model_file import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
 from onnx2snn.training.counting import SpikeMeter
 from onnx2snn.training.importing import Imported, import_torch
+from onnx2snn.training.pruning import SynapsePruning
 from onnx2snn.training.records import Epoch, Finetuned, Plan, Step
 from onnx2snn.training.replacing import calibrate_thresholds
 from onnx2snn.training.sparsity import FineGrainedL1
@@ -37,6 +38,7 @@ def finetune(
     *,
     timesteps: int = 4,
     sparsity: float = 0.0,
+    pruning: float = 0.0,
     epochs: int = 5,
     learning_rate: float = 1e-3,
     batch: int = 64,
@@ -59,6 +61,8 @@ def finetune(
         data: A path or arrays by input name; kept in memory.
         timesteps: T.
         sparsity: η, loss per spike (:class:`FineGrainedL1`); it grows linearly over the first half.
+        pruning: ν, loss per synaptic operation below which a synapse is dropped (:class:`SynapsePruning`), behind each
+            epoch of the first half, in which it grows; later epochs alone can be the best.
         epochs: At most so many.
         learning_rate: Of Adam, at the beginning; it falls to 0 along a cosine.
         batch: Samples a step.
@@ -74,11 +78,17 @@ def finetune(
     Raises:
         ConversionError: the network cannot be trained here (an operator that onnx2torch does not know, by
             name).
-        InputError: the data does not fit, or training diverged.
+        InputError: the data does not fit, training diverged, or there is no epoch behind the last synapse dropped.
     """
+    if pruning and epochs < 2:
+        raise InputError(
+            "a network needs an epoch before and one after synapses are dropped",
+            found=f"{epochs} epoch",
+            remedy="train for at least two epochs",
+        )
     source = load_model(model)
     data_set = open_data(data, input_specs(source))
-    plan = Plan(timesteps, sparsity, epochs, learning_rate, batch, held_out, patience, seed)
+    plan = Plan(timesteps, sparsity, pruning, epochs, learning_rate, batch, held_out, patience, seed)
     samples = next(iter(data_set.batches(_CHECKED))).inputs
     torch.manual_seed(seed)
     imported = import_torch(source, levels=2**timesteps - 1, samples=next(iter(samples.values())))
@@ -110,23 +120,34 @@ class _Trainer:
         self.to_calibrate = imported.to_calibrate
         self.steps = math.ceil(len(self.kept) / plan.batch)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
+        self.synapses = SynapsePruning(self.model, plan.pruning, surprise=taught.surprise, seed=plan.seed)
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
 
     def score(self, epoch: Epoch) -> float:
-        """What the best epoch has least of."""
+        """What the best epoch has least of; infinite while synapses are still to be dropped."""
+        if self.plan.pruning and epoch.number <= self.settled:
+            return math.inf
         return epoch.held_out_loss + self.plan.sparsity * epoch.spikes
+
+    @property
+    def settled(self) -> int:
+        """The epoch that ends with the whole penalty."""
+        return math.ceil(RAMP * self.plan.epochs)
 
     def run(self, on_epoch: Callable[[Epoch], None], on_step: Callable[[Step], None]) -> tuple[Epoch, ...]:
         if not self._resume():
             calibration = [self.taught.inputs[self.kept[:_CALIBRATION]]]
             calibrate_thresholds(self.model, calibration, names=self.to_calibrate)
             self._judge(0, float("nan"), time.monotonic(), on_epoch)
-        with FineGrainedL1(self.model, 1.0) as spikes:
+        with FineGrainedL1(self.model, 1.0) as spikes, self.synapses:
             for number in range(len(self.history), self.plan.epochs + 1):
                 if self._is_exhausted():
                     break
                 began = time.monotonic()
+                if self.plan.pruning and 1 < number <= self.settled + 1:
+                    share = (number - 1) / self.settled
+                    self.synapses.drop(self.taught.inputs[self.kept[:_CALIBRATION]], share)
                 loss = self._epoch(number, spikes, on_step)
                 self._judge(number, loss, began, on_epoch)
         self.model.load_state_dict(self.best)
@@ -160,7 +181,9 @@ class _Trainer:
         answers, spikes = evaluate(self.model, self.taught.inputs[self.judged])
         targets = self.taught.targets[self.judged]
         held_out_loss, right = float(self.taught.loss(answers, targets)), self.taught.right(answers, targets)
-        epoch = Epoch(number, loss, held_out_loss, right, spikes, time.monotonic() - began)
+        self.synapses.clear()
+        kept, seconds = self.synapses.kept, time.monotonic() - began
+        epoch = Epoch(number, loss, held_out_loss, right, spikes, kept, seconds)
         if not self.history or self.score(epoch) < min(map(self.score, self.history)):
             self.best = {name: values.clone() for name, values in self.model.state_dict().items()}
         self.history.append(epoch)
@@ -168,6 +191,7 @@ class _Trainer:
             {
                 "model": self.model.state_dict(),
                 "best": self.best,
+                "synapses": self.synapses.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "history": [asdict(one) for one in self.history],
             }
@@ -180,6 +204,7 @@ class _Trainer:
             return False
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.synapses.load_state_dict(state["synapses"])
         self.best = state["best"]
         self.history = [Epoch(**one) for one in state["history"]]
         return True
@@ -187,7 +212,7 @@ class _Trainer:
     def _is_exhausted(self) -> bool:
         """Whether ``patience`` epochs at full penalty brought nothing better."""
         patience, done = self.plan.patience, len(self.history) - 1
-        settled = RAMP * self.plan.epochs if self.plan.sparsity else 0
+        settled = self.settled if self.plan.sparsity or self.plan.pruning else 0
         if not patience or done < settled + patience:
             return False
         scores = [self.score(epoch) for epoch in self.history]

@@ -80,6 +80,7 @@ def import_torch(model: onnx.ModelProto, *, levels: int, samples: np.ndarray) ->
             "only a network with one input and one output can be trained", found=", ".join(inputs + outputs)
         )
     proto = at_opset(to_model(graph), OPSET)
+    _spell_dense_layers(proto)
     _plain_names(proto, marked)
     module, behind = _to_torch(proto)
     _compare(module, proto, {inputs[0]: samples}, outputs[0])
@@ -129,6 +130,16 @@ def _drop_allowzero(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -
         kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
         del node.attribute[:]
         node.attribute.extend(kept)
+
+
+def _spell_dense_layers(model: onnx.ModelProto) -> None:
+    """Products of a row and a constant matrix as Gemm: onnx2torch makes a linear layer of it, whose synapses can be counted."""
+    constants = {c.name: len(c.dims) for c in model.graph.initializer}
+    known = (*model.graph.input, *model.graph.value_info)
+    ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in known}
+    for node in model.graph.node:
+        if node.op_type == "MatMul" and constants.get(node.input[1]) == ranks.get(node.input[0]) == 2:
+            node.op_type = "Gemm"
 
 
 def _plain_names(model: onnx.ModelProto, marked: Mapping[str, Marked]) -> None:

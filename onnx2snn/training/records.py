@@ -16,6 +16,7 @@ class Plan:
 
     timesteps: int
     sparsity: float
+    pruning: float
     epochs: int
     learning_rate: float
     batch: int
@@ -35,6 +36,7 @@ class Epoch:
         accuracy: Share of held-out samples answered as the labels, or the source network, say (NaN: no
             classes).
         spikes: Mean spikes of one held-out sample.
+        synapses: Share that is left, 0..1.
         seconds: Duration.
     """
 
@@ -43,6 +45,7 @@ class Epoch:
     held_out_loss: float
     accuracy: float
     spikes: float
+    synapses: float
     seconds: float
 
 

@@ -101,6 +101,10 @@ class FineGrainedL1:
             penalty counts synaptic operations. None: 1 for each spike.
         pressure: By module name, a factor on the gradient alone, of the same shapes
             (:func:`onnx2snn.training.pressure`). None: 1 everywhere.
+
+    Attributes:
+        fan_out: As given; another may take its place where synapses are dropped
+            (:class:`onnx2snn.training.SynapsePruning`).
     """
 
     def __init__(
@@ -112,14 +116,12 @@ class FineGrainedL1:
         pressure: Mapping[str, Tensor | float] | None = None,
     ) -> None:
         self.weight = weight
+        self.fan_out = fan_out
         self._terms: list[Tensor] = []
         self._tables: dict[int, Tensor] = {}
         self._hooks = [
             module.register_forward_hook(
-                self._watcher(
-                    1.0 if fan_out is None else fan_out[name],
-                    torch.as_tensor(1.0 if pressure is None else pressure[name]),
-                )
+                self._watcher(name, torch.as_tensor(1.0 if pressure is None else pressure[name]))
             )
             for name, module in model.named_modules()
             if isinstance(module, QCFS)
@@ -145,12 +147,13 @@ class FineGrainedL1:
     ) -> None:
         self.remove()
 
-    def _watcher(self, cost: Tensor | float, pressure: Tensor) -> Any:
+    def _watcher(self, name: str, pressure: Tensor) -> Any:
         def watch(module: QCFS, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             if module.training and torch.is_grad_enabled():
                 z = inputs[0]
                 ceiling = module.broadcast(module.threshold, z.dim())
                 spikes = _Spikes.apply(z, ceiling, self._table(module.levels), pressure)
+                cost = 1.0 if self.fan_out is None else self.fan_out[name]
                 self._terms.append((spikes * cost).sum() / len(output))
 
         return watch

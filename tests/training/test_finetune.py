@@ -126,6 +126,58 @@ def test_labels_are_learned_and_spikes_saved(float_model: Path) -> None:
     assert_lossless(sparse.model, data["x"])
 
 
+def synops(model: onnx.ModelProto, x: np.ndarray) -> float:
+    """Of one sample, as the runtime counts them."""
+    session = SpikingSession(onnx2snn.convert(model).model.SerializeToString())
+    return float(sum(count.mean() for count in session.run({"x": x}).synops.values()))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_synapses_are_dropped_and_answers_kept(float_model: Path, labelled: bool) -> None:
+    data = samples() if labelled else {"x": samples()["x"]}
+    options: dict[str, Any] = {"epochs": 6, "learning_rate": 1e-2, "batch": 32}
+    whole = finetune(float_model, data, **options)
+    pruned = finetune(float_model, data, pruning=1e-6, **options)
+    assert [epoch.synapses for epoch in whole.history] == [1] * 7
+    left = [epoch.synapses for epoch in pruned.history]
+    assert left == sorted(left, reverse=True)
+    assert left[0] == 1
+    assert left[-1] < 0.7
+    assert pruned.best.number > 3
+    assert pruned.best.accuracy > 0.9
+    weights = [numpy_helper.to_array(t) for t in pruned.model.graph.initializer if t.dims[1:]]
+    held = sum(np.count_nonzero(w) for w in weights) / sum(w.size for w in weights)
+    assert held == pytest.approx(pruned.best.synapses)
+    assert synops(pruned.model, data["x"]) < 0.7 * synops(whole.model, data["x"])
+    assert_lossless(pruned.model, data["x"])
+
+
+def test_squared_errors_tell_what_synapses_are_worth() -> None:
+    """A network that answers values, by a matrix product: labels there are none."""
+    rng = np.random.default_rng(0)
+    sizes = [("first", (6, 32)), ("second", (32, 3))]
+    weights = [numpy_helper.from_array(rng.normal(0, 0.5, s).astype(np.float32), n) for n, s in sizes]
+    nodes = [
+        helper.make_node("MatMul", ["x", "first"], ["z"]),
+        helper.make_node("Relu", ["z"], ["a"]),
+        helper.make_node("MatMul", ["a", "second"], ["y"]),
+        helper.make_node("Reshape", ["y", "shape"], ["rows"]),
+    ]
+    ends = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", *d])
+        for n, d in (("x", [6]), ("rows", [3, 1]))
+    ]
+    shape = numpy_helper.from_array(np.array([-1, 3, 1]), "shape")
+    graph = helper.make_graph(nodes, "values", ends[:1], ends[1:], [*weights, shape])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    data = {"x": rng.normal(0, 1, (512, 6)).astype(np.float32)}
+    options: dict[str, Any] = {"epochs": 6, "learning_rate": 1e-2}
+    whole, pruned = (finetune(model, data, pruning=weight, **options) for weight in (0.0, 3e-3))
+    assert pruned.best.synapses < 0.9
+    assert pruned.best.held_out_loss < whole.best.held_out_loss + 0.1
+    assert synops(pruned.model, data["x"]) < 0.8 * synops(whole.model, data["x"])
+
+
 def test_without_labels_it_learns_its_own_answers(float_model: Path) -> None:
     data = {"x": samples()["x"]}
     result = finetune(float_model, data, timesteps=2, epochs=6, learning_rate=3e-3)
@@ -165,7 +217,7 @@ class PulledPlugError(Exception):
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(float_model: Path, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"epochs": 3, "sparsity": 1e-4, "seed": 5}
+    options: dict[str, Any] = {"epochs": 5, "sparsity": 1e-4, "pruning": 1e-5, "seed": 5}
     whole = finetune(float_model, samples(), **options)
 
     def stop(epoch: Any) -> None:
@@ -214,11 +266,13 @@ def test_patience_ends_a_run_that_gets_no_better(float_model: Path) -> None:
 def test_the_command(float_model: Path, tmp_path: Path) -> None:
     data, target = tmp_path / "data.npz", tmp_path / "out.onnx"
     np.savez(data, **samples())
-    words = [str(float_model), str(data), str(target), "--epochs", "1", "--json"]
+    words = [str(float_model), str(data), str(target), "--epochs", "2", "--pruning", "1e-5", "--json"]
     result = CliRunner().invoke(command, words, standalone_mode=False)
     assert result.exception is None
     facts = json.loads(result.stdout)
     assert facts["timesteps"] == 4
-    assert [epoch["number"] for epoch in facts["epochs"]] == [0, 1]
+    assert [epoch["number"] for epoch in facts["epochs"]] == [0, 1, 2]
+    assert facts["epochs"][2]["synapses"] < 1 == facts["epochs"][0]["synapses"]
+    assert "of the synapses" in result.stderr
     assert target.exists()
     assert list(tmp_path.glob("*checkpoint*")) == []
