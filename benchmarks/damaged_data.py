@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from damaged_models import BYTES, EXTREMES
+from damaged_bytes import BYTES, EXTREMES
 
 
 def damaged_data(good: Path, number: int, work: Path) -> tuple[str, str, list[str]]:
