@@ -10,6 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx2snn.certificate.apart import jumps_apart
 from onnx2snn.dialect import DOMAIN
 from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.operators import is_neuron
@@ -67,6 +68,7 @@ class CutNetwork:
         piece.initializer.extend(t for t in graph.initializer if t.name in needed)
         piece.value_info.extend(v for v in graph.value_info if v.name in needed and v.name not in given)
         piece.output.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
+        jumps_apart(piece, frozenset(given.values()))
         return self.part(piece)
 
     def part(self, graph: onnx.GraphProto) -> SplitModel:
