@@ -86,6 +86,19 @@ def level_zero_of_a_falling_activation() -> onnx.ModelProto:
     )
 
 
+def signs_beside_a_quantiser() -> onnx.ModelProto:
+    """Levels that a quantised output is made from and another holds: of c·k − c no bound was asked in front of the jump."""
+    b = Builder()
+    c = np.float32(0.242622)
+    hundred = b.act(b.conv("x", (2, 3), 1), levels=100, step=0.0625)
+    signs = b.add("Mul", b.add("Sign", b.conv(hundred, (3, 3), 2)), c)
+    step = np.float32(4.6e-5)
+    quantised = b.add(
+        "Mul", b.add("Clip", b.add("Round", b.add("Div", b.conv(signs, (3, 3), 3), step)), 0.0, 32767.0), step
+    )
+    return b.model({"x": ["N", *IMAGE]}, {"y": (b.add("Concat", quantised, signs, axis=1), ["N", 6, 4, 4])})
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     a_level_that_only_float32_reaches,
     sixteen_bits_in_general_floats,
@@ -94,6 +107,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     second_rounding_that_divides_what_it_multiplies,
     output_with_a_quantiser_in_front_of_a_batch_norm,
     level_zero_of_a_falling_activation,
+    signs_beside_a_quantiser,
 ]
 
 
@@ -102,3 +116,10 @@ def test_it_is_certified(make: Callable[[], onnx.ModelProto]) -> None:
     inputs = {"x": np.random.default_rng(3).normal(0, 2, (6, *IMAGE)).astype(np.float32)}
     source = make()
     assert onnx2snn.verify(source, onnx2snn.convert(source).model, inputs).lossless
+
+
+@pytest.mark.parametrize("bias", ["per-step", "paper"])
+def test_shared_constants_that_cancel_are_certified(bias: str) -> None:
+    inputs = {"x": np.random.default_rng(3).normal(0, 2, (6, *IMAGE)).astype(np.float32)}
+    source = signs_beside_a_quantiser()
+    assert onnx2snn.verify(source, onnx2snn.convert(source, bias=bias).model, inputs).lossless
