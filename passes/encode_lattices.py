@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -14,9 +15,11 @@ from onnx2snn.passes.recognise import put_staircase
 from onnx2snn.passes.refuse import is_passed, non_spiking_nodes
 from onnx2snn.passes.spelling import Spelling
 from onnx2snn.passes.staircase_nodes import POOLED
+from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.lattice import Lattice
 from onnx2snn.staircases.operators import HANDLERS
 from onnx2snn.staircases.probe import recognise_checked
+from onnx2snn.staircases.recognise import expressions
 from onnx2snn.staircases.steps import floats
 
 
@@ -32,39 +35,55 @@ def encode_lattices(graph: gs.Graph) -> gs.Graph:
     1. An elementwise operator (Relu, Clip ... of a sum): it is a part of the new activation. Maxima that are behind it are
        left for the next run: they may be hoisted in front of this neuron.
     2. A maximum: the last of several in a row, with nothing but moves and lines between.
-    3. The scales have no common measure, or more than 16 bits of levels: nothing is done.
+    3. Lines follow, and synapses: they are a part of the new activation too.
+    4. The scales have no common measure, or more than 16 bits of levels: nothing is done.
     """
     refused = non_spiking_nodes(graph)
-    known = lattices(graph) if refused else {}
+    made = expressions(graph) if refused else {}
+    known = lattices(graph, made) if refused else {}
     candidates = [n for n in refused if len(n.outputs) == 1 and id(n.outputs[0]) in known]
-    elementwise = [n for n in candidates if _is_part(n)]
-    ends = _ends(graph, elementwise, _is_part) if elementwise else _ends(graph, candidates, is_passed)
+    is_part = partial(_is_part, made=made)
+    elementwise = [n for n in candidates if is_part(n)]
+    ends = (
+        _ends(graph, elementwise, is_part)
+        if elementwise
+        else _ends(graph, candidates, lambda node: is_neuron(node) or is_passed(node))
+    )
     names = Names(graph)
     raw = {}
     for node in ends:
         output = node.outputs[0]
         raw[output.name] = _quantise(graph, names, node, known[id(output)])
+    encoded: set[str] = set()
     for found in recognise_checked(tidy(graph)).found if raw else ():
-        if raw.pop(found.output.name, None) is not None:
+        inside = raw.keys() & {tensor.name for node in found.nodes for tensor in node.outputs}
+        if inside:
             put_staircase(graph, names, found)
-    for name, tensor in raw.items():  # float32 did not agree: as it was
-        replace_uses(graph, graph.tensors()[name], tensor)
+            encoded |= inside
+    for name, tensor in raw.items():
+        if name not in encoded:  # float32 did not agree: as it was
+            replace_uses(graph, graph.tensors()[name], tensor)
     return graph
 
 
-def _is_part(node: gs.Node) -> bool:
-    """Whether ``node`` can be a part of an activation."""
-    return not node.domain and node.op in HANDLERS and len(signals(node)) == 1
+def _is_part(node: gs.Node, made: Mapping[int, Value]) -> bool:
+    """Whether ``node`` can be a part of an activation: it reads one tensor, or what elementwise operators make of one."""
+    if node.domain or node.op not in HANDLERS:
+        return False
+    return len(signals(node)) == 1 or id(node.outputs[0]) in made
 
 
 def _ends(graph: gs.Graph, candidates: list[gs.Node], passes: Callable[[gs.Node], bool]) -> list[gs.Node]:
-    """The last of ``candidates`` in each row of nodes that ``passes``: those with other readers than such a row's rest."""
+    """The last of ``candidates`` in each row of nodes that ``passes``: those with other readers than such a row's rest.
+
+    A row of maxima may end in a neuron, which then stands for it; of parts of an activation that one has taken all it could.
+    """
     wanted, outputs = {id(node) for node in candidates}, {id(t) for t in graph.outputs}
-    inside: set[int] = set()
+    inside = {id(t) for node in graph.nodes if is_neuron(node) for t in node.outputs}
     ends = []
     for node in reversed(graph.nodes):
         readers = [reader for tensor in node.outputs for reader in tensor.outputs]
-        within = all(is_neuron(r) or (passes(r) and id(r.outputs[0]) in inside) for r in readers)
+        within = all(passes(r) and id(r.outputs[0]) in inside for r in readers)
         within = within and not any(id(tensor) in outputs for tensor in node.outputs)
         if not within and id(node) in wanted:
             ends.append(node)

@@ -24,6 +24,7 @@ from onnx2snn.passes.operators import (
 from onnx2snn.passes.scales import compact
 from onnx2snn.passes.selections import SELECTIONS, decoding, is_selection, padding
 from onnx2snn.passes.staircase_nodes import parameters
+from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import Rationals, rationals
 from onnx2snn.staircases.lattice import (
     Lattice,
@@ -36,7 +37,7 @@ from onnx2snn.staircases.lattice import (
     smaller,
     united,
 )
-from onnx2snn.staircases.reduction import MAX_LEVELS
+from onnx2snn.staircases.reduction import MAX_LEVELS, clipped_line
 from onnx2snn.staircases.rounding import exact
 
 #: A constant of more values is not followed, rational by rational.
@@ -46,14 +47,20 @@ MAX_ENTRIES = 1 << 15
 Rule: TypeAlias = "Callable[[gs.Node, list[Lattice]], Lattice | None]"
 
 
-def lattices(graph: gs.Graph) -> dict[int, Lattice]:
-    """By id, of every tensor that lies on one of at most :data:`MAX_LEVELS` + 1 values; ``graph`` has Staircase nodes."""
+def lattices(graph: gs.Graph, made: Mapping[int, Value]) -> dict[int, Lattice]:
+    """By id, of every tensor that lies on one of at most :data:`MAX_LEVELS` + 1 values.
+
+    Args:
+        graph: With Staircase nodes.
+        made: What elementwise operators make of one tensor, by id: clips that are spelled with comparisons.
+    """
     found: dict[int, Lattice] = {}
     for node in graph.nodes:
+        lattice: Lattice | None
         if node.op == STAIRCASE and node.domain == DOMAIN:
-            lattice: Lattice | None = _of_levels(parameters(node).ceilings)
-        else:
-            lattice = _behind(node, found)
+            lattice = _of_levels(parameters(node).ceilings)
+        elif (lattice := _behind(node, found)) is None and id(node.outputs[0]) in made:
+            lattice = _expressed(made[id(node.outputs[0])], found)
         if lattice is None or np.any(lattice.levels > MAX_LEVELS):
             continue
         for tensor in node.outputs:
@@ -87,6 +94,23 @@ def _behind(node: gs.Node, found: Mapping[int, Lattice]) -> Lattice | None:
     return None if any(lattice is None for lattice in read) else rule(node, read)  # type: ignore[arg-type]
 
 
+def _expressed(value: Value, found: Mapping[int, Lattice]) -> Lattice | None:
+    """Of a clipped line, in whatever operators."""
+    whole = found.get(id(value.root))
+    line = clipped_line(value.of_root) if whole is not None and value.of_level is None else None
+    if whole is None or line is None:
+        return None
+    slope, offset, low, high = line
+    result = added([scaled(whole, slope), _constant(offset)])
+    if low is not None:
+        result = larger(result, _constant(low))
+    return result if high is None else smaller(result, _constant(high))
+
+
+def _constant(numbers: Rationals) -> Lattice:
+    return Lattice(numbers, numbers, exact(numbers * 0))
+
+
 def _is_nothing(node: gs.Node) -> bool:
     """Whether ``node`` multiplies by zero: how a constant activation is written."""
     factors = [value_of(t) for t in node.inputs if is_constant(t)]
@@ -99,8 +123,7 @@ def _read(tensor: gs.Tensor, found: Mapping[int, Lattice]) -> Lattice | None:
     values = value_of(tensor)
     if values.dtype.kind not in "fiu" or values.size > MAX_ENTRIES or not np.all(np.isfinite(values)):
         return None
-    numbers = rationals(values)
-    return Lattice(numbers, numbers, exact(numbers * 0))
+    return _constant(rationals(values))
 
 
 def _sum(_: gs.Node, read: list[Lattice]) -> Lattice:
@@ -125,8 +148,7 @@ def _normalised(node: gs.Node, read: list[Lattice]) -> Lattice | None:
     if not is_linear(node) or not all(is_constant(t) for t in node.inputs[1:]):
         return None
     factor, term = (rationals(values.astype(np.float32)) for values in decoding([node]))
-    shift = Lattice(term, term, exact(term * 0))
-    return _sum(node, [scaled(read[0], factor), shift])
+    return _sum(node, [scaled(read[0], factor), _constant(term)])
 
 
 def _copied(node: gs.Node, read: list[Lattice]) -> Lattice | None:

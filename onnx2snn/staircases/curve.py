@@ -32,10 +32,6 @@ class NotPiecewiseLinearError(Exception):
     """The result is no piecewise linear function; the message says why, in the user's terms."""
 
 
-class UnboundedError(NotPiecewiseLinearError):
-    """It is rounded, but never clipped: there is no highest level, or no lowest."""
-
-
 class ChannelsDifferError(Exception):
     """Channels need different cases (one clips where another does not); ``mask`` tells them apart."""
 

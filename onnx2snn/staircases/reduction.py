@@ -17,7 +17,6 @@ from onnx2snn.staircases.curve import (
     Line,
     NotPiecewiseLinearError,
     Rationals,
-    UnboundedError,
     decide,
     rationals,
     rationals_of,
@@ -99,6 +98,23 @@ def _single_slope(curve: Curve) -> tuple[Line, Rationals | None, Rationals | Non
     return curve.pieces[i], low, high
 
 
+def clipped_line(curve: Curve) -> tuple[Rationals, Rationals, Rationals | None, Rationals | None] | None:
+    """Slope, offset and both bounds (None: there is none) of clip(slope·z + offset, low, high); None of anything else."""
+    try:
+        line, *edges = _single_slope(curve)
+        rising = decide(line.slope > 0)
+    except (NotPiecewiseLinearError, ChannelsDifferError):
+        return None
+    ends = [None if edge is None else line.at(edge) for edge in edges]
+    for side, end in zip((0, -1), ends, strict=True):
+        if end is not None and (
+            np.any(curve.pieces[side].offset != end) or np.any(curve.points[side] != end)
+        ):
+            return None  # it jumps there
+    low, high = ends if rising else ends[::-1]
+    return line.slope, line.offset, low, high
+
+
 def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Staircase:
     line, _, _ = _single_slope(rounded.inner)
     rising = decide(line.slope > 0)
@@ -106,7 +122,7 @@ def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Stair
     first, last, alpha, bottom = _level_range(of_level, first, last)
     if first is None or last is None:
         side = "below" if first is None else "above"
-        raise UnboundedError(f"its levels have no bound {side}")
+        raise NotPiecewiseLinearError(f"its levels have no bound {side}")
     count = _object(last - first)
     if np.any(count > MAX_LEVELS) or np.any(count < 0):
         raise NotPiecewiseLinearError(f"it has {int(np.max(count)) + 1} levels")
@@ -220,4 +236,4 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
     )
 
 
-__all__ = ["MAX_LEVELS", "constant_of", "reduce_to_staircase"]
+__all__ = ["MAX_LEVELS", "clipped_line", "constant_of", "reduce_to_staircase"]

@@ -17,7 +17,6 @@ from onnx2snn.staircases.curve import (
     Line,
     NotPiecewiseLinearError,
     Rationals,
-    UnboundedError,
     decide,
     flat,
     rationals,
@@ -37,6 +36,11 @@ class Rounded:
     rule: str
     inner: Curve
     node: gs.Node
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has no lowest level, or no highest, in some channel."""
+        return any(np.any(piece.slope != 0) for piece in (self.inner.pieces[0], self.inner.pieces[-1]))
 
 
 def round_rationals(values: Rationals, rule: str) -> Rationals:
@@ -146,7 +150,7 @@ def _whole(n: Rationals) -> int:
 def _changing(of_level: Curve) -> tuple[int, int]:
     """Between which n the function is not flat; it must be flat on both sides."""
     if not of_level.breaks or not of_level.pieces[0].is_flat or not of_level.pieces[-1].is_flat:
-        raise UnboundedError("its levels have no bound")
+        raise NotPiecewiseLinearError("its levels have no bound")
     edges = [x for edge in (of_level.breaks[0], of_level.breaks[-1]) for x in exact(edge).ravel()]
     return math.floor(min(edges)) - 1, math.ceil(max(edges)) + 1
 
