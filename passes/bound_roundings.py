@@ -24,7 +24,8 @@ def bound_roundings(graph: gs.Graph) -> gs.Graph:
 
         a = α·clip(R(z/θ), 0, K) ─▶ Mul c ─▶ Round ─▶ b      becomes      ... ─▶ Mul c ─▶ Max lo ─▶ Min hi ─▶ Round ─▶ b
 
-    Activations, and what moves, joins, pools, adds and scales them, stay between two numbers: the clip changes nothing.
+    Activations, and what moves, joins, pools, adds and scales them, stay between two numbers: the clip changes nothing. It
+    may be that clips behind the rounding do nothing any more either, which fall between two levels that are out of reach.
 
     1. It rounds to even: levels are counted from even ones in every channel, or from odd ones in every channel.
     2. The rounding, or a clip in front of or behind it, has bounds: nothing is done.

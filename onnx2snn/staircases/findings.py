@@ -73,7 +73,7 @@ class Recognition:
         found: The staircases.
         rejected: What is elementwise and not linear, but no staircase; by the name of the tensor that holds it.
         uneven: Those of the rejected that are sums of staircases.
-        unbounded: The roundings of those that only lack a lowest or a highest level.
+        unbounded: The roundings of those, where they lack a lowest or a highest level.
     """
 
     found: tuple[Found, ...]

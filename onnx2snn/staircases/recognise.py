@@ -10,8 +10,9 @@ from __future__ import annotations
 import onnx_graphsurgeon as gs
 
 from onnx2snn.staircases.activation import Value
+from onnx2snn.staircases.endings import is_staircase, uneven
 from onnx2snn.staircases.findings import CALIBRATE, Found, Recognition, Rejected, Uneven
-from onnx2snn.staircases.walk import Walk, is_staircase, uneven
+from onnx2snn.staircases.walk import Walk
 
 
 def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:

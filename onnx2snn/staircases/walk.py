@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import Any
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Array, is_constant, is_float, signals, value_of
+from onnx2snn.graph import is_constant, is_float, signals, value_of
 from onnx2snn.staircases import activation as act
 from onnx2snn.staircases.activation import RegridError, Value
 from onnx2snn.staircases.curve import (
     ChannelsDifferError,
     NotPiecewiseLinearError,
-    UnboundedError,
     rationals,
 )
-from onnx2snn.staircases.findings import Found, Rejected, Uneven, rejected
+from onnx2snn.staircases.elementwise import is_elementwise
+from onnx2snn.staircases.endings import channels_differ, is_staircase, per_sample, uneven
+from onnx2snn.staircases.findings import Found, Rejected, rejected
 from onnx2snn.staircases.operators import HANDLERS, Handler
-from onnx2snn.staircases.reduction import reduce_to_staircase
+from onnx2snn.staircases.reduction import clipped_line, reduce_to_staircase
 from onnx2snn.staircases.rounding import Rounded
-from onnx2snn.staircases.staircase import Staircase
-from onnx2snn.staircases.steps import steps_of
-
-#: A constant with more values than this is data, not an activation's parameter.
-MAX_PARAMETERS = 1 << 17
 
 
 class Walk:
@@ -49,18 +44,13 @@ class Walk:
         2. Channels differ in their cases (behind a batch norm of mixed signs, say): what it reads is the root, if that is a
            line; else the activation that ended before it, or the end of the line that it was made from.
         3. It rounds again, to another grid: the activation has ended where it first was a staircase, and that tensor is
-           the root of the next.
+           the root of the next; so it goes on for as many grids as there are.
         4. Anything else: its outputs are roots.
         """
         handler = HANDLERS.get(node.op) if not node.domain else None
-        if handler is None or not _is_elementwise(node):
+        if handler is None or not is_elementwise(node):
             return
         try:
-            value = self._composed(handler, node)
-        except RegridError:
-            for tensor in signals(node):
-                self._end_in_front_of(tensor)
-            self._roots.update(id(t) for t in signals(node) if self._read(t).rounded is not None)
             value = self._composed(handler, node)
         except ChannelsDifferError as error:
             value = self._composed_anew(handler, node, error)
@@ -73,11 +63,11 @@ class Walk:
         while value is not None and value.is_discrete and not is_staircase(value):
             if whole and uneven(tensor, value):
                 return
-            if not self.end_activation(value):
-                if not ended:
-                    self.end_line(value)
+            if self.end_activation(value):
+                ended = True
+            elif ended or not self.end_line(value):
                 return
-            value, ended = self.produced.get(id(tensor)), True
+            value = self.produced.get(id(tensor))
 
     def end_activation(self, value: Value) -> bool:
         """Make a root of the first tensor of ``value``'s chain that is a whole staircase; False if there is none.
@@ -90,7 +80,7 @@ class Walk:
         waists = [position for position in whole if _is_waist(value, position)]
         read = [position for position in waists if self._feeds_others(value.nodes[position].outputs[0])]
         for position in [*read[-1:], *waists, *whole]:
-            self._end(value, position)
+            self._end(value, value.nodes[position])
             return True
         return False
 
@@ -105,11 +95,24 @@ class Walk:
             return False  # a mask belongs to what it selects
         return here.is_discrete and is_staircase(here)
 
-    def end_line(self, value: Value) -> None:
-        """Make a root of the end of the line that ``value`` begins with, if channels differ behind it."""
-        lines = [i for i, node in enumerate(value.nodes) if self._is_line(node.outputs[0])]
-        if lines and _channels_differ(value):
+    def end_line(self, value: Value) -> bool:
+        """If channels differ behind it, make a root of the end of the line that ``value`` begins with; False if there is none.
+
+        Behind an activation, of a clipped line: a neuron can encode the values that the clip leaves.
+        """
+        lines = self._lines(value) if channels_differ(value) else []
+        if lines:
             self._end(value, lines[-1])
+        return bool(lines)
+
+    def _lines(self, value: Value) -> list[gs.Node]:
+        """The nodes of ``value``'s chain that write a line of its root; behind an activation, if there is none, a clipped one."""
+        here = [(node, self.produced.get(id(node.outputs[0]))) for node in value.nodes]
+        lines = [node for node, made in here if made is not None and made.is_affine]
+        if lines or id(value.root) not in self._roots:
+            return lines
+        whole = [(node, made.of_root) for node, made in here if made is not None and made.of_level is None]
+        return [node for node, curve in whole if clipped_line(curve) is not None]
 
     def _end_in_front_of(self, tensor: gs.Tensor) -> bool:
         """End the first activation that ``tensor`` is made of; if channels of its line differ, behind that line."""
@@ -122,9 +125,10 @@ class Walk:
         value = self._read(tensor)
         return value.is_discrete and not value.is_affine
 
-    def _end(self, value: Value, position: int) -> None:
-        """Make a root of what node ``position`` of the chain writes, and compose what follows anew."""
-        self._roots.add(id(value.nodes[position].outputs[0]))
+    def _end(self, value: Value, last: gs.Node) -> None:
+        """Make a root of what node ``last`` of the chain writes, and compose what follows anew."""
+        self._roots.add(id(last.outputs[0]))
+        position = next(i for i, node in enumerate(value.nodes) if node is last)
         for later in value.nodes[position + 1 :]:
             self.produced.pop(id(later.outputs[0]), None)
             self.visit(later)
@@ -134,27 +138,35 @@ class Walk:
         while sum(self._end_in_front_of(tensor) for tensor in signals(node) if self._is_discrete(tensor)):
             with contextlib.suppress(ChannelsDifferError):
                 return self._composed(handler, node)
-        values = [value for value in map(self._read, signals(node)) if not value.is_identity]
-        lines = [[n for n in value.nodes if self._is_line(n.outputs[0])] for value in values]
-        shared = (
-            [n for n in lines[0] if all(any(n is m for m in others) for others in lines[1:])] if lines else []
-        )
-        for turn in range(max(map(len, lines), default=0) + 1):
-            try:
+        while self._end_lines(node):
+            with contextlib.suppress(ChannelsDifferError):
                 return self._composed(handler, node)
-            except ChannelsDifferError:  # noqa: PERF203 - each turn changes what is composed
-                for value, own in zip(values, lines, strict=True):
-                    chosen = (shared or own)[turn : turn + 1]
-                    if chosen:
-                        self._end(value, next(i for i, n in enumerate(value.nodes) if n is chosen[0]))
         self._reject(node, error)
         return None
 
-    def _is_line(self, tensor: gs.Tensor) -> bool:
-        value = self.produced.get(id(tensor))
-        return value is not None and value.is_affine
+    def _end_lines(self, node: gs.Node) -> bool:
+        """End the first line that all operands of ``node`` are made from, or the first of each; False if there is none."""
+        values = [value for value in map(self._read, signals(node)) if not value.is_identity]
+        lines = [self._lines(value) for value in values]
+        shared = [n for n in lines[0] if all(any(n is m for m in own) for own in lines)] if lines else []
+        ended = [
+            (value, (shared or own)[0]) for value, own in zip(values, lines, strict=True) if shared or own
+        ]
+        for value, last in ended:
+            self._end(value, last)
+        return bool(ended)
 
     def _composed(self, handler: Handler, node: gs.Node) -> Value | None:
+        """Case 3: as many activations end in front of ``node`` as there are grids."""
+        while True:
+            try:
+                return self._composed_as_it_is(handler, node)
+            except RegridError:  # noqa: PERF203 - each turn changes what is composed
+                read = signals(node)
+                if not sum([self._end_in_front_of(tensor) for tensor in read]):
+                    self._roots.update(id(t) for t in read if self._read(t).rounded is not None)
+
+    def _composed_as_it_is(self, handler: Handler, node: gs.Node) -> Value | None:
         try:
             values = [self._read(t) for t in node.inputs if not t.is_empty()]
             if len({id(v.root) for v in values if v.root is not None}) != 1:
@@ -186,12 +198,13 @@ class Walk:
             return rejected(fault, str(error), names)
         if value.root is None:
             raise AssertionError("an expression without a root is a constant")
-        return Found(_per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
+        return Found(per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
 
     def _note_unbounded(self, error: Exception, *values: Value | None) -> None:
-        if isinstance(error, UnboundedError):
-            rounded = [v.rounded for v in values if v is not None and v.rounded is not None]
-            self.unbounded.update((id(one.node), one) for one in rounded)
+        """Roundings of what goes on for ever: bounds may help, if only for the clip behind them to do nothing any more."""
+        rounded = [v.rounded for v in values if v is not None and v.rounded is not None]
+        if isinstance(error, NotPiecewiseLinearError):
+            self.unbounded.update((id(one.node), one) for one in rounded if one.is_open)
 
     def _read(self, tensor: gs.Tensor) -> Value:
         if is_constant(tensor):
@@ -215,62 +228,3 @@ def _is_waist(value: Value, position: int) -> bool:
     """Whether the nodes behind ``position`` in the chain read nothing from before it but what it writes itself."""
     own = {id(tensor) for node in value.nodes[position:] for tensor in node.outputs}
     return all(id(t) in own for node in value.nodes[position + 1 :] for t in signals(node))
-
-
-def _is_elementwise(node: gs.Node) -> bool:
-    """Whether constants are parameters and the output has the shape of what it is made from."""
-    shapes = [tuple(t.shape) for t in signals(node) if t.shape is not None]
-    if len(shapes) != len(signals(node)) or not shapes or not shapes[0] or len(node.outputs) != 1:
-        return False
-    if any(len(shape) != len(shapes[0]) for shape in shapes):
-        return False
-    return all(_fits(value_of(t), shapes[0]) for t in node.inputs if is_constant(t) and not t.is_empty())
-
-
-def _fits(values: Array, shape: tuple[int | str, ...]) -> bool:
-    """Whether constants broadcast to ``shape`` without widening it, and are the same for every sample."""
-    if values.size > MAX_PARAMETERS or values.ndim > len(shape):
-        return False
-    aligned = shape[len(shape) - values.ndim :]
-    if values.ndim == len(shape) and values.shape[0] != 1:
-        return False
-    return all(size in (1, dim) for size, dim in zip(values.shape, aligned, strict=True))
-
-
-def is_staircase(value: Value) -> bool:
-    """Whether ``value`` is one as it stands."""
-    try:
-        reduce_to_staircase(value)
-    except (NotPiecewiseLinearError, ChannelsDifferError):
-        return False
-    return True
-
-
-def _channels_differ(value: Value) -> bool:
-    try:
-        reduce_to_staircase(value)
-    except NotPiecewiseLinearError:
-        return False
-    except ChannelsDifferError:
-        return True
-    return False
-
-
-def uneven(tensor: gs.Tensor, value: Value) -> list[Uneven]:
-    """``value`` as a sum of staircases, if it is one."""
-    if not value.is_discrete or value.root is None or not is_float(tensor):
-        return []
-    try:
-        return [Uneven(steps_of(value), value.root, tensor, value.nodes)]
-    except (NotPiecewiseLinearError, ChannelsDifferError):
-        return []
-
-
-def _per_sample(staircase: Staircase, rank: int) -> Staircase:
-    """Parameters without the batch axis."""
-
-    def strip(values: Any) -> Any:
-        return values.reshape(values.shape[1:]) if values.ndim == rank else values
-
-    fields = ("threshold", "offset", "ceilings", "scale", "shift")
-    return replace(staircase, **{name: strip(getattr(staircase, name)) for name in fields})

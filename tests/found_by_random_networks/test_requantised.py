@@ -80,6 +80,44 @@ def sign_behind_a_quantiser_by_channel() -> onnx.ModelProto:
     return finished(b, b.add("Mul", b.add("Sign", b.add("Sub", a, 0.5)), 0.25), 48)
 
 
+def sum_of_codes_that_is_rounded_again() -> onnx.ModelProto:
+    """Three grids: only the first activation had ended, so the second took in the clip that bounds the third."""
+    b = Builder()
+    code = b.add("Clip", b.add("Round", b.add("Div", b.act(b.conv("x", (2, 3), 1)), 0.25)), 0.0, 255.0)
+    total = b.add("Add", b.add("Mul", code, 0.25), b.add("Mul", code, 0.25))
+    again = b.add("Clip", b.add("Round", b.add("Div", total, 0.5)), 0.0, 255.0)
+    return finished(b, b.add("Floor", b.add("Mul", again, -0.125)), 48)
+
+
+def clip_out_of_reach_between_two_levels() -> onnx.ModelProto:
+    """Without a clip of its own a rounding goes on for ever, and reaches one behind it that no level meets."""
+    b = Builder()
+    whole = b.add("Floor", b.add("Mul", b.act(b.conv("x", (2, 3), 1), levels=3), 1.5))
+    return finished(b, b.add("Mul", b.add("Clip", b.add("Mul", whole, 16.0), 0.0, 255.0), 0.0625), 48)
+
+
+def clipped_levels_by_factors_of_both_signs_rounded_again() -> onnx.ModelProto:
+    """What the clip leaves of the levels is no line, behind which the second activation could begin."""
+    b = Builder()
+    clipped = b.add("Min", b.act(b.conv("x", (2, 3), 1)), 6.75)
+    return finished(b, b.add("Floor", b.add("Mul", b.add("Mul", clipped, 0.5), SIGNS)), 48)
+
+
+def clipped_sum_of_levels_in_front_of_a_line() -> onnx.ModelProto:
+    """The neuron that encodes such a sum also takes in the line, and was looked for in front of it."""
+    b = Builder()
+    a = b.add("Sign", b.conv("x", (2, 3), 1))
+    total = b.add("Add", a, b.add("Mul", b.add("Sign", b.conv(a, (3, 3), 3)), 0.5))
+    return finished(b, b.add("Sub", b.add("Div", b.add("Relu", total), -0.5), 1.0), 48)
+
+
+def levels_by_channel_clipped_with_comparisons() -> onnx.ModelProto:
+    """{0, 8, 15}/8 in one channel, {0, 15}/8 in another: such levels were told from Clip alone, however it is spelled."""
+    b = Builder()
+    a = b.act(b.conv("x", (2, 3), 1), step=np.array([1.0, 2.0, 0.25], np.float32).reshape(3, 1, 1))
+    return finished(b, b.add("Where", b.add("Greater", a, 1.875), 1.875, a), 48)
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     requantised_straight_through_estimator,
     requantised_by_channel,
@@ -89,6 +127,11 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     threshold_out_of_reach,
     quantiser_coarser_than_all_it_is_given,
     sign_behind_a_quantiser_by_channel,
+    sum_of_codes_that_is_rounded_again,
+    clip_out_of_reach_between_two_levels,
+    clipped_levels_by_factors_of_both_signs_rounded_again,
+    clipped_sum_of_levels_in_front_of_a_line,
+    levels_by_channel_clipped_with_comparisons,
 ]
 
 
