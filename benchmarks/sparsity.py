@@ -41,6 +41,8 @@ WEIGHTS = (
     ("none", 0.0), ("l1", 1e-4), ("fg", 2e-4), ("l1", 2e-4), ("l1", 5e-5), ("fg-synops", 8e-7), ("fg", 4e-5),
     ("l1-pressed", 1e-4),
 )  # fmt: skip
+#: Penalties with synapses dropped as well: method, η, ν; chosen on the same digits cut from the training set.
+PRUNED = (("fg-synops", 8e-7, 2e-9), ("fg", 2e-4, 2e-9), ("l1", 1e-4, 2e-9), ("fg", 2e-4, 1e-8))
 #: With fewer time steps, one seed.
 FEWER_STEPS = (("none", 0.0), ("fg", 2e-4), ("l1", 1e-4))
 
@@ -49,6 +51,8 @@ def plan(seeds: int) -> Iterator[Run]:
     """All runs, the most telling first."""
     for method, weight in WEIGHTS:
         yield from (Run(method, weight, 4, seed) for seed in range(seeds))
+    for method, weight, pruning in PRUNED:
+        yield from (Run(method, weight, 4, seed, pruning) for seed in range(seeds))
     for timesteps in (3, 2):
         yield from (Run(method, weight, timesteps, 0) for method, weight in FEWER_STEPS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, stdev
@@ -17,7 +17,17 @@ NAMES = {
     "fg": "fine-grained L1",
     "fg-synops": "fine-grained L1, weighted by fan-out",
 }
-LOOKS = {"none": ("black", "s"), "l1": ("tab:gray", "o"), "fg": ("tab:orange", "D")}
+#: By method, and whether synapses are dropped: colour, marker, whether it is filled.
+LOOKS = {
+    ("none", False): ("black", "s", "full"),
+    ("l1", False): ("tab:gray", "o", "full"),
+    ("fg", False): ("tab:orange", "D", "full"),
+    ("l1", True): ("tab:gray", "o", "none"),
+    ("fg", True): ("tab:orange", "D", "none"),
+    ("fg-synops", True): ("tab:blue", "^", "none"),
+}
+#: What accuracy is drawn over, and compared at.
+COSTS = {"spikes": "spikes", "synops": "synaptic operations"}
 Result = Mapping[str, Mapping[str, Any]]
 
 
@@ -27,7 +37,18 @@ class Point(NamedTuple):
     method: str
     timesteps: int
     weight: float
+    pruning: float
     outcomes: tuple[Mapping[str, float], ...]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return NAMES[self.method] + (", synapses dropped" if self.pruning else "")
+
+    @property
+    def weights(self) -> str:
+        """η, and ν where synapses are dropped."""
+        return f"{self.weight:g}" + (f", ν = {self.pruning:g}" if self.pruning else "")
 
     def mean(self, name: str) -> float:
         """Over the seeds."""
@@ -40,31 +61,36 @@ class Point(NamedTuple):
 
 
 def points(results: Iterable[Result]) -> list[Point]:
-    """Runs by T (descending), method and weight."""
-    groups: dict[tuple[int, int, float], list[Mapping[str, float]]] = defaultdict(list)
+    """Runs by T (descending), pruning, method and weight."""
+    groups: dict[tuple[int, float, int, float], list[Mapping[str, float]]] = defaultdict(list)
     order = list(NAMES)
     for result in results:
         run = result["run"]
-        groups[-run["timesteps"], order.index(run["method"]), run["weight"]].append(result["outcome"])
-    return [Point(order[m], -t, weight, tuple(groups[t, m, weight])) for t, m, weight in sorted(groups)]
+        key = (-run["timesteps"], run["pruning"], order.index(run["method"]), run["weight"])
+        groups[key].append(result["outcome"])
+    return [
+        Point(order[m], -t, w, pruning, tuple(groups[t, pruning, m, w]))
+        for t, pruning, m, w in sorted(groups)
+    ]
 
 
 def table(results: Iterable[Result]) -> str:
     """All points in Markdown: mean ± standard deviation over the seeds."""
     lines = [
-        "| T | penalty | η | seeds | accuracy, % | loss | spikes per image | per neuron | SynOps, million | energy, µJ |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| T | penalty | η | seeds | accuracy, % | loss | spikes per image | per neuron | synapses, % | SynOps, M | energy, µJ |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for point in points(results):
         cells = [
             str(point.timesteps),
-            NAMES[point.method],
-            f"{point.weight:g}",
+            point.name,
+            point.weights,
             str(len(point.outcomes)),
             _cell(point, "accuracy", 100, ".2f"),
             _cell(point, "loss", 1, ".4f"),
             _cell(point, "spikes", 1, ",.0f"),
             f"{point.mean('spikes_per_neuron'):.3f}",
+            _cell(point, "synapses", 100, ".0f"),
             _cell(point, "synops", 1e-6, ".3f"),
             _cell(point, "energy", 1e6, ".2f"),
         ]
@@ -84,19 +110,19 @@ def comparison(results: Iterable[Result]) -> str:
     of the cost; "–" where it does not reach that far.
     """
     shown = [point for point in points(results) if point.timesteps == 4]
-    curve = [point for point in shown if point.method in ("none", "l1")]
+    curve = [point for point in shown if point.method in ("none", "l1") and not point.pruning]
     lines = [
         "| penalty | η | cost | fewer at equal accuracy | fewer at equal loss |",
         "| --- | --- | --- | --- | --- |",
     ]
     for point in shown:
         if point not in curve:
-            for cost in ("spikes", "synops"):
+            for cost in COSTS:
                 cells = [
                     _fewer(point.mean(cost), read(curve, cost, measure, point.mean(measure)))
                     for measure in ("accuracy", "loss")
                 ]
-                row = [NAMES[point.method], f"{point.weight:g}", cost, *cells]
+                row = [point.name, point.weights, cost, *cells]
                 lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
@@ -118,31 +144,41 @@ def read(curve: Iterable[Point], cost: str, measure: str, value: float) -> float
     return None
 
 
+def _draw_costs(axes: Any, shown: Sequence[Point], cost: str) -> None:
+    for (method, pruned), (colour, marker, filled) in LOOKS.items():
+        of_method = [p for p in shown if p.method == method and bool(p.pruning) == pruned]
+        if not of_method:
+            continue
+        curve = sorted(of_method, key=lambda p: p.mean(cost))
+        axes.errorbar(
+            [p.mean(cost) for p in curve],
+            [100 * p.mean("accuracy") for p in curve],
+            xerr=[p.spread(cost) for p in curve],
+            yerr=[100 * p.spread("accuracy") for p in curve],
+            color=colour,
+            marker=marker,
+            fillstyle=filled,
+            capsize=2,
+            label=curve[0].name,
+        )
+
+
 def draw(results: Iterable[Result], path: Path) -> None:
-    """Accuracy over spikes for T = 4, one curve a method, the spread over seeds as bars."""
+    """Accuracy over spikes and over synaptic operations for T = 4, one curve a method, the spread over seeds as bars."""
     import matplotlib  # noqa: PLC0415 - the table needs none
 
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "onnx2snn"
     from matplotlib import pyplot  # noqa: PLC0415
 
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    figure, both = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
     shown = [point for point in points(results) if point.timesteps == 4]
-    for method, (colour, marker) in LOOKS.items():
-        curve = sorted((p for p in shown if p.method == method), key=lambda p: p.mean("spikes"))
-        axes.errorbar(
-            [p.mean("spikes") for p in curve],
-            [100 * p.mean("accuracy") for p in curve],
-            xerr=[p.spread("spikes") for p in curve],
-            yerr=[100 * p.spread("accuracy") for p in curve],
-            color=colour,
-            marker=marker,
-            capsize=2,
-            label=NAMES[method],
-        )
-    axes.set(xscale="log", xlabel="spikes per image (T = 4)", ylabel="accuracy on 2,000 test digits, %")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend(frameon=False)
+    for axes, (cost, label) in zip(both, COSTS.items(), strict=True):
+        _draw_costs(axes, shown, cost)
+        axes.set(xscale="log", xlabel=f"{label} per image (T = 4)")
+        axes.grid(alpha=0.3, which="both")
+    both[0].set(ylabel="accuracy on 2,000 test digits, %")
+    both[1].legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -19,13 +19,14 @@ sys.path[:0] = [str(ROOT / "examples" / "digits")]
 from model import digits_network  # noqa: E402 - the example's own folder
 from train import Digits, load, train  # noqa: E402
 
-from onnx2snn.training import QCFS, FineGrainedL1, SpikeMeter, fan_out, pressure  # noqa: E402
+from onnx2snn.training import QCFS, FineGrainedL1, SpikeMeter, SynapsePruning, fan_out, pressure  # noqa: E402
 
 STATES = ROOT / "benchmarks" / "results" / "states"
 
 DENSE_EPOCHS, EPOCHS = 8, 12
 DENSE_RATE, RATE = 3e-3, 4e-3  # highest learning rates
 RAMP = 0.7  # share of the steps over which the penalty grows
+PRUNING_DIGITS = 512  # what synapses carry, and what they are worth, is measured on so many
 HELD_OUT = 8  # one in so many of the training digits, the last ones, is tested on instead
 MULTIPLY_ACCUMULATE, ACCUMULATE = 4.6e-12, 0.9e-12  # joules, 45 nm (Horowitz, ISSCC 2014)
 
@@ -47,11 +48,13 @@ class Run:
     weight: float
     timesteps: int
     seed: int
+    pruning: float = 0.0  # loss per synaptic operation below which a synapse is dropped
 
     @property
     def state(self) -> Path:
         """Where its trained network lies."""
-        return STATES / f"{self.method}-{self.weight:g}-{self.timesteps}-{self.seed}.pt"
+        pruned = f"-pruned-{self.pruning:g}" if self.pruning else ""
+        return STATES / f"{self.method}-{self.weight:g}-{self.timesteps}-{self.seed}{pruned}.pt"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Outcome:
         spikes: Per image.
         spikes_per_neuron: Over all T time steps.
         synops: Synaptic operations per image.
+        synapses: The share of weights that is left, 0..1.
         energy: Joules per image of the spiking network.
         ann_energy: Of its source network.
         seconds: Processor time of the training.
@@ -74,6 +78,7 @@ class Outcome:
     spikes: float
     spikes_per_neuron: float
     synops: float
+    synapses: float
     energy: float
     ann_energy: float
     seconds: float
@@ -135,8 +140,18 @@ def perform(run: Run, data: Path) -> Outcome:
     model.load_state_dict(dense(run.timesteps, run.seed, digits))
     began = time.process_time()
     steps = EPOCHS * -(-len(digits) // 64)
-    penalty = Growing(penalty_of(run, model, test.images), steps) if run.weight else None
-    train(model, digits, epochs=EPOCHS, seed=run.seed + 100, penalty=penalty, learning_rate=RATE)
+    penalty = Growing(penalty_of(run, model, digits.images), steps) if run.weight else None
+    with SynapsePruning(model, run.pruning, seed=run.seed) as pruning:
+
+        def drop(epoch: int, _loss: float) -> None:
+            """Behind each epoch of the ramp; what a spike costs is less then."""
+            if run.pruning and epoch < RAMP * EPOCHS:
+                pruning.drop(digits.images[:PRUNING_DIGITS], min(1.0, (epoch + 1) / (RAMP * EPOCHS)))
+                if penalty is not None and penalty.cost.fan_out is not None:
+                    penalty.cost.fan_out = fan_out(model, digits.images)
+
+        seed = run.seed + 100
+        train(model, digits, epochs=EPOCHS, seed=seed, penalty=penalty, learning_rate=RATE, report=drop)
     if penalty is not None:
         penalty.cost.remove()
     keep(model, run.state)
@@ -174,10 +189,16 @@ def measure(model: nn.Sequential, test: Digits, seconds: float) -> Outcome:
         spikes=meter.total,
         spikes_per_neuron=meter.total / sum(meter.neurons.values()),
         synops=operations.total,
+        synapses=_synapses_left(model),
         energy=operations.total * ACCUMULATE + analog * MULTIPLY_ACCUMULATE,
         ann_energy=all_macs * MULTIPLY_ACCUMULATE,
         seconds=round(seconds, 1),
     )
+
+
+def _synapses_left(model: nn.Sequential) -> float:
+    weights = [m.weight for m in model if isinstance(m, nn.Conv2d | nn.Linear)]
+    return sum(float((w != 0).sum()) for w in weights) / sum(w.numel() for w in weights)
 
 
 def multiply_accumulates(model: nn.Sequential, image: Tensor) -> tuple[int, int]:

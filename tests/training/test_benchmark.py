@@ -52,17 +52,23 @@ def test_the_penalty_saves_spikes_and_little_accuracy(
         sparsity.Run("none", 0.0, 4, 0),
         sparsity.Run("fg", 1e-3, 4, 0),
         sparsity.Run("fg-synops", 1e-5, 4, 0),
+        sparsity.Run("fg-synops", 1e-5, 4, 0, 1e-8),
     ]
     monkeypatch.setattr(sparsity, "plan", lambda _seeds: iter(runs))
     monkeypatch.setattr(sparsity, "SHIPPED", runs[1])
     words = ["sparsity", "--data", str(data), "--jobs", "1", "--export", str(tmp_path / "sparse.onnx")]
     monkeypatch.setattr(sys, "argv", words)
     sparsity.main()
-    dense, sparse, weighted = (result["outcome"] for result in json.loads(sparsity.RESULTS.read_text()))
+    dense, sparse, weighted, pruned = (
+        result["outcome"] for result in json.loads(sparsity.RESULTS.read_text())
+    )
     assert dense["accuracy"] > 0.8
     assert sparse["spikes"] < dense["spikes"] / 2
     assert sparse["accuracy"] > dense["accuracy"] - 0.1
     assert weighted["synops"] < 0.7 * dense["synops"]  # 65 steps do not bring it further
+    assert pruned["synapses"] < 0.9 == 0.9 * weighted["synapses"]
+    assert pruned["synops"] < 0.8 * weighted["synops"]
+    assert pruned["accuracy"] > weighted["accuracy"] - 0.1
     assert (tmp_path / "sparse.onnx").exists()
     assert (tmp_path / "plot.svg").exists()
 
@@ -70,7 +76,7 @@ def test_the_penalty_saves_spikes_and_little_accuracy(
 def test_a_run_that_is_there_is_not_repeated(
     sparsity: Any, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outcome = sparsity.Outcome(0.9, 0.3, 100.0, 0.1, 1000.0, 1e-6, 1e-5, 1.0)
+    outcome = sparsity.Outcome(0.9, 0.3, 100.0, 0.1, 1000.0, 1.0, 1e-6, 1e-5, 1.0)
     calls = []
     monkeypatch.setattr(sparsity.training, "perform", lambda run, *_: calls.append(run) or outcome)
     monkeypatch.setattr(sys, "argv", ["sparsity", "--data", str(data), "--jobs", "1", "--seeds", "1"])
@@ -84,7 +90,7 @@ def test_costs_are_read_from_a_curve_at_equal_accuracy(sparsity: Any) -> None:
     """Accuracy rises by 1 % from 100 to 10,000 spikes: half of that at 1,000."""
     plot = importlib.import_module("sparsity_plot")
     ends = ((100.0, 0.98), (10_000.0, 0.99))
-    curve = [plot.Point("l1", 4, 1.0, ({"spikes": cost, "accuracy": right},)) for cost, right in ends]
+    curve = [plot.Point("l1", 4, 1.0, 0.0, ({"spikes": cost, "accuracy": right},)) for cost, right in ends]
     assert plot.read(curve, "spikes", "accuracy", 0.985) == pytest.approx(1000)
     assert plot.read(curve, "spikes", "accuracy", 0.97) is None
     assert plot.read(curve, "spikes", "accuracy", 0.995) is None
