@@ -41,8 +41,9 @@ WEIGHTS = (
     ("none", 0.0), ("l1", 1e-4), ("fg", 2e-4), ("l1", 2e-4), ("l1", 5e-5), ("fg-synops", 8e-7), ("fg", 4e-5),
     ("l1-pressed", 1e-4),
 )  # fmt: skip
-#: Penalties with synapses dropped as well: method, η, ν; chosen on the same digits cut from the training set.
-PRUNED = (("fg-synops", 8e-7, 2e-9), ("fg", 2e-4, 2e-9), ("l1", 1e-4, 2e-9), ("fg", 2e-4, 1e-8))
+#: Penalties with synapses dropped as well: method, η, ν. A synaptic operation has one price, η = ν, chosen on the same digits cut
+#: from the training set.
+PRUNED = (("fg-synops", 8e-7, 8e-7), ("l1", 1e-4, 8e-7), ("fg", 2e-4, 8e-7), ("fg", 4e-5, 1e-7))
 #: With fewer time steps, one seed.
 FEWER_STEPS = (("none", 0.0), ("fg", 2e-4), ("l1", 1e-4))
 

@@ -171,14 +171,14 @@ def draw(results: Iterable[Result], path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "onnx2snn"
     from matplotlib import pyplot  # noqa: PLC0415
 
-    figure, both = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
+    figure, both = pyplot.subplots(1, 2, figsize=(10, 4.5), layout="constrained", sharey=True)
     shown = [point for point in points(results) if point.timesteps == 4]
     for axes, (cost, label) in zip(both, COSTS.items(), strict=True):
         _draw_costs(axes, shown, cost)
         axes.set(xscale="log", xlabel=f"{label} per image (T = 4)")
         axes.grid(alpha=0.3, which="both")
     both[0].set(ylabel="accuracy on 2,000 test digits, %")
-    both[1].legend(frameon=False)
+    figure.legend(*both[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -120,7 +120,7 @@ class _Trainer:
         self.to_calibrate = imported.to_calibrate
         self.steps = math.ceil(len(self.kept) / plan.batch)
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
-        self.synapses = SynapsePruning(self.model, plan.pruning, surprise=taught.surprise, seed=plan.seed)
+        self.synapses = SynapsePruning(self.model, plan.pruning, answers=taught.answers, seed=plan.seed)
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
 

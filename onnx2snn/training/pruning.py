@@ -8,19 +8,20 @@ Fisher information in the place of the Hessian's diagonal:
     ΔL ≈ ½ · F_w · w²,      F_w = E[(∂ log p(y|x) / ∂w)²],  y drawn from what the network answers
 
 (LeCun, Denker and Solla, *Optimal Brain Damage*, NIPS 1989; Theis, Korshunova, Tejani and Huszár, *Faster gaze prediction
-with dense networks and Fisher pruning*, arXiv 1801.05787, eq. 9, who also weigh it against operations). So with ν, loss per
-synaptic operation, w goes where
+with dense networks and Fisher pruning*, arXiv 1801.05787, eq. 9, who also weigh it against operations). So weights go in the
+order of ½ · F_w · w² / r_w, the cheapest first. How many is measured, not estimated: many that go together cost more than the sum
+of what each costs. With ν, loss per synaptic operation, as many go as keep
 
-    ½ · F_w · w² < ν · r_w
+    KL(p_before ‖ p_after) ≤ ν · Σ r_w        over all w that go
 
-The estimate knows one weight at a time and is too low where many go together; so ν grows over the training, and is chosen
-far below the η of a penalty on operations: about a hundredth.
+the divergence being ΔL for answers drawn from what the network answered before.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -30,49 +31,75 @@ from torch.nn import functional
 
 from onnx2snn.training.synapses import SYNAPSES, operations
 
-#: From outputs (n, ...) to −Σ log p(y|x) over the batch, y drawn from the network's own distribution.
-Surprise = Callable[[Tensor, torch.Generator], Tensor]
-
 #: Samples whose gradients are squared as one: drawn answers are independent, so the square of the sum has the right mean.
 _TOGETHER = 8
+#: Samples at a time, where nothing but answers is asked for.
+_BATCH = 256
+#: How many halvings of ν are tried.
+_HALVINGS = 24
 
 
-def drawn_classes(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """−Σ log p of one class for each row of ``logits`` (n, classes), drawn from their softmax."""
-    logarithms = functional.log_softmax(logits, dim=1)
-    drawn = torch.multinomial(logarithms.detach().exp(), 1, generator=generator)
-    return -logarithms.gather(1, drawn).sum()
+@dataclass(frozen=True)
+class Answers:
+    """What outputs say: a distribution p(y|x) of answers.
 
-
-def drawn_values(variance: float) -> Surprise:
-    """−Σ log p, but for a constant, of values normally distributed around the outputs.
-
-    A squared error of 2 · ``variance`` counts 1.
+    Attributes:
+        surprise: From outputs (n, ...) to −Σ log p(y|x) over the batch, but for a constant, y drawn from it.
+        divergence: From outputs before and after to the sum of KL(p_before ‖ p_after) over the batch.
     """
+
+    surprise: Callable[[Tensor, torch.Generator], Tensor]
+    divergence: Callable[[Tensor, Tensor], Tensor]
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """Logarithms of probabilities (n, classes) from logits."""
+    return functional.log_softmax(logits, dim=1)
+
+
+def class_answers(logarithm: Callable[[Tensor], Tensor] = log_softmax) -> Answers:
+    """One class a sample: ``logarithm`` makes log p (n, classes) of outputs; by default they are logits."""
+
+    def surprise(outputs: Tensor, generator: torch.Generator) -> Tensor:
+        logarithms = logarithm(outputs)
+        drawn = torch.multinomial(logarithms.detach().exp(), 1, generator=generator)
+        return -logarithms.gather(1, drawn).sum()
+
+    def divergence(before: Tensor, after: Tensor) -> Tensor:
+        return functional.kl_div(logarithm(after), logarithm(before), reduction="sum", log_target=True)
+
+    return Answers(surprise, divergence)
+
+
+def value_answers(variance: float) -> Answers:
+    """Values normally distributed around the outputs (n, ...): a squared error of 2 · ``variance`` counts 1."""
 
     def surprise(outputs: Tensor, generator: torch.Generator) -> Tensor:
         noise = variance**0.5 * torch.randn(outputs.shape, generator=generator)
-        return ((outputs.detach() + noise - outputs) ** 2).sum() / (2 * variance)
+        return divergence(outputs.detach() + noise, outputs)
 
-    return surprise
+    def divergence(before: Tensor, after: Tensor) -> Tensor:
+        return ((before - after) ** 2).sum() / (2 * variance)
+
+    return Answers(surprise, divergence)
 
 
 def fisher_information(
-    model: nn.Module, inputs: Tensor, surprise: Surprise, generator: torch.Generator
+    model: nn.Module, inputs: Tensor, answers: Answers, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """F_w of the weights of all synapses, by module name; float32 shaped like the weight.
 
     Args:
         model: A network; it stays as it is.
         inputs: (N, ...): the mean is taken over them.
-        surprise: What its outputs say of an answer: :func:`drawn_classes`, :func:`drawn_values`.
+        answers: What its outputs say: :func:`class_answers`, :func:`value_answers`.
         generator: Draws.
     """
     probe: Any = copy.deepcopy(model).eval()
     weights = {name: m.weight for name, m in probe.named_modules() if isinstance(m, SYNAPSES)}
     total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for part in inputs.split(_TOGETHER):
-        loss = surprise(probe(part), generator)
+        loss = answers.surprise(probe(part), generator)
         gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
         for name, gradient in zip(weights, gradients, strict=True):
             if gradient is not None:
@@ -83,7 +110,7 @@ def fisher_information(
 class SynapsePruning:
     """Drops synapses of ``model`` while it is trained; what is dropped stays zero.
 
-        with SynapsePruning(model, 2e-9) as pruning:
+        with SynapsePruning(model, 1e-7) as pruning:
             for epoch in range(epochs):
                 ...                                             train
                 pruning.drop(images, min(1, epoch / most))      ν grows
@@ -91,15 +118,15 @@ class SynapsePruning:
     Args:
         model: Holds :class:`QCFS` activations, convolutions and linear layers.
         weight: ν, loss per synaptic operation.
-        surprise: See :func:`fisher_information`.
+        answers: What its outputs say: :func:`class_answers`, :func:`value_answers`.
         seed: Of the answers that are drawn.
     """
 
     def __init__(
-        self, model: nn.Module, weight: float, *, surprise: Surprise = drawn_classes, seed: int = 0
+        self, model: nn.Module, weight: float, *, answers: Answers | None = None, seed: int = 0
     ) -> None:
         self.weight = weight
-        self._model, self._surprise = model, surprise
+        self._model, self._answers = model, answers or class_answers()
         self._generator = torch.Generator().manual_seed(seed)
         self._modules: dict[str, Any] = {n: m for n, m in model.named_modules() if isinstance(m, SYNAPSES)}
         self._masks = {name: torch.ones_like(module.weight) for name, module in self._modules.items()}
@@ -115,14 +142,36 @@ class SynapsePruning:
         return float(sum(mask.sum() for mask in self._masks.values())) / max(total, 1)
 
     def drop(self, inputs: Tensor, share: float = 1.0) -> None:
-        """Drop what is worth less than ``share`` · ν · its operations, measured on ``inputs`` (N, ...)."""
+        """Drop what is worth less than ``share`` · ν an operation, measured on ``inputs`` (N, ...)."""
         self.clear()
         carried = operations(self._model, inputs)
-        information = fisher_information(self._model, inputs, self._surprise, self._generator)
-        for name, module in self._modules.items():
-            loss = 0.5 * information[name] * module.weight.detach() ** 2
-            self._masks[name] *= loss >= share * self.weight * carried[name]
+        information = fisher_information(self._model, inputs, self._answers, self._generator)
+        worth = {
+            name: 0.5 * information[name] * module.weight.detach() ** 2 / carried[name]
+            for name, module in self._modules.items()
+        }  # without operations infinite, or not a number: neither is below anything
+        probe = copy.deepcopy(self._model).eval()
+        before = _answered(probe, inputs)
+        for halving in range(_HALVINGS):
+            bound = share * self.weight * 0.5**halving
+            gone = {name: values < bound for name, values in worth.items()}
+            saved = sum(float(carried[name][mask].sum()) for name, mask in gone.items())
+            moved = self._divergence(probe, gone, inputs, before)
+            if moved <= share * self.weight * saved:
+                for name, mask in gone.items():
+                    self._masks[name][mask] = 0
+                break
         self.clear()
+
+    def _divergence(
+        self, probe: nn.Module, gone: Mapping[str, Tensor], inputs: Tensor, before: Tensor
+    ) -> float:
+        """How far answers move if the weights ``gone`` go, mean of one sample; ``probe`` is a copy to try it on."""
+        for name, module in self._modules.items():
+            kept = module.weight.detach() * ~gone[name]
+            probe.get_submodule(name).weight.data.copy_(kept)
+        after = _answered(probe, inputs)
+        return float(self._answers.divergence(before, after)) / len(inputs)
 
     def clear(self) -> None:
         """Make zero what was dropped, whatever an optimiser has made of it since."""
@@ -155,3 +204,8 @@ class SynapsePruning:
 
     def _clear(self, name: str) -> None:
         self._modules[name].weight.data.mul_(self._masks[name])  # a weight may be used twice in one pass
+
+
+def _answered(model: nn.Module, inputs: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([model(part) for part in inputs.split(_BATCH)])

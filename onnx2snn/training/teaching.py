@@ -14,7 +14,7 @@ from torch.nn import functional
 from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
 from onnx2snn.reference import make_runner
-from onnx2snn.training.pruning import Surprise, drawn_classes, drawn_values
+from onnx2snn.training.pruning import Answers, class_answers, log_softmax, value_answers
 
 _BATCH = 256
 _SMALLEST = 1e-12
@@ -29,14 +29,14 @@ class Lessons:
         targets: Classes (N,), or the source's own outputs (N, ...).
         loss: From outputs (n, ...) and their targets to a scalar.
         right: The share of answers that name the class that the target does.
-        surprise: What outputs say of an answer drawn from them (:mod:`onnx2snn.training.pruning`).
+        answers: What outputs say.
     """
 
     inputs: Tensor
     targets: Tensor
     loss: Callable[[Tensor, Tensor], Tensor]
     right: Callable[[Tensor, Tensor], float]
-    surprise: Surprise
+    answers: Answers
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -61,19 +61,18 @@ def lessons(source: onnx.ModelProto, data: DataSet, *, input_name: str, output_n
     inputs = [batch.inputs[input_name] for batch in batches]
     run = make_runner(source)
     answers = np.concatenate([run({input_name: x})[output_name] for x in inputs])
-    logarithm = _log_probabilities if _are_probabilities(answers) else _log_softmax
+    logarithm = _log_probabilities if _are_probabilities(answers) else log_softmax
     samples = torch.as_tensor(np.concatenate(inputs))
-    surprise = _surprise(logarithm)
     if data.labels is not None:
         classes = _checked(data.labels, answers.shape)
-        return Lessons(samples, classes, _label_loss(logarithm), _share_right, surprise)
+        return Lessons(samples, classes, _label_loss(logarithm), _share_right, class_answers(logarithm))
     targets = torch.as_tensor(answers)
     if targets.dim() == 2 and targets.shape[1] > 1:
         soft = logarithm(targets).exp()
-        return Lessons(samples, soft, _soft_loss(logarithm), _share_right, surprise)
+        return Lessons(samples, soft, _soft_loss(logarithm), _share_right, class_answers(logarithm))
     variance = max(float(targets.var()), _SMALLEST)
     loss = _squared_loss(variance)
-    drawn = drawn_values(variance * targets[0].numel() / 2)  # of which the loss is the logarithm
+    drawn = value_answers(variance * targets[0].numel() / 2)  # of which the loss is the logarithm
     return Lessons(samples, targets, loss, lambda _answers, _targets: float("nan"), drawn)
 
 
@@ -86,20 +85,12 @@ def _log_probabilities(answers: Tensor) -> Tensor:
     return answers.clamp(min=_SMALLEST).log()
 
 
-def _log_softmax(answers: Tensor) -> Tensor:
-    return functional.log_softmax(answers, dim=1)
-
-
 def _label_loss(logarithm: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda answers, classes: functional.nll_loss(logarithm(answers), classes)
 
 
 def _soft_loss(logarithm: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda answers, soft: -(soft * logarithm(answers)).sum(dim=1).mean()
-
-
-def _surprise(logarithm: Callable[[Tensor], Tensor]) -> Surprise:
-    return lambda answers, generator: drawn_classes(logarithm(answers), generator)
 
 
 def _squared_loss(variance: float) -> Callable[[Tensor, Tensor], Tensor]:

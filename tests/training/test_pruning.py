@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from onnx2snn.training import QCFS, SpikeMeter, SynapsePruning, fan_out, operations  # noqa: E402
-from onnx2snn.training.pruning import drawn_classes, drawn_values, fisher_information  # noqa: E402
+from onnx2snn.training.pruning import class_answers, fisher_information, value_answers  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -56,11 +56,11 @@ def test_fisher_information_of_a_linear_model_is_known() -> None:
     torch.manual_seed(0)
     model, x = nn.Linear(3, 4), torch.randn(4096, 3)
     generator = torch.Generator().manual_seed(3)
-    found = fisher_information(model, x, drawn_classes, generator)[""]
+    found = fisher_information(model, x, class_answers(), generator)[""]
     share = model(x).softmax(dim=1).detach()
     expected = (share * (1 - share)).T @ x**2 / len(x)
     torch.testing.assert_close(found, expected, rtol=0.15, atol=0.01)
-    found = fisher_information(model, x, drawn_values(0.25), generator)[""]
+    found = fisher_information(model, x, value_answers(0.25), generator)[""]
     torch.testing.assert_close(found, (x**2).mean(dim=0).expand(4, 3) / 0.25, rtol=0.15, atol=0.05)
 
 
