@@ -24,6 +24,8 @@ def jumps_apart(graph: onnx.GraphProto, levels: frozenset[str]) -> None:
     """
     narrow = before_jumps(graph)
     twice = narrow & _read_behind_no_jump(graph) & _made_of(graph, levels)
+    if not twice:
+        return
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         if not any(name in narrow for name in node.output):
