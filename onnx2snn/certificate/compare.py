@@ -19,7 +19,7 @@ from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path, Potentials, broken
 from onnx2snn.certificate.sorting import Layer, sort_neurons
 from onnx2snn.certificate.source import Answer, Source
-from onnx2snn.certificate.tails import tail_of
+from onnx2snn.certificate.tails import tails_of
 from onnx2snn.data import Batch
 from onnx2snn.dialect import read_layer_table
 from onnx2snn.errors import InvalidModelError, Onnx2SnnError
@@ -66,7 +66,7 @@ class Comparison:
         names = {p.name: p.source for p in self.pairs}
         self.spiking = cut_spiking(converted, names, bias=str(table.get("bias", "once")))
         self.neurons = {p.name: int(e["neurons"]) for p, e in zip(self.pairs, table["layers"], strict=True)}
-        self.tails = {o: (tail_of(self.source.cut, o), tail_of(self.spiking, o)) for o in self.source.outputs}
+        self.tails = {o: tails_of(self.source.cut, self.spiking, o) for o in self.source.outputs}
         cut = self.source.cut
         self._before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
         self._fused = execution == "fused"

@@ -5,6 +5,7 @@ of the jump are compared, and answers are accepted that some scores within the b
 
 1. A chain of rising or falling functions of one value (a quantiser): whatever lies between its answers at both ends.
 2. ArgMax: every class whose score is within the bound of the best.
+3. A Concat of such chains, and of what no jump leads to: part by part.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.certificate.cuts import POTENTIAL, CutNetwork
 from onnx2snn.certificate.magnitudes import magnitude_model
@@ -42,12 +43,14 @@ class Tail:
     Attributes:
         before: The tensor that the first of them reads.
         model: They alone: POTENTIAL is what they read, and what they answer; None for an output without jumps.
-        axis: Of ArgMax, where it is one; None for a chain.
+        axis: Of ArgMax, where it is one; None for chains.
+        parts: Sizes of what ``before`` joins, if it does.
     """
 
     before: str
     model: SplitModel | None = None
     axis: int | None = None
+    parts: tuple[int, ...] = ()
 
     def accepts(self, scores: Wide, allowed: Wide, answer: NDArray[Any]) -> NDArray[np.bool_]:
         """Where ``answer`` is one that scores within ``allowed`` of ``scores`` give."""
@@ -93,33 +96,119 @@ class Tail:
         return np.asarray((inside & (chosen >= best)).reshape(index.shape))
 
 
+def tails_of(source: CutNetwork, spiking: CutNetwork, output: str) -> tuple[Tail, Tail]:
+    """The tails of an output in both networks; none in either, where they are not made of the same parts."""
+    pair = tail_of(source, output), tail_of(spiking, output)
+    one, other = ((tail.model is None, tail.axis, tail.parts) for tail in pair)
+    return pair if one == other else (Tail(output), Tail(output))
+
+
 def tail_of(network: CutNetwork, output: str) -> Tail:
-    """The tail of an output, as far back as its first jump; none where something else than rules 1 and 2 leads there."""
-    makers = {name: node for node in network.model.structure.graph.node for name in node.output}
-    constants = {tensor.name for tensor in network.model.structure.graph.initializer}
-    chain: list[onnx.NodeProto] = []
-    name, found = output, Tail(output)
-    while (node := makers.get(name)) is not None and name not in network.levels.values():
-        signals = [i for i in node.input if i and i not in constants]
-        chain.insert(0, node)
-        if node.op_type == "ArgMax" and all(later.op_type in _PLAIN for later in chain[1:]):
-            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-            return Tail(node.input[0], _model(network, chain, node.input[0], output), axis)
-        if node.op_type not in _MONOTONE or len(signals) != 1:
-            break
-        if is_jump(node):
-            found = Tail(signals[0], _model(network, chain, signals[0], output))
-        name = signals[0]
-    return found
+    """The tail of an output, as far back as its first jump; none where something else than the rules leads there.
+
+    Where a Concat joins tails, ``network`` gets a tensor that joins what their jumps read.
+    """
+    return _Search(network).of(output)
 
 
-def _model(network: CutNetwork, chain: list[onnx.NodeProto], read: str, output: str) -> SplitModel:
-    graph = onnx.GraphProto(name="tail")
-    graph.node.append(helper.make_node("Identity", [POTENTIAL], [read]))
-    graph.node.extend(chain)
-    graph.node.append(helper.make_node("Identity", [output], ["answer"]))
-    graph.input.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
-    graph.output.append(helper.make_tensor_value_info("answer", TensorProto.FLOAT, None))
-    used = {name for node in chain for name in node.input}
-    graph.initializer.extend(t for t in network.model.structure.graph.initializer if t.name in used)
-    return network.part(graph)
+class _Search:
+    """The way back from outputs to jumps."""
+
+    def __init__(self, network: CutNetwork) -> None:
+        self._network = network
+        self._graph = network.model.structure.graph
+        self._makers = {name: node for node in self._graph.node for name in node.output}
+        self._constants = {tensor.name for tensor in self._graph.initializer}
+
+    def of(self, output: str) -> Tail:
+        """The tail of ``output``."""
+        chain = self._back(output)
+        last = chain[0] if chain else None
+        if last is not None and last.op_type == "ArgMax" and all(n.op_type in _PLAIN for n in chain[1:]):
+            return Tail(last.input[0], self._model(chain, last.input[0], output), _axis(last))
+        if last is not None and last.op_type == "Concat" and not any(is_jump(node) for node in chain):
+            return self._joined(chain, output) or Tail(output)
+        behind = _from_first_jump(chain)
+        if not behind:
+            return Tail(output)
+        before = self._signals(behind[0])[0]
+        return Tail(before, self._model(behind, before, output))
+
+    def _back(self, name: str) -> list[onnx.NodeProto]:
+        """Rule 1, and the operator of another rule in front of it, if there is one."""
+        chain: list[onnx.NodeProto] = []
+        while (node := self._makers.get(name)) is not None and name not in self._network.levels.values():
+            signals = self._signals(node)
+            if node.op_type in ("ArgMax", "Concat"):
+                return [node, *chain]
+            if node.op_type not in _MONOTONE or len(signals) != 1:
+                break
+            chain.insert(0, node)
+            name = signals[0]
+        return chain
+
+    def _signals(self, node: onnx.NodeProto) -> list[str]:
+        return [name for name in node.input if name and name not in self._constants]
+
+    def _joined(self, chain: list[onnx.NodeProto], output: str) -> Tail | None:
+        """Rule 3; None if there is no jump, or a size is not known."""
+        axis = _axis(chain[0])
+        scores, nodes = self._parts(chain[0], axis)
+        sizes = tuple(self._size(name, axis) for name in scores)
+        if not _from_first_jump(nodes) or not all(sizes):
+            return None
+        joined, split = f"{output}/scores", f"{output}/scores/sizes"
+        self._graph.node.append(helper.make_node("Concat", scores, [joined], axis=axis))
+        self._graph.initializer.append(numpy_helper.from_array(np.array(sizes, np.int64), split))
+        parts = helper.make_node("Split", [joined, split], scores, axis=axis)
+        return Tail(joined, self._model([parts, *nodes, *chain[1:]], joined, output), parts=sizes)
+
+    def _parts(self, concat: onnx.NodeProto, axis: int) -> tuple[list[str], list[onnx.NodeProto]]:
+        """What the first jumps of the parts read, or the parts that have none; the nodes from there on, each once."""
+        scores: list[str] = []
+        nodes: list[onnx.NodeProto] = []
+        for name in self._signals(concat):
+            chain = self._back(name)
+            behind = _from_first_jump(chain)
+            if behind:
+                scores.append(self._signals(behind[0])[0])
+                nodes += behind
+            elif chain and chain[0].op_type == "Concat" and _axis(chain[0]) == axis:
+                inner = self._parts(chain[0], axis)
+                scores += inner[0]
+                nodes += [*inner[1], *chain[1:]]
+            else:
+                scores.append(name)
+        unique = {node.output[0]: node for node in [*nodes, concat]}
+        return list(dict.fromkeys(scores)), list(unique.values())
+
+    def _size(self, name: str, axis: int) -> int:
+        """Of a tensor along an axis; 0 if it is not known."""
+        for value in (*self._graph.value_info, *self._graph.output):
+            dims = value.type.tensor_type.shape.dim
+            if value.name == name and len(dims) > max(axis, -axis - 1):
+                return int(dims[axis].dim_value)
+        return 0
+
+    def _model(self, chain: list[onnx.NodeProto], read: str, output: str) -> SplitModel:
+        graph = onnx.GraphProto(name="tail")
+        graph.node.append(helper.make_node("Identity", [POTENTIAL], [read]))
+        graph.node.extend(chain)
+        graph.node.append(helper.make_node("Identity", [output], ["answer"]))
+        graph.input.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
+        graph.output.append(helper.make_tensor_value_info("answer", TensorProto.FLOAT, None))
+        used = {name for node in chain for name in node.input}
+        graph.initializer.extend(t for t in self._graph.initializer if t.name in used)
+        return self._network.part(graph)
+
+
+def _from_first_jump(chain: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes of a chain from its first jump on; none where there is none, or only that of another rule."""
+    first = next(
+        (i for i, node in enumerate(chain) if is_jump(node) and node.op_type in _MONOTONE), len(chain)
+    )
+    return chain[first:]
+
+
+def _axis(node: onnx.NodeProto) -> int:
+    return int(next((a.i for a in node.attribute if a.name == "axis"), 0))

@@ -99,6 +99,16 @@ def signs_beside_a_quantiser() -> onnx.ModelProto:
     return b.model({"x": ["N", *IMAGE]}, {"y": (b.add("Concat", quantised, signs, axis=1), ["N", 6, 4, 4])})
 
 
+def quantised_output_beside_another() -> onnx.ModelProto:
+    """Joined with an activation: scores were compared in front of a jump only where it leads to the output alone."""
+    b = Builder()
+    a = b.act(b.conv("x", (2, 3), 1), levels=15, step=0.37)
+    step = np.float32(1.7e-5)
+    code = b.add("Clip", b.add("Round", b.add("Div", b.conv(a, (3, 3), 3), step)), -524288.0, 524287.0)
+    joined = b.add("Concat", a, b.add("Concat", b.add("Mul", code, step), a, axis=1), axis=1)
+    return b.model({"x": ["N", *IMAGE]}, {"y": (b.add("Neg", joined), ["N", 9, 4, 4])})
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     a_level_that_only_float32_reaches,
     sixteen_bits_in_general_floats,
@@ -108,6 +118,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     output_with_a_quantiser_in_front_of_a_batch_norm,
     level_zero_of_a_falling_activation,
     signs_beside_a_quantiser,
+    quantised_output_beside_another,
 ]
 
 
@@ -123,3 +134,14 @@ def test_shared_constants_that_cancel_are_certified(bias: str) -> None:
     inputs = {"x": np.random.default_rng(3).normal(0, 2, (6, *IMAGE)).astype(np.float32)}
     source = signs_beside_a_quantiser()
     assert onnx2snn.verify(source, onnx2snn.convert(source, bias=bias).model, inputs).lossless
+
+
+@pytest.mark.parametrize("ending", ["5/weight_1", "level/weight", "integrate/bias"])
+def test_what_is_joined_is_compared_part_by_part(ending: str) -> None:
+    source = quantised_output_beside_another()
+    model = onnx2snn.convert(source).model
+    changed = next(t for t in model.graph.initializer if t.name.endswith(ending))
+    values = onnx.numpy_helper.to_array(changed).copy()
+    values.flat[np.argmax(np.abs(values))] *= np.float32(1 + 2**-16)
+    changed.CopyFrom(onnx.numpy_helper.from_array(values, changed.name))
+    assert not onnx2snn.verify(source, model).lossless
