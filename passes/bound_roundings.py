@@ -27,7 +27,8 @@ def bound_roundings(graph: gs.Graph) -> gs.Graph:
     Activations, and what moves, joins, pools, adds and scales them, stay between two numbers: the clip changes nothing. It
     may be that clips behind the rounding do nothing any more either, which fall between two levels that are out of reach.
 
-    1. It rounds to even: levels are counted from even ones in every channel, or from odd ones in every channel.
+    1. It rounds to even: levels are counted from even ones in every channel, or from odd ones in every channel; if it falls, from
+       both ends.
     2. The rounding, or a clip in front of or behind it, has bounds: nothing is done.
     3. What it rounds has no bounds (a convolution's result, the network's input): nothing is done.
     """
@@ -63,8 +64,9 @@ def _bound(graph: gs.Graph, names: Names, rounded: Rounded, interval: Interval) 
     spelling = Spelling(graph, names, rounded.node)
     low, high = (np.atleast_1d(end) for end in interval)
     if rounded.rule == "half_even":
-        falls = all(np.all(piece.slope <= 0) for piece in rounded.inner.pieces)
-        low, high = (low, -_of_one_parity(-high, -low)) if falls else (_of_one_parity(low, high), high)
+        low = _of_one_parity(low, high)
+        if all(np.all(piece.slope <= 0) for piece in rounded.inner.pieces):
+            high = -_of_one_parity(-high, -low)
     rounded.node.inputs[0] = spelling.apply("Min", spelling.apply("Max", rounded.node.inputs[0], low), high)
 
 

@@ -89,6 +89,18 @@ def pooled_maximum_of_two_activations() -> onnx.ModelProto:
     return finished(b, b.add("GlobalMaxPool", both), 3)
 
 
+def maximum_of_joined_levels_that_fall_when_rounded_again() -> onnx.ModelProto:
+    """To even, by channels that end at an odd level and at an even one: turned round, ties would go to other sides in each."""
+    b = Builder()
+    parts = [
+        b.act(b.conv("x", (2, 1), 1), levels=3, step=1.0),
+        b.act(b.conv("x", (2, 1), 5), levels=1, step=2.0),
+        b.act(b.conv("x", (2, 1), 3), step=1.0),
+    ]
+    again = b.add("Round", b.add("Mul", b.add("Concat", *parts, axis=1), -0.25))
+    return finished(b, b.add("GlobalMaxPool", again), 3)
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     maximum_of_channels_with_other_counts,
     maximum_that_is_rounded_to_nothing,
@@ -99,6 +111,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     maximum_of_a_part,
     batch_norm_behind_a_maximum,
     pooled_maximum_of_two_activations,
+    maximum_of_joined_levels_that_fall_when_rounded_again,
 ]
 
 
