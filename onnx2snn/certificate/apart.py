@@ -23,7 +23,8 @@ def jumps_apart(graph: onnx.GraphProto, levels: frozenset[str]) -> None:
         levels: Tensors that hold levels of neurons.
     """
     narrow = before_jumps(graph)
-    twice = narrow & _read_behind_no_jump(graph) & _made_of(graph, levels)
+    jumps = {name for node in graph.node if is_jump(node) for name in node.output}
+    twice = (narrow & _read_behind_no_jump(graph) & _made_of(graph, levels)) - jumps
     if not twice:
         return
     nodes: list[onnx.NodeProto] = []

@@ -109,6 +109,15 @@ def quantised_output_beside_another() -> onnx.ModelProto:
     return b.model({"x": ["N", *IMAGE]}, {"y": (b.add("Neg", joined), ["N", 9, 4, 4])})
 
 
+def quantised_output_that_comparisons_clip() -> onnx.ModelProto:
+    """What a jump writes, another jump reads and a choice: it is there once, and was looked for as one of two."""
+    b = Builder()
+    k = b.add("Floor", b.add("Div", b.conv(b.act(b.conv("x", (2, 3), 1)), (3, 3), 3), 0.0625))
+    return b.model(
+        {"x": ["N", *IMAGE]}, {"y": (b.add("Where", b.add("Less", k, 0.0), 0.0, k), ["N", 3, 4, 4])}
+    )
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     a_level_that_only_float32_reaches,
     sixteen_bits_in_general_floats,
@@ -119,6 +128,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     level_zero_of_a_falling_activation,
     signs_beside_a_quantiser,
     quantised_output_beside_another,
+    quantised_output_that_comparisons_clip,
 ]
 
 
