@@ -1,12 +1,14 @@
 """Float ReLU networks to few time steps: accuracy over T against other converters, and deep networks.
 
-    python benchmarks/calibration.py                 everything that is not in the results yet
-    python benchmarks/calibration.py --plot          only draw docs/images/calibration.svg and print the tables
+    python benchmarks/calibration.py                  everything that is not in the results yet
+    python benchmarks/calibration.py --only several   only measurements of one kind
+    python benchmarks/calibration.py --plot           only draw docs/images/calibration.svg and print the tables
 
 Digits: the network examples/digits/digits_relu.onnx, calibrated with 256 training digits without labels, 1,000 test digits.
-Peers (benchmarks/relu_peers.py) run if they are installed: pip install torch spikingjelly sinabs. Deep networks are the light
-ones inside the onnx package with drawn weights (benchmarks/zoo.py), each in a process of its own: calibrated, converted, and
-certified on two images. Results go to benchmarks/results/calibration.json after each run; a second call goes on.
+Peers (benchmarks/relu_peers.py) run if they are installed: pip install torch spikingjelly sinabs. Several networks of the same
+architecture are trained anew (benchmarks/calibration_several.py), from the digits that --data names. Deep networks are the
+light ones inside the onnx package with drawn weights (benchmarks/zoo.py), each in a process of its own: calibrated, converted,
+and certified on two images. Results go to benchmarks/results/calibration.json after each run; a second call goes on.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -28,17 +30,23 @@ import onnx
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).parent))
 
-from calibration_plot import deep_table, draw, mixed_table, table  # noqa: E402 - its folder is no package
+import calibration_several  # noqa: E402 - its folder is no package
+from calibration_digits import (  # noqa: E402
+    SOURCE,
+    ann_accuracy,
+    calibration_digits,
+    data_free_accuracy,
+    mixed_accuracy,
+    our_accuracy,
+    rate_accuracy,
+    test_digits,
+)
+from calibration_plot import deep_table, draw, mixed_table, several_table, table  # noqa: E402
 
 import onnx2snn  # noqa: E402
-from onnx2snn.model_file import load_model  # noqa: E402
-from onnx2snn.reference import make_runner  # noqa: E402
-from onnx2snn.runtime import SpikingSession  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "calibration.json"
 PLOT = ROOT / "docs" / "images" / "calibration.svg"
-DIGITS = ROOT / "examples" / "digits"
-SOURCE = DIGITS / "digits_relu.onnx"
 
 OURS = tuple(range(2, 9))
 THEIRS = (4, 8, 16, 32, 64, 128)
@@ -55,73 +63,12 @@ DEEP_STEPS = (4, 6)
 DEEP_IMAGES = 8
 CORPUS = ROOT / "tests" / "corpus" / "more"
 #: Float networks as exporters wrote them.
-FLOAT_EXPORTS = {"resnet of PyTorch, 16 × 16": "torchdy21__res-relu6-dyn.onnx"}
+FLOAT_EXPORTS = {
+    "resnet of PyTorch, 16 × 16": "torchdy21__res-relu6-dyn.onnx",
+    "mobilenet of PyTorch, 16 × 16": "torchdy18__mobile-relu6-dyn.onnx",
+}
 
 Results = dict[str, Any]
-
-
-def test_digits() -> tuple[np.ndarray, np.ndarray]:
-    """1,000 images and their classes."""
-    with np.load(DIGITS / "digits.npz") as data:
-        return data["image"], data["labels"]
-
-
-def calibration_digits() -> np.ndarray:
-    """256 training images."""
-    with np.load(DIGITS / "calibration.npz") as data:
-        return data["image"]
-
-
-def ann_accuracy() -> float:
-    """Of the float network."""
-    images, labels = test_digits()
-    answer = make_runner(load_model(SOURCE))({"image": images})["logits"]
-    return float(np.mean(answer.argmax(1) == labels))
-
-
-def our_accuracy(options: dict[str, Any], timesteps: int) -> dict[str, float]:
-    """Of the spiking network that a calibration leads to, and what it spends on a digit."""
-    images, labels = test_digits()
-    began = time.perf_counter()
-    calibration = onnx2snn.calibrate(SOURCE, {"image": calibration_digits()}, timesteps=timesteps, **options)
-    seconds = time.perf_counter() - began
-    conversion = onnx2snn.convert(calibration.model)
-    return _spent(conversion, images, labels) | {"seconds": round(seconds, 1)}
-
-
-def data_free_accuracy(timesteps: int) -> dict[str, float]:
-    """Of the network with batch norms, calibrated by what they remember of 256 training digits."""
-    from batch_norms import with_batch_norms  # noqa: PLC0415 - beside this file
-
-    source = with_batch_norms(load_model(SOURCE), {"image": calibration_digits()})
-    calibration = onnx2snn.calibrate(source, timesteps=timesteps)
-    return _spent(onnx2snn.convert(calibration.model), *test_digits())
-
-
-def mixed_accuracy(max_loss: float) -> dict[str, Any]:
-    """Of the network whose layers have their own T."""
-    data = {"image": calibration_digits()}
-    conversion = onnx2snn.convert(onnx2snn.calibrate(SOURCE, data, timesteps="auto", max_loss=max_loss).model)
-    steps = [layer.timesteps for layer in conversion.layers]
-    return {"timesteps": steps, **_spent(conversion, *test_digits())}
-
-
-def rate_accuracy(timesteps: int) -> dict[str, float]:
-    """Of the rate-coded network, calibrated for K = T."""
-    images, labels = test_digits()
-    data = {"image": calibration_digits()}
-    conversion = onnx2snn.convert(SOURCE, calibrate=data, timesteps=timesteps, coding="rate")
-    return _spent(conversion, images, labels)
-
-
-def _spent(conversion: Any, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    session = SpikingSession(conversion.model.SerializeToString(), execution="fused")
-    result = session.run({"image": images})
-    return {
-        "accuracy": float(np.mean(result.outputs["logits"].argmax(1) == labels)),
-        "spikes": float(sum(v.mean() for v in result.spikes.values())),
-        "synops": float(sum(v.mean() for v in result.synops.values())),
-    }
 
 
 def deep_network(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
@@ -167,7 +114,9 @@ def deep(name: str, timesteps: int) -> dict[str, Any]:
 
 
 def _peak() -> float:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
+    """The most memory this process has taken, in GB; getrusage would count what the process that started it took."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return round(int(status["VmHWM"].split()[0]) * 1024 / 1e9, 2)
 
 
 def alone(name: str, timesteps: int) -> dict[str, Any]:
@@ -177,8 +126,12 @@ def alone(name: str, timesteps: int) -> dict[str, Any]:
     return found
 
 
-def work() -> Iterator[tuple[str, Callable[[], Any]]]:
-    """All measurements: key, and what makes it; the most telling first."""
+def work(data: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """All measurements: key, and what makes it; the most telling first.
+
+    Args:
+        data: Digits to train on.
+    """
     yield "ann", ann_accuracy
     for timesteps in OURS:
         for name, options in METHODS.items():
@@ -190,6 +143,7 @@ def work() -> Iterator[tuple[str, Callable[[], Any]]]:
     for bound in (0.5, 0.1, 0.01):
         yield f"mixed/{bound}", lambda b=bound: mixed_accuracy(b)
     yield from peer_work()
+    yield from calibration_several.work(data)
     import zoo  # noqa: PLC0415
 
     for timesteps in DEEP_STEPS:
@@ -219,33 +173,48 @@ def main() -> None:
     )
     options.add_argument("--plot", action="store_true", help="only draw and print what is there")
     options.add_argument(
-        "--only", default="", help="only measurements whose key begins so: digits, peers, deep"
+        "--only",
+        default="",
+        help="only measurements whose key begins so: digits, mixed, peers, several, deep",
     )
+    options.add_argument("--data", type=Path, default=calibration_several.DATA, help="digits to train on")
     options.add_argument("--deep", nargs=2, metavar=("NAME", "T"), help="one deep network, as JSON")
     chosen = options.parse_args()
     if chosen.deep:
         print(json.dumps(deep(chosen.deep[0], int(chosen.deep[1]))))
         return
-    results: Results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not chosen.plot:
-        measure(results, chosen.only)
+        measure(chosen.only, chosen.data)
+    results = kept()
     draw(results, PLOT)
-    print(table(results), mixed_table(results), deep_table(results), sep="\n\n")
+    print(table(results), several_table(results), mixed_table(results), deep_table(results), sep="\n\n")
 
 
-def measure(results: Results, only: str) -> None:
+def kept() -> Results:
+    """What has been measured so far."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def keep(key: str, found: Any) -> None:
+    """Add one measurement to those that are there now: others may run beside this one."""
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    beside = RESULTS.with_suffix(f".{os.getpid()}")
+    beside.write_text(json.dumps(kept() | {key: found}, indent=1) + "\n")
+    beside.replace(RESULTS)
+
+
+def measure(only: str, data: Path) -> None:
     """Everything that is missing, kept after each."""
-    for key, make in work():
-        if key in results or not (key == "ann" or key.startswith(only)):
+    for key, make in work(data):
+        if key in kept() or not (key == "ann" or key.startswith(only)):
             continue
         try:
-            results[key] = make()
-        except ImportError as error:
+            found = make()
+        except (ImportError, FileNotFoundError) as error:
             print(f"{key} is left out: {error}", file=sys.stderr)
             continue
-        RESULTS.parent.mkdir(parents=True, exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-        print(key, results[key], flush=True)
+        keep(key, found)
+        print(key, found, flush=True)
 
 
 if __name__ == "__main__":

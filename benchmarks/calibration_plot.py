@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def deep_table(results: Results) -> str:
     """Deep networks, Markdown."""
     heads = [
         "network", "T", "layers", "neurons", "levels compared", "differ by rounding", "unexplained", "calibrate, s",
-        "convert, s", "verify, s", "peak, GB",
+        "convert, s", "verify, s", "peak, GB", "with verify, GB",
     ]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     for key, value in results.items():
@@ -70,10 +71,43 @@ def deep_table(results: Results) -> str:
             f"{value['differing_levels']:,}",
             f"{value['unexplained']:,}",
             *(f"{seconds[name]:.0f}" for name in ("calibrate", "convert", "verify")),
-            f"{value['peak_gigabytes']['converted']:.1f}",
+            *(f"{value['peak_gigabytes'][name]:.1f}" for name in ("converted", "verified")),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def several_table(results: Results) -> str:
+    """Networks of each recipe, Markdown: mean ± standard deviation of accuracy, and of its difference to the float network's."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for key, value in results.items():
+        kind, *rest = key.split("/")
+        if kind != "several":
+            continue
+        recipe, seed, way = rest
+        steps = (
+            {f"{way} network": value} if way == "float" else {f"{way}, T = {t}": v for t, v in value.items()}
+        )
+        for name, outcome in steps.items():
+            found.setdefault(recipe, {}).setdefault(name, {})[seed] = 100 * outcome["accuracy"]
+    recipes = {f"{name}, {len(ways['float network'])} networks": ways for name, ways in found.items()}
+    heads = [f"{name} | less the float network" for name in recipes]
+    lines = ["| accuracy, % | " + " | ".join(heads) + " |", "| --- " * (2 * len(heads) + 1) + "|"]
+    for name in dict.fromkeys(name for ways in found.values() for name in ways):
+        cells = [_paired(ways["float network"], ways.get(name, {})) for ways in found.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _paired(exact: Mapping[str, float], found: Mapping[str, float]) -> str:
+    """Two cells: accuracies, and what they differ by from those of the same networks with floats."""
+    if not found:
+        return " | "
+    both = [list(found.values()), [value - exact[seed] for seed, value in found.items()]]
+    mean, difference = (statistics.mean(values) for values in both)
+    deviations = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in both]
+    less = f"{difference:+.2f} ± {deviations[1]:.2f}" if found is not exact else ""
+    return f"{mean:.2f} ± {deviations[0]:.2f} | {less}"
 
 
 def mixed_table(results: Results) -> str:

@@ -47,6 +47,7 @@ EXACT = [name for name in QUANTISED if name not in TIES]
 MORE = [path.stem for path in sorted((FOLDER / "more").glob("*.onnx"))]
 MORE_REFUSED = (
     "keras13__plain-relu6",
+    "torchdy18__mobile-relu6-dyn",
     "torchdy18__plain-relu-dyn",
     "torchdy18__plain-silu-b1",
     "torchdy20__mlp-relu-noopt-dyn",

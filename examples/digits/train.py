@@ -65,10 +65,13 @@ def shift_and_rotate(images: Tensor, generator: torch.Generator) -> Tensor:
     return functional.grid_sample(images, grid, align_corners=False)
 
 
-def batches(digits: Digits, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch in random order, each digit a little different from the last time."""
+def batches(
+    digits: Digits, generator: torch.Generator, *, augment: bool = True
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch in random order, each digit a little different from the last time if ``augment``."""
     for chosen in torch.randperm(len(digits), generator=generator).split(BATCH):
-        yield shift_and_rotate(digits.images[chosen], generator), digits.labels[chosen]
+        images = digits.images[chosen]
+        yield shift_and_rotate(images, generator) if augment else images, digits.labels[chosen]
 
 
 def train(
@@ -79,6 +82,7 @@ def train(
     seed: int,
     penalty: Penalty | None = None,
     learning_rate: float = 3e-3,
+    augment: bool = True,
     report: Callable[[int, float], None] = lambda _epoch, _loss: None,
 ) -> None:
     """Adam with one cycle of the learning rate; ``penalty`` is added to the loss after each forward pass."""
@@ -89,7 +93,7 @@ def train(
     for epoch in range(epochs):
         model.train()
         total = 0.0
-        for images, labels in batches(digits, generator):
+        for images, labels in batches(digits, generator, augment=augment):
             loss = functional.cross_entropy(model(images), labels)
             if penalty is not None:
                 loss = loss + penalty()
