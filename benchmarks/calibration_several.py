@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ def work(data: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
     Args:
         data: Digits to train on, as examples/digits/train.py reads them.
     """
+    peers = _peer_names()
     for recipe, how in RECIPES.items():
         for seed in range(how.seeds):
             key = f"several/{recipe}/{seed}"
@@ -54,11 +54,10 @@ def work(data: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
 
             yield f"{key}/float", lambda s=source: {"accuracy": ann_accuracy(s())}
             yield f"{key}/onnx2snn", lambda s=source: _ours(s())
-            for peer in _peer_names():
+            for peer in peers:
                 yield f"{key}/{peer}", lambda s=source, p=peer: _theirs(s(), p)
 
 
-@cache
 def network(data: Path, recipe: str, seed: int) -> Path:
     """The file of one trained network; it is trained if it is not there yet."""
     path = STATES / f"relu-{recipe}-{seed}.onnx"
