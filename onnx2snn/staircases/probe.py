@@ -25,6 +25,9 @@ MAX_PROBES = 1000
 #: Half an ulp for every operator of the activation, on the largest number that takes part.
 EPSILON = float(np.finfo(np.float32).eps)
 
+#: How far an answer may be from a level, in levels.
+ON_GRID = 1e-3
+
 
 def recognise_checked(graph: gs.Graph) -> Recognition:
     """As :func:`recognise`, and every staircase probed against its own operators."""
@@ -70,7 +73,7 @@ def probe(found: Sequence[Found], opset: int) -> tuple[list[Found], list[Disagre
     answers = _run(found, points, opset)
     agreed, wrong = [], []
     for one, z, answer in zip(found, points, answers, strict=True):
-        corrected = replace(one, staircase=_with_plateau(one.staircase, answer))
+        corrected = replace(one, staircase=_with_plateau(_of_one_step(one.staircase, answer), answer))
         miss = _disagreement(corrected, z, answer)
         if miss is None:
             agreed.append(corrected)
@@ -192,6 +195,15 @@ def _levels(staircase: Staircase, answer: NDArray[np.float64]) -> NDArray[np.flo
     return levels
 
 
+def _of_one_step(staircase: Staircase, answer: NDArray[np.float64]) -> Staircase:
+    """Of one step, both ends are what the source answers far out: behind the step it may round to another multiple."""
+    levels = _levels(staircase, answer[[-4, -1]])
+    if staircase.levels != 1 or np.all(np.abs(levels - np.rint(levels)) <= ON_GRID):
+        return staircase
+    low, high = answer[-4], answer[-1]
+    return replace(staircase, scale=np.where(high == low, staircase.scale, high - low), shift=low)
+
+
 def _with_plateau(staircase: Staircase, answer: NDArray[np.float64]) -> Staircase:
     """Both plateaus as the source reaches them far out, where they are one level from what exact arithmetic says.
 
@@ -239,7 +251,7 @@ def _disagreement(found: Found, z: NDArray[np.float32], answer: NDArray[np.float
     low, high = np.minimum(level, source), np.maximum(level, source)
     edge = staircase.lower_edges(high)
     explained = (high - low == 1) & (np.abs(wide - edge) <= slack)
-    on_grid = np.abs(exact - source) <= 1e-3 + slack / staircase.threshold
+    on_grid = np.abs(exact - source) <= ON_GRID + slack / staircase.threshold
     bad = ~(((level == source) | explained) & on_grid)
     if not bad.any():
         return None

@@ -51,6 +51,14 @@ def plateaus_of_channels_that_rounding_moves() -> onnx.ModelProto:
     return finished(b, q, 32)
 
 
+def one_step_whose_plateau_rounding_moves() -> onnx.ModelProto:
+    """0.46437192/0.030958127 is 15 in float32, and a hair more in exact arithmetic: rounded up, the only level is 15 or 16."""
+    b = Builder()
+    top, step = np.float32(0.46437192), np.float32(0.030958127)
+    clipped = b.add("Clip", b.add("Mul", b.add("Sign", b.conv("x", (2, 3), 1)), 2.184616), 0.0, top)
+    return finished(b, b.add("Div", b.add("Ceil", b.add("Div", clipped, step)), 32.301697), 48)
+
+
 def second_rounding_that_divides_what_it_multiplies() -> onnx.ModelProto:
     """(k/s)·(s/2) is k/2 but for rounding: it was held for exact, since its threshold is 2."""
     b = Builder()
@@ -123,6 +131,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     sixteen_bits_in_general_floats,
     sixteen_bits_rounded_up_in_general_floats,
     plateaus_of_channels_that_rounding_moves,
+    one_step_whose_plateau_rounding_moves,
     second_rounding_that_divides_what_it_multiplies,
     output_with_a_quantiser_in_front_of_a_batch_norm,
     level_zero_of_a_falling_activation,
