@@ -118,7 +118,7 @@ class _Trainer:
         self.model, self.taught, self.plan, self.checkpoint = imported.module, taught, plan, checkpoint
         self.kept, self.judged = split(len(taught), plan.held_out, plan.seed)
         self.to_calibrate = imported.to_calibrate
-        self.steps = math.ceil(len(self.kept) / plan.batch)
+        self.steps = len(batches(self.kept, plan.batch))
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
         self.synapses = SynapsePruning(self.model, plan.pruning, answers=taught.answers, seed=plan.seed)
         self.history: list[Epoch] = []
@@ -157,7 +157,7 @@ class _Trainer:
         self.model.train()
         order = torch.randperm(len(self.kept), generator=_generator(self.plan.seed, number))
         total = 0.0
-        for done, chosen in enumerate(self.kept[order].split(self.plan.batch)):
+        for done, chosen in enumerate(batches(self.kept[order], self.plan.batch)):
             position = ((number - 1) * self.steps + done) / (self.plan.epochs * self.steps)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * position))
@@ -220,12 +220,20 @@ class _Trainer:
 
 
 def split(total: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Positions to train on and positions to judge by; at least one each."""
-    if total < 2:
-        raise InputError("training needs at least two samples", found=total)
+    """Positions to train on, at least two, and positions to judge by, at least one."""
+    if total < 3:
+        raise InputError("training needs at least three samples", found=total)
     order = torch.randperm(total, generator=_generator(seed, 0))
-    count = min(max(1, round(total * held_out)), total - 1)
+    count = min(max(1, round(total * held_out)), total - 2)
     return order[count:], order[:count]
+
+
+def batches(order: Tensor, size: int) -> list[Tensor]:
+    """``order`` in parts of ``size``; what is left over is a part of its own, but for a single one: it has no variance."""
+    parts = list(order.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
 
 
 def evaluate(model: nn.Module, inputs: Tensor, *, batch: int = 256) -> tuple[Tensor, float]:
