@@ -64,6 +64,8 @@ class Activation:
         None if they are such numbers everywhere, as they should be.
         """
         staircase = self.staircase
+        if values.dtype.kind == "V":  # codes of four bits: NumPy has them from ml_dtypes
+            values = values.astype(np.float32)
         if values.dtype.kind not in "fiu" or not _fits(values.shape[1:], staircase):
             return np.zeros(values.shape, np.float32), np.ones(values.shape, bool)
         reach = staircase.levels + 1 + np.abs(staircase.shift / staircase.scale)
@@ -182,8 +184,10 @@ class Source:
         written, values = self._run_written(noise), self._normalised(noise)
         if written is None or any(name not in written for name in self.activations):
             return False
-        own, normalised = self._read(written)[0], self._read(values)[0]
-        return all(_alike(own[name], normalised[name]) for name in self.activations)
+        (own, off), (normalised, _) = self._read(written), self._read(values)
+        return all(
+            _alike(own[name], normalised[name]) and not _holds_others(off[name]) for name in self.activations
+        )
 
     def _instrumented(self, model: SplitModel) -> Runner | None:
         """The file as it is written, with those activations as further outputs that it holds."""
@@ -235,6 +239,11 @@ def _by_powers_of_two(node: gs.Node) -> bool:
 def _alike(one: Levels, other: Levels) -> bool:
     """Whether both are readings of one activation: of one shape, and the same save for what rounding may have decided."""
     return one.shape == other.shape and (one.size == 0 or float(np.mean(one == other)) > 0.5)
+
+
+def _holds_others(off: Mask | None) -> bool:
+    """Whether most of what was read is no level."""
+    return off is not None and off.size > 0 and float(np.mean(off)) > 0.5
 
 
 def _with_outputs(graph: gs.Graph, names: list[str]) -> SplitModel:

@@ -164,6 +164,12 @@ def _to_torch(model: onnx.ModelProto) -> tuple[nn.Module, dict[str, tuple[str, b
             found=str(error),
             remedy="train the network in its own framework, with QCFS or any other quantiser",
         ) from error
+    except KeyError as error:  # it looks tensors up by name, among those that have a shape
+        raise ConversionError(
+            "onnx2torch has to know the shape of every tensor",
+            found=f"none of {error}",
+            remedy="export the network with the shapes of its inputs",
+        ) from error
     except UnmatchedError as error:
         raise ConversionError("onnx2torch keeps a weight in a form of its own", found=str(error)) from error
 

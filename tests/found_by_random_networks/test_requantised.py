@@ -118,6 +118,20 @@ def levels_by_channel_clipped_with_comparisons() -> onnx.ModelProto:
     return finished(b, b.add("Where", b.add("Greater", a, 1.875), 1.875, a), 48)
 
 
+def codes_of_four_bits_that_are_quantised_again() -> onnx.ModelProto:
+    """The first activation ended at its codes, whose type NumPy has from elsewhere: the certificate read no levels."""
+    b = Builder()
+    zero = onnx.numpy_helper.to_array(
+        onnx.helper.make_tensor("zero", onnx.TensorProto.UINT4, [], np.zeros(1, np.uint8))
+    )
+    codes = b.add("QuantizeLinear", b.conv("x", (2, 3), 1), 0.125, zero)
+    second = b.act(b.add("DequantizeLinear", codes, 0.125, zero), step=1 / 64, shift=0.5)
+    model = finished(b, second, 48)
+    del model.opset_import[:]
+    model.opset_import.append(onnx.helper.make_opsetid("", 21))
+    return model
+
+
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     requantised_straight_through_estimator,
     requantised_by_channel,
@@ -132,6 +146,7 @@ EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     clipped_levels_by_factors_of_both_signs_rounded_again,
     clipped_sum_of_levels_in_front_of_a_line,
     levels_by_channel_clipped_with_comparisons,
+    codes_of_four_bits_that_are_quantised_again,
 ]
 
 
