@@ -39,11 +39,13 @@ SHIPPED = Run("fg", 2e-4, 4, 0)
 #: last fine-grained one was added after the others were tested, to see what some 1,300 spikes bring.
 WEIGHTS = (
     ("none", 0.0), ("l1", 1e-4), ("fg", 2e-4), ("l1", 2e-4), ("l1", 5e-5), ("fg-synops", 8e-7), ("fg", 4e-5),
-    ("l1-pressed", 1e-4),
+    ("l1-pressed", 1e-4), ("l1", 4e-4),
 )  # fmt: skip
-#: Penalties with synapses dropped as well: method, η, ν. A synaptic operation has one price, η = ν, chosen on the same digits cut
-#: from the training set.
-PRUNED = (("fg-synops", 8e-7, 8e-7), ("l1", 1e-4, 8e-7), ("fg", 2e-4, 8e-7), ("fg", 4e-5, 1e-7))
+#: Penalties with synapses dropped as well: method, η, ν. A synaptic operation has one price, ν = η, or an eighth of it.
+PRUNED = (
+    ("fg-synops", 8e-7, 1e-7), ("l1", 1e-4, 1e-7), ("fg-synops", 8e-7, 8e-7), ("l1", 1e-4, 8e-7), ("fg", 2e-4, 8e-7),
+    ("fg", 4e-5, 1e-7),
+)  # fmt: skip
 #: With fewer time steps, one seed.
 FEWER_STEPS = (("none", 0.0), ("fg", 2e-4), ("l1", 1e-4))
 
