@@ -237,8 +237,13 @@ def _make_trainable(module: nn.Module) -> None:
 def _compare(module: nn.Module, proto: onnx.ModelProto, inputs: dict[str, np.ndarray], output: str) -> None:
     expected = run_reference(proto, inputs)[output]
     module.eval()
-    with torch.no_grad():
-        found = module(*(torch.tensor(x) for x in inputs.values())).numpy()
+    try:
+        with torch.no_grad():
+            found = module(*(torch.tensor(x) for x in inputs.values())).numpy()
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:  # whatever operators of torch raise
+        raise ConversionError(
+            "torch cannot compute this network", found=(str(error).splitlines() or [type(error).__name__])[0]
+        ) from error
     span = max(float(np.ptp(expected)), float(np.abs(expected).max()), 1e-12)
     worst = float(np.abs(found - expected).max()) / span if found.shape == expected.shape else float("inf")
     if not worst <= TOLERANCE:

@@ -6,7 +6,10 @@ spikes of a sample, over all places of a picture that share a weight,
     SynOps = Σ_n Σ_w s_n · [w ≠ 0],      fan-out f_n = ∂SynOps/∂s_n,      operations r_w = ∂SynOps/∂[w ≠ 0]
 
 Both derivatives are taken of one copy of the network whose weights are [w ≠ 0] and whose pools add: borders,
-strides, groups and what no window covers come out exact.
+strides, groups and what no window covers come out exact. As in the runtime, what arrives is counted: at the next
+neurons, or at the end of the network. Where synapses read the currents of other synapses, that is each way through
+both; a shortcut without weights is one synapse. Scales and constants on the way, of a batch norm say, become part of
+the synapses in conversion, and cost nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ _AVERAGES = (
     nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
 )  # fmt: skip
+#: Of modules that neither are neurons nor linear: what arrives there has arrived.
+_ENDS = ("MaxPool", "Softmax", "Sigmoid", "Tanh")
 _NORMALISERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -110,7 +115,7 @@ class _Counter:
     def __init__(self, model: nn.Module) -> None:
         self._probe = copy.deepcopy(model).eval()
         self._emit: Callable[[str, Tensor], Tensor] = lambda _name, output: output
-        self._passed: list[Tensor] = []
+        self._arrived: list[Tensor] = []
         self.fed: dict[str, Tensor] = {}
         self.weights: dict[str, Tensor] = {}
         for name, module in self._probe.named_modules():
@@ -118,11 +123,17 @@ class _Counter:
                 module.register_forward_hook(self._restart(name))
             elif isinstance(module, SYNAPSES):
                 self.weights[name] = _count_weights(module)
-                module.register_forward_hook(self._end)
             elif isinstance(module, _AVERAGES):
                 module.register_forward_hook(_sum_instead)
             elif isinstance(module, _NORMALISERS):
                 module.register_forward_hook(lambda _module, inputs, _output: inputs[0])
+            elif type(module).__name__ == "OnnxBinaryMathOperation":
+                module.register_forward_hook(_without_constants)
+            elif _is_mean(module):
+                module.register_forward_hook(_sum_of_all)
+            elif any(word in type(module).__name__ for word in _ENDS):
+                module.register_forward_hook(self._end)
+        self._let_learn_synapses_alone()
 
     def pass_on(self, inputs: Tensor, emit: Callable[[str, Tensor], Tensor]) -> None:
         """Let every neuron emit what ``emit`` says, and count all synaptic operations; derivatives are there afterwards.
@@ -131,22 +142,36 @@ class _Counter:
         """
         self._emit = emit
         with torch.enable_grad():
-            self._probe(torch.zeros_like(inputs))
-            sum(self._passed, torch.zeros(())).backward()
+            self._arrive(self._probe(torch.zeros_like(inputs)))
+            sum(self._arrived, torch.zeros((), requires_grad=True)).backward()
+
+    def _let_learn_synapses_alone(self) -> None:
+        """What has a gradient afterwards is made of spikes, or of synapses."""
+        held = {id(weight) for weight in self.weights.values()}
+        for parameter in self._probe.parameters():
+            parameter.requires_grad_(id(parameter) in held)
 
     def _restart(self, name: str) -> Callable[..., Tensor]:
-        """Behind a neuron, the derivative starts anew."""
+        """In front of a neuron, spikes have arrived; behind it, the derivative starts anew."""
 
-        def replace(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        def replace(_module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+            self._arrive(inputs)
             self.fed[name] = self._emit(name, output).detach().requires_grad_()
             return self.fed[name]
 
         return replace
 
-    def _end(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        """Behind a synapse, it ends: currents are not spikes."""
-        self._passed.append(output.sum())
+    def _end(self, _module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        self._arrive(inputs)
         return torch.zeros_like(output)
+
+    def _arrive(self, values: Any) -> None:
+        """Add up tensors, however they are held."""
+        if isinstance(values, Tensor):
+            self._arrived.append(values.sum())
+        elif isinstance(values, dict | tuple | list):
+            for value in values.values() if isinstance(values, dict) else values:
+                self._arrive(value)
 
 
 def _gradient(leaf: Tensor) -> Tensor:
@@ -160,6 +185,27 @@ def _count_weights(module: Any) -> Tensor:
             module.bias.zero_()
     weight: Tensor = module.weight
     return weight
+
+
+def _is_mean(module: nn.Module) -> bool:
+    """A mean over whole axes, as onnx2torch has it."""
+    reduces = getattr(module, "math_op_function", None) is torch.mean
+    return reduces or type(module).__name__.startswith("OnnxGlobalAveragePool")
+
+
+def _sum_of_all(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return output * (inputs[0].numel() / max(output.numel(), 1))
+
+
+def _without_constants(module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """Of sums and products with constants what has come from spikes; of sums of two such, the sum."""
+    counted = [value for value in inputs if value.requires_grad]
+    if len(counted) == 1 and module.math_op_function not in (torch.add, torch.sub):
+        others = [value for value in inputs if not value.requires_grad]
+        return counted[0] * (others[0] != 0)
+    if module.math_op_function in (torch.add, torch.sub):
+        return sum(counted, torch.zeros_like(output))
+    return output
 
 
 def _sum_instead(module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
