@@ -42,6 +42,7 @@ from calibration_digits import (  # noqa: E402
     test_digits,
 )
 from calibration_plot import deep_table, draw, mixed_table, several_table, table  # noqa: E402
+from process_memory import peak_memory  # noqa: E402
 
 import onnx2snn  # noqa: E402
 
@@ -114,9 +115,8 @@ def deep(name: str, timesteps: int) -> dict[str, Any]:
 
 
 def _peak() -> float:
-    """The most memory this process has taken, in GB; getrusage would count what the process that started it took."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return round(int(status["VmHWM"].split()[0]) * 1024 / 1e9, 2)
+    """In GB."""
+    return round(peak_memory() / 1e9, 2)
 
 
 def alone(name: str, timesteps: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import resource
 import shutil
 import time
 import traceback
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from damaged_data import damaged_data
 from damaged_models import damaged
+from process_memory import peak_memory
 
 CORPUS = Path(__file__).resolve().parents[1] / "tests" / "corpus"
 #: Sources that convert quickly, of every exporter; one of them cannot be converted, one wants calibration.
@@ -134,7 +134,7 @@ class Bench:
         return {
             "number": number, "damage": damage, "command": command, "bytes": size, "code": code,
             "seconds": round(seconds, 3), "error": error[-2500:], "left": left, "half": half,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak": peak_memory(),
         }  # fmt: skip
 
 

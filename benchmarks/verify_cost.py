@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from process_memory import peak_memory
 
 import onnx2snn
 from onnx2snn.certificate.compare import CHUNK
@@ -72,7 +72,7 @@ def peak(copies: int) -> float:
 def memory_of(folder: str) -> float:
     source = DIGITS / "digits.onnx"
     assert onnx2snn.verify(source, onnx2snn.convert(source).model, folder).lossless
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory() / 2**20
 
 
 def main() -> None:

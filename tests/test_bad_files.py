@@ -296,7 +296,14 @@ def test_damaged_files_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     bench.prepare()
     files = 150
     results = fuzz.Pool(tmp_path, iter(range(0, files * 11, 11)), seconds=20).run(1, files)
-    for name in ("fuzz_files", "fuzz_cases", "damaged_bytes", "damaged_data", "damaged_models"):
+    for name in (
+        "fuzz_files",
+        "fuzz_cases",
+        "damaged_bytes",
+        "damaged_data",
+        "damaged_models",
+        "process_memory",
+    ):
         sys.modules.pop(name, None)
     assert len(results) == files
     assert [fuzz.where(result) for result in results if fuzz.is_finding(result)] == []

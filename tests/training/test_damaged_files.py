@@ -21,7 +21,14 @@ def test_damaged_files_end_in_an_answer(tmp_path: Path, monkeypatch: pytest.Monk
     fuzz.Bench(tmp_path, training=True).prepare()
     numbers = [*FOUND, *range(3000, 3040)]
     results = fuzz.Pool(tmp_path, iter(numbers), seconds=30, training=True).run(1, len(numbers))
-    for name in ("fuzz_files", "fuzz_cases", "damaged_bytes", "damaged_data", "damaged_models"):
+    for name in (
+        "fuzz_files",
+        "fuzz_cases",
+        "damaged_bytes",
+        "damaged_data",
+        "damaged_models",
+        "process_memory",
+    ):
         sys.modules.pop(name, None)
     assert len(results) == len(numbers)
     assert [fuzz.where(result) for result in results if fuzz.is_finding(result)] == []
