@@ -25,6 +25,7 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
 
     1. ``Upsample`` and the ``Resize`` of opset 10 place their samples *asymmetrically*; the later default does not.
     2. ``Resize`` of opset 10 takes, of two neighbours, the one before where it enlarges, the one after where it reduces.
+    3. The ``value`` of a ``Pad`` that reflects or repeats means nothing; behind the upgrade it stays where none may be.
 
     Raises:
         InvalidModelError: the opset is from the future, or an operator has no form in the newer one.
@@ -40,6 +41,9 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     if version >= OPSET:
         return model
     placed = _placements(model) if version < 11 else []
+    for node in model.graph.node:
+        if node.op_type == "Pad" and node.domain in STANDARD and not _fills(node):
+            _remove(node, "value")
     try:
         upgraded = _converted(model)
     except Exception as error:  # whatever the library raises, the file is at fault
@@ -82,8 +86,17 @@ def _placements(model: onnx.ModelProto) -> list[str]:
     return modes
 
 
-def _set(node: onnx.NodeProto, name: str, value: str) -> None:
+def _fills(pad: onnx.NodeProto) -> bool:
+    """Whether it pads with a number: the default."""
+    return all(a.s == b"constant" for a in pad.attribute if a.name == "mode")
+
+
+def _remove(node: onnx.NodeProto, name: str) -> None:
     for attribute in list(node.attribute):
         if attribute.name == name:
             node.attribute.remove(attribute)
+
+
+def _set(node: onnx.NodeProto, name: str, value: str) -> None:
+    _remove(node, name)
     node.attribute.append(onnx.helper.make_attribute(name, value))

@@ -30,6 +30,21 @@ def resized_in_front_of_another_change_of_opset() -> onnx.ModelProto:
     return make_model(nodes, constants, {"x": ["N", *IMAGE]}, {"y": ["N", 3]}, opset=9)
 
 
+def reflected_border_with_a_value() -> onnx.ModelProto:
+    """A value means nothing to a Pad that reflects: the upgrade left it where the newer operator has no such attribute."""
+    nodes = [
+        node("Conv", ["x", "w"], ["z"], pads=[1, 1, 1, 1]),
+        node("Floor", ["z"], ["floor"]),
+        node("Clip", ["floor"], ["a"], min=0.0, max=7.0),
+        node("Pad", ["a"], ["wide"], mode="reflect", pads=[0, 0, 1, 1, 0, 0, 1, 1], value=0.0),
+        node("GlobalAveragePool", ["wide"], ["mean"]),
+        node("Flatten", ["mean"], ["flat"]),
+        node("MatMul", ["flat", "v"], ["y"]),
+    ]
+    constants = {"w": dyadic(4, 2, 3, 3, seed=1), "v": dyadic(4, 3, seed=2)}
+    return make_model(nodes, constants, {"x": ["N", *IMAGE]}, {"y": ["N", 3]}, opset=9)
+
+
 def channels_of_both_signs_in_front_of_a_clip() -> onnx.ModelProto:
     """A line by channel was compared with the identity as if it had one slope."""
     b = Builder()
@@ -61,6 +76,7 @@ def coarse_weights_that_share_an_odd_factor() -> onnx.ModelProto:
 
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     resized_in_front_of_another_change_of_opset,
+    reflected_border_with_a_value,
     channels_of_both_signs_in_front_of_a_clip,
     clipped_by_absolute_values_of_channels,
     threshold_of_three_eighths_behind_a_factor,
