@@ -37,11 +37,11 @@ def reflected_border_with_a_value() -> onnx.ModelProto:
         node("Floor", ["z"], ["floor"]),
         node("Clip", ["floor"], ["a"], min=0.0, max=7.0),
         node("Pad", ["a"], ["wide"], mode="reflect", pads=[0, 0, 1, 1, 0, 0, 1, 1], value=0.0),
-        node("GlobalAveragePool", ["wide"], ["mean"]),
+        node("AveragePool", ["wide"], ["mean"], kernel_shape=[2, 2], strides=[2, 2]),
         node("Flatten", ["mean"], ["flat"]),
         node("MatMul", ["flat", "v"], ["y"]),
     ]
-    constants = {"w": dyadic(4, 2, 3, 3, seed=1), "v": dyadic(4, 3, seed=2)}
+    constants = {"w": dyadic(4, 2, 3, 3, seed=1), "v": dyadic(36, 3, seed=2)}
     return make_model(nodes, constants, {"x": ["N", *IMAGE]}, {"y": ["N", 3]}, opset=9)
 
 
