@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import onnx
 import onnx_graphsurgeon as gs
 import pytest
 from helpers_corpus import Example as CorpusExample
+from helpers_fuzz import fuzz
 from helpers_graphs import make_model, node, samples
 from onnx import TensorProto, helper
 
@@ -25,7 +24,6 @@ from onnx2snn.macs import dense_macs
 from onnx2snn.passes.push_scales import factor_of
 from onnx2snn.runtime import SpikingSession
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SHAPE = ["N", 4]
 
 
@@ -290,23 +288,7 @@ def test_memory_that_is_not_there_is_no_defect(
 
 def test_damaged_files_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short form of ``benchmarks/fuzz_files.py``: every command, every kind of damage, in a process of its own."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    fuzz = importlib.import_module("fuzz_files")
-    bench = fuzz.Bench(tmp_path)
-    bench.prepare()
-    files = 150
-    results = fuzz.Pool(tmp_path, iter(range(0, files * 11, 11)), seconds=20).run(1, files)
-    for name in (
-        "fuzz_files",
-        "fuzz_cases",
-        "damaged_bytes",
-        "damaged_data",
-        "damaged_models",
-        "process_memory",
-    ):
-        sys.modules.pop(name, None)
-    assert len(results) == files
-    assert [fuzz.where(result) for result in results if fuzz.is_finding(result)] == []
+    results = fuzz(tmp_path, monkeypatch, range(0, 150 * 11, 11), seconds=20)
     assert {result["code"] for result in results} >= {0, 3, 4}
     assert len({result["damage"] for result in results}) > 25
 

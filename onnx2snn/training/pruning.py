@@ -129,7 +129,7 @@ class SynapsePruning:
         self._model, self._answers = model, answers or class_answers()
         self._generator = torch.Generator().manual_seed(seed)
         self._modules: dict[str, Any] = {n: m for n, m in model.named_modules() if isinstance(m, SYNAPSES)}
-        self._masks = {name: torch.ones_like(module.weight) for name, module in self._modules.items()}
+        self._masks: dict[str, Tensor] = {}  # of those that have lost some: nothing to do for the others
         self._hooks = [
             module.register_forward_pre_hook(lambda _module, _inputs, name=name: self._clear(name))
             for name, module in self._modules.items()
@@ -138,8 +138,9 @@ class SynapsePruning:
     @property
     def kept(self) -> float:
         """The share of synapses that is left, 0..1."""
-        total = sum(mask.numel() for mask in self._masks.values())
-        return float(sum(mask.sum() for mask in self._masks.values())) / max(total, 1)
+        total = sum(module.weight.numel() for module in self._modules.values())
+        gone = sum(int((mask == 0).sum()) for mask in self._masks.values())
+        return 1 - gone / max(total, 1)
 
     def drop(self, inputs: Tensor, share: float = 1.0) -> None:
         """Drop what is worth less than ``share`` · ν an operation, measured on ``inputs`` (N, ...)."""
@@ -158,10 +159,15 @@ class SynapsePruning:
             saved = sum(float(carried[name][mask].sum()) for name, mask in gone.items())
             moved = self._divergence(probe, gone, inputs, before)
             if moved <= share * self.weight * saved:
-                for name, mask in gone.items():
-                    self._masks[name][mask] = 0
+                self._forget(gone)
                 break
         self.clear()
+
+    def _forget(self, gone: Mapping[str, Tensor]) -> None:
+        for name, mask in gone.items():
+            if mask.any():
+                kept = self._masks.setdefault(name, torch.ones_like(self._modules[name].weight))
+                kept[mask] = 0
 
     def _divergence(
         self, probe: nn.Module, gone: Mapping[str, Tensor], inputs: Tensor, before: Tensor
@@ -175,7 +181,7 @@ class SynapsePruning:
 
     def clear(self) -> None:
         """Make zero what was dropped, whatever an optimiser has made of it since."""
-        for name in self._modules:
+        for name in self._masks:
             self._clear(name)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -185,8 +191,7 @@ class SynapsePruning:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from ``state``."""
         self._generator.set_state(state[""])
-        for name, mask in self._masks.items():
-            mask.copy_(state[name])
+        self._masks = {name: mask.clone() for name, mask in state.items() if name}
 
     def remove(self) -> None:
         """Let the model go, zeros and all."""
@@ -203,7 +208,8 @@ class SynapsePruning:
         self.remove()
 
     def _clear(self, name: str) -> None:
-        self._modules[name].weight.data.mul_(self._masks[name])  # a weight may be used twice in one pass
+        if name in self._masks:
+            self._modules[name].weight.data.mul_(self._masks[name])  # a weight may be used twice in one pass
 
 
 def _answered(model: nn.Module, inputs: Tensor) -> Tensor:
