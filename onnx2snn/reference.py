@@ -12,20 +12,19 @@ from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
+from onnx2snn.qonnx_definition import with_definitions
 from onnx2snn.runtime.engine import tensor_of
 from onnx2snn.weights import SplitModel, let_go, split_model, weights_as_inputs
 
 #: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
 
-#: Operators outside of what stock onnxruntime knows.
-_FOREIGN = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
-
 
 class Reference:
     """A loaded model that computes operator by operator, as it is written.
 
-    onnxruntime does it; where it has no kernel for what the model asks, the reference evaluator of the onnx package.
+    onnxruntime does it; where it has no kernel for what the model asks, the reference evaluator of the onnx package. Operators
+    of QONNX run by their own definition (:mod:`onnx2snn.qonnx_definition`).
 
     Large weights are given to it at every run, from the arrays where they are: no runtime copies them.
 
@@ -39,7 +38,7 @@ class Reference:
     def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
         split = model if isinstance(model, SplitModel) else split_model(model)
         self._weights = {name: np.ascontiguousarray(values) for name, values in split.weights.items()}
-        self._model = weights_as_inputs(split.structure)
+        self._model = with_definitions(weights_as_inputs(split.structure))
         self._evaluator: ReferenceEvaluator | None = None
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -130,8 +129,6 @@ def make_runner(model: onnx.ModelProto | SplitModel) -> Runner:
 
 
 def loads_in_onnxruntime(model: onnx.ModelProto) -> bool:
-    """Whether stock onnxruntime runs ``model`` in float32; it knows nothing of QONNX."""
+    """Whether ``model`` runs in float32; others mean here what they mean in float32."""
     floats = {tensor.type.tensor_type.elem_type for tensor in [*model.graph.input, *model.graph.output]}
-    if floats & {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}:
-        return False  # its meaning here is the float32 one (METHOD 10)
-    return not any(node.domain in _FOREIGN for node in model.graph.node)
+    return not floats & {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
