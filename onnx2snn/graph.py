@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -101,7 +101,7 @@ def read_tensors(node: gs.Node) -> Iterator[gs.Tensor]:
         yield from subgraph._foreign_tensors().values()  # noqa: SLF001 - no public spelling
 
 
-def is_constant(tensor: gs.Tensor) -> bool:
+def is_constant(tensor: object) -> TypeGuard[gs.Constant]:
     """Whether ``tensor`` holds values of its own."""
     return isinstance(tensor, gs.Constant)
 
@@ -113,8 +113,9 @@ def is_float(tensor: gs.Tensor) -> bool:
 
 def value_of(tensor: gs.Tensor) -> Array:
     """The values of a constant."""
-    values: Array = tensor.values
-    return values
+    if not isinstance(tensor, gs.Constant):
+        raise TypeError(f"'{tensor.name}' holds no values")
+    return tensor.values
 
 
 def producer_of(tensor: gs.Tensor) -> gs.Node | None:

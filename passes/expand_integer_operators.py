@@ -151,7 +151,7 @@ def _integer(op: str) -> Callable[[_Operands], None]:
         if not o.known(2, 3):
             return
         one = np.float32(1)
-        operands = []
+        operands: list[gs.Tensor] = []
         for position in (0, 1):
             zero = o.zero(2 + position).astype(np.float32)
             tensor = o.node.inputs[position]

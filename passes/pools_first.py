@@ -90,6 +90,6 @@ def _swap(graph: gs.Graph, names: Names, pool: gs.Node, value: Value) -> None:
         fresh.outputs = [copies[id(t)] for t in node.outputs]
         graph.nodes.append(fresh)
     last = next(n for n in reversed(graph.nodes) if n.outputs and n.outputs[0] is copies[id(top)])
-    pool.inputs[0] = value.root
+    pool.inputs[0] = value.potential
     pool.outputs = [pooled]
     last.outputs = [result]

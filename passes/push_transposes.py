@@ -91,7 +91,7 @@ def _push(graph: gs.Graph, names: Names, node: gs.Node) -> None:
         return
     order = orders[0]
     back = np.argsort(order)
-    inputs = []
+    inputs: list[gs.Tensor] = []
     for tensor in node.inputs:
         if is_constant(tensor):
             values = _turned(value_of(tensor), rank, back)

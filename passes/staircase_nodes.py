@@ -8,7 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.graph import ORIGIN, Names
+from onnx2snn.graph import ORIGIN, Names, is_constant, value_of
 from onnx2snn.passes.operators import DOMAIN, STAIRCASE
 from onnx2snn.staircases import Staircase, neuron_parameters
 
@@ -31,12 +31,13 @@ def replace_weights(names: Names, node: gs.Node, stem: str, values: Any) -> None
     """Give ``node`` other weights; the old ones are let go at once."""
     old = node.inputs[1]
     node.inputs[1] = make_constant(names, stem, values)
-    old.values = np.empty(0, np.float32)  # nobody else reads it, but the graph's cycles would keep it
+    if is_constant(old):
+        old.values = np.empty(0, np.float32)  # nobody else reads it, but the graph's cycles would keep it
 
 
 def scale_weights(names: Names, node: gs.Node, factors: NDArray[np.float64]) -> None:
     """Multiply the weights of ``node`` in float64 and round once, without a second copy of them."""
-    values = node.inputs[1].values
+    values = value_of(node.inputs[1])
     scaled = np.empty(np.broadcast_shapes(values.shape, factors.shape), np.float32)
     np.multiply(values, factors, out=scaled, dtype=np.float64, casting="same_kind")
     replace_weights(names, node, f"{node.name}/weight", scaled)

@@ -45,7 +45,7 @@ def straighten_lines(graph: gs.Graph) -> gs.Graph:
             ends.append((node, value))
     names = Names(graph)
     origins = _Origins(graph, names, found)
-    chains = [(value.root, node.outputs[0], value.nodes) for node, value in ends]
+    chains = [(value.potential, node.outputs[0], value.nodes) for node, value in ends]
     for (node, value), constant in zip(ends, stay_constant(chains, graph.opset), strict=True):
         if constant or constant_of(value) is None:
             _write(
@@ -53,7 +53,7 @@ def straighten_lines(graph: gs.Graph) -> gs.Graph:
                 names,
                 node,
                 value,
-                value.root if constant_of(value) is None else origins.of(value.root),
+                value.potential if constant_of(value) is None else origins.of(value.potential),
             )
     return graph
 

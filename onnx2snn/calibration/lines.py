@@ -97,7 +97,7 @@ def clipped_lines(graph: gs.Graph) -> list[ClippedLine]:
             if line is not None and not _is_line_of(value, taken):
                 ends.append((tensor, line))
                 taken.add(id(tensor))
-    chosen = {id(t) for t in between_synapses(graph, [(found[id(t)].root, t) for t, _ in ends])}
+    chosen = {id(t) for t in between_synapses(graph, [(found[id(t)].potential, t) for t, _ in ends])}
     return [line for tensor, line in ends if id(tensor) in chosen]
 
 

@@ -40,6 +40,13 @@ class Value:
     nodes: tuple[gs.Node, ...] = field(default=())
 
     @property
+    def potential(self) -> gs.Tensor:
+        """The root of an expression that is known to have one."""
+        if self.root is None:
+            raise AssertionError("an expression without a root is a constant")
+        return self.root
+
+    @property
     def is_affine(self) -> bool:
         """Whether it is a line of the root tensor."""
         return self.of_level is None and self.of_root.is_affine

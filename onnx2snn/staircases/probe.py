@@ -177,7 +177,7 @@ def _run(
 
 
 def _copy(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:
-    inputs = []
+    inputs: list[gs.Tensor] = []
     for tensor in node.inputs:
         if is_constant(tensor):
             inputs.append(gs.Constant(f"{tensor.name}#{suffix}", tensor.values))

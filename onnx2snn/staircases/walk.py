@@ -196,9 +196,7 @@ class Walk:
         except (NotPiecewiseLinearError, ChannelsDifferError) as error:
             self._note_unbounded(error, value)
             return rejected(fault, str(error), names)
-        if value.root is None:
-            raise AssertionError("an expression without a root is a constant")
-        return Found(per_sample(staircase, len(tensor.shape)), value.root, tensor, value.nodes)
+        return Found(per_sample(staircase, len(tensor.shape)), value.potential, tensor, value.nodes)
 
     def _note_unbounded(self, error: Exception, *values: Value | None) -> None:
         """Roundings of what goes on for ever: bounds may help, if only for the clip behind them to do nothing any more."""

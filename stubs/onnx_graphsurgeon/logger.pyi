@@ -1,0 +1,5 @@
+class Logger:
+    CRITICAL: int
+    severity: int
+
+G_LOGGER: Logger
