@@ -9,11 +9,8 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant, value_of
 from onnx2snn.passes.expand_integer_operators import expand_integer_operator
 from onnx2snn.passes.integer_codes import IntegerCodes
+from onnx2snn.passes.qonnx import spell_qonnx
 from onnx2snn.passes.spelling import MICROSOFT, Grid, Spelling, code_range
-
-QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
-
-_ROUNDING = {"ROUND": "Round", "CEIL": "Ceil", "FLOOR": "Floor"}
 
 
 @graph_pass
@@ -22,8 +19,7 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
 
         QuantizeLinear(x, s, z)      becomes    Clip(Round(x / s) + z, lo, hi)     a float32 tensor of integers
         DequantizeLinear(q, s, z)    becomes    (q − z)·s
-        Quant(x, s, z, bits)         becomes    both in a row (QONNX), with its own rounding and range
-        BipolarQuant(x, s)           becomes    Where(x ≥ 0, s, −s)
+        Quant, BipolarQuant (QONNX)  become     what their domain says; see :mod:`.qonnx`
         QLinearConv, QGemm ...       become     all three: dequantise, the float operator, quantise
 
     1. Per-axis parameters are reshaped to broadcast.
@@ -36,14 +32,10 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     codes = IntegerCodes(graph)
     for node in list(graph.nodes):
-        if expand_integer_operator(graph, names, node):
+        if expand_integer_operator(graph, names, node) or spell_qonnx(graph, names, node):
             continue
         if node.op in ("QuantizeLinear", "DequantizeLinear") and node.domain in ("", MICROSOFT):
             _linear(graph, names, node)
-        elif node.op == "Quant" and node.domain in QONNX:
-            _quant(graph, names, node)
-        elif node.op == "BipolarQuant" and node.domain in QONNX:
-            _bipolar(graph, names, node)
     return codes.settle(graph, names)
 
 
@@ -87,38 +79,3 @@ def _code_type(node: gs.Node, zero: Array | None) -> object:
 def _as_float(spelling: Spelling, tensor: gs.Tensor) -> gs.Tensor:
     """Case 2."""
     return spelling.constant(value_of(tensor).astype(np.float32)) if is_constant(tensor) else tensor
-
-
-#: float32 has no quantiser with more levels.
-_MOST_BITS = 32
-
-
-def _quant(graph: gs.Graph, names: Names, node: gs.Node) -> None:
-    constants = [constant_input(node, i) for i in (1, 2, 3)]
-    rounding = _ROUNDING.get(str(node.attrs.get("rounding_mode", "ROUND")).upper())
-    if any(c is None for c in constants) or rounding is None:
-        return
-    scale, zero, bits = (np.asarray(c, np.float32) for c in constants)
-    signed, narrow = bool(node.attrs.get("signed", 1)), bool(node.attrs.get("narrow", 0))
-    width = float(bits.reshape(-1)[0])
-    if np.any(bits != width) or not 1 <= width <= _MOST_BITS:
-        return
-    low = -(2.0 ** (width - 1)) + narrow if signed else 0.0
-    high = 2.0 ** (width - 1) - 1 if signed else 2.0**width - 1 - narrow
-    grid = Grid(scale, zero, low, high, rounding)
-    spelling = Spelling(graph, names, node)
-    output = node.outputs[0]
-    node.outputs.clear()
-    spelling.dequantise(spelling.quantise(_as_float(spelling, node.inputs[0]), grid), grid, output=output)
-
-
-def _bipolar(graph: gs.Graph, names: Names, node: gs.Node) -> None:
-    scale = constant_input(node, 1)
-    if scale is None:
-        return
-    spelling = Spelling(graph, names, node)
-    output = node.outputs[0]
-    node.outputs.clear()
-    positive = spelling.apply("GreaterOrEqual", node.inputs[0], np.float32(0))
-    positive.dtype = np.bool_
-    spelling.apply("Where", positive, scale.astype(np.float32), -scale.astype(np.float32), output=output)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from onnx2snn.passes.decompose_quantisers import QONNX
 from onnx2snn.passes.expand_integer_operators import HANDLERS as INTEGER
 from onnx2snn.passes.operators import EXTREME, LINEAR, ORDER_PRESERVING, WEIGHTED
+from onnx2snn.passes.qonnx import QONNX
 from onnx2snn.passes.upgrade_opset import OPSET
 from onnx2snn.staircases.operators import HANDLERS as ELEMENTWISE
 
