@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ from onnx import TensorProto, helper, numpy_helper
 import onnx2snn
 
 CLASSES, LEVELS = 5, 15
+
+# A background job of a shell without job control inherits SIGINT as ignored, and so would every command that a test starts
+# and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,23 @@ def test_ctrl_c_is_quiet_even_while_the_command_is_loaded() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
+def test_a_background_job_goes_on_where_sigint_is_ignored() -> None:
+    code = """if True:
+        import os, signal, sys
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        class Interrupt:
+            def find_spec(self, name, path=None, target=None):
+                if name == "click":
+                    os.kill(os.getpid(), signal.SIGINT)
+        sys.meta_path.insert(0, Interrupt())
+        sys.argv = ["onnx2snn", "--version"]
+        from onnx2snn.__main__ import main
+        main()"""
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("onnx2snn")
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
