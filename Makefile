@@ -10,7 +10,7 @@ CORE := $(addprefix tests/,test_golden.py test_conversion.py test_model_file.py 
 	runtime/test_brute_force.py staircases cli/test_commands.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo browser docs test check test-oldest test-train test-cluster test-export screenshots clean
+.PHONY: help demo browser docs test check test-oldest test-train test-cluster test-wheel test-export screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -42,6 +42,9 @@ test-train: $(VENV)/train  ## the tests that need torch
 
 test-cluster: $(VENV)/cluster  ## the tests that start a Ray cluster here
 	$(BIN)/python -m pytest -m cluster
+
+test-wheel: $(VENV)/dev  ## build the wheel, install it into an empty environment, run every command there
+	$(BIN)/python -m pytest -m wheel tests/packaging
 
 # Frameworks do not agree on the versions of what they share, so each has an environment of its own; CI runs the scripts that
 # need none but torch.

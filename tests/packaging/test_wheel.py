@@ -1,0 +1,167 @@
+"""The wheel as a user gets it: built from the sdist of a clean copy, installed into an empty environment, run there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Example
+
+pytestmark = pytest.mark.wheel
+
+ROOT = Path(__file__).parents[2]
+#: What needs an extra, or is a program.
+_OTHERS = ("onnx2snn/training/", "onnx2snn/report/figures/", "onnx2snn/__main__.py")
+_IMPORT_ALL = """
+import importlib, sys, onnx2snn
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+print(onnx2snn.__file__)
+"""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment of its own with the wheel in it, and a folder to work in that is not the checkout's."""
+
+    environment: Path
+    folder: Path
+
+    def __call__(self, *words: str, exits: int = 0, program: Sequence[str] = ("onnx2snn",)) -> str:
+        """Run a command; what it prints."""
+        path = self.environment / "bin" / program[0]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        ended = subprocess.run(
+            [path, *program[1:], *words],
+            cwd=self.folder,
+            env=clean,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert ended.returncode == exits, (words, ended.stdout, ended.stderr)
+        return ended.stdout + ended.stderr
+
+    def install(self, *packages: str) -> None:
+        """Install what a user would, with the versions that CI has."""
+        pip = [sys.executable, "-m", "pip", f"--python={self.environment / 'bin' / 'python'}", "install"]
+        quiet = ["--quiet", "--disable-pip-version-check", "-c", str(ROOT / "constraints.txt")]
+        subprocess.run([*pip, *quiet, *packages], check=True)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the sdist, which is built from what git knows of this tree: both have to hold everything."""
+    clean, built = tmp_path_factory.mktemp("clean"), tmp_path_factory.mktemp("built")
+    known = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+    for name in filter(None, known.stdout.split("\0")):
+        if os.path.lexists(ROOT / name):
+            (clean / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clean / name, follow_symlinks=False)
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(built), str(clean)]
+    subprocess.run(build, check=True, capture_output=True)
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, wheel: Path, example: Example) -> Installed:
+    """The wheel and what it requires, nothing else; the example's files in a folder with a name of two words."""
+    folder = tmp_path_factory.mktemp("some where")
+    for path in (example.ann, example.data):
+        shutil.copy(path, folder)
+    made = Installed(tmp_path_factory.mktemp("environment"), folder)
+    venv.create(made.environment, symlinks=True)
+    made.install(str(wheel))
+    return made
+
+
+@pytest.fixture(scope="module")
+def with_extras(installed: Installed, wheel: Path) -> Installed:
+    """The same environment, with what the page and pictures need; asked for by the tests behind those without."""
+    installed.install(f"{wheel}[report,images]")
+    return installed
+
+
+def test_it_holds_every_module_and_every_file_of_data(wheel: Path) -> None:
+    tree = {
+        path.relative_to(ROOT).as_posix()
+        for folder, _, names in os.walk(ROOT / "onnx2snn", followlinks=True)
+        for path in (Path(folder, name) for name in names)
+        if path.suffix != ".pyc"
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert len(tree) > 200
+    assert held == tree
+
+
+def test_every_module_can_be_imported_with_what_the_wheel_requires(installed: Installed, wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        files = [name for name in archive.namelist() if name.endswith(".py") and not name.startswith(_OTHERS)]
+    modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files]
+    assert len(modules) > 150
+    place = installed("-c", _IMPORT_ALL, *modules, program=["python"])
+    assert Path(place.strip()).is_relative_to(installed.environment)
+
+
+def test_commands_that_need_no_extra(installed: Installed, relu_network: Path) -> None:
+    shutil.copy(relu_network, installed.folder / "relu.onnx")
+    installed("ann.onnx", "snn.onnx")
+    installed("inspect", "snn.onnx")
+    installed("verify", "ann.onnx", "snn.onnx")
+    verified = json.loads(installed("verify", "ann.onnx", "snn.onnx", "--data", "data.npz", "--json"))
+    assert verified["lossless"]
+    installed("run", "snn.onnx", "--data", "data.npz", "--output", "result.npz")
+    assert "logits" in np.load(installed.folder / "result.npz")
+    installed("evaluate", "snn.onnx", "--data", "data.npz", "--workers", "2")
+    installed("calibrate", "relu.onnx", "quantised.onnx", "--data", "data.npz", "--timesteps", "4")
+    installed("convert", "relu.onnx", "spiking.onnx", "--calibrate", "data.npz", "--timesteps", "4")
+    installed("report", "ann.onnx", "snn.onnx", "--data", "data.npz", "--json")
+
+
+def test_a_command_whose_extra_is_missing_names_it(installed: Installed) -> None:
+    installed("ann.onnx", "snn.onnx")
+    page = ["--data", "data.npz", "--html", "page.html"]
+    assert "onnx2snn[report]" in installed("report", "ann.onnx", "snn.onnx", *page, exits=4)
+    assert "onnx2snn[report]" in installed("verify", "ann.onnx", "snn.onnx", *page, exits=4)
+    assert "onnx2snn[train]" in installed("finetune", "ann.onnx", "data.npz", "tuned.onnx", exits=2)
+    assert "onnx2snn[cluster]" in installed(
+        "evaluate", "snn.onnx", "--data", "data.npz", "--ray", "local", exits=4
+    )
+
+
+def test_pages_and_pictures(with_extras: Installed) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for number in range(2):
+        (with_extras.folder / f"pictures/{number}").mkdir(parents=True)
+        image.new("L", (8, 8), 100 * number).save(with_extras.folder / f"pictures/{number}/one.png")
+    with_extras("ann.onnx", "snn.onnx")
+    with_extras("run", "snn.onnx", "--data", "pictures")
+    page = ["--data", "data.npz", "--html"]
+    with_extras("report", "ann.onnx", "snn.onnx", *page, "report.html")
+    with_extras("verify", "ann.onnx", "snn.onnx", *page, "certificate.html")
+    assert "<svg" in (with_extras.folder / "report.html").read_text()
+    assert "<svg" in (with_extras.folder / "certificate.html").read_text()
+
+
+def test_finetuning_from_the_wheel(wheel: Path, example: Example, tmp_path: Path) -> None:
+    """In this environment, which has torch after ``make test-train``, but with the wheel's modules instead of the tree's."""
+    pytest.importorskip("onnx2torch", reason="needs torch (extra train)")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "modules")
+    words = ["finetune", str(example.ann), str(example.data), "tuned.onnx", "--epochs", "1"]
+    started = [sys.executable, "-m", "onnx2snn", *words]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "modules")}
+    subprocess.run(started, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert (tmp_path / "tuned.onnx").exists()
