@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.statistics import batch_size, with_outputs
 from onnx2snn.data import Batch, DataSet
-from onnx2snn.evaluation.work import predicted_classes
+from onnx2snn.evaluation.work import predicted_classes, right_answers
 from onnx2snn.graph import Array
 
 
@@ -124,10 +124,11 @@ class Loss:
             return
         self.same += int(np.sum(ann == snn))
         self._lead(expected.reshape(len(expected), -1), found.reshape(len(found), -1))
-        if batch.labels is not None:
+        right = right_answers(expected, batch), right_answers(found, batch)
+        if right[0] is not None and right[1] is not None:
             self.labelled += len(batch)
-            self.right["float"] += int(np.sum(ann == batch.labels))
-            self.right["quantised"] += int(np.sum(snn == batch.labels))
+            self.right["float"] += right[0]
+            self.right["quantised"] += right[1]
 
     def _lead(self, expected: Array, found: Array) -> None:
         if expected.shape[1] < 2:

@@ -17,7 +17,7 @@ from onnx2snn.certificate.rounding import EXACT, UNIT, UNIT64, gamma
 from onnx2snn.certificate.tails import Tail
 from onnx2snn.data import Batch
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.evaluation.work import predicted_classes
+from onnx2snn.evaluation.work import predicted_classes, right_answers
 from onnx2snn.graph import Array
 
 
@@ -43,17 +43,18 @@ def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, A
         worst=worst((float(e), batch.start + i) for i, e in enumerate(largest) if e > 0),
     )
     name = next(iter(expected))
-    return _with_classes(findings, batch, predicted_classes(expected[name]), predicted_classes(found[name]))
+    return _with_classes(findings, batch, expected[name], found[name])
 
 
-def _with_classes(findings: Findings, batch: Batch, ann: Array | None, snn: Array | None) -> Findings:
+def _with_classes(findings: Findings, batch: Batch, expected: Array, found: Array) -> Findings:
+    ann, snn = predicted_classes(expected), predicted_classes(found)
     if ann is None or snn is None:
         return findings
     findings = replace(findings, classed=len(batch), same_class=int((ann == snn).sum()))
-    if batch.labels is None:
+    right = right_answers(expected, batch), right_answers(found, batch)
+    if right[0] is None or right[1] is None:
         return findings
-    right = int((ann == batch.labels).sum()), int((snn == batch.labels).sum())
-    return replace(findings, labelled=len(batch), right=right)
+    return replace(findings, labelled=len(batch), right=(right[0], right[1]))
 
 
 @dataclass(frozen=True)

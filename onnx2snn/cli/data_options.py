@@ -21,7 +21,7 @@ else:
     ParamType = click.ParamType
 
 DATA_HELP = (
-    "Samples: .npz (arrays by input name, true classes under 'labels'), .npy, a folder of such shards, "
+    "Samples: .npz (arrays by input name, a lone input's by any; true classes as 'labels'), .npy, a folder of such shards, "
     "or a folder of images by class."
 )
 

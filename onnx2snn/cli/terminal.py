@@ -105,8 +105,7 @@ def output_options(command: Command) -> Command:
     @wraps(command)
     def with_terminal(*args: Any, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> Any:
         terminal = Terminal(as_json, quiet, verbose)
-        if verbose:
-            _show_log(terminal)
+        _show_log(terminal)
         return command(*args, terminal=terminal, **options)
 
     return with_terminal  # type: ignore[return-value]
@@ -114,12 +113,12 @@ def output_options(command: Command) -> Command:
 
 def _show_log(terminal: Terminal) -> None:
     logger = logging.getLogger("onnx2snn")
-    logger.setLevel(logging.DEBUG)
+    logger.setLevel(logging.DEBUG if terminal.verbose else logging.WARNING)
     logger.handlers = [_Log(terminal.err)]
 
 
 class _Log(logging.Handler):
-    """What happens inside, a line each, above whatever moves on the terminal."""
+    """What the user should know, and, if asked, what happens inside: a line each, above whatever moves on the terminal."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -127,4 +126,9 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message."""
-        self._console.print(Text(record.getMessage(), style="dim"), soft_wrap=True)
+        message = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            text = Text.assemble(("Note:", "bold yellow"), " ", message)
+        else:
+            text = Text(message, style="dim")
+        self._console.print(text, soft_wrap=True)

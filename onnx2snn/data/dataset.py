@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.data.columns import Column
+from onnx2snn.data.fitting import Fitting, check_shape
+from onnx2snn.data.matching import match
 from onnx2snn.data.specs import Array, InputSpec
 from onnx2snn.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 
-#: The name under which data files keep the true classes.
-LABELS = "labels"
+#: Samples that are looked at when a data set is opened: what is to be said is said before the work.
+_FIRST = 16
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class DataSet:
     """Samples by input name, streamed: no more than one batch is in memory.
 
     Args:
-        columns: By name. ``labels``, if there, holds the true classes; columns that the model does not know
-            are left alone.
+        columns: By name; :func:`match` says which is which input, and which holds the true classes. Columns that the model
+            does not know are left alone.
         specs: The model's inputs, which the columns have to fit; None takes every column as an input.
         source: What to call the data in messages.
 
@@ -62,18 +64,17 @@ class DataSet:
         source: str = "the data",
     ) -> None:
         self._source = source
-        self._labels = columns.get(LABELS)
-        names = [n for n in columns if n != LABELS] if specs is None else [spec.name for spec in specs]
-        for name in names:
-            if name not in columns:
-                raise _missing(name, columns, source)
-        self._columns = {name: columns[name] for name in names}
+        matched = match(columns, specs, source)
+        self._columns = matched.inputs
+        self._labels, self._labels_name = matched.labels, matched.labels_name
         if not self._columns:
             raise InputError(f"{source} holds no inputs", found=", ".join(columns) or "nothing")
         self._specs = {spec.name: spec for spec in specs or ()}
         for spec in self._specs.values():
-            _check_fit(spec, self._columns[spec.name], source)
+            check_shape(spec, self._columns[spec.name], source)
         self._length = self._common_length()
+        for spec in self._specs.values():
+            self._look_at(spec)
         labels = "with labels" if self._labels else "without labels"
         _LOG.debug("%s: %d samples %s of %s", source, self._length, labels, ", ".join(self._columns))
 
@@ -99,7 +100,7 @@ class DataSet:
         if self._labels is None:
             return None
         with ExitStack() as stack:
-            return _as_classes(self._labels.reader(0, stack)(self._length), self._source)
+            return self._classes(self._labels.reader(0, stack)(self._length))
 
     @property
     def fingerprint(self) -> str:
@@ -125,7 +126,23 @@ class DataSet:
             for position in range(start, stop, size):
                 count = min(size, stop - position)
                 inputs = {name: self._convert(name, read(count), position) for name, read in readers.items()}
-                yield Batch(position, inputs, _as_classes(labels(count), self._source) if labels else None)
+                yield Batch(position, inputs, self._classes(labels(count)) if labels else None)
+
+    def _look_at(self, spec: InputSpec) -> None:
+        """Convert the first samples of an input whose type is not the model's: to say at once what there is to say."""
+        column = self._columns[spec.name]
+        if column.dtype != spec.dtype:
+            with ExitStack() as stack:
+                rows = column.reader(0, stack)(min(_FIRST, self._length))
+                if np.isfinite(rows).all():  # else the sample is named when its turn comes
+                    self._fittings[spec.name](rows, 0)
+
+    @cached_property
+    def _fittings(self) -> dict[str, Fitting]:
+        return {
+            name: Fitting(self._target(name, column), f"'{name}' in {self._source}")
+            for name, column in self._columns.items()
+        }
 
     def _convert(self, name: str, rows: Array, position: int) -> Array:
         finite = np.isfinite(rows)
@@ -136,13 +153,16 @@ class DataSet:
                 found=f"NaN or infinity in sample {sample}",
                 remedy="remove or replace such samples",
             )
-        return np.ascontiguousarray(rows, self._target(name, self._columns[name]))
+        return self._fittings[name](rows, position)
+
+    def _classes(self, values: Array) -> NDArray[np.int64]:
+        return _as_classes(values, f"'{self._labels_name}' in {self._source}")
 
     def _target(self, name: str, column: Column) -> np.dtype[Any]:
         return self._specs[name].dtype if name in self._specs else column.dtype.newbyteorder("=")
 
     def _common_length(self) -> int:
-        columns = dict(self._columns) | ({LABELS: self._labels} if self._labels else {})
+        columns = dict(self._columns) | ({self._labels_name: self._labels} if self._labels else {})
         lengths = {name: column.shape[0] for name, column in columns.items()}
         if len(set(lengths.values())) > 1:
             found = ", ".join(f"{name}: {length}" for name, length in lengths.items())
@@ -150,32 +170,13 @@ class DataSet:
         return next(iter(lengths.values()))
 
 
-def _missing(name: str, columns: Mapping[str, Column], source: str) -> InputError:
-    near = difflib.get_close_matches(name, columns, 1) or (list(columns) if len(columns) == 1 else [])
-    hint = f"rename '{near[0]}' to '{name}'" if near else f"add the model's input as an array named '{name}'"
-    return InputError(f"{source} has no array '{name}'", found=", ".join(columns), remedy=hint)
-
-
-def _check_fit(spec: InputSpec, column: Column, source: str) -> None:
-    if not spec.fits(column.shape[1:]):
-        raise InputError(
-            f"'{spec.name}' in {source} does not have the model's shape",
-            found=f"{column.shape}, expected {spec}",
-            remedy="reshape it; samples go along the first axis",
-        )
-    if not np.can_cast(column.dtype, spec.dtype, "safe"):
-        raise InputError(
-            f"'{spec.name}' in {source} does not have the model's type",
-            found=f"{column.dtype}, expected {spec.dtype}",
-            remedy=f"convert it first: array.astype('{spec.dtype}')",
-        )
-
-
-def _as_classes(values: Array, source: str) -> NDArray[np.int64]:
+def _as_classes(values: Array, where: str) -> NDArray[np.int64]:
+    """Class numbers, also where they are floats that hold whole numbers."""
     flat = values.reshape(len(values), -1)
-    if flat.shape[1] != 1 or values.dtype.kind not in "iu":
+    whole = values.dtype.kind in "iu" or (values.dtype.kind == "f" and bool(np.all(flat == np.rint(flat))))
+    if flat.shape[1] != 1 or not whole:
         raise InputError(
-            f"'{LABELS}' in {source} are not class numbers",
+            f"{where} are not class numbers",
             found=f"{values.dtype} {values.shape[1:]} a sample",
             remedy="save one integer a sample (numpy.argmax of one-hot labels)",
         )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from onnx2snn.data.columns import ArrayColumn, Column, JoinedColumn, NpyColumn, NpzColumn, npz_members
-from onnx2snn.data.dataset import LABELS, DataSet
+from onnx2snn.data.dataset import DataSet
 from onnx2snn.data.images import ImageOptions, image_columns, is_image
+from onnx2snn.data.matching import LABELS
 from onnx2snn.data.specs import InputSpec
 from onnx2snn.errors import InputError
+from onnx2snn.file_kinds import ARRAYS, is_address, kind_of
 
-Source: TypeAlias = str | os.PathLike[str] | Mapping[str, ArrayLike] | DataSet
+Source: TypeAlias = str | os.PathLike[str] | NDArray[Any] | Mapping[str, ArrayLike] | DataSet
 
 _REMEDY = (
     "give an .npz (arrays by input name), a .npy, a folder of such shards, or a folder of images by class"
@@ -28,11 +31,12 @@ def open_data(
 ) -> DataSet:
     """Open ``source`` for a model with inputs ``specs``; nothing but headers is read yet.
 
-    1. ``data.npz``: one array per input under its name; ``labels`` where there are true classes.
-    2. ``data.npy``: the array of the only input.
+    1. ``data.npz``: one array per input under its name, or the only input's under any name; true classes under ``labels``,
+       ``label``, ``y`` or ``targets``.
+    2. ``data.npy``, or an array: that of the only input.
     3. A folder of .npz shards, read in the order of their names.
     4. A folder of .npy files: one per input if they are named after the inputs, otherwise shards of the only
-       input; ``labels.npy`` beside them.
+       input; ``labels.npy`` (or another of its names) beside them.
     5. A folder of folders of images: each sub-folder is a class, numbered in the order of their names.
     6. A mapping from input name to array, or a data set that is open already.
 
@@ -48,9 +52,15 @@ def open_data(
         return source
     if isinstance(source, Mapping):
         return DataSet({name: _in_memory(name, value) for name, value in source.items()}, specs)
+    if isinstance(source, np.ndarray):
+        return DataSet({_only_input("the array", specs): _in_memory("the array", source)}, specs)
     path = Path(source)
     if path.is_dir():
         return DataSet(_folder_columns(path, specs, images or ImageOptions()), specs, source=str(path))
+    if is_address(source):
+        raise InputError(
+            f"'{source}' is an address, not a path", remedy="download the file, and give its path"
+        )
     if not path.exists():
         raise InputError(f"no such file or folder: {path}", remedy="check the path of the data")
     return DataSet(_file_columns(path, specs), specs, source=str(path))
@@ -64,19 +74,46 @@ def _in_memory(name: str, value: ArrayLike) -> Column:
 
 
 def _file_columns(path: Path, specs: Sequence[InputSpec] | None) -> dict[str, Column]:
-    if path.suffix.lower() == ".npz":
-        wanted = None if specs is None else {spec.name for spec in specs} | {LABELS}
-        members = npz_members(path)
-        chosen = [name for name in members if wanted is None or name in wanted]
-        return {name: NpzColumn(path, name) for name in chosen or members}
-    if path.suffix.lower() == ".npy":
+    """By what the file's name says, else by what it holds."""
+    kind, suffix = kind_of(path), path.suffix.lower()
+    if kind is ARRAYS:
+        suffix = ".npz" if zipfile.is_zipfile(path) else ".npy"
+    if suffix == ".npz":
+        return _archive_columns(path, specs)
+    if suffix == ".npy":
         return {_only_input(path, specs): NpyColumn(path)}
+    if kind is not None:
+        raise InputError(f"{path} is no data file but {kind.name}", remedy=kind.to_data)
     raise InputError(f"{path} is not a data file", found=path.suffix or "no file type", remedy=_REMEDY)
 
 
-def _only_input(path: Path, specs: Sequence[InputSpec] | None) -> str:
+def _archive_columns(path: Path, specs: Sequence[InputSpec] | None) -> dict[str, Column]:
+    """The inputs and what may be labels; where an input is not there by its name, whatever numeric arrays there are."""
+    members = npz_members(path)
+    wanted = [spec.name for spec in specs or ()]
+    if specs is not None and set(wanted) <= set(members):
+        wanted += [name for name in LABELS if name in members and name not in wanted]
+        return {name: column for name in wanted if (column := _opened(path, name, wanted[: len(specs)]))}
+    return {
+        name: column
+        for name in members
+        if (column := _opened(path, name, members if len(members) == 1 else []))
+    }
+
+
+def _opened(path: Path, member: str, needed: Sequence[str]) -> Column | None:
+    """A member of an archive; what is not needed and holds no numbers (names of classes, a single number) is left alone."""
+    try:
+        return NpzColumn(path, member)
+    except InputError:
+        if member in needed:
+            raise
+        return None
+
+
+def _only_input(path: Path | str, specs: Sequence[InputSpec] | None) -> str:
     if specs is None:
-        return path.stem
+        return Path(path).stem
     if len(specs) != 1:
         names = ", ".join(spec.name for spec in specs)
         raise InputError(
@@ -113,11 +150,12 @@ def _joined(shards: Sequence[Mapping[str, Column]], files: Sequence[Path]) -> di
 
 def _npy_columns(files: Sequence[Path], specs: Sequence[InputSpec] | None) -> dict[str, Column]:
     columns: dict[str, Column] = {file.stem: NpyColumn(file) for file in files}
-    inputs = [name for name in columns if name != LABELS]
+    if specs is None or {spec.name for spec in specs} <= set(columns):
+        return columns
+    label = next((name for name in LABELS if name in columns), None)
+    inputs = [name for name in columns if name != label]
     if not inputs:
         raise InputError(f"{files[0].parent} holds labels but no inputs", remedy=_REMEDY)
-    if specs is None or {spec.name for spec in specs} <= set(inputs):
-        return columns
     name = _only_input(files[0].parent, specs)
-    labels = {LABELS: columns[LABELS]} if LABELS in columns else {}
+    labels = {label: columns[label]} if label else {}
     return {name: JoinedColumn(name, [columns[shard] for shard in inputs])} | labels

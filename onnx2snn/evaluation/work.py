@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from onnx2snn.data.dataset import Batch
+from onnx2snn.errors import InputError
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.tally import Moments, Tally
 
@@ -60,10 +61,8 @@ def tally_of(result: Result, batch: Batch) -> Tally:
         quantities |= {f"{kind}/{name}": value for name, value in counts.items()}
         if counts:
             quantities[kind] = sum(counts.values(), np.zeros(len(batch), np.int64))
-    labelled, correct = 0, 0
-    predicted = predicted_classes(next(iter(result.outputs.values())))
-    if batch.labels is not None and predicted is not None:
-        labelled, correct = len(batch), int(np.sum(predicted == batch.labels))
+    right = right_answers(next(iter(result.outputs.values())), batch)
+    labelled, correct = (0, 0) if right is None else (len(batch), right)
     moments = {name: Moments.of(value) for name, value in quantities.items() if np.all(np.isfinite(value))}
     return Tally(len(batch), labelled, correct, moments)
 
@@ -81,3 +80,31 @@ def predicted_classes(output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | No
     if flat.shape[1] == 1:
         return flat[:, 0] if flat.dtype.kind in "iu" else None
     return np.argmax(flat, axis=1) if max(output.shape[1:]) == flat.shape[1] else None
+
+
+def right_answers(output: np.ndarray[Any, Any], batch: Batch) -> int | None:
+    """How many samples are answered with their true class; None where the data has no classes, or the output answers none.
+
+    Raises:
+        InputError: a label is none of the classes that the network has scores for.
+    """
+    predicted = predicted_classes(output)
+    if predicted is None or batch.labels is None:
+        return None
+    classes = output.size // max(len(output), 1)
+    if classes > 1:
+        _check_labels(batch, classes)
+    return int(np.sum(predicted == batch.labels))
+
+
+def _check_labels(batch: Batch, classes: int) -> None:
+    labels = np.asarray(batch.labels)
+    outside = (labels < 0) | (labels >= classes)
+    if not outside.any():
+        return
+    sample = int(np.argmax(outside))
+    raise InputError(
+        f"the network has scores for {classes} classes, 0 to {classes - 1}, and the data other labels",
+        found=f"{labels[sample]} in sample {batch.start + sample}",
+        remedy="number the classes from 0 in the order of the network's outputs, or leave labels out",
+    )

@@ -290,7 +290,7 @@ def test_a_bad_model_is_exit_code_four(example: Example, tmp_path: Path, fault: 
         (["verify", "{ann}", "{ann}"], 4, "onnx2snn"),
         (["run", "{ann}", "--data", "{data}"], 4, "onnx2snn"),
         (["run", "{snn}", "--data", "{folder}/missing.npz"], 4, "no such file"),
-        (["run", "{snn}", "--data", "{ann}"], 4, ".npz"),
+        (["run", "{snn}", "--data", "{ann}"], 4, "an ONNX model"),
         (["run", "{snn}", "--data", "{data}", "--output", "{folder}/no/r.npz"], 4, "mkdir"),
         (["verify", "{ann}", "{snn}", "--data", "{folder}"], 4, "holds no data"),
         (["evaluate", "{snn}", "--data", "{data}", "--resume", "{ann}"], 4, "state file"),

@@ -104,10 +104,10 @@ def test_dynamic_sizes_fit_anything() -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"img": X}, "has no array 'image'"),
+        ({"one": X, "two": X}, "has no array 'image'"),
+        ({"labels": Y}, "has no array 'image'"),
         ({"image": X.reshape(7, 6)}, "does not have the model's shape"),
         ({"image": X[:, :, :1]}, "does not have the model's shape"),
-        ({"image": X.astype(np.float64)}, "astype"),
         ({"image": X, "labels": Y[:5]}, "different numbers of samples"),
         ({"image": X[:0]}, "samples"),
         ({"image": X.astype(np.complex64)}, "numeric"),
@@ -142,6 +142,8 @@ def test_labels_are_class_numbers(labels: np.ndarray) -> None:
 def test_the_nearest_name_is_suggested() -> None:
     with pytest.raises(InputError, match="rename 'images' to 'image'"):
         open_data({"images": X, "other": X}, [SPEC])
+    with pytest.raises(InputError, match="rename the one that is the model's input to 'image': a, b"):
+        open_data({"a": X, "b": X, "c": X[:, 0]}, [SPEC])
 
 
 def damaged(folder: Path) -> dict[str, bytes]:
