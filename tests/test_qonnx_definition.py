@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from helpers_graphs import make_model, node, samples
+from helpers_qonnx import ANSWERS, COUNT, SEED, draw
+from helpers_qonnx_executor import executed
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.qonnx_definition import DOMAINS, with_definitions
@@ -36,6 +38,49 @@ def test_a_quantiser_clamps_then_rounds(domain: str) -> None:
 def test_a_bipolar_quantiser_is_its_scale_or_less_that() -> None:
     model = network("BipolarQuant", {"s": 0.75}, "qonnx.custom_op.general")
     np.testing.assert_array_equal(run_reference(model, {"x": X})["y"], np.where(X >= 0, 0.75, -0.75))
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 21])
+def test_every_operator_answers_what_qonnx_answers(opset: int) -> None:
+    answers, first = np.load(ANSWERS), 0
+    for call in draw(COUNT, SEED):
+        found = run_reference(call.model(opset), {"i0": call.inputs[0]})["y"]
+        assert found.shape == call.shape
+        expected = answers[first : first + found.size].reshape(call.shape)
+        np.testing.assert_array_equal(found, expected, f"{call.operator} {call.attributes}")
+        first += found.size
+    assert first == answers.size
+
+
+def test_other_calls_answer_what_qonnx_answers() -> None:
+    pytest.importorskip("qonnx")
+    for call in draw(200, 1):
+        found = run_reference(call.model(), {"i0": call.inputs[0]})["y"]
+        np.testing.assert_array_equal(found, executed(call), f"{call.operator} {call.attributes}")
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+def test_bit_widths_by_channel(signed: int) -> None:
+    """Each channel is quantised as one alone would be, a signed one of one bit among them."""
+    x = samples(2, 4, 9)
+    bits = np.array([1, 2, 4, 3], np.float32).reshape(1, 4, 1)
+
+    def quantised(x: np.ndarray, bits: np.ndarray) -> np.ndarray:
+        values = {"s": np.float32(0.25), "z": np.float32(0), "b": bits}
+        one = node("Quant", ["x", *values], ["y"], domain="onnx.brevitas", signed=signed)
+        model = make_model([one], values, {"x": x.shape}, {"y": x.shape}, domains=["onnx.brevitas"])
+        return run_reference(model, {"x": x})["y"]
+
+    alone = [quantised(x[:, c : c + 1], bits[0, c, 0]) for c in range(4)]
+    np.testing.assert_array_equal(quantised(x, bits), np.concatenate(alone, axis=1))
+
+
+def test_integer_parameters_are_numbers() -> None:
+    values = {"s": np.float32(0.5), "z": np.int64(1), "b": np.int64(3)}
+    one = node("Quant", ["x", *values], ["y"], domain="", signed=0, narrow=0)
+    model = make_model([one], values, {"x": ["N", 81]}, {"y": ["N", 81]}, opset=9, ir_version=4)
+    expected = (np.rint(np.clip(X / 0.5 + 1, 0, 7)) - 1) * 0.5
+    np.testing.assert_array_equal(run_reference(model, {"x": X})["y"], expected)
 
 
 def test_a_mode_that_is_none_is_named() -> None:
