@@ -17,6 +17,7 @@ from onnx2snn.errors import InvalidModelError, OutputError
 from onnx2snn.external_data import locate_external, tensors_of
 from onnx2snn.model_checks import check_rules
 from onnx2snn.model_writer import write_beside, write_embedded
+from onnx2snn.repairs import with_domains
 from onnx2snn.runtime.weights_in_place import without_weights
 from onnx2snn.weights import SplitModel, split_model
 from onnx2snn.whole_files import draft_folder, place
@@ -32,7 +33,9 @@ _REMEDY = "give the path of an ONNX file"
 
 
 def load_model(model: str | Path | onnx.ModelProto, *, in_place: bool = False) -> onnx.ModelProto:
-    """Read and check a model; one that is in memory already is checked only.
+    """Read and check a model; one that is in memory already is checked only, and not changed.
+
+    What many exporters leave out is put back (:mod:`onnx2snn.repairs`).
 
     Weights in files beside the model are read from the model's own folder, and from nowhere else. The large ones stay where
     they are; :func:`onnx2snn.weights.split_model` maps them.
@@ -50,14 +53,16 @@ def load_model(model: str | Path | onnx.ModelProto, *, in_place: bool = False) -
                 "the model's weights are in files that it does not hold",
                 remedy="give its path, or read it with onnx.load",
             )
-        _check(model, "the model")
-        return model
+        repaired = with_domains(model)
+        _check(repaired, "the model")
+        return repaired
     path = Path(model)
     name = f"'{path}'"
     loaded = _parsed(_without_weights(path, name) if in_place else read_file(path, name), name)
     if not loaded.graph.node:
         raise InvalidModelError(f"{name} holds no network", remedy=_REMEDY)
     locate_external(loaded, path, name)
+    loaded = with_domains(loaded)
     _check(loaded, name)
     opsets = ", ".join(f"{opset.domain or 'ai.onnx'} {opset.version}" for opset in loaded.opset_import)
     _LOG.debug("read %s: %d nodes, %s", name, len(loaded.graph.node), opsets)

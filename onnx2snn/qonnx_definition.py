@@ -37,13 +37,13 @@ def with_definitions(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         InvalidModelError: an attribute has a value that the specification does not know; names the node.
     """
-    if not any(map(is_qonnx, _nodes(model.graph))):
+    if not any(map(is_qonnx, all_nodes(model.graph))):
         return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     functions: dict[str, onnx.FunctionProto] = {}
     opset = next((o.version for o in copy.opset_import if o.domain in ("", "ai.onnx")), 1)
-    for node in filter(is_qonnx, _nodes(copy.graph)):
+    for node in filter(is_qonnx, all_nodes(copy.graph)):
         _call(node, functions, opset)
     copy.functions.extend(functions.values())
     copy.opset_import.append(helper.make_opsetid(_HOME, 1))
@@ -51,13 +51,13 @@ def with_definitions(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
     """Nodes, those of subgraphs included."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
             for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from _nodes(inner)
+                yield from all_nodes(inner)
 
 
 def _call(node: onnx.NodeProto, functions: dict[str, onnx.FunctionProto], opset: int) -> None:
