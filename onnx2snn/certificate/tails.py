@@ -4,7 +4,7 @@ Two networks whose scores differ in their last bits may answer a whole step, or 
 of the jump are compared, and answers are accepted that some scores within the bound give.
 
 1. A chain of rising or falling functions of one value (a quantiser): whatever lies between its answers at both ends.
-2. ArgMax: every class whose score is within the bound of the best.
+2. ArgMax, ArgMin, the places of TopK: every class whose score is within the bound of the one that has its rank.
 3. A Concat of such chains, and of what no jump leads to: part by part.
 """
 
@@ -34,6 +34,8 @@ _MONOTONE = frozenset(
      "BatchNormalization", "Sigmoid", "Tanh", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 )  # fmt: skip
 _PLAIN = frozenset(("Identity", "Cast"))
+#: What says which scores are the largest, and the axis that it looks along where it does not say.
+_RANKING = {"ArgMax": 0, "ArgMin": 0, "TopK": -1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +45,15 @@ class Tail:
     Attributes:
         before: The tensor that the first of them reads.
         model: They alone: POTENTIAL is what they read, and what they answer; None for an output without jumps.
-        axis: Of ArgMax, where it is one; None for chains.
+        axis: Of what ranks its scores (rule 2); None for chains.
+        falling: Whether the smallest score comes first.
         parts: Sizes of what ``before`` joins, if it does.
     """
 
     before: str
     model: SplitModel | None = None
     axis: int | None = None
+    falling: bool = False
     parts: tuple[int, ...] = ()
 
     def accepts(self, scores: Wide, allowed: Wide, answer: NDArray[Any]) -> NDArray[np.bool_]:
@@ -87,19 +91,26 @@ class Tail:
         return Float64Network(self.model, throughout=True)
 
     def _accepts_class(self, scores: Wide, allowed: Wide, answer: NDArray[Any]) -> NDArray[np.bool_]:
+        """The score of rank r lies between the r-th largest of all lower ends and that of all upper ends."""
         axis = (self.axis or 0) % scores.ndim
+        scores = -scores if self.falling else scores
         index = answer.astype(np.int64)
         kept = index if index.ndim == scores.ndim else np.expand_dims(index, axis)
         inside = (kept >= 0) & (kept < scores.shape[axis])
-        best = np.max(scores - allowed, axis=axis, keepdims=True)
-        chosen = np.take_along_axis(scores + allowed, np.where(inside, kept, 0), axis)
-        return np.asarray((inside & (chosen >= best)).reshape(index.shape))
+        ranks = np.arange(kept.shape[axis])
+        low, high = (
+            np.take(-np.sort(-end, axis=axis), ranks, axis=axis)
+            for end in (scores - allowed, scores + allowed)
+        )
+        chosen = np.where(inside, kept, 0)
+        upper, lower = (np.take_along_axis(end, chosen, axis) for end in (scores + allowed, scores - allowed))
+        return np.asarray((inside & (upper >= low) & (lower <= high)).reshape(index.shape))
 
 
 def tails_of(source: CutNetwork, spiking: CutNetwork, output: str) -> tuple[Tail, Tail]:
     """The tails of an output in both networks; none in either, where they are not made of the same parts."""
     pair = tail_of(source, output), tail_of(spiking, output)
-    one, other = ((tail.model is None, tail.axis, tail.parts) for tail in pair)
+    one, other = ((tail.model is None, tail.axis, tail.falling, tail.parts) for tail in pair)
     return pair if one == other else (Tail(output), Tail(output))
 
 
@@ -124,8 +135,9 @@ class _Search:
         """The tail of ``output``."""
         chain = self._back(output)
         last = chain[0] if chain else None
-        if last is not None and last.op_type == "ArgMax" and all(n.op_type in _PLAIN for n in chain[1:]):
-            return Tail(last.input[0], self._model(chain, last.input[0], output), _axis(last))
+        if last is not None and last.op_type in _RANKING and all(n.op_type in _PLAIN for n in chain[1:]):
+            model = self._model(chain, last.input[0], output)
+            return Tail(last.input[0], model, _axis(last), falling=_is_falling(last))
         if last is not None and last.op_type == "Concat" and not any(is_jump(node) for node in chain):
             return self._joined(chain, output) or Tail(output)
         behind = _from_first_jump(chain)
@@ -139,7 +151,7 @@ class _Search:
         chain: list[onnx.NodeProto] = []
         while (node := self._makers.get(name)) is not None and name not in self._network.levels.values():
             signals = self._signals(node)
-            if node.op_type in ("ArgMax", "Concat"):
+            if node.op_type == "Concat" or _ranks(node, name):
                 return [node, *chain]
             if node.op_type not in _MONOTONE or len(signals) != 1:
                 break
@@ -211,4 +223,19 @@ def _from_first_jump(chain: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
 
 
 def _axis(node: onnx.NodeProto) -> int:
-    return int(next((a.i for a in node.attribute if a.name == "axis"), 0))
+    return _number(node, "axis", _RANKING.get(node.op_type, 0))
+
+
+def _ranks(node: onnx.NodeProto, name: str) -> bool:
+    """Whether ``name`` holds the places of scores, in the order of their ranks."""
+    if node.op_type == "TopK":
+        return list(node.output).index(name) == 1 and _number(node, "sorted", 1) == 1
+    return node.op_type in _RANKING
+
+
+def _is_falling(node: onnx.NodeProto) -> bool:
+    return node.op_type == "ArgMin" or (node.op_type == "TopK" and _number(node, "largest", 1) == 0)
+
+
+def _number(node: onnx.NodeProto, name: str, default: int) -> int:
+    return int(next((a.i for a in node.attribute if a.name == name), default))
