@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import os
 from typing import Any
 
 import onnx
@@ -108,6 +109,31 @@ def is_snn(model: onnx.ModelProto) -> bool:
     return any(node.domain == DOMAIN for node in model.graph.node)
 
 
+def check_pair(source: tuple[object, onnx.ModelProto], snn: tuple[object, onnx.ModelProto]) -> None:
+    """Refuse a network and its spiking twin that are the wrong way round, or are not one of each.
+
+    Args:
+        source: What names the network that was converted (its path, or the model itself), and the model.
+        snn: Likewise of the converted network.
+
+    Raises:
+        InvalidModelError: it names the files, and what to type.
+    """
+    first, second = (
+        name if isinstance(name, (str, os.PathLike)) else "the model" for name, _ in (source, snn)
+    )
+    if not is_snn(source[1]):
+        return
+    if not is_snn(snn[1]):
+        raise InvalidModelError(
+            f"{first} is the spiking network and {second} is none: they are swapped",
+            remedy=f"the network that was converted comes first: {second} {first}",
+        )
+    raise InvalidModelError(
+        f"{first} is a spiking network already", remedy="give the network that it was made from"
+    )
+
+
 def read_layer_table(model: onnx.ModelProto) -> dict[str, Any]:
     """The layer table of a converted model.
 
@@ -116,10 +142,17 @@ def read_layer_table(model: onnx.ModelProto) -> dict[str, Any]:
     """
     text = next((e.value for e in model.metadata_props if e.key == METADATA_KEY), None)
     remedy = "give the file that onnx2snn wrote"
-    if text is None:
+    if text is None and not is_snn(model):
         raise InvalidModelError(
-            "this model is no spiking network of onnx2snn: it has no layer table", remedy=remedy
+            "this model is no spiking network of onnx2snn",
+            remedy="convert it first: onnx2snn in.onnx out.onnx",
         )
+    if text is None:
+        found = "none of its metadata: another tool has dropped it"
+        raise InvalidModelError("this spiking network has lost its layer table", found=found, remedy=remedy)
+    if not is_snn(model):
+        found = "plain operators: another tool has written its functions out"
+        raise InvalidModelError("this spiking network has lost its neurons", found=found, remedy=remedy)
     try:
         table = read_table(text, VERSION)
     except ValueError as error:

@@ -37,7 +37,10 @@ def check_neurons(content: memoryview, trains: Iterable[str]) -> None:
             for part, _, node, _, _ in fields(value):
                 if part == _NODE:
                     written += _check_node(node)
-    if sorted(written) != sorted(trains):
+    wanted = sorted(trains)
+    if wanted and not written:
+        raise ValueError("its neurons are no longer there: another tool has written its functions out")
+    if sorted(written) != wanted:
         raise ValueError("the layer table does not name the network's neurons")
 
 

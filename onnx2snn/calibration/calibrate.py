@@ -16,7 +16,8 @@ from onnx2snn.calibration.preparing import prepare
 from onnx2snn.calibration.result import CalibratedLayer, Calibration, decibels
 from onnx2snn.calibration.work import RULES, Method, Outcome, Progress, Work
 from onnx2snn.data import input_specs, open_data
-from onnx2snn.errors import InputError
+from onnx2snn.dialect import is_snn
+from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.model_file import load_model
 from onnx2snn.passes.exporter import to_model
 
@@ -64,6 +65,10 @@ def calibrate(
     """
     _check(timesteps, coding, samples, method)
     source = load_model(model, in_place=True)
+    if is_snn(source):
+        raise ConversionError(
+            "this model is already a spiking network", remedy="give the network it was made from"
+        )
     work = Work(prepare(source, hybrid=hybrid), method, per_channel, samples)
     specs = input_specs(source)
     if data is None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from onnx2snn.certificate.bodies import same_function
 from onnx2snn.counting import counting_graph
 from onnx2snn.data import DataSet
 from onnx2snn.dialect import COUNTING_KEY, DOMAIN, Layer, read_layer_table, write_counting_graph
@@ -47,7 +48,9 @@ def _check_bodies(converted: onnx.ModelProto, table: dict[str, Any]) -> None:
             body = function_body(name, execution=execution, bias=bias, opset=opset)
         except ValueError as error:
             raise _foreign(name, str(error)) from error
-        if name not in held or not _same(held[name], onnx.FunctionProto.FromString(body)):
+        if name not in held:
+            raise _foreign(name, "no body: another tool has dropped the functions of the file")
+        if not same_function(held[name], onnx.FunctionProto.FromString(body)):
             raise _foreign(name, "another body than the dialect gives it")
 
 
@@ -58,11 +61,6 @@ def _foreign(operator: str, found: str) -> InvalidModelError:
         found=found,
         remedy="convert the source again",
     )
-
-
-def _same(one: onnx.FunctionProto, other: onnx.FunctionProto) -> bool:
-    fields = ("input", "output", "attribute", "node")
-    return all(list(getattr(one, field)) == list(getattr(other, field)) for field in fields)
 
 
 def _check_counting(network: SplitModel, table: dict[str, Any], samples: DataSet) -> None:

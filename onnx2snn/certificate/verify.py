@@ -17,10 +17,10 @@ from onnx2snn.certificate.compare import CHUNK, Comparison
 from onnx2snn.certificate.declared import check_declared
 from onnx2snn.certificate.findings import MOST_DEFECTS, Counts, Findings
 from onnx2snn.certificate.probes import Found, check_network
-from onnx2snn.certificate.result import Certificate, LayerCounts, OutputCheck
+from onnx2snn.certificate.result import Certificate, LayerCounts
 from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, InputSpec, input_specs, open_data
-from onnx2snn.dialect import read_layer_table
+from onnx2snn.dialect import check_pair, read_layer_table
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.stream import merged
@@ -113,6 +113,7 @@ def _job(
 ) -> tuple[Job, tuple[InputSpec, ...], dict[str, Any]]:
     """The job, the inputs of the source, the layer table; both models are let go again."""
     model, converted = load_model(source, in_place=True), load_model(snn, in_place=True)
+    check_pair((source, model), (snn, converted))
     ours, theirs = (
         SentModel.of(one, loaded, remote=remote) for one, loaded in ((source, model), (snn, converted))
     )
@@ -164,14 +165,8 @@ def _certificate(
 ) -> Certificate:
     maps = tuple(check for check, _ in structure)
     defects = [defect for _, some in structure for defect in some]
-    unread = comparison.source.unread
     layers = [
-        LayerCounts(
-            p.name,
-            comparison.neurons[p.name],
-            **vars(found.layers.get(p.name, Counts())),
-            read_from="normalised form" if p.source in unread else "file",
-        )
+        LayerCounts(p.name, comparison.neurons[p.name], **vars(found.layers.get(p.name, Counts())))
         for p in comparison.pairs
     ]
     return Certificate(
@@ -181,7 +176,6 @@ def _certificate(
         timesteps=comparison.timesteps,
         layers=tuple(layers),
         maps=maps,
-        outputs=tuple(OutputCheck(n, o.largest, o.unexplained) for n, o in found.outputs.items()),
         max_abs_error=found.largest_error,
         mean_abs_error=float(found.total_error / max(found.values, 1)),
         top1_agreement=found.same_class / found.classed if found.classed else None,

@@ -59,6 +59,7 @@ def run_all(
         OutputError: the result cannot be written.
     """
     proto = load_model(model)
+    layers = tuple(read_layer_table(proto)["layers"])
     sent = SentModel.of(model, proto, remote=ray is not None)
     samples = open_data(data, input_specs(proto))
     task = {"model": sent.digest, "execution": execution, "backend": backend, "work": f"run to {output}"}
@@ -85,7 +86,7 @@ def run_all(
     if resume and output:
         parts.discard()
         Path(resume).unlink(missing_ok=True)
-    return Evaluation(total, tuple(read_layer_table(proto)["layers"]))
+    return Evaluation(total, layers)
 
 
 class _Parts:

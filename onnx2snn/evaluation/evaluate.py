@@ -107,10 +107,11 @@ def evaluate(
         InputError: the data does not fit, or the state file belongs to another evaluation.
     """
     proto = load_model(model)
+    layers = tuple(read_layer_table(proto)["layers"])
     sent = SentModel.of(model, proto, remote=ray is not None)
     samples = open_data(data, input_specs(proto))
     task = {"model": sent.digest, "execution": execution, "backend": backend, "work": "evaluate"}
     work = functools.partial(answer, Job(sent, execution, backend))
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
     tally = merged(samples, work, Tally(), task, batch=batch, **ways)
-    return Evaluation(tally, tuple(read_layer_table(proto)["layers"]))
+    return Evaluation(tally, layers)

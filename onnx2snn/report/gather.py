@@ -15,7 +15,7 @@ from onnx2snn.certificate import Certificate, verify
 from onnx2snn.certificate.samples import drawn
 from onnx2snn.certificate.source import Source
 from onnx2snn.data import DataSet, input_specs, open_data
-from onnx2snn.dialect import read_layer_table
+from onnx2snn.dialect import check_pair, read_layer_table
 from onnx2snn.model_file import load_model
 from onnx2snn.report.facts import Array, EnergyFacts, Facts, Latency, LayerFacts
 from onnx2snn.report.sample import Chosen, look_closely
@@ -54,6 +54,7 @@ def gather(
     """
     points = sweep_points(sweep)
     model, converted = load_model(source), load_model(snn)
+    check_pair((source, model), (snn, converted))
     table = read_layer_table(converted)
     samples = _samples(model, data)
     spiking, fused = (SpikingSession(snn, execution=execution) for execution in ("spiking", "fused"))
