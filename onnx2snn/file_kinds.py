@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import zipfile
@@ -35,9 +36,7 @@ class FileKind:
 
 
 MODEL = FileKind("an ONNX model", to_data="the model comes first, data goes behind --data")
-ARRAYS = FileKind(
-    "a file of NumPy arrays: data, not a model", "the model comes first, data goes behind --data", ""
-)
+ARRAYS = FileKind("a file of NumPy arrays", "the model comes first, data goes behind --data", "")
 _PYTORCH = FileKind("a file of PyTorch", _TORCH)
 _KERAS_FILE = FileKind("a Keras model", _KERAS)
 _TFLITE_FILE = FileKind("a TensorFlow Lite model", _TFLITE)
@@ -141,6 +140,18 @@ def folder_remedy(folder: Path) -> str | None:
     if len(models) == 1:
         return f"give the file: {folder / models[0]}"
     return f"give one of its files: {', '.join(models)}" if models else None
+
+
+def missing_remedy(path: Path) -> str | None:
+    """What may have been meant by a path at which nothing is: an address, or a file of nearly that name."""
+    if is_address(path):
+        return "this is an address, not a path: download the file, and give its path"
+    if not path.parent.is_dir():
+        return f"there is no folder '{path.parent}': check the path"
+    names = [entry.name for entry in _entries(path.parent) if not entry.name.startswith(".")]
+    likely = [f"{path.name}.onnx", *difflib.get_close_matches(path.name, names, 1)]
+    near = next((name for name in likely if name in names), None)
+    return None if near is None else f"did you mean '{path.with_name(near)}'?"
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

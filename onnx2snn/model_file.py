@@ -15,6 +15,7 @@ from onnx.external_data_helper import uses_external_data
 
 from onnx2snn.errors import InvalidModelError, OutputError
 from onnx2snn.external_data import locate_external, tensors_of
+from onnx2snn.file_kinds import MODEL, folder_remedy, kind_of, missing_remedy
 from onnx2snn.model_checks import check_rules
 from onnx2snn.model_writer import write_beside, write_embedded
 from onnx2snn.repairs import with_domains
@@ -57,10 +58,10 @@ def load_model(model: str | Path | onnx.ModelProto, *, in_place: bool = False) -
         _check(repaired, "the model")
         return repaired
     path = Path(model)
-    name = f"'{path}'"
-    loaded = _parsed(_without_weights(path, name) if in_place else read_file(path, name), name)
+    name = f"'{model}'"
+    loaded = _parsed(_without_weights(path, name) if in_place else read_file(path, name), path, name)
     if not loaded.graph.node:
-        raise InvalidModelError(f"{name} holds no network", remedy=_REMEDY)
+        raise _foreign(path, name) or InvalidModelError(f"{name} holds no network", remedy=_REMEDY)
     locate_external(loaded, path, name)
     loaded = with_domains(loaded)
     _check(loaded, name)
@@ -81,17 +82,26 @@ def _without_weights(path: Path, name: str) -> bytes:
         return bytes(mapped)
 
 
-def _parsed(content: bytes, name: str) -> onnx.ModelProto:
+def _parsed(content: bytes, path: Path, name: str) -> onnx.ModelProto:
     if not content:
         raise InvalidModelError(f"{name} is empty", remedy="export the network again")
     loaded = onnx.ModelProto()
     try:
         loaded.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError, whatever its implementation
-        raise InvalidModelError(
+        damaged = InvalidModelError(
             f"{name} is no ONNX file, or a damaged one", remedy="export the network again"
-        ) from error
+        )
+        raise _foreign(path, name) or damaged from error
     return loaded
+
+
+def _foreign(path: Path, name: str) -> InvalidModelError | None:
+    """What to do with a file of another kind; None for one of a kind that is not known."""
+    kind = kind_of(path)
+    if kind is None or kind is MODEL:
+        return None
+    return InvalidModelError(f"{name} is no ONNX model but {kind.name}", remedy=kind.to_model)
 
 
 def read_file(path: Path, name: str) -> bytes:
@@ -108,13 +118,18 @@ def read_file(path: Path, name: str) -> bytes:
 def _readable(path: Path, name: str) -> Iterator[None]:
     """Reading a model file; errors as those of :func:`read_file`."""
     try:
+        if path.is_dir():
+            raise InvalidModelError(f"{name} is a folder, not a model", remedy=folder_remedy(path) or _REMEDY)
         if path.exists() and not path.is_file():
             raise InvalidModelError(f"{name} cannot be read", found="no file", remedy=_REMEDY)
         if path.stat().st_size >= 2**31:
-            raise InvalidModelError(f"{name} is no ONNX file: they are smaller than 2 GiB", remedy=_REMEDY)
+            too_large = InvalidModelError(
+                f"{name} is no ONNX file: they are smaller than 2 GiB", remedy=_REMEDY
+            )
+            raise _foreign(path, name) or too_large
         yield
     except FileNotFoundError as error:
-        raise InvalidModelError(f"{name} does not exist", remedy=_REMEDY) from error
+        raise InvalidModelError(f"{name} does not exist", remedy=missing_remedy(path) or _REMEDY) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidModelError(f"{name} cannot be read", found=reason, remedy=_REMEDY) from error

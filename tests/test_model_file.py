@@ -53,7 +53,7 @@ def test_files_that_are_no_model(tmp_path: Path, content: bytes, words: str) -> 
 
 def test_paths_that_are_no_file(tmp_path: Path) -> None:
     refused(tmp_path / "missing.onnx", "does not exist")
-    refused(tmp_path, "cannot be read")
+    refused(tmp_path, "is a folder, not a model")
 
 
 BROKEN = {

@@ -17,7 +17,7 @@ from onnx2snn.data.images import ImageOptions, image_columns, is_image
 from onnx2snn.data.matching import LABELS
 from onnx2snn.data.specs import InputSpec
 from onnx2snn.errors import InputError
-from onnx2snn.file_kinds import ARRAYS, is_address, kind_of
+from onnx2snn.file_kinds import ARRAYS, kind_of, missing_remedy
 
 Source: TypeAlias = str | os.PathLike[str] | NDArray[Any] | Mapping[str, ArrayLike] | DataSet
 
@@ -57,12 +57,9 @@ def open_data(
     path = Path(source)
     if path.is_dir():
         return DataSet(_folder_columns(path, specs, images or ImageOptions()), specs, source=str(path))
-    if is_address(source):
-        raise InputError(
-            f"'{source}' is an address, not a path", remedy="download the file, and give its path"
-        )
     if not path.exists():
-        raise InputError(f"no such file or folder: {path}", remedy="check the path of the data")
+        remedy = missing_remedy(path) or "check the path of the data"
+        raise InputError(f"no such file or folder: {path}", remedy=remedy)
     return DataSet(_file_columns(path, specs), specs, source=str(path))
 
 
