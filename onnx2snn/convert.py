@@ -18,6 +18,7 @@ import onnx_graphsurgeon as gs
 
 import onnx2snn
 from onnx2snn.calibration import Calibration
+from onnx2snn.calibration.advice import of_float_network
 from onnx2snn.calibration.work import Progress
 from onnx2snn.counting import counting_graph
 from onnx2snn.dialect import (
@@ -37,7 +38,9 @@ from onnx2snn.model_file import load_model, save_model
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.refuse import non_spiking, refuse
+from onnx2snn.passes.refuse_undefined import refuse_undefined
 from onnx2snn.passes.spike import network_timesteps
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.probe import recognise_checked
@@ -144,9 +147,11 @@ def convert(
         source = calibration.model
     form = Form("per-step" if coding == "rate" else bias, execution, coding)
     driver = _Driver(source, _samples(check), form)
-    graph = driver.apply(import_model(source), (*PREPARE, *RECOGNISE))
+    graph = driver.apply(refuse_undefined(import_model(source)), (*PREPARE, *RECOGNISE))
     rejected = recognise_checked(graph).rejected  # of what is left
     kept = non_spiking(graph, rejected)
+    if not any(map(is_neuron, graph.nodes)) and (advice := of_float_network(source, kept)):
+        raise advice
     refuse(kept, graph, rejected, hybrid=hybrid)
     graph = driver.apply(graph, neurons(bias=form.bias, coding=coding, timesteps=_steps(timesteps)))
     conversion = _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])

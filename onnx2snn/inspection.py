@@ -20,7 +20,7 @@ from onnx2snn.model_file import load_model
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.operators import is_neuron
-from onnx2snn.passes.refuse import non_spiking
+from onnx2snn.passes.refuse import non_spiking, obstacles
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.staircases import Staircase
 from onnx2snn.staircases.probe import recognise_checked
@@ -120,7 +120,8 @@ def _misses(graph: gs.Graph) -> list[Rejected]:
     """What a conversion would refuse, first of all; then every other activation that is no staircase."""
     rejected = recognise_checked(graph).rejected
     found = [
-        Rejected(miss.name, miss.operator, miss.reason, miss.remedy) for miss in non_spiking(graph, rejected)
+        Rejected(miss.name, miss.operator, miss.reason, miss.remedy)
+        for miss in obstacles(non_spiking(graph, rejected))
     ]
     named = {miss.node for miss in found}
     return [*found, *(miss for miss in rejected.values() if miss.node not in named)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import onnx_graphsurgeon as gs
 
@@ -30,12 +30,21 @@ HYBRID = "replace it, or keep it as a non-spiking operator with --hybrid"
 
 @dataclass(frozen=True)
 class NonSpiking:
-    """An operator between neurons that is evaluated on decoded values."""
+    """An operator between neurons that is evaluated on decoded values.
+
+    Attributes:
+        name: The user's node.
+        operator: Its operator.
+        reason: Why it does not spike.
+        remedy: What to do.
+        follows: It is a maximum of potentials that would be part of neurons, were the activation behind it quantised.
+    """
 
     name: str
     operator: str
     reason: str
     remedy: str
+    follows: bool = False
 
 
 def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSpiking]:
@@ -45,8 +54,18 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     (its output is read out). Max pooling of potentials that go straight into neurons is part of the method.
     """
     misses = {name: miss for miss in rejected.values() for name in miss.nodes}
-    found = [_described(node, misses.get(node.name)) for node in non_spiking_nodes(graph)]
+    hoped = _straight_to_neurons(graph, misses)
+    found = []
+    for node in non_spiking_nodes(graph):
+        described = _described(node, misses.get(node.name))
+        follows = node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in hoped for t in node.outputs)
+        found.append(replace(described, follows=follows and node.name not in misses))
     return list(dict.fromkeys(found))
+
+
+def obstacles(found: Sequence[NonSpiking]) -> list[NonSpiking]:
+    """Those that have to change: what only follows from another is none."""
+    return [kept for kept in found if not kept.follows] or list(found)
 
 
 def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
@@ -75,9 +94,8 @@ def refuse(
         ConversionError: it names node, cause and remedy.
     """
     if found and not hybrid:
-        first = found[0]
-        others = len(found) - 1
-        more = f" ({others} more like it)" if others else ""
+        first, *others = obstacles(found)
+        more = f" ({len(others)} more like it)" if others else ""
         raise ConversionError(
             f"{first.reason}{more}", node=first.name, operator=first.operator, remedy=first.remedy
         )
@@ -136,14 +154,18 @@ def _before_synapses(graph: gs.Graph) -> set[int]:
     return feeding
 
 
-def _straight_to_neurons(graph: gs.Graph) -> set[int]:
-    """Tensors that only neurons read, over moves, further max pooling, and factors and terms that thresholds could take in."""
+def _straight_to_neurons(graph: gs.Graph, hoped: Collection[str] = ()) -> set[int]:
+    """Tensors that only neurons read, over moves, further max pooling, and factors and terms that thresholds could take in.
+
+    Nodes named in ``hoped`` count as neurons.
+    """
     straight: set[int] = set()
     outputs = {id(t) for t in graph.outputs}
     for node in reversed(graph.nodes):
         for tensor in node.outputs:
             if id(tensor) not in outputs and all(
-                is_neuron(r) or (is_passed(r) and id(r.outputs[0]) in straight) for r in tensor.outputs
+                is_neuron(r) or r.name in hoped or (is_passed(r) and id(r.outputs[0]) in straight)
+                for r in tensor.outputs
             ):
                 straight.add(id(tensor))
     return straight

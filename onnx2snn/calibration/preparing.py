@@ -14,7 +14,8 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph import apply_owned
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
-from onnx2snn.passes.refuse import QUANTISE, NonSpiking, non_spiking
+from onnx2snn.passes.refuse import QUANTISE, NonSpiking, non_spiking, obstacles
+from onnx2snn.passes.refuse_undefined import refuse_undefined
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.staircases.recognise import CALIBRATE
 
@@ -44,11 +45,11 @@ def prepare(source: onnx.ModelProto, *, hybrid: bool) -> Prepared:
     Raises:
         ConversionError: another nonlinearity lies between synapses, or there is nothing to calibrate.
     """
-    graph = apply_owned(import_model(source), PREPARE)
+    graph = apply_owned(refuse_undefined(import_model(source)), PREPARE)
     lines = clipped_lines(graph)
     left = _left(graph, lines)
     if left and not hybrid:
-        first = left[0]
+        first = obstacles(left)[0]
         quantise = first.remedy == CALIBRATE or first.remedy.startswith(QUANTISE)
         remedy = REMEDY if quantise else first.remedy
         reason = first.reason.replace("is not quantised", "has no staircase")
