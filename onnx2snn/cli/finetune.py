@@ -8,6 +8,9 @@ import click
 
 from onnx2snn.cli.helping import Command
 
+#: What it imports, of the extra ``train``.
+_NEEDED = ("torch", "onnx2torch")
+
 
 @click.command(
     "finetune",
@@ -20,11 +23,12 @@ from onnx2snn.cli.helping import Command
 def _without_torch(words: tuple[str, ...]) -> None:
     """Train on for fewer spikes (needs torch: pip install 'onnx2snn[train]')."""
     del words
-    raise click.ClickException("finetune needs torch: pip install 'onnx2snn[train]'")
+    missing = " and ".join(name for name in _NEEDED if importlib.util.find_spec(name) is None)
+    raise click.ClickException(f"finetune needs {missing}: pip install 'onnx2snn[train]'")
 
 
 def _load() -> click.Command:
-    if importlib.util.find_spec("torch") is None:
+    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         return _without_torch
     from onnx2snn.training.command import finetune as with_torch  # noqa: PLC0415 - an extra
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from onnx2snn.errors import OutputError
 from onnx2snn.model_file import save_model
 
 
@@ -30,7 +32,7 @@ def export_onnx(
         output_name: Name of the graph's output.
 
     Raises:
-        OutputError: the folder is missing or cannot be written.
+        OutputError: the folder is missing or cannot be written, or onnxscript is not there.
     """
     save_model(to_onnx(model, example, input_name=input_name, output_name=output_name), path)
 
@@ -39,6 +41,10 @@ def to_onnx(
     model: nn.Module, example: Tensor, *, input_name: str = "input", output_name: str = "output"
 ) -> onnx.ModelProto:
     """What :func:`export_onnx` writes, in memory."""
+    if importlib.util.find_spec("onnxscript") is None:
+        raise OutputError(
+            "torch exports with onnxscript, which is missing", remedy="pip install 'onnx2snn[train]'"
+        )
     was_training = model.training
     model.eval()
     try:

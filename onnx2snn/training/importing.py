@@ -20,7 +20,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from onnx2snn.errors import ConversionError
+from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.passes.exporter import to_model
 from onnx2snn.reference import run_reference
 from onnx2snn.training.marking import Marked, marked_graph, prepared_graph
@@ -150,8 +150,13 @@ def _plain_names(model: onnx.ModelProto, marked: Mapping[str, Marked]) -> None:
 
 
 def _to_torch(model: onnx.ModelProto) -> tuple[nn.Module, dict[str, tuple[str, bool]]]:
-    with _without_torchvision():
-        import onnx2torch  # noqa: PLC0415 - it wants torchvision
+    try:
+        with _without_torchvision():
+            import onnx2torch  # noqa: PLC0415 - it wants torchvision
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "training an ONNX file needs onnx2torch", found=str(error), remedy="pip install 'onnx2snn[train]'"
+        ) from error
     try:
         module: nn.Module = onnx2torch.convert(model)
         return module, constants_behind(model, module)
