@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,10 @@ from onnx2snn.training.qcfs import QCFS
 
 #: Share of the positive pre-activations that the first threshold covers; what lies above saturates.
 COVERED = 0.999
-#: Pre-activations looked at per layer and batch: quantiles need no more.
-_SAMPLE = 1 << 16
+#: Pre-activations held of a layer: quantiles need no more.
+HELD = 1 << 20
+#: Steps by the golden ratio, in units of 2^-32: the places drawn fall in with no period of a layer's own (rows, channels).
+_GOLDEN, _UNIT = 2654435769, 1 << 32
 
 
 def replace_activations(
@@ -72,7 +75,7 @@ def calibrate_thresholds(
         for name, module in model.named_modules()
         if isinstance(module, QCFS) and (names is None or name in names)
     }
-    seen: dict[str, list[Tensor]] = {name: [] for name in chosen}
+    seen = {name: Sample() for name in chosen}
     hooks = [module.register_forward_hook(_watcher(seen[name])) for name, module in chosen.items()]
     was_training = model.training
     model.eval()
@@ -84,20 +87,59 @@ def calibrate_thresholds(
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    found = {name: torch.cat(values) for name, values in seen.items() if values}
-    thresholds = {
-        name: float(torch.quantile(v[-_SAMPLE * 16 :], covered)) for name, v in found.items() if v.numel()
-    }
+    thresholds = {name: sample.quantile(covered) for name, sample in seen.items() if sample.count}
     for name, value in thresholds.items():
         chosen[name].set_threshold(value)
     return thresholds
 
 
-def _watcher(seen: list[Tensor]) -> Callable[..., Tensor]:
+@dataclass
+class Sample:
+    """Values of any number, each as likely held as every other, in bounded memory and without chance.
+
+    Value number i is held while frac(i·φ) < ``share``, φ the golden ratio; the share halves whenever more than ``limit`` are.
+
+    Attributes:
+        limit: How many are held at most.
+        share: Of all values, those that are held.
+        count: How many there were.
+        largest: Of all that there were.
+    """
+
+    limit: int = HELD
+    share: float = 1.0
+    count: int = 0
+    largest: float = 0.0
+    _values: Tensor = field(default_factory=lambda: torch.zeros(0))
+    _places: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+
+    def add(self, values: Tensor) -> None:
+        """Further values, (n,)."""
+        if not values.numel():
+            return
+        numbers = torch.arange(self.count, self.count + values.numel(), device=values.device) % _UNIT
+        self.count += values.numel()
+        self.largest = max(self.largest, float(values.max()))
+        self._hold(values, numbers * _GOLDEN % _UNIT)
+        while self._values.numel() > self.limit:
+            self.share /= 2
+            held, places = self._values, self._places
+            self._values, self._places = held[:0], places[:0]
+            self._hold(held, places)
+
+    def _hold(self, values: Tensor, places: Tensor) -> None:
+        chosen = places < self.share * _UNIT
+        self._values = torch.cat([self._values.to(values), values[chosen]])
+        self._places = torch.cat([self._places.to(places), places[chosen]])
+
+    def quantile(self, covered: float) -> float:
+        """The value that ``covered`` of all do not exceed; the largest of all for 1."""
+        return self.largest if covered >= 1 else float(torch.quantile(self._values, covered))
+
+
+def _watcher(seen: Sample) -> Callable[..., Tensor]:
     def watch(_module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> Tensor:
-        positive = inputs[0][inputs[0] > 0]
-        stride = max(1, -(-positive.numel() // _SAMPLE))
-        seen.append(positive[::stride])
+        seen.add(inputs[0][inputs[0] > 0])
         return inputs[0].clamp(min=0)
 
     return watch
