@@ -3,43 +3,50 @@
 Between neurons a converted network is linear. Run the same operators on spike *counts*, every weight that is not zero
 replaced by one, and the sum of what arrives is the number of accumulates that event-driven hardware performs, exact at
 borders, strides, groups and branches. This module writes those operators, once for each source layer, as a fragment of a
-graph that a runtime appends to the network when it is asked to count.
+graph that a runtime appends to the network when it is asked to count; what each operator becomes stands in
+:mod:`onnx2snn.counted_operators`.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx2snn.counted_operators import COUNTED
 from onnx2snn.dialect import DOMAIN, Layer
 from onnx2snn.macs import shapes_of
-from onnx2snn.passes.operators import WEIGHTED
 
 #: The name of a layer's spike counts (N, ...) float32, which the runtime makes, by the name of its train.
 COUNT = "{}/count"
 #: The name of the fragment's output for a layer: synaptic operations (N,) float64.
 SYNOPS = "synops/{}"
 
+#: They read a train's size: no spike arrives there.
+_SIZES = ("Shape", "Size")
+
 
 def counting_graph(model: onnx.ModelProto, layers: Iterable[Layer]) -> onnx.GraphProto:
     """Nodes that count, and one output ``synops/<layer>`` (N,) for each layer whose spikes are read."""
     fragment = onnx.GraphProto()
-    network = _Network(model)
+    layers = tuple(layers)
+    network = _Network(model, layers)
     for number, layer in enumerate(layers):
-        _Count(network, fragment, f"count{number}").run(layer)
+        Count(network, fragment, f"count{number}").run(layer)
     return fragment
 
 
 class _Network:
     """What all layers ask of the model: who reads a tensor, shapes, constants."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, layers: Sequence[Layer]) -> None:
         self.nodes = list(model.graph.node)
+        self.trains = {layer.output for layer in layers}
+        self.makers = {name: node for node in self.nodes for name in node.output}
         self.readers: dict[str, list[int]] = {}
         for position, node in enumerate(self.nodes):
             for name in dict.fromkeys(node.input):
@@ -48,7 +55,7 @@ class _Network:
         self.constants = {tensor.name for tensor in model.graph.initializer}
 
 
-class _Count:
+class Count:
     """Writes the operators that one layer's spikes run through."""
 
     def __init__(self, network: _Network, fragment: onnx.GraphProto, prefix: str) -> None:
@@ -56,9 +63,11 @@ class _Count:
         self._fragment = fragment
         self._prefix = prefix
         self._counts: dict[str, str] = {}
+        self._sizes: Count | None = None
         self._serial = 0
 
     def run(self, layer: Layer) -> None:
+        """Write all that ``layer``'s spikes run through, and the sum of what arrives."""
         self._counts[layer.output] = COUNT.format(layer.output)
         arrived = []
         ahead = list(self._network.readers.get(layer.output, ()))
@@ -73,10 +82,10 @@ class _Count:
             if node.op_type in _SIZES and not node.domain:
                 continue
             read = [name for name in node.input if name in self._counts]
-            if node.domain == DOMAIN or node.op_type not in _ONES:
+            if node.domain == DOMAIN or node.op_type not in COUNTED:
                 arrived += [self._total(self._counts[name]) for name in read]
             else:
-                self._counts.update(zip(node.output, _ONES[node.op_type](self, node), strict=False))
+                self._pass(node)
                 for name in node.output:
                     for reader in self._network.readers.get(name, ()):
                         heapq.heappush(ahead, reader)
@@ -87,6 +96,9 @@ class _Count:
             self._fragment.node.append(helper.make_node("Identity", [self._zero(layer)], [output]))
         self._fragment.output.append(helper.make_tensor_value_info(output, TensorProto.DOUBLE, ["N"]))
 
+    def _pass(self, node: onnx.NodeProto) -> None:
+        self._counts.update(zip(node.output, COUNTED[node.op_type](self, node), strict=False))
+
     def _zero(self, layer: Layer) -> str:
         return self.add("Mul", [self._total(COUNT.format(layer.output)), self.constant(np.zeros(1))])
 
@@ -96,12 +108,14 @@ class _Count:
         return self.add("ReduceSum", [flat, self.constant(np.array([1]))], keepdims=0)
 
     def add(self, op: str, inputs: list[str], **attributes: Any) -> str:
+        """A node; the name of what it makes."""
         self._serial += 1
         name = f"{self._prefix}/{self._serial}"
         self._fragment.node.append(helper.make_node(op, inputs, [name], **attributes))
         return name
 
     def constant(self, values: np.ndarray[Any, Any]) -> str:
+        """A constant of the fragment; its name."""
         return self.add("Constant", [], value=numpy_helper.from_array(values))
 
     def nonzero(self, name: str) -> str:
@@ -109,10 +123,32 @@ class _Count:
         return self.add("Cast", [self.add("Cast", [name], to=TensorProto.BOOL)], to=TensorProto.FLOAT)
 
     def counted(self, node: onnx.NodeProto) -> list[str]:
+        """Counts of all that ``node`` reads of this layer."""
         return [self._counts[name] for name in node.input if name in self._counts]
 
-    def copy(self, node: onnx.NodeProto) -> list[str]:
-        """The operator itself, on counts."""
+    def counts(self, name: str) -> str | None:
+        """Of the train ``name``; None where no spike of this layer comes through it."""
+        return self._counts.get(name)
+
+    def sized_like(self, name: str) -> str:
+        """Counts of some layers in the shape of the train ``name``, whoever spikes there: for sizes that are open."""
+        if self._sizes is None:
+            self._sizes = Count(self._network, self._fragment, f"{self._prefix}/sizes")
+        return self._sizes._reached(name)  # noqa: SLF001 - one class
+
+    def _reached(self, name: str) -> str:
+        if name in self._network.trains:
+            self._counts[name] = COUNT.format(name)
+        if name not in self._counts:
+            node = self._network.makers[name]
+            for read in node.input:
+                if read in self._network.trains or read in self._network.makers:
+                    self._reached(read)
+            self._pass(node)
+        return self._counts[name]
+
+    def copy(self, node: onnx.NodeProto, without: Sequence[int] = ()) -> list[str]:
+        """The operator itself, on counts; ``without`` some of its inputs."""
         inputs = [self._counts.get(name, name) for name in node.input]
         outputs = [f"{self._prefix}/{self._serial + i + 1}" for i in range(len(node.output))]
         self._serial += len(outputs)
@@ -122,101 +158,19 @@ class _Count:
         del fresh.input[:], fresh.output[:]
         fresh.input.extend(inputs)
         fresh.output.extend(outputs)
+        for position in without:
+            fresh.input[position : position + 1] = [""] * len(fresh.input[position : position + 1])
         self._fragment.node.append(fresh)
         return outputs
 
     def attributes(self, node: onnx.NodeProto) -> dict[str, Any]:
+        """Of ``node``, by name."""
         return {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
     def shape(self, name: str) -> list[int | None]:
+        """Of a tensor of the network; None for a size that is open, empty where nothing is known."""
         return self._network.shapes.get(name) or []
 
     def is_constant(self, name: str) -> bool:
+        """Whether the network holds ``name``."""
         return name in self._network.constants
-
-
-def _weighted(count: _Count, node: onnx.NodeProto) -> list[str]:
-    inputs = [count._counts.get(name) or count.nonzero(name) for name in node.input[:2]]  # noqa: SLF001 - one module
-    attributes = {k: v for k, v in count.attributes(node).items() if k not in ("alpha", "beta")}
-    return [count.add(node.op_type, inputs, **attributes)]
-
-
-def _masked(count: _Count, node: onnx.NodeProto) -> list[str]:
-    constants = [name for name in node.input if count.is_constant(name)]
-    if node.op_type == "Div" or not constants:
-        return count.counted(node)[:1]
-    return [count.add("Mul", [count.counted(node)[0], count.nonzero(constants[0])])]
-
-
-def _summed(count: _Count, node: onnx.NodeProto) -> list[str]:
-    return [count.add("Sum", count.counted(node))]
-
-
-def _average_pool(count: _Count, node: onnx.NodeProto) -> list[str]:
-    attributes = count.attributes(node)
-    cells = float(np.prod(attributes["kernel_shape"]))
-    attributes["count_include_pad"] = 1
-    mean = count.add("AveragePool", count.counted(node), **attributes)
-    whole = count.add("Mul", [mean, count.constant(np.array([cells], np.float32))])
-    return [count.add("Round", [whole])]
-
-
-def _global_average_pool(count: _Count, node: onnx.NodeProto) -> list[str]:
-    axes = np.arange(2, len(count.shape(node.input[0])))
-    return [count.add("ReduceSum", [*count.counted(node), count.constant(axes)], keepdims=1)]
-
-
-def _reduce(count: _Count, node: onnx.NodeProto) -> list[str]:
-    return [count.add("ReduceSum", [*count.counted(node), *node.input[1:]], **count.attributes(node))]
-
-
-def _concat(count: _Count, node: onnx.NodeProto) -> list[str]:
-    """Parts of other layers are silent here: zeros of their size, by padding."""
-    rank = len(count.shape(node.output[0]))
-    axis = int(count.attributes(node)["axis"]) % rank
-    parts = []
-    for position, name in enumerate(node.input):
-        if name not in count._counts:  # noqa: SLF001 - one module
-            continue
-        pads = np.zeros((2, rank), np.int64)
-        for other, size in enumerate(count.shape(n)[axis] for n in node.input):
-            if other != position:
-                pads[int(other > position), axis] += int(size or 0)
-        parts.append(count.add("Pad", [count._counts[name], count.constant(pads.ravel())]))  # noqa: SLF001
-    return [count.add("Sum", parts)]
-
-
-def _same(count: _Count, node: onnx.NodeProto) -> list[str]:
-    return count.counted(node)[:1]
-
-
-#: They read a train's size: no spike arrives there.
-_SIZES = ("Shape", "Size")
-
-_ONES: dict[str, Callable[[_Count, onnx.NodeProto], list[str]]] = {
-    **dict.fromkeys(WEIGHTED, _weighted),
-    **dict.fromkeys(("Add", "Sub", "Sum", "Mean"), _summed),
-    **dict.fromkeys(("Mul", "Div"), _masked),
-    **dict.fromkeys(("Neg", "Identity"), _same),
-    **dict.fromkeys(("ReduceMean", "ReduceSum"), _reduce),
-    **dict.fromkeys(
-        (
-            *(
-                "DepthToSpace",
-                "Expand",
-                "Flatten",
-                "Gather",
-                "Pad",
-                "Reshape",
-                "Resize",
-                "Slice",
-                "SpaceToDepth",
-            ),
-            *("Split", "Squeeze", "Transpose", "Unsqueeze", "Where"),
-        ),
-        _Count.copy,
-    ),
-    "AveragePool": _average_pool,
-    "Concat": _concat,
-    "GlobalAveragePool": _global_average_pool,
-}

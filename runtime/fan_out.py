@@ -32,7 +32,21 @@ _EXACT = 2**24
 #: Weights that are looked at together.
 _AT_A_TIME = 1 << 22
 #: Operators that hand on counts as they are, if to other places.
-_MOVING = ("Flatten", "Identity", "Reshape", "Round", "Squeeze", "Transpose", "Unsqueeze", "AveragePool")
+_MOVING = (
+    *(
+        "AveragePool",
+        "DepthToSpace",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Pad",
+        "Reshape",
+        "Round",
+        "Slice",
+    ),
+    *("SpaceToDepth", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+)
 
 
 def by_fan_out(fragment: bytes, values: Values, timesteps: int) -> bytes:
