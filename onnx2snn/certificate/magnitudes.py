@@ -9,6 +9,7 @@ off by at most ε'·M(y), with ε' ≥ ε the next running error, and |y| ≤ M(
 4. Softmax: its outputs change by at most twice the largest change of its inputs.
 5. Interpolation: at most the largest of the neighbours, whose coefficients are rounded too.
 6. Products of signals: the product of magnitudes (errors add: :class:`onnx2snn.certificate.rounding.Analysis`).
+7. Casts: integers, which are read as they are, lose their sign where they become numbers.
 
 Anything else has no rule: then there is no bound (``None``), and what is said of it has to be measured.
 """
@@ -170,6 +171,14 @@ def _clip(writer: _Writer, node: onnx.NodeProto) -> bool:
     return writer.line(node, 1.0, at_zero)
 
 
+def _cast(writer: _Writer, node: onnx.NodeProto) -> bool:
+    """Rule 7."""
+    signed = f"{node.output[0]}/signed"
+    writer.copy(node).output[0] = signed
+    writer.add("Abs", [signed], [node.output[0]])
+    return True
+
+
 def _leaky(default: float) -> _Rule:
     def rule(writer: _Writer, node: onnx.NodeProto) -> bool:
         alpha = next((a.f for a in node.attribute if a.name == "alpha"), default)
@@ -219,7 +228,7 @@ _RULES: Mapping[str, _Rule] = {
     **dict.fromkeys(
         ("Add", "Sum", "Mean", "Conv", "ConvTranspose", "MatMul", "Mul", "AveragePool", "GlobalAveragePool", "ReduceMean",
          "ReduceSum", "Concat", "Split", "Slice", "Gather", "Pad", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze",
-         "Expand", "Tile", "Identity", "Dropout", "Cast", "DepthToSpace", "SpaceToDepth", "Shape", "Constant",
+         "Expand", "Tile", "Identity", "Dropout", "DepthToSpace", "SpaceToDepth", "Shape", "Constant",
          "ConstantOfShape", "MaxPool", "GlobalMaxPool", "ReduceMax", "Max", "Size"), _same
     ),
     "Sub": _instead("Add"),
@@ -229,6 +238,7 @@ _RULES: Mapping[str, _Rule] = {
     "Gemm": _gemm,
     "Div": _by_constant,
     "Where": _chosen,
+    "Cast": _cast,
     "Clip": _clip,
     "LeakyRelu": _leaky(0.01),
     "Elu": _leaky(1.0),

@@ -74,7 +74,9 @@ class Tail:
     def magnitude(self, scores: Wide) -> Wide:
         """Σ|w|·|x| of what lies behind the last jump, (N, ...): what the rounding of its constants is a share of."""
         bound = self._magnitudes(scores[:1].shape[1:])
-        return np.zeros(1) if bound is None else bound.run({POTENTIAL: scores})["answer"].astype(np.float64)
+        if bound is None:
+            return np.zeros(1)
+        return np.abs(bound.run({POTENTIAL: scores})["answer"].astype(np.float64))  # integer codes have signs
 
     @lru_cache(maxsize=1)  # noqa: B019 - tails live as long as a verification
     def _magnitudes(self, sample: tuple[int, ...]) -> Float64Network | None:

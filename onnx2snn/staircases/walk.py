@@ -169,7 +169,8 @@ class Walk:
     def _composed_as_it_is(self, handler: Handler, node: gs.Node) -> Value | None:
         try:
             values = [self._read(t) for t in node.inputs if not t.is_empty()]
-            if len({id(v.root) for v in values if v.root is not None}) != 1:
+            roots = {id(v.root): v.root for v in values if v.root is not None}
+            if len(roots) != 1 or not all(map(_is_potential, roots.values())):
                 return None
             value = handler(node, values)
         except NotPiecewiseLinearError as error:
@@ -220,6 +221,11 @@ class Walk:
             if value.is_discrete and composed.is_affine:
                 return True
         return False
+
+
+def _is_potential(tensor: gs.Tensor) -> bool:
+    """Whether a tensor may hold real numbers: integers and masks are read through their Cast, which is the root then."""
+    return tensor.dtype is None or is_float(tensor)
 
 
 def _is_waist(value: Value, position: int) -> bool:
