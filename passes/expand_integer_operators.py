@@ -17,8 +17,13 @@ def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> boo
 
         QLinearConv(x, sx, zx, w, sw, zw, sy, zy, b)   becomes   Q(Conv(DQ(x), DQ(w), b·sx·sw), sy, zy)
 
-    Padded cells of a QLinearConv hold the zero point: the real value 0, as in the float convolution. Scales and
-    zero points that are not constant leave the node as it is; it is refused by name later.
+    1. Padded cells of a QLinearConv hold the zero point: the real value 0, as in the float convolution.
+    2. QLinearAdd, QLinearMul and QLinearAveragePool add the zero point before they round: so do onnxruntime's kernels,
+       which define them, and with an odd one ties go to the other side.
+    3. QLinearAveragePool divides by the whole window where padding counts, also where the window hangs over
+       (``ceil_mode``), which AveragePool does not.
+    4. Scales and zero points that are not constant, or an attribute that says more: the node stays, and is refused by
+       name later.
     """
     handler = HANDLERS.get((node.domain, node.op))
     if handler is not None:
@@ -60,7 +65,7 @@ class _Operands:
             return self.spelling.constant(((values - z) * s).astype(np.float32))
         return self.spelling.dequantise(tensor, Grid(s, z, 0, 0))
 
-    def finish(self, result: gs.Tensor, scale: int, zero: int) -> None:
+    def finish(self, result: gs.Tensor, scale: int, zero: int, *, zero_point_first: bool = False) -> None:
         """QuantizeLinear of ``result``, or ``result`` itself where no output scale is given."""
         output = self.node.outputs[0]
         self.node.outputs.clear()
@@ -68,7 +73,8 @@ class _Operands:
             self.spelling.apply("Identity", result, output=output)
             return
         low, high = code_range(self.zero(zero).dtype)
-        grid = Grid(self.scale(scale).reshape(()), self.zero(zero).astype(np.float32).reshape(()), low, high)
+        zero_point = self.zero(zero).astype(np.float32).reshape(())
+        grid = Grid(self.scale(scale).reshape(()), zero_point, low, high, zero_point_first=zero_point_first)
         self.spelling.quantise(result, grid, output=output)
 
     def attrs(self, *names: str) -> dict[str, Any]:
@@ -99,6 +105,16 @@ def _matmul(o: _Operands) -> None:
         o.finish(result, 6, 7)
 
 
+def _matmul_to_float(o: _Operands) -> None:
+    if not o.known(2, 3, 4, 5, 6):
+        return
+    result = o.spelling.apply("MatMul", o.real(0, 2, 4, (-1, 1)), o.real(1, 3, 5, (-1,)))
+    result.shape = o.node.outputs[0].shape
+    if o.present(6):
+        result = o.spelling.apply("Add", result, value_of(o.node.inputs[6]))
+    o.finish(result, len(o.node.inputs), 0)
+
+
 def _gemm(o: _Operands) -> None:
     if not o.known(1, 2, 4, 5, 6, 7, 8):
         return
@@ -120,19 +136,69 @@ def _binary(op: str) -> Callable[[_Operands], None]:
         if o.known(1, 2, 4, 5, 6, 7):
             result = o.spelling.apply(op, o.real(0, 1, 2), o.real(3, 4, 5))
             result.shape = o.node.outputs[0].shape
-            o.finish(result, 6, 7)
+            o.finish(result, 6, 7, zero_point_first=True)
 
     return expand
 
 
 def _unary(op: str, *attributes: str) -> Callable[[_Operands], None]:
     def expand(o: _Operands) -> None:
-        if o.known(1, 2, 3, 4) and not o.node.attrs.get("channels_last", 0):
+        if o.known(1, 2, 3, 4):
             result = o.spelling.apply(op, o.real(0, 1, 2), **o.attrs(*attributes))
             result.shape = o.node.outputs[0].shape
             o.finish(result, 3, 4)
 
     return expand
+
+
+def _average_pool(o: _Operands) -> None:
+    """Case 3: cells that the last windows hang over are padded with zeros, which count, and then none hangs over."""
+    if not o.known(1, 2, 3, 4):
+        return
+    attrs = o.attrs(*_POOL)
+    overhanging = attrs.get("ceil_mode", 0) and attrs.get("count_include_pad", 0)
+    x, padded = o.node.inputs[0], attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+    values = o.real(0, 1, 2)
+    if overhanging and not padded:
+        amounts = _whole_windows(x.shape, attrs)
+        if amounts is None:
+            return
+        values = o.spelling.apply("Pad", values, np.array(amounts, np.int64), np.float32(0))
+        values.shape = None
+        attrs = {name: attrs[name] for name in ("kernel_shape", "strides") if name in attrs}
+    result = o.spelling.apply("AveragePool", values, **attrs)
+    result.shape = o.node.outputs[0].shape
+    o.finish(result, 3, 4, zero_point_first=True)
+
+
+def _whole_windows(shape: list[int | str] | None, attrs: dict[str, Any]) -> list[int] | None:
+    """Amounts of a Pad that makes every window of a pooling with ``ceil_mode`` whole; None where a size is not known.
+
+    The last window begins inside of the tensor or of the padding in front of it.
+    """
+    kernel = attrs["kernel_shape"]
+    rank = len(kernel)
+    strides = attrs.get("strides", [1] * rank)
+    pads = attrs.get("pads", [0] * (2 * rank))
+    sizes = (shape or [""] * (rank + 2))[2:]
+    ends = []
+    for size, window, stride, before, after in zip(
+        sizes, kernel, strides, pads[:rank], pads[rank:], strict=True
+    ):
+        if not isinstance(size, (int, np.integer)):
+            return None
+        last = -(-(size + before + after - window) // stride)
+        if last * stride >= size + before:
+            last -= 1
+        ends.append(max(0, last * stride + window - size - before))
+    return [0, 0, *pads[:rank], 0, 0, *ends]
+
+
+def _where(o: _Operands) -> None:
+    if o.known(2, 3, 5, 6, 7, 8):
+        result = o.spelling.apply("Where", o.node.inputs[0], o.real(1, 2, 3), o.real(4, 5, 6))
+        result.shape = o.node.outputs[0].shape
+        o.finish(result, 7, 8)
 
 
 def _concat(o: _Operands) -> None:
@@ -177,7 +243,8 @@ HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
     ("", "QLinearMatMul"): _matmul,
     (MICROSOFT, "QGemm"): _gemm,
     (MICROSOFT, "QLinearAdd"): _binary("Add"),
-    (MICROSOFT, "QLinearAveragePool"): _unary("AveragePool", *_POOL),
+    (MICROSOFT, "MatMulIntegerToFloat"): _matmul_to_float,
+    (MICROSOFT, "QLinearAveragePool"): _average_pool,
     (MICROSOFT, "QLinearConcat"): _concat,
     (MICROSOFT, "QLinearConv"): _conv,
     (MICROSOFT, "QLinearGlobalAveragePool"): _unary("GlobalAveragePool"),
@@ -185,4 +252,5 @@ HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
     (MICROSOFT, "QLinearMul"): _binary("Mul"),
     (MICROSOFT, "QLinearSigmoid"): _unary("Sigmoid"),
     (MICROSOFT, "QLinearSoftmax"): _unary("Softmax", "axis"),
+    (MICROSOFT, "QLinearWhere"): _where,
 }

@@ -35,6 +35,24 @@ _ON_CODES: Mapping[str, tuple[int, ...] | None] = {
     "Unsqueeze": (0,),
     "Where": (1, 2),
 }
+#: Operators of other domains, and the input that has the type of the codes that they write; none: they write numbers.
+CODES_OF: Mapping[str, int] = {
+    "MatMulIntegerToFloat": 7,
+    "QGemm": 8,
+    "QLinearAdd": 7,
+    "QLinearAveragePool": 4,
+    "QLinearConcat": 1,
+    "QLinearConv": 7,
+    "QLinearConvTranspose": 7,
+    "QLinearGlobalAveragePool": 4,
+    "QLinearLeakyRelu": 4,
+    "QLinearMul": 7,
+    "QLinearReduceMean": 4,
+    "QLinearSigmoid": 4,
+    "QLinearSoftmax": 4,
+    "QLinearWhere": 8,
+    "QuantizeLinear": 2,
+}
 #: Sums of products are wide enough not to wrap: they may be added up in float32 too.
 _ON_SUMS = ("Add", "Mul", "Sub")
 #: Operators that take any type.
@@ -49,6 +67,7 @@ class IntegerCodes:
     """
 
     def __init__(self, graph: gs.Graph) -> None:
+        _infer_types(graph)
         self._types = {
             name: np.dtype(tensor.dtype)
             for name, tensor in graph.tensors().items()
@@ -66,11 +85,11 @@ class IntegerCodes:
         """
         tidy(graph)
         for node in list(graph.nodes):
+            codes = _ON_CODES.get(node.op) or range(len(node.inputs))
             if id(node) not in self._old:
-                self._read_floats(graph, names, node, range(len(node.inputs)))
+                self._read_floats(graph, names, node, codes)
             elif self._on_codes(node):
-                codes = _ON_CODES.get(node.op)
-                self._read_floats(graph, names, node, range(len(node.inputs)) if codes is None else codes)
+                self._read_floats(graph, names, node, codes)
                 for tensor in node.outputs[: 1 if node.op == "MaxPool" else None]:
                     tensor.dtype = np.float32
             elif node.op not in _ANY_TYPE or node.domain:
@@ -131,6 +150,22 @@ class IntegerCodes:
             graph.nodes.append(cast)
             self._made[id(tensor), kind] = result
         return self._made[id(tensor), kind]
+
+
+def _infer_types(graph: gs.Graph) -> None:
+    """Types of what onnxruntime's own operators write, and of what moves it: ONNX's inference does not know them."""
+    for node in graph.nodes:
+        output = node.outputs[0] if node.outputs else None
+        if output is None or output.dtype is not None or not node.inputs:
+            continue
+        position = CODES_OF.get(node.op)
+        if position is not None and node.domain:
+            output.dtype = np.dtype(np.float32)
+            if position < len(node.inputs) and not node.inputs[position].is_empty():
+                output.dtype = node.inputs[position].dtype
+        elif node.op in _ON_CODES and not node.domain:
+            read = _ON_CODES[node.op] or (0,)
+            output.dtype = node.inputs[read[0]].dtype
 
 
 def is_integer(tensor: gs.Tensor) -> bool:

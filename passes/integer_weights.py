@@ -33,6 +33,8 @@ _HIGHEST = 127
 _EXACT = 2**24
 #: The passes in between round a weight a few times.
 _ROUNDINGS = 2.0**-21
+#: A bias is as far from the whole number that it was, at most: less than a certificate allows for the rounding of constants.
+_SNAPPED = 2.0**-22
 _SAMPLED = 48
 #: Weights that are looked at together.
 _AT_A_TIME = 1 << 17
@@ -242,4 +244,4 @@ def _snapped(bias: Array, factor: NDArray[np.float64]) -> Array:
     if is_power_of_two(factor):
         return steps.astype(np.float32)  # exact: nothing was rounded that had to be undone
     whole = np.rint(steps)
-    return np.where(np.abs(steps - whole) <= _ROUNDINGS * np.abs(whole), whole, steps).astype(np.float32)
+    return np.where(np.abs(steps - whole) <= _SNAPPED * np.abs(whole), whole, steps).astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from onnx2snn.graph import Pass
 from onnx2snn.passes.batch_to_front import batch_to_front
+from onnx2snn.passes.channels_first import channels_first
 from onnx2snn.passes.compute_in_float32 import compute_in_float32
 from onnx2snn.passes.decompose_quantisers import decompose_quantisers
 from onnx2snn.passes.drop_identities import drop_identities
@@ -19,12 +20,14 @@ from onnx2snn.passes.spell_global_maxima import spell_global_maxima
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
+    channels_first,
     decompose_quantisers,
     fold_constants,
     inline_conditionals,
     drop_identities,
     infer_shapes,
     fold_constants,
+    channels_first,
     decompose_quantisers,
     drop_identities,
     spell_einsum,

@@ -68,10 +68,13 @@ class Spelling:
         return out
 
     def quantise(self, x: gs.Tensor, grid: Grid, *, output: gs.Tensor | None = None) -> gs.Tensor:
-        """clip(round(x/s) + z, lo, hi): QuantizeLinear in float32, its integers exact."""
-        level = self.apply(grid.rounding, self.apply("Div", x, grid.scale))
+        """clip(round(x/s) + z, lo, hi): QuantizeLinear in float32, its integers exact; or clip(round(x/s + z), lo, hi)."""
+        level = self.apply("Div", x, grid.scale)
+        steps = [grid.rounding]
         if np.any(grid.zero_point != 0):
-            level = self.apply("Add", level, grid.zero_point)
+            steps.insert(0 if grid.zero_point_first else 1, "Add")
+        for op in steps:
+            level = self.apply(op, level, *([grid.zero_point] if op == "Add" else []))
         return self.apply("Clip", level, np.float32(grid.low), np.float32(grid.high), output=output)
 
     def dequantise(self, q: gs.Tensor, grid: Grid, *, output: gs.Tensor | None = None) -> gs.Tensor:
@@ -90,13 +93,22 @@ class Grid:
         low: Smallest code.
         high: Largest code.
         rounding: The ONNX operator that rounds.
+        zero_point_first: Whether it is added before rounding: with an odd one, ties go to the other side.
     """
 
     def __init__(
-        self, scale: Array, zero_point: Array, low: float, high: float, rounding: str = "Round"
+        self,
+        scale: Array,
+        zero_point: Array,
+        low: float,
+        high: float,
+        rounding: str = "Round",
+        *,
+        zero_point_first: bool = False,
     ) -> None:
         self.scale = np.asarray(scale, np.float32)
         self.zero_point = np.asarray(zero_point, np.float32)
         self.low = low
         self.high = high
         self.rounding = rounding
+        self.zero_point_first = zero_point_first

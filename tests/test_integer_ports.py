@@ -72,3 +72,40 @@ def test_codes_in_and_out_are_the_same_and_certified(kind: Any, zero: int) -> No
     certificate = onnx2snn.verify(source, conversion.model, {"x": x})
     assert certificate.lossless
     assert sum(layer.levels_compared for layer in certificate.layers) >= 6 * 64
+
+
+INPUTS = {
+    "uint8": TensorProto.UINT8,
+    "int8": TensorProto.INT8,
+    "uint16": TensorProto.UINT16,
+    "int16": TensorProto.INT16,
+    "uint32": TensorProto.UINT32,
+    "int32": TensorProto.INT32,
+    "int64": TensorProto.INT64,
+    "bool": TensorProto.BOOL,
+    "float16": TensorProto.FLOAT16,
+    "float64": TensorProto.DOUBLE,
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_of_any_type_through_a_cast(name: str) -> None:
+    weights = ((np.arange(16).reshape(4, 4) - 7) / 16).astype(np.float32)
+    nodes = [
+        node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+        node("MatMul", ["f", "w"], ["c"]),
+        node("QuantizeLinear", ["c", "s"], ["q"]),
+        node("DequantizeLinear", ["q", "s"], ["d"]),
+        node("MatMul", ["d", "v"], ["y"]),
+    ]
+    constants = {"w": weights, "v": weights[:, :2], "s": np.float32(0.25)}
+    source = make_model(
+        nodes, constants, {"x": ["N", 4]}, {"y": ["N", 2]}, opset=21, types={"x": INPUTS[name]}
+    )
+    x = np.arange(40).reshape(10, 4).astype(name)
+    conversion = onnx2snn.convert(source)
+    session = ort.InferenceSession(conversion.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], run_reference(source, {"x": x})["y"])
+    certificate = onnx2snn.verify(source, conversion.model, {"x": x})
+    assert certificate.lossless
+    assert all(layer.exact == layer.levels_compared for layer in certificate.layers)

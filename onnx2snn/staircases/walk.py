@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import is_constant, is_float, signals, value_of
@@ -224,8 +225,8 @@ class Walk:
 
 
 def _is_potential(tensor: gs.Tensor) -> bool:
-    """Whether a tensor may hold real numbers: integers and masks are read through their Cast, which is the root then."""
-    return tensor.dtype is None or is_float(tensor)
+    """Whether a tensor may hold float32 numbers: inputs of another type are read through their Cast, which is the root then."""
+    return tensor.dtype is None or np.dtype(tensor.dtype) == np.float32
 
 
 def _is_waist(value: Value, position: int) -> bool:
