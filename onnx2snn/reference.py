@@ -10,6 +10,7 @@ import onnx
 import onnxruntime as ort
 from onnx.reference import ReferenceEvaluator
 
+from onnx2snn.equal_signs import with_equal_signs
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array
 from onnx2snn.qonnx_definition import with_definitions
@@ -26,7 +27,8 @@ class Reference:
     onnxruntime does it; where it has no kernel for what the model asks, the reference evaluator of the onnx package. Operators
     of QONNX run by their own definition (:mod:`onnx2snn.qonnx_definition`).
 
-    Large weights are given to it at every run, from the arrays where they are: no runtime copies them.
+    Large weights are given to it at every run, from the arrays where they are: no runtime copies them. 8-bit weights take
+    the sign of the activations that they meet, so that kernels add exactly on every processor (:mod:`onnx2snn.equal_signs`).
 
     Args:
         model: Any valid model.
@@ -36,7 +38,7 @@ class Reference:
     """
 
     def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
-        split = model if isinstance(model, SplitModel) else split_model(model)
+        split = with_equal_signs(model if isinstance(model, SplitModel) else split_model(model))
         self._weights = {name: np.ascontiguousarray(values) for name, values in split.weights.items()}
         self._model = with_definitions(weights_as_inputs(split.structure))
         self._evaluator: ReferenceEvaluator | None = None
