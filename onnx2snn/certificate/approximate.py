@@ -13,7 +13,7 @@ from onnx2snn.calibration.lines import clipped_lines
 from onnx2snn.calibration.measure import Difference, Loss
 from onnx2snn.calibration.result import decibels
 from onnx2snn.calibration.statistics import with_outputs
-from onnx2snn.certificate.result import Certificate, LayerCounts
+from onnx2snn.certificate.result import Certificate, LayerCounts, OutputCheck
 from onnx2snn.data import Batch, DataSet
 from onnx2snn.graph import apply_owned
 from onnx2snn.passes import PREPARE
@@ -69,6 +69,7 @@ class _Comparison:
         self._compared: Counter[str] = Counter()
         self._exact: Counter[str] = Counter()
         self._errors: list[NDArray[np.float64]] = []
+        self._largest: dict[str, float] = {}
         self._sum = 0.0
         self._values = 0
 
@@ -81,6 +82,7 @@ class _Comparison:
             error = np.abs(found[name].astype(np.float64) - expected[name])
             self._sum += float(error.sum())
             self._values += error.size
+            self._largest[name] = max(self._largest.get(name, 0.0), float(error.max(initial=0)))
             worst = np.maximum(worst, error.reshape(len(batch), -1).max(axis=1, initial=0))
         self._errors.append(worst)
         self._loss.samples += len(batch)
@@ -115,6 +117,7 @@ class _Comparison:
             timesteps=self._session.timesteps,
             layers=tuple(self._counts(layer) for layer in self._layers),
             maps=(),
+            outputs=tuple(OutputCheck(name, largest, None) for name, largest in self._largest.items()),
             max_abs_error=float(errors.max(initial=0)),
             mean_abs_error=self._sum / max(self._values, 1),
             top1_agreement=self._loss.top1_agreement,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.outputs import Readout, errors_of, readout_defects
 from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path, Potentials, broken
+from onnx2snn.certificate.reconstruction import Hidden
 from onnx2snn.certificate.sorting import Layer, sort_neurons
 from onnx2snn.certificate.source import Answer, Source
 from onnx2snn.certificate.tails import tails_of
@@ -78,20 +80,91 @@ class Comparison:
         """Compare both networks on ``batch``."""
         answer = self.source(batch.inputs)
         snn = self.snn_levels(batch.inputs, answer.levels)
+        same = self._with_the_source_s_levels(batch, answer, snn)
+        if self.source.unread:
+            recovered = self._recovered(batch, answer, same.outputs)
+            if recovered is not answer:
+                answer, same = recovered, self._with_the_source_s_levels(batch, recovered, snn)
+        found = {name: snn[name] for name in self.source.outputs}
+        findings = errors_of(batch, answer.outputs, found) + self._equal(batch, answer, same.differing)
+        if same.forced is not None:
+            findings += self._explain(batch, np.flatnonzero(same.rows), answer.levels, snn, same.forced)
+        for name in self.source.outputs:
+            findings += readout_defects(self._readout(name, batch, answer, same.outputs))
+        return findings
+
+    def _with_the_source_s_levels(self, batch: Batch, answer: Answer, snn: Mapping[str, Array]) -> _Same:
+        """What the spiking network answers where each layer gets the source's levels; as it answered where they are its own."""
         differing = {p.source: unequal(snn[p.name], answer.levels[p.source]) for p in self.pairs}
         rows = np.zeros(len(batch), bool)
         for mask in differing.values():
             if mask is not None:
                 rows |= any_of(mask)
-        given_levels = {name: snn[name] for name in self.source.outputs}
-        findings = errors_of(batch, answer.written, given_levels) + self._equal(batch, answer, differing)
-        if rows.any():
-            forced = self._forced_answer(batch, np.flatnonzero(rows), answer.levels)
-            findings += self._explain(batch, np.flatnonzero(rows), answer.levels, snn, forced)
-            given_levels = {
-                name: _replaced(value, rows, forced[name]) for name, value in given_levels.items()
-            }
-        return findings + self._readouts(batch, answer, given_levels)
+        outputs = {name: snn[name] for name in self.source.outputs}
+        if not rows.any():
+            return _Same(differing, rows, None, outputs)
+        forced = self._forced_answer(batch.inputs, answer.levels, np.flatnonzero(rows))
+        outputs = {name: _replaced(value, rows, forced[name]) for name, value in outputs.items()}
+        return _Same(differing, rows, forced, outputs)
+
+    def _recovered(self, batch: Batch, answer: Answer, outputs: Mapping[str, Array]) -> Answer:
+        """The answer, its hidden levels found again in those samples whose outputs are not those of the levels that were read."""
+        excess = self._excess(batch, answer, outputs)
+        levels = dict(answer.levels)
+        for sample in np.flatnonzero(excess > 0):
+            inputs = {n: v[sample : sample + 1] for n, v in batch.inputs.items()}
+            one = Batch(batch.start + int(sample), inputs, None)
+            written = {n: v[sample : sample + 1] for n, v in answer.outputs.items()}
+            found = self._hidden(one, written).explained(
+                {n: k[sample : sample + 1] for n, k in answer.levels.items()}
+            )
+            for name, k in (found or {}).items():
+                if not np.array_equal(levels[name][sample], k[0]):
+                    levels[name] = (
+                        levels[name].copy() if levels[name] is answer.levels[name] else levels[name]
+                    )
+                    levels[name][sample] = k[0]
+        unchanged = all(levels[name] is k for name, k in answer.levels.items())
+        return answer if unchanged else replace(answer, levels=levels)
+
+    def _hidden(self, one: Batch, written: Mapping[str, Array]) -> Hidden:
+        """What is known of the sample that is ``one``."""
+        hidden = [p for p in self.pairs if p.source in self.source.unread]
+        of = {p.source: p for p in hidden}
+
+        def many(levels: Mapping[str, Array]) -> tuple[Batch, NDArray[np.int64]]:
+            rows = np.arange(len(next(iter(levels.values()))))
+            return Batch(
+                one.start, {n: np.repeat(v, len(rows), axis=0) for n, v in one.inputs.items()}, None
+            ), rows
+
+        def reachable(name: str, levels: dict[str, Array]) -> tuple[Array, Array]:
+            batch, rows = many(levels)
+            p = of[name]
+            return self.judge(p).alternatives(
+                self._evaluate(self.layer_tensors(p), batch.inputs, levels, rows)
+            )
+
+        def answered(levels: dict[str, Array]) -> dict[str, Array]:
+            batch, rows = many(levels)
+            forced = self._forced_answer(batch.inputs, levels, rows)
+            return {p.source: forced[p.name] for p in hidden}
+
+        def excess(levels: dict[str, Array]) -> NDArray[np.float64]:
+            batch, rows = many(levels)
+            answer = Answer(levels, {}, {n: np.repeat(v, len(rows), axis=0) for n, v in written.items()})
+            return self._excess(batch, answer, self._forced_answer(batch.inputs, levels, rows))
+
+        return Hidden([p.source for p in hidden], reachable, answered, excess)
+
+    def _excess(self, batch: Batch, answer: Answer, outputs: Mapping[str, Array]) -> NDArray[np.float64]:
+        """By sample, how far the file's outputs are from those of its levels; 0 where rounding explains that."""
+        total = np.zeros(len(batch))
+        for name in self.source.outputs:
+            misfits = self._readout(name, batch, answer, outputs).misfits()
+            if misfits is not None:
+                total += misfits.excess(len(batch))
+        return total
 
     def snn_levels(self, inputs: Mapping[str, Array], ann: Levels) -> dict[str, Array]:
         """Levels by IF node, and outputs, of the spiking network.
@@ -156,12 +229,14 @@ class Comparison:
                 defects.append(defect(p.name, batch.start + at[0], at[1:], reason, ann=level, snn=level))
         return Findings(layers=layers, defects=first(defects))
 
-    def _forced_answer(self, batch: Batch, rows: NDArray[np.int64], ann: Levels) -> dict[str, Array]:
+    def _forced_answer(
+        self, inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]
+    ) -> dict[str, Array]:
         """What every layer answers in ``rows``, given the source's levels."""
         if self._forced is None:
             self._forced = ForcedNetwork(self.converted, self.pairs, fused=self._fused)
-        inputs = {name: value[rows] for name, value in batch.inputs.items()}
-        return self._forced.levels(inputs, {p.name: ann[p.source][rows] for p in self.pairs})
+        some = {name: value[rows] for name, value in inputs.items()}
+        return self._forced.levels(some, {p.name: ann[p.source][rows] for p in self.pairs})
 
     def _explain(
         self,
@@ -169,7 +244,7 @@ class Comparison:
         rows: NDArray[np.int64],
         ann: Levels,
         snn: dict[str, Array],
-        forced: dict[str, Array],
+        forced: Mapping[str, Array],
     ) -> Findings:
         """Sort the neurons whose levels differ, by what they answer when every layer gets the ANN's levels."""
         held = {name: k[rows] for name, k in ann.items()}
@@ -187,17 +262,30 @@ class Comparison:
             findings += sort_neurons(layer)
         return findings
 
-    def _readouts(self, batch: Batch, answer: Answer, found: Mapping[str, Array]) -> Findings:
-        """With equal levels (forced where they were not) outputs may differ by the readout's rounding only."""
-        findings = Findings()
-        for name in self.source.outputs:
-            potentials = partial(self._evaluate, self.readout_tensors(name), batch.inputs, answer.levels)
-            tail = self.tails[name][0]
-            readout = Readout(
-                name, batch.start, answer.outputs[name], found[name], tail, self.timesteps, potentials
-            )
-            findings += readout_defects(readout)
-        return findings
+    def _readout(self, name: str, batch: Batch, answer: Answer, found: Mapping[str, Array]) -> Readout:
+        """With equal levels (forced where they were not) an output may differ by the readout's rounding only."""
+        potentials = partial(self._evaluate, self.readout_tensors(name), batch.inputs, answer.levels)
+        tail, expected = self.tails[name][0], answer.outputs[name]
+        return Readout(
+            name, batch.start, expected, found[name], tail, self.timesteps, self.source.unit, potentials
+        )
+
+
+@dataclass(frozen=True)
+class _Same:
+    """The spiking network on the source's levels.
+
+    Attributes:
+        differing: By source tensor, where its own levels are others; None where nowhere.
+        rows: Samples with any such level.
+        forced: What each layer, and each output, answers in these; None if there are none.
+        outputs: In all samples.
+    """
+
+    differing: Mapping[str, Mask | None]
+    rows: Mask
+    forced: Mapping[str, Array] | None
+    outputs: Mapping[str, Array]
 
 
 def _replaced(values: Array, rows: NDArray[np.bool_], others: Array) -> Array:

@@ -29,51 +29,65 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """Numbers of one output.
+
+    Attributes:
+        values: How many were compared.
+        largest: Their largest difference.
+        unexplained: How many differ by more than rounding explains.
+    """
+
+    values: int = 0
+    largest: float = 0.0
+    unexplained: int = 0
+
+    def __add__(self, other: Numbers) -> Numbers:
+        return Numbers(
+            self.values + other.values,
+            max(self.largest, other.largest),
+            self.unexplained + other.unexplained,
+        )
+
+
+@dataclass(frozen=True)
 class Findings:
     """The part of a certificate that depends on data.
 
     Attributes:
         samples: Number of samples.
         layers: By IF node.
-        unexplained_outputs: Numbers in outputs that differ by more than rounding explains.
+        outputs: By name.
         classed: Samples whose first output is a class or scores.
         same_class: Those of them that both networks put into the same class.
         labelled: Those of them that came with a true class.
         right: How many of those ANN and SNN answered right.
-        values: Numbers in all outputs.
         total_error: The exact sum of their differences.
-        largest_error: The largest.
         worst: (largest output error, sample), the five largest.
         defects: The first ten by sample.
     """
 
     samples: int = 0
     layers: Mapping[str, Counts] = field(default_factory=dict)
-    unexplained_outputs: int = 0
+    outputs: Mapping[str, Numbers] = field(default_factory=dict)
     classed: int = 0
     same_class: int = 0
     labelled: int = 0
     right: tuple[int, int] = (0, 0)
-    values: int = 0
     total_error: Fraction = Fraction(0)
-    largest_error: float = 0.0
     worst: tuple[tuple[float, int], ...] = ()
     defects: tuple[Defect, ...] = ()
 
     def __add__(self, other: Findings) -> Findings:
-        names = list(dict.fromkeys([*self.layers, *other.layers]))
-        nothing = Counts()
         return Findings(
             samples=self.samples + other.samples,
-            layers={n: self.layers.get(n, nothing) + other.layers.get(n, nothing) for n in names},
-            unexplained_outputs=self.unexplained_outputs + other.unexplained_outputs,
+            layers=_added(self.layers, other.layers, Counts()),
+            outputs=_added(self.outputs, other.outputs, Numbers()),
             classed=self.classed + other.classed,
             same_class=self.same_class + other.same_class,
             labelled=self.labelled + other.labelled,
             right=(self.right[0] + other.right[0], self.right[1] + other.right[1]),
-            values=self.values + other.values,
             total_error=self.total_error + other.total_error,
-            largest_error=max(self.largest_error, other.largest_error),
             worst=worst(self.worst + other.worst),
             defects=first(self.defects + other.defects),
         )
@@ -81,7 +95,19 @@ class Findings:
     @property
     def unexplained(self) -> int:
         """Neurons and output numbers that rounding does not explain."""
-        return self.unexplained_outputs + sum(counts.unexplained for counts in self.layers.values())
+        return sum(o.unexplained for o in self.outputs.values()) + sum(
+            c.unexplained for c in self.layers.values()
+        )
+
+    @property
+    def values(self) -> int:
+        """Numbers in all outputs."""
+        return sum(numbers.values for numbers in self.outputs.values())
+
+    @property
+    def largest_error(self) -> float:
+        """The largest difference of any of them."""
+        return max((numbers.largest for numbers in self.outputs.values()), default=0.0)
 
     def to_state(self) -> dict[str, Any]:
         """Everything, exactly, as JSON can hold it."""
@@ -93,12 +119,18 @@ class Findings:
         parsed: dict[str, Any] = {
             **state,
             "layers": {name: Counts(**counts) for name, counts in state["layers"].items()},
+            "outputs": {name: Numbers(**numbers) for name, numbers in state["outputs"].items()},
             "right": tuple(state["right"]),
             "total_error": Fraction(state["total_error"]),
             "worst": tuple((float(error), int(sample)) for error, sample in state["worst"]),
             "defects": tuple(Defect(**d | {"neuron": tuple(d["neuron"])}) for d in state["defects"]),
         }
         return cls(**parsed)
+
+
+def _added(one: Mapping[str, Any], other: Mapping[str, Any], nothing: Any) -> dict[str, Any]:
+    """Sums by name."""
+    return {n: one.get(n, nothing) + other.get(n, nothing) for n in dict.fromkeys([*one, *other])}
 
 
 def worst(found: Iterable[tuple[float, int]]) -> tuple[tuple[float, int], ...]:

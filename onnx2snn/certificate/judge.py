@@ -3,7 +3,8 @@
 Potentials are compared in units of θ: u = (z + δ)/θ of the source, v/θ' of the spiking network. With the same levels before
 them, three things must hold wherever two levels differ:
 
-1. *the source's level*: some number within E of u has it, E = γ_n·M + the roundings of the activation's own operators;
+1. *the source's level*: some number within E of u has it, E = γ_n·M + the roundings of the activation's own operators
+   (where the source computes in float16 or bfloat16, each operator's result is rounded to that, too);
 2. *the spiking network's level*: some number within E' of v/θ' has it, E' = γ_(n + 2T + 6)·M: integration rounds twice a step;
 3. *the maps agree*: |u − v/θ'| ≤ W = m·u·M: conversion rounded each constant a few times, and did nothing else.
 
@@ -18,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.certificate.activation import Activation
 from onnx2snn.certificate.neurons import generate
 from onnx2snn.certificate.potentials import Potentials, Wide
-from onnx2snn.certificate.rounding import ANY, EXACT, UNIT, UNIT64, gamma, quantum
-from onnx2snn.certificate.source import Activation
+from onnx2snn.certificate.rounding import ANY, EXACT, UNIT, UNIT64, coarse, gamma, quantum
 from onnx2snn.passes.scales import is_power_of_two
 from onnx2snn.staircases import NeuronParameters
 
@@ -75,11 +76,12 @@ class Judge:
             same = np.broadcast_to(UNBOUNDED * largest, u.shape)
             return Margins(same, same, same)
         m = (p.magnitude + np.abs(staircase.offset)) / staircase.threshold
-        own = (self.activation.operators + 2) * 2 * UNIT * (m + staircase.levels + 1)
+        own = (self.activation.operators + 2) * 2 * self.activation.unit * (m + staircase.levels + 1)
+        narrow = coarse(self.activation.unit, p.rounding.operators) * m
         exact_source, exact_spiking = self._exact(p)
         maps = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (n + 4) * UNIT64
         return Margins(
-            np.where(exact_source, 0.0, gamma(n + 1) * m + own),
+            np.where(exact_source, 0.0, gamma(n + 1) * m + narrow + own),
             np.where(exact_spiking, 0.0, gamma(n + 2 * self.timesteps + 6) * m),
             maps * m,
         )
@@ -90,10 +92,18 @@ class Judge:
         held = min(p.rounding.quantum, quantum(staircase.offset), quantum(staircase.threshold))
         magnitude = np.zeros(1) if p.magnitude is None else p.magnitude + np.abs(staircase.offset)
         whole = self.activation.exact and is_power_of_two(staircase.threshold)
-        source = (2 * (magnitude + staircase.threshold) <= EXACT * held) & whole
+        source = (2 * (magnitude + staircase.threshold) <= held / self.activation.unit) & whole
         scale = self.neuron.subtract[-1] / staircase.threshold
         spiking = magnitude * scale <= EXACT * min(p.spiking_quantum, ANY)
         return source, spiking & (p.spiking_quantum > 0)
+
+    def alternatives(self, p: Potentials) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lowest and the highest level that rounding can give to the source's potentials (criterion 1), (N, ...)."""
+        staircase, reach = (
+            self.activation.staircase,
+            self.margins(p).source * self.activation.staircase.threshold,
+        )
+        return staircase.level(p.source - reach), staircase.level(p.source + reach)
 
     def agrees(self, p: Potentials) -> NDArray[np.bool_]:
         """Criterion 3, (N, ...)."""
@@ -104,10 +114,9 @@ class Judge:
         self, p: Potentials, source: NDArray[np.int64], spiking: NDArray[np.int64]
     ) -> list[NDArray[np.bool_]]:
         """Criteria 1 to 3 for the levels that both networks answered, (N, ...)."""
-        staircase, margins = self.activation.staircase, self.margins(p)
-        reach = margins.source * staircase.threshold
-        theirs = [staircase.level(p.source - reach) <= source, source <= staircase.level(p.source + reach)]
-        reach = margins.spiking * self.neuron.subtract[-1].astype(np.float64)
+        lowest, highest = self.alternatives(p)
+        theirs = [lowest <= source, source <= highest]
+        reach = self.margins(p).spiking * self.neuron.subtract[-1].astype(np.float64)
         ours = [
             generate(self.neuron, p.spiking - reach) <= spiking,
             spiking <= generate(self.neuron, p.spiking + reach),

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.differences import any_of, defect, difference, places
-from onnx2snn.certificate.findings import Findings, first, worst
+from onnx2snn.certificate.findings import Findings, Numbers, first, worst
 from onnx2snn.certificate.judge import CONSTANTS, UNBOUNDED
 from onnx2snn.certificate.potentials import Potentials, Wide
-from onnx2snn.certificate.rounding import EXACT, UNIT, UNIT64, gamma
+from onnx2snn.certificate.rounding import EXACT, UNIT, UNIT64, coarse, gamma
 from onnx2snn.certificate.tails import Tail
 from onnx2snn.data import Batch
 from onnx2snn.errors import InvalidModelError
@@ -23,7 +23,7 @@ from onnx2snn.graph import Array
 
 def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, Array]) -> Findings:
     """Errors of outputs, and classes, whatever their cause; the first output is the one that says the class."""
-    largest, total, values = np.zeros(len(batch)), Fraction(0), 0
+    largest, total, outputs = np.zeros(len(batch)), Fraction(0), {}
     for name in expected:
         if expected[name].shape != found[name].shape:
             raise InvalidModelError(
@@ -33,13 +33,12 @@ def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, A
             )
         error = difference(expected[name], found[name]).reshape(len(batch), -1)
         largest = np.maximum(largest, error.max(axis=1, initial=0))
-        values += error.size
+        outputs[name] = Numbers(error.size, float(error.max(initial=0)))
         total += sum((Fraction(e) for e in error.sum(axis=1).tolist() if np.isfinite(e)), Fraction(0))
     findings = Findings(
         samples=len(batch),
-        values=values,
+        outputs=outputs,
         total_error=total,
-        largest_error=float(largest.max(initial=0)),
         worst=worst((float(e), batch.start + i) for i, e in enumerate(largest) if e > 0),
     )
     name = next(iter(expected))
@@ -68,6 +67,7 @@ class Readout:
         found: What the SNN answers.
         tail: From its first jump on.
         timesteps: T.
+        unit: Unit roundoff of the source's numbers.
         potentials: Both networks' values, by rows.
     """
 
@@ -77,38 +77,72 @@ class Readout:
     found: Array
     tail: Tail
     timesteps: int
+    unit: float
     potentials: Callable[[NDArray[np.int64]], Potentials]
+
+    def misfits(self) -> Misfits | None:
+        """Numbers that differ by more than the rounding of the readout explains; None where none differs at all."""
+        off = difference(self.expected, self.found)
+        rows = np.flatnonzero(any_of(off > 0))
+        if not rows.size:
+            return None
+        potentials = self.potentials(rows)
+        bound = allowed(potentials, self.timesteps, self.unit)
+        if self.tail.model is None:
+            return Misfits(rows, ~(off[rows] <= bound), bound, off[rows])
+        answers = self.expected[rows], self.found[rows]
+        fits = (self.tail.accepts(potentials.source, bound, answer) for answer in answers)
+        return Misfits(rows, ~np.logical_and(*fits), bound, off[rows])
+
+
+@dataclass(frozen=True)
+class Misfits:
+    """Where an output differs.
+
+    Attributes:
+        rows: Samples in which any number differs (n,).
+        bad: Numbers that differ by more than is allowed (n, ...).
+        bound: What is allowed, (n, ...), of the output or of the scores in front of its jump.
+        off: The differences (n, ...).
+    """
+
+    rows: NDArray[np.int64]
+    bad: NDArray[np.bool_]
+    bound: Wide
+    off: Wide
+
+    def excess(self, samples: int) -> Wide:
+        """By sample (N,): how many numbers do not fit, and, as a share of one, how far off they are."""
+        count = np.zeros(samples)
+        far = np.where(self.bad, self.off, 0.0).reshape(len(self.rows), -1).sum(axis=1)
+        count[self.rows] = self.bad.reshape(len(self.rows), -1).sum(axis=1) + far / (1 + far)
+        return count
 
 
 def readout_defects(readout: Readout) -> Findings:
     """Numbers that differ by more than the rounding of the readout explains."""
-    off = difference(readout.expected, readout.found)
-    some = np.flatnonzero(any_of(off > 0))
-    if not some.size:
+    misfits = readout.misfits()
+    if misfits is None or not misfits.bad.any():
         return Findings()
-    potentials = readout.potentials(some)
-    bound = allowed(potentials, readout.timesteps)
-    if readout.tail.model is None:
-        bad = ~(off[some] <= bound)
-    else:
-        answers = readout.expected[some], readout.found[some]
-        bad = ~np.logical_and(*(readout.tail.accepts(potentials.source, bound, answer) for answer in answers))
     defects = []
-    for at in places(bad):
-        where = (int(some[at[0]]), *at[1:])
-        limit = bound[at] if bound.shape == bad.shape else bound[at[0]].max()
-        reason = "with equal levels the readout answers another value"
+    for at in places(misfits.bad):
+        where = (int(misfits.rows[at[0]]), *at[1:])
+        bound = misfits.bound
+        limit = bound[at] if bound.shape == misfits.bad.shape else bound[at[0]].max()
+        reason = "with equal levels the readout answers another value than the source's file"
         values = {"ann": readout.expected[where], "snn": readout.found[where], "bound": limit}
         defects.append(defect(readout.name, readout.start + where[0], where[1:], reason, **values))
-    return Findings(unexplained_outputs=int(bad.sum()), defects=first(defects))
+    unexplained = Numbers(unexplained=int(misfits.bad.sum()))
+    return Findings(outputs={readout.name: unexplained}, defects=first(defects))
 
 
-def allowed(p: Potentials, timesteps: int) -> Wide:
+def allowed(p: Potentials, timesteps: int, unit: float = UNIT) -> Wide:
     """How far what both networks answer may be apart, (N, ...): the rounding of both, and of constants in conversion."""
     if p.magnitude is None:
         return _measured(p)
     n = p.rounding.terms
-    source = np.where(p.magnitude <= EXACT * p.rounding.quantum, 0.0, gamma(n + 1))
+    narrow = 2 * coarse(unit, p.rounding.operators)  # both networks end in a cast to the output's type
+    source = np.where(p.magnitude <= p.rounding.quantum / unit, 0.0, gamma(n + 1) + narrow)
     spiking = np.where(p.magnitude <= EXACT * p.spiking_quantum, 0.0, gamma(n + 2 * timesteps + 6))
     return np.asarray((source + spiking) * p.magnitude + allowed_exactly(p))
 

@@ -48,6 +48,8 @@ class LayerCounts:
         unexplained: A defect.
         signal_to_noise: Where values are compared (``Certificate.approximate``): of what the spikes stand for, in decibels;
             None otherwise, or without a difference.
+        read_from: Where the ANN's levels come from: the source's own ``file``, or, where no tensor of the file holds them, its
+            ``normalised form`` (then outputs of the file say whether these were its levels).
     """
 
     name: str
@@ -58,6 +60,23 @@ class LayerCounts:
     propagated: int = 0
     unexplained: int = 0
     signal_to_noise: float | None = None
+    read_from: str = "file"
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputCheck:
+    """One output of the source's file, as it is, against the spiking network's.
+
+    Attributes:
+        name: The output.
+        max_abs_error: Largest difference.
+        unexplained: Numbers that differ by more than explained neurons and the rounding bound allow; None where nothing is
+            certified (``Certificate.approximate``).
+    """
+
+    name: str
+    max_abs_error: float
+    unexplained: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +111,7 @@ class Certificate:
         timesteps: T.
         layers: Counts by layer.
         maps: Synapses and thresholds by layer, and the readouts.
+        outputs: The file's outputs, each against the spiking network's.
         max_abs_error: Largest difference of any output.
         mean_abs_error: Mean difference of all outputs.
         top1_agreement: Share of samples with the same first class; None where outputs are no scores.
@@ -108,6 +128,7 @@ class Certificate:
     timesteps: int
     layers: tuple[LayerCounts, ...]
     maps: tuple[MapCheck, ...]
+    outputs: tuple[OutputCheck, ...]
     max_abs_error: float
     mean_abs_error: float
     top1_agreement: float | None

@@ -45,6 +45,15 @@ def gamma(n: int) -> float:
     return n * UNIT / (1 - n * UNIT)
 
 
+def coarse(unit: float, operators: int) -> float:
+    """What rounding the input, and each of ``operators`` results, to floats coarser than float32 adds; nothing in float32.
+
+    Runtimes add products of such floats in float32, and round the sum once.
+    """
+    n = operators + 2
+    return 0.0 if unit <= UNIT else n * unit / max(1 - n * unit, 0.5)
+
+
 @dataclass(frozen=True)
 class Rounding:
     """What can be said of one potential's rounding.
@@ -53,11 +62,13 @@ class Rounding:
         terms: Roundings on the longest way to it: n of γ_n.
         constants: Roundings that its constants may have gone through in conversion, in operators on the way.
         quantum: A power of two of which it is a multiple, sums and all; 0 where there is none.
+        operators: How many operators that round lie on the longest way to it.
     """
 
     terms: int
     constants: int
     quantum: float
+    operators: int = 0
 
 
 class Analysis:
@@ -78,6 +89,7 @@ class Analysis:
         self._shared = before_jumps(graph)  # computed alike by both networks, bit for bit
         self._terms: dict[str, int] = {}
         self._weights: dict[str, int] = {}
+        self._operators: dict[str, int] = {}
         self._quanta = {
             name: quantum(value) for name, value in self._constants.items() if value.dtype.kind == "f"
         }
@@ -90,7 +102,12 @@ class Analysis:
     def result(self) -> Rounding:
         """Of the cut's output."""
         name = self._output
-        return Rounding(self._terms.get(name, 0), self._weights.get(name, 0), self._quanta.get(name, 0.0))
+        return Rounding(
+            self._terms.get(name, 0),
+            self._weights.get(name, 0),
+            self._quanta.get(name, 0.0),
+            self._operators.get(name, 0),
+        )
 
     def _visit(self, node: onnx.NodeProto) -> None:
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
@@ -101,7 +118,9 @@ class Analysis:
         weights = max((self._weights.get(name, 0) for name in node.input), default=0) + 2 * bool(
             step.constants()
         )
+        operators = max((self._operators.get(n, 0) for n in node.input), default=0) + bool(step.roundings())
         for name in node.output:
+            self._operators[name] = operators
             self._terms[name] = 0 if name in self._shared else terms
             self._weights[name] = 0 if name in self._shared else weights
             self._quanta[name] = step.quantum([self._quanta.get(i, 0.0) for i in node.input if i])

@@ -17,7 +17,7 @@ from onnx2snn.certificate.compare import CHUNK, Comparison
 from onnx2snn.certificate.declared import check_declared
 from onnx2snn.certificate.findings import MOST_DEFECTS, Counts, Findings
 from onnx2snn.certificate.probes import Found, check_network
-from onnx2snn.certificate.result import Certificate, LayerCounts
+from onnx2snn.certificate.result import Certificate, LayerCounts, OutputCheck
 from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, InputSpec, input_specs, open_data
 from onnx2snn.dialect import check_pair, read_layer_table
@@ -165,8 +165,14 @@ def _certificate(
 ) -> Certificate:
     maps = tuple(check for check, _ in structure)
     defects = [defect for _, some in structure for defect in some]
+    unread = comparison.source.unread
     layers = [
-        LayerCounts(p.name, comparison.neurons[p.name], **vars(found.layers.get(p.name, Counts())))
+        LayerCounts(
+            p.name,
+            comparison.neurons[p.name],
+            **vars(found.layers.get(p.name, Counts())),
+            read_from="normalised form" if p.source in unread else "file",
+        )
         for p in comparison.pairs
     ]
     return Certificate(
@@ -176,6 +182,7 @@ def _certificate(
         timesteps=comparison.timesteps,
         layers=tuple(layers),
         maps=maps,
+        outputs=tuple(OutputCheck(n, o.largest, o.unexplained) for n, o in found.outputs.items()),
         max_abs_error=found.largest_error,
         mean_abs_error=float(found.total_error / max(found.values, 1)),
         top1_agreement=found.same_class / found.classed if found.classed else None,

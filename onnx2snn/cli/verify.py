@@ -15,7 +15,7 @@ from onnx2snn.cli.progress import track
 from onnx2snn.cli.tables import make_table, names_of
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.units import count, duration, percent
+from onnx2snn.units import count, duration, percent, things
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
@@ -95,7 +95,7 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     lossless, samples = facts["lossless"], facts["samples"]
     verdict = "[bold green]lossless[/]" if lossless else "[bold red]not lossless[/]"
     drawn = " (drawn; half of them aim at thresholds)" if facts["generated"] else ""
-    parts = [_table(facts["layers"]), _maps(facts["maps"])]
+    parts = [_table(facts["layers"]), _maps(facts["maps"]), *_hidden(facts["layers"])]
     if facts["approximate"]:
         verdict, drawn = "[bold yellow]an approximation, not lossless[/]", " (drawn)" if drawn else ""
         parts = [_nearness(facts["layers"])]
@@ -103,6 +103,7 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     terminal.show(
         f"{verdict}: {count(samples)} samples{drawn}, T = {facts['timesteps']}, {duration(seconds)}",
         *parts,
+        *_outputs(facts["outputs"]),
         f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
     )
@@ -151,6 +152,33 @@ def _maps(maps: list[dict[str, Any]]) -> RenderableType:
         for m in wrong
     ]
     return Text("\n".join(lines), style="red")
+
+
+def _hidden(layers: list[dict[str, Any]]) -> list[RenderableType]:
+    """One line where the source's file does not show every layer's levels."""
+    names = [layer["name"] for layer in layers if layer["read_from"] != "file"]
+    if not names:
+        return []
+    shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+    return [
+        Text(
+            f"levels of {things(len(names), 'layer')} were read from the source's normalised form, as its file holds them "
+            f"nowhere: {shown}; its outputs are the file's"
+        )
+    ]
+
+
+def _outputs(outputs: list[dict[str, Any]]) -> list[RenderableType]:
+    """One line an output that is not the file's."""
+    return [
+        Text(
+            f"output {output['name']}: {things(output['unexplained'], 'number')} unexplained, "
+            f"largest difference {_number(output['max_abs_error'])}",
+            style="red",
+        )
+        for output in outputs
+        if output["unexplained"]
+    ]
 
 
 def _number(value: float | None) -> str:

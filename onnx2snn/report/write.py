@@ -107,6 +107,7 @@ def write_page(facts: Facts, html: str | Path) -> None:
         ambiguous=sum(layer.ambiguous for layer in facts.certificate.layers),
         propagated=sum(layer.propagated for layer in facts.certificate.layers),
         unexplained=sum(layer.unexplained for layer in facts.certificate.layers),
+        hidden=[layer.name for layer in facts.certificate.layers if layer.read_from != "file"],
         producer=f"onnx2snn {onnx2snn.__version__}",
     )
     with whole_file(html) as stream:

@@ -17,7 +17,7 @@ from helpers_networks import NETWORKS, Builder
 
 import onnx2snn
 from onnx2snn.certificate import Certificate
-from onnx2snn.certificate.findings import Counts, Findings
+from onnx2snn.certificate.findings import Counts, Findings, Numbers
 from onnx2snn.certificate.result import Defect
 from onnx2snn.certificate.source import Activation, Source
 from onnx2snn.errors import InputError
@@ -101,27 +101,17 @@ class TestWays:
 def test_findings_add_up_in_any_order_and_survive_a_file() -> None:
     defects = tuple(Defect("l", i, (i,), 1.0, 2.0, None, 0.5, 0.1, "why") for i in range(9))
     parts = [
-        Findings(5, {"l": Counts(5, 4, 1)}, 0, 5, 4, 5, (3, 4), 9, 0, 0.5, ((0.5, 2), (0.1, 4)), defects[4:]),
+        Findings(5, {"l": Counts(5, 4, 1)}, {"y": Numbers(9, 0.5)}, 5, 4, 5, (3, 4), 0, ((0.5, 2), (0.1, 4)), defects[4:]),
         Findings(
-            3,
-            {"l": Counts(3, 1, 0, 1, 1), "m": Counts(1)},
-            2,
-            3,
-            3,
-            0,
-            (0, 0),
-            6,
-            0,
-            0.7,
-            ((0.7, 7), (0.5, 6)),
-            defects[:6],
+            3, {"l": Counts(3, 1, 0, 1, 1), "m": Counts(1)}, {"y": Numbers(6, 0.7, 2), "z": Numbers(1)}, 3, 3, 0, (0, 0), 0,
+            ((0.7, 7), (0.5, 6)), defects[:6],
         ),
         Findings(),
-    ]
+    ]  # fmt: skip
     total = sum(parts, Findings())
     assert total == parts[1] + (parts[2] + parts[0])
     assert total.worst == ((0.7, 7), (0.5, 2), (0.5, 6), (0.1, 4))
-    assert total.unexplained == 3
+    assert (total.unexplained, total.values, total.largest_error) == (3, 16, 0.7)
     assert Findings.from_state(json.loads(json.dumps(total.to_state()))) == total
 
 
