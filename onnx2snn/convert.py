@@ -20,6 +20,7 @@ import onnx2snn
 from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.advice import of_float_network
 from onnx2snn.calibration.work import Progress
+from onnx2snn.certificate.finished import Witness, check_finished
 from onnx2snn.counting import counting_graph
 from onnx2snn.dialect import (
     VERSION,
@@ -30,7 +31,7 @@ from onnx2snn.dialect import (
     write_counting_graph,
     write_layer_table,
 )
-from onnx2snn.errors import ConversionError, InputError
+from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.graph import Array, Pass, apply_owned, is_constant
 from onnx2snn.layers import layers_of
 from onnx2snn.macs import dense_macs, macs_by_layer
@@ -44,6 +45,7 @@ from onnx2snn.passes.refuse_undefined import refuse_undefined
 from onnx2snn.passes.spike import network_timesteps
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.probe import recognise_checked
+from onnx2snn.training_mode import refuse_training_mode
 from onnx2snn.weights import SplitModel
 
 #: Bytes of constants that are worth a collection of garbage after each pass.
@@ -66,7 +68,9 @@ class Conversion:
         non_spiking: Operators between neurons that were kept (``hybrid=True``).
         macs: Multiply-accumulates of one sample: of the ``ann``, those that stay ``analog`` (the input layer among them), and
             those of them that are ``non_spiking``: behind neurons (``hybrid=True``). None where a size is dynamic.
-        checks: With ``check``: (pass, largest relative change of any output against the source).
+        tried: What came of the finished network on a drawn sample beside its source: ``equal``, ``explained`` (by neurons on a
+            threshold), ``loaded`` and why no more was tried; ``not tried`` with ``check=False``.
+        checks: With data to ``check``: (pass, largest relative change of any output against the source).
         calibration: With ``calibrate``: the quantised network that this one equals, and what it lost against the float one.
     """
 
@@ -77,6 +81,7 @@ class Conversion:
     macs: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
     checks: tuple[tuple[str, float], ...] = ()
     calibration: Calibration | None = None
+    tried: str = "not tried"
 
     @cached_property
     def model(self) -> onnx.ModelProto:
@@ -117,7 +122,8 @@ def convert(
         bias: How the shifted bias enters the membrane potential (METHOD 4).
         hybrid: Keep operators that cannot spike, and report them, instead of refusing the network.
         execution: ``spiking`` (0/1 trains) or ``fused`` (integer levels, one pass): the bodies that the model carries.
-        check: Data on which the graph is run and compared with the source after every pass: {input name: array (N, ...)}.
+        check: None: the finished network is loaded in onnxruntime and answers one drawn sample as the source does, or there is
+            an error. Data, {input name: array (N, ...)}: the graph is run and compared after every pass, too. False: neither.
         progress: Called while calibration goes on.
 
     Returns:
@@ -125,7 +131,8 @@ def convert(
 
     Raises:
         ConversionError: this network cannot be converted; names node, cause and remedy.
-        InvalidModelError: the file is missing, damaged, or no ONNX model.
+        SelfCheckError: what was made of it does not load, or answers something else than its source.
+        InvalidModelError: the file is missing, damaged, or no ONNX model, or no runtime computes it.
         InputError: options that exclude each other.
     """
     if coding == "rate" and (bias == "paper" or execution != "spiking"):
@@ -146,16 +153,38 @@ def convert(
         )
         source = calibration.model
     form = Form("per-step" if coding == "rate" else bias, execution, coding)
-    driver = _Driver(source, _samples(check), form)
-    graph = driver.apply(refuse_undefined(import_model(source)), (*PREPARE, *RECOGNISE))
+    witness = Witness.of(source) if check is not False else None
+    try:
+        conversion = _converted(
+            source, _Driver(source, _samples(check), form), _steps(timesteps), hybrid=hybrid
+        )
+    except Onnx2SnnError:
+        raise
+    except Exception:  # a network that contradicts itself may break whatever works on it
+        (witness or Witness.of(source)).must_run()
+        raise
+    if witness is not None:
+        witness.must_run()
+        tried = check_finished(conversion.network, witness, execution=execution, exact=coding == "binary")
+        conversion = dataclasses.replace(conversion, tried=tried)
+    return dataclasses.replace(conversion, calibration=calibration)
+
+
+def _converted(
+    source: onnx.ModelProto, driver: _Driver, timesteps: int | None, *, hybrid: bool
+) -> Conversion:
+    """Through all passes."""
+    graph = import_model(source)
+    refuse_training_mode(graph)
+    graph = driver.apply(refuse_undefined(graph), (*PREPARE, *RECOGNISE))
     rejected = recognise_checked(graph).rejected  # of what is left
     kept = non_spiking(graph, rejected)
     if not any(map(is_neuron, graph.nodes)) and (advice := of_float_network(source, kept)):
         raise advice
     refuse(kept, graph, rejected, hybrid=hybrid)
-    graph = driver.apply(graph, neurons(bias=form.bias, coding=coding, timesteps=_steps(timesteps)))
-    conversion = _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])
-    return dataclasses.replace(conversion, calibration=calibration)
+    form = driver.form
+    graph = driver.apply(graph, neurons(bias=form.bias, coding=form.coding, timesteps=timesteps))
+    return _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])
 
 
 def _steps(timesteps: int | str | None) -> int | None:
@@ -163,7 +192,9 @@ def _steps(timesteps: int | str | None) -> int | None:
 
 
 def _samples(check: Any) -> Mapping[str, Array] | None:
-    if check is None or isinstance(check, Mapping):
+    if check is None or check is False:
+        return None
+    if isinstance(check, Mapping):
         return check
     inputs: Mapping[str, Array] = next(iter(check.batches(64))).inputs
     return inputs

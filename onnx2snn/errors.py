@@ -2,6 +2,7 @@
 
     Onnx2SnnError            carries node, operator, value found and remedy; owns its exit code
     ├── ConversionError      exit 3: this network cannot be converted
+    │   └── SelfCheckError   what was made of it does not load, or does not answer as its source: our defect
     ├── InvalidModelError    exit 4: a model file is missing, damaged or not what it should be
     ├── InputError           exit 4: data does not fit the model (name, shape, dtype, NaN), or cannot be read
     └── OutputError          exit 4: a result cannot be written
@@ -57,6 +58,10 @@ class ConversionError(Onnx2SnnError):
     """This network cannot be converted; the message names node, cause and remedy."""
 
     exit_code = 3
+
+
+class SelfCheckError(ConversionError):
+    """The finished spiking network does not load, or does not answer as its source does: nothing is written."""
 
 
 class InvalidModelError(Onnx2SnnError):

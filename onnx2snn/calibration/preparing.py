@@ -18,6 +18,7 @@ from onnx2snn.passes.refuse import QUANTISE, NonSpiking, non_spiking, obstacles
 from onnx2snn.passes.refuse_undefined import refuse_undefined
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.staircases.recognise import CALIBRATE
+from onnx2snn.training_mode import refuse_training_mode
 
 REMEDY = (
     "train with ReLU, ReLU6, another clipped line or HardSigmoid instead, or keep it as it is with --hybrid"
@@ -43,9 +44,12 @@ def prepare(source: onnx.ModelProto, *, hybrid: bool) -> Prepared:
     """Find the activations of ``source``, and check that with staircases in their place it would convert.
 
     Raises:
-        ConversionError: another nonlinearity lies between synapses, or there is nothing to calibrate.
+        ConversionError: another nonlinearity lies between synapses, there is nothing to calibrate, or it was exported in
+            training mode.
     """
-    graph = apply_owned(refuse_undefined(import_model(source)), PREPARE)
+    graph = import_model(source)
+    refuse_training_mode(graph)
+    graph = apply_owned(refuse_undefined(graph), PREPARE)
     lines = clipped_lines(graph)
     left = _left(graph, lines)
     if left and not hybrid:

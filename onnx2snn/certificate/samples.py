@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from onnx2snn.certificate.drawing import Way, workable
 from onnx2snn.certificate.source import Source
 from onnx2snn.data import DataSet, InputSpec, input_specs, open_data
-from onnx2snn.errors import InputError
 from onnx2snn.graph import Array
 from onnx2snn.model_file import load_model
 
@@ -25,11 +25,12 @@ def drawn(
     """Inputs (count, ...) by name; deterministic.
 
     Raises:
-        InputError: a size of an input is dynamic, or it is not a float.
+        InputError: an input's rank is not known, or it is no tensor of numbers.
+        InvalidModelError: the source cannot be computed on what is drawn, whatever the size of its open axes.
     """
     random = np.random.default_rng(seed)
-    first = {spec.name: _draw(spec, random, count) for spec in specs}
-    second = {spec.name: _draw(spec, random, count) for spec in specs}
+    way = workable(specs, lambda inputs: source(inputs).outputs)
+    first, second = (way.draw(specs, random, count) for _ in range(2))
     aimed = _aimed(source, first, second, random)
     half = count // 2
     return {name: np.concatenate([first[name][:half], aimed[name][half:]]) for name in first}
@@ -43,23 +44,8 @@ def drawn_for(model: str | Path) -> DataSet:
 
 
 def random_samples(specs: Sequence[InputSpec], *, seed: int = 0, count: int = COUNT) -> dict[str, Array]:
-    """As :func:`drawn`, none of them aimed."""
-    random = np.random.default_rng(seed)
-    return {spec.name: _draw(spec, random, count) for spec in specs}
-
-
-def _draw(spec: InputSpec, random: np.random.Generator, count: int) -> Array:
-    sizes = spec.shape
-    if sizes is None or any(s is None for s in sizes) or np.dtype(spec.dtype).kind != "f":
-        raise InputError(
-            f"no samples can be drawn for input '{spec.name}'", remedy="give data: --data DATA.npz"
-        )
-    shape = (count, *(int(s) for s in sizes if s is not None))
-    values = random.normal(0, 1, shape)
-    values[1::4] = random.uniform(0, 1, values[1::4].shape)
-    values[2::4] *= 3
-    values[3::4] *= random.uniform(0, 1, values[3::4].shape) < 0.25
-    return np.asarray(values, spec.dtype)
+    """As :func:`drawn`, none of them aimed, and open axes of one size."""
+    return Way().draw(specs, np.random.default_rng(seed), count)
 
 
 def _aimed(
@@ -97,5 +83,6 @@ def _between(first: Mapping[str, Array], second: Mapping[str, Array], share: Arr
     mixed = {}
     for name, value in first.items():
         column = share.reshape((-1,) + (1,) * (value.ndim - 1))
-        mixed[name] = (value * (1 - column) + second[name] * column).astype(value.dtype)
+        between = value * (1 - column) + second[name] * column
+        mixed[name] = (between if value.dtype.kind in "fV" else np.rint(between)).astype(value.dtype)
     return mixed

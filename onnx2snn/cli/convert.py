@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import RenderableType
 from rich.text import Text
 
 from onnx2snn.cli.calibrate import calibration_lines
@@ -67,7 +68,16 @@ if TYPE_CHECKING:
 )
 @click.option("--hybrid", is_flag=True, help="Keep operators that cannot spike and report them.")
 @click.option(
-    "--check", type=PATH, metavar="PATH", help="Data on which the graph is run and compared after each pass."
+    "--check",
+    type=PATH,
+    metavar="PATH",
+    help="Data on which the graph is run and compared after each pass, too.",
+)
+@click.option(
+    "--no-check",
+    is_flag=True,
+    help="Write OUT.onnx as it is; otherwise it is loaded in onnxruntime first, and has to answer one drawn sample as IN.onnx "
+    "does.",
 )
 @data_option(
     required=False,
@@ -82,6 +92,7 @@ def convert(
     target: str,
     data: str | None,
     check: str | None,
+    no_check: bool,
     images: ImageOptions,
     timesteps: Any,
     quantised: str | None,
@@ -97,6 +108,8 @@ def convert(
         )
     if quantised is not None and data is None:
         raise click.UsageError("--quantised belongs to --calibrate: this network is quantised already")
+    if no_check and check:
+        raise click.UsageError("--check compares more, --no-check nothing: give one of them")
     check_output(target, source, data, check)
     if quantised is not None:
         check_output(quantised, source, data, check, target)
@@ -105,7 +118,7 @@ def convert(
         conversion = onnx2snn.convert(
             source,
             calibrate=open_for(source, data, images) if data else None,
-            check=open_for(source, check, images) if check else None,
+            check=open_for(source, check, images) if check else False if no_check else None,
             timesteps=timesteps,
             progress=progress,
             **options,
@@ -147,6 +160,7 @@ def _say(
         f"{file_size(target)}, {duration(facts['seconds'])}",
         layer_table(layers),
         *non_spiking_notes(conversion.non_spiking, conversion.macs),
+        *_tried(conversion.tried),
         *_checks(conversion),
         *(calibration_lines(calibration.to_dict()) if calibration else []),
         next_commands(first, command_line("run", target, *(data or ["--data", "DATA.npz"]))),
@@ -159,10 +173,18 @@ def _say(
             "layers": layers,
             "non_spiking": [dataclasses.asdict(operator) for operator in conversion.non_spiking],
             "macs": dict(conversion.macs),
+            "tried": conversion.tried,
             "checks": dict(conversion.checks),
             **({"calibration": calibration.to_dict()} if calibration else {}),
         }
     )
+
+
+def _tried(found: str) -> list[RenderableType]:
+    """One line where the finished network was not seen to answer as its source does."""
+    if found in ("equal", "explained"):
+        return []
+    return [Text(f"not compared with the source: {found}", style="yellow")]
 
 
 def _checks(conversion: Conversion) -> list[str]:

@@ -1,0 +1,224 @@
+"""A finished file, loaded and run beside its source, before anybody gets it."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from onnx2snn.certificate.compare import Comparison
+from onnx2snn.certificate.differences import difference
+from onnx2snn.certificate.drawing import ways
+from onnx2snn.certificate.findings import Findings
+from onnx2snn.data import Batch, InputSpec, input_specs
+from onnx2snn.errors import InputError, InvalidModelError, Onnx2SnnError, SelfCheckError
+from onnx2snn.graph import Array
+from onnx2snn.model_file import save_model
+from onnx2snn.model_writer import write_embedded
+from onnx2snn.reference import Reference
+from onnx2snn.runtime.engine import tensor_of
+from onnx2snn.weights import SplitModel, split_model, weights_as_inputs
+
+#: Bytes of weights up to which the very bytes of the file are loaded; larger ones are given to the runtime where they are.
+LIGHT = 1 << 24
+#: Answers as near as this, as a share of the largest, need no explanation.
+NEAR = 1e-6
+
+_REMEDY = "this is a defect of onnx2snn: report it with this network; --no-check writes the file all the same"
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What the source, as it is, answers to a drawn sample.
+
+    Attributes:
+        source: The source.
+        inputs: The sample, as a batch of two where the source takes one, by name.
+        outputs: The source's answers by name; empty where no sample was found that it computes.
+        failure: Why not.
+    """
+
+    source: SplitModel
+    inputs: Mapping[str, Array] = field(default_factory=dict)
+    outputs: Mapping[str, Array] = field(default_factory=dict)
+    failure: Onnx2SnnError | None = None
+
+    @classmethod
+    def of(cls, model: onnx.ModelProto) -> Witness:
+        """Draw a sample that ``model`` computes; axes that it leaves open are given a few sizes, one after another."""
+        source = split_model(model)
+        failure: Onnx2SnnError | None = None
+        try:
+            specs, reference = input_specs(model), Reference(source)
+            for inputs in _samples(specs):
+                try:
+                    outputs = reference.run(inputs)
+                except InvalidModelError as error:
+                    failure = failure or error
+                    continue
+                if all(output.size for output in outputs.values()):
+                    return cls(source, inputs, outputs)
+        except Onnx2SnnError as error:
+            failure = error
+        empty = InputError("whatever the size of its open axes, an output is empty")
+        return cls(source, failure=failure or empty)
+
+    def must_run(self) -> None:
+        """Nothing, or why no runtime computes the source.
+
+        Raises:
+            InvalidModelError: it was run on inputs as it declares them, and failed.
+        """
+        if isinstance(self.failure, InvalidModelError) and not self._open():
+            raise self.failure
+
+    def _open(self) -> bool:
+        """Whether the sample was a guess: the model leaves sizes open, or reads numbers that may be positions in a table."""
+        return len(list(ways(input_specs(self.source.structure)))) > 1
+
+
+def _samples(specs: Sequence[InputSpec]) -> list[dict[str, Array]]:
+    """Two at a time, where the batch is open: then it is no size like any other."""
+    fixed = next((spec.batch for spec in specs if spec.batch is not None), None)
+    counts = (2, 1) if fixed is None else (fixed,)
+    return [way.draw(specs, np.random.default_rng(0), count) for way in ways(specs) for count in counts]
+
+
+def check_finished(network: SplitModel, witness: Witness, *, execution: str, exact: bool = True) -> str:
+    """Keep to the rules of ONNX, load, and answer as the source does: ``equal``, ``explained`` by ambiguous neurons ...
+
+    Args:
+        network: The spiking network, as it will be written.
+        witness: Of its source.
+        execution: Whose bodies it carries.
+        exact: Whether it promises the source's answers; a rate code promises names, types and shapes.
+
+    Returns:
+        What was found, in words.
+
+    Raises:
+        SelfCheckError: it does not; says what differs.
+    """
+    _check_rules(network)
+    run = _Loaded(network)
+    if not witness.outputs:
+        return f"loaded; no sample could be drawn on which the source runs: {witness.failure}".splitlines()[0]
+    found = run(witness.inputs)
+    _check_form(found, witness.outputs)
+    if not exact:
+        return "loaded"
+    if all(_near(found[name], value) for name, value in witness.outputs.items()):
+        return "equal"
+    _explain(network, witness, found, execution)
+    return "explained"
+
+
+def _check_rules(network: SplitModel) -> None:
+    try:
+        onnx.checker.check_model(weights_as_inputs(network.structure), full_check=True)
+    except Exception as error:  # the checker's and the inference's errors share no base class
+        raise _defect("the spiking network is against the rules of ONNX", found=_first_line(error)) from error
+
+
+class _Loaded:
+    """The file in onnxruntime, as whoever loads it has it."""
+
+    def __init__(self, network: SplitModel) -> None:
+        try:
+            self._reference: Reference | None = None
+            if sum(values.nbytes for values in network.weights.values()) > LIGHT:
+                self._reference = Reference(network)
+                return
+            stream = io.BytesIO()
+            write_embedded(network, stream)
+            options = ort.SessionOptions()
+            options.log_severity_level = 4
+            options.intra_op_num_threads = 1
+            self._session = ort.InferenceSession(
+                stream.getvalue(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise _defect("onnxruntime cannot load the spiking network", found=_said(error)) from error
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            if self._reference is not None:
+                return self._reference.run(inputs)
+            names = [output.name for output in self._session.get_outputs()]
+            read = {value.name: inputs[value.name] for value in self._session.get_inputs()}
+            return {n: tensor_of(v) for n, v in zip(names, self._session.run(names, read), strict=True)}
+        except Exception as error:  # as above
+            raise _defect("onnxruntime cannot run the spiking network", found=_said(error)) from error
+
+
+def _check_form(found: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
+    """Outputs by their names, types and shapes."""
+    for name, value in expected.items():
+        there = found.get(name)
+        if there is None or there.dtype != value.dtype or there.shape != value.shape:
+            form = "none" if there is None else f"{there.dtype} {there.shape}"
+            raise _defect(
+                f"output '{name}' of the spiking network has another form than the source's",
+                found=f"{form}, expected {value.dtype} {value.shape}",
+            )
+
+
+def _near(found: Array, expected: Array) -> bool:
+    if expected.dtype.kind not in "fV":
+        return bool(np.array_equal(found, expected))
+    largest = np.max(np.abs(expected[np.isfinite(expected)].astype(np.float64)), initial=0)
+    return bool(np.all(difference(found, expected) <= NEAR * largest))
+
+
+def _explain(network: SplitModel, witness: Witness, found: Mapping[str, Array], execution: str) -> None:
+    """The certificate's verdict on the sample; and what it looked at has to be what the file answers."""
+    batch = Batch(0, dict(witness.inputs), None)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "snn.onnx"
+            save_model(network, path)
+            comparison = Comparison(
+                witness.source, network, str(path), execution=execution, backend="onnxruntime"
+            )
+            findings = comparison(batch)
+            answered = comparison.session.levels(witness.inputs)
+    except Onnx2SnnError as error:
+        raise _defect("the spiking network cannot be compared with its source", found=str(error)) from error
+    _check_findings(findings)
+    for name in witness.outputs:
+        if not _near(found[name], answered[name]):
+            far = float(difference(found[name], answered[name]).max())
+            raise _defect(
+                f"output '{name}' differs between onnxruntime, which runs the file alone, and our runtime",
+                found=f"largest difference {far:.3g}",
+            )
+
+
+def _check_findings(findings: Findings) -> None:
+    if not findings.unexplained:
+        return
+    one = findings.defects[0]
+    raise _defect(
+        f"the spiking network does not answer as its source does: {one.reason}",
+        node=one.layer,
+        found=f"the source {one.ann:.6g}, the spiking network {one.snn:.6g}, bound {one.bound:.3g}",
+    )
+
+
+def _defect(message: str, **facts: str) -> SelfCheckError:
+    return SelfCheckError(message, remedy=_REMEDY, **facts)
+
+
+def _said(error: Exception) -> str:
+    """What onnxruntime says, without its path of files."""
+    return _first_line(error).split(" Status Message: ")[-1]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
