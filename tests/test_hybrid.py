@@ -93,3 +93,22 @@ def test_weights_on_the_left_read_trains_too() -> None:
     conversion = onnx2snn.convert(source)
     assert conversion.macs == {"ann": 4 * 6 * 5 + 7 * 4 * 5, "analog": 4 * 6 * 5, "non_spiking": 0}
     assert dense_macs(conversion.model) == conversion.macs
+
+
+def test_a_function_that_some_levels_have_no_value_of_is_compared_where_it_has_one() -> None:
+    """Patterns of levels with the other sign, which maxima let through, have no root: in both networks."""
+    random = np.random.default_rng(0)
+    constants = {name: (random.integers(-8, 9, (8, 8)) / 16).astype(np.float32) for name in ("w", "v")}
+    constants |= {"s": np.float32(0.25), "z": np.uint8(0)}
+    nodes = [
+        node("MatMul", ["x", "w"], ["c"], "dense"),
+        node("QuantizeLinear", ["c", "s", "z"], ["q"], "quantise"),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"], "dequantise"),
+        node("Sqrt", ["d"], ["u"], "root"),
+        node("QuantizeLinear", ["u", "s", "z"], ["q2"], "quantise again"),
+        node("DequantizeLinear", ["q2", "s", "z"], ["d2"], "dequantise again"),
+        node("MatMul", ["d2", "v"], ["y"], "readout"),
+    ]
+    source = make_model(nodes, constants, {"x": ["N", 8]}, {"y": ["N", 8]})
+    x = (random.integers(-16, 17, (100, 8)) / 8).astype(np.float32)
+    assert onnx2snn.verify(source, onnx2snn.convert(source, hybrid=True).model, {"x": x}).lossless

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.activation import Activation
+from onnx2snn.certificate.differences import largest_of
 from onnx2snn.certificate.neurons import generate
 from onnx2snn.certificate.potentials import Potentials, Wide
 from onnx2snn.certificate.rounding import ANY, EXACT, UNIT, UNIT64, coarse, gamma, quantum
@@ -72,8 +73,7 @@ class Judge:
         staircase, n = self.activation.staircase, p.rounding.terms
         u, _ = self.positions(p)
         if p.magnitude is None:
-            largest = np.max(np.abs(u), axis=tuple(range(1, u.ndim)), keepdims=True, initial=0) + 1
-            same = np.broadcast_to(UNBOUNDED * largest, u.shape)
+            same = np.broadcast_to(UNBOUNDED * (largest_of(u) + 1), u.shape)
             return Margins(same, same, same)
         m = (p.magnitude + np.abs(staircase.offset)) / staircase.threshold
         own = (self.activation.operators + 2) * 2 * self.activation.unit * (m + staircase.levels + 1)

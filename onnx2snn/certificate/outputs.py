@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.differences import any_of, defect, difference, places
+from onnx2snn.certificate.differences import any_of, defect, difference, largest_of, places
 from onnx2snn.certificate.findings import Findings, Numbers, first, worst
 from onnx2snn.certificate.judge import CONSTANTS, UNBOUNDED
 from onnx2snn.certificate.potentials import Potentials, Wide
@@ -156,5 +156,4 @@ def allowed_exactly(p: Potentials) -> Wide:
 
 
 def _measured(p: Potentials) -> Wide:
-    largest = np.max(np.abs(p.source), axis=tuple(range(1, p.source.ndim)), keepdims=True, initial=0)
-    return np.broadcast_to(UNBOUNDED * largest, p.source.shape)
+    return np.broadcast_to(UNBOUNDED * largest_of(p.source), p.source.shape)

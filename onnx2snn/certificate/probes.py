@@ -110,7 +110,7 @@ class _Tally:
         apart = difference(source, spiking)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(apart == 0, 0.0, apart / bound)
-        bad = ~(apart <= bound)
+        bad = (apart > 0) & ~(apart <= bound)  # what is no number in either has no bound
         self._probes += len(source)
         self._differing += int(bad.sum())
         self._largest = max(self._largest, float(share.max(initial=0)))
