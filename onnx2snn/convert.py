@@ -43,6 +43,7 @@ from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.refuse import non_spiking, refuse
 from onnx2snn.passes.refuse_undefined import refuse_undefined
 from onnx2snn.passes.spike import network_timesteps
+from onnx2snn.qonnx_definition import inlined
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.training_mode import refuse_training_mode
@@ -261,6 +262,9 @@ def relative_change(found: Array, expected: Array) -> float:
 def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) -> Conversion:
     form = driver.form
     network = to_split_model(graph)
+    network = dataclasses.replace(
+        network, structure=inlined(network.structure)
+    )  # what was kept of QONNX runs nowhere
     model = network.structure
     attach_functions(model, bias=form.bias, execution=form.execution, coding=form.coding)
     _declare_as(model, driver.source)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import onnx
+import onnx.inliner
 from onnx import helper
 
 from onnx2snn.errors import InvalidModelError
@@ -19,11 +20,18 @@ from onnx2snn.qonnx_bodies import BODIES, Call
 
 #: Domains under which exporters write these operators; files without any domain are common, too.
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general", "")
+#: What the names of their domains, and of those of their tools, begin with.
+FAMILIES = ("qonnx.", "onnx.brevitas", "finn.")
 #: Of the functions in the copy.
 _HOME = "qonnx.definition"
 _REMEDY = "see the operator's specification in QONNX"
 #: The first version of ONNX files that holds functions.
 _WITH_FUNCTIONS = 8
+
+
+def is_defined(operator: str) -> bool:
+    """Whether QONNX has an operator of this name, and its definition is known here."""
+    return operator in BODIES
 
 
 def is_qonnx(node: onnx.NodeProto) -> bool:
@@ -49,6 +57,19 @@ def with_definitions(model: onnx.ModelProto) -> onnx.ModelProto:
     copy.opset_import.append(helper.make_opsetid(_HOME, 1))
     copy.ir_version = max(copy.ir_version, _WITH_FUNCTIONS)
     return copy
+
+
+def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """``model`` with the plain operators themselves in place of those of QONNX; itself where it holds none."""
+    defined = with_definitions(model)
+    if defined is model:
+        return model
+    own = [(function.domain, function.name) for function in defined.functions if function.domain == _HOME]
+    plain: onnx.ModelProto = onnx.inliner.inline_selected_functions(defined, own)
+    kept = [opset for opset in plain.opset_import if opset.domain not in (_HOME, *DOMAINS[:-1])]
+    del plain.opset_import[:]
+    plain.opset_import.extend(kept)
+    return plain
 
 
 def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

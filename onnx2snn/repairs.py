@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import onnx
 
-from onnx2snn.qonnx_definition import DOMAINS, all_nodes, is_qonnx
+from onnx2snn.qonnx_definition import DOMAINS, FAMILIES, all_nodes, is_qonnx
 
 #: Under which operators of QONNX are known that were written without a domain.
 _QONNX = DOMAINS[0]
-#: What the names of their domains begin with.
-_FAMILIES = ("qonnx.", "onnx.brevitas", "finn.")
 
 
 def with_domains(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -20,7 +18,7 @@ def with_domains(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     nodes = list(all_nodes(model.graph))
     imported = {opset.domain for opset in model.opset_import}
-    missing = {node.domain for node in nodes if node.domain.startswith(_FAMILIES)} - imported
+    missing = {node.domain for node in nodes if node.domain.startswith(FAMILIES)} - imported
     homeless = any(is_qonnx(node) and not node.domain for node in nodes)
     if not missing and not homeless:
         return model

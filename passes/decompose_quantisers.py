@@ -10,7 +10,7 @@ from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant
 from onnx2snn.passes.expand_integer_operators import expand_integer_operator
 from onnx2snn.passes.integer_codes import IntegerCodes
 from onnx2snn.passes.qonnx import spell_qonnx
-from onnx2snn.passes.spelling import MICROSOFT, Grid, Spelling, code_range
+from onnx2snn.passes.spelling import MICROSOFT, Grid, Spelling, code_range, is_integer_type
 
 
 @graph_pass
@@ -24,7 +24,8 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
 
     1. Per-axis parameters are reshaped to broadcast.
     2. An integer constant becomes its numbers in float32.
-    3. Parameters that are not constant, or blocked: the node stays, and is refused by name later.
+    3. Parameters that are not constant, or blocked, or codes that are small floats, whose steps are not alike: the node stays,
+       and is refused by name later.
 
     What stood between quantisers on integer codes (pooling, reshapes, Clip) then runs on float32 numbers; see
     :class:`IntegerCodes` for where integers are met.
@@ -58,7 +59,10 @@ def _linear(graph: gs.Graph, names: Names, node: gs.Node) -> None:
         return
     zeros = np.zeros(1, np.float32) if zero is None else zero.astype(np.float32)
     quantises = node.op == "QuantizeLinear"
-    low, high = code_range(_code_type(node, zero)) if quantises else (0.0, 0.0)
+    codes = _code_type(node, zero)
+    if quantises and not is_integer_type(codes):
+        return
+    low, high = code_range(codes) if quantises else (0.0, 0.0)
     grid = Grid(_aligned(scale.astype(np.float32), node), _aligned(zeros, node), low, high)
     spelling = Spelling(graph, names, node)
     output = node.outputs[0]

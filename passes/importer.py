@@ -12,6 +12,7 @@ from onnx import inliner, shape_inference
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, is_constant, tidy
+from onnx2snn.passes.qonnx import refuse_undefined
 from onnx2snn.passes.upgrade_opset import STANDARD, opset_of, upgrade_opset
 from onnx2snn.weights import SplitModel, split_model, weights_as_inputs
 
@@ -28,6 +29,7 @@ def import_model(model: onnx.ModelProto | SplitModel) -> gs.Graph:
 
     Raises:
         InvalidModelError: it is not valid ONNX, or of an opset from the future.
+        ConversionError: it holds what only the tools of QONNX and FINN know.
     """
     split = model if isinstance(model, SplitModel) else split_model(model)
     light = _inlined(weights_as_inputs(split.structure))
@@ -40,6 +42,7 @@ def import_model(model: onnx.ModelProto | SplitModel) -> gs.Graph:
     _private_constants(graph)
     _name_nodes(graph)
     _numpy_types(graph)
+    refuse_undefined(graph)
     return tidy(graph)
 
 

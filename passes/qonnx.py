@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.errors import ConversionError
 from onnx2snn.graph import Array, Names, constant_input, is_constant, value_of
 from onnx2snn.passes.spelling import Spelling
+from onnx2snn.qonnx_definition import FAMILIES, is_defined
 
 #: What QONNX, Brevitas and FINN call the domain.
 QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
+
+#: What FINN calls layers that have become hardware.
+_HARDWARE = "finn.custom_op.fpgadataflow"
 
 #: float32 has no quantiser with more levels.
 _MOST_BITS = 32
@@ -44,6 +49,31 @@ def spell_qonnx(graph: gs.Graph, names: Names, node: gs.Node) -> bool:
     if handler is not None:
         handler(graph, names, node)
     return handler is not None
+
+
+def refuse_undefined(graph: gs.Graph) -> None:
+    """Refuse operators of these families that have no meaning outside of the tools that wrote them.
+
+    Raises:
+        ConversionError: names the node, the reason and what to give instead.
+    """
+    for node in graph.nodes:
+        if node.domain.startswith(_HARDWARE):
+            raise ConversionError(
+                "it stands for hardware that FINN generates, and no runtime computes it",
+                node=node.name,
+                operator=node.op,
+                found=f"domain {node.domain}",
+                remedy="give the network that FINN was given, or one of FINN's own steps before its layers become hardware",
+            )
+        if node.domain.startswith(FAMILIES) and not is_defined(node.op):
+            raise ConversionError(
+                "it is an operator of QONNX's tools whose meaning is not defined here",
+                node=node.name,
+                operator=node.op,
+                found=f"domain {node.domain}",
+                remedy="give the network as it was exported, from before those tools changed it",
+            )
 
 
 class _Call:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.errors import ConversionError
@@ -21,11 +22,14 @@ from onnx2snn.passes.operators import (
     is_neuron,
     is_weighted,
 )
+from onnx2snn.passes.qonnx import QONNX
+from onnx2snn.passes.spelling import is_integer_type
 from onnx2snn.staircases.recognise import CALIBRATE, Rejected
 
 QUANTISE = "train with a clipped, quantised activation"
 NO_LATTICE = "and their values have no common measure within 16 bits"
-HYBRID = "replace it, or keep it as a non-spiking operator with --hybrid"
+REPLACE = "replace it"
+HYBRID = f"{REPLACE}, or keep it as a non-spiking operator with --hybrid"
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,15 @@ def refuse(
     Raises:
         ConversionError: it names node, cause and remedy.
     """
+    spikes = any(is_neuron(node) for node in graph.nodes)
     if found and not hybrid:
         first, *others = obstacles(found)
         more = f" ({len(others)} more like it)" if others else ""
+        remedy = first.remedy if spikes else first.remedy.replace(HYBRID, REPLACE)  # nothing else would spike
         raise ConversionError(
-            f"{first.reason}{more}", node=first.name, operator=first.operator, remedy=first.remedy
+            f"{first.reason}{more}", node=first.name, operator=first.operator, remedy=remedy
         )
-    if any(is_neuron(node) for node in graph.nodes):
+    if spikes:
         return
     for miss in rejected.values():
         raise ConversionError(
@@ -124,9 +130,9 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         return NonSpiking(
             name, node.op, reason, f"give them one scale, or scales of which all are multiples, or {HYBRID}"
         )
-    if node.op in ("QuantizeLinear", "DequantizeLinear"):
-        reason = "its scale or zero point is not a constant, or one for each block"
-        return NonSpiking(name, node.op, reason, f"export it with constant scales, or {HYBRID}")
+    if node.op in ("QuantizeLinear", "DequantizeLinear") or node.domain in QONNX:
+        reason, remedy = _unread_quantiser(node)
+        return NonSpiking(name, node.op, reason, f"{remedy}, or {HYBRID}")
     if node.op in ORDER_PRESERVING:
         reason = f"what it pools is no single activation (a sum, a mean, terms by place), {NO_LATTICE}"
         remedy = f"quantise what it pools, or give what it sums one scale, or scales of which all are multiples, or {HYBRID}"
@@ -136,6 +142,26 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         return NonSpiking(name, node.op, reason, HYBRID)
     reason = "this nonlinearity between neurons is not a spiking operator"
     return NonSpiking(name, node.op, reason, f"{QUANTISE}, or {HYBRID}")
+
+
+def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
+    """Why a quantiser was not written as arithmetic, and what to do.
+
+    1. Its codes are small floats (float8, float4): a table of thresholds, no staircase.
+    2. It has a scale for each block of channels.
+    3. Its parameters are computed from data.
+    """
+    code = node.outputs[0].dtype if node.op == "QuantizeLinear" else node.inputs[0].dtype
+    small_floats = node.domain not in QONNX and code is not None and not is_integer_type(code)
+    if node.op == "FloatQuant" or small_floats:
+        found = "" if node.op == "FloatQuant" else f" ({np.dtype(code)})"
+        return f"its codes are small floats{found}, whose steps are not alike", "quantise to integers"
+    if node.attrs.get("block_size", 0):
+        return "it has a scale for each block", "give it one scale, or one for each channel"
+    return (
+        "its parameters (scale, zero point, bits, thresholds) are no constants",
+        "export it with constant ones",
+    )
 
 
 def _behind_synapses(graph: gs.Graph) -> set[int]:

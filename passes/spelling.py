@@ -21,6 +21,11 @@ def code_range(dtype: object) -> tuple[float, float]:
     return (0.0, 2.0**bits - 1) if name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
 
 
+def is_integer_type(dtype: object) -> bool:
+    """Whether ``dtype`` is one of integers, of 4 and 2 bits too."""
+    return str(np.dtype(dtype)).startswith(("int", "uint"))  # type: ignore[call-overload]
+
+
 class Spelling:
     """Nodes in place of one node; all record its origin.
 
