@@ -45,7 +45,7 @@ def spell_qonnx(graph: gs.Graph, names: Names, node: gs.Node) -> bool:
 
     Parameters that are not constant, and FloatQuant, leave the node as it is; it is refused by name later.
     """
-    handler = _HANDLERS.get(node.op) if node.domain in QONNX else None
+    handler = HANDLERS.get(node.op) if node.domain in QONNX else None
     if handler is not None:
         handler(graph, names, node)
     return handler is not None
@@ -159,10 +159,20 @@ def _are_bits(bits: Array) -> bool:
     return bool(np.all((bits == np.rint(bits)) & (bits >= 1) & (bits <= _MOST_BITS)))
 
 
+def mixes_signs(node: gs.Node) -> bool:
+    """Whether some channels of a quantiser have one bit with a sign (−s or s), and others more: two rules in one node."""
+    bits = (
+        constant_input(node, 3) if node.op in ("Quant", "IntQuant") and node.attrs.get("signed", 1) else None
+    )
+    return bits is not None and bool(np.any(bits == 1)) and not bool(np.all(bits == 1))
+
+
 def _quant(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     call = _Call(graph, names, node)
     parameters, mode = call.parameters(1, 2, 3), call.mode("ROUND")
     if parameters is None or mode is None or not _are_bits(parameters[2]):
+        return
+    if mixes_signs(node) and not is_constant(node.inputs[0]):
         return
     scale, zero, bits = parameters
     value = call.codes(call.signal(), scale, zero)
@@ -275,7 +285,8 @@ def _channels_first(call: _Call, function: Callable[[gs.Tensor], gs.Tensor], *, 
     call.spelling.apply("Transpose", made, perm=[0, 2, 3, 1], output=call.output())
 
 
-_HANDLERS = {
+#: By operator.
+HANDLERS: dict[str, Callable[[gs.Graph, Names, gs.Node], None]] = {
     "BipolarQuant": _bipolar,
     "IntQuant": _quant,
     "MaxPoolNHWC": _max_pool_nhwc,

@@ -22,7 +22,7 @@ from onnx2snn.passes.operators import (
     is_neuron,
     is_weighted,
 )
-from onnx2snn.passes.qonnx import QONNX
+from onnx2snn.passes.qonnx import QONNX, mixes_signs
 from onnx2snn.passes.spelling import is_integer_type
 from onnx2snn.staircases.recognise import CALIBRATE, Rejected
 
@@ -149,7 +149,8 @@ def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
 
     1. Its codes are small floats (float8, float4): a table of thresholds, no staircase.
     2. It has a scale for each block of channels.
-    3. Its parameters are computed from data.
+    3. Some of its channels have one bit with a sign, others more.
+    4. Its parameters are computed from data.
     """
     code = node.outputs[0].dtype if node.op == "QuantizeLinear" else node.inputs[0].dtype
     small_floats = node.domain not in QONNX and code is not None and not is_integer_type(code)
@@ -158,6 +159,11 @@ def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
         return f"its codes are small floats{found}, whose steps are not alike", "quantise to integers"
     if node.attrs.get("block_size", 0):
         return "it has a scale for each block", "give it one scale, or one for each channel"
+    if mixes_signs(node):
+        return (
+            "some of its channels are one bit with a sign, others are wider",
+            "give these channels quantisers of their own, between Split and Concat",
+        )
     return (
         "its parameters (scale, zero point, bits, thresholds) are no constants",
         "export it with constant ones",

@@ -83,6 +83,22 @@ def test_bit_widths_by_channel() -> None:
     assert conversion.timesteps == 4
 
 
+def test_one_bit_with_a_sign_beside_wider_channels() -> None:
+    """Refused, with a remedy that works: quantisers of their own."""
+    shared = {"s": np.float32(0.25), "z": np.float32(0)}
+    mixed = {**shared, "b": np.array([1, 1, 3, 3, 3, 3], np.float32)}
+    with pytest.raises(ConversionError, match="Split and Concat"):
+        onnx2snn.convert(network(quant("h", "a", signed=1), constants=mixed))
+    parts = [
+        node("Split", ["h", "sizes"], ["h1", "h2"], axis=1),
+        quant("h1", "a1", signed=1),
+        node("Quant", ["h2", "s", "z", "c"], ["a2"], domain=DOMAIN, signed=1),
+        node("Concat", ["a1", "a2"], ["a"], axis=1),
+    ]
+    own = {**shared, "b": np.float32(1), "c": np.float32(3), "sizes": np.array([2, 4])}
+    assert_lossless(network(*parts, constants=own), layers=2)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("mode", ["FLOOR", "ROUND", "CEIL"])
 def test_codes_are_truncated(version: int, mode: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from onnx2snn.passes.expand_integer_operators import HANDLERS as INTEGER
 from onnx2snn.passes.operators import EXTREME, LINEAR, ORDER_PRESERVING, WEIGHTED
+from onnx2snn.passes.qonnx import HANDLERS as QONNX_OPERATORS
 from onnx2snn.passes.qonnx import QONNX
 from onnx2snn.passes.upgrade_opset import OPSET
 from onnx2snn.staircases.operators import HANDLERS as ELEMENTWISE
@@ -106,7 +107,7 @@ def _quantisers() -> dict[str, list[str]]:
     }
     for domain, name in INTEGER:
         found[domain or "ONNX"].append(name)
-    return found | {f"QONNX ({', '.join(QONNX)})": ["Quant", "BipolarQuant"]}
+    return found | {f"QONNX ({', '.join(QONNX)})": list(QONNX_OPERATORS)}
 
 
 def _listed(names: Iterable[str]) -> str:
