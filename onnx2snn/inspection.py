@@ -21,6 +21,7 @@ from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.refuse import non_spiking, obstacles
+from onnx2snn.passes.refuse_undefined import refuse_undefined
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.staircases import Staircase
 from onnx2snn.staircases.probe import recognise_checked
@@ -97,7 +98,7 @@ def _inspect_snn(model: onnx.ModelProto) -> Inspection:
 
 
 def _inspect_source(model: onnx.ModelProto) -> Inspection:
-    graph = apply_owned(import_model(model), PREPARE)
+    graph = apply_owned(refuse_undefined(import_model(model)), PREPARE)
     places = {tensor.name: place for place, node in enumerate(graph.nodes) for tensor in node.outputs}
     activations = [_of_source(found) for found in recognise_checked(graph).found]
     graph = apply_owned(graph, RECOGNISE)

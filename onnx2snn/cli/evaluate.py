@@ -58,7 +58,7 @@ def evaluate(
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
 
     if resume:
-        check_output(resume, model, data)
+        check_output(resume, model, data, suffix=None)
     samples = open_for(model, data, images)
     began = time.perf_counter()
     with track(terminal, "evaluating", len(samples)) as advance:

@@ -161,9 +161,9 @@ def main() -> None:
     """Turn a quantised ONNX network into a spiking one that answers the same.
 
     \b
-    onnx2snn ann.onnx snn.onnx                        convert
-    onnx2snn verify ann.onnx snn.onnx                 the same answers, neuron by neuron?
-    onnx2snn run snn.onnx --data data.npz             outputs, spikes, energy
+    onnx2snn ann.onnx snn.onnx               convert
+    onnx2snn verify ann.onnx snn.onnx        the same answers, neuron by neuron?
+    onnx2snn run snn.onnx --data data.npz    outputs, spikes, energy
 
     A path as the first word means convert. Each command has its own --help, with an example.
     """  # noqa: D301 - the escape is meant: click keeps the lines behind a backspace

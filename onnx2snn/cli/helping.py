@@ -13,6 +13,27 @@ _IMAGES = "--image-"
 class Command(click.Command):
     """A command whose epilog holds its examples, one a line."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Data that was given without its option is what the error speaks of."""
+        words = list(args)  # click takes them away as it reads them
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            bare = self._bare_data(ctx, words)
+            if bare is None:
+                raise
+            raise click.UsageError(f"{bare} is data: it goes behind --data", ctx) from error
+
+    def _bare_data(self, ctx: click.Context, words: list[str]) -> str | None:
+        """A word that is called like data and stands behind no option; None where the command takes none, or has it."""
+        if not any("--data" in param.opts for param in self.get_params(ctx)):
+            return None
+        before = ["", *words]
+        data = [
+            w for b, w in zip(before, words, strict=False) if w.endswith((".npz", ".npy")) and b[:1] != "-"
+        ]
+        return data[0] if data else None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own options first; how folders of images are read, behind them."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Folders of images": []}

@@ -100,7 +100,7 @@ def report(
     if html is None and not terminal.as_json:
         raise click.UsageError("there is nothing to write: give --html PATH, or --json for the numbers alone")
     if html:
-        check_output(html, source, snn, data)
+        check_output(html, source, snn, data, suffix=".html")
         require_libraries()
     samples = open_for(source, data, images)
     stage = functools.partial(track, terminal)

@@ -67,9 +67,9 @@ def run(
     )
 
     if output:
-        check_output(output, model, data)
+        check_output(output, model, data, suffix=".npz")
     if options.get("resume"):
-        check_output(options["resume"], model, data, output)
+        check_output(options["resume"], model, data, output, suffix=None)
     samples = open_for(model, data, images)
     began = time.perf_counter()
     with track(terminal, "running", len(samples)) as done:

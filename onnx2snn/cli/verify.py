@@ -70,7 +70,7 @@ def verify(
     from onnx2snn.certificate.samples import COUNT as DRAWN  # noqa: PLC0415
 
     if html:
-        check_output(html, source, snn, data)
+        check_output(html, source, snn, data, suffix=".html")
     began = time.perf_counter()
     samples = open_for(source, data, images) if data else None
     with track(terminal, "verifying", DRAWN if samples is None else len(samples)) as advance:

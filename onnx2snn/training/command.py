@@ -103,7 +103,7 @@ def finetune(
     """
     state = Path(checkpoint or f"{target}.checkpoint")
     check_output(target, source, data)
-    check_output(str(state), source, data, target)
+    check_output(str(state), source, data, target, suffix=None)
     if fresh:
         state.unlink(missing_ok=True)
     began = time.perf_counter()

@@ -296,6 +296,12 @@ def test_a_bad_model_is_exit_code_four(example: Example, tmp_path: Path, fault: 
         (["evaluate", "{snn}", "--data", "{data}", "--resume", "{ann}"], 4, "state file"),
         (["evaluate", "{snn}", "--data", "{data}", "--resume", "{data}"], 2, "overwrite"),
         (["convert", "{snn}", "{folder}/again.onnx"], 3, ""),
+        (["run", "{snn}", "{data}"], 2, "it goes behind --data"),
+        (["verify", "{ann}", "{snn}", "{data}"], 2, "it goes behind --data"),
+        (["evaluate", "{snn}", "x.npy"], 2, "x.npy is data: it goes behind --data"),
+        (["convert", "{ann}", "{folder}/new.npz"], 2, "its name ends in .onnx, not in .npz"),
+        (["run", "{snn}", "--data", "{data}", "-o", "{folder}/result.csv"], 2, "ends in .npz, not in .csv"),
+        (["verify", "{ann}", "{snn}", "--html", "{folder}/page.onnx"], 2, "ends in .html"),
     ],
 )
 def test_faults_of_the_user(example: Example, tmp_path: Path, words: list[str], code: int, hint: str) -> None:

@@ -222,6 +222,14 @@ def test_words_and_files_are_completed(words: list[str], expected: set[str]) -> 
     assert {completion.format_completion(item) for item in found} == expected
 
 
+@pytest.mark.parametrize(
+    "command", [[], ["convert"], ["verify"], ["run"], ["inspect"], ["calibrate"], ["evaluate"], ["report"]]
+)
+def test_help_fits_a_terminal_of_80_columns(command: list[str]) -> None:
+    shown = CliRunner().invoke(main, [*command, "--help"], terminal_width=80).output
+    assert not [line for line in shown.splitlines() if len(line) > 80]
+
+
 def test_ctrl_c_ends_with_130_and_no_traceback() -> None:
     """Pressed while the command works: the model is never read to its end."""
     code = """if True:
