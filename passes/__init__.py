@@ -17,6 +17,7 @@ from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
 from onnx2snn.passes.hoist_extremes import hoist_extremes
 from onnx2snn.passes.hoist_pools import hoist_pools
 from onnx2snn.passes.insert_integrates import insert_integrates
+from onnx2snn.passes.integer_inputs import integer_inputs
 from onnx2snn.passes.integer_weights import integer_weights, note_integers
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.part_pools import part_pools
@@ -64,6 +65,7 @@ REWRITE: tuple[Pass, ...] = (
     unit_thresholds,
     absorb_forwards,
     integer_weights,
+    integer_inputs,
 )
 
 

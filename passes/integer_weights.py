@@ -30,7 +30,7 @@ NOTE = "_onnx2snn_largest_integer"
 #: 8-bit weights.
 _HIGHEST = 127
 #: Sums of whole numbers are exact in float32 below this.
-_EXACT = 2**24
+EXACT = 2**24
 #: The passes in between round a weight a few times.
 _ROUNDINGS = 2.0**-21
 #: A bias is as far from the whole number that it was, at most: less than a certificate allows for the rounding of constants.
@@ -139,23 +139,23 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
     neurons = [node for node in graph.nodes if is_neuron(node)]
     most = max((2 ** parameters(node).timesteps - 1 for node in neurons), default=1)
     for neuron in neurons:
-        chain = _chain(neuron)
+        chain = chain_to(neuron, inputs=2)
         if chain is None or not is_train(chain[-1].inputs[0], kinds) or not _is_spikes(chain[-1].inputs[0]):
             continue
         synapses = chain[-1]
-        found = _integers(synapses)
-        if found is None or _largest_sum(found[0]) * most >= _EXACT:
+        found = integers_of(synapses)
+        if found is None or largest_sum(found[0]) * most >= EXACT:
             continue
         if synapses.op != "Conv" and any(node.op in LARGEST for node in chain):
             continue
-        _set_integers(names, synapses, found[0])
+        set_integers(names, synapses, found[0])
         column = (-1,) + (1,) * (len(synapses.outputs[0].shape) - 2 if synapses.op == "Conv" else 0)
-        _rescale(names, neuron, chain[:-1], (1 / found[1]).reshape(column))
+        rescale(names, neuron, chain[:-1], (1 / found[1]).reshape(column))
     return graph
 
 
-def _chain(neuron: gs.Node) -> list[gs.Node] | None:
-    """What stands between ``neuron`` and its only layer of synapses, and that layer last."""
+def chain_to(neuron: gs.Node, *, inputs: int) -> list[gs.Node] | None:
+    """What stands between ``neuron`` and its only layer of synapses, and that layer last, which may have so many inputs."""
     chain: list[gs.Node] = []
     tensor = neuron.inputs[0]
     if not is_constant(neuron.inputs[1]):
@@ -166,7 +166,7 @@ def _chain(neuron: gs.Node) -> list[gs.Node] | None:
             return None
         chain.append(node)
         if NOTE in node.attrs:
-            return chain if len(node.inputs) == 2 else None
+            return chain if len(node.inputs) <= inputs else None
         passable = is_constant(node.inputs[1]) if is_integrate(node) else node.op in LARGEST
         if not passable:
             return None
@@ -184,7 +184,7 @@ def _is_spikes(tensor: gs.Tensor) -> bool:
     return moves and all(_is_spikes(signal) for signal in signals(node))
 
 
-def _integers(node: gs.Node) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+def integers_of(node: gs.Node) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
     """(whole numbers (channels, weights), their scale by channel), if the weights still are such."""
     weights = constant_input(node, 1)
     rows = None if weights is None else _rows(node, weights)
@@ -216,30 +216,32 @@ def _powers_of_two(rows: Array) -> NDArray[np.float64]:
     return found
 
 
-def _largest_sum(rows: NDArray[np.float32]) -> float:
+def largest_sum(rows: NDArray[np.float32]) -> float:
     """The largest sum of magnitudes of a row; exact."""
     return max(float(np.abs(rows[at]).sum(axis=1, dtype=np.float64).max()) for at in _blocks(rows))
 
 
-def _set_integers(names: Names, node: gs.Node, rows: NDArray[np.float32]) -> None:
+def set_integers(names: Names, node: gs.Node, rows: NDArray[np.float32]) -> None:
+    """Give ``node`` these weights, (output channels, weights of each)."""
     shape = value_of(node.inputs[1]).shape
     straight = node.op == "Conv" or node.attrs.get("transB", 0)
     replace_weights(names, node, f"{node.name}/integers", rows.reshape(shape) if straight else rows.T)
 
 
-def _rescale(names: Names, neuron: gs.Node, between: list[gs.Node], factor: NDArray[np.float64]) -> None:
+def rescale(names: Names, neuron: gs.Node, between: list[gs.Node], factor: NDArray[np.float64]) -> None:
+    """Multiply threshold and bias of ``neuron``, and biases in between, by ``factor``."""
     factor = factor.reshape(()) if factor.size == 1 else factor
     for node in between:
         if is_integrate(node):
-            bias = _snapped(value_of(node.inputs[1]), factor)
+            bias = snapped(value_of(node.inputs[1]), factor)
             node.inputs[1] = make_constant(names, f"{node.name}/bias", np.atleast_1d(bias))
     staircase = parameters(neuron)
     scaled = replace(staircase, threshold=staircase.threshold * factor, offset=staircase.offset * factor)
-    set_parameters(names, neuron, scaled, bias=_snapped(value_of(neuron.inputs[1]), factor))
+    set_parameters(names, neuron, scaled, bias=snapped(value_of(neuron.inputs[1]), factor))
 
 
-def _snapped(bias: Array, factor: NDArray[np.float64]) -> Array:
-    """``bias`` in steps of the weights."""
+def snapped(bias: Array, factor: NDArray[np.float64]) -> Array:
+    """``bias`` in steps of the weights: a whole number, where rounding alone can have made it none."""
     steps = bias.astype(np.float64) * factor
     if is_power_of_two(factor):
         return steps.astype(np.float32)  # exact: nothing was rounded that had to be undone

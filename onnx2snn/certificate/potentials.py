@@ -73,6 +73,13 @@ def broken(error: Exception) -> InvalidModelError:
     )
 
 
+def _quantum(values: Array) -> float:
+    """Of an input: 1 of few-bit integers; 0 (none) of others, which may be places."""
+    if values.dtype.kind == "f":
+        return quantum(values)
+    return 1.0 if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 else 0.0
+
+
 class Path:
     """The operators of both networks between one tensor and the levels before it.
 
@@ -128,10 +135,7 @@ class Path:
     def __call__(self, inputs: Mapping[str, Array]) -> Potentials:
         """Both potentials for network inputs and ``level/<layer>``, (N, ...)."""
         read = {name: inputs[name] for name in self.reads}
-        held = tuple(
-            1.0 if n.startswith("level/") else quantum(v) if v.dtype.kind == "f" else 0.0
-            for n, v in read.items()
-        )
+        held = tuple(1.0 if n.startswith("level/") else _quantum(v) for n, v in read.items())
         rounding, spiking_quantum = self._analysis(held)
         return Potentials(
             self._source.run(read)[POTENTIAL].astype(np.float64),
