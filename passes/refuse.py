@@ -24,6 +24,7 @@ from onnx2snn.passes.operators import (
 )
 from onnx2snn.passes.qonnx import QONNX, mixes_signs
 from onnx2snn.passes.spelling import is_integer_type
+from onnx2snn.staircases.operators import HANDLERS
 from onnx2snn.staircases.recognise import CALIBRATE, Rejected
 
 QUANTISE = "train with a clipped, quantised activation"
@@ -41,7 +42,8 @@ class NonSpiking:
         operator: Its operator.
         reason: Why it does not spike.
         remedy: What to do.
-        follows: It is a maximum of potentials that would be part of neurons, were the activation behind it quantised.
+        follows: It would be part of neurons, were the activation behind it quantised: a maximum of potentials, or what stands in
+            front of a quantiser that was not read.
     """
 
     name: str
@@ -58,12 +60,13 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     (its output is read out). Max pooling of potentials that go straight into neurons is part of the method.
     """
     misses = {name: miss for miss in rejected.values() for name in miss.nodes}
-    hoped = _straight_to_neurons(graph, misses)
+    hoped, awaited = _straight_to_neurons(graph, misses), _straight_to_quantisers(graph)
     found = []
     for node in non_spiking_nodes(graph):
         described = _described(node, misses.get(node.name))
         follows = node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in hoped for t in node.outputs)
-        found.append(replace(described, follows=follows and node.name not in misses))
+        follows = (follows and node.name not in misses) or all(id(t) in awaited for t in node.outputs)
+        found.append(replace(described, follows=follows))
     return list(dict.fromkeys(found))
 
 
@@ -130,7 +133,7 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         return NonSpiking(
             name, node.op, reason, f"give them one scale, or scales of which all are multiples, or {HYBRID}"
         )
-    if node.op in ("QuantizeLinear", "DequantizeLinear") or node.domain in QONNX:
+    if _is_quantiser(node):
         reason, remedy = _unread_quantiser(node)
         return NonSpiking(name, node.op, reason, f"{remedy}, or {HYBRID}")
     if node.op in ORDER_PRESERVING:
@@ -142,6 +145,29 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         return NonSpiking(name, node.op, reason, HYBRID)
     reason = "this nonlinearity between neurons is not a spiking operator"
     return NonSpiking(name, node.op, reason, f"{QUANTISE}, or {HYBRID}")
+
+
+def _is_quantiser(node: gs.Node) -> bool:
+    """One that is still there was not read."""
+    return node.op in ("QuantizeLinear", "DequantizeLinear") or node.domain in QONNX
+
+
+def _straight_to_quantisers(graph: gs.Graph) -> set[int]:
+    """Tensors that only quantisers read which were not read themselves, over what works entry by entry, moves and pools."""
+    straight: set[int] = set()
+    outputs = {id(t) for t in graph.outputs}
+    for node in reversed(graph.nodes):
+        for tensor in node.outputs:
+            if (
+                tensor.outputs
+                and id(tensor) not in outputs
+                and all(
+                    _is_quantiser(r) or ((r.op in HANDLERS or is_passed(r)) and id(r.outputs[0]) in straight)
+                    for r in tensor.outputs
+                )
+            ):
+                straight.add(id(tensor))
+    return straight
 
 
 def _unread_quantiser(node: gs.Node) -> tuple[str, str]:

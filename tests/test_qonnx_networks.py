@@ -89,6 +89,11 @@ def test_one_bit_with_a_sign_beside_wider_channels() -> None:
     mixed = {**shared, "b": np.array([1, 1, 3, 3, 3, 3], np.float32)}
     with pytest.raises(ConversionError, match="Split and Concat"):
         onnx2snn.convert(network(quant("h", "a", signed=1), constants=mixed))
+    earlier = [node("BipolarQuant", ["h", "s"], ["q"], domain=DOMAIN), node("MatMul", ["q", "u"], ["g"])]
+    rectified = [*earlier, node("Relu", ["g"], ["r"]), quant("r", "a", signed=1)]
+    with pytest.raises(ConversionError, match="Split and Concat") as refused:
+        onnx2snn.convert(network(*rectified, constants={**mixed, "u": np.eye(6, dtype=np.float32)}))
+    assert refused.value.operator == "Quant"  # not the ReLU in front of it
     parts = [
         node("Split", ["h", "sizes"], ["h1", "h2"], axis=1),
         quant("h1", "a1", signed=1),
