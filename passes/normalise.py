@@ -8,6 +8,7 @@ from onnx2snn.passes.channels_first import channels_first
 from onnx2snn.passes.compute_in_float32 import compute_in_float32
 from onnx2snn.passes.decompose_quantisers import decompose_quantisers
 from onnx2snn.passes.drop_identities import drop_identities
+from onnx2snn.passes.expand_fused_operators import expand_fused_operators
 from onnx2snn.passes.fold_constants import fold_constants
 from onnx2snn.passes.free_batch import free_batch
 from onnx2snn.passes.gather_along_one_axis import gather_along_one_axis
@@ -20,6 +21,7 @@ from onnx2snn.passes.spell_global_maxima import spell_global_maxima
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
+    expand_fused_operators,
     channels_first,
     decompose_quantisers,
     fold_constants,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from onnx2snn.passes.expand_fused_operators import HANDLERS as FUSED
 from onnx2snn.passes.expand_integer_operators import HANDLERS as INTEGER
 from onnx2snn.passes.operators import EXTREME, LINEAR, ORDER_PRESERVING, WEIGHTED
 from onnx2snn.passes.qonnx import HANDLERS as QONNX_OPERATORS
@@ -78,6 +79,8 @@ Rewritten in float32 operators of exactly the same meaning, before anything else
 | domain | operators |
 | --- | --- |
 {integers}
+
+Files that onnxruntime optimised hold operators that it fused ({fused}): these are read as what they were made from.
 """
 
 
@@ -88,6 +91,7 @@ def page() -> str:
         linear="\n".join(_row(name) for name in sorted(LINEAR)),
         order=_listed(ORDER_PRESERVING),
         extreme=_listed(EXTREME),
+        fused=_listed(FUSED),
         elementwise=_listed(ELEMENTWISE),
         integers="\n".join(f"| {domain} | {_listed(names)} |" for domain, names in _quantisers().items()),
     )
