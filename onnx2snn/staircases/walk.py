@@ -171,7 +171,7 @@ class Walk:
         try:
             values = [self._read(t) for t in node.inputs if not t.is_empty()]
             roots = {id(v.root): v.root for v in values if v.root is not None}
-            if len(roots) != 1 or not all(map(_is_potential, roots.values())):
+            if len(roots) != 1 or not all(map(_is_potential, roots.values())) or _leaves(node):
                 return None
             value = handler(node, values)
         except NotPiecewiseLinearError as error:
@@ -227,6 +227,11 @@ class Walk:
 def _is_potential(tensor: gs.Tensor) -> bool:
     """Whether a tensor may hold float32 numbers: inputs of another type are read through their Cast, which is the root then."""
     return tensor.dtype is None or np.dtype(tensor.dtype) == np.float32
+
+
+def _leaves(node: gs.Node) -> bool:
+    """Whether it is the Cast to an output of another floating-point type, which may round."""
+    return any(is_float(t) and not _is_potential(t) for t in node.outputs)
 
 
 def _is_waist(value: Value, position: int) -> bool:
