@@ -25,12 +25,15 @@ BROADCASTING = {
     "Equal",
 }
 
+#: Reductions of which one over no axes is nothing.
+_OVER_NOTHING = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum")
+
 
 @graph_pass
 def drop_identities(graph: gs.Graph) -> gs.Graph:
     """Let readers read through operators that change nothing.
 
-    1. Identity; Dropout without training.
+    1. Identity; Dropout without training; a sum, mean or extreme over no axes.
     2. Cast and CastLike between floats of the same width, and of a boolean or integer constant: all is float32 here.
     3. Expand to the shape that its input has; Expand of a constant, and ConstantOfShape, for operators that broadcast by
        themselves.
@@ -61,6 +64,10 @@ def _does_nothing(node: gs.Node) -> bool:
         )
     if node.op in ("Cast", "CastLike"):
         return is_float(source) and is_float(result) and np.dtype(source.dtype) == np.dtype(result.dtype)
+    if node.op in _OVER_NOTHING:
+        axes = [t for t in node.inputs[1:] if not t.is_empty()]
+        none = not axes or (is_constant(axes[0]) and axes[0].values.size == 0)
+        return bool(node.attrs.get("noop_with_empty_axes", 0)) and none and "axes" not in node.attrs
     if node.op == "Expand":
         return (
             source.shape is not None and result.shape is not None and list(source.shape) == list(result.shape)

@@ -18,6 +18,7 @@ from onnx2snn.passes.merge_moves import merge_moves
 from onnx2snn.passes.narrow_constants import narrow_constants
 from onnx2snn.passes.spell_einsum import spell_einsum
 from onnx2snn.passes.spell_global_maxima import spell_global_maxima
+from onnx2snn.passes.spell_masks import spell_masks
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
@@ -34,6 +35,7 @@ NORMALISE: tuple[Pass, ...] = (
     drop_identities,
     spell_einsum,
     spell_global_maxima,
+    spell_masks,
     gather_along_one_axis,
     narrow_constants,
     free_batch,

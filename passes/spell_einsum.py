@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -21,8 +22,9 @@ def spell_einsum(graph: gs.Graph) -> gs.Graph:
         Einsum "bchw,oc->bohw" (x, W)     becomes     x ─▶ Transpose ─▶ MatMul Wᵀ ─▶ Transpose
 
     1. Several axes are summed, or made by the constant: they are one axis around the product.
-    2. An axis of signal and constant that is kept (a product entry by entry), one that only the signal has and that is
-       summed, a repeated label, an ellipsis, two signals: the node stays.
+    2. An ellipsis of the signal stands for axes that are kept.
+    3. An axis of signal and constant that is kept (a product entry by entry), one that only the signal has and that is
+       summed, a repeated label, an ellipsis of the constant, two signals: the node stays.
     """
     names = Names(graph)
     for node in list(graph.nodes):
@@ -55,16 +57,31 @@ class _Terms:
 
 
 def _terms(node: gs.Node) -> _Terms | None:
-    """None in case 2."""
+    """None in case 3."""
     read, arrow, result = str(node.attrs["equation"]).replace(" ", "").partition("->")
     first, _, second = read.partition(",")
-    if not arrow or not read.replace(",", "").isalpha() or not result.isalpha():
+    first, second, result = _named(node, first, second, result)
+    read = first + second
+    if not arrow or not read.isalpha() or not result.isalpha():
         return None
     terms = _Terms(first, second, result) if is_constant(node.inputs[1]) else _Terms(second, first, result)
     whole = all(len(set(term)) == len(term) for term in (terms.signal, terms.constant, terms.result))
     if not whole or set(terms.result) != set(terms.kept + terms.made) or not is_float(signals(node)[0]):
         return None
     return terms
+
+
+def _named(node: gs.Node, first: str, second: str, result: str) -> tuple[str, str, str]:
+    """Case 2: letters for an ellipsis of the signal; as it is, where the constant has one or the rank is unknown."""
+    terms, dots = [first, second], "..."
+    position = 1 if is_constant(node.inputs[0]) else 0
+    signal = node.inputs[position]
+    if dots not in terms[position] or dots in terms[1 - position] or signal.shape is None:
+        return first, second, result
+    free = [c for c in ascii_uppercase if c not in first + second + result]
+    letters = "".join(free[: len(signal.shape) - len(terms[position].replace(dots, ""))])
+    first, second, result = (term.replace(dots, letters) for term in (first, second, result))
+    return first, second, result
 
 
 def _product(spelling: Spelling, node: gs.Node, terms: _Terms) -> None:

@@ -32,6 +32,10 @@ NOTHING = {
     ),
     "cast to the same type": model(node("Cast", ["x"], ["a"], to=TensorProto.FLOAT), RELU),
     "cast like": model(node("CastLike", ["x", "k"], ["a"]), RELU, constants={"k": np.float32(1)}),
+    "a sum over nothing": model(node("ReduceSum", ["x"], ["a"], noop_with_empty_axes=1), RELU),
+    "a mean over no axes": model(
+        node("ReduceMean", ["x", "e"], ["a"], noop_with_empty_axes=1), RELU, constants={"e": np.zeros(0, np.int64)}, opset=18
+    ),
     "expand to the shape it has": model(node("Expand", ["x", "s"], ["a"]), RELU, constants={"s": np.ones(4, np.int64)}),
 }  # fmt: skip
 

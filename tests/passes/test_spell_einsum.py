@@ -17,6 +17,8 @@ PRODUCTS = {
     "tokens are mixed": ("bnc,mn->bmc", (2, 5, 3), (4, 5), (2, 4, 3)),
     "several axes are summed": ("bhwc,hwcd->bd", (2, 3, 4, 2), (3, 4, 2, 5), (2, 5)),
     "several axes are made": ("bd,dok->bok", (2, 3), (3, 4, 5), (2, 4, 5)),
+    "an ellipsis": ("...i,ij->...j", (2, 3, 4, 5), (5, 6), (2, 3, 4, 6)),
+    "an ellipsis that moves": ("...id,io->o...d", (2, 3, 4, 5), (4, 2), (2, 2, 3, 5)),
     "all at once": ("bxyz,zoxp->bpyo", (2, 3, 4, 5), (5, 6, 3, 2), (2, 2, 4, 6)),
 }
 
@@ -43,7 +45,7 @@ def test_it_is_a_matrix_product(name: str, *, first: bool) -> None:
 STAYING = {
     "entry by entry": ("bc,c->bc", (6,), 6),
     "summed without the constant": ("bc,d->bd", (4,), 4),
-    "an ellipsis": ("...c,dc->...d", (5, 6), 5),
+    "an ellipsis of the constant": ("bc,...c->b...", (5, 6), 5),
 }
 
 
