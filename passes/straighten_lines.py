@@ -31,15 +31,17 @@ def straighten_lines(graph: gs.Graph) -> gs.Graph:
     1. Mostly a constant: a threshold out of reach, a quantiser whose step is coarser than all that it can be given.
     2. What reads it is a part of the same expression: the line is written at its end.
     3. It is a constant in exact arithmetic, but float32 reaches another level: nothing is done.
+    4. A Cast to other floats at an output is no part of it: the output keeps its type.
     """
     found = expressions(graph)
     outputs = {id(tensor) for tensor in graph.outputs}
-    bent = {key: value for key, value in found.items() if _is_bent_line(value)}
+    others = {id(node.outputs[0]) for node in graph.nodes if not _in_float32(node.outputs[0])}
+    bent = {key: value for key, value in found.items() if key not in others and _is_bent_line(value)}
     ends: list[tuple[gs.Node, Value]] = []
     for node in graph.nodes:
         tensor = node.outputs[0]
         value = bent.get(id(tensor))
-        if value is None or not is_float(tensor):
+        if value is None:
             continue
         if id(tensor) in outputs or any(id(reader.outputs[0]) not in bent for reader in tensor.outputs):
             ends.append((node, value))
@@ -56,6 +58,10 @@ def straighten_lines(graph: gs.Graph) -> gs.Graph:
                 value.potential if constant_of(value) is None else origins.of(value.potential),
             )
     return graph
+
+
+def _in_float32(tensor: gs.Tensor) -> bool:
+    return is_float(tensor) and np.dtype(tensor.dtype) == np.float32
 
 
 class _Origins:

@@ -21,14 +21,16 @@ X = (np.random.default_rng(1).integers(-16, 17, (40, 8)) / 8).astype(np.float32)
 
 
 def network(kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
-    """Two dense layers with an 8-bit quantiser between, all numbers dyadic."""
+    """Two dense layers with a quantiser to 256 levels between, all numbers dyadic."""
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
     constants = {name: value.astype(dtype) for name, value in WEIGHTS.items()}
-    constants |= {"s": np.array(0.25, dtype), "z": np.uint8(0)}
+    constants |= {"s": np.array(0.25, dtype), "low": np.array(0, dtype), "high": np.array(255, dtype)}
     nodes = [
         node("MatMul", ["x", "w"], ["c"], "dense"),
-        node("QuantizeLinear", ["c", "s", "z"], ["q"], "quantise"),
-        node("DequantizeLinear", ["q", "s", "z"], ["d"], "dequantise"),
+        node("Div", ["c", "s"], ["u"], "scale"),
+        node("Round", ["u"], ["r"], "round"),
+        node("Clip", ["r", "low", "high"], ["q"], "clip"),
+        node("Mul", ["q", "s"], ["d"], "dequantise"),
         node("MatMul", ["d", "v"], ["y"], "readout"),
     ]
     types = {"x": kind, "y": kind}
@@ -44,7 +46,7 @@ def changed(operator: str, position: int, change: Callable[[np.ndarray], np.ndar
     def wrong(graph: gs.Graph) -> gs.Graph:
         found = [n for n in graph.nodes if n.op == operator and is_constant(n.inputs[position])][which]
         constant = found.inputs[position]
-        found.inputs[position] = gs.Constant(f"{constant.name}/wrong", change(constant.values))
+        found.inputs[position] = gs.Constant(f"{constant.name}/wrong", np.asarray(change(constant.values)))
         return graph
 
     return wrong

@@ -15,7 +15,7 @@ from onnx2snn.certificate.differences import Levels, Mask, any_of, defect, given
 from onnx2snn.certificate.findings import Counts, Findings, first
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
-from onnx2snn.certificate.outputs import Readout, errors_of, readout_defects
+from onnx2snn.certificate.outputs import Readout, errors_of, has_samples, readout_defects
 from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path, Potentials, broken
 from onnx2snn.certificate.reconstruction import Hidden
@@ -104,7 +104,14 @@ class Comparison:
         if not rows.any():
             return _Same(differing, rows, None, outputs)
         forced = self._forced_answer(batch.inputs, answer.levels, np.flatnonzero(rows))
-        outputs = {name: _replaced(value, rows, forced[name]) for name, value in outputs.items()}
+        apart = {name: has_samples(value, len(batch)) for name, value in outputs.items()}
+        everything = forced
+        if not all(apart.values()):  # all samples make such an output
+            everything = self._forced_answer(batch.inputs, answer.levels, np.arange(len(batch)))
+        outputs = {
+            name: _replaced(value, rows, forced[name]) if apart[name] else everything[name]
+            for name, value in outputs.items()
+        }
         return _Same(differing, rows, forced, outputs)
 
     def _recovered(self, batch: Batch, answer: Answer, outputs: Mapping[str, Array]) -> Answer:
@@ -161,6 +168,8 @@ class Comparison:
         """By sample, how far the file's outputs are from those of its levels; 0 where rounding explains that."""
         total = np.zeros(len(batch))
         for name in self.source.outputs:
+            if not has_samples(answer.outputs[name], len(batch)):
+                continue
             misfits = self._readout(name, batch, answer, outputs).misfits()
             if misfits is not None:
                 total += misfits.excess(len(batch))
@@ -267,7 +276,15 @@ class Comparison:
         potentials = partial(self._evaluate, self.readout_tensors(name), batch.inputs, answer.levels)
         tail, expected = self.tails[name][0], answer.outputs[name]
         return Readout(
-            name, batch.start, expected, found[name], tail, self.timesteps, self.source.unit, potentials
+            name,
+            batch.start,
+            len(batch),
+            expected,
+            found[name],
+            tail,
+            self.timesteps,
+            self.source.unit,
+            potentials,
         )
 
 

@@ -50,12 +50,12 @@ class Witness:
     failure: Onnx2SnnError | None = None
 
     @classmethod
-    def of(cls, model: onnx.ModelProto) -> Witness:
+    def of(cls, model: onnx.ModelProto | SplitModel) -> Witness:
         """Draw a sample that ``model`` computes; axes that it leaves open are given a few sizes, one after another."""
-        source = split_model(model)
+        source = model if isinstance(model, SplitModel) else split_model(model)
         failure: Onnx2SnnError | None = None
         try:
-            specs, reference = input_specs(model), Reference(source)
+            specs, reference = input_specs(source.structure), Reference(source)
             for inputs in _samples(specs):
                 try:
                     outputs = reference.run(inputs)

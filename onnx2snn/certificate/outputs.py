@@ -21,6 +21,16 @@ from onnx2snn.evaluation.work import predicted_classes, right_answers
 from onnx2snn.graph import Array
 
 
+def has_samples(values: Array, samples: int) -> bool:
+    """Whether an output's first axis is the batch: some are the same for every batch, or flat."""
+    return values.ndim > 0 and len(values) == samples
+
+
+def by_sample(values: Array, samples: int) -> Array:
+    """``values`` (N, ...), or (1, ...) where they are no answer to each sample."""
+    return values if has_samples(values, samples) else values[None]
+
+
 def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, Array]) -> Findings:
     """Errors of outputs, and classes, whatever their cause; the first output is the one that says the class."""
     largest, total, outputs = np.zeros(len(batch)), Fraction(0), {}
@@ -31,8 +41,9 @@ def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, A
                 found=f"{found[name].shape}, expected {expected[name].shape}",
                 remedy="convert the source again",
             )
-        error = difference(expected[name], found[name]).reshape(len(batch), -1)
-        largest = np.maximum(largest, error.max(axis=1, initial=0))
+        error = by_sample(difference(expected[name], found[name]), len(batch))
+        error = error.reshape(len(error), -1)
+        largest[: len(error)] = np.maximum(largest[: len(error)], error.max(axis=1, initial=0))
         outputs[name] = Numbers(error.size, float(error.max(initial=0)))
         total += sum((Fraction(e) for e in error.sum(axis=1).tolist() if np.isfinite(e)), Fraction(0))
     findings = Findings(
@@ -42,6 +53,8 @@ def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, A
         worst=worst((float(e), batch.start + i) for i, e in enumerate(largest) if e > 0),
     )
     name = next(iter(expected))
+    if not has_samples(expected[name], len(batch)):
+        return findings
     return _with_classes(findings, batch, expected[name], found[name])
 
 
@@ -63,7 +76,8 @@ class Readout:
     Attributes:
         name: The output.
         start: Position of the first sample in the data.
-        expected: What the ANN answers, (N, ...).
+        samples: N.
+        expected: What the ANN answers, (N, ...), or of any shape where it is no answer to each sample.
         found: What the SNN answers.
         tail: From its first jump on.
         timesteps: T.
@@ -73,6 +87,7 @@ class Readout:
 
     name: str
     start: int
+    samples: int
     expected: Array
     found: Array
     tail: Tail
@@ -82,17 +97,28 @@ class Readout:
 
     def misfits(self) -> Misfits | None:
         """Numbers that differ by more than the rounding of the readout explains; None where none differs at all."""
-        off = difference(self.expected, self.found)
+        off = by_sample(difference(self.expected, self.found), self.samples)
         rows = np.flatnonzero(any_of(off > 0))
         if not rows.size:
             return None
+        if not has_samples(self.expected, self.samples):
+            return self._as_a_whole(off)
         potentials = self.potentials(rows)
         bound = allowed(potentials, self.timesteps, self.unit)
+        fits = self._fits(potentials, bound, off[rows], (self.expected[rows], self.found[rows]))
+        return Misfits(rows, ~fits, bound, off[rows])
+
+    def _as_a_whole(self, off: Wide) -> Misfits:
+        """Of an output that is none of each sample: all samples make it, and the first stands for them."""
+        potentials = self.potentials(np.arange(self.samples))
+        bound = allowed(potentials, self.timesteps, self.unit)
+        fits = self._fits(potentials, bound, off[0], (self.expected, self.found))
+        return Misfits(np.zeros(1, np.int64), ~fits[None], bound[None], off)
+
+    def _fits(self, p: Potentials, bound: Wide, off: Wide, answers: tuple[Array, Array]) -> NDArray[np.bool_]:
         if self.tail.model is None:
-            return Misfits(rows, ~(off[rows] <= bound), bound, off[rows])
-        answers = self.expected[rows], self.found[rows]
-        fits = (self.tail.accepts(potentials.source, bound, answer) for answer in answers)
-        return Misfits(rows, ~np.logical_and(*fits), bound, off[rows])
+            return np.asarray(off <= bound)
+        return np.logical_and(*(self.tail.accepts(p.source, bound, answer) for answer in answers))
 
 
 @dataclass(frozen=True)

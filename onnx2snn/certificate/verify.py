@@ -16,6 +16,7 @@ from onnx2snn.certificate.approximate import approximate, holds_values
 from onnx2snn.certificate.compare import CHUNK, Comparison
 from onnx2snn.certificate.declared import check_declared
 from onnx2snn.certificate.findings import MOST_DEFECTS, Counts, Findings
+from onnx2snn.certificate.finished import Witness
 from onnx2snn.certificate.probes import Found, check_network
 from onnx2snn.certificate.result import Certificate, LayerCounts, OutputCheck
 from onnx2snn.certificate.samples import drawn, random_samples
@@ -134,6 +135,9 @@ def _comparable(job: Job, table: Mapping[str, Any]) -> Comparison | None:
         tensors = _source_tensors(table)
         if tensors and holds_values(job.source.load(), tensors):
             return None
+        raise
+    except Exception:  # a source that contradicts itself may break whatever works on it
+        Witness.of(job.source.load()).must_run()
         raise
 
 

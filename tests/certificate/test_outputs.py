@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from helpers_wrong import WRONG, X, network, put_in
+from onnx import TensorProto
 
 import onnx2snn
 from onnx2snn.certificate.activation import Levels
+from onnx2snn.certificate.findings import Numbers
+from onnx2snn.certificate.outputs import errors_of
 from onnx2snn.certificate.reconstruction import Hidden
+from onnx2snn.data import Batch
 from onnx2snn.graph import Pass
 
 
@@ -27,6 +32,24 @@ def test_each_output_is_listed() -> None:
     assert certificate.lossless
     assert certificate.to_dict()["outputs"] == [{"name": "y", "max_abs_error": 0.0, "unexplained": 0}]
     assert [layer.read_from for layer in certificate.layers] == ["file"]
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE], ids=["float16", "float64"])
+def test_a_source_of_other_floats_runs_as_it_is(kind: int) -> None:
+    source = network(kind)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    certificate = onnx2snn.verify(source, onnx2snn.convert(source).model, {"x": X.astype(dtype)})
+    assert certificate.lossless
+    assert certificate.max_abs_error == 0
+    assert [layer.read_from for layer in certificate.layers] == ["file"]
+
+
+def test_outputs_that_are_no_answer_to_each_sample_are_compared_as_a_whole() -> None:
+    batch = Batch(0, {"x": np.zeros((3, 2), np.float32)}, None)
+    flat, table = np.arange(6, dtype=np.float32), np.ones((5, 2), np.float32)
+    found = errors_of(batch, {"q": flat, "p": table}, {"q": flat + np.float32(0.5), "p": table})
+    assert (found.outputs["q"], found.outputs["p"]) == (Numbers(6, 0.5), Numbers(10, 0.0))
+    assert found.classed == 0
 
 
 def hidden(reachable: np.ndarray, weights: np.ndarray, answer: np.ndarray) -> Hidden:
