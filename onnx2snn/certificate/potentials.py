@@ -80,6 +80,18 @@ def _quantum(values: Array) -> float:
     return 1.0 if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 else 0.0
 
 
+def _answer(network: Float64Network | _Float32Network, read: Mapping[str, Array]) -> Wide:
+    """POTENTIAL (N, ...); sample by sample where the network holds a batch of one (it squeezes that axis, say)."""
+    rows = len(next(iter(read.values()), ()))
+    try:
+        return network.run(read)[POTENTIAL].astype(np.float64)
+    except Exception:
+        if rows < 2:
+            raise
+    parts = [_answer(network, {n: v[row : row + 1] for n, v in read.items()}) for row in range(rows)]
+    return np.stack(parts) if parts[0].ndim == 0 else np.concatenate(parts)
+
+
 class Path:
     """The operators of both networks between one tensor and the levels before it.
 
@@ -138,9 +150,9 @@ class Path:
         held = tuple(1.0 if n.startswith("level/") else _quantum(v) for n, v in read.items())
         rounding, spiking_quantum = self._analysis(held)
         return Potentials(
-            self._source.run(read)[POTENTIAL].astype(np.float64),
-            self._spiking.run(read)[POTENTIAL].astype(np.float64),
-            None if self._magnitude is None else self._magnitude.run(read)[POTENTIAL].astype(np.float64),
+            _answer(self._source, read),
+            _answer(self._spiking, read),
+            None if self._magnitude is None else _answer(self._magnitude, read),
             rounding,
             spiking_quantum,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from helpers_wrong import WRONG, X, network, put_in
+from helpers_graphs import make_model, node
+from helpers_wrong import WEIGHTS, WRONG, X, network, put_in
 from onnx import TensorProto
 
 import onnx2snn
@@ -86,3 +87,24 @@ class TestHiddenLevels:
 
     def test_without_an_ambiguous_neuron_nothing_is_explained(self) -> None:
         assert hidden(np.zeros(4), self.weights, np.array([1.0, 0.0])).explained(self.silent) is None
+
+
+def test_a_network_that_squeezes_an_axis_in_front_of_its_batch_is_compared() -> None:
+    """Patterns of levels are presented one by one there."""
+    constants = {"w": WEIGHTS["w"].astype(np.float32), "v": WEIGHTS["v"].astype(np.float32)}
+    constants |= {
+        "k": np.full((1, 1, 8), 0.25, np.float32),
+        "s": np.float32(0.25),
+        "z": np.uint8(0),
+        "axes": np.array([0]),
+    }
+    nodes = [
+        node("MatMul", ["x", "w"], ["c"], "dense"),
+        node("Add", ["c", "k"], ["t"], "bias"),
+        node("QuantizeLinear", ["t", "s", "z"], ["q"], "quantise"),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"], "dequantise"),
+        node("MatMul", ["d", "v"], ["e"], "readout"),
+        node("Squeeze", ["e", "axes"], ["y"], "squeeze"),
+    ]
+    source = make_model(nodes, constants, {"x": ["N", 8]}, {"y": ["N", 3]})
+    assert onnx2snn.verify(source, onnx2snn.convert(source).model, {"x": X}).lossless
