@@ -107,13 +107,21 @@ def shapes_of(model: onnx.ModelProto) -> dict[str, list[int | None]]:
 def train_names(model: onnx.ModelProto) -> set[str]:
     """Names of the trains of a converted network: what comes from an IF before the next Integrate."""
     found: set[str] = set()
-    constants = {tensor.name for tensor in model.graph.initializer}
+    no_signals = {tensor.name for tensor in model.graph.initializer} | _integers(model)
     for node in model.graph.node:
         if node.domain == DOMAIN:
             if node.op_type == "IF":
                 found.update(node.output)
             continue
-        read = [name for name in node.input if name and name not in constants]
+        given = node.input[:1] if node.op_type == "Resize" else node.input  # its factors are no signal
+        read = [name for name in given if name and name not in no_signals]
         if read and all(name in found for name in read):
-            found.update(node.output)
+            found.update(name for name in node.output if name not in no_signals)
     return found
+
+
+def _integers(model: onnx.ModelProto) -> set[str]:
+    """Names of tensors that hold sizes, indices or masks."""
+    others = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
+    sizes = {name for node in model.graph.node if node.op_type in ("Shape", "Size") for name in node.output}
+    return sizes | {v.name for v in model.graph.value_info if v.type.tensor_type.elem_type in others}

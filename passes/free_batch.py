@@ -7,11 +7,11 @@ import onnx_graphsurgeon as gs
 from onnx import shape_inference
 
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph import Array, Names, constant_input, graph_pass, is_constant
+from onnx2snn.graph import ORIGIN, Names, graph_pass, is_constant, origin, value_of
 from onnx2snn.passes.batch_axis import batch_axes, static
 from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.size_editor import SizeEditor
 from onnx2snn.passes.spelled_sizes import spelled_sizes
-from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.passes.weights_aside import graph_without_weights
 
 BATCH = "N"
@@ -24,11 +24,13 @@ _PROBE = 7919
 def free_batch(graph: gs.Graph) -> gs.Graph:
     """Spell no batch size anywhere, and name the batch axis ``N`` on every input.
 
-    1. ``Reshape`` to sizes that name the batch, or are computed from it: [-1, static sizes], or 0 at the batch axis.
+    1. ``Reshape`` to sizes that name the batch, or are computed from it: [-1, other sizes], or 0 at the batch axis.
     2. ``Expand`` likewise: 1 at the batch axis.
-    3. ``Resize`` to sizes: to those of the other axes.
+    3. ``Resize`` to sizes, or by factors that are computed: to those of the other axes.
+    4. ``Shape`` of a hidden tensor: the batch is that of the network's input. The other sizes are those of a train, too.
 
-    Sizes come from shape inference on the graph as it was exported, so they are known before the batch is freed.
+    Sizes come from shape inference on the graph as it was exported, so they are known before the batch is freed; those
+    that are not known before the network runs are left to the operators that compute them.
 
     Raises:
         ConversionError: the file fixes its batch, and an operator works on that size only.
@@ -36,16 +38,19 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     axes = batch_axes(graph)
     batch = _fixed_batch(graph)
-    for node in graph.nodes:
+    sizes = SizeEditor(graph, names)
+    for node in list(graph.nodes):
+        if node.op == "Shape" and not node.domain:
+            _shape(graph, sizes, node, axes)
         if node.domain or not node.outputs or node.outputs[0].name not in axes:
             continue
         axis = axes[node.outputs[0].name]
         if node.op == "Reshape":
-            _reshape(names, node, axis, batch)
+            _reshape(sizes, node, axis, batch)
         elif node.op == "Expand":
-            _expand(names, node, axis)
+            _expand(sizes, node, axis)
         elif node.op == "Resize":
-            _resize(names, node, axis)
+            _resize(sizes, node, axis)
     sized = [t.name for t in graph.outputs if batch is not None and t.name in axes]
     _forget_sizes(graph)
     if batch is not None:
@@ -58,65 +63,78 @@ def _fixed_batch(graph: gs.Graph) -> int | None:
     return int(sizes.pop()) if len(sizes) == 1 and static(list(sizes)) else None
 
 
-def _reshape(names: Names, node: gs.Node, axis: int, batch: int | None) -> None:
+def _reshape(sizes: SizeEditor, node: gs.Node, axis: int, batch: int | None) -> None:
     """Case 1."""
     after = list(node.outputs[0].shape)
-    target = constant_input(node, 1)
-    if target is not None and (
-        target[axis] == -1 or (target[axis] == 0 and not node.attrs.get("allowzero", 0))
-    ):
+    spelled = spelled_sizes(node.inputs[1])
+    there = None if spelled is None or axis >= len(spelled) else spelled[axis]
+    if there == -1 or (there == 0 and not node.attrs.get("allowzero", 0)):
         return
     if batch is not None and isinstance(after[axis], (int, np.integer)) and after[axis] % batch:
         return
     others = [size for position, size in enumerate(after) if position != axis]
     if static(others):
-        sizes = np.array([*after[:axis], -1, *after[axis + 1 :]], np.int64)
+        target: gs.Tensor = sizes.constant(node, "shape", [*after[:axis], -1, *after[axis + 1 :]])
     else:
-        found = _kept_batch(node, axis)
-        if found is None:
+        before = node.inputs[0].shape
+        kept = axis < len(before) and there is not None and there == before[axis]
+        if not kept and (spelled is None or -1 in spelled):
             return
-        sizes = found
-    node.inputs[1] = make_constant(names, f"{node.name}/shape", sizes)
+        target = sizes.replaced(node, "shape", node.inputs[1], (axis, len(after)), 0 if kept else -1)
+    node.inputs[1] = target
     node.attrs.pop("allowzero", None)
 
 
-def _kept_batch(node: gs.Node, axis: int) -> Array | None:
-    """The target with 0 at ``axis``, where it names the size that the input has there; None if it does not."""
-    target, before = spelled_sizes(node.inputs[1]), node.inputs[0].shape
-    if target is None or axis >= min(len(before), len(target)) or target[axis] in (None, -1):
-        return None
-    if target[axis] != before[axis]:
-        return None
-    others = [size for position, size in enumerate(target) if position != axis]
-    if not all(isinstance(size, int) for size in others):
-        return None
-    return np.array([0 if position == axis else size for position, size in enumerate(target)], np.int64)
-
-
-def _expand(names: Names, node: gs.Node, axis: int) -> None:
+def _expand(sizes: SizeEditor, node: gs.Node, axis: int) -> None:
     """Case 2."""
     after = list(node.outputs[0].shape)
-    if static([*after[:axis], *after[axis + 1 :]]) and not is_constant(node.inputs[0]):
-        sizes = np.array([*after[:axis], 1, *after[axis + 1 :]], np.int64)
-        node.inputs[1] = make_constant(names, f"{node.name}/shape", sizes)
+    if is_constant(node.inputs[0]):
+        return
+    if static([*after[:axis], *after[axis + 1 :]]):
+        node.inputs[1] = sizes.constant(node, "shape", [*after[:axis], 1, *after[axis + 1 :]])
+    elif node.inputs[1].shape == [len(after)]:
+        node.inputs[1] = sizes.replaced(node, "shape", node.inputs[1], (axis, len(after)), 1)
 
 
-def _resize(names: Names, node: gs.Node, axis: int) -> None:
+def _resize(sizes: SizeEditor, node: gs.Node, axis: int) -> None:
     """Case 3."""
     before, after = list(node.inputs[0].shape or ()), list(node.outputs[0].shape)
-    sized = len(node.inputs) > 3 and not node.inputs[3].is_empty()
+    read = [node.inputs[i] if len(node.inputs) > i else gs.Variable.empty() for i in range(4)]
+    region, factors, target = read[1:]
     others = [i for i in range(len(before)) if i != axis]
-    if (
-        not sized
-        or node.attrs.get("axes") is not None
-        or node.attrs.get("keep_aspect_ratio_policy", "stretch") != "stretch"
-        or not static([sizes[i] for sizes in (before, after) for i in others])
-    ):
+    plain = node.attrs.get("axes") is None and len(before) == len(after)
+    policy = node.attrs.get("keep_aspect_ratio_policy", "stretch")
+    if not plain or policy != "stretch" or (target.is_empty() and is_constant(factors)):
         return
-    changed = [i for i in others if before[i] != after[i]] or others[-1:]
+    if not target.is_empty() and static([s[i] for s in (before, after) for i in others]):
+        changed = [i for i in others if before[i] != after[i]] or others[-1:]
+        node.inputs[3] = sizes.constant(node, "sizes", [after[i] for i in changed])
+    else:
+        changed = others
+        at, name = (2, "scales") if target.is_empty() else (3, "sizes")
+        node.inputs[at] = sizes.taken(node, name, node.inputs[at], changed)
     node.attrs["axes"] = changed
-    sizes = np.array([after[i] for i in changed], np.int64)
-    node.inputs[3] = make_constant(names, f"{node.name}/sizes", sizes)
+    if is_constant(region) and value_of(region).size == 2 * len(before):
+        corners = value_of(region).reshape(2, -1)[:, changed].reshape(-1)
+        node.inputs[1] = sizes.constant(node, "roi", corners)
+
+
+def _shape(graph: gs.Graph, sizes: SizeEditor, node: gs.Node, axes: dict[str, int]) -> None:
+    """Case 4."""
+    source = node.inputs[0]
+    given = next((t for t in graph.inputs if t.shape and t.name in axes), None)
+    if given is None or not source.inputs or axes.get(source.name) != 0 or source.shape[0] != given.shape[0]:
+        return
+    rank = len(source.shape)
+    start, end, _ = slice(node.attrs.get("start", 0), node.attrs.get("end")).indices(rank)
+    if start > 0 or end < 1:
+        return
+    batch = sizes.add("Shape", f"{node.name}/batch", [given], 1, start=0, end=1)
+    parts: list[gs.Tensor] = [batch]
+    if end > 1:
+        parts.append(sizes.add("Shape", f"{node.name}/sample", [source], end - 1, start=1, end=end))
+    node.op, node.attrs = "Concat", {"axis": 0, ORIGIN: origin(node)}
+    node.inputs = parts
 
 
 def _forget_sizes(graph: gs.Graph) -> None:

@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph import ORIGIN, Names, graph_pass, is_float, origin
 from onnx2snn.passes.kinds import Kind, is_train, node_kind
-from onnx2snn.passes.operators import DOMAIN, INTEGRATE, is_integrate
+from onnx2snn.passes.operators import DOMAIN, INTEGRATE, is_integrate, reads_sizes
 from onnx2snn.passes.staircase_nodes import make_constant
 
 
@@ -22,7 +22,7 @@ def insert_integrates(graph: gs.Graph) -> gs.Graph:
     2. It is linear, but reads trains beside analog values (a residual stream): the trains are integrated first.
     3. A train is an output of the network: it is integrated, and the output keeps its name.
 
-    One Integrate serves all readers of a train.
+    One Integrate serves all readers of a train. What reads its sizes alone reads the train.
     """
     names = Names(graph)
     kinds: dict[int, Kind] = {}
@@ -30,7 +30,7 @@ def insert_integrates(graph: gs.Graph) -> gs.Graph:
     for node in list(graph.nodes):
         kind = node_kind(node, kinds)
         kinds.update((id(tensor), kind) for tensor in node.outputs)
-        if kind is Kind.TRAIN or is_integrate(node):
+        if kind is Kind.TRAIN or is_integrate(node) or reads_sizes(node):
             continue
         for position, tensor in enumerate(node.inputs):
             if is_train(tensor, kinds) and is_float(tensor):

@@ -6,6 +6,7 @@ weights (is it a layer of synapses). Both are answered here, in one table, for e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import Array, constant_input, is_constant, is_float, signals
+from onnx2snn.passes.spelled_sizes import spelled_sizes
 
 Test: TypeAlias = Callable[[gs.Node], bool]
 
@@ -31,12 +33,32 @@ def is_integrate(node: gs.Node) -> bool:
 
 
 def float_signals(node: gs.Node) -> list[gs.Tensor]:
-    """What ``node`` reads that carries values: not constants, shapes, indices or masks."""
+    """What ``node`` reads that carries values: not constants, shapes, indices, masks, or factors to resize by."""
+    if node.op == "Resize" and not node.domain:
+        return [t for t in node.inputs[:1] if is_float(t) and not is_constant(t)]
     return [t for t in signals(node) if is_float(t)]
 
 
 def _rank(tensor: gs.Tensor) -> int:
     return len(tensor.shape) if tensor.shape is not None else 0
+
+
+def reads_sizes(node: gs.Node) -> bool:
+    """Whether ``node`` reads sizes of a sample, and no values: those of a train are the same."""
+    if node.domain or node.op != "Shape":
+        return False
+    rank = _rank(node.inputs[0])
+    return rank > 0 and slice(node.attrs.get("start", 0), None).indices(rank)[0] > 0
+
+
+def from_sizes(graph: gs.Graph) -> set[int]:
+    """The tensors, by ``id``, that nothing but sizes of tensors and constants decide: alike for all samples of a batch."""
+    found: set[int] = set()
+    for node in graph.nodes:
+        read = signals(node)
+        if not node.domain and (node.op in ("Shape", "Size") or (read and all(id(t) in found for t in read))):
+            found.update(id(t) for t in node.outputs)
+    return found
 
 
 def axes_of(node: gs.Node, position: int = 1) -> list[int] | None:
@@ -107,23 +129,23 @@ def _transpose(node: gs.Node) -> bool:
 
 def _reshape(node: gs.Node) -> bool:
     """The batch stays in front, and what belongs to a sample stays in it."""
-    target = constant_input(node, 1)
-    if not _first(node):
+    target = spelled_sizes(node.inputs[1])
+    if not _first(node) or not target or node.attrs.get("allowzero", 0):
         return False
-    if target is None:
-        return bool(node.outputs[0].shape) and _same_sample_size(node)
-    return target.size > 0 and int(target[0]) in (0, -1) and _same_sample_size(node)
+    return target[0] == 0 or (target[0] == -1 and _same_sample_size(node))
 
 
 def _same_sample_size(node: gs.Node) -> bool:
+    """Of sizes that are known, or named alike."""
     before, after = node.inputs[0].shape, node.outputs[0].shape
     if before is None or after is None or not before or not after:
         return False
-    sizes = [*before[1:], *after[1:]]
-    if all(isinstance(s, (int, np.integer)) for s in sizes):
-        return int(np.prod(before[1:])) == int(np.prod(after[1:]))
-    target = constant_input(node, 1)
-    return target is not None and int(target[0]) == 0
+    known = [
+        math.prod(int(s) for s in sizes if isinstance(s, (int, np.integer)))
+        for sizes in (before[1:], after[1:])
+    ]
+    named = [sorted(s for s in sizes if isinstance(s, str)) for sizes in (before[1:], after[1:])]
+    return known[0] == known[1] and named[0] == named[1]
 
 
 def _flatten(node: gs.Node) -> bool:
@@ -152,21 +174,33 @@ def _gemm(node: gs.Node) -> bool:
 
 
 def _pad(node: gs.Node) -> bool:
-    """Amounts are constant, none along the batch."""
-    pads, axes = constant_input(node, 1), constant_input(node, 3)
-    if pads is None or not _first(node):
-        return False
-    if axes is not None:
-        rank = _rank(node.inputs[0])
-        amounts = pads.reshape(2, -1)
-        return all(int(a) % rank != 0 or not amounts[:, i].any() for i, a in enumerate(axes))
-    return not pads.reshape(2, -1)[:, 0].any()
+    """None along the batch; amounts may be computed."""
+    pads, rank = spelled_sizes(node.inputs[1]), _rank(node.inputs[0])
+    axes = list(range(rank))
+    if len(node.inputs) > 3 and not node.inputs[3].is_empty():
+        given = constant_input(node, 3)
+        if given is None:
+            return False
+        axes = [int(a) % rank for a in given]
+    if not _first(node) or 0 not in axes:
+        return _first(node)
+    at = axes.index(0)
+    return pads is not None and len(pads) == 2 * len(axes) and pads[at] == pads[at + len(axes)] == 0
 
 
 def _resize(node: gs.Node) -> bool:
-    """Mode nearest, linear or cubic."""
+    """Mode nearest, linear or cubic; the batch keeps its size."""
     mode = node.attrs.get("mode", "nearest")
-    return _first(node) and mode in ("nearest", "linear", "cubic")
+    return _first(node) and mode in ("nearest", "linear", "cubic") and _resized_apart(node)
+
+
+def _resized_apart(node: gs.Node) -> bool:
+    axes = node.attrs.get("axes")
+    if axes is not None:
+        return 0 not in [a % max(_rank(node.inputs[0]), 1) for a in axes]
+    factors = constant_input(node, 2)
+    sized = len(node.inputs) > 3 and not node.inputs[3].is_empty()
+    return not sized and factors is not None and factors.size > 0 and float(factors[0]) == 1
 
 
 def _gather(node: gs.Node) -> bool:
@@ -175,15 +209,17 @@ def _gather(node: gs.Node) -> bool:
 
 
 def _expand(node: gs.Node) -> bool:
-    """The rank stays."""
-    before, after = node.inputs[0].shape, node.outputs[0].shape
-    return _first(node) and before is not None and after is not None and len(before) == len(after)
+    """The rank stays, and so does the batch."""
+    rank, target = _rank(node.inputs[0]), spelled_sizes(node.inputs[1])
+    if not _first(node) or not rank or target is None or len(target) > rank:
+        return False
+    return len(target) < rank or target[0] == 1
 
 
 def _tile(node: gs.Node) -> bool:
-    """Repeats are constant, 1 along the batch."""
-    repeats = constant_input(node, 1)
-    return _first(node) and repeats is not None and int(repeats[0]) == 1
+    """Repeats are 1 along the batch."""
+    repeats = spelled_sizes(node.inputs[1])
+    return _first(node) and repeats is not None and repeats[:1] == [1]
 
 
 def _where(node: gs.Node) -> bool:

@@ -17,6 +17,7 @@ from onnx2snn.passes.operators import (
     MOVEMENT,
     ORDER_PRESERVING,
     float_signals,
+    from_sizes,
     is_integrate,
     is_linear,
     is_neuron,
@@ -80,9 +81,12 @@ def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
     behind = _behind_synapses(graph)
     before = _before_synapses(graph)
     pooled = _straight_to_neurons(graph)
+    sized = from_sizes(graph)
     found = []
     for node in graph.nodes:
         if is_neuron(node) or is_integrate(node) or is_linear(node) or not float_signals(node):
+            continue
+        if node.outputs and id(node.outputs[0]) in sized:
             continue
         if not any(id(t) in behind for t in node.inputs) or not any(id(t) in before for t in node.outputs):
             continue

@@ -204,6 +204,8 @@ def _drop_constant_part(names: Names, node: gs.Node) -> None:
     elif node.op == "Pad":
         if len(node.inputs) > 2 and not node.inputs[2].is_empty():
             node.inputs[2] = make_constant(names, f"{node.name}/zero", np.zeros((), np.float32))
+    elif node.op == "Resize":
+        node.attrs.pop("extrapolation_value", None)
     elif node.op in ("Add", "Sub", "Sum", "Mean", "Concat", "Where"):
         first = 1 if node.op == "Where" else 0
         for position, tensor in enumerate(node.inputs):

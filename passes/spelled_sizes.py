@@ -19,6 +19,8 @@ def spelled_sizes(tensor: gs.Tensor) -> list[Entry] | None:
     """The entries of ``tensor``, a vector of sizes: what ``Shape``, ``Gather``, ``Slice``, ``Concat`` leave of them.
 
     Shape(x: [batch, 3, 8, 8]) ─▶ Gather(0) ─▶ Unsqueeze ─▶ Concat(·, [-1])      says      ["batch", -1]
+
+    Parts of a ``Concat`` that are computed otherwise are as many unknown entries.
     """
     if is_constant(tensor):
         return [int(value) for value in value_of(tensor).reshape(-1)]
@@ -28,7 +30,7 @@ def spelled_sizes(tensor: gs.Tensor) -> list[Entry] | None:
     if node.op in _SAME_ENTRIES:
         return spelled_sizes(node.inputs[0])
     if node.op == "Concat":
-        parts = [spelled_sizes(part) for part in node.inputs]
+        parts = [spelled_sizes(part) or _unknown(part) for part in node.inputs]
         return (
             None if any(p is None for p in parts) else [entry for p in parts if p is not None for entry in p]
         )
@@ -39,6 +41,14 @@ def spelled_sizes(tensor: gs.Tensor) -> list[Entry] | None:
         taken = None if source is None else taken_entries(node, np.array(source, object))
         return None if taken is None else np.atleast_1d(taken).tolist()
     return None
+
+
+def _unknown(tensor: gs.Tensor) -> list[Entry] | None:
+    """As many unknown entries as ``tensor`` has; None where even that is not known."""
+    if tensor.shape is None or len(tensor.shape) > 1:
+        return None
+    length = tensor.shape[0] if tensor.shape else 1
+    return [None] * int(length) if isinstance(length, (int, np.integer)) else None
 
 
 def taken_entries(node: gs.Node, entries: Array) -> Array | None:

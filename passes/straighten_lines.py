@@ -43,6 +43,8 @@ def straighten_lines(graph: gs.Graph) -> gs.Graph:
         value = bent.get(id(tensor))
         if value is None:
             continue
+        if value.root is not None and not is_float(value.root):
+            continue
         if id(tensor) in outputs or any(id(reader.outputs[0]) not in bent for reader in tensor.outputs):
             ends.append((node, value))
     names = Names(graph)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import version_converter
 
-from onnx2snn.errors import InvalidModelError
+from onnx2snn.errors import ConversionError, InvalidModelError
 
 #: Everything is brought to this opset, or stays at a newer one: the first with 4- and 16-bit quantisers.
 OPSET = 21
@@ -25,10 +25,12 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
 
     1. ``Upsample`` and the ``Resize`` of opset 10 place their samples *asymmetrically*; the later default does not.
     2. ``Resize`` of opset 10 takes, of two neighbours, the one before where it enlarges, the one after where it reduces.
-    3. The ``value`` of a ``Pad`` that reflects or repeats means nothing; behind the upgrade it stays where none may be.
+    3. ``Resize`` for TensorFlow's nearest neighbours, which later operator sets no longer have, is one of half pixels.
+    4. The ``value`` of a ``Pad`` that reflects or repeats means nothing; behind the upgrade it stays where none may be.
 
     Raises:
         InvalidModelError: the opset is from the future, or an operator has no form in the newer one.
+        ConversionError: an operator of an old set has no form in ours.
     """
     version = opset_of(model)
     newest = onnx.defs.onnx_opset_version()
@@ -38,6 +40,9 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
             found=f"opset {version}; the newest known is {newest}",
             remedy="update the onnx package, or export with an older opset",
         )
+    for node in model.graph.node:
+        if node.op_type == "Resize" and node.domain in STANDARD:
+            _place_at_half_pixels(node)
     if version >= OPSET:
         return model
     placed = _placements(model) if version < 11 else []
@@ -84,6 +89,28 @@ def _placements(model: onnx.ModelProto) -> list[str]:
             reduces = node.op_type == "Resize" and scales is not None and bool((scales < 1).any())
             modes.append("ceil" if reduces else "floor")
     return modes
+
+
+def _place_at_half_pixels(node: onnx.NodeProto) -> None:
+    """Case 3: ``tf_half_pixel_for_nn`` looks at u = (x + ½) / scale, ``half_pixel`` at v = u − ½.
+
+    floor(u) = floor(v + ½), which rounds v half up; u rounded half down is ceil(u − ½) = ceil(v).
+    """
+    texts = {a.name: a.s for a in node.attribute if a.type == onnx.AttributeProto.STRING}
+    if texts.get("coordinate_transformation_mode") != b"tf_half_pixel_for_nn":
+        return
+    nearest = texts.get("nearest_mode", b"round_prefer_floor")
+    alike = {b"floor": "round_prefer_ceil", b"round_prefer_floor": "ceil"}
+    if texts.get("mode", b"nearest") != b"nearest" or nearest not in alike:
+        raise ConversionError(
+            "a Resize that places its samples by 'tf_half_pixel_for_nn' is converted for nearest neighbours only",
+            node=node.name or node.output[0],
+            operator="Resize",
+            found=f"nearest_mode '{nearest.decode()}'",
+            remedy="export it with coordinate_transformation_mode half_pixel",
+        )
+    _set(node, "coordinate_transformation_mode", "half_pixel")
+    _set(node, "nearest_mode", alike[nearest])
 
 
 def _fills(pad: onnx.NodeProto) -> bool:

@@ -181,11 +181,13 @@ class ReferenceEngine(FixedBatch):
         import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
 
+        from onnx2snn.float64.padding import Pad  # noqa: PLC0415
+
         with _computing():
             model = onnx.ModelProto.FromString(content)
             if folder is not None:
                 onnx.load_external_data_for_model(model, str(folder.resolve()))
-            self._evaluator = ReferenceEvaluator(model)
+            self._evaluator = ReferenceEvaluator(model, new_ops=[Pad])
         self.outputs = [o.name for o in model.graph.output]
         self.inputs = {}
         for info in model.graph.input:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from onnx2snn.float64.network import before_jumps, is_jump
+from onnx2snn.float64.network import SIZES, before_jumps, is_jump
 
 
 def jumps_apart(graph: onnx.GraphProto, levels: frozenset[str]) -> None:
@@ -49,10 +49,10 @@ def _read_behind_no_jump(graph: onnx.GraphProto) -> frozenset[str]:
 
 
 def _made_of(graph: onnx.GraphProto, levels: frozenset[str]) -> frozenset[str]:
-    """Names of the tensors that operators make of ``levels``."""
+    """Names of the tensors that operators make of ``levels``; sizes are no values."""
     found = set(levels)
     for node in graph.node:
-        if any(name in found for name in node.input):
+        if node.op_type not in SIZES and any(name in found for name in node.input):
             found.update(node.output)
     return frozenset(found - levels)
 

@@ -132,7 +132,7 @@ def cut_spiking(converted: SplitModel, layers: Mapping[str, str], *, bias: str) 
         steps = next(a.i for a in node.attribute if a.name == "input_steps")
         share = {"once": 1, "per-step": 2**steps - 1, "paper": steps}[bias]
         target = node.output[0] if node.op_type == "Integrate" else f"{node.output[0]}/potential"
-        factor, whole = f"{target}/share", f"{target}/bias"
+        factor, whole = f"{target}/cut/share", f"{target}/cut/bias"
         light.graph.initializer.append(numpy_helper.from_array(np.array(share, np.float32), factor))
         light.graph.node.append(helper.make_node("Mul", [node.input[1], factor], [whole]))
         light.graph.node.append(helper.make_node("Add", [node.input[0], whole], [target]))

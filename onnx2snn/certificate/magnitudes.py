@@ -220,6 +220,8 @@ def _resize(writer: _Writer, node: onnx.NodeProto) -> bool:
     for attribute in fresh.attribute:
         if attribute.name == "mode":
             attribute.s = b"linear"
+        elif attribute.name == "extrapolation_value":
+            attribute.f = abs(attribute.f)
     writer.add("Mul", [f"{y}/blended", writer.hold(f"{y}/sum", 1.4**rank)], [y])
     return True
 

@@ -25,7 +25,7 @@ JUMPS = frozenset(
      "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "NonZero")
 )  # fmt: skip
 #: They read no values, only sizes.
-_SIZES = ("Shape", "Size")
+SIZES = ("Shape", "Size")
 
 
 class Float64Network:
@@ -81,14 +81,30 @@ class Float64Network:
 
 
 def before_jumps(graph: onnx.GraphProto) -> frozenset[str]:
-    """Names of the tensors that operators with jumps read or write, and of all those that they are made of."""
-    found: set[str] = set()
+    """Names of the tensors that operators with jumps read or write, and of all those that they are made of.
+
+    What is computed from sizes alone is among them: sizes are whole numbers.
+    """
+    found = _from_sizes(graph)
     for node in reversed(graph.node):
         if is_jump(node) or any(name in found for name in node.output):
             found.update(node.output)
-            if node.op_type not in _SIZES:
+            if node.op_type not in SIZES:
                 found.update(name for name in node.input if name)
     return frozenset(found)
+
+
+def _from_sizes(graph: onnx.GraphProto) -> set[str]:
+    """Names of the tensors that nothing but sizes of tensors, and constants, decide."""
+    known = {tensor.name for tensor in graph.initializer}
+    found: set[str] = set()
+    for node in graph.node:
+        read = [name for name in node.input if name and name not in known]
+        if node.op_type in SIZES or (read and all(name in found for name in read)):
+            found.update(node.output)
+        elif not read and node.op_type == "Constant":
+            known.update(node.output)
+    return found
 
 
 def is_jump(node: onnx.NodeProto) -> bool:
@@ -111,17 +127,18 @@ def widened(model: onnx.ModelProto, narrow: frozenset[str], absolute: bool) -> o
     for value in graph.value_info:
         if value.type.tensor_type.elem_type in _NARROW:
             floats.add(value.name)
+    whole = {v.name for v in graph.value_info if v.type.tensor_type.elem_type not in (0, *_NARROW)}
     handed: dict[str, str] = {}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         if not any(name in narrow for name in node.output):
             for position, name in enumerate(node.input):
-                if name in narrow and (name in floats or _is_float(name, graph)):
+                if name in narrow - whole and (name in floats or _is_float(name, graph)):
                     node.input[position] = _handed(name, handed, nodes, absolute)
             _widen_node(node)
         nodes.append(node)
     for output in graph.output:
-        if output.name in narrow and _is_float(output.name, graph):
+        if output.name in narrow - whole and _is_float(output.name, graph):
             output.name = _handed(output.name, handed, nodes, absolute)
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
@@ -137,7 +154,7 @@ def _is_float(name: str, graph: onnx.GraphProto) -> bool:
         if name in node.output:
             if node.op_type == "Cast":
                 return next(a.i for a in node.attribute if a.name == "to") in (*_NARROW, TensorProto.DOUBLE)
-            return node.op_type not in (*_SIZES, "ArgMax", "ArgMin", "NonZero", "Greater", "GreaterOrEqual", "Less",
+            return node.op_type not in (*SIZES, "ArgMax", "ArgMin", "NonZero", "Greater", "GreaterOrEqual", "Less",
                                         "LessOrEqual", "Equal", "QuantizeLinear", "And", "Or", "Not")  # fmt: skip
     return False
 

@@ -11,6 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
+from onnx2snn.float64.padding import Pad
+
 Array = NDArray[Any]
 
 #: Numbers that the windows of a convolution may hold at a time.
@@ -207,4 +209,4 @@ class GlobalMaxPool(OpRun):
         return (x.max(axis=tuple(range(2, x.ndim)), keepdims=True),)
 
 
-FAST = (Conv, ConvTranspose, AveragePool, MaxPool, GlobalMaxPool)
+FAST = (Conv, ConvTranspose, AveragePool, MaxPool, GlobalMaxPool, Pad)

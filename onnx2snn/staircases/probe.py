@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.graph import is_constant
 from onnx2snn.passes.exporter import to_split_model
+from onnx2snn.passes.operators import from_sizes
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases.recognise import CALIBRATE, Found, Recognition, Rejected, recognise
 from onnx2snn.staircases.staircase import Staircase
@@ -30,9 +31,12 @@ ON_GRID = 1e-3
 
 
 def recognise_checked(graph: gs.Graph) -> Recognition:
-    """As :func:`recognise`, and every staircase probed against its own operators."""
-    recognition = recognise(graph)
-    agreed, wrong = probe(recognition.found, graph.opset)
+    """As :func:`recognise`, and every staircase probed against its own operators.
+
+    What is made of sizes alone (the grid of a detector) is alike for every sample of a batch: no activation.
+    """
+    recognition, sized = recognise(graph), from_sizes(graph)
+    agreed, wrong = probe([f for f in recognition.found if id(f.root) not in sized], graph.opset)
     rejected = dict(recognition.rejected)
     for one in agreed:
         if not one.staircase.levels:
