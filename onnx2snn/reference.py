@@ -11,9 +11,10 @@ import onnxruntime as ort
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.equal_signs import with_equal_signs
-from onnx2snn.errors import InvalidModelError
+from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.graph import Array
 from onnx2snn.qonnx_definition import with_definitions
+from onnx2snn.runtime.batches import joined, of_samples
 from onnx2snn.runtime.engine import tensor_of
 from onnx2snn.weights import SplitModel, let_go, split_model, weights_as_inputs
 
@@ -110,12 +111,17 @@ def run_reference(
 def make_runner(model: onnx.ModelProto | SplitModel) -> Runner:
     """Load ``model`` once, to run it often, on any number of samples.
 
-    Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample.
+    Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample. Outputs
+    are handed out as the model gives them; those of batches follow each other, and what no sample decides is there once.
+
+    Raises:
+        InputError: when run: an output neither grows with the samples nor is the same for all of them.
     """
     reference = Reference(model)
     known = list(reference.inputs)
     sizes = {shape[0] for shape in reference.inputs.values() if shape and isinstance(shape[0], int)}
     fixed = sizes.pop() if len(sizes) == 1 else None
+    reached = sampled_tensors(model)
 
     def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
         samples = len(inputs[known[0]]) if known else 0
@@ -125,9 +131,27 @@ def make_runner(model: onnx.ModelProto | SplitModel) -> Runner:
         for start in range(0, samples, fixed):
             rows = np.minimum(np.arange(start, start + fixed), samples - 1)
             parts.append(reference.run({name: inputs[name][rows] for name in known}))
-        return {name: np.concatenate([part[name] for part in parts])[:samples] for name in reference.outputs}
+        whole = joined(parts, [fixed] * len(parts), samples, reached)
+        if whole is None:
+            remedy = f"give {fixed} at a time"
+            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
+        return whole
 
     return run
+
+
+def sampled_tensors(model: onnx.ModelProto | SplitModel) -> set[str]:
+    """Names of the tensors that samples decide, by their values; all others are the same for all samples."""
+    graph = (model.structure if isinstance(model, SplitModel) else model).graph
+    held = {tensor.name for tensor in graph.initializer}
+    steps = ((node.op_type, _reads(node), node.output) for node in graph.node)
+    return of_samples(steps, [info.name for info in graph.input if info.name not in held])
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """What a node reads, its subgraphs included."""
+    graphs = [g for a in node.attribute for g in (*a.graphs, *([a.g] if a.HasField("g") else []))]
+    return set(node.input).union(*(_reads(inner) for graph in graphs for inner in graph.node))
 
 
 def loads_in_onnxruntime(model: onnx.ModelProto) -> bool:

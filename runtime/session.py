@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -13,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
+from onnx2snn.runtime.batches import by_sample, joined, of_samples
 from onnx2snn.runtime.counts import count_nodes, counts_of, level_name, level_nodes
 from onnx2snn.runtime.draft import Written
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.engine import Engine, InputSpec, make_engine
 from onnx2snn.runtime.machine import Machine
+from onnx2snn.runtime.network import read_network
 from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
 from onnx2snn.runtime.stream import Stream
@@ -125,23 +128,22 @@ class SpikingSession:
         """
         engine = self._engine(self._count if count is None else count)
         checked, samples = self._checked(engine, inputs)
-        parts = [engine.run(part) for part in self._parts(engine, checked, samples)]
-        merged = {name: np.concatenate([p[name] for p in parts])[:samples] for name in parts[0]}
-        return result_of(merged, samples, self._file.table, self._energy)
+        answers = self._in_parts(engine, checked, samples, lambda answer: answer)
+        for name in answers:
+            if name.startswith(("spikes/", "synops/")):
+                answers[name] = by_sample(answers[name], samples)
+        return result_of(answers, samples, self._file.table, self._energy)
 
     def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names."""
         engine = self._engine("trains")
         checked, samples = self._checked(engine, inputs)
-        collected: dict[str, list[Array]] = {}
-        for part in self._parts(engine, checked, samples):
-            answer = engine.run(part)
-            for layer in self.layers:
-                collected.setdefault(layer["name"], []).append(self._level(answer, layer["output"]))
-            for name in self.outputs:
-                collected.setdefault(name, []).append(answer[name])
-        whole = {name: v[0] if len(v) == 1 else np.concatenate(v) for name, v in collected.items()}
-        return {name: values[:samples] for name, values in whole.items()}
+
+        def read(answer: Mapping[str, Array]) -> dict[str, Array]:
+            levels = {layer["name"]: self._level(answer, layer["output"]) for layer in self.layers}
+            return levels | {name: answer[name] for name in self.outputs}
+
+        return self._in_parts(engine, checked, samples, read)
 
     def trace(self, inputs: Mapping[str, Array]) -> Trace:
         """Every spike and membrane potential of the spiking execution, step by step.
@@ -209,7 +211,7 @@ class SpikingSession:
     def _engine(self, kind: str) -> Engine:
         """The network with the further outputs that ``kind`` needs, made when first asked for."""
         if self.execution == "streaming" and kind != "trace":
-            return StreamingEngine(self._machine(kind))
+            return StreamingEngine(self._machine(kind), frozenset(self.outputs) - self.of_samples)
         with self._lock:
             if kind not in self._engines:
                 began = time.perf_counter()
@@ -268,6 +270,39 @@ class SpikingSession:
         if samples == 0:
             raise InputError("there are no samples")
         return checked, samples
+
+    @cached_property
+    def of_samples(self) -> frozenset[str]:
+        """Outputs, and layers, that depend on the samples; the others are the same for all of them, and are there once."""
+        network = read_network(self._file.content)
+        steps = ((node.operator, node.reads, node.outputs) for node in network.nodes)
+        reached = of_samples(steps, network.inputs)
+        layers = {layer["name"] for layer in self.layers if layer["output"] in reached}
+        return frozenset(layers | (reached & set(self.outputs)))
+
+    def _in_parts(
+        self,
+        engine: Engine,
+        inputs: dict[str, Array],
+        samples: int,
+        read: Callable[[dict[str, Array]], dict[str, Array]],
+    ) -> dict[str, Array]:
+        """What ``read`` takes of the answers, put together.
+
+        Raises:
+            InputError: an output neither grows with the samples nor is the same for all of them.
+        """
+        parts = self._parts(engine, inputs, samples)
+        counts = [len(next(iter(part.values()))) for part in parts]
+        answers = [read(engine.run(part)) for part in parts]
+        counted = {name for name in answers[0] if name.startswith(("spikes/", "synops/"))}
+        whole = joined(answers, counts, samples, counted | self.of_samples)
+        if whole is None and not engine.fixed_batch:
+            whole = read(engine.run(inputs))
+        if whole is None:
+            remedy = f"give {engine.fixed_batch} at a time"
+            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
+        return whole
 
     def _parts(self, engine: Engine, inputs: dict[str, Array], samples: int) -> list[dict[str, Array]]:
         """Chunks; of exactly the declared batch where the model fixes one, the last filled up with its last sample."""

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.errors import InputError
+from onnx2snn.runtime.batches import joined
 from onnx2snn.runtime.engine import FixedBatch, InputSpec
 from onnx2snn.runtime.machine import Machine
 from onnx2snn.runtime.stream import Stream
@@ -21,18 +23,27 @@ _PLACES = 16
 class StreamingEngine(FixedBatch):
     """Runs a batch through a pipeline.
 
+    Args:
+        machine: The pipeline.
+        alike: Outputs that are the same for all samples.
+
     Attributes:
         inputs: By name.
         outputs: Names, in the model's order.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, alike: frozenset[str] = frozenset()) -> None:
         self.machine = machine
+        self._alike = alike
         self.inputs: dict[str, InputSpec] = machine.inputs
         self.outputs: list[str] = list(machine.pipeline.outputs)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """All outputs by name."""
+        """All outputs by name.
+
+        Raises:
+            InputError: an output neither grows with the samples nor is the same for all of them.
+        """
         samples = len(next(iter(inputs.values())))
         size = self.fixed_batch or -(-samples // _PLACES)
         places = [
@@ -40,7 +51,11 @@ class StreamingEngine(FixedBatch):
             for start in range(0, samples, size)
         ]
         answers = list(Stream(self.machine, batch=size).run(places))
-        return {name: np.concatenate([a[name] for a in answers])[:samples] for name in self.outputs}
+        whole = joined(answers, [size] * len(answers), samples, set(self.outputs) - self._alike)
+        if whole is None:
+            remedy = f"give {size} at a time"
+            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
+        return {name: whole[name] for name in self.outputs}
 
 
 def _filled_up(value: Array, size: int) -> Array:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.certificate.by_sample import BySample, apart, together
 from onnx2snn.certificate.cuts import cut_spiking
 from onnx2snn.certificate.differences import Levels, Mask, any_of, defect, given, places, unequal
 from onnx2snn.certificate.findings import Counts, Findings, first
@@ -75,10 +76,12 @@ class Comparison:
         self.converted = converted
         self._forced: ForcedNetwork | None = None
         self._paths: dict[tuple[str, str], Path] = {}
+        self._by_sample = BySample(model)
+        self._ranks: dict[str, int] = {}
 
     def __call__(self, batch: Batch) -> Findings:
         """Compare both networks on ``batch``."""
-        answer = self.source(batch.inputs)
+        answer = self.answer(batch.inputs)
         snn = self.snn_levels(batch.inputs, answer.levels)
         same = self._with_the_source_s_levels(batch, answer, snn)
         if self.source.unread:
@@ -175,6 +178,23 @@ class Comparison:
                 total += misfits.excess(len(batch))
         return total
 
+    def answer(self, inputs: Mapping[str, Array]) -> Answer:
+        """What the source answers, sample by sample: (N, ...), where several rows belong to one too."""
+        given_answer = self.source(inputs)
+        samples = len(next(iter(inputs.values())))
+        self._ranks = {name: k.ndim for name, k in given_answer.levels.items()}
+        levels = {name: apart(k, samples) for name, k in given_answer.levels.items()}
+        off = {
+            name: None if mask is None else apart(mask, samples)
+            for name, mask in given_answer.off_grid.items()
+        }
+        outputs = self._by_sample.outputs(given_answer.outputs, samples)
+        folded = {name: k.shape[1:] for name, k in levels.items() if k.ndim != self._ranks[name]}
+        folded |= self._by_sample.folded(given_answer.outputs, samples)
+        for cut in (self.source.cut, self.spiking):
+            cut.rows.update(folded)
+        return replace(given_answer, levels=levels, off_grid=off, outputs=outputs)
+
     def snn_levels(self, inputs: Mapping[str, Array], ann: Levels) -> dict[str, Array]:
         """Levels by IF node, and outputs, of the spiking network.
 
@@ -187,7 +207,10 @@ class Comparison:
             raise
         except Exception as error:  # the runtimes' errors share no base class
             raise broken(error) from error
+        samples = len(next(iter(inputs.values())))
+        found |= self._by_sample.outputs({name: found[name] for name in self.source.outputs}, samples)
         for p in self.pairs:
+            found[p.name] = apart(found[p.name], samples)
             if found[p.name].shape != ann[p.source].shape:
                 raise InvalidModelError(
                     f"this layer has another shape than the activation '{p.source}' of the source",
@@ -245,7 +268,11 @@ class Comparison:
         if self._forced is None:
             self._forced = ForcedNetwork(self.converted, self.pairs, fused=self._fused)
         some = {name: value[rows] for name, value in inputs.items()}
-        return self._forced.levels(some, {p.name: ann[p.source][rows] for p in self.pairs})
+        held = {p.name: together(ann[p.source][rows], self._ranks.get(p.source, 0)) for p in self.pairs}
+        answers = self._forced.levels(some, held)
+        outputs = {name: answers.pop(name) for name in self.source.outputs}
+        apart_again = {name: apart(k, len(rows)) for name, k in answers.items()}
+        return apart_again | self._by_sample.outputs(outputs, len(rows))
 
     def _explain(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -29,11 +29,13 @@ class CutNetwork:
         model: Standard operators alone; nodes in topological order; large weights apart.
         potentials: By neuron layer, the tensor (N, ...) that its neurons compare with thresholds.
         levels: By neuron layer, the tensor of its levels (N, ...), which nothing writes any more.
+        rows: By layer or output, the shape of one sample (S, ...) where S rows belong to it: (N·S, ...) is (N, S, ...) outside.
     """
 
     model: SplitModel
     potentials: Mapping[str, str]
     levels: Mapping[str, str]
+    rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def layers_before(self, tensor: str) -> tuple[str, ...]:
         """The layers whose levels reach ``tensor`` without passing another layer."""
@@ -61,9 +63,15 @@ class CutNetwork:
         piece = onnx.GraphProto(name="before")
         for name in sorted(needed & set(given)):
             piece.input.append(helper.make_tensor_value_info(given[name], TensorProto.FLOAT, None))
-            piece.node.append(helper.make_node("Identity", [given[name]], [name]))
+            layer = given[name].removeprefix("level/")
+            piece.node.append(_reshaped(piece, given[name], name, (-1, *self.rows.get(layer, ())[1:])))
         piece.node.extend(reversed(nodes))
-        piece.node.append(_as_potential(graph, tensor))
+        owner = next((layer for layer, name in self.potentials.items() if name == tensor), tensor)
+        shape = (-1, *self.rows.get(owner, ()))
+        last = tensor if len(shape) == 1 else f"{tensor}/by-sample"
+        if last != tensor:
+            piece.node.append(_reshaped(piece, tensor, last, shape))
+        piece.node.append(_as_potential(graph, tensor, last))
         piece.input.extend(value for value in graph.input if value.name in needed)
         piece.initializer.extend(t for t in graph.initializer if t.name in needed)
         piece.value_info.extend(v for v in graph.value_info if v.name in needed and v.name not in given)
@@ -79,12 +87,20 @@ class CutNetwork:
         return SplitModel(model, {name: w for name, w in self.model.weights.items() if name in held})
 
 
-def _as_potential(graph: onnx.GraphProto, tensor: str) -> onnx.NodeProto:
-    """``tensor`` as ``POTENTIAL``, a number of float32: class labels of scikit-learn are integers."""
+def _reshaped(piece: onnx.GraphProto, source: str, target: str, shape: tuple[int, ...]) -> onnx.NodeProto:
+    """``source`` in ``shape``; as it is, where that says nothing."""
+    if len(shape) == 1:
+        return helper.make_node("Identity", [source], [target])
+    piece.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{target}/rows"))
+    return helper.make_node("Reshape", [source, f"{target}/rows"], [target])
+
+
+def _as_potential(graph: onnx.GraphProto, tensor: str, read: str) -> onnx.NodeProto:
+    """``read``, which has the type of ``tensor``, as ``POTENTIAL`` in float32: class labels of scikit-learn are integers."""
     types = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output)}
     if types.get(tensor, TensorProto.FLOAT) == TensorProto.FLOAT:
-        return helper.make_node("Identity", [tensor], [POTENTIAL])
-    return helper.make_node("Cast", [tensor], [POTENTIAL], to=TensorProto.FLOAT)
+        return helper.make_node("Identity", [read], [POTENTIAL])
+    return helper.make_node("Cast", [read], [POTENTIAL], to=TensorProto.FLOAT)
 
 
 def _captured(attribute: onnx.AttributeProto) -> set[str]:

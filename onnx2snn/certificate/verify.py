@@ -159,7 +159,7 @@ def _structure(comparison: Comparison, samples: DataSet) -> list[Found]:
     first = next(samples.batches(1), None)
     if first is None:
         raise InputError("there are no samples", remedy="give data with at least one sample")
-    levels = comparison.source(first.inputs).levels
+    levels = comparison.answer(first.inputs).levels
     comparison.snn_levels(first.inputs, levels)
     return check_network(comparison, first.inputs, levels)
 

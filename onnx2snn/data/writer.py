@@ -36,6 +36,7 @@ class ResultWriter:
         self._draft = draft_folder(path)
         self._files: dict[str, IO[bytes]] = {}
         self._rows: dict[str, int] = {}
+        self._scalars: set[str] = set()
         self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
 
     def __enter__(self) -> ResultWriter:
@@ -43,7 +44,7 @@ class ResultWriter:
         return self
 
     def append(self, arrays: Mapping[str, Array]) -> None:
-        """Append ``arrays[name]``, (n, ...), to the rows of each name."""
+        """Append ``arrays[name]``, (n, ...), to the rows of each name; what is given once and has no rows stays as it is."""
         with writing(self._path):
             for name, array in arrays.items():
                 if name not in self._files:
@@ -51,7 +52,8 @@ class ResultWriter:
                     self._kinds[name] = (array.dtype, array.shape[1:])
                 if self._kinds[name] != (array.dtype, array.shape[1:]):
                     raise ValueError(f"rows of '{name}' changed from {self._kinds[name]} to {array.shape}")
-                self._rows[name] = self._rows.get(name, 0) + len(array)
+                self._rows[name] = self._rows.get(name, 0) + (len(array) if array.ndim else 1)
+                self._scalars |= set() if array.ndim else {name}
                 self._files[name].write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
 
     def __exit__(
@@ -72,7 +74,7 @@ class ResultWriter:
         with zipfile.ZipFile(whole, "w", allowZip64=True) as archive:
             for name, stream in self._files.items():
                 dtype, shape = self._kinds[name]
-                size = (self._rows[name], *shape)
+                size = () if name in self._scalars else (self._rows[name], *shape)
                 large = math.prod(size) * dtype.itemsize > zipfile.ZIP64_LIMIT // 2
                 stream.seek(0)
                 with archive.open(f"{name}.npy", "w", force_zip64=large) as member:

@@ -70,7 +70,7 @@ def run_all(
         def receive(start: int, sent: Sent) -> Tally:
             tally, arrays = sent
             if writer is not None:
-                parts.put(start, arrays)
+                parts.put(start, tally.samples, arrays)
                 parts.drain(writer)
             return tally
 
@@ -94,18 +94,18 @@ class _Parts:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._held: dict[int, Mapping[str, Array]] = {}
+        self._held: dict[int, tuple[int, Mapping[str, Array]]] = {}
         self.written = 0
 
-    def put(self, start: int, arrays: Mapping[str, Array]) -> None:
+    def put(self, start: int, samples: int, arrays: Mapping[str, Array]) -> None:
         if self._folder is None:
-            self._held[start] = arrays
+            self._held[start] = samples, arrays
             return
         try:
             self._folder.mkdir(exist_ok=True)
             fresh = self._folder / f".{start}.npz"
             held: dict[str, Any] = {f"a{i}": array for i, array in enumerate(arrays.values())}
-            np.savez(fresh, names=list(arrays), **held)
+            np.savez(fresh, names=list(arrays), samples=samples, **held)
             fresh.replace(self._folder / f"{start}.npz")
         except OSError as error:
             raise OutputError(
@@ -114,18 +114,19 @@ class _Parts:
 
     def drain(self, writer: ResultWriter) -> None:
         """Write whatever comes next, as far as it is there."""
-        while (arrays := self._next()) is not None:
-            writer.append(arrays)
-            self.written += len(next(iter(arrays.values())))
+        while (part := self._next()) is not None:
+            writer.append(part[1])
+            self.written += part[0]
 
-    def _next(self) -> Mapping[str, Array] | None:
+    def _next(self) -> tuple[int, Mapping[str, Array]] | None:
         if self._folder is None:
             return self._held.pop(self.written, None)
         path = self._folder / f"{self.written}.npz"
         if not path.exists():
             return None
         with np.load(path) as held:
-            return {str(name): held[f"a{i}"] for i, name in enumerate(held["names"])}
+            arrays = {str(name): held[f"a{i}"] for i, name in enumerate(held["names"])}
+            return int(held["samples"]), arrays
 
     def discard(self) -> None:
         if self._folder is not None:

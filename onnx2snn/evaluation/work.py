@@ -48,9 +48,14 @@ def answer(job: Job, batch: Batch) -> Finished:
 
 
 def respond(job: Job, answers: bool, batch: Batch) -> tuple[int, tuple[Tally, dict[str, Any]]]:
-    """As :func:`answer`, and where ``answers``: the outputs, and spike counts as ``spikes/<layer>``, to be written."""
-    result = _session(job).run(batch.inputs)
-    arrays = dict(result.outputs) | {f"spikes/{k}": v for k, v in result.spikes.items()} if answers else {}
+    """As :func:`answer`, and where ``answers``: the outputs, and spike counts as ``spikes/<layer>``, to be written.
+
+    Outputs that are the same for all samples are those of the first batch.
+    """
+    session = _session(job)
+    result = session.run(batch.inputs)
+    outputs = {k: v for k, v in result.outputs.items() if batch.start == 0 or k in session.of_samples}
+    arrays = outputs | {f"spikes/{k}": v for k, v in result.spikes.items()} if answers else {}
     return batch.start, (tally_of(result, batch), arrays)
 
 
@@ -76,6 +81,8 @@ def predicted_classes(output: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | No
     Returns:
         (N,), or None where the output is neither.
     """
+    if output.ndim == 0 or not output.size:
+        return None
     flat = output.reshape(len(output), -1)
     if flat.shape[1] == 1:
         return flat[:, 0] if flat.dtype.kind in "iu" else None
@@ -88,7 +95,7 @@ def right_answers(output: np.ndarray[Any, Any], batch: Batch) -> int | None:
     Raises:
         InputError: a label is none of the classes that the network has scores for.
     """
-    predicted = predicted_classes(output)
+    predicted = predicted_classes(output) if output.ndim and len(output) == len(batch) else None
     if predicted is None or batch.labels is None:
         return None
     classes = output.size // max(len(output), 1)

@@ -1,0 +1,74 @@
+"""Samples in parts: how answers to parts of a batch are put together again, and which of them belong to no sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+#: Operator, what it reads, what it writes.
+Step: TypeAlias = tuple[str, Iterable[str], Iterable[str]]
+
+#: They read sizes, and no values.
+_SIZES = ("Shape", "Size")
+
+
+def of_samples(steps: Iterable[Step], inputs: Iterable[str]) -> set[str]:
+    """Names of the tensors that the values of ``inputs`` reach; all others are the same for every sample.
+
+    Args:
+        steps: Operators in topological order.
+        inputs: Names of the network's inputs.
+    """
+    reached = set(inputs)
+    for operator, read, written in steps:
+        if operator not in _SIZES and not reached.isdisjoint(read):
+            reached.update(written)
+    return reached
+
+
+def joined(
+    parts: Sequence[Mapping[str, Array]], counts: Sequence[int], samples: int, reached: set[str]
+) -> dict[str, Array] | None:
+    """The answer to all samples, from answers to parts of them; None where they cannot be put together.
+
+    1. One part that holds these samples and no others: what the network answered, whatever its shape.
+    2. What no sample decides (anchors, a grid) is there once.
+    3. Rows that belong to samples, one or several each, follow each other; those of samples that only filled up a part go.
+
+    Args:
+        parts: By output.
+        counts: Samples in each part, those that fill it up included.
+        samples: Samples that were asked for: the first ones.
+        reached: What samples decide.
+    """
+    if len(parts) == 1 and counts[0] == samples:
+        return dict(parts[0])
+    whole: dict[str, Array] = {}
+    for name in parts[0]:
+        values = [part[name] for part in parts]
+        if name not in reached:
+            whole[name] = values[0]
+            continue
+        each = rows_of_each(values, counts)
+        if each is None:
+            return None
+        whole[name] = np.concatenate(values)[: each * samples]
+    return whole
+
+
+def rows_of_each(values: Sequence[Array], counts: Sequence[int]) -> int | None:
+    """How many rows along axis 0 belong to each sample, the same in all parts; None where no whole number does."""
+    if any(value.ndim == 0 or value.shape[1:] != values[0].shape[1:] for value in values):
+        return None
+    each = len(values[0]) // counts[0]
+    fits = all(len(value) == each * count for value, count in zip(values, counts, strict=True))
+    return each if fits else None
+
+
+def by_sample(values: Array, samples: int) -> Array:
+    """Counts (rows,) as counts (samples,): each sample's rows are added up."""
+    return values if len(values) == samples else values.reshape(samples, -1).sum(axis=1)
