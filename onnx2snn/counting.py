@@ -10,7 +10,7 @@ graph that a runtime appends to the network when it is asked to count; what each
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,16 @@ def counting_graph(model: onnx.ModelProto, layers: Iterable[Layer]) -> onnx.Grap
     fragment = onnx.GraphProto()
     layers = tuple(layers)
     network = _Network(model, layers)
+    network.folds = any(_rows(layer, network.shapes) > 1 for layer in layers)
     for number, layer in enumerate(layers):
         Count(network, fragment, f"count{number}").run(layer)
     return fragment
+
+
+def _rows(layer: Layer, shapes: Mapping[str, list[int | None]]) -> int:
+    """How many rows of a layer's train belong to each sample: a layer counts them as an axis of its own."""
+    sizes = shapes.get(layer.output)
+    return int(layer.shape[0] or 1) if sizes is not None and len(layer.shape) >= len(sizes) else 1
 
 
 class _Network:
@@ -52,6 +59,7 @@ class _Network:
             for name in dict.fromkeys(node.input):
                 self.readers.setdefault(name, []).append(position)
         self.shapes = shapes_of(model)
+        self.folds = False  # whether several rows of a sample stand on axis 0 somewhere
         self.constants = {tensor.name for tensor in model.graph.initializer}
 
 
@@ -65,10 +73,12 @@ class Count:
         self._counts: dict[str, str] = {}
         self._sizes: Count | None = None
         self._serial = 0
+        self._samples: str | None = None
 
     def run(self, layer: Layer) -> None:
         """Write all that ``layer``'s spikes run through, and the sum of what arrives."""
         self._counts[layer.output] = COUNT.format(layer.output)
+        self._samples = self._sample_rows(layer) if self._network.folds else None
         arrived = []
         ahead = list(self._network.readers.get(layer.output, ()))
         heapq.heapify(ahead)
@@ -99,12 +109,22 @@ class Count:
     def _pass(self, node: onnx.NodeProto) -> None:
         self._counts.update(zip(node.output, COUNTED[node.op_type](self, node), strict=False))
 
+    def _sample_rows(self, layer: Layer) -> str:
+        """(N, -1): the shape that puts all rows of a sample, several of which may stand on axis 0, into one."""
+        rows = self.add("Shape", [COUNT.format(layer.output)], end=1)
+        samples = self.add("Div", [rows, self.constant(np.array([_rows(layer, self._network.shapes)]))])
+        return self.add("Concat", [samples, self.constant(np.array([-1]))], axis=0)
+
     def _zero(self, layer: Layer) -> str:
         return self.add("Mul", [self._total(COUNT.format(layer.output)), self.constant(np.zeros(1))])
 
     def _total(self, counts: str) -> str:
         """The sum of each sample, exact: float64 holds every integer below 2⁵³."""
-        flat = self.add("Cast", [self.add("Flatten", [counts], axis=1)], to=TensorProto.DOUBLE)
+        if self._samples is None:
+            apart = self.add("Flatten", [counts], axis=1)
+        else:
+            apart = self.add("Reshape", [counts, self._samples])
+        flat = self.add("Cast", [apart], to=TensorProto.DOUBLE)
         return self.add("ReduceSum", [flat, self.constant(np.array([1]))], keepdims=0)
 
     def add(self, op: str, inputs: list[str], **attributes: Any) -> str:

@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.dialect import Layer
 from onnx2snn.graph import Array, constant_input, origin
-from onnx2snn.passes.operators import is_integrate, is_neuron, is_weighted
+from onnx2snn.passes.operators import ROWS, is_integrate, is_neuron, is_weighted
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.staircases import Staircase
 
@@ -22,6 +22,8 @@ def layers_of(graph: gs.Graph, coding: str = "binary") -> tuple[Layer, ...]:
 def _layer(node: gs.Node, coding: str) -> Layer:
     staircase: Staircase = node.attrs[SOURCE]
     shape = [int(s) if isinstance(s, (int, np.integer)) else None for s in node.outputs[0].shape[1:]]
+    if node.attrs.get(ROWS, 1) > 1:
+        shape = [int(node.attrs[ROWS]), *shape]
     return Layer(
         name=node.name,
         output=node.outputs[0].name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_graphsurgeon as gs
 from onnx import shape_inference
@@ -10,8 +12,10 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph import ORIGIN, Names, graph_pass, is_constant, origin, value_of
 from onnx2snn.passes.batch_axis import batch_axes, static
 from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.operators import ROWS, is_weighted
 from onnx2snn.passes.size_editor import SizeEditor
 from onnx2snn.passes.spelled_sizes import spelled_sizes
+from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.passes.weights_aside import graph_without_weights
 
 BATCH = "N"
@@ -29,6 +33,9 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
     3. ``Resize`` to sizes, or by factors that are computed: to those of the other axes.
     4. ``Shape`` of a hidden tensor: the batch is that of the network's input. The other sizes are those of a train, too.
 
+    5. What folds rows of a sample (tokens, time) into axis 0, or unfolds them, is marked: it keeps samples apart. So does
+       ``Squeeze``, ``Unsqueeze`` and ``Flatten`` of a batch that is fixed at 1, written as ``Reshape``.
+
     Sizes come from shape inference on the graph as it was exported, so they are known before the batch is freed; those
     that are not known before the network runs are left to the operators that compute them.
 
@@ -36,8 +43,11 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
         ConversionError: the file fixes its batch, and an operator works on that size only.
     """
     names = Names(graph)
-    axes = batch_axes(graph)
     batch = _fixed_batch(graph)
+    if batch == 1:
+        _reshape_single_samples(graph, names)
+    axes = batch_axes(graph)
+    _mark_rows(graph, axes)
     sizes = SizeEditor(graph, names)
     for node in list(graph.nodes):
         if node.op == "Shape" and not node.domain:
@@ -61,6 +71,50 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
 def _fixed_batch(graph: gs.Graph) -> int | None:
     sizes = {tensor.shape[0] for tensor in graph.inputs if tensor.shape}
     return int(sizes.pop()) if len(sizes) == 1 and static(list(sizes)) else None
+
+
+def _reshape_single_samples(graph: gs.Graph, names: Names) -> None:
+    """Case 5: the axis of the one sample is folded into the next one, or made of rows again."""
+    folded = {id(t) for t in graph.inputs if t.shape and t.shape[0] == 1}
+    for node in graph.nodes:
+        read = next((t for t in node.inputs if id(t) in folded), None)
+        if read is None or node.domain or node.op in ("Shape", "Size"):
+            continue
+        folded.update(id(t) for t in node.outputs)
+        before, after = read.shape, node.outputs[0].shape
+        if before is None or after is None or not static([*before, *after]) or not after:
+            continue
+        squeezed = node.op == "Squeeze" and before[0] == 1 and after != before and after[0] != 1
+        unfolded = node.op == "Unsqueeze" and after[0] == 1 and before[0] != 1
+        if squeezed or unfolded or node.op == "Flatten":
+            node.op, node.attrs = "Reshape", {ORIGIN: origin(node)}
+            target = make_constant(names, f"{node.name}/shape", np.array(after, np.int64))
+            node.inputs = [read, target]
+
+
+def _mark_rows(graph: gs.Graph, axes: dict[str, int]) -> None:
+    """Case 5; behind the last synapses nothing needs it."""
+    feeding: set[int] = set()
+    for node in reversed(graph.nodes):
+        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
+            feeding.update(id(t) for t in node.inputs)
+    rows = {t.name: 1 for t in graph.inputs if t.shape}
+    for node in graph.nodes:
+        read = next((t for t in node.inputs if t.name in rows and axes.get(t.name) == 0), None)
+        if read is None:
+            continue
+        for tensor in node.outputs:
+            if axes.get(tensor.name) != 0:
+                continue
+            found = rows[read.name]
+            if node.op == "Reshape" and static([*read.shape[1:], *tensor.shape[1:]]):
+                size, wanted = found * math.prod(read.shape[1:]), math.prod(tensor.shape[1:])
+                if not wanted or size % wanted:
+                    continue
+                found = size // wanted
+            if (found > 1 or found != rows[read.name]) and (node.op != "Reshape" or id(tensor) in feeding):
+                node.attrs[ROWS] = found
+            rows[tensor.name] = found
 
 
 def _reshape(sizes: SizeEditor, node: gs.Node, axis: int, batch: int | None) -> None:

@@ -16,6 +16,7 @@ from onnx2snn.passes.infer_shapes import infer_shapes
 from onnx2snn.passes.inline_conditionals import inline_conditionals
 from onnx2snn.passes.merge_moves import merge_moves
 from onnx2snn.passes.narrow_constants import narrow_constants
+from onnx2snn.passes.refuse_mixed_samples import refuse_mixed_samples
 from onnx2snn.passes.spell_einsum import spell_einsum
 from onnx2snn.passes.spell_global_maxima import spell_global_maxima
 from onnx2snn.passes.spell_masks import spell_masks
@@ -42,4 +43,5 @@ NORMALISE: tuple[Pass, ...] = (
     infer_shapes,
     batch_to_front,
     merge_moves,
+    refuse_mixed_samples,
 )

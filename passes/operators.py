@@ -128,11 +128,11 @@ def _transpose(node: gs.Node) -> bool:
 
 
 def _reshape(node: gs.Node) -> bool:
-    """The batch stays in front, and what belongs to a sample stays in it."""
+    """The batch stays in front, and what belongs to a sample stays in it, be it in several rows."""
     target = spelled_sizes(node.inputs[1])
     if not _first(node) or not target or node.attrs.get("allowzero", 0):
         return False
-    return target[0] == 0 or (target[0] == -1 and _same_sample_size(node))
+    return target[0] == 0 or (target[0] == -1 and (ROWS in node.attrs or _same_sample_size(node)))
 
 
 def _same_sample_size(node: gs.Node) -> bool:
@@ -317,6 +317,12 @@ def is_alike(values: Array, rank: int, compared: list[int]) -> bool:
 #: Value by value: a factor and a term.
 LINES = ("Add", "BatchNormalization", "Div", "Mul", "Neg", "Sub")
 
+#: Axes that one of their operands lacks are put in front.
+BROADCASTING = ("Add", "Div", "Mean", "Mul", "Sub", "Sum", "Where")
+
+#: On a node whose result has several rows of each sample on axis 0, how many; on a Reshape that makes one of them, 1.
+ROWS = "_onnx2snn_rows_of_a_sample"
+
 #: They move values and change none.
 MOVEMENT = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
@@ -324,7 +330,14 @@ MOVEMENT = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze
 def is_linear(node: gs.Node) -> bool:
     """Whether ``node`` maps trains to trains: linear in its signals, each sample for itself."""
     test = LINEAR.get(node.op) if not node.domain else None
-    return test is not None and test(node)
+    return test is not None and test(node) and (node.op not in BROADCASTING or _batch_stays(node))
+
+
+def _batch_stays(node: gs.Node) -> bool:
+    """A constant of higher rank moves the batch off axis 0."""
+    return node.outputs[0].shape is None or _rank(node.outputs[0]) <= max(
+        map(_rank, float_signals(node)), default=0
+    )
 
 
 def is_weighted(node: gs.Node) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import ORIGIN, Array, Names, graph_pass, origin, producer_of
-from onnx2snn.passes.operators import is_weighted
+from onnx2snn.passes.operators import ROWS, is_weighted
 from onnx2snn.passes.staircase_nodes import make_constant, staircase_node
 from onnx2snn.staircases import Staircase
 from onnx2snn.staircases.probe import recognise_checked
@@ -91,6 +91,8 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         origin=found.source_nodes,
         source=found.output.name,
     )
+    if ROWS in old.attrs:
+        node.attrs[ROWS] = old.attrs[ROWS]
     graph.nodes.append(node)
     old.outputs = [gs.Variable(names.fresh(f"{found.output.name}/replaced"), np.float32, found.output.shape)]
     lines = [("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)]

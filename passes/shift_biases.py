@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.errors import ConversionError
 from onnx2snn.float64 import streamed
-from onnx2snn.graph import Array, Names, graph_pass, is_constant, tidy, value_of
+from onnx2snn.graph import Array, Names, graph_pass, is_constant, origin, tidy, value_of
 from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
-from onnx2snn.passes.operators import is_integrate, is_neuron
+from onnx2snn.passes.operators import ROWS, is_integrate, is_neuron
 from onnx2snn.passes.staircase_nodes import make_constant
 
 
@@ -55,7 +56,9 @@ def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Arra
     for node in list(silent.nodes):
         if is_neuron(node):
             level = node.outputs[0]
-            zeros = gs.Constant(f"{level.name}/silent", np.zeros([1, *level.shape[1:]], np.float32))
+            zeros = gs.Constant(
+                f"{level.name}/silent", np.zeros([node.attrs.get(ROWS, 1), *level.shape[1:]], np.float32)
+            )
             for reader in list(level.outputs):
                 reader.inputs = [zeros if t is level else t for t in reader.inputs]
     _silence_synapses(silent)
@@ -102,7 +105,7 @@ def _silence_synapses(graph: gs.Graph) -> None:
         if node.op in _SILENT:
             quiet.update(id(t) for t in node.outputs)
         elif bias is not None:
-            shape = np.array([1, *made.shape[1:]], np.int64)
+            shape = np.array([node.attrs.get(ROWS, 1), *made.shape[1:]], np.int64)
             held = {"bias": bias, "shape": shape}
             node.op, node.attrs = "Expand", {}
             node.inputs = [gs.Constant(f"{made.name}/silent_{key}", values) for key, values in held.items()]
@@ -123,7 +126,7 @@ def _answer_to_zeros(node: gs.Node) -> Array | None:
 
 
 def collapsed(values: Array) -> Array:
-    """``values`` (1, ...) without the batch axis, and with size 1 along every axis along which nothing changes."""
+    """``values`` of one sample, (1, ...) or equal rows, without the batch axis, and with size 1 where nothing changes."""
     result = values[0] if values.ndim > 1 else values
     for axis in range(result.ndim):
         first = np.take(result, [0], axis=axis)
@@ -137,6 +140,13 @@ def collapsed(values: Array) -> Array:
 def _add_to_bias(names: Names, node: gs.Node, constant: Array) -> None:
     if not np.any(constant):
         return
+    if constant.ndim > 1 and np.any(constant != constant[:1]):
+        raise ConversionError(
+            "the bias of this neuron differs between the rows of a sample that are folded into the batch",
+            node=next(iter(origin(node)), node.name),
+            operator=node.op,
+            remedy="export the network with the axis of these rows apart from the batch",
+        )
     total = (value_of(node.inputs[1]).astype(np.float64) + constant).astype(np.float32)
     node.inputs[1] = make_constant(names, f"{node.name}/bias", collapsed(total))
 
@@ -148,7 +158,7 @@ def _keep_evaluation(graph: gs.Graph, names: Names, sinks: list[gs.Node], kinds:
         if kinds.get(id(node.outputs[0])) is not Kind.TRAIN:
             continue
         if is_neuron(node):
-            copies[id(node.outputs[0])] = _silent(graph, names, node.outputs[0])
+            copies[id(node.outputs[0])] = _silent(graph, names, node)
             continue
         outputs = [
             gs.Variable(names.fresh(f"{t.name}/silent"), t.dtype, [1, *t.shape[1:]]) for t in node.outputs
@@ -180,12 +190,13 @@ def _private(names: Names, tensor: gs.Tensor) -> gs.Tensor:
     return make_constant(names, tensor.name, value_of(tensor)) if is_constant(tensor) else tensor
 
 
-def _silent(graph: gs.Graph, names: Names, level: gs.Tensor) -> gs.Tensor:
-    """Zeros (1, ...) of the size of one sample of ``level``: they depend on its size alone, never on a spike."""
+def _silent(graph: gs.Graph, names: Names, neuron: gs.Node) -> gs.Tensor:
+    """Zeros (1, ...) of the size of one sample of a neuron's level: they depend on its size alone, never on a spike."""
+    level, rows = neuron.outputs[0], neuron.attrs.get(ROWS, 1)
     sizes = gs.Variable(names.fresh(f"{level.name}/sizes"), np.int64, [len(level.shape) - 1])
     shape = gs.Variable(names.fresh(f"{level.name}/one_sample"), np.int64, [len(level.shape)])
     zeros = gs.Variable(names.fresh(f"{level.name}/zeros"), np.float32, [1, *level.shape[1:]])
-    one = make_constant(names, f"{level.name}/one", np.array([1], np.int64))
+    one = make_constant(names, f"{level.name}/one", np.array([rows], np.int64))
     for op, attrs, read, made in (
         ("Shape", {"start": 1}, [level], sizes),
         ("Concat", {"axis": 0}, [one, sizes], shape),

@@ -3,7 +3,7 @@
 Two networks whose scores differ in their last bits may answer a whole step, or another class, apart. So the scores in front
 of the jump are compared, and answers are accepted that some scores within the bound give.
 
-1. A chain of rising or falling functions of one value (a quantiser): whatever lies between its answers at both ends.
+1. A chain of rising or falling functions of one value (a quantiser), and moves: whatever lies between its answers at both ends.
 2. ArgMax, ArgMin, the places of TopK: every class whose score is within the bound of the one that has its rank.
 3. A Concat of such chains, and of what no jump leads to: part by part.
 """
@@ -31,7 +31,8 @@ Wide = NDArray[np.float64]
 #: Functions of one value that never turn round.
 _MONOTONE = frozenset(
     ("Round", "Floor", "Ceil", "Sign", "Cast", "Clip", "Relu", "Add", "Sub", "Mul", "Div", "Neg", "Identity", "Max", "Min",
-     "BatchNormalization", "Sigmoid", "Tanh", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+     "BatchNormalization", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+     "Sigmoid", "Tanh", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 )  # fmt: skip
 _PLAIN = frozenset(("Identity", "Cast"))
 #: What says which scores are the largest, and the axis that it looks along where it does not say.

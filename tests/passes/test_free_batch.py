@@ -71,6 +71,21 @@ FIXED = {
         [4, 3, 2],
         [4, 3, 2],
     ),
+    "the batch is squeezed away": case(
+        [node("Squeeze", ["x", "a"], ["s"]), node("Relu", ["s"], ["y"])], {"a": [0]}, [1, 3, 8], [3, 8]
+    ),
+    "squeezed away and put back": case(
+        [
+            node("Squeeze", ["x", "a"], ["s"]),
+            node("MatMul", ["s", "w"], ["m"]),
+            node("Unsqueeze", ["m", "a"], ["y"]),
+        ],
+        {"a": [0], "w": samples(8, 5)},
+        [1, 3, 8],
+        [1, 3, 5],
+    ),
+    "flattened from axis 0": case([node("Flatten", ["x"], ["y"], axis=0)], {}, [1, 3, 8], [1, 24]),
+    "flattened from axis 2": case([node("Flatten", ["x"], ["y"], axis=2)], {}, [1, 3, 8], [3, 8]),
     "squeezed": case(
         [
             node("ReduceMean", ["x", "a"], ["r"], keepdims=0),
@@ -150,9 +165,6 @@ def test_a_constant_of_the_inputs_shape_is_read_narrow() -> None:
 
 
 ONE_SIZE_ONLY = {
-    "the batch is squeezed away": case(
-        [node("Squeeze", ["x", "a"], ["s"]), node("Relu", ["s"], ["y"])], {"a": [0]}, [1, 3, 8], [3, 8]
-    ),
     "constants beside samples": case(
         [node("Concat", ["x", "k"], ["y"], axis=1)], {"k": samples(2, 3, 8)}, [2, 3, 8], [2, 6, 8]
     ),
