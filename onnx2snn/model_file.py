@@ -19,7 +19,7 @@ from onnx2snn.file_kinds import MODEL, folder_remedy, kind_of, missing_remedy
 from onnx2snn.model_checks import check_rules
 from onnx2snn.model_writer import write_beside, write_embedded
 from onnx2snn.quantiser_repairs import with_valid_quantisers
-from onnx2snn.repairs import with_domains
+from onnx2snn.repairs import repaired
 from onnx2snn.runtime.weights_in_place import without_weights
 from onnx2snn.weights import SplitModel, split_model
 from onnx2snn.whole_files import draft_folder, place
@@ -55,16 +55,16 @@ def load_model(model: str | Path | onnx.ModelProto, *, in_place: bool = False) -
                 "the model's weights are in files that it does not hold",
                 remedy="give its path, or read it with onnx.load",
             )
-        repaired = with_valid_quantisers(with_domains(model))
-        _check(repaired, "the model")
-        return repaired
+        whole = with_valid_quantisers(repaired(model))
+        _check(whole, "the model")
+        return whole
     path = Path(model)
     name = f"'{model}'"
     loaded = _parsed(_without_weights(path, name) if in_place else read_file(path, name), path, name)
     if not loaded.graph.node:
         raise _foreign(path, name) or InvalidModelError(f"{name} holds no network", remedy=_REMEDY)
     locate_external(loaded, path, name)
-    loaded = with_valid_quantisers(with_domains(loaded))
+    loaded = with_valid_quantisers(repaired(loaded))
     _check(loaded, name)
     opsets = ", ".join(f"{opset.domain or 'ai.onnx'} {opset.version}" for opset in loaded.opset_import)
     _LOG.debug("read %s: %d nodes, %s", name, len(loaded.graph.node), opsets)

@@ -16,6 +16,7 @@ from onnx2snn.passes.infer_shapes import infer_shapes
 from onnx2snn.passes.inline_conditionals import inline_conditionals
 from onnx2snn.passes.merge_moves import merge_moves
 from onnx2snn.passes.narrow_constants import narrow_constants
+from onnx2snn.passes.open_sequences import open_sequences
 from onnx2snn.passes.refuse_mixed_samples import refuse_mixed_samples
 from onnx2snn.passes.spell_einsum import spell_einsum
 from onnx2snn.passes.spell_global_maxima import spell_global_maxima
@@ -28,6 +29,7 @@ NORMALISE: tuple[Pass, ...] = (
     decompose_quantisers,
     fold_constants,
     inline_conditionals,
+    open_sequences,
     drop_identities,
     infer_shapes,
     fold_constants,
