@@ -18,7 +18,7 @@ import onnx_graphsurgeon as gs
 
 import onnx2snn
 from onnx2snn.calibration import Calibration
-from onnx2snn.calibration.advice import of_float_network
+from onnx2snn.calibration.advice import of_float_network, of_obstacle
 from onnx2snn.calibration.work import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
 from onnx2snn.counting import counting_graph
@@ -40,11 +40,12 @@ from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.operators import is_neuron
-from onnx2snn.passes.refuse import non_spiking, refuse
+from onnx2snn.passes.refuse import dynamic_quantisation, non_spiking, obstacles, refuse
 from onnx2snn.passes.refuse_undefined import refuse_undefined
 from onnx2snn.passes.spike import network_timesteps
 from onnx2snn.qonnx_definition import inlined
 from onnx2snn.reference import run_reference
+from onnx2snn.remedies import ITS_SOURCE
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.training_mode import refuse_training_mode
 from onnx2snn.weights import SplitModel
@@ -143,9 +144,7 @@ def convert(
         )
     source = load_model(model, in_place=True)
     if is_snn(source):
-        raise ConversionError(
-            "this model is already a spiking network", remedy="give the network it was made from"
-        )
+        raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
     calibration = None
     if calibrate is not None:
         chosen = timesteps or (32 if coding == "rate" else 4)
@@ -180,8 +179,13 @@ def _converted(
     graph = driver.apply(refuse_undefined(graph), (*PREPARE, *RECOGNISE))
     rejected = recognise_checked(graph).rejected  # of what is left
     kept = non_spiking(graph, rejected)
-    if not any(map(is_neuron, graph.nodes)) and (advice := of_float_network(source, kept)):
+    spikes = any(map(is_neuron, graph.nodes))
+    if ((kept and not hybrid) or not spikes) and (dynamic := dynamic_quantisation(graph)):
+        raise dynamic
+    if not spikes and (advice := of_float_network(source, kept)):
         raise advice
+    if kept and not hybrid:
+        kept = [of_obstacle(source, first) if first is obstacles(kept)[0] else first for first in kept]
     refuse(kept, graph, rejected, hybrid=hybrid)
     form = driver.form
     graph = driver.apply(graph, neurons(bias=form.bias, coding=form.coding, timesteps=timesteps))

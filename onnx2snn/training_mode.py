@@ -6,8 +6,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph import constant_input
-
-_REMEDY = "export it in evaluation mode: model.eval() before torch.onnx.export, or training=TrainingMode.EVAL"
+from onnx2snn.remedies import EVALUATION
 
 
 def refuse_training_mode(graph: gs.Graph) -> None:
@@ -46,5 +45,5 @@ def _trained(node: gs.Node, found: str) -> ConversionError:
         node=node.name,
         operator=node.op,
         found=found,
-        remedy=_REMEDY,
+        remedy=EVALUATION,
     )

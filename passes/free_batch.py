@@ -17,6 +17,7 @@ from onnx2snn.passes.size_editor import SizeEditor
 from onnx2snn.passes.spelled_sizes import spelled_sizes
 from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.passes.weights_aside import graph_without_weights
+from onnx2snn.remedies import DYNAMIC_BATCH
 
 BATCH = "N"
 
@@ -212,16 +213,15 @@ def _check(graph: gs.Graph, batch: int, sized: list[str], axes: dict[str, int]) 
             info.type.tensor_type.shape.dim[0].dim_value = _PROBE
     for info in model.graph.output:
         info.type.tensor_type.ClearField("shape")
-    remedy = "export it with a dynamic batch axis"
     try:
         inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except Exception as error:  # the library's own errors share no base class
         found = (str(error).strip() or type(error).__name__).splitlines()[0]
         message = f"it is made for batches of {batch} only"
-        raise ConversionError(message, found=found, remedy=remedy) from error
+        raise ConversionError(message, found=found, remedy=DYNAMIC_BATCH) from error
     for info in inferred.graph.output:
         dims = info.type.tensor_type.shape.dim
         size = dims[axes[info.name]].dim_value if info.name in sized and len(dims) > axes[info.name] else 0
         if size and size % _PROBE:
             message = f"its output '{info.name}' does not grow with the batch"
-            raise ConversionError(message, found=f"batches of {batch} only", remedy=remedy)
+            raise ConversionError(message, found=f"batches of {batch} only", remedy=DYNAMIC_BATCH)

@@ -10,6 +10,7 @@ from onnx2snn.graph import ORIGIN, Names, graph_pass, is_float, origin
 from onnx2snn.passes.kinds import Kind, is_train, node_kind
 from onnx2snn.passes.operators import DOMAIN, INTEGRATE, is_integrate, reads_sizes
 from onnx2snn.passes.staircase_nodes import make_constant
+from onnx2snn.remedies import SHAPES
 
 
 @graph_pass
@@ -58,7 +59,7 @@ def _integrated(graph: gs.Graph, names: Names, train: gs.Tensor) -> gs.Tensor:
             "the shape of what it makes is not known",
             node=next(iter(origin(made)), made.name),
             operator=made.op,
-            remedy="export the network with the shapes of its inputs",
+            remedy=SHAPES,
         )
     value = gs.Variable(names.fresh(f"{train.name}/potential"), np.float32, list(train.shape))
     graph.nodes.append(_node(names, train, value))

@@ -12,6 +12,7 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph import Array, Names, constant_input, is_constant, value_of
 from onnx2snn.passes.spelling import Spelling
 from onnx2snn.qonnx_definition import FAMILIES, is_defined
+from onnx2snn.remedies import AS_EXPORTED, BEFORE_HARDWARE
 
 #: What QONNX, Brevitas and FINN call the domain.
 QONNX = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
@@ -64,7 +65,7 @@ def refuse_undefined(graph: gs.Graph) -> None:
                 node=node.name,
                 operator=node.op,
                 found=f"domain {node.domain}",
-                remedy="give the network that FINN was given, or one of FINN's own steps before its layers become hardware",
+                remedy=BEFORE_HARDWARE,
             )
         if node.domain.startswith(FAMILIES) and not is_defined(node.op):
             raise ConversionError(
@@ -72,7 +73,7 @@ def refuse_undefined(graph: gs.Graph) -> None:
                 node=node.name,
                 operator=node.op,
                 found=f"domain {node.domain}",
-                remedy="give the network as it was exported, from before those tools changed it",
+                remedy=AS_EXPORTED,
             )
 
 

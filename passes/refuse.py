@@ -25,13 +25,27 @@ from onnx2snn.passes.operators import (
 )
 from onnx2snn.passes.qonnx import QONNX, mixes_signs
 from onnx2snn.passes.spelling import is_integer_type
+from onnx2snn.remedies import (
+    ACTIVATIONS,
+    CHANNEL_SCALES,
+    CONSTANTS,
+    HYBRID,
+    INTEGER_CODES,
+    ONE_SCALE,
+    ONE_SCALE_INSIDE,
+    QUANTISE,
+    REPLACE,
+    SHAPES,
+    SPLIT_CHANNELS,
+    STATIC,
+    either,
+)
 from onnx2snn.staircases.operators import HANDLERS
-from onnx2snn.staircases.recognise import CALIBRATE, Rejected
+from onnx2snn.staircases.recognise import Rejected
 
-QUANTISE = "train with a clipped, quantised activation"
 NO_LATTICE = "and their values have no common measure within 16 bits"
-REPLACE = "replace it"
-HYBRID = f"{REPLACE}, or keep it as a non-spiking operator with --hybrid"
+#: Products in integers; their synapses are not read where a scale depends on the data.
+_INTEGER_SYNAPSES = ("ConvInteger", "MatMulInteger")
 
 
 @dataclass(frozen=True)
@@ -121,10 +135,30 @@ def refuse(
             operator=miss.operator,
             remedy=miss.remedy,
         )
-    raise ConversionError("this network has no quantised activation", remedy=CALIBRATE)
+    raise ConversionError("this network has no activation: nothing in it could spike", remedy=ACTIVATIONS)
+
+
+def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
+    """The refusal of a network whose activations are quantised by scales of each sample; None where none are."""
+    reached: set[int] = set()
+    for node in graph.nodes:
+        behind = any(id(t) in reached for t in node.inputs)
+        if node.op == "DynamicQuantizeLinear" and behind:
+            return ConversionError(
+                "dynamic quantisation: its scale depends on the data",
+                node=next(iter(origin(node)), node.name),
+                operator=node.op,
+                remedy=STATIC,
+            )
+        if behind or is_weighted(node) or node.op in _INTEGER_SYNAPSES:
+            reached.update(id(t) for t in node.outputs)
+    return None
 
 
 def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
+    if any(t.shape is None for t in float_signals(node)):
+        name = next(iter(origin(node)), node.outputs[0].name)
+        return NonSpiking(name, node.op, "the shape of what it reads is not known", SHAPES)
     if miss is not None:
         reason = f"this activation is not quantised: {miss.reason}"
         return NonSpiking(miss.node, miss.operator, reason, miss.remedy)
@@ -134,21 +168,18 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         return NonSpiking(name, node.op, "a product of two activations is not a spiking operator", HYBRID)
     if node.op in EXTREME:
         reason = f"the activations that it compares lie on different grids, {NO_LATTICE}"
-        return NonSpiking(
-            name, node.op, reason, f"give them one scale, or scales of which all are multiples, or {HYBRID}"
-        )
+        return NonSpiking(name, node.op, reason, either(ONE_SCALE, HYBRID))
     if _is_quantiser(node):
         reason, remedy = _unread_quantiser(node)
-        return NonSpiking(name, node.op, reason, f"{remedy}, or {HYBRID}")
+        return NonSpiking(name, node.op, reason, either(remedy, HYBRID))
     if node.op in ORDER_PRESERVING:
         reason = f"what it pools is no single activation (a sum, a mean, terms by place), {NO_LATTICE}"
-        remedy = f"quantise what it pools, or give what it sums one scale, or scales of which all are multiples, or {HYBRID}"
-        return NonSpiking(name, node.op, reason, remedy)
+        return NonSpiking(name, node.op, reason, either(ONE_SCALE_INSIDE, HYBRID))
     if node.op in LINEAR:
         reason = "it mixes samples of the batch, or its parameters are not constant"
         return NonSpiking(name, node.op, reason, HYBRID)
     reason = "this nonlinearity between neurons is not a spiking operator"
-    return NonSpiking(name, node.op, reason, f"{QUANTISE}, or {HYBRID}")
+    return NonSpiking(name, node.op, reason, either(QUANTISE, HYBRID))
 
 
 def _is_quantiser(node: gs.Node) -> bool:
@@ -186,17 +217,17 @@ def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
     small_floats = node.domain not in QONNX and code is not None and not is_integer_type(code)
     if node.op == "FloatQuant" or small_floats:
         found = "" if node.op == "FloatQuant" else f" ({np.dtype(code)})"
-        return f"its codes are small floats{found}, whose steps are not alike", "quantise to integers"
+        return f"its codes are small floats{found}, whose steps are not alike", INTEGER_CODES
     if node.attrs.get("block_size", 0):
-        return "it has a scale for each block", "give it one scale, or one for each channel"
+        return "it has a scale for each block", CHANNEL_SCALES
     if mixes_signs(node):
         return (
             "some of its channels are one bit with a sign, others are wider",
-            "give these channels quantisers of their own, between Split and Concat",
+            SPLIT_CHANNELS,
         )
     return (
         "its parameters (scale, zero point, bits, thresholds) are no constants",
-        "export it with constant ones",
+        CONSTANTS,
     )
 
 

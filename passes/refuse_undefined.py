@@ -8,6 +8,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph import is_constant, origin
 from onnx2snn.passes.operators import is_weighted
+from onnx2snn.remedies import NUMBERS
 
 
 def refuse_undefined(graph: gs.Graph) -> gs.Graph:
@@ -30,6 +31,6 @@ def refuse_undefined(graph: gs.Graph) -> gs.Graph:
                     node=next(iter(origin(node)), node.name),
                     operator=node.op,
                     found="NaN" if np.isnan(low) else "an infinity",
-                    remedy="export the network again, from a state in which its training had not diverged",
+                    remedy=NUMBERS,
                 )
     return graph

@@ -1,16 +1,17 @@
-"""What to tell somebody whose network has no quantised activation at all: whether, and how, it can be calibrated."""
+"""What to tell somebody whose network has an activation that is not quantised: whether, and how, it can be calibrated."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import onnx
 
 from onnx2snn.calibration.preparing import Prepared, prepare
 from onnx2snn.errors import ConversionError
-from onnx2snn.passes.refuse import QUANTISE, NonSpiking, obstacles
-from onnx2snn.staircases.recognise import CALIBRATE
+from onnx2snn.passes.refuse import NonSpiking, obstacles
+from onnx2snn.remedies import CALIBRATE, KEEP, KEEP_TOO, QUANTISE, RELU, either
 
 
 def of_float_network(source: onnx.ModelProto, kept: Sequence[NonSpiking]) -> ConversionError | None:
@@ -35,17 +36,29 @@ def of_float_network(source: onnx.ModelProto, kept: Sequence[NonSpiking]) -> Con
         f"no activation of this network is quantised, and calibration has no staircase for this one: {first.reason}",
         node=first.name,
         operator=first.operator,
-        remedy=f"{QUANTISE} (QCFS or similar), or with ReLU and calibrate it",
+        remedy=either(QUANTISE, RELU),
     )
+
+
+def of_obstacle(source: onnx.ModelProto, first: NonSpiking) -> NonSpiking:
+    """An obstacle of a network that has neurons, told to be calibrated only where that helps."""
+    if first.remedy != CALIBRATE:
+        return first
+    for hybrid in (False, True):
+        with contextlib.suppress(ConversionError):
+            kept = prepare(source, hybrid=hybrid).kept
+            if first.name not in [other.name for other in kept]:
+                return replace(first, remedy=f"{CALIBRATE} {KEEP_TOO}" if kept else CALIBRATE)
+    return replace(first, remedy=either(QUANTISE, KEEP))
 
 
 def _to_calibrate(prepared: Prepared) -> ConversionError:
     line, count = prepared.lines[0], len(prepared.lines)
     kept = next(iter(obstacles(prepared.kept)), None)
-    others = "" if kept is None else f" --hybrid (which keeps {kept.name} ({kept.operator}) as it is)"
+    others = "" if kept is None else f"; {kept.name} ({kept.operator}) has no staircase"
     return ConversionError(
-        f"no activation of this network is quantised: it is a float network ({count} to calibrate)",
+        f"no activation of this network is quantised: it is a float network ({count} to calibrate{others})",
         node=line.node,
         operator=line.operator,
-        remedy=CALIBRATE + others,
+        remedy=CALIBRATE if kept is None else f"{CALIBRATE} {KEEP_TOO}",
     )

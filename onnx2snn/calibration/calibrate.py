@@ -20,6 +20,7 @@ from onnx2snn.dialect import is_snn
 from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.model_file import load_model
 from onnx2snn.passes.exporter import to_model
+from onnx2snn.remedies import ITS_SOURCE
 
 #: Samples on which corrections are fitted.
 SAMPLES = 256
@@ -66,9 +67,7 @@ def calibrate(
     _check(timesteps, coding, samples, method)
     source = load_model(model, in_place=True)
     if is_snn(source):
-        raise ConversionError(
-            "this model is already a spiking network", remedy="give the network it was made from"
-        )
+        raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
     work = Work(prepare(source, hybrid=hybrid), method, per_channel, samples)
     specs = input_specs(source)
     if data is None:

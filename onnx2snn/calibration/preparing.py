@@ -14,15 +14,12 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph import apply_owned
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
-from onnx2snn.passes.refuse import QUANTISE, NonSpiking, non_spiking, obstacles
+from onnx2snn.passes.operators import is_neuron
+from onnx2snn.passes.refuse import NonSpiking, dynamic_quantisation, non_spiking, obstacles
 from onnx2snn.passes.refuse_undefined import refuse_undefined
+from onnx2snn.remedies import ACTIVATIONS, AS_IT_IS, CALIBRATE, KEEP, QUANTISE, RELU, either
 from onnx2snn.staircases.probe import recognise_checked
-from onnx2snn.staircases.recognise import CALIBRATE
 from onnx2snn.training_mode import refuse_training_mode
-
-REMEDY = (
-    "train with ReLU, ReLU6, another clipped line or HardSigmoid instead, or keep it as it is with --hybrid"
-)
 
 
 @dataclass(frozen=True)
@@ -51,20 +48,30 @@ def prepare(source: onnx.ModelProto, *, hybrid: bool) -> Prepared:
     refuse_training_mode(graph)
     graph = apply_owned(refuse_undefined(graph), PREPARE)
     lines = clipped_lines(graph)
-    left = _left(graph, lines)
-    if left and not hybrid:
-        first = obstacles(left)[0]
-        quantise = first.remedy == CALIBRATE or first.remedy.startswith(QUANTISE)
-        remedy = REMEDY if quantise else first.remedy
-        reason = first.reason.replace("is not quantised", "has no staircase")
-        raise ConversionError(reason, node=first.name, operator=first.operator, remedy=remedy)
+    trial = _with_staircases(graph, lines)
+    left = non_spiking(trial, recognise_checked(trial).rejected)
+    spikes = any(map(is_neuron, trial.nodes))
+    if ((left and not hybrid) or not spikes) and (dynamic := dynamic_quantisation(graph)):
+        raise dynamic
+    if left and not (hybrid and spikes):
+        raise _no_staircase(obstacles(left)[0], spikes=spikes)
+    if not spikes:
+        raise ConversionError("this network has no activation: nothing in it could spike", remedy=ACTIVATIONS)
     if not lines:
-        raise ConversionError("there is no float activation to calibrate", remedy="convert it as it is")
+        raise ConversionError("there is no float activation to calibrate", remedy=AS_IT_IS)
     return Prepared(graph, lines, tuple(left))
 
 
-def _left(graph: gs.Graph, lines: list[ClippedLine]) -> list[NonSpiking]:
-    """What would not spike, if every clipped line were a staircase."""
+def _no_staircase(first: NonSpiking, *, spikes: bool) -> ConversionError:
+    """Of what lies between synapses; it may be kept where something else spikes."""
+    reason, remedy = first.reason.replace("is not quantised", "has no staircase"), first.remedy
+    if first.remedy == CALIBRATE or first.remedy.startswith(QUANTISE):
+        remedy = either(RELU, KEEP) if spikes else RELU
+    return ConversionError(reason, node=first.name, operator=first.operator, remedy=remedy)
+
+
+def _with_staircases(graph: gs.Graph, lines: list[ClippedLine]) -> gs.Graph:
+    """The network as it would be recognised, were every clipped line a staircase."""
     trial = graph.copy()
     tensors = trial.tensors()
     for line in lines:
@@ -74,5 +81,4 @@ def _left(graph: gs.Graph, lines: list[ClippedLine]) -> list[NonSpiking]:
         steps = np.linspace(1, 2, size, dtype=np.float32).reshape((-1,) + (1,) * (rank - 1 - line.axis))
         half, low = np.float32(0.5), line.low.astype(np.float32)
         write_staircase(trial, line, Staircased(steps, np.asarray(half), steps, low, levels=3))
-    trial = apply_owned(trial, RECOGNISE)
-    return non_spiking(trial, recognise_checked(trial).rejected)
+    return apply_owned(trial, RECOGNISE)

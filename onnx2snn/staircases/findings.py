@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph import origin
+from onnx2snn.remedies import CALIBRATE
 from onnx2snn.staircases.rounding import Rounded
 from onnx2snn.staircases.staircase import Staircase
 from onnx2snn.staircases.steps import Steps
-
-CALIBRATE = "quantise it (train with QCFS or similar), or calibrate it: --calibrate DATA --timesteps 4"
 
 
 @dataclass(frozen=True)

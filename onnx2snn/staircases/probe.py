@@ -17,7 +17,8 @@ from onnx2snn.graph import is_constant
 from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.operators import from_sizes
 from onnx2snn.reference import run_reference
-from onnx2snn.staircases.recognise import CALIBRATE, Found, Recognition, Rejected, recognise
+from onnx2snn.remedies import CALIBRATE
+from onnx2snn.staircases.recognise import Found, Recognition, Rejected, recognise
 from onnx2snn.staircases.staircase import Staircase
 
 #: Thresholds that are probed of one staircase; more levels than this are sampled evenly.

@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.endings import is_staircase, uneven
-from onnx2snn.staircases.findings import CALIBRATE, Found, Recognition, Rejected, Uneven
+from onnx2snn.staircases.findings import Found, Recognition, Rejected, Uneven
 from onnx2snn.staircases.walk import Walk
 
 
@@ -54,7 +54,6 @@ def expressions(graph: gs.Graph) -> dict[int, Value]:
 
 
 __all__ = [
-    "CALIBRATE",
     "Found",
     "Recognition",
     "Rejected",

@@ -1,0 +1,45 @@
+"""What to do about a network that does not convert: every remedy that a refusal may give.
+
+Each is tested by being followed: a network that is refused with it, and what it says, done, which then converts
+(``tests/test_remedies.py``, which fails where one is added without). Refusals put them together with :func:`either`.
+"""
+
+from __future__ import annotations
+
+CALIBRATE = "quantise it (train with QCFS or similar), or calibrate it: --calibrate DATA --timesteps 4"
+KEEP_TOO = "with --hybrid beside it"
+QUANTISE = "train with a clipped, quantised activation (QCFS or similar)"
+REPLACE = "replace it"
+HYBRID = f"{REPLACE}, or keep it as a non-spiking operator with --hybrid"
+RELU = "train with ReLU, ReLU6, another clipped line or HardSigmoid instead, and calibrate it"
+KEEP = "keep it as it is with --hybrid"
+ACTIVATIONS = "put activations between its layers, and train it with them"
+ONE_SCALE = "give them one scale, or scales of which all are multiples"
+ONE_SCALE_INSIDE = (
+    "quantise what it pools, or give what it sums one scale, or scales of which all are multiples"
+)
+CONSTANTS = "export it with constant ones"
+CHANNEL_SCALES = "give it one scale, or one for each channel"
+INTEGER_CODES = "quantise to integers"
+SPLIT_CHANNELS = "give these channels quantisers of their own, between Split and Concat"
+STATIC = (
+    "quantise it with constant scales (onnxruntime.quantization.quantize_static), or give the float network that it was "
+    "made from: --calibrate DATA --timesteps 4"
+)
+AS_IT_IS = "convert it as it is"
+ITS_SOURCE = "give the network it was made from"
+SHAPES = "export the network with the shapes of its inputs"
+DYNAMIC_BATCH = "export it with a dynamic batch axis"
+EVALUATION = (
+    "export it in evaluation mode: model.eval() before torch.onnx.export, or training=TrainingMode.EVAL"
+)
+AS_EXPORTED = "give the network as it was exported, from before those tools changed it"
+BEFORE_HARDWARE = (
+    "give the network that FINN was given, or one of FINN's own steps before its layers become hardware"
+)
+NUMBERS = "export the network again, from a state in which its training had not diverged"
+
+
+def either(*remedies: str) -> str:
+    """Any one of ``remedies`` helps."""
+    return ", or ".join(remedies)

@@ -1,0 +1,310 @@
+"""Every remedy that a refusal gives is followed here, by the command line, to a spiking network."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from helpers_graphs import make_model, node, samples
+from helpers_operators import dyadic
+
+import onnx2snn
+from onnx2snn import remedies
+from onnx2snn.cli import main
+from onnx2snn.errors import ConversionError
+
+Model = onnx.ModelProto
+Activation = Callable[[str, str], list[onnx.NodeProto]]
+CONSTANTS = {
+    "w0": dyadic(6, 8, seed=1), "w1": dyadic(8, 8, seed=2), "w2": dyadic(8, 3, seed=3), "two": np.float32(2),
+    "half": np.float32(0.5), "odd": np.float32(0.41421357), "zero": np.float32(0), "five": np.float32(5),
+    "zero_point": np.uint8(0),
+}  # fmt: skip
+
+
+def quantised(source: str, name: str, step: str = "half") -> list[onnx.NodeProto]:
+    return [
+        node("Div", [source, step], [f"{name}/1"]),
+        node("Round", [f"{name}/1"], [f"{name}/2"]),
+        node("Clip", [f"{name}/2", "zero", "five"], [f"{name}/3"]),
+        node("Mul", [f"{name}/3", step], [name]),
+    ]
+
+
+def one(operator: str) -> Activation:
+    return lambda source, name: [node(operator, [source], [name], name=name)]
+
+
+def network(*between: Any, **constants: np.ndarray) -> Model:
+    """Three dense layers; what lies ``between`` them: an activation each, or nothing."""
+    first, second = between or (None, None)
+    nodes = [node("MatMul", ["x", "w0"], ["z0"], name="dense0")]
+    nodes += first("z0", "a0") if first else []
+    nodes += [node("MatMul", ["a0" if first else "z0", "w1"], ["z1"], name="dense1")]
+    nodes += second("z1", "a1") if second else []
+    nodes += [node("MatMul", ["a1" if second else "z1", "w2"], ["y"], name="dense2")]
+    return make_model(nodes, {**CONSTANTS, **constants}, {"x": ["N", 6]}, {"y": ["N", 3]})
+
+
+def dynamic() -> Model:
+    """As onnxruntime's quantize_dynamic writes it."""
+    nodes = []
+    for i, (source, result) in enumerate((("x", "z"), ("a", "y"))):
+        nodes += [
+            node("DynamicQuantizeLinear", [source], [f"q{i}", f"s{i}", f"o{i}"], name=f"quantise{i}"),
+            node("MatMulInteger", [f"q{i}", f"v{i}", f"o{i}"], [f"i{i}"]),
+            node("Cast", [f"i{i}"], [f"j{i}"], to=1),
+            node("Mul", [f"j{i}", f"s{i}"], [result]),
+        ]
+    nodes.insert(4, node("Relu", ["z"], ["a"]))
+    weights = {f"v{i}": dyadic(*s, seed=i).astype(np.int8) for i, s in enumerate(((6, 8), (8, 3)))}
+    return make_model(nodes, weights, {"x": ["N", 6]}, {"y": ["N", 3]})
+
+
+def larger(step: str) -> Activation:
+    """The larger of two activations."""
+    return lambda source, name: [
+        *quantised(source, f"{name}/l"),
+        *quantised(source, f"{name}/r", step),
+        node("Max", [f"{name}/l", f"{name}/r"], [name], name=name),
+    ]
+
+
+def largest_sum(step: str) -> Activation:
+    """The largest sum of two activations."""
+    return lambda source, name: [
+        *quantised(source, f"{name}/l"),
+        node("Neg", [source], [f"{name}/n"]),
+        *quantised(f"{name}/n", f"{name}/r", step),
+        node("Add", [f"{name}/l", f"{name}/r"], [f"{name}/s"]),
+        node("ReduceMax", [f"{name}/s"], [name], name=name, axes=[1], keepdims=1),
+    ]
+
+
+def linear_quantiser(scale: str) -> Activation:
+    """QuantizeLinear and DequantizeLinear; another scale than the constant is that of the data."""
+    return lambda source, name: [
+        node("ReduceMax", ["x"], ["of_data"], keepdims=0),
+        node("QuantizeLinear", [source, scale, "zero_point"], [f"{name}/q"], name=f"{name}/q"),
+        node("DequantizeLinear", [f"{name}/q", scale, "zero_point"], [name], name=name),
+    ]
+
+
+def by_block() -> Model:
+    """A scale for each two channels."""
+    model = network(quantised, lambda z, a: [
+        node("QuantizeLinear", [z, "blocks", "zeros"], ["q"], name="q", axis=1, block_size=2),
+        node("DequantizeLinear", ["q", "blocks", "zeros"], [a], axis=1, block_size=2),
+    ], blocks=np.ones((1, 4), np.float32), zeros=np.zeros((1, 4), np.uint8))  # fmt: skip
+    model.opset_import[0].version, model.ir_version = 21, 10
+    return model
+
+
+def small_floats() -> Model:
+    model = network(quantised, lambda z, a: [
+        node("QuantizeLinear", [z, "half", "float8"], ["q"], name="q"), node("DequantizeLinear", ["q", "half"], [a]),
+    ])  # fmt: skip
+    zero = onnx.helper.make_tensor("float8", onnx.TensorProto.FLOAT8E4M3FN, [], [0.0])
+    model.graph.initializer.append(zero)
+    model.opset_import[0].version, model.ir_version = 21, 10
+    return model
+
+
+def of_bits(parts: list[list[int]]) -> Model:
+    """QONNX quantisers with a sign, by channel; of several groups of channels."""
+    names = [f"part{i}" for i in range(len(parts))]
+
+    def make(z: str, a: str) -> list[onnx.NodeProto]:
+        whole = len(parts) == 1
+        nodes = [node("Split", [z, "sizes"], names, axis=1)] if not whole else []
+        nodes += [
+            node("Quant", [z if whole else name, "half", "zero", f"bits{i}"], [a if whole else f"{name}/q"], f"quant{i}",
+                 domain="qonnx.custom_op.general", signed=1, narrow=0, rounding_mode="ROUND")
+            for i, name in enumerate(names)
+        ]  # fmt: skip
+        return nodes if whole else [*nodes, node("Concat", [f"{n}/q" for n in names], [a], axis=1)]
+
+    bits = {f"bits{i}": np.array([part], np.float32) for i, part in enumerate(parts)}
+    model = network(quantised, make, sizes=np.array([len(p) for p in parts]), **bits)
+    model.opset_import.append(onnx.helper.make_opsetid("qonnx.custom_op.general", 1))
+    return model
+
+
+def of_one_batch() -> Model:
+    """A number for each sample of a batch of four."""
+    model = network(quantised, quantised)
+    model.graph.node.insert(0, node("Add", ["x0", "places"], ["x"]))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(dyadic(4, 6), "places"))
+    for info, name in ((model.graph.input[0], "x0"), (model.graph.output[0], "y")):
+        info.name = name
+        info.type.tensor_type.shape.dim[0].dim_value = 4
+    return model
+
+
+def without_shapes() -> Model:
+    """The rank of what is spread is not known before the run."""
+    model = network(quantised, quantised)
+    model.graph.node.insert(0, node("Reshape", ["x0", "sizes"], ["x"]))
+    model.graph.node.append(node("Softmax", ["y"], ["p"]))
+    model.graph.output[0].name, model.graph.input[0].name = "p", "x0"
+    model.graph.input.append(onnx.helper.make_tensor_value_info("sizes", onnx.TensorProto.INT64, ["rank"]))
+    return model
+
+
+def foreign(domain: str, operator: str) -> Model:
+    """A layer that a tool of QONNX's or FINN's made."""
+    model = network(quantised, lambda z, a: [node(operator, [z], [a], "layer", domain=domain)])
+    model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
+    return model
+
+
+def training() -> Model:
+    """Dropout that drops."""
+    model = network(quantised, quantised)
+    model.graph.node[-1].input[0] = "dropped"
+    model.graph.node.insert(len(model.graph.node) - 1, node("Dropout", ["a1", "", "on"], ["dropped"]))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "on"))
+    return model
+
+
+def spiking() -> Model:
+    return onnx2snn.convert(network(quantised, quantised)).model
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network that is refused with a remedy, and what that says, done: another network, options, or both."""
+
+    refused: Callable[[], Model]
+    helped: Callable[[], Model] | None = None
+    refused_with: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+CALIBRATED = ("--calibrate", "DATA", "--timesteps", "4")
+PLAIN = lambda: network(quantised, quantised)  # noqa: E731
+FLOAT = lambda: network(one("Relu"), one("Relu"))  # noqa: E731
+ROW = dyadic(1, 8)
+
+FOLLOWED: dict[str, list[Case]] = {
+    "CALIBRATE": [
+        Case(FLOAT, options=CALIBRATED),
+        Case(FLOAT, PLAIN),
+        Case(lambda: network(quantised, one("Relu")), options=CALIBRATED),
+    ],
+    "KEEP_TOO": [Case(lambda: network(one("Relu"), one("Sigmoid")), options=(*CALIBRATED, "--hybrid"))],
+    "QUANTISE": [
+        Case(lambda: network(one("Sigmoid"), one("Sigmoid")), PLAIN),
+        Case(lambda: network(quantised, one("Sigmoid")), PLAIN),
+    ],
+    "HYBRID": [Case(lambda: network(quantised, one("Softmax")), options=("--hybrid",))],
+    "RELU": [
+        Case(lambda: network(one("Sigmoid"), one("Tanh")), FLOAT, CALIBRATED, CALIBRATED),
+        Case(lambda: network(one("Relu"), one("Tanh")), FLOAT, CALIBRATED, CALIBRATED),
+        Case(lambda: network(one("Sigmoid"), one("Tanh")), FLOAT, ("--hybrid",), CALIBRATED),
+    ],
+    "KEEP": [
+        Case(lambda: network(one("Relu"), one("Tanh")), None, CALIBRATED, (*CALIBRATED, "--hybrid")),
+    ],
+    "ACTIVATIONS": [Case(network, PLAIN), Case(network, FLOAT, CALIBRATED, CALIBRATED)],
+    "STATIC": [
+        Case(dynamic, FLOAT, options=CALIBRATED),
+        Case(dynamic, FLOAT, CALIBRATED, CALIBRATED),
+        Case(dynamic, PLAIN, ("--hybrid",)),
+    ],
+    "AS_IT_IS": [Case(PLAIN, refused_with=CALIBRATED)],
+    "ITS_SOURCE": [Case(spiking, PLAIN)],
+    "ONE_SCALE": [
+        Case(lambda: network(quantised, larger("odd")), lambda: network(quantised, larger("half")))
+    ],
+    "ONE_SCALE_INSIDE": [
+        Case(
+            lambda: network(largest_sum("odd"), quantised, w1=ROW),
+            lambda: network(largest_sum("half"), quantised, w1=ROW),
+        )
+    ],
+    "CONSTANTS": [
+        Case(
+            lambda: network(quantised, linear_quantiser("of_data")),
+            lambda: network(quantised, linear_quantiser("half")),
+        )
+    ],
+    "CHANNEL_SCALES": [Case(by_block, PLAIN)],
+    "INTEGER_CODES": [Case(small_floats, PLAIN)],
+    "SPLIT_CHANNELS": [Case(lambda: of_bits([[1, 1, 4, 4, 4, 4, 4, 4]]), lambda: of_bits([[1, 1], [4] * 6]))],
+    "REPLACE": [Case(lambda: network(quantised, one("Softmax")), PLAIN)],
+    "DYNAMIC_BATCH": [Case(of_one_batch, PLAIN)],
+    "SHAPES": [Case(without_shapes, PLAIN)],
+    "AS_EXPORTED": [Case(lambda: foreign("qonnx.custom_op.general", "Unheard"), PLAIN)],
+    "BEFORE_HARDWARE": [Case(lambda: foreign("finn.custom_op.fpgadataflow.hls", "Thresholding_hls"), PLAIN)],
+    "EVALUATION": [Case(training, PLAIN)],
+    "NUMBERS": [Case(lambda: network(quantised, quantised, w1=np.full((8, 8), np.nan, np.float32)), PLAIN)],
+}
+CASES = [(name, case) for name, cases in FOLLOWED.items() for case in cases]
+
+
+def run(model: Model, options: tuple[str, ...], folder: Path) -> Any:
+    np.savez(folder / "data.npz", x=samples(40, 6))
+    onnx.save(model, folder / "in.onnx")
+    given = [str(folder / "data.npz") if option == "DATA" else option for option in options]
+    return CliRunner().invoke(main, [str(folder / "in.onnx"), str(folder / "out.onnx"), *given])
+
+
+@pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(CASES)])
+def test_what_a_refusal_says_is_done_and_helps(name: str, case: Case, tmp_path: Path) -> None:
+    refused = run(case.refused(), case.refused_with, tmp_path)
+    assert refused.exit_code == 3, refused.output
+    assert getattr(remedies, name) in " ".join(refused.stderr.split())
+    assert not (tmp_path / "out.onnx").exists()
+    followed = run((case.helped or case.refused)(), case.options, tmp_path)
+    assert followed.exit_code == 0, followed.stderr
+
+
+def test_dynamic_quantisation_is_named() -> None:
+    for options in ({}, {"hybrid": True}, {"calibrate": {"x": samples(9, 6)}}):
+        with pytest.raises(ConversionError, match="its scale depends on the data") as caught:
+            onnx2snn.convert(dynamic(), **options)
+        assert (caught.value.node, caught.value.operator) == ("quantise1", "DynamicQuantizeLinear")
+
+
+def test_no_remedy_is_left_out() -> None:
+    given = {name for name, value in vars(remedies).items() if name.isupper() and isinstance(value, str)}
+    assert given == set(FOLLOWED)
+
+
+REFUSALS = {"ConversionError": None, "NonSpiking": 3, "Rejected": 3}
+
+
+def remedies_given() -> list[tuple[str, ast.expr]]:
+    found = []
+    root = Path(onnx2snn.__file__).parent
+    for path in [*root.rglob("*.py"), *(root.parent / "passes").rglob("*.py")]:
+        if "training" in path.parts:
+            continue
+        for call in (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)):
+            made = call.func.id if isinstance(call.func, ast.Name) else ""
+            if made in REFUSALS:
+                position = REFUSALS[made]
+                named = [k.value for k in call.keywords if k.arg == "remedy"]
+                if position is not None and len(call.args) > position:
+                    named.append(call.args[position])
+                found += [(f"{path.name}:{call.lineno}", value) for value in named]
+    return found
+
+
+def test_refusals_take_their_remedies_from_one_place() -> None:
+    """No text of its own in a refusal: what is not followed here would be said."""
+    given = remedies_given()
+    assert len(given) > 15
+    for place, value in given:
+        texts = [n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        assert not [text for text in texts if text.strip()], place
+        names = [n.id for n in ast.walk(value) if isinstance(n, ast.Name) and n.id.isupper()]
+        assert not [name for name in names if not hasattr(remedies, name)], place
