@@ -14,6 +14,10 @@ HYBRID = f"{REPLACE}, or keep it as a non-spiking operator with --hybrid"
 RELU = "train with ReLU, ReLU6, another clipped line or HardSigmoid instead, and calibrate it"
 KEEP = "keep it as it is with --hybrid"
 ACTIVATIONS = "put activations between its layers, and train it with them"
+PLATEAUS = (
+    "keep its highest and its lowest value off the thresholds: round to the nearest level (Round, or half a step in front of "
+    "Floor), or write its clip as Clip"
+)
 ONE_SCALE = "give them one scale, or scales of which all are multiples"
 ONE_SCALE_INSIDE = (
     "quantise what it pools, or give what it sums one scale, or scales of which all are multiples"

@@ -25,7 +25,7 @@ Activation = Callable[[str, str], list[onnx.NodeProto]]
 CONSTANTS = {
     "w0": dyadic(6, 8, seed=1), "w1": dyadic(8, 8, seed=2), "w2": dyadic(8, 3, seed=3), "two": np.float32(2),
     "half": np.float32(0.5), "odd": np.float32(0.41421357), "zero": np.float32(0), "five": np.float32(5),
-    "zero_point": np.uint8(0),
+    "of_odd": np.float32(15 / 0.41421357), "zero_point": np.uint8(0),
 }  # fmt: skip
 
 
@@ -165,6 +165,21 @@ def foreign(domain: str, operator: str) -> Model:
     return model
 
 
+def pact(rounding: str) -> Activation:
+    """Clipped by absolute values (PACT): float32 computes its plateau with a rounding error that depends on what it is given."""
+    return lambda source, name: [
+        node("Abs", [source], [f"{name}/p"]),
+        node("Sub", [source, "odd"], [f"{name}/d"]),
+        node("Abs", [f"{name}/d"], [f"{name}/q"]),
+        node("Sub", [f"{name}/p", f"{name}/q"], [f"{name}/u"]),
+        node("Add", [f"{name}/u", "odd"], [f"{name}/v"]),
+        node("Mul", [f"{name}/v", "half"], [f"{name}/y"]),
+        node("Mul", [f"{name}/y", "of_odd"], [f"{name}/z"]),
+        node(rounding, [f"{name}/z"], [f"{name}/k"]),
+        node("Div", [f"{name}/k", "of_odd"], [name]),
+    ]
+
+
 def training() -> Model:
     """Dropout that drops."""
     model = network(quantised, quantised)
@@ -221,6 +236,7 @@ FOLLOWED: dict[str, list[Case]] = {
     ],
     "AS_IT_IS": [Case(PLAIN, refused_with=CALIBRATED)],
     "ITS_SOURCE": [Case(spiking, PLAIN)],
+    "PLATEAUS": [Case(lambda: network(quantised, pact("Floor")), lambda: network(quantised, pact("Round")))],
     "ONE_SCALE": [
         Case(lambda: network(quantised, larger("odd")), lambda: network(quantised, larger("half")))
     ],

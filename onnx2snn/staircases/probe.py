@@ -17,7 +17,7 @@ from onnx2snn.graph import is_constant
 from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.operators import from_sizes
 from onnx2snn.reference import run_reference
-from onnx2snn.remedies import CALIBRATE
+from onnx2snn.remedies import CALIBRATE, PLATEAUS
 from onnx2snn.staircases.recognise import Found, Recognition, Rejected, recognise
 from onnx2snn.staircases.staircase import Staircase
 
@@ -50,7 +50,7 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
             node.name,
             node.op,
             f"in float32 it is no staircase: at {miss.z:.9g} it answers level {miss.source_level:.6g}, not {miss.level}",
-            CALIBRATE,
+            PLATEAUS,
             tuple(n.name for n in miss.found.nodes),
         )
     return replace(recognition, found=tuple(agreed), rejected=rejected)
