@@ -119,13 +119,15 @@ class Count:
         return self.add("Mul", [self._total(COUNT.format(layer.output)), self.constant(np.zeros(1))])
 
     def _total(self, counts: str) -> str:
-        """The sum of each sample, exact: float64 holds every integer below 2⁵³."""
+        """The sum of each sample, exact: float64 holds every integer below 2⁵³. Its type is declared: in a stream it may wait."""
         if self._samples is None:
             apart = self.add("Flatten", [counts], axis=1)
         else:
             apart = self.add("Reshape", [counts, self._samples])
         flat = self.add("Cast", [apart], to=TensorProto.DOUBLE)
-        return self.add("ReduceSum", [flat, self.constant(np.array([1]))], keepdims=0)
+        total = self.add("ReduceSum", [flat, self.constant(np.array([1]))], keepdims=0)
+        self._fragment.value_info.append(helper.make_tensor_value_info(total, TensorProto.DOUBLE, ["N"]))
+        return total
 
     def add(self, op: str, inputs: list[str], **attributes: Any) -> str:
         """A node; the name of what it makes."""
