@@ -36,7 +36,7 @@ class Layer:
         shape: Their shape, without the batch axis; None for a size that is dynamic.
         timesteps: ceil(log2(levels + 1)), the steps in which this layer can spike; in a rate code T = K.
         levels: K, the highest level.
-        rounding: R of METHOD 1.
+        rounding: R of METHOD 1; one rule, or one per channel.
         threshold: θ in units of the source's pre-activation; one value, or one per channel.
         scale: α.
         offset: o.
@@ -51,7 +51,7 @@ class Layer:
     shape: list[int | None]
     timesteps: int
     levels: int
-    rounding: str
+    rounding: str | list[str]
     threshold: float | list[float]
     scale: float | list[float]
     offset: float | list[float]

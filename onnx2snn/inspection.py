@@ -26,6 +26,7 @@ from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.staircases import Staircase
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.staircases.recognise import Found, Rejected
+from onnx2snn.staircases.rules import names_of, rules_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Activation:
         levels: K.
         timesteps: T = ceil(log2(K + 1)).
         threshold: θ, one value or one per channel.
-        rounding: R.
+        rounding: R, one rule or one per channel.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Activation:
     levels: int
     timesteps: int
     threshold: float | list[float]
-    rounding: str
+    rounding: str | list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _of_layer(layer: dict[str, Any]) -> Activation:
         ceilings=np.asarray(layer["levels"], np.int64),
         scale=numbers["scale"],
         shift=numbers["offset"],
-        rounding=layer["rounding"],
+        rounding=rules_of(layer["rounding"]),
     )
     return _activation(layer["name"], layer["source_nodes"], staircase, layer["timesteps"])
 
@@ -151,7 +152,13 @@ def _of_layer(layer: dict[str, Any]) -> Activation:
 def _activation(name: str, nodes: list[str], staircase: Staircase, timesteps: int) -> Activation:
     threshold = _plain(staircase.threshold)
     return Activation(
-        name, nodes, staircase.formula, staircase.levels, timesteps, threshold, staircase.rounding
+        name,
+        nodes,
+        staircase.formula,
+        staircase.levels,
+        timesteps,
+        threshold,
+        names_of(staircase.rounding),
     )
 
 

@@ -12,6 +12,7 @@ from onnx2snn.graph import Array, constant_input, origin
 from onnx2snn.passes.operators import ROWS, is_integrate, is_neuron, is_weighted
 from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.staircases import Staircase
+from onnx2snn.staircases.rules import names_of
 
 
 def layers_of(graph: gs.Graph, coding: str = "binary") -> tuple[Layer, ...]:
@@ -33,7 +34,7 @@ def _layer(node: gs.Node, coding: str) -> Layer:
         shape=shape,
         timesteps=staircase.levels if coding == "rate" else staircase.timesteps,
         levels=staircase.levels,
-        rounding=staircase.rounding,
+        rounding=names_of(staircase.rounding),
         threshold=_plain(staircase.threshold),
         scale=_plain(staircase.scale),
         offset=_plain(staircase.shift),

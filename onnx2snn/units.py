@@ -44,6 +44,16 @@ def things(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" + ("" if number == 1 else "s")
 
 
+def rule(names: str | Sequence[str]) -> str:
+    """A rounding rule, or those of some channels, each once.
+
+    >>> rule("half_even"), rule(["half_odd", "half_even", "half_odd"])
+    ('half-even', 'half-even, half-odd')
+    """
+    each = [names] if isinstance(names, str) else sorted(set(names))
+    return ", ".join(each).replace("_", "-")
+
+
 def duration(seconds: float) -> str:
     """A time span.
 

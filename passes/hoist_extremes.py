@@ -62,11 +62,10 @@ def _hoist(graph: gs.Graph, names: Names, node: gs.Node) -> None:
 def _same_grid(one: Carried, other: Carried) -> bool:
     a, b = parameters(one.staircase), parameters(other.staircase)
     shapes = {tuple(str(s) for s in c.staircase.inputs[0].shape) for c in (one, other)}
-    pairs = [(getattr(a, f), getattr(b, f)) for f in ("threshold", "offset", "ceilings")]
+    pairs = [(getattr(a, f), getattr(b, f)) for f in ("threshold", "offset", "ceilings", "rounding")]
     pairs += list(zip(one.constants, other.constants, strict=False))
     return (
         len(shapes) == 1
-        and a.rounding == b.rounding
         and len(one.constants) == len(other.constants)
         and all(np.array_equal(x, y) for x, y in pairs)
     )

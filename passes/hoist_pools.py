@@ -23,6 +23,7 @@ from onnx2snn.passes.selections import (
 from onnx2snn.passes.spelling import Spelling
 from onnx2snn.passes.staircase_nodes import POOLED, SOURCE, staircase_node
 from onnx2snn.staircases import Staircase
+from onnx2snn.staircases.staircase import ARRAYS
 
 
 @graph_pass
@@ -73,7 +74,7 @@ def _behind_lines(pool: gs.Node) -> tuple[gs.Tensor, tuple[gs.Node, ...]]:
 def _alike(pool: gs.Node, grid: Merged, lines: tuple[gs.Node, ...]) -> bool:
     """Whether all entries that ``pool`` compares are on one grid."""
     staircase, rank = grid.staircase, len(pool.inputs[0].shape)
-    arrays = [staircase.threshold, staircase.offset, staircase.ceilings, staircase.scale, staircase.shift]
+    arrays = [getattr(staircase, name) for name in ARRAYS]
     if np.any(staircase.scale <= 0):
         return False
     constants = [c for line in lines if (c := line_constant(line)) is not None]
@@ -132,8 +133,7 @@ def _pooled(pool: gs.Node, staircase: Staircase) -> Staircase:
         own = (axis - rank + values.ndim for axis in dropped)
         return values.squeeze(tuple(axis for axis in own if axis >= 0))
 
-    fields = ("threshold", "offset", "ceilings", "scale", "shift")
-    return replace(staircase, **{field: drop(getattr(staircase, field)) for field in fields})
+    return replace(staircase, **{name: drop(getattr(staircase, name)) for name in ARRAYS})
 
 
 def _replaced(work: _Hoisting) -> gs.Node | None:

@@ -16,6 +16,7 @@ from onnx2snn.passes.selections import Selected, copy_selection, padding
 from onnx2snn.passes.staircase_nodes import parameters
 from onnx2snn.reference import run_reference
 from onnx2snn.staircases import Staircase
+from onnx2snn.staircases.rules import rules_of
 
 #: Entries are told apart by float32 integers.
 MOST_ENTRIES = 2**24
@@ -23,7 +24,7 @@ MOST_ENTRIES = 2**24
 SILENT = -(2.0**100)
 
 
-#: θ, δ, K, α and o, broadcastable to one sample (α and o perhaps with its batch axis).
+#: θ, δ, K, α, o and R, broadcastable to one sample (α and o perhaps with its batch axis).
 Grid: TypeAlias = "Sequence[Array]"
 
 
@@ -44,19 +45,19 @@ def merged(found: Selected) -> Merged | None:
     """
     held = [parameters(leaf.staircase) for leaf in found.leaves]
     padded = any(padding(node) is not None for node in found.nodes)
-    if len({one.rounding for one in held}) > 1 or (padded and not _pads_silence(found)):
+    if padded and not _pads_silence(found):
         return None
     grids = [
-        (s.threshold, s.offset, s.ceilings, *leaf.decoding())
+        (s.threshold, s.offset, s.ceilings, *leaf.decoding(), s.rounding)
         for s, leaf in zip(held, found.leaves, strict=True)
     ]
     alike = _is_one(grids) or not (found.nodes or len(grids) > 1)
     arrays: Grid | None = grids[0] if alike else _numbered(found, grids)
     if arrays is None:
         return None
-    theta, delta, ceilings, scale, shift = (np.asarray(a, np.float64) for a in arrays)
+    theta, delta, ceilings, scale, shift = (np.asarray(a, np.float64) for a in arrays[:-1])
     whole = ceilings.astype(np.int64)
-    staircase = Staircase(theta, delta, int(whole.max()), whole, scale, shift, held[0].rounding)
+    staircase = Staircase(theta, delta, int(whole.max()), whole, scale, shift, rules_of(arrays[-1]))
     return Merged(staircase, SILENT if padded else None)
 
 
@@ -79,11 +80,11 @@ def _numbered(found: Selected, grids: Sequence[Grid]) -> Grid | None:
     return [_collapsed(_known(np.concatenate(column)[numbers], numbers)) for column in columns]
 
 
-def _spread(grid: Grid, shape: tuple[int, ...]) -> Iterator[NDArray[np.float64]]:
+def _spread(grid: Grid, shape: tuple[int, ...]) -> Iterator[Array]:
     """The parameters of every entry of a leaf, flat."""
     for values in grid:
         sample = values[0] if values.ndim > len(shape) else values
-        yield np.broadcast_to(sample, shape).astype(np.float64).ravel()
+        yield np.broadcast_to(sample, shape).ravel()
 
 
 def _numbers(found: Selected, shapes: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
@@ -111,18 +112,18 @@ def _pads_silence(found: Selected) -> bool:
     return all(np.all(leaf.decoding()[1] == fill) for leaf in found.leaves for fill in fills)
 
 
-def _known(values: NDArray[np.float64], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+def _known(values: Array, numbers: NDArray[np.int64]) -> Array:
     """``values``, with those of padding taken from a neighbour on the same channel (a padded entry is on any grid)."""
     if np.all(numbers >= 0):
         return values
     flat, known = values.reshape(len(values), -1).copy(), numbers.reshape(len(values), -1) >= 0
     for row, mask in zip(flat, known, strict=True):
         row[~mask] = row[mask][0] if mask.any() else flat[known][0]
-    filled: NDArray[np.float64] = flat.reshape(values.shape)
+    filled: Array = flat.reshape(values.shape)
     return filled
 
 
-def _collapsed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _collapsed(values: Array) -> Array:
     """Without repetition: one entry on every axis along which nothing changes."""
     for axis in range(values.ndim):
         first = values.take([0], axis=axis)

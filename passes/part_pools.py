@@ -23,7 +23,8 @@ def part_pools(graph: gs.Graph) -> gs.Graph:
            ├─▶ Concat ─▶ MaxPool ─▶ y   becomes                   ├─▶ Concat ─▶ y
         b ─┘                                        b ─▶ MaxPool ─┘
 
-    So that each part is pooled in front of its own neurons, whatever they round and to what.
+    So that each part is pooled in front of its own neurons, whatever they round and to what: a layer of one rule is one
+    rounding operator at run time, where one of several takes as many comparisons as time steps.
 
     1. The parts are joined along an axis that is compared: nothing is done.
     2. All are activations of one rounding, or none is one: neurons (on several grids) fit behind one maximum.
@@ -61,7 +62,7 @@ def _differ(pool: gs.Node, found: Mapping[int, Staircase]) -> bool:
         tensor = stack.pop()
         staircase, node = found.get(id(tensor)), producer_of(tensor)
         if staircase is not None:
-            kinds.add(staircase.rounding)
+            kinds.update(np.unique(staircase.rounding).tolist())
         elif node is not None and (is_selection(node) or rises(node)):
             stack += signals(node)
         else:

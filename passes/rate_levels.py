@@ -11,6 +11,7 @@ from onnx2snn.graph import ORIGIN, Names, Pass, graph_pass, origin
 from onnx2snn.passes.operators import is_neuron
 from onnx2snn.passes.staircase_nodes import SOURCE, make_constant, parameters, set_parameters
 from onnx2snn.staircases import Staircase
+from onnx2snn.staircases.rules import by_rule, rules_of
 
 
 def most_levels(graph: gs.Graph) -> int:
@@ -54,7 +55,7 @@ def with_levels(staircase: Staircase, levels: int) -> Staircase:
     Level k of the old one stands for the pre-activation k·θ − δ′ at the middle of its step: δ′ = δ − θ/2 where it rounds
     down, δ where it rounds to the nearest, δ + θ/2 where it rounds up.
     """
-    middle = {"floor": -0.5, "ceil": 0.5}.get(staircase.rounding, 0.0) * staircase.threshold
+    middle = by_rule(staircase.rounding, floor=-0.5, ceil=0.5, half_even=0, half_odd=0) * staircase.threshold
     ratio = staircase.ceilings / levels
     threshold = staircase.threshold * ratio
     return replace(
@@ -64,7 +65,7 @@ def with_levels(staircase: Staircase, levels: int) -> Staircase:
         levels=levels,
         ceilings=np.full_like(staircase.ceilings, levels),
         scale=staircase.scale * ratio,
-        rounding="floor",
+        rounding=rules_of("floor"),
     )
 
 

@@ -116,11 +116,7 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
 
 
 def _falls(staircase: Staircase) -> bool:
-    """Where channels clip at odd and even levels, ties would go to other sides in each: that one stays."""
-    parities = np.unique(staircase.ceilings % 2)
-    return bool(np.all(staircase.scale < 0)) and (
-        staircase.rounding in ("floor", "ceil") or parities.size == 1
-    )
+    return bool(np.all(staircase.scale < 0))
 
 
 def _negated(graph: gs.Graph, names: Names, found: Found) -> gs.Tensor:

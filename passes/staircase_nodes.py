@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx2snn.graph import ORIGIN, Names, is_constant, value_of
 from onnx2snn.passes.operators import DOMAIN, STAIRCASE
 from onnx2snn.staircases import Staircase, neuron_parameters
+from onnx2snn.staircases.rules import names_of
 
 #: Where a node keeps its :class:`Staircase`, in units of its present input; not exported.
 PARAMETERS = "_onnx2snn_staircase"
@@ -73,7 +74,7 @@ def set_parameters(names: Names, node: gs.Node, staircase: Staircase, *, bias: A
     node.attrs[PARAMETERS] = staircase
     node.attrs["timesteps"] = staircase.timesteps
     node.attrs["levels"] = staircase.levels
-    node.attrs["rounding"] = staircase.rounding
+    node.attrs["rounding"] = names_of(staircase.rounding)
     node.attrs["unit"] = int(np.all(held.subtract[-1] == 1))
     first = np.atleast_1d(held.bias if bias is None else np.asarray(bias, np.float32))
     columns = {

@@ -38,6 +38,10 @@ def _is_one_or_many(value: Any) -> bool:
     return _is_number(value) or (_list_of(_is_number)(value) and bool(value))
 
 
+def _is_rule(value: Any) -> bool:
+    return value in ("floor", "ceil", "half_even", "half_odd")
+
+
 _LAYER: Mapping[str, Check] = {
     "name": _is_text,
     "output": _is_text,
@@ -47,7 +51,7 @@ _LAYER: Mapping[str, Check] = {
     "shape": _list_of(_or_none(_whole(0))),
     "timesteps": _whole(1, MOST_RATE_TIMESTEPS),
     "levels": _whole(1),
-    "rounding": lambda value: value in ("floor", "ceil", "half_even", "half_odd"),
+    "rounding": lambda value: _is_rule(value) or (_list_of(_is_rule)(value) and bool(value)),
     "threshold": _is_one_or_many,
     "scale": _is_one_or_many,
     "offset": _is_one_or_many,

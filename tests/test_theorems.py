@@ -175,7 +175,9 @@ def generated(staircase: Staircase, z: np.ndarray, T: int) -> np.ndarray:
 
 def staircase(rounding: Rounding, levels: int, theta: float, delta: float = 0.0) -> Staircase:
     one = np.ones(())
-    return Staircase(one * theta, one * delta, levels, np.asarray(levels), one * theta, one * 0, rounding)
+    return Staircase(
+        one * theta, one * delta, levels, np.asarray(levels), one * theta, one * 0, np.asarray(rounding)
+    )
 
 
 @pytest.mark.parametrize("rounding", ["floor", "ceil", "half_even", "half_odd"])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.staircases import NeuronParameters, Staircase
+from onnx2snn.staircases.rules import Rules, by_rule
 
 #: Thresholds that are looked at one by one; of more levels, those around powers of two and a random choice.
 MOST_LEVELS = 4096
@@ -52,16 +53,19 @@ def missteps(neuron: NeuronParameters, staircase: Staircase) -> list[Misstep]:
     rounding rule shows. "Just" is four roundings away.
     """
     theta = neuron.subtract[-1].astype(np.float64)
-    shape = np.broadcast_shapes(theta.shape, neuron.ceiling.shape, staircase.ceilings.shape)
+    rules = staircase.rounding
+    held = (theta, neuron.compare[-1], neuron.ceiling, staircase.ceilings, rules)
+    shape = np.broadcast_shapes(*(values.shape for values in held))
     ceilings = np.broadcast_to(staircase.ceilings, shape)
+    first = by_rule(rules, floor=0.0, ceil=-1.0, half_even=-0.5, half_odd=-0.5)
     found: list[Misstep] = []
     levels = _levels(staircase.levels)
     for block in np.array_split(levels, max(1, levels.size * max(1, theta.size) // (1 << 20))):
         j = block.reshape((-1,) + (1,) * len(shape))
-        edge = np.broadcast_to((j + _EDGE[staircase.rounding]) * theta, (len(block), *shape))
+        edge = np.broadcast_to((j + first) * theta, (len(block), *shape))
         slack = _ROUNDINGS * UNIT * np.maximum(np.abs(edge), theta)
         sharp, everywhere = edge.astype(np.float32) == edge, np.ones(edge.shape, bool)
-        on = j - 1 + _inclusive(staircase.rounding, j)
+        on = j - 1 + _inclusive(rules, j)
         for v, expected, where in (
             (edge - slack, j - 1, everywhere),
             (edge + slack, j, everywhere),
@@ -73,16 +77,10 @@ def missteps(neuron: NeuronParameters, staircase: Staircase) -> list[Misstep]:
     return found
 
 
-#: Where level j begins, in units of θ: (j + this)·θ.
-_EDGE = {"floor": 0.0, "ceil": -1.0, "half_even": -0.5, "half_odd": -0.5}
-
-
-def _inclusive(rounding: str, j: NDArray[np.int64]) -> NDArray[np.int64]:
+def _inclusive(rules: Rules, j: NDArray[np.int64]) -> NDArray[np.int64]:
     """1 where a potential exactly on threshold j belongs to level j, 0 where it belongs to j − 1."""
     even = (j % 2 == 0).astype(np.int64)
-    rules: dict[str, NDArray[np.int64]]
-    rules = {"floor": np.ones_like(j), "ceil": np.zeros_like(j), "half_even": even, "half_odd": 1 - even}
-    return rules[rounding]
+    return by_rule(rules, floor=np.ones_like(j), ceil=np.zeros_like(j), half_even=even, half_odd=1 - even)
 
 
 def _levels(highest: int) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from onnx2snn.dialect import DOMAIN, read_layer_table
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.macs import train_names
 from onnx2snn.staircases import NeuronParameters, Staircase
+from onnx2snn.staircases.rules import names_of
 from onnx2snn.weights import SplitModel, is_hollow
 
 _REMEDY = "convert the source again, or give the file that it was converted from"
@@ -77,14 +78,14 @@ def pair(
 
 
 def _entries(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    kinds = {
+    kinds: dict[str, type | tuple[type, ...]] = {
         "name": str,
         "output": str,
         "source_tensor": str,
         "neurons": int,
         "timesteps": int,
         "levels": int,
-        "rounding": str,
+        "rounding": (str, list),
     }
     entries = table.get("layers")
     sound = (
@@ -129,8 +130,8 @@ def _check_facts(
         ("time steps", entry["timesteps"], staircase.timesteps),
         ("levels", entry["levels"], staircase.levels),
         ("levels", entry["levels"], attributes.get("levels")),
-        ("rounding", entry["rounding"], staircase.rounding),
-        ("rounding", entry["rounding"].encode(), attributes.get("rounding")),
+        ("rounding", entry["rounding"], names_of(staircase.rounding)),
+        ("rounding", entry["rounding"], _decoded(attributes.get("rounding"))),
     )
     for what, listed, there in facts:
         if listed != there:
@@ -141,6 +142,13 @@ def _check_facts(
                 found=f"{listed} in the table, {there} in the network",
                 remedy=_REMEDY,
             )
+
+
+def _decoded(names: Any) -> Any:
+    """Text of an attribute, or a list of texts."""
+    if isinstance(names, list):
+        return [_decoded(name) for name in names]
+    return names.decode() if isinstance(names, bytes) else names
 
 
 def _check_steps(converted: onnx.ModelProto, timesteps: int) -> None:

@@ -13,7 +13,7 @@ from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, layer_table, next_commands
 from onnx2snn.cli.tables import make_table, names_of
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.units import number
+from onnx2snn.units import number, rule
 
 if TYPE_CHECKING:
     from onnx2snn.inspection import Activation, Inspection
@@ -63,13 +63,12 @@ def _table(activations: Sequence[Activation]) -> Table:
     names = names_of(activation.name for activation in activations)
     for found in activations:
         formula = Text.assemble(found.formula, ("\n" + " → ".join(found.nodes), "dim"))
-        rounding = found.rounding.replace("half_", "half-")
         table.add_row(
             names[found.name],
             str(found.timesteps),
             str(found.levels),
             number(found.threshold),
-            rounding,
+            rule(found.rounding),
             formula,
         )
     return table

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnx2snn.cli.tables import Name, make_table, names_of
-from onnx2snn.units import count, number
+from onnx2snn.units import count, number, rule
 
 if TYPE_CHECKING:
     from onnx2snn.dialect import NonSpikingOperator
@@ -30,7 +30,7 @@ def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
             str(layer["timesteps"]),
             str(layer["levels"]),
             number(layer["threshold"]),
-            str(layer["rounding"]).replace("half_", "half-"),
+            rule(layer["rounding"]),
             f"{layer['fan_out']:.1f}",
         )
     return table

@@ -12,7 +12,7 @@ from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError
 from onnx2snn.staircases.findings import Uneven
 from onnx2snn.staircases.reduction import reduce_to_staircase
-from onnx2snn.staircases.staircase import Staircase
+from onnx2snn.staircases.staircase import ARRAYS, Staircase
 from onnx2snn.staircases.steps import steps_of
 
 
@@ -52,5 +52,4 @@ def per_sample(staircase: Staircase, rank: int) -> Staircase:
     def strip(values: Any) -> Any:
         return values.reshape(values.shape[1:]) if values.ndim == rank else values
 
-    fields = ("threshold", "offset", "ceilings", "scale", "shift")
-    return replace(staircase, **{name: strip(getattr(staircase, name)) for name in fields})
+    return replace(staircase, **{name: strip(getattr(staircase, name)) for name in ARRAYS})

@@ -19,6 +19,7 @@ from onnx2snn.passes.operators import from_sizes
 from onnx2snn.reference import run_reference
 from onnx2snn.remedies import CALIBRATE, PLATEAUS
 from onnx2snn.staircases.recognise import Found, Recognition, Rejected, recognise
+from onnx2snn.staircases.rules import counted_from
 from onnx2snn.staircases.staircase import Staircase
 
 #: Thresholds that are probed of one staircase; more levels than this are sampled evenly.
@@ -152,7 +153,8 @@ def _far(staircase: Staircase) -> NDArray[np.float32]:
 
 
 def _shape(staircase: Staircase) -> tuple[int, ...]:
-    return np.broadcast_shapes(staircase.threshold.shape, staircase.offset.shape, staircase.ceilings.shape)
+    arrays = (staircase.threshold, staircase.offset, staircase.ceilings, staircase.rounding)
+    return np.broadcast_shapes(*(values.shape for values in arrays))
 
 
 def _ranked(points: NDArray[np.float32], found: Found) -> NDArray[np.float32]:
@@ -223,25 +225,16 @@ def _with_plateau(staircase: Staircase, answer: NDArray[np.float64]) -> Staircas
     if np.any(np.abs(high - ceilings) > 1) or np.any(np.abs(low) > 1) or np.any(high - low < 0):
         return staircase
     counted = _counted_from(staircase, low) if np.any(low) else staircase
-    return (
-        staircase
-        if counted is None
-        else replace(counted, ceilings=high - low, levels=int((high - low).max()))
-    )
+    return replace(counted, ceilings=high - low, levels=int((high - low).max()))
 
 
-def _counted_from(staircase: Staircase, lowest: NDArray[np.int64]) -> Staircase | None:
-    """Levels counted from ``lowest``; where ties go to even levels, they go to odd ones (or None: channels differ)."""
-    rounding = staircase.rounding
-    if rounding in ("half_even", "half_odd") and np.any(lowest % 2):
-        if not np.all(lowest % 2):
-            return None
-        rounding = "half_odd" if rounding == "half_even" else "half_even"
+def _counted_from(staircase: Staircase, lowest: NDArray[np.int64]) -> Staircase:
+    """Levels counted from ``lowest``; where ties go to even levels, they may go to odd ones."""
     return replace(
         staircase,
         offset=np.asarray(staircase.offset - lowest * staircase.threshold),
         shift=np.asarray(staircase.shift + lowest * staircase.scale),
-        rounding=rounding,
+        rounding=counted_from(staircase.rounding, lowest),
     )
 
 

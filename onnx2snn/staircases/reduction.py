@@ -22,7 +22,8 @@ from onnx2snn.staircases.curve import (
     rationals_of,
 )
 from onnx2snn.staircases.rounding import ROUNDINGS, Rounded, jumps_of_curve, round_rationals
-from onnx2snn.staircases.staircase import Rounding, Staircase
+from onnx2snn.staircases.rules import Rounding, Rules, counted_from, mirrored, rules_of
+from onnx2snn.staircases.staircase import Staircase
 from onnx2snn.staircases.steps import Run, runs_of
 
 #: A higher K is no quantiser but a float grid. A 16-bit quantiser has 65,535, and one more where its clip in float32 lies above.
@@ -76,7 +77,9 @@ def _from_step(step: Curve) -> Staircase:
 def _from_run(start: Rationals, run: Run) -> Staircase:
     """Level 1 from the run's first threshold on: where z + δ = θ, or 0 (ceil), or θ/2 (to the nearest level)."""
     first = {"floor": run.gap, "ceil": run.gap * 0}.get(run.rule, run.gap / 2)
-    return _staircase(run.rule, run.gap, first - run.threshold, rationals(run.count), run.rise, start)
+    return _staircase(
+        rules_of(run.rule), run.gap, first - run.threshold, rationals(run.count), run.rise, start
+    )
 
 
 def _object(value: Any) -> Rationals:
@@ -129,12 +132,11 @@ def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Stair
     rule = _rule(rounded.rule, first, last)
     p, q = line.slope, line.offset
     if rising:
-        rule = _with_parity(rule, first)
-        return _staircase(rule, 1 / p, (q - first) / p, count, alpha, bottom + shift)
-    mirrored: dict[str, Rounding] = {"floor": "ceil", "ceil": "floor", "half_even": "half_even"}
-    rule = _with_parity(mirrored[rule], last)
+        rules = counted_from(rules_of(rule), first)
+        return _staircase(rules, 1 / p, (q - first) / p, count, alpha, bottom + shift)
+    rules = mirrored(rules_of(rule), last)
     top = bottom + alpha * count
-    return _staircase(rule, -1 / p, (q - last) / p, count, -alpha, top + shift)
+    return _staircase(rules, -1 / p, (q - last) / p, count, -alpha, top + shift)
 
 
 def _rounded_range(rounded: Rounded) -> tuple[Rationals | None, Rationals | None]:
@@ -203,24 +205,12 @@ def _rule(rule: str, first: Rationals, last: Rationals) -> Rounding:
     raise NotPiecewiseLinearError("a cast to integer rounds towards zero on both sides of it")
 
 
-def _with_parity(rule: Rounding, zero_level: Rationals) -> Rounding:
-    """Ties go to even n; in k = n − ``zero_level`` that is even or odd."""
-    if rule != "half_even":
-        return rule
-    odd = np.asarray([int(n) % 2 == 1 for n in zero_level.ravel()])
-    if odd.all():
-        return "half_odd"
-    if odd.any():
-        raise ChannelsDifferError(odd.reshape(zero_level.shape))
-    return "half_even"
-
-
 def _floats(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(values, dtype=object).astype(np.float64)
 
 
 def _staircase(  # noqa: PLR0917 - in the order of the equation
-    rule: Rounding, theta: Any, delta: Any, count: Any, alpha: Any, shift: Any
+    rules: Rules, theta: Any, delta: Any, count: Any, alpha: Any, shift: Any
 ) -> Staircase:
     if np.any(np.asarray(alpha == 0)):
         raise NotPiecewiseLinearError("it does not depend on its input")
@@ -232,7 +222,7 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
         ceilings=ceilings,
         scale=_floats(alpha),
         shift=_floats(shift),
-        rounding=rule,
+        rounding=rules,
     )
 
 

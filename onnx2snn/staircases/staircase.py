@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Rounding = Literal["floor", "ceil", "half_even", "half_odd"]
+from onnx2snn.staircases.rules import Rules, by_rule, mirrored, rounded
 
 Float = NDArray[np.float32]
 
 #: The fields of a :class:`Staircase` that hold a value for each channel.
-ARRAYS = ("threshold", "offset", "ceilings", "scale", "shift")
+ARRAYS = ("threshold", "offset", "ceilings", "scale", "shift", "rounding")
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Staircase:
         ceilings: K of each channel (all equal to ``levels`` in most networks).
         scale: α, output per level; may be negative.
         shift: o, the output at level 0.
-        rounding: R. ``floor``: k ≥ j where z + δ ≥ j·θ; ``ceil``: k ≥ j where z + δ > (j − 1)·θ;
+        rounding: R, by name. ``floor``: k ≥ j where z + δ ≥ j·θ; ``ceil``: k ≥ j where z + δ > (j − 1)·θ;
             ``half_even``, ``half_odd``: to the nearest level, ties to the even (odd) one.
 
     >>> half, zero = np.array(0.5), np.array(0.0)
-    >>> staircase = Staircase(half, zero, 7, np.array(7), half, zero, "half_even")
+    >>> staircase = Staircase(half, zero, 7, np.array(7), half, zero, np.array("half_even"))
     >>> staircase.formula, staircase.timesteps
     ('0.5·clip(round(z/0.5), 0, 7)', 3)
     >>> staircase.level(np.array([-1.0, 0.25, 0.75, 9.0])).tolist()
@@ -47,7 +47,7 @@ class Staircase:
     ceilings: NDArray[np.int64]
     scale: NDArray[np.float64]
     shift: NDArray[np.float64]
-    rounding: Rounding
+    rounding: Rules
 
     @property
     def timesteps(self) -> int:
@@ -59,9 +59,8 @@ class Staircase:
         """The staircase in the terms of the module, with numbers where all channels share them."""
         theta, delta = number(self.threshold, "θ"), number(self.offset, "δ")
         inner = f"z/{theta}" if delta == "0" else f"(z {signed(delta)})/{theta}"
-        name = {"floor": "floor", "ceil": "ceil", "half_even": "round", "half_odd": "round_to_odd"}[
-            self.rounding
-        ]
+        names = by_rule(self.rounding, floor="floor", ceil="ceil", half_even="round", half_odd="round_to_odd")
+        name = names.item() if names.size == 1 else "R"
         shift = number(self.shift, "o")
         tail = "" if shift == "0" else f" {signed(shift)}"
         return f"{number(self.scale, 'α')}·clip({name}({inner}), 0, {self.levels}){tail}"
@@ -71,35 +70,22 @@ class Staircase:
 
         Thresholds stand in the same places, closed on the other side: z ≤ x is −z ≥ −x.
         """
-        rounding: Rounding = self.rounding
-        if rounding in ("floor", "ceil"):
-            rounding = "ceil" if rounding == "floor" else "floor"
-        elif self.levels % 2:
-            rounding = "half_odd" if rounding == "half_even" else "half_even"
         lowest = self.shift + self.scale * self.ceilings
-        rounded = np.abs(lowest) <= 8 * np.finfo(np.float64).eps * np.abs(
+        is_zero = np.abs(lowest) <= 8 * np.finfo(np.float64).eps * np.abs(
             self.shift
         )  # zero in exact arithmetic
         return replace(
             self,
             offset=self.ceilings * self.threshold - self.offset,
             scale=-self.scale,
-            shift=np.where(rounded, 0.0, lowest),
-            rounding=rounding,
+            shift=np.where(is_zero, 0.0, lowest),
+            rounding=mirrored(self.rounding, self.ceilings),
         )
 
     def level(self, z: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """The level k of pre-activations ``z`` (N, ...), computed in float64."""
         u = (np.asarray(z, np.float64) + self.offset) / self.threshold
-        if self.rounding == "floor":
-            k = np.floor(u)
-        elif self.rounding == "ceil":
-            k = np.ceil(u)
-        elif self.rounding == "half_even":
-            k = np.rint(u)
-        else:
-            k = np.rint(u - 1) + 1
-        return np.clip(k, 0, self.ceilings).astype(np.int64)
+        return np.clip(rounded(u, self.rounding), 0, self.ceilings).astype(np.int64)
 
     def decode(self, k: NDArray[Any]) -> NDArray[np.float64]:
         """The activation a = α·k + o of levels ``k`` (N, ...)."""
@@ -107,7 +93,7 @@ class Staircase:
 
     def lower_edges(self, k: NDArray[Any]) -> NDArray[np.float64]:
         """The smallest z (up to the strictness of R) at which the level is ``k`` (k ≥ 1)."""
-        steps = {"floor": k, "ceil": k - 1}.get(self.rounding, k - 0.5)
+        steps = by_rule(self.rounding, floor=k, ceil=k - 1, half_even=k - 0.5, half_odd=k - 0.5)
         return np.asarray(steps * self.threshold - self.offset)
 
 
@@ -135,22 +121,26 @@ def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
     2^j·θ ≤ v ≤ 2^(j+1)·θ: generation never rounds. ``v > c`` is written ``v ≥ nextafter(c)``. The ceiling stands in the
     middle of level K, where rounding cannot move it below the threshold K·θ.
     """
-    theta = staircase.threshold.astype(np.float32)
+    rules = staircase.rounding
+    theta = np.broadcast_to(
+        staircase.threshold.astype(np.float32), np.broadcast_shapes(staircase.threshold.shape, rules.shape)
+    )
     bits = np.arange(timesteps - 1, -1, -1)
     column = (timesteps,) + (1,) * theta.ndim
     powers = np.ldexp(np.float32(1), bits).astype(np.float32).reshape(column)
     last = (bits == 0).reshape(column)
     subtract = powers * theta
-    ceilings = staircase.ceilings.astype(np.float32)
+    half = (powers - np.float32(0.5)) * theta
+    compare = by_rule(
+        rules,
+        floor=subtract,
+        ceil=_above((powers - np.float32(1)) * theta),
+        half_even=np.where(last, _above(half), half),
+        half_odd=np.where(last, half, _above(half)),
+    )
+    middle = by_rule(rules, floor=0.5, ceil=-0.5, half_even=0, half_odd=0).astype(np.float32)
+    ceiling = (staircase.ceilings.astype(np.float32) + middle) * theta
     bias = staircase.offset.astype(np.float32)
-    if staircase.rounding == "floor":
-        compare, ceiling = subtract, (ceilings + np.float32(0.5)) * theta
-    elif staircase.rounding == "ceil":
-        compare, ceiling = _above((powers - np.float32(1)) * theta), (ceilings - np.float32(0.5)) * theta
-    else:
-        half = (powers - np.float32(0.5)) * theta
-        strict = last if staircase.rounding == "half_even" else ~last
-        compare, ceiling = np.where(strict, _above(half), half), ceilings * theta
     return NeuronParameters(bias, compare.astype(np.float32), subtract, ceiling.astype(np.float32))
 
 

@@ -17,7 +17,7 @@ from onnx2snn.graph import Array
 from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import NotPiecewiseLinearError, Rationals
 from onnx2snn.staircases.rounding import ROUNDINGS, Jump, exact, jumps_of_curve, jumps_of_rounding
-from onnx2snn.staircases.staircase import Rounding
+from onnx2snn.staircases.rules import Rounding
 
 #: A function that needs more neurons for each of its own is not taken apart.
 MAX_RUNS = 64

@@ -19,6 +19,7 @@ from onnx2snn.passes.pools_first import pools_first
 from onnx2snn.passes.recognise import chosen
 from onnx2snn.passes.staircase_nodes import make_constant
 from onnx2snn.staircases.recognise import Found, recognise
+from onnx2snn.staircases.rules import by_rule
 
 #: Where a marker keeps its :class:`Marked`; passes hand it on, files do not hold it.
 MARK = f"{PRIVATE}_mark"
@@ -96,9 +97,8 @@ def _is_rectifier(node: gs.Node) -> bool:
 def _mark_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
     stairs = found.staircase
     rank = len(found.output.shape)
-    shift = 0.0 if stairs.rounding in ("half_even", "half_odd") else stairs.offset - stairs.threshold / 2
-    if stairs.rounding == "ceil":
-        shift = shift + stairs.threshold
+    down = stairs.offset - stairs.threshold / 2
+    shift = by_rule(stairs.rounding, floor=down, ceil=down + stairs.threshold, half_even=0.0, half_odd=0.0)
     name = names.fresh("activation")
     old = producer_of(found.output)
     if old is None:

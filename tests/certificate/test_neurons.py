@@ -15,7 +15,7 @@ ROUNDINGS = ("floor", "ceil", "half_even", "half_odd")
 
 def staircase(rounding: Rounding, levels: int, theta: float | list[float]) -> Staircase:
     step = np.asarray(theta, np.float64)
-    return Staircase(step, step * 0, levels, np.asarray(levels), step, step * 0, rounding)
+    return Staircase(step, step * 0, levels, np.asarray(levels), step, step * 0, np.asarray(rounding))
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)

@@ -147,7 +147,9 @@ class TestSource:
     def test_levels_are_read_quickly_or_exactly_alike(self, shift: Any) -> None:
         """Codes that float32 has rounded a little, and one too much: the quick way never accepts what the exact one does not."""
         scale = np.array([[0.1], [0.37]])
-        staircase = Staircase(scale, np.zeros(()), 15, np.array(15), scale, shift * scale, "floor")
+        staircase = Staircase(
+            scale, np.zeros(()), 15, np.array(15), scale, shift * scale, np.asarray("floor")
+        )
         activation = Activation("t", staircase, operators=3)
         k = np.random.default_rng(0).integers(0, 16, (70, 2, 900)).astype(np.float32)
         values = (scale * (k + shift)).astype(np.float32)

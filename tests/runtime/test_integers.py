@@ -29,7 +29,7 @@ def neuron(theta: np.ndarray, levels: int, rounding: str) -> Neuron:
         np.full(1, levels),
         column,
         0 * column,
-        rounding,  # type: ignore[arg-type]
+        np.asarray(rounding),
     )
     held = neuron_parameters(staircase, staircase.timesteps)
     empty = Node(b"", "n", "IF", "onnx2snn", (), frozenset(), ("y",))
