@@ -117,27 +117,68 @@ def make_runner(model: onnx.ModelProto | SplitModel) -> Runner:
     Raises:
         InputError: when run: an output neither grows with the samples nor is the same for all of them.
     """
-    reference = Reference(model)
-    known = list(reference.inputs)
-    sizes = {shape[0] for shape in reference.inputs.values() if shape and isinstance(shape[0], int)}
-    fixed = sizes.pop() if len(sizes) == 1 else None
-    reached = sampled_tensors(model)
+    return _Batches(model)
 
-    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        samples = len(inputs[known[0]]) if known else 0
-        if fixed is None or samples == fixed:
-            return reference.run({name: inputs[name] for name in known})
+
+class _Batches:
+    """A model that is given any number of samples.
+
+    1. Its batch is open: all at once.
+    2. It declares an open batch, but names the size 1 inside (a ``Reshape`` or ``Resize`` to [1, ...]): one by one.
+    3. Its batch is fixed: so many at a time.
+    """
+
+    def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
+        self._reference = Reference(model)
+        self._inputs = list(self._reference.inputs)
+        sizes = {shape[0] for shape in self._reference.inputs.values() if shape and isinstance(shape[0], int)}
+        self.batch: int | None = sizes.pop() if len(sizes) == 1 else None
+        self._reached = sampled_tensors(model)
+        graph = (model.structure if isinstance(model, SplitModel) else model).graph
+        self._resizes = any(node.op_type == "Resize" and len(node.input) > 3 for node in graph.node)
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        given = {name: inputs[name] for name in self._inputs}
+        samples = len(given[self._inputs[0]]) if given else 0
+        if self.batch is None and samples > 1:
+            whole = self._at_once(given)
+            if whole is not None:
+                return whole
+        if self.batch is None or samples == self.batch:
+            return self._reference.run(given)
+        return self._in_batches(given, samples, self.batch)
+
+    def _at_once(self, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
+        """Case 1; None, now and from now on, in case 2."""
+        failure: InvalidModelError | None = None
+        try:
+            whole = self._reference.run(inputs)
+        except InvalidModelError as error:
+            failure = error
+        else:
+            if not (self._resizes and any(self._is_one(name, value) for name, value in whole.items())):
+                return whole
+        try:
+            self._reference.run({name: value[:1] for name, value in inputs.items()})
+        except InvalidModelError as error:
+            raise failure or error from None
+        self.batch = 1
+        return None
+
+    def _is_one(self, name: str, value: Array) -> bool:
+        """Whether samples decide this output, and it has one row for all of them."""
+        return name in self._reached and value.ndim > 0 and len(value) == 1
+
+    def _in_batches(self, inputs: Mapping[str, Array], samples: int, batch: int) -> dict[str, Array]:
         parts = []
-        for start in range(0, samples, fixed):
-            rows = np.minimum(np.arange(start, start + fixed), samples - 1)
-            parts.append(reference.run({name: inputs[name][rows] for name in known}))
-        whole = joined(parts, [fixed] * len(parts), samples, reached)
+        for start in range(0, samples, batch):
+            rows = np.minimum(np.arange(start, start + batch), samples - 1)
+            parts.append(self._reference.run({name: value[rows] for name, value in inputs.items()}))
+        whole = joined(parts, [batch] * len(parts), samples, self._reached)
         if whole is None:
-            remedy = f"give {fixed} at a time"
+            remedy = f"give {batch} at a time"
             raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
         return whole
-
-    return run
 
 
 def sampled_tensors(model: onnx.ModelProto | SplitModel) -> set[str]:

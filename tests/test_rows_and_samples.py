@@ -175,3 +175,30 @@ def test_a_constant_of_higher_rank_moves_the_batch_behind_the_last_neuron() -> N
     found = SpikingSession(model.SerializeToString()).run(data)
     np.testing.assert_array_equal(found.outputs["y"], run_reference(source, data)["y"])
     assert onnx2snn.verify(source, model, data).lossless
+
+
+SINGLE = {
+    "reshape": ("h = Reshape(d, t)", {"t": np.array([1, 36]), "v": dyadic(36, 3)}),
+    "resize": ("u = Resize(d, , , t) h = Flatten(u)", {"t": np.array([1, 4, 3, 6]), "v": dyadic(72, 3)}),
+}
+
+
+@pytest.mark.parametrize("kind", SINGLE)
+def test_a_file_that_names_a_batch_of_one_inside_is_run_sample_by_sample(kind: str) -> None:
+    """It declares an open batch, and fails on two samples, or answers to one of them: it works for one at a time."""
+    text, constants = SINGLE[kind]
+    source = network(
+        f"""g (float[N,2,3,3] x) => (float[N,3] y) {{
+            c = Conv<kernel_shape = [1, 1]>(x, w)
+            q = QuantizeLinear(c, s, z) d = DequantizeLinear(q, s, z)
+            {text}
+            y = MatMul(h, v)
+        }}""",
+        {"w": dyadic(4, 2, 1, 1), **constants},
+    )
+    x = dyadic(5, 2, 3, 3)
+    one_by_one = np.concatenate([run_reference(source, {"x": row[None]})["y"] for row in x])
+    np.testing.assert_array_equal(make_runner(source)({"x": x})["y"], one_by_one)
+    conversion = onnx2snn.convert(source)
+    assert conversion.tried == "equal"
+    assert onnx2snn.verify(source, conversion.model, {"x": x}).lossless

@@ -21,7 +21,7 @@ from onnx2snn.errors import InputError, InvalidModelError, Onnx2SnnError, SelfCh
 from onnx2snn.graph import Array
 from onnx2snn.model_file import save_model
 from onnx2snn.model_writer import write_embedded
-from onnx2snn.reference import Reference
+from onnx2snn.reference import Reference, make_runner
 from onnx2snn.runtime.engine import tensor_of
 from onnx2snn.weights import SplitModel, split_model, weights_as_inputs
 
@@ -55,10 +55,10 @@ class Witness:
         source = model if isinstance(model, SplitModel) else split_model(model)
         failure: Onnx2SnnError | None = None
         try:
-            specs, reference = input_specs(source.structure), Reference(source)
+            specs, run = input_specs(source.structure), make_runner(source)
             for inputs in _samples(specs):
                 try:
-                    outputs = reference.run(inputs)
+                    outputs = run(inputs)
                 except InvalidModelError as error:
                     failure = failure or error
                     continue
