@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import onnx_graphsurgeon as gs
-from onnx import shape_inference
 
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph import ORIGIN, Names, graph_pass, is_constant, origin, value_of
 from onnx2snn.passes.batch_axis import batch_axes, static
 from onnx2snn.passes.exporter import to_model
+from onnx2snn.passes.inference import inferred
 from onnx2snn.passes.operators import ROWS, is_weighted
 from onnx2snn.passes.size_editor import SizeEditor
 from onnx2snn.passes.spelled_sizes import spelled_sizes
@@ -214,12 +214,12 @@ def _check(graph: gs.Graph, batch: int, sized: list[str], axes: dict[str, int]) 
     for info in model.graph.output:
         info.type.tensor_type.ClearField("shape")
     try:
-        inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        sized_model = inferred(model, strict=True)
     except Exception as error:  # the library's own errors share no base class
         found = (str(error).strip() or type(error).__name__).splitlines()[0]
         message = f"it is made for batches of {batch} only"
         raise ConversionError(message, found=found, remedy=DYNAMIC_BATCH) from error
-    for info in inferred.graph.output:
+    for info in sized_model.graph.output:
         dims = info.type.tensor_type.shape.dim
         size = dims[axes[info.name]].dim_value if info.name in sized and len(dims) > axes[info.name] else 0
         if size and size % _PROBE:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx import inliner, shape_inference
+from onnx import inliner
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, is_constant, tidy
+from onnx2snn.passes.inference import inferred
 from onnx2snn.passes.qonnx import refuse_undefined
 from onnx2snn.passes.upgrade_opset import STANDARD, opset_of, upgrade_opset
 from onnx2snn.weights import SplitModel, split_model, weights_as_inputs
@@ -93,10 +94,9 @@ def _tidy_domains(model: onnx.ModelProto) -> None:
 
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
-        inferred: onnx.ModelProto = shape_inference.infer_shapes(model, data_prop=True)
+        return inferred(model)
     except Exception as error:  # as above
         raise InvalidModelError("its shapes contradict each other", found=_first_line(error)) from error
-    return inferred
 
 
 def _first_line(error: Exception) -> str:

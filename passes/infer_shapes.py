@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx import shape_inference
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph import Array, graph_pass, is_constant
 from onnx2snn.passes.exporter import to_model, to_split_model
+from onnx2snn.passes.inference import inferred
 from onnx2snn.passes.weights_aside import graph_without_weights
 from onnx2snn.reference import run_reference
 from onnx2snn.weights import SplitModel
@@ -35,8 +35,8 @@ def infer_shapes(graph: gs.Graph) -> gs.Graph:
     produced = {id(t) for node in graph.nodes for t in node.outputs}
     model = to_model(graph_without_weights(graph)[0])
     del model.graph.value_info[:]
-    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-    known = {v.name: v for v in [*inferred.value_info, *inferred.output]}
+    found = inferred(model).graph
+    known = {v.name: v for v in [*found.value_info, *found.output]}
     for name, tensor in graph.tensors().items():
         if is_constant(tensor) or name not in known or id(tensor) not in produced:
             continue

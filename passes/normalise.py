@@ -21,6 +21,7 @@ from onnx2snn.passes.refuse_mixed_samples import refuse_mixed_samples
 from onnx2snn.passes.spell_einsum import spell_einsum
 from onnx2snn.passes.spell_global_maxima import spell_global_maxima
 from onnx2snn.passes.spell_masks import spell_masks
+from onnx2snn.passes.spell_windows import spell_windows
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
@@ -32,6 +33,7 @@ NORMALISE: tuple[Pass, ...] = (
     open_sequences,
     drop_identities,
     infer_shapes,
+    spell_windows,
     fold_constants,
     channels_first,
     decompose_quantisers,

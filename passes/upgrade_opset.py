@@ -65,7 +65,11 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _converted(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Tools that change the types of a network leave stale types of its inner tensors behind: they are not needed."""
+    """The nodes of the newer set; shapes as the file says them, not as the library infers them on the way (by older rules).
+
+    Tools that change the types of a network leave stale types of its inner tensors behind: they are not needed.
+    """
+    declared = {info.name: info for info in model.graph.output}
     try:
         upgraded: onnx.ModelProto = version_converter.convert_version(model, OPSET)
     except Exception:  # as above; the second attempt says what is wrong
@@ -73,6 +77,10 @@ def _converted(model: onnx.ModelProto) -> onnx.ModelProto:
             raise
         del model.graph.value_info[:]
         upgraded = version_converter.convert_version(model, OPSET)
+    for info in upgraded.graph.output:
+        info.CopyFrom(declared[info.name])
+    del upgraded.graph.value_info[:]
+    upgraded.graph.value_info.extend(model.graph.value_info)
     return upgraded
 
 

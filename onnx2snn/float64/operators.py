@@ -11,7 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-from onnx2snn.float64.padding import Pad
+from onnx2snn.float64.padding import Pad, padded
+from onnx2snn.pool_windows import windows_of
 
 Array = NDArray[Any]
 
@@ -41,10 +42,10 @@ def windows(
     pads: Sequence[tuple[int, int]],
 ) -> Array:  # fmt: skip
     """(N, C, out..., kernel...): a view of ``x`` (N, C, in...), padded with ``fill``."""
-    padded = np.pad(x, [(0, 0), (0, 0), *pads], constant_values=fill) if np.any(pads) else x
+    whole = padded(x, np.array([(0, 0), (0, 0), *pads]), "constant", fill) if np.any(pads) else x
     extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     axes = tuple(range(2, x.ndim))
-    view = sliding_window_view(padded, extents, axis=axes)
+    view = sliding_window_view(whole, extents, axis=axes)
     every = (slice(None), slice(None), *(slice(None, None, s) for s in strides))
     at = (*every, *(slice(None, None, d) for d in dilations))
     return view[at]
@@ -153,17 +154,22 @@ def _pooled(
 ) -> tuple[Array, list[tuple[int, int]]]:  # fmt: skip
     """Windows of a pooling, and the padding that ``fill`` stands for (ceil mode included)."""
     rank = X.ndim - 2
-    strides, dilations = strides or [1] * rank, dilations or [1] * rank
+    strides, dilations, pads = strides or [1] * rank, dilations or [1] * rank, pads or [0] * 2 * rank
     extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    cells = padding(auto_pad or "NOTSET", X.shape[2:], extents, strides, pads)
-    if ceil_mode and (auto_pad or "NOTSET") == "NOTSET":
-        wide = []
-        for size, extent, stride, (a, b) in zip(X.shape[2:], extents, strides, cells, strict=True):
-            count = math.ceil((size + a + b - extent) / stride) + 1
-            count -= (count - 1) * stride >= size + a  # no window starts in the padding behind
-            wide.append((a, max(b, (count - 1) * stride + extent - size - a)))
-        return windows(X, kernel, strides, dilations, fill, wide), cells
-    return windows(X, kernel, strides, dilations, fill, cells), cells
+    placed = [
+        windows_of(
+            auto_pad or "NOTSET",
+            size,
+            extents[i],
+            strides[i],
+            pads=(pads[i], pads[i + rank]),
+            ceil=bool(ceil_mode),
+        )
+        for i, size in enumerate(X.shape[2:])
+    ]
+    cells = [(axis.before, axis.after) for axis in placed]
+    wide = [(axis.before, axis.needed) for axis in placed]
+    return windows(X, kernel, strides, dilations, fill, wide), cells
 
 
 class AveragePool(OpRun):
@@ -180,7 +186,7 @@ class AveragePool(OpRun):
         view, cells = _pooled(x, kernel_shape, *rest, 0.0)
         counted = np.ones((1, 1, *x.shape[2:]))
         if count_include_pad:
-            counted = np.pad(counted, [(0, 0), (0, 0), *cells], constant_values=1.0)
+            counted = padded(counted, np.array([(0, 0), (0, 0), *cells]), "constant", 1.0)
             rest = ("NOTSET", ceil_mode, dilations, None, strides)
         inside = _pooled(counted, kernel_shape, *rest, 0.0)[0].sum(axis=axes)
         at = (slice(None), slice(None), *(slice(n) for n in view.shape[2 : x.ndim]))

@@ -1,0 +1,65 @@
+"""Where the windows of a pooling lie along one axis: as onnxruntime and ONNX's operator set 22 place them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SAME = ("SAME_UPPER", "SAME_LOWER")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of a pooling along one axis, of an input of ``size`` cells.
+
+    Attributes:
+        size: Cells of the input.
+        extent: Cells from the first to the last that a window covers, (kernel - 1)·dilation + 1.
+        stride: Cells from one window to the next.
+        before: Padding in front; negative: cells that no window reaches.
+        after: Padding behind, likewise.
+        ceil: Whether a last window may hang over the padding behind. It never begins in it.
+    """
+
+    size: int
+    extent: int
+    stride: int
+    before: int
+    after: int
+    ceil: bool
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        room = self.size + self.before + self.after - self.extent
+        if not self.ceil:
+            return int(room / self.stride) + 1  # towards 0: one that is larger than all there is stays
+        count = -(-room // self.stride) + 1
+        return count - ((count - 1) * self.stride >= self.size + self.before)
+
+    @property
+    def claimed(self) -> int:
+        """How many there are by the rule of operator sets up to 21: a last one may begin in the padding, or behind it."""
+        room = self.size + self.before + self.after - self.extent
+        return (-(-room // self.stride) if self.ceil else int(room / self.stride)) + 1
+
+    @property
+    def needed(self) -> int:
+        """The padding behind with which the last window just ends there; negative: cells that no window reaches."""
+        return (self.count - 1) * self.stride + self.extent - self.size - self.before
+
+
+def windows_of(
+    auto_pad: str, size: int, extent: int, stride: int, *, pads: tuple[int, int], ceil: bool
+) -> Windows:
+    """The windows along one axis.
+
+    1. ``SAME_UPPER``, ``SAME_LOWER``: one window for each stride begun, ``ceil_mode`` or not. Windows smaller than their
+       stride leave cells out at the ends where others take padding; halves of them are rounded towards 0.
+    2. ``VALID``: no padding, which a last window hangs over with ``ceil_mode``.
+    """
+    if auto_pad in SAME:
+        total = (-(-size // stride) - 1) * stride + extent - size
+        before = int((total + (auto_pad == "SAME_LOWER")) / 2)
+        return Windows(size, extent, stride, before, total - before, ceil=False)
+    before, after = (0, 0) if auto_pad == "VALID" else pads
+    return Windows(size, extent, stride, before, after, ceil)
