@@ -232,7 +232,9 @@ class Comparison:
         """What lies before these tensors, made when first asked for; sizes are those of the data."""
         if tensors not in self._paths:
             example = given(inputs, levels, np.array([0]))
-            self._paths[tensors] = Path(self.source.cut, self.spiking, tensors, example)
+            self._paths[tensors] = Path(
+                self.source.cut, self.spiking, tensors, example, timesteps=self.timesteps
+            )
         return self._paths[tensors]
 
     def _evaluate(

@@ -10,6 +10,7 @@ them, three things must hold wherever two levels differ:
 
 M = (Σ|w|·|x| + |δ|)/θ. Where all numbers are multiples of one power of two and sums stay below 2²⁴ of it, float32 is exact
 and E (or E') is zero, unless the activation's own operators divide by other numbers: then no difference is excused.
+Where operators with jumps lie before the layer, what a tie of theirs may bring is added to all three.
 """
 
 from __future__ import annotations
@@ -80,10 +81,11 @@ class Judge:
         narrow = coarse(self.activation.unit, p.rounding.operators) * m
         exact_source, exact_spiking = self._exact(p)
         maps = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (n + 4) * UNIT64
+        ties = 0.0 if p.ties is None else p.ties / staircase.threshold
         return Margins(
-            np.where(exact_source, 0.0, gamma(n + 1) * m + narrow + own),
-            np.where(exact_spiking, 0.0, gamma(n + 2 * self.timesteps + 6) * m),
-            maps * m,
+            ties + np.where(exact_source, 0.0, gamma(n + 1) * m + narrow + own),
+            ties + np.where(exact_spiking, 0.0, gamma(n + 2 * self.timesteps + 6) * m),
+            ties + maps * m,
         )
 
     def _exact(self, p: Potentials) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -178,7 +178,7 @@ def allowed_exactly(p: Potentials) -> Wide:
     if p.magnitude is None:
         return _measured(p)
     share = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (p.rounding.terms + 4) * UNIT64
-    return np.asarray(share * p.magnitude)
+    return np.asarray(share * p.magnitude + (0.0 if p.ties is None else p.ties))
 
 
 def _measured(p: Potentials) -> Wide:

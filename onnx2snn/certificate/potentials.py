@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from onnx2snn.certificate.cuts import POTENTIAL, CutNetwork
 from onnx2snn.certificate.magnitudes import has_rules, magnitude_model
 from onnx2snn.certificate.rounding import Analysis, Rounding, quantum
+from onnx2snn.certificate.ties import Ties
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.float64 import Float64Network
 from onnx2snn.graph import Array
@@ -31,6 +33,7 @@ class Potentials:
         magnitude: Σ|w|·|x| of the source (N, ...); None where an operator has no bound.
         rounding: Of z.
         spiking_quantum: Of v; 0 where there is none.
+        ties: What jumps at ties may add to either (N, ...); None where nothing jumps.
     """
 
     source: Wide
@@ -38,6 +41,7 @@ class Potentials:
     magnitude: Wide | None
     rounding: Rounding
     spiking_quantum: float
+    ties: Wide | None = None
 
 
 class _Float32Network:
@@ -80,15 +84,18 @@ def _quantum(values: Array) -> float:
     return 1.0 if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 else 0.0
 
 
-def _answer(network: Float64Network | _Float32Network, read: Mapping[str, Array]) -> Wide:
+_Run = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+
+def _answer(run: _Run, read: Mapping[str, Array]) -> Wide:
     """POTENTIAL (N, ...); sample by sample where the network holds a batch of one (it squeezes that axis, say)."""
     rows = len(next(iter(read.values()), ()))
     try:
-        return network.run(read)[POTENTIAL].astype(np.float64)
+        return run(read)[POTENTIAL].astype(np.float64)
     except Exception:
         if rows < 2:
             raise
-    parts = [_answer(network, {n: v[row : row + 1] for n, v in read.items()}) for row in range(rows)]
+    parts = [_answer(run, {n: v[row : row + 1] for n, v in read.items()}) for row in range(rows)]
     return np.stack(parts) if parts[0].ndim == 0 else np.concatenate(parts)
 
 
@@ -100,10 +107,17 @@ class Path:
         spiking: The spiking network, cut at the same layers.
         tensors: The tensor, in each.
         example: One sample: network inputs, and ``level/<layer>`` (1, ...): for the sizes.
+        timesteps: T.
     """
 
     def __init__(
-        self, source: CutNetwork, spiking: CutNetwork, tensors: tuple[str, str], example: Mapping[str, Array]
+        self,
+        source: CutNetwork,
+        spiking: CutNetwork,
+        tensors: tuple[str, str],
+        example: Mapping[str, Array],
+        *,
+        timesteps: int,
     ) -> None:
         self._models = source.before(tensors[0]), spiking.before(tensors[1])
         self._source, own = _loaded(self._models[0], example)
@@ -113,16 +127,22 @@ class Path:
             raise broken(error) from error
         self._shapes = own, theirs
         self._magnitude = self._bound()
+        self._ties = self._jumps(timesteps)
         self.reads = tuple(
             dict.fromkeys(value.name for model in self._models for value in model.structure.graph.input)
         )
-        self._rounding: dict[tuple[float, ...], tuple[Rounding, float]] = {}
+        self._rounding: dict[tuple[float, ...], tuple[Rounding, float, dict[str, float]]] = {}
 
     def _bound(self) -> Float64Network | None:
         if not isinstance(self._source, Float64Network) or not isinstance(self._spiking, Float64Network):
             return None
         bound = magnitude_model(self._models[0], self._shapes[0])
         return None if bound is None else Float64Network(bound, absolute=True)
+
+    def _jumps(self, timesteps: int) -> Ties | None:
+        if self._magnitude is None or not isinstance(self._source, Float64Network):
+            return None
+        return Ties.of(self._models[0], self._source, self._shapes[0], timesteps=timesteps)
 
     @property
     def fan_in(self) -> int:
@@ -148,18 +168,22 @@ class Path:
         """Both potentials for network inputs and ``level/<layer>``, (N, ...)."""
         read = {name: inputs[name] for name in self.reads}
         held = tuple(1.0 if n.startswith("level/") else _quantum(v) for n, v in read.items())
-        rounding, spiking_quantum = self._analysis(held)
+        rounding, spiking_quantum, in_front = self._analysis(held)
         return Potentials(
-            _answer(self._source, read),
-            _answer(self._spiking, read),
-            None if self._magnitude is None else _answer(self._magnitude, read),
+            _answer(self._source.run, read),
+            _answer(self._spiking.run, read),
+            None if self._magnitude is None else _answer(self._magnitude.run, read),
             rounding,
             spiking_quantum,
+            None if self._ties is None else _answer(partial(self._ties.run, quanta=in_front), read),
         )
 
-    def _analysis(self, held: tuple[float, ...]) -> tuple[Rounding, float]:
+    def _analysis(self, held: tuple[float, ...]) -> tuple[Rounding, float, dict[str, float]]:
+        """Of the source's potential, the spiking network's quantum, and quanta in front of jumps, of both networks."""
         if held not in self._rounding:
             quanta = dict(zip(self.reads, held, strict=True))
-            both = [Analysis(m, s, quanta).result for m, s in zip(self._models, self._shapes, strict=True)]
-            self._rounding[held] = both[0], both[1].quantum
+            own, theirs = (Analysis(m, s, quanta) for m, s in zip(self._models, self._shapes, strict=True))
+            least = min(theirs.in_front.values(), default=0.0)
+            in_front = {name: min(q, least) for name, q in own.in_front.items()}
+            self._rounding[held] = own.result, theirs.result.quantum, in_front
         return self._rounding[held]

@@ -23,7 +23,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from onnx2snn.float64.network import before_jumps
+from onnx2snn.float64.network import before_jumps, from_sizes
 from onnx2snn.passes.scales import is_power_of_two
 from onnx2snn.weights import SplitModel, is_hollow, let_go
 
@@ -83,9 +83,8 @@ class Analysis:
     def __init__(self, model: SplitModel, shapes: Shapes, quanta: Mapping[str, float]) -> None:
         graph = model.structure.graph
         self._shapes = shapes
-        self._constants: dict[str, Array] = {
-            t.name: numpy_helper.to_array(t) for t in graph.initializer if not is_hollow(t)
-        } | dict(model.weights)
+        self._constants = constants_of(model)
+        self._valued = {name for node in graph.node for name in node.output} - from_sizes(graph)
         self._shared = before_jumps(graph)  # computed alike by both networks, bit for bit
         self._terms: dict[str, int] = {}
         self._weights: dict[str, int] = {}
@@ -109,6 +108,11 @@ class Analysis:
             self._operators.get(name, 0),
         )
 
+    @property
+    def in_front(self) -> dict[str, float]:
+        """Of what jumps read, and of what that is made of: quanta, 0 where there is none."""
+        return {name: self._quanta.get(name, 0.0) for name in self._shared & self._valued}
+
     def _visit(self, node: onnx.NodeProto) -> None:
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         step = Step(node, attributes, self._shapes, self._constants)
@@ -124,6 +128,12 @@ class Analysis:
             self._terms[name] = 0 if name in self._shared else terms
             self._weights[name] = 0 if name in self._shared else weights
             self._quanta[name] = step.quantum([self._quanta.get(i, 0.0) for i in node.input if i])
+
+
+def constants_of(model: SplitModel) -> dict[str, Array]:
+    """By name, large weights among them."""
+    initializers = model.structure.graph.initializer
+    return {t.name: numpy_helper.to_array(t) for t in initializers if not is_hollow(t)} | dict(model.weights)
 
 
 @dataclass(frozen=True)

@@ -60,9 +60,13 @@ class Float64Network:
 
     def shapes(self, inputs: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor, inputs and constants included."""
+        return {name: np.shape(value) for name, value in self.values(inputs).items()}
+
+    def values(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Every tensor, inputs and constants included."""
         with np.errstate(all="ignore"):
             values: Any = self._evaluator.run(None, self._feed(inputs), intermediate=True)
-        return {name: np.shape(value) for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if value is not None}
 
     def _feed(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         feed = {name: self._typed(name, inputs[name]) for name in self.inputs}
@@ -85,7 +89,7 @@ def before_jumps(graph: onnx.GraphProto) -> frozenset[str]:
 
     What is computed from sizes alone is among them: sizes are whole numbers.
     """
-    found = _from_sizes(graph)
+    found = from_sizes(graph)
     for node in reversed(graph.node):
         if is_jump(node) or any(name in found for name in node.output):
             found.update(node.output)
@@ -94,7 +98,7 @@ def before_jumps(graph: onnx.GraphProto) -> frozenset[str]:
     return frozenset(found)
 
 
-def _from_sizes(graph: onnx.GraphProto) -> set[str]:
+def from_sizes(graph: onnx.GraphProto) -> set[str]:
     """Names of the tensors that nothing but sizes of tensors, and constants, decide."""
     known = {tensor.name for tensor in graph.initializer}
     found: set[str] = set()
