@@ -34,7 +34,7 @@ from onnx2snn.dialect import (
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.graph import Array, Pass, apply_owned, is_constant
 from onnx2snn.layers import layers_of
-from onnx2snn.macs import dense_macs, macs_by_layer
+from onnx2snn.macs import dense_macs, macs_by_layer, open_macs
 from onnx2snn.model_file import load_model, save_model
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.exporter import to_split_model
@@ -69,7 +69,8 @@ class Conversion:
         timesteps: T, on every train.
         non_spiking: Operators between neurons that were kept (``hybrid=True``).
         macs: Multiply-accumulates of one sample: of the ``ann``, those that stay ``analog`` (the input layer among them), and
-            those of them that are ``non_spiking``: behind neurons (``hybrid=True``). None where a size is dynamic.
+            those of them that are ``non_spiking``: behind neurons (``hybrid=True``). None where a size is dynamic: then
+            results have them, by the sizes of the data.
         tried: What came of the finished network on a drawn sample beside its source: ``equal``, ``explained`` (by neurons on a
             threshold), ``loaded`` and why no more was tried; ``not tried`` with ``check=False``.
         checks: With data to ``check``: (pass, largest relative change of any output against the source).
@@ -275,7 +276,8 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
     layers = layers_of(graph, form.coding)
     timesteps = network_timesteps(graph, form.coding)
     write_counting_graph(model, counting_graph(model, layers))
-    macs = dense_macs(model)
+    macs, by_layer = dense_macs(model), macs_by_layer(model, layers)
+    unknown = None in (*macs.values(), *by_layer.values())
     write_layer_table(
         model,
         {
@@ -286,7 +288,8 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
             "layers": [dataclasses.asdict(layer) for layer in layers],
             "outputs": [output.name for output in model.graph.output],
             "macs": macs,
-            "layer_macs": macs_by_layer(model, layers),
+            "layer_macs": by_layer,
+            **({"open_macs": open_macs(model, layers)} if unknown else {}),
             "non_spiking": [dataclasses.asdict(operator) for operator in kept],
         },
     )

@@ -32,7 +32,7 @@ class Layer:
         output: The train it writes there, (T·N, ...).
         source_nodes: The user's nodes that it replaces.
         source_tensor: The source's tensor whose values are ``scale``·k + ``offset``.
-        neurons: Neurons for one sample.
+        neurons: Neurons for one sample; of size one along axes that are open.
         shape: Their shape, without the batch axis; None for a size that is dynamic.
         timesteps: ceil(log2(levels + 1)), the steps in which this layer can spike; in a rate code T = K.
         levels: K, the highest level.

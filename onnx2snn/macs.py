@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
 
 from onnx2snn.dialect import DOMAIN, Layer
 from onnx2snn.passes.operators import WEIGHTED
+from onnx2snn.reference import sampled_tensors
 
 
 def dense_macs(model: onnx.ModelProto) -> dict[str, int | None]:
@@ -25,14 +27,18 @@ def dense_macs(model: onnx.ModelProto) -> dict[str, int | None]:
     constants = {tensor.name for tensor in model.graph.initializer}
     total: dict[str, int | None] = {"ann": 0, "analog": 0, "non_spiking": 0}
     for node, signal in _weighted(model, constants):
-        keys = ["ann"] if signal in trains else ["ann", "analog"]
-        if signal in behind and signal not in trains:
-            keys.append("non_spiking")
         macs = _macs(node, shapes, constants)
-        for key in keys:
+        for key in _keys(signal, trains, behind):
             known = total[key]
             total[key] = None if macs is None or known is None else known + macs
     return total
+
+
+def _keys(signal: str, trains: set[str], behind: set[str]) -> list[str]:
+    """What an operator that reads ``signal`` counts for."""
+    if signal in trains:
+        return ["ann"]
+    return ["ann", "analog", "non_spiking"] if signal in behind else ["ann", "analog"]
 
 
 def macs_by_layer(model: onnx.ModelProto, layers: Sequence[Layer]) -> dict[str, int | None]:
@@ -42,9 +48,40 @@ def macs_by_layer(model: onnx.ModelProto, layers: Sequence[Layer]) -> dict[str, 
     the analog input, the layers then add up to the whole ANN.
     """
     shapes, constants = shapes_of(model), {tensor.name for tensor in model.graph.initializer}
+    found: dict[str, int | None] = {layer.name: 0 for layer in layers}
+    deepest = _deepest(model, layers)
+    for node, signal in _weighted(model, constants):
+        if signal in deepest:
+            name, macs = deepest[signal], _macs(node, shapes, constants)
+            known = found[name]
+            found[name] = None if macs is None or known is None else known + macs
+    return found
+
+
+def open_macs(model: onnx.ModelProto, layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """Weighted operators of those totals that are None above: what each spends, once sizes are known.
+
+    Returns:
+        For each operator: ``tensor``, whose sizes for one sample, times ``factor``, are its multiply-accumulates; ``of``, the
+        keys of :func:`dense_macs` that it counts for, and ``layer``, that of :func:`macs_by_layer` or None.
+    """
+    shapes, constants = shapes_of(model), {tensor.name for tensor in model.graph.initializer}
+    trains, behind, deepest = train_names(model), _behind_neurons(model), _deepest(model, layers)
+    totals, by_layer = dense_macs(model), macs_by_layer(model, layers)
+    found = []
+    for node, signal in _weighted(model, constants):
+        counted = [key for key in _keys(signal, trains, behind) if totals[key] is None]
+        layer = deepest.get(signal)
+        held = layer if layer is not None and by_layer[layer] is None else None
+        spent = _spent(node, shapes, constants)
+        if spent is not None and (counted or held is not None):
+            found.append({"tensor": spent[0], "factor": spent[1], "of": counted, "layer": held})
+    return found
+
+
+def _deepest(model: onnx.ModelProto, layers: Sequence[Layer]) -> dict[str, str]:
+    """By tensor, the deepest layer whose spikes reach it."""
     order = {layer.output: number for number, layer in enumerate(layers)}
-    names = [layer.name for layer in layers]
-    found: dict[str, int | None] = dict.fromkeys(names, 0)
     deepest: dict[str, int] = {}
     for node in model.graph.node:
         read = [deepest[name] for name in node.input if name in deepest]
@@ -52,37 +89,46 @@ def macs_by_layer(model: onnx.ModelProto, layers: Sequence[Layer]) -> dict[str, 
             deepest[node.output[0]] = order[node.output[0]]
         elif read:
             deepest.update(dict.fromkeys(node.output, max(read)))
-    for node, signal in _weighted(model, constants):
-        if signal in deepest:
-            name, macs = names[deepest[signal]], _macs(node, shapes, constants)
-            known = found[name]
-            found[name] = None if macs is None or known is None else known + macs
-    return found
+    return {tensor: layers[number].name for tensor, number in deepest.items()}
 
 
 def _weighted(model: onnx.ModelProto, constants: set[str]) -> Iterator[tuple[onnx.NodeProto, str]]:
-    """Operators with weights, and the signal that each reads."""
+    """Operators with weights, and the signal that each reads; what sizes alone decide is no signal, but a bias."""
+    reached = sampled_tensors(model)
     for node in model.graph.node:
         if node.op_type in WEIGHTED and not node.domain:
-            yield node, next((name for name in node.input[:2] if name not in constants), node.input[0])
+            signal = next((name for name in node.input[:2] if name not in constants), node.input[0])
+            if signal in reached:
+                yield node, signal
 
 
 def _macs(node: onnx.NodeProto, shapes: dict[str, list[int | None]], constants: set[str]) -> int | None:
-    before, weights, after = (shapes.get(name) for name in (*node.input[:2], node.output[0]))
-    if not weights or not before or after is None:
+    """Of one sample; None where sizes are not known."""
+    spent = _spent(node, shapes, constants)
+    sizes = [None] if spent is None else shapes.get(spent[0], [None])[1:]
+    if spent is None or any(size is None for size in sizes):
+        return None
+    return int(np.prod([size for size in sizes if size is not None], dtype=np.int64)) * spent[1]
+
+
+def _spent(
+    node: onnx.NodeProto, shapes: dict[str, list[int | None]], constants: set[str]
+) -> tuple[str, int] | None:
+    """Multiply-accumulates as entries of one sample of a tensor, times a factor; None where that is not known."""
+    before, weights = (shapes.get(name) for name in node.input[:2])
+    if not weights or not before:
         return None
     if node.op_type == "ConvTranspose":
-        sizes = [*before[1:], *weights[1:]]
+        tensor, each = node.input[0], weights[1:]
     elif node.op_type == "Conv":
-        sizes = [*after[1:], *weights[1:]]
+        tensor, each = node.output[0], weights[1:]
     elif node.op_type == "MatMul" and node.input[0] in constants:
-        sizes = [*after[1:], before[-1]]
+        tensor, each = node.output[0], before[-1:]
     else:
         transposed = any(a.name == "transB" and a.i for a in node.attribute)
-        sizes = [*after[1:], weights[-1] if transposed else weights[max(len(weights) - 2, 0)]]
-    if any(size is None for size in sizes):
-        return None
-    return int(np.prod([size for size in sizes if size is not None], dtype=np.int64))
+        tensor, each = node.output[0], [weights[-1] if transposed else weights[max(len(weights) - 2, 0)]]
+    known = [size for size in each if size is not None]
+    return (tensor, int(np.prod(known, dtype=np.int64))) if len(known) == len(each) else None
 
 
 def _behind_neurons(model: onnx.ModelProto) -> set[str]:

@@ -31,7 +31,7 @@ INT8 = EnergyTable(0.3e-12, 0.1e-12)
 
 @dataclass(frozen=True)
 class Energy:
-    """Joules for each sample, shape (N,); NaN where it was not counted, or a size of the network is dynamic.
+    """Joules for each sample, shape (N,); NaN where it was not counted.
 
     Attributes:
         snn: SynOps · E_AC + multiply-accumulates of analog layers · E_MAC.

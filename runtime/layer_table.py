@@ -58,6 +58,13 @@ _LAYER: Mapping[str, Check] = {
     "fan_out": _is_number,
 }
 
+_OPEN: Mapping[str, Check] = {
+    "tensor": _is_text,
+    "factor": _whole(0),
+    "of": _list_of(_is_text),
+    "layer": _or_none(_is_text),
+}
+
 _TABLE: Mapping[str, Check] = {
     "dialect": _whole(1),
     "timesteps": _whole(1, MOST_RATE_TIMESTEPS),
@@ -86,11 +93,24 @@ def read_table(content: str | bytes, newest: int) -> dict[str, Any]:
     _check(table, _TABLE, "the layer table")
     for layer in table["layers"]:
         _check(layer, _LAYER, "a layer")
+    _check_open(table)
     _check_steps(table)
     for key in ("name", "output"):
         if len({layer[key] for layer in table["layers"]}) < len(table["layers"]):
             raise ValueError(f"two layers have the same {key}")
     return table
+
+
+def _check_open(table: Mapping[str, Any]) -> None:
+    """What is counted once sizes are known counts for totals that there are."""
+    entries, layers = table.get("open_macs", []), {layer["name"] for layer in table["layers"]}
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("the layer table has an unusable 'open_macs'")
+    for entry in entries:
+        _check(entry, _OPEN, "an entry of 'open_macs'")
+        known = entry["layer"] is None or entry["layer"] in layers.intersection(table.get("layer_macs", {}))
+        if not known or not set(entry["of"]) <= set(table["macs"]):
+            raise ValueError("an entry of 'open_macs' counts for no total")
 
 
 def _check_steps(table: Mapping[str, Any]) -> None:

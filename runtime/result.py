@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,12 +23,14 @@ class Result:
         spikes: By layer, spikes of each sample, (N,); empty unless counted.
         synops: By layer, synaptic operations that its spikes caused, (N,); empty unless counted.
         energy: Joules of each sample, of the SNN and of its ANN, in all and by layer; NaN unless counted.
+        neurons: By layer, neurons of one sample; where the network leaves sizes open, by those of the samples.
     """
 
     outputs: dict[str, Array]
     spikes: dict[str, NDArray[np.int64]]
     synops: dict[str, NDArray[np.int64]]
     energy: Energy
+    neurons: dict[str, int] = field(default_factory=dict)
 
 
 def result_of(
@@ -39,7 +41,7 @@ def result_of(
     Args:
         answers: By name: outputs, ``spikes/<layer>`` and, where they were counted, ``synops/<layer>``.
         samples: N.
-        layer_table: Of the network.
+        layer_table: Of the network, its open sizes filled in.
         energies: Of single operations.
     """
     names = [layer["name"] for layer in layer_table["layers"]]
@@ -47,7 +49,8 @@ def result_of(
     synops = _counted(answers, "synops", names)
     outputs: Sequence[str] = layer_table["outputs"]
     energy = energy_of(synops, layer_table, energies, samples)
-    return Result({name: answers[name] for name in outputs}, spikes, synops, energy)
+    neurons = {layer["name"]: int(layer["neurons"]) for layer in layer_table["layers"]}
+    return Result({name: answers[name] for name in outputs}, spikes, synops, energy, neurons)
 
 
 def _counted(answers: Mapping[str, Array], kind: str, layers: Sequence[str]) -> dict[str, NDArray[np.int64]]:

@@ -22,6 +22,7 @@ from onnx2snn.runtime.engine import Engine, InputSpec, make_engine
 from onnx2snn.runtime.machine import Machine
 from onnx2snn.runtime.network import read_network
 from onnx2snn.runtime.result import Result, result_of
+from onnx2snn.runtime.sizes import open_tensors, size_nodes, with_sizes
 from onnx2snn.runtime.snn_file import SnnFile, read_snn, with_graph, with_outputs
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.stream_engine import StreamingEngine
@@ -104,6 +105,7 @@ class SpikingSession:
         self._options: dict[str, Any] = {"folder": folder, "lean": self._file.beside, **options}
         self._engines: dict[str, Engine] = {}
         self._machines: dict[str, Machine] = {}
+        self._sized: tuple[dict[str, tuple[int, ...]], dict[str, Any]] | None = None
         self._lock = threading.RLock()
         self._content = self._file.with_execution(_BODIES[self.execution])
         missing = set(self.outputs) - set(self._engine(self._first).outputs)
@@ -132,7 +134,7 @@ class SpikingSession:
         for name in answers:
             if name.startswith(("spikes/", "synops/")):
                 answers[name] = by_sample(answers[name], samples)
-        return result_of(answers, samples, self._file.table, self._energy)
+        return result_of(answers, samples, self._table(checked), self._energy)
 
     def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names."""
@@ -200,8 +202,23 @@ class SpikingSession:
         """
         return self.stream(batch=batch, count="spikes").run(samples)
 
-    def _result(self, answers: Mapping[str, Array], samples: int) -> Result:
-        return result_of(answers, samples, self._file.table, self._energy)
+    def _result(self, answers: Mapping[str, Array], inputs: Mapping[str, Array]) -> Result:
+        samples = len(next(iter(inputs.values())))
+        return result_of(answers, samples, self._table(inputs), self._energy)
+
+    def _table(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+        """The layer table; what it leaves open is found by a run on one sample of each size, the last of which is kept."""
+        table = self._file.table
+        tensors = open_tensors(table)
+        if not tensors:
+            return table
+        shapes = {name: value.shape[1:] for name, value in inputs.items()}
+        with self._lock:
+            if self._sized is None or self._sized[0] != shapes:
+                engine = self._engine("sizes")
+                some = {name: value[: engine.fixed_batch or 1] for name, value in inputs.items()}
+                self._sized = shapes, with_sizes(table, tensors, engine.run(some))
+            return self._sized[1]
 
     def _level(self, answer: Mapping[str, Array], train: str) -> Array:
         if self.execution == "spiking":
@@ -210,7 +227,7 @@ class SpikingSession:
 
     def _engine(self, kind: str) -> Engine:
         """The network with the further outputs that ``kind`` needs, made when first asked for."""
-        if self.execution == "streaming" and kind != "trace":
+        if self.execution == "streaming" and kind not in ("trace", "sizes"):
             return StreamingEngine(self._machine(kind), frozenset(self.outputs) - self.of_samples)
         with self._lock:
             if kind not in self._engines:
@@ -218,7 +235,7 @@ class SpikingSession:
                 if self._file.place is not None:
                     self._file.place.check()
                 written = Written(self._with_outputs(kind, self.execution))
-                if kind != "trace" and self._backend == "onnxruntime":
+                if kind not in ("trace", "sizes") and self._backend == "onnxruntime":
                     folder = self._options["folder"]
                     written = self._file.specialised(
                         written.content, execution=self.execution, folder=folder, growth=self._growth
@@ -247,6 +264,9 @@ class SpikingSession:
             spiking = self._file.with_execution("spiking")
             outputs = {layer["output"]: layer["name"] for layer in self.layers}
             return with_graph(spiking, tracing_graph(spiking, outputs))
+        if kind == "sizes":
+            shortest = "spiking" if self.coding == "rate" else "fused"
+            return with_graph(self._file.with_execution(shortest), size_nodes(open_tensors(self._file.table)))
         if kind == "trains":
             if execution == "streaming":
                 return with_graph(self._content, level_nodes(self.layers, self.timesteps))

@@ -30,7 +30,8 @@ class Stream:
     Args:
         machine: What executes the network.
         batch: Samples in each place of the pipeline.
-        result: Makes a :class:`Result` of a machine's answers; None hands them out as they are, counts included.
+        result: Makes a :class:`Result` of a machine's answers, and inputs of their sizes; None hands them out as they are,
+            counts included.
 
     Attributes:
         spikes: Of the last time step, by layer, (batch, ...) uint8; empty before the network's sizes are known, which is
@@ -43,7 +44,7 @@ class Stream:
         machine: Machine,
         *,
         batch: int,
-        result: Callable[[dict[str, Array], int], Result] | None = None,
+        result: Callable[[dict[str, Array], dict[str, Array]], Result] | None = None,
     ) -> None:
         fixed = {spec.shape[0] for spec in machine.inputs.values() if spec.shape} - {None}
         if batch < 1 or fixed - {batch}:
@@ -222,7 +223,8 @@ class Stream:
             return None
         if self._result is None:
             return answers
-        self.result = self._result(answers, self.batch)
+        inputs = {name: self._state[f"input/{name}"] for name in self._machine.inputs}  # all of one size
+        self.result = self._result(answers, inputs)
         return dict(self.result.outputs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from onnx import numpy_helper
 
 import onnx2snn
+from onnx2snn.dialect import VERSION, read_layer_table
 from onnx2snn.reference import run_reference
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.layer_table import read_table
 
 HEAD = """
   c = Conv<pads=[1,1,1,1], kernel_shape=[3,3]>(x, w0)
@@ -130,3 +133,62 @@ def test_networks_of_open_sizes_are_certified(name: str) -> None:
     certificate = onnx2snn.verify(source, conversion.model, pictures(6, 10))
     assert certificate.lossless
     assert sum(layer.levels_compared for layer in certificate.layers) > 0
+
+
+def upscaler(height: str, width: str) -> onnx.ModelProto:
+    """Every operator with weights whose multiply-accumulates depend on the size, and one whose do not."""
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 10, opset_import: ["" : 21]> g (float[N,2,{height},{width}] x) => (float[N,3] y) {{
+          c = Conv<pads=[1,1,1,1], kernel_shape=[3,3]>(x, w0) q = QuantizeLinear(c, s, z) d = DequantizeLinear(q, s, z)
+          c2 = ConvTranspose<strides=[2,2], kernel_shape=[2,2]>(d, w1)
+          q2 = QuantizeLinear(c2, s, z) d2 = DequantizeLinear(q2, s, z)
+          p = ReduceMean<keepdims=0>(d2, space) y = MatMul(p, w3)
+        }}"""
+    )
+    random = np.random.default_rng(0)
+    shapes = {"w0": (4, 2, 3, 3), "w1": (4, 4, 2, 2), "w3": (4, 3)}
+    held = {n: (random.integers(-8, 9, shape) / 16).astype(np.float32) for n, shape in shapes.items()}
+    held |= {"s": np.array(0.25, np.float32), "z": np.array(0, np.uint8), "space": np.array([2, 3])}
+    model.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in held.items())
+    return model
+
+
+@pytest.mark.parametrize("execution", ["spiking", "fused", "int8", "streaming"])
+def test_counts_rates_and_energy_are_those_of_the_data_s_sizes(execution: str) -> None:
+    opened = onnx2snn.convert(upscaler("H", "W")).model.SerializeToString()
+    session = SpikingSession(opened, execution=execution)
+    for height, width in ((6, 8), (5, 3)):
+        x = np.random.default_rng(1).integers(-8, 9, (3, 2, height, width)).astype(np.float32) / 8
+        fixed = onnx2snn.convert(upscaler(str(height), str(width)))
+        expected = SpikingSession(fixed.model.SerializeToString(), execution=execution).run({"x": x})
+        found = session.run({"x": x})
+        assert found.neurons == expected.neurons == {layer.name: layer.neurons for layer in fixed.layers}
+        assert list(found.neurons.values()) == [4 * height * width, 16 * height * width]
+        for name in ("ann", "snn", "analog"):
+            np.testing.assert_array_equal(getattr(found.energy, name), getattr(expected.energy, name))
+        assert found.energy.ann_layers.keys() == expected.energy.ann_layers.keys()
+        for name, spent in expected.energy.ann_layers.items():
+            np.testing.assert_array_equal(found.energy.ann_layers[name], spent)
+
+
+def test_rates_of_a_data_set_are_by_the_neurons_that_there_were(tmp_path: Path) -> None:
+    x = np.random.default_rng(1).integers(-8, 9, (3, 2, 6, 8)).astype(np.float32) / 8
+    rates = []
+    for height, width in (("H", "W"), ("6", "8")):
+        path = tmp_path / f"{height}.onnx"
+        onnx2snn.convert(upscaler(height, width)).save(path)
+        rates.append(onnx2snn.evaluate(path, {"x": x}).to_dict())
+    assert rates[0] == rates[1]
+    streamed = SpikingSession(tmp_path / "H.onnx").stream(batch=3)
+    list(streamed.run([{"x": x}]))
+    assert streamed.result is not None
+    assert streamed.result.energy.ann[0] == rates[1]["energy"]["ann"]["mean"]
+
+
+@pytest.mark.parametrize("change", [{"of": ["none"]}, {"layer": "none"}, {"factor": -1}, {"tensor": 3}])
+def test_a_damaged_list_of_open_sizes_is_refused(change: dict[str, object]) -> None:
+    table = read_layer_table(onnx2snn.convert(upscaler("H", "W"), check=False).model)
+    read_table(json.dumps(table), VERSION)
+    table["open_macs"][0] |= change
+    with pytest.raises(ValueError, match="open_macs"):
+        read_table(json.dumps(table), VERSION)

@@ -161,6 +161,9 @@ def _structure(comparison: Comparison, samples: DataSet) -> list[Found]:
         raise InputError("there are no samples", remedy="give data with at least one sample")
     levels = comparison.answer(first.inputs).levels
     comparison.snn_levels(first.inputs, levels)
+    comparison.neurons = {
+        p.name: levels[p.source][0].size for p in comparison.pairs
+    }  # open sizes are those of the data
     return check_network(comparison, first.inputs, levels)
 
 

@@ -152,10 +152,14 @@ def _say(
     )  # beside the float network there is nothing to certify
     first = command_line("verify", verified, target, *data) if exact else command_line("inspect", target)
     layers = [dataclasses.asdict(layer) for layer in conversion.layers]
-    neurons = sum(layer["neurons"] for layer in layers)
+    opened = any(None in layer["shape"] for layer in layers)
+    neurons = None if opened else sum(layer["neurons"] for layer in layers)
+    counted = (
+        "as many neurons as the sizes of the data make" if neurons is None else things(neurons, "neuron")
+    )
     terminal.show(
         Text.assemble((facts["source"], "bold"), " → ", (target, "bold")),
-        f"{things(len(layers), 'layer')} of neurons, {things(neurons, 'neuron')}, "
+        f"{things(len(layers), 'layer')} of neurons, {counted}, "
         f"T = {things(conversion.timesteps, 'time step')}; "
         f"{file_size(target)}, {duration(facts['seconds'])}",
         layer_table(layers),

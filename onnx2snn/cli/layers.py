@@ -26,7 +26,7 @@ def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             names[layer["name"]],
             sources[layer["name"]],
-            count(layer["neurons"]),
+            neurons_of(layer),
             str(layer["timesteps"]),
             str(layer["levels"]),
             number(layer["threshold"]),
@@ -34,6 +34,13 @@ def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
             f"{layer['fan_out']:.1f}",
         )
     return table
+
+
+def neurons_of(layer: Mapping[str, Any]) -> str:
+    """Of one sample; with open sizes, the shape: ``16 × ? × ?``."""
+    if None in layer["shape"]:
+        return " × ".join("?" if size is None else str(size) for size in layer["shape"])
+    return count(layer["neurons"])
 
 
 def _sources(layers: Sequence[Mapping[str, Any]]) -> dict[str, Name]:

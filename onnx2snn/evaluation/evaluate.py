@@ -44,7 +44,7 @@ class Evaluation:
         """The spread of a quantity of :class:`Tally` over samples, for example ``"spikes"``.
 
         Raises:
-            KeyError: it was not measured (energy, where a size of the network is dynamic).
+            KeyError: it was not measured.
         """
         return self.tally.moments[quantity]
 
@@ -64,10 +64,12 @@ class Evaluation:
         return self[quantity].summary() if quantity in self.tally.moments else None
 
     def _layer(self, layer: Mapping[str, Any]) -> dict[str, Any]:
-        per_neuron = self[f"spikes/{layer['name']}"].mean / layer["neurons"]
+        sized = self.tally.moments.get(f"neurons/{layer['name']}")
+        neurons = layer["neurons"] if sized is None else sized.mean
+        per_neuron = self[f"spikes/{layer['name']}"].mean / neurons
         return {
             "name": layer["name"],
-            "neurons": layer["neurons"],
+            "neurons": int(neurons) if neurons == int(neurons) else neurons,
             "timesteps": layer["timesteps"],
             "spikes_per_neuron": per_neuron,
             "spike_rate": per_neuron / layer["timesteps"],

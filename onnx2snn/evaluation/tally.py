@@ -84,7 +84,7 @@ class Tally:
         labelled: How many of them came with a true class.
         correct: How many of those were answered right.
         moments: By quantity: ``spikes``, ``synops``, ``energy/snn``, ``energy/ann``, and ``spikes/<layer>``,
-            ``synops/<layer>`` per layer; each a number per sample.
+            ``synops/<layer>`` per layer, ``neurons/<layer>`` where sizes are open; each a number per sample.
     """
 
     samples: int = 0

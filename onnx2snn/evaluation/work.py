@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -44,7 +45,8 @@ def _session(job: Job) -> SpikingSession:
 
 def answer(job: Job, batch: Batch) -> Finished:
     """Run one batch and sum up what it answered and spent."""
-    return batch.start, tally_of(_session(job).run(batch.inputs), batch)
+    session = _session(job)
+    return batch.start, tally_of(session.run(batch.inputs), batch, opened(session.layers))
 
 
 def respond(job: Job, answers: bool, batch: Batch) -> tuple[int, tuple[Tally, dict[str, Any]]]:
@@ -56,16 +58,22 @@ def respond(job: Job, answers: bool, batch: Batch) -> tuple[int, tuple[Tally, di
     result = session.run(batch.inputs)
     outputs = {k: v for k, v in result.outputs.items() if batch.start == 0 or k in session.of_samples}
     arrays = outputs | {f"spikes/{k}": v for k, v in result.spikes.items()} if answers else {}
-    return batch.start, (tally_of(result, batch), arrays)
+    return batch.start, (tally_of(result, batch, opened(session.layers)), arrays)
 
 
-def tally_of(result: Result, batch: Batch) -> Tally:
-    """Sum up what the network answered to ``batch`` and spent on it."""
+def opened(layers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names of the layers that have as many neurons as the sizes of the data make."""
+    return [layer["name"] for layer in layers if None in layer["shape"]]
+
+
+def tally_of(result: Result, batch: Batch, sized: Sequence[str] = ()) -> Tally:
+    """Sum up what the network answered to ``batch`` and spent on it; of the layers ``sized``, how many neurons they had."""
     quantities: dict[str, Any] = {"energy/snn": result.energy.snn, "energy/ann": result.energy.ann}
     for kind, counts in (("spikes", result.spikes), ("synops", result.synops)):
         quantities |= {f"{kind}/{name}": value for name, value in counts.items()}
         if counts:
             quantities[kind] = sum(counts.values(), np.zeros(len(batch), np.int64))
+    quantities |= {f"neurons/{name}": np.full(len(batch), result.neurons[name]) for name in sized}
     right = right_answers(next(iter(result.outputs.values())), batch)
     labelled, correct = (0, 0) if right is None else (len(batch), right)
     moments = {name: Moments.of(value) for name, value in quantities.items() if np.all(np.isfinite(value))}
