@@ -14,6 +14,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,16 +104,27 @@ def test_doctests_of_modules() -> None:
     assert all(name.startswith(("onnx2snn.training", "onnx2snn.report")) for name in left_out)  # extras
 
 
-def test_the_operators_page_is_current() -> None:
-    spec = importlib.util.spec_from_file_location(
-        "operators_page", ROOT / "docs" / "scripts" / "operators_page.py"
-    )
+def _script(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_operators_page_is_current() -> None:
+    module = _script("operators_page")
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), (
         "run python docs/scripts/operators_page.py"
+    )
+
+
+def test_the_table_of_imports_is_current() -> None:
+    """A new arrow between packages is a decision: whoever draws it writes it down."""
+    module = _script("imports_table")
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), (
+        "run python docs/scripts/imports_table.py"
     )
 
 
