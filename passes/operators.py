@@ -130,8 +130,8 @@ def _transpose(node: gs.Node) -> bool:
 def _reshape(node: gs.Node) -> bool:
     """The batch stays in front, and what belongs to a sample stays in it, be it in several rows."""
     target = spelled_sizes(node.inputs[1])
-    if not _first(node) or not target or node.attrs.get("allowzero", 0):
-        return False
+    if not _first(node) or not target or (node.attrs.get("allowzero", 0) and 0 in target):
+        return False  # an axis of no entries
     return target[0] == 0 or (target[0] == -1 and (ROWS in node.attrs or _same_sample_size(node)))
 
 
