@@ -56,12 +56,6 @@ def test_tensors_that_do_not_hold_what_their_sizes_say(fields: dict[str, Any]) -
     refused(with_weights(**fields), "rules of ONNX")
 
 
-def test_two_initializers_of_one_name() -> None:
-    model = with_weights(data_type=TensorProto.FLOAT, dims=[4, 4], float_data=[1.0] * 16)
-    model.graph.initializer.append(model.graph.initializer[0])
-    refused(model, "rules of ONNX")
-
-
 def test_elements_of_a_type_that_onnx_has_not() -> None:
     model = make_model([node("Relu", ["x"], ["y"])], {}, {"x": SHAPE}, {"y": SHAPE})
     model.graph.input[0].type.tensor_type.elem_type = 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from onnx2snn.graph import Array
 SIZES = (16, 32, 64, 128, 224, 8, 4, 3, 2, 1)
 #: Integers of more than 16 bits may be pixels, or positions in a table of unknown length: they are drawn below one of these.
 TOPS = (256, 10, 2, 1)
+#: Values of an input: in float64 they fill 2 GiB.
+LARGEST = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Way:
         """Inputs (count, ...) by name.
 
         Raises:
-            InputError: the model does not say an input's rank, or it is no tensor of numbers.
+            InputError: the model does not say an input's rank, it is no tensor of numbers, or one that no machine holds.
         """
         return {spec.name: self._values(spec, random, count) for spec in specs}
 
@@ -47,6 +50,10 @@ class Way:
                 remedy="give data: --data DATA.npz",
             )
         shape = (count, *(self.size if size is None else size for size in spec.shape))
+        if math.prod(shape) > LARGEST:
+            raise InputError(
+                f"no samples can be drawn for input '{spec.name}': no machine holds one", found=str(spec)
+            )
         if kind.kind in "iub":
             return self._integers(kind, random, shape)
         return _numbers(random, shape).astype(kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,11 +83,12 @@ class Witness:
         return len(list(ways(input_specs(self.source.structure)))) > 1
 
 
-def _samples(specs: Sequence[InputSpec]) -> list[dict[str, Array]]:
+def _samples(specs: Sequence[InputSpec]) -> Iterator[dict[str, Array]]:
     """Two at a time, where the batch is open: then it is no size like any other."""
     fixed = next((spec.batch for spec in specs if spec.batch is not None), None)
     counts = (2, 1) if fixed is None else (fixed,)
-    return [way.draw(specs, np.random.default_rng(0), count) for way in ways(specs) for count in counts]
+    for way in ways(specs):
+        yield from (way.draw(specs, np.random.default_rng(0), count) for count in counts)
 
 
 def check_finished(network: SplitModel, witness: Witness, *, execution: str, exact: bool = True) -> str:

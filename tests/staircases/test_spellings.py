@@ -220,7 +220,7 @@ def test_a_clip_between_two_levels_stays_where_it_is() -> None:
 
 #: Not a finite staircase of one tensor; the error names the node and says why.
 REJECTED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str]] = {
-    "not quantised": ([node("Relu", ["z"], ["a"])], {}, "nothing rounds it"),
+    "not quantised": ([node("Relu", ["z"], ["a"])], {}, "it is a float network"),
     "no bound": (
         [node("Relu", ["z"], ["1"]), node("Round", ["1"], ["a"])], {}, "no bound above",
     ),
