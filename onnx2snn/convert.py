@@ -17,6 +17,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
+from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.advice import of_float_network, of_obstacle
 from onnx2snn.calibration.work import Progress
@@ -71,6 +72,7 @@ class Conversion:
         macs: Multiply-accumulates of one sample: of the ``ann``, those that stay ``analog`` (the input layer among them), and
             those of them that are ``non_spiking``: behind neurons (``hybrid=True``). None where a size is dynamic: then
             results have them, by the sizes of the data.
+        notes: What else is worth knowing, in words: what became of a batch that the source fixes.
         tried: What came of the finished network on a drawn sample beside its source: ``equal``, ``explained`` (by neurons on a
             threshold), ``loaded`` and why no more was tried; ``not tried`` with ``check=False``.
         checks: With data to ``check``: (pass, largest relative change of any output against the source).
@@ -85,6 +87,7 @@ class Conversion:
     checks: tuple[tuple[str, float], ...] = ()
     calibration: Calibration | None = None
     tried: str = "not tried"
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def model(self) -> onnx.ModelProto:
@@ -168,7 +171,11 @@ def convert(
         witness.must_run()
         tried = check_finished(conversion.network, witness, execution=execution, exact=coding == "binary")
         conversion = dataclasses.replace(conversion, tried=tried)
-    return dataclasses.replace(conversion, calibration=calibration)
+    return dataclasses.replace(
+        conversion,
+        calibration=calibration,
+        notes=batch_notes(source, single=witness is not None and witness.single),
+    )
 
 
 def _converted(

@@ -108,7 +108,7 @@ def run_reference(
     return Reference(model).run(inputs, outputs)
 
 
-def make_runner(model: onnx.ModelProto | SplitModel) -> Runner:
+def make_runner(model: onnx.ModelProto | SplitModel) -> Batches:
     """Load ``model`` once, to run it often, on any number of samples.
 
     Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample. Outputs
@@ -117,15 +117,18 @@ def make_runner(model: onnx.ModelProto | SplitModel) -> Runner:
     Raises:
         InputError: when run: an output neither grows with the samples nor is the same for all of them.
     """
-    return _Batches(model)
+    return Batches(model)
 
 
-class _Batches:
+class Batches:
     """A model that is given any number of samples.
 
     1. Its batch is open: all at once.
     2. It declares an open batch, but names the size 1 inside (a ``Reshape`` or ``Resize`` to [1, ...]): one by one.
     3. Its batch is fixed: so many at a time.
+
+    Attributes:
+        batch: Samples at a time; None for any number, as far as it was run.
     """
 
     def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
@@ -138,6 +141,7 @@ class _Batches:
         self._resizes = any(node.op_type == "Resize" and len(node.input) > 3 for node in graph.node)
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name; see :func:`make_runner`."""
         given = {name: inputs[name] for name in self._inputs}
         samples = len(given[self._inputs[0]]) if given else 0
         if self.batch is None and samples > 1:

@@ -201,4 +201,23 @@ def test_a_file_that_names_a_batch_of_one_inside_is_run_sample_by_sample(kind: s
     np.testing.assert_array_equal(make_runner(source)({"x": x})["y"], one_by_one)
     conversion = onnx2snn.convert(source)
     assert conversion.tried == "equal"
+    assert conversion.notes[0].startswith(
+        "the source declares an open batch, and works for one sample at a time"
+    )
     assert onnx2snn.verify(source, conversion.model, {"x": x}).lossless
+    found = SpikingSession(conversion.model.SerializeToString()).run({"x": x}).outputs["y"]
+    np.testing.assert_array_equal(found, one_by_one)
+
+
+@pytest.mark.parametrize("batch", ["1", "N"])
+def test_a_batch_that_is_fixed_is_freed_and_said_so(batch: str) -> None:
+    source = network(
+        f"g (float[{batch},8] x) => (float[{batch},3] y) {{ c = MatMul(x, w) {QUANTISED} y = MatMul(d, v) }}",
+        {"w": dyadic(8, 8), "v": dyadic(8, 3)},
+    )
+    conversion = onnx2snn.convert(source)
+    assert [note.split(":")[0] for note in conversion.notes] == (
+        ["the source fixes a batch of 1"] if batch == "1" else []
+    )
+    answers = SpikingSession(conversion.model.SerializeToString()).run({"x": dyadic(5, 8)})
+    np.testing.assert_array_equal(answers.outputs["y"], make_runner(source)({"x": dyadic(5, 8)})["y"])

@@ -165,6 +165,7 @@ def _say(
         layer_table(layers),
         *non_spiking_notes(conversion.non_spiking, conversion.macs),
         *_tried(conversion.tried),
+        *(Text(note) for note in conversion.notes),
         *_checks(conversion),
         *(calibration_lines(calibration.to_dict()) if calibration else []),
         next_commands(first, command_line("run", target, *(data or ["--data", "DATA.npz"]))),
@@ -178,6 +179,7 @@ def _say(
             "non_spiking": [dataclasses.asdict(operator) for operator in conversion.non_spiking],
             "macs": dict(conversion.macs),
             "tried": conversion.tried,
+            "notes": list(conversion.notes),
             "checks": dict(conversion.checks),
             **({"calibration": calibration.to_dict()} if calibration else {}),
         }

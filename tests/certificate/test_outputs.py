@@ -107,4 +107,4 @@ def test_a_network_that_squeezes_an_axis_in_front_of_its_batch_is_compared() -> 
         node("Squeeze", ["e", "axes"], ["y"], "squeeze"),
     ]
     source = make_model(nodes, constants, {"x": ["N", 8]}, {"y": ["N", 3]})
-    assert onnx2snn.verify(source, onnx2snn.convert(source).model, {"x": X}).lossless
+    assert onnx2snn.verify(source, onnx2snn.convert(source, hybrid=True).model, {"x": X}).lossless
