@@ -49,16 +49,18 @@ class Windows:
 
 
 def windows_of(
-    auto_pad: str, size: int, extent: int, stride: int, *, pads: tuple[int, int], ceil: bool
+    auto_pad: str, size: int, kernel: int, dilation: int, stride: int, *, pads: tuple[int, int], ceil: bool
 ) -> Windows:
     """The windows along one axis.
 
-    1. ``SAME_UPPER``, ``SAME_LOWER``: one window for each stride begun, ``ceil_mode`` or not. Windows smaller than their
-       stride leave cells out at the ends where others take padding; halves of them are rounded towards 0.
+    1. ``SAME_UPPER``, ``SAME_LOWER``: padding for one window to each stride begun, ``ceil_mode`` or not; onnxruntime's
+       kernels forget dilations there, and so have fewer. Windows smaller than their stride leave cells out at the ends where
+       others take padding. Halves are rounded towards 0.
     2. ``VALID``: no padding, which a last window hangs over with ``ceil_mode``.
     """
+    extent = (kernel - 1) * dilation + 1
     if auto_pad in SAME:
-        total = (-(-size // stride) - 1) * stride + extent - size
+        total = (-(-size // stride) - 1) * stride + kernel - size
         before = int((total + (auto_pad == "SAME_LOWER")) / 2)
         return Windows(size, extent, stride, before, total - before, ceil=False)
     before, after = (0, 0) if auto_pad == "VALID" else pads

@@ -26,7 +26,7 @@ def spell_windows(graph: gs.Graph) -> gs.Graph:
     1. No window hangs over the end: the padding behind is what they cover of it, and ``ceil_mode`` is not needed.
     2. One along another axis does: cells that no window reaches are cut off.
     3. ``SAME`` padding with windows smaller than their stride: the cells at both ends that no window reaches are cut off,
-       which some kernels do and others refuse.
+       which some kernels do and others refuse. Where windows are dilated, kernels forget that, and take less padding.
     4. ``VALID`` with ``ceil_mode``: no padding, said so.
     5. A size is not known, or they agree: nothing is done.
     """
@@ -42,7 +42,8 @@ def _spell(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     known = [isinstance(size, (int, np.integer)) for size in sizes]
     axes = [_axis(node, i) if known[i] else None for i in range(len(sizes))]
     if auto_pad in SAME:
-        if not all(known) or not any(a.before < 0 or a.after < 0 for a in axes if a):
+        dilated = any(d > 1 for d in node.attrs.get("dilations") or ())
+        if not all(known) or not (dilated or any(a.before < 0 or a.after < 0 for a in axes if a)):
             return
     elif not ceil or not (auto_pad == "VALID" or any(a.claimed != a.count for a in axes if a)):
         return
@@ -53,6 +54,10 @@ def _spell(graph: gs.Graph, names: Names, node: gs.Node) -> None:
         return  # places of maxima are those of the whole
     _cut_off(graph, names, node, cuts)
     _write(node, placed, ceil=any(over))
+    for tensor in node.outputs:
+        if tensor.shape is not None:
+            counts = [a.count if a else size for a, size in zip(axes, tensor.shape[2:], strict=True)]
+            tensor.shape = [*tensor.shape[:2], *counts]
 
 
 def _auto_pad(node: gs.Node) -> str:
@@ -67,7 +72,8 @@ def _axis(node: gs.Node, i: int) -> Windows:
     return windows_of(
         _auto_pad(node),
         int(node.inputs[0].shape[2 + i]),
-        (int(attrs["kernel_shape"][i]) - 1) * dilation + 1,
+        int(attrs["kernel_shape"][i]),
+        dilation,
         stride,
         pads=(int(pads[i]), int(pads[i + rank])),
         ceil=bool(attrs.get("ceil_mode", 0)),

@@ -155,12 +155,12 @@ def _pooled(
     """Windows of a pooling, and the padding that ``fill`` stands for (ceil mode included)."""
     rank = X.ndim - 2
     strides, dilations, pads = strides or [1] * rank, dilations or [1] * rank, pads or [0] * 2 * rank
-    extents = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     placed = [
         windows_of(
             auto_pad or "NOTSET",
             size,
-            extents[i],
+            kernel[i],
+            dilations[i],
             strides[i],
             pads=(pads[i], pads[i + rank]),
             ceil=bool(ceil_mode),

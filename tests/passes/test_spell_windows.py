@@ -27,6 +27,7 @@ POOLS: Mapping[str, tuple[tuple[int, ...], dict[str, Any], list[str]]] = {
 }  # fmt: skip
 SAME = {
     "smaller than their stride": ((6, 4), {"kernel_shape": [1, 2], "strides": [3, 4]}, ["Slice", "AveragePool"]),
+    "dilated": ((5, 8), {"kernel_shape": [2, 3], "strides": [2, 1], "dilations": [2, 2]}, ["AveragePool"]),
     "smaller along one axis": ((3, 6), {"kernel_shape": [2, 2], "strides": [3, 1]}, ["AveragePool"]),
 }  # fmt: skip
 
