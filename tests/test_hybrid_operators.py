@@ -1,0 +1,112 @@
+"""Operators that no neuron can be, kept between neurons: the answers are the source's, and the check of each can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from helpers_graphs import make_model, node, samples
+from onnx import numpy_helper
+
+import onnx2snn
+from onnx2snn.certificate import Certificate
+
+#: By group: operators, each with what it reads besides the signal, and attributes. ``positive`` reads |x| + ¼.
+GROUPS: dict[str, dict[str, dict[str, Any]]] = {
+    "activations": {o: {} for o in ("Softsign", "Elu", "Gelu", "Mish", "HardSwish", "Sigmoid", "Tanh", "Softplus", "Selu")},
+    "functions of which the certificate knows a slope": {o: {} for o in ("Erf", "Sin", "Cos", "Atan", "HardSigmoid")}
+    | {"Softmax": {"axis": 1}, "LogSoftmax": {"axis": 1}},
+    "functions of which it knows none": {o: {} for o in ("Celu", "Exp", "Sinh", "Asinh")}
+    | {o: {"positive": True} for o in ("Log", "Sqrt", "Reciprocal")}
+    | {"Pow": {"read": [np.float32(3)]}, "PRelu": {"read": [np.full(8, 0.3, np.float32)]}},
+    "of several values": {
+        "LayerNormalization": {"read": [np.ones(8, np.float32)]},
+        "LpNormalization": {"axis": 1},
+        "CumSum": {"read": [np.int64(1)]},
+    },
+}  # fmt: skip
+#: Groups of which every bound is proved.
+PROVED = ("activations", "functions of which the certificate knows a slope")
+NUMBERS = {"s": np.float32(0.25), "zero": np.uint8(0), "quarter": np.float32(0.25)}
+
+
+def neurons(z: str, a: str) -> list[onnx.NodeProto]:
+    return [
+        node("QuantizeLinear", [z, "s", "zero"], [f"{a}q"]),
+        node("DequantizeLinear", [f"{a}q", "s", "zero"], [a]),
+    ]
+
+
+def network(group: Mapping[str, dict[str, Any]]) -> onnx.ModelProto:
+    """Neurons, all operators side by side, synapses and neurons behind each, and a readout of all."""
+    random = np.random.default_rng(0)
+    constants = {"w": random.normal(0, 0.7, (8, 8)).astype(np.float32), **NUMBERS}
+    nodes = [node("MatMul", ["x", "w"], ["z"]), *neurons("z", "a")]
+    for op, options in group.items():
+        constants[f"{op}_w"] = random.normal(0, 0.7, (8, 8)).astype(np.float32)
+        constants[f"{op}_v"] = random.normal(0, 0.7, (8, 8)).astype(np.float32)
+        read = dict(enumerate(options.get("read", [])))
+        constants |= {f"{op}_{i}": v for i, v in read.items()}
+        signal = f"{op}_h"
+        nodes.append(node("MatMul", ["a", f"{op}_w"], [signal]))
+        if options.get("positive"):
+            nodes += [
+                node("Abs", [signal], [f"{op}_abs"]),
+                node("Add", [f"{op}_abs", "quarter"], [f"{op}_p"]),
+            ]
+            signal = f"{op}_p"
+        attributes = {k: v for k, v in options.items() if k not in ("read", "positive")}
+        nodes.append(node(op, [signal, *(f"{op}_{i}" for i in read)], [f"{op}_y"], op, **attributes))
+        nodes += [node("MatMul", [f"{op}_y", f"{op}_v"], [f"{op}_q"]), *neurons(f"{op}_q", f"{op}_a")]
+    nodes.append(node("Concat", [f"{op}_a" for op in group], ["y"], axis=1))
+    used = {name for n in nodes for name in n.input}
+    constants = {name: v for name, v in constants.items() if name in used}
+    return make_model(
+        nodes, constants, {"x": ["N", 8]}, {"y": ["N", 8 * len(group)]}, opset=21, ir_version=10
+    )
+
+
+def wider(model: onnx.ModelProto, share: float) -> onnx.ModelProto:
+    """Every matrix of weights, a share larger."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for tensor in changed.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.shape == (8, 8):
+            tensor.CopyFrom(numpy_helper.from_array(values * np.float32(1 + share), tensor.name))
+    return changed
+
+
+@cache
+def converted(name: str) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """Source and spiking network of a group."""
+    source = network(GROUPS[name])
+    return source, onnx2snn.convert(source, hybrid=True).model
+
+
+def verified(source: onnx.ModelProto, model: onnx.ModelProto) -> Certificate:
+    return onnx2snn.verify(source, model, {"x": samples(6, 8)})
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_kept_and_certified(name: str) -> None:
+    certificate = verified(*converted(name))
+    assert certificate.lossless
+    assert certificate.max_abs_error == 0
+    behind = [m for m in certificate.maps if m.name in {layer.name for layer in certificate.layers[1:]}]
+    assert len(behind) == len(GROUPS[name])
+    assert np.isfinite([m.largest for m in behind]).all()
+    assert [m.rigorous for m in behind] == [name in PROVED] * len(behind)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_the_check_behind_each_operator_can_fail(name: str) -> None:
+    source, model = converted(name)
+    certificate = verified(source, wider(model, 0.01))
+    assert not certificate.lossless
+    layers = {layer.name for layer in certificate.layers}
+    assert [m.name for m in certificate.maps if m.name in layers and not m.differing] == []
