@@ -37,7 +37,8 @@ def joined(
 
     1. One part that holds these samples and no others: what the network answered, whatever its shape.
     2. What no sample decides (anchors, a grid) is there once.
-    3. Rows that belong to samples, one or several each, follow each other; those of samples that only filled up a part go.
+    3. Rows that belong to samples, one or several each, follow each other, along axis 0 or (of scores that were turned) another;
+       those of samples that only filled up a part go.
 
     Args:
         parts: By output.
@@ -53,20 +54,24 @@ def joined(
         if name not in reached:
             whole[name] = values[0]
             continue
-        each = rows_of_each(values, counts)
-        if each is None:
+        axes = range(values[0].ndim)
+        found = next(((a, each) for a in axes if (each := rows_of_each(values, counts, a))), None)
+        if found is None:
             return None
-        whole[name] = np.concatenate(values)[: each * samples]
+        axis, each = found
+        whole[name] = np.concatenate(values, axis)[(slice(None),) * axis + (slice(each * samples),)]
     return whole
 
 
-def rows_of_each(values: Sequence[Array], counts: Sequence[int]) -> int | None:
-    """How many rows along axis 0 belong to each sample, the same in all parts; None where no whole number does."""
-    if any(value.ndim == 0 or value.shape[1:] != values[0].shape[1:] for value in values):
+def rows_of_each(values: Sequence[Array], counts: Sequence[int], axis: int = 0) -> int | None:
+    """How many rows along ``axis`` belong to each sample, the same in all parts; None where no whole number does."""
+    if any(value.ndim != values[0].ndim for value in values):
         return None
-    each = len(values[0]) // counts[0]
-    fits = all(len(value) == each * count for value, count in zip(values, counts, strict=True))
-    return each if fits else None
+    sizes = [value.shape[axis] for value in values]
+    others = {value.shape[:axis] + value.shape[axis + 1 :] for value in values}
+    each = sizes[0] // counts[0]
+    fits = all(size == each * count for size, count in zip(sizes, counts, strict=True))
+    return each if fits and len(others) == 1 else None
 
 
 def by_sample(values: Array, samples: int) -> Array:
