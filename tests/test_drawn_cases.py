@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from drawn_cases import Case
+from drawn_cases import Case, cases
 from drawn_cases.choice import AXES
 from drawn_cases.code_operators import CODES
 from drawn_cases.frames import MIDDLES, Kind, build
@@ -20,6 +20,19 @@ import onnx2snn
 from onnx2snn.passes.expand_integer_operators import HANDLERS as INTEGER
 from onnx2snn.passes.operators import EXTREME, LINEAR, ORDER_PRESERVING
 from onnx2snn.staircases.operators import HANDLERS as ELEMENTWISE
+
+#: One turn in so many is drawn, from as many seeds as there are groups.
+EVERY = 24
+GROUPS = 4
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_none_goes_wrong(group: int) -> None:
+    """Converted, loaded, equal to the source as it is, and certified; or refused."""
+    drawn = list(cases(repeats=1, seed=group, first=group * EVERY // GROUPS, every=EVERY))
+    assert len(drawn) >= 12
+    verdicts = [(case.kind, judge(case.model, case.data)) for case in drawn]
+    assert [(kind, verdict) for kind, verdict in verdicts if not verdict.right] == []
 
 
 def a_case() -> Case:
