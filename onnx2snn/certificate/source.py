@@ -22,6 +22,7 @@ from onnx2snn.certificate.reading import (
     with_tensors,
     written_tensors,
 )
+from onnx2snn.data import input_specs
 from onnx2snn.graph import Array, apply_owned, constant_input, origin
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
@@ -102,6 +103,10 @@ class Source:
         self._model = model if isinstance(model, SplitModel) else split_model(model)
         graph = import_model(self._model)
         self.unit, lossy = unit_of(graph), narrowed_with_loss(graph)
+        #: Samples that the file takes at a time, where it fixes that: its outputs need not grow with them (a mean of all).
+        self.batch: int | None = next(
+            (spec.batch for spec in input_specs(self._model.structure) if spec.batch), None
+        )
         self._graph = apply_owned(graph, PREPARE)
         levels = apply_owned(self._graph.copy(), RECOGNISE)
         inexact = _inexact(self._graph)
@@ -142,8 +147,8 @@ class Source:
         return Answer(levels, off, {name: outputs[name] for name in self.outputs})
 
     def _readings(self, inputs: Mapping[str, Array]) -> _Readings:
-        """By two samples of noise, of the data's sizes: which tensors of the file hold what the normalised form does."""
-        noise = {name: _noise(value) for name, value in inputs.items()}
+        """By samples of noise, of the data's sizes: which tensors of the file hold what the normalised form does."""
+        noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
         found = origins(self._graph, self.activations, written_tensors(self._open))
         everything = self._parts(found, ())
         values = everything.values(noise, everything.file(noise))
@@ -181,9 +186,9 @@ class Source:
         return {name: k for name, (k, _) in read.items()}, {name: off for name, (_, off) in read.items()}
 
 
-def _noise(value: Array) -> Array:
-    """Two samples like ``value`` (N, ...): normal numbers, pixels or codes of 8 bits, or what other integers there are."""
-    shape, random = (2, *value.shape[1:]), np.random.default_rng(0)
+def _noise(value: Array, count: int) -> Array:
+    """So many samples like ``value`` (N, ...): normal numbers, pixels or codes of 8 bits, or what other integers there are."""
+    shape, random = (count, *value.shape[1:]), np.random.default_rng(0)
     if value.dtype.kind == "f":
         return random.normal(0, 1, shape).astype(value.dtype)
     if value.dtype.kind in "iu" and value.dtype.itemsize == 1:

@@ -155,8 +155,8 @@ def compare(job: Job, batch: Batch) -> tuple[int, Findings]:
 
 
 def _structure(comparison: Comparison, samples: DataSet) -> list[Found]:
-    """What can be said of the network whatever the data; the first sample gives the sizes."""
-    first = next(samples.batches(1), None)
+    """What can be said of the network whatever the data; the first sample, or fixed batch, gives the sizes."""
+    first = next(samples.batches(comparison.source.batch or 1), None)
     if first is None:
         raise InputError("there are no samples", remedy="give data with at least one sample")
     levels = comparison.answer(first.inputs).levels
