@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -189,3 +190,28 @@ def test_where_no_sample_can_be_drawn_the_result_says_so() -> None:
     ]
     conversion = onnx2snn.convert(make_model(nodes, constants, {"x": ["N", "L"]}, {"y": ["N", 2]}))
     assert conversion.tried.startswith("loaded; no sample could be drawn")
+
+
+def test_ties_that_runtimes_resolve_differently_are_explained() -> None:
+    """A sum of levels whose scales differ stands on thresholds; our runtime and the file alone may answer either level there."""
+    random = np.random.default_rng(1)
+    constants: dict[str, Any] = {
+        n: random.normal(0, 1, (4, 3, 3, 3)).astype(np.float32) for n in ("w0", "w1")
+    }
+    constants["w2"] = random.normal(0, 1, (144, 3)).astype(np.float32)
+    nodes = []
+
+    def quantised(source: str, target: str, scale: float, zero: int) -> None:
+        parameters = [f"{target}/scale", f"{target}/zero"]
+        constants.update(zip(parameters, (np.float32(scale), np.uint8(zero)), strict=True))
+        nodes.append(node("QuantizeLinear", [source, *parameters], [f"{target}/code"]))
+        nodes.append(node("DequantizeLinear", [f"{target}/code", *parameters], [target]))
+
+    for i, scale, zero in ((0, 0.05, 120), (1, 0.07, 99)):
+        nodes.append(node("Conv", ["x", f"w{i}"], [f"z{i}"]))
+        quantised(f"z{i}", f"a{i}", scale, zero)
+    nodes.append(node("Add", ["a0", "a1"], ["s"]))
+    quantised("s", "b", 0.1, 111)
+    nodes += [node("Flatten", ["b"], ["f"]), node("MatMul", ["f", "w2"], ["y"])]
+    source = make_model(nodes, constants, {"x": ["N", 3, 8, 8]}, {"y": ["N", 3]})
+    assert onnx2snn.convert(source).tried in ("equal", "explained")

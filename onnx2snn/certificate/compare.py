@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,19 @@ Tensors: TypeAlias = tuple[str, str]
 CHUNK = 64
 
 
+class Answers(Protocol):
+    """Whatever runs the spiking network, and shows the levels of its neurons."""
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        ...
+
+    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Levels (N, ...) by layer, and outputs by name."""
+        ...
+
+
 class Comparison:
     """Both networks, loaded side by side.
 
@@ -63,7 +76,9 @@ class Comparison:
         self.source = Source(model)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
-        self.session = SpikingSession(file, execution=execution, backend=backend, chunk=CHUNK, count="levels")
+        self.session: Answers = SpikingSession(
+            file, execution=execution, backend=backend, chunk=CHUNK, count="levels"
+        )
         self.timesteps = self.session.timesteps
         table = read_layer_table(converted.structure)
         names = {p.name: p.source for p in self.pairs}
@@ -72,7 +87,7 @@ class Comparison:
         self.tails = {o: tails_of(self.source.cut, self.spiking, o) for o in self.source.outputs}
         cut = self.source.cut
         self._before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
-        self._fused = execution == "fused"
+        self.fused = execution == "fused"
         self.converted = converted
         self._forced: ForcedNetwork | None = None
         self._paths: dict[tuple[str, str], Path] = {}
@@ -268,7 +283,7 @@ class Comparison:
     ) -> dict[str, Array]:
         """What every layer answers in ``rows``, given the source's levels."""
         if self._forced is None:
-            self._forced = ForcedNetwork(self.converted, self.pairs, fused=self._fused)
+            self._forced = ForcedNetwork(self.converted, self.pairs, fused=self.fused)
         some = {name: value[rows] for name, value in inputs.items()}
         held = {p.name: together(ann[p.source][rows], self._ranks.get(p.source, 0)) for p in self.pairs}
         answers = self._forced.levels(some, held)
