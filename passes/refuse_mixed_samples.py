@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph import graph_pass, origin
 from onnx2snn.passes.batch_axis import batch_axes
+from onnx2snn.remedies import BATCH_IN_FRONT
 
 #: Axis 0 holds samples, axis 1 channels.
 CHANNELS_SECOND = frozenset(
@@ -32,6 +33,6 @@ def refuse_mixed_samples(graph: gs.Graph) -> gs.Graph:
                 "axis 0 of the inputs counts no samples: this operator mixes its entries",
                 node=next(iter(origin(node)), node.name),
                 operator=node.op,
-                remedy="export the network with a batch axis in front of its inputs, of size 1 or dynamic",
+                remedy=BATCH_IN_FRONT,
             )
     return graph

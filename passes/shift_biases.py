@@ -12,6 +12,7 @@ from onnx2snn.passes.exporter import to_split_model
 from onnx2snn.passes.kinds import Kind, infer_kinds, is_train
 from onnx2snn.passes.operators import ROWS, is_integrate, is_neuron
 from onnx2snn.passes.staircase_nodes import make_constant
+from onnx2snn.remedies import ROWS_APART
 
 
 @graph_pass
@@ -145,7 +146,7 @@ def _add_to_bias(names: Names, node: gs.Node, constant: Array) -> None:
             "the bias of this neuron differs between the rows of a sample that are folded into the batch",
             node=next(iter(origin(node)), node.name),
             operator=node.op,
-            remedy="export the network with the axis of these rows apart from the batch",
+            remedy=ROWS_APART,
         )
     total = (value_of(node.inputs[1]).astype(np.float64) + constant).astype(np.float32)
     node.inputs[1] = make_constant(names, f"{node.name}/bias", collapsed(total))

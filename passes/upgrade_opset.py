@@ -6,6 +6,7 @@ import onnx
 from onnx import version_converter
 
 from onnx2snn.errors import ConversionError, InvalidModelError
+from onnx2snn.remedies import HALF_PIXEL
 
 #: Everything is brought to this opset, or stays at a newer one: the first with 4- and 16-bit quantisers.
 OPSET = 21
@@ -115,7 +116,7 @@ def _place_at_half_pixels(node: onnx.NodeProto) -> None:
             node=node.name or node.output[0],
             operator="Resize",
             found=f"nearest_mode '{nearest.decode()}'",
-            remedy="export it with coordinate_transformation_mode half_pixel",
+            remedy=HALF_PIXEL,
         )
     _set(node, "coordinate_transformation_mode", "half_pixel")
     _set(node, "nearest_mode", alike[nearest])

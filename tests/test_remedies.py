@@ -97,6 +97,62 @@ def linear_quantiser(scale: str) -> Activation:
     ]
 
 
+def positions(*, folded: bool) -> Model:
+    """Two rows for each sample, each with constants of its own; they lie in the batch, or beside it."""
+    rows = np.array([-1, 4] if folded else [-1, 2, 4])
+    nodes = [
+        *quantised("x", "a0"),
+        node("Reshape", ["a0", "apart"], ["r0"]),
+        node("Add", ["r0", "positions"], ["r1"]),
+        node("Reshape", ["r1", "rows"], ["r2"]),
+        node("MatMul", ["r2", "inner"], ["z1"], name="dense1"),
+        *quantised("z1", "a1"),
+        node("Reshape", ["a1", "whole"], ["r3"]),
+        node("MatMul", ["r3", "outer"], ["y"], name="dense2"),
+    ]
+    constants = {
+        "apart": np.array([-1, 2, 4]), "rows": rows, "whole": np.array([-1, 8]), "positions": dyadic(2, 4, seed=5),
+        "inner": dyadic(4, 4, seed=6), "outer": dyadic(8, 3, seed=7),
+    }  # fmt: skip
+    nodes.insert(0, node("MatMul", ["x0", "w0"], ["x"]))
+    return make_model(nodes, {**CONSTANTS, **constants}, {"x0": ["N", 6]}, {"y": ["N", 3]})
+
+
+def resized(mode: str) -> Model:
+    """A map of two by three, enlarged between its neurons."""
+    nodes = [
+        node("MatMul", ["x", "w0"], ["z0"]),
+        *quantised("z0", "a0"),
+        node("Reshape", ["a0", "map"], ["m"]),
+        node("Resize", ["m", "all", "enlarged"], ["r"], name="r", mode="nearest", nearest_mode="ceil",
+             coordinate_transformation_mode=mode),
+        node("Reshape", ["r", "flat"], ["f"]),
+        node("MatMul", ["f", "w3"], ["z1"]),
+        *quantised("z1", "a1"),
+        node("MatMul", ["a1", "w2"], ["y"]),
+    ]  # fmt: skip
+    constants = {
+        "map": np.array([-1, 1, 2, 4]), "all": np.zeros(8, np.float32), "enlarged": np.array([1, 1, 2, 1], np.float32), "flat": np.array([-1, 16]),
+        "w3": dyadic(16, 8, seed=8),
+    }  # fmt: skip
+    return make_model(nodes, {**CONSTANTS, **constants}, {"x": ["N", 6]}, {"y": ["N", 3]}, opset=11)
+
+
+def pictures(*batch: int) -> Model:
+    """Of six by six, in two channels; where the input has no batch, one is put in front of it."""
+    front = node("Identity" if batch else "Unsqueeze", ["x"] if batch else ["x", "first"], ["x1"])
+    nodes = [
+        front,
+        node("Conv", ["x1", "kernel"], ["z"], name="c"),
+        *quantised("z", "a"),
+        node("GlobalAveragePool", ["a"], ["p"]),
+        node("Flatten", ["p"], ["f"]),
+        node("MatMul", ["f", "w2"], ["y"]),
+    ]
+    constants = {**CONSTANTS, "first": np.array([0]), "kernel": dyadic(8, 2, 3, 3, seed=9)}
+    return make_model(nodes, constants, {"x": [*batch, 2, 6, 6]}, {"y": [1, 3]}, opset=13)
+
+
 def by_block() -> Model:
     """A scale for each two channels."""
     model = network(quantised, lambda z, a: [
@@ -219,6 +275,9 @@ FOLLOWED: dict[str, list[Case]] = {
         Case(lambda: network(one("Sigmoid"), one("Sigmoid")), PLAIN),
         Case(lambda: network(quantised, one("Sigmoid")), PLAIN),
     ],
+    "ROWS_APART": [Case(lambda: positions(folded=True), lambda: positions(folded=False))],
+    "HALF_PIXEL": [Case(lambda: resized("tf_half_pixel_for_nn"), lambda: resized("half_pixel"))],
+    "BATCH_IN_FRONT": [Case(pictures, lambda: pictures(1))],
     "HYBRID": [Case(lambda: network(quantised, one("Softmax")), options=("--hybrid",))],
     "RELU": [
         Case(lambda: network(one("Sigmoid"), one("Tanh")), FLOAT, CALIBRATED, CALIBRATED),

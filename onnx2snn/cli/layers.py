@@ -38,8 +38,9 @@ def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:
 
 def neurons_of(layer: Mapping[str, Any]) -> str:
     """Of one sample; with open sizes, the shape: ``16 × ? × ?``."""
-    if None in layer["shape"]:
-        return " × ".join("?" if size is None else str(size) for size in layer["shape"])
+    shape = layer.get("shape", ())
+    if None in shape:
+        return " × ".join("?" if size is None else str(size) for size in shape)
     return count(layer["neurons"])
 
 
