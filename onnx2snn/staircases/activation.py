@@ -47,28 +47,6 @@ class Value:
         return self.root
 
     @property
-    def curves(self) -> tuple[Curve, ...]:
-        """All functions that it is made of."""
-        held = (self.of_root, self.of_level, None if self.rounded is None else self.rounded.inner)
-        return tuple(curve for curve in held if curve is not None)
-
-    def mapped(self, function: Callable[[Curve], Curve]) -> Value:
-        """The same, with ``function`` of each of its curves."""
-        return replace(
-            self,
-            of_root=function(self.of_root),
-            of_level=None if self.of_level is None else function(self.of_level),
-            rounded=None
-            if self.rounded is None
-            else replace(self.rounded, inner=function(self.rounded.inner)),
-        )
-
-    def apart(self) -> Value:
-        """The same, of channels that order their breaks each for itself."""
-        of_level = None if self.of_level is None else replace(self.of_level, apart=True)
-        return replace(self, of_root=replace(self.of_root, apart=True), of_level=of_level)
-
-    @property
     def is_affine(self) -> bool:
         """Whether it is a line of the root tensor."""
         return self.of_level is None and self.of_root.is_affine
@@ -205,5 +183,4 @@ def rounded_step(step: Curve, rule: str) -> Curve:
         step.breaks,
         tuple(curve.flat(round_rationals(p.offset, rule)) for p in step.pieces),
         tuple(round_rationals(p, rule) for p in step.points),
-        step.apart,
     ).simplified()

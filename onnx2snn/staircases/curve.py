@@ -17,14 +17,12 @@ is ``q``, and no tolerance decides what a network computes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from onnx2snn.staircases import channels
 
 #: Exact rationals, one per channel: an object array of Fraction, broadcastable to the tensor.
 Rationals: TypeAlias = NDArray[Any]
@@ -114,15 +112,11 @@ def _object(value: Any) -> Rationals:
 
 @dataclass(frozen=True)
 class Curve:
-    """A piecewise linear function; see the module's picture. ``len(pieces) == len(breaks) + 1 == len(points) + 1``.
-
-    ``apart``: channels order their breaks each for itself (:mod:`.channels`), and so does whatever is made of it.
-    """
+    """A piecewise linear function; see the module's picture. ``len(pieces) == len(breaks) + 1 == len(points) + 1``."""
 
     breaks: tuple[Rationals, ...]
     pieces: tuple[Line, ...]
     points: tuple[Rationals, ...]
-    apart: bool = False
 
     @classmethod
     def identity(cls) -> Curve:
@@ -160,12 +154,10 @@ class Curve:
             breaks.append(x)
             points.append(point)
             pieces.append(piece)
-        return Curve(tuple(breaks), tuple(pieces), tuple(points), self.apart)
+        return Curve(tuple(breaks), tuple(pieces), tuple(points))
 
     def at(self, x: Rationals) -> Rationals:
-        """The value at ``x``; all channels must find ``x`` in the same piece, or be ``apart``."""
-        if self.apart:
-            return channels.value_at(self, x)
+        """The value at ``x``; all channels must find ``x`` in the same piece."""
         for position, edge in enumerate(self.breaks):
             if decide(x < edge):
                 return self.pieces[position].at(x)
@@ -176,10 +168,6 @@ class Curve:
 
 def refine(curve: Curve, breaks: Sequence[Rationals]) -> Curve:
     """The same function, with breaks at each of ``breaks`` (ascending, all of the curve's own among them)."""
-    if curve.apart:
-        after = (Line(*channels.line_after(curve, x)) for x in breaks)
-        values = tuple(channels.value_at(curve, x) for x in breaks)
-        return Curve(tuple(breaks), (curve.pieces[0], *after), values, apart=True)
     pieces, points, position = [curve.pieces[0]], [], 0
     for x in breaks:
         if position < len(curve.breaks) and decide(curve.breaks[position] == x):
@@ -207,12 +195,8 @@ def merged(first: Sequence[Rationals], second: Sequence[Rationals]) -> list[Rati
 def aligned(*curves: Curve) -> tuple[Curve, ...]:
     """The same functions on common breaks."""
     breaks: list[Rationals] = []
-    if any(curve.apart for curve in curves):
-        curves = tuple(replace(curve, apart=True) for curve in curves)
-        breaks = channels.merged([x for curve in curves for x in curve.breaks])
-    else:
-        for curve in curves:
-            breaks = merged(breaks, curve.breaks)
+    for curve in curves:
+        breaks = merged(breaks, curve.breaks)
     return tuple(refine(curve, breaks) for curve in curves)
 
 
@@ -223,7 +207,6 @@ def pointwise(on_lines: Callable[..., Line], on_points: Callable[..., Any], *cur
         curves[0].breaks,
         tuple(on_lines(*lines) for lines in zip(*(c.pieces for c in curves), strict=True)),
         tuple(_object(on_points(*values)) for values in zip(*(c.points for c in curves), strict=True)),
-        curves[0].apart,
     ).simplified()
 
 
@@ -243,19 +226,13 @@ def multiply(f: Curve, g: Curve) -> Curve:
     """The product; on each piece one factor must be constant (a scale, or a mask)."""
 
     def lines(a: Line, b: Line) -> Line:
-        product = channels.product(a, b) if f.apart or g.apart else _product(a, b)
-        if product is None:
+        if not a.is_flat:
+            a, b = b, a
+        if not a.is_flat:
             raise NotPiecewiseLinearError("it multiplies the activation by itself")
-        return Line(*product)
+        return Line(_object(a.offset * b.slope), _object(a.offset * b.offset))
 
     return pointwise(lines, lambda a, b: a * b, f, g)
-
-
-def _product(a: Line, b: Line) -> tuple[Rationals, Rationals] | None:
-    """Slope and offset of the product of a flat line and another."""
-    if not a.is_flat:
-        a, b = b, a
-    return (_object(a.offset * b.slope), _object(a.offset * b.offset)) if a.is_flat else None
 
 
 def reciprocal(f: Curve) -> Curve:
@@ -277,8 +254,6 @@ def select(condition: Curve, f: Curve, g: Curve) -> Curve:
     def lines(c: Line, a: Line, b: Line) -> Line:
         if np.all(a.slope == 0) and np.all(b.slope == 0):
             return flat(values(c.offset, a.offset, b.offset))
-        if condition.apart or f.apart or g.apart:
-            return Line(values(c.offset, a.slope, b.slope), values(c.offset, a.offset, b.offset))
         return a if decide(c.offset != 0) else b
 
     return pointwise(lines, values, condition, f, g)
@@ -294,12 +269,11 @@ def positive(f: Curve, *, closed: bool) -> Curve:
 
     pieces = []
     for position, line in enumerate(difference.pieces):
-        if not f.apart and line.is_flat:
+        if line.is_flat:
             pieces.append(flat(value(line.offset)))
         else:
             pieces.append(flat(value(line.at(inside(difference.breaks, position)))))
-    points = tuple(value(y) for y in difference.points)
-    return Curve(difference.breaks, tuple(pieces), points, f.apart).simplified()
+    return Curve(difference.breaks, tuple(pieces), tuple(value(y) for y in difference.points)).simplified()
 
 
 def inside(breaks: Sequence[Rationals], position: int) -> Rationals:
@@ -315,8 +289,6 @@ def inside(breaks: Sequence[Rationals], position: int) -> Rationals:
 
 def split_at_zeros(f: Curve) -> Curve:
     """The same function, with a break wherever a line crosses zero."""
-    if f.apart:
-        return refine(f, channels.merged([*f.breaks, *channels.zeros(f)]))
     zeros: list[Rationals] = []
     for position, line in enumerate(f.pieces):
         if line.is_flat:

@@ -6,13 +6,11 @@ n = R(clip(p·z + q, ...)),   a = clip(α'·n + β, ...)      ─▶      k = cl
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.channels import alone, shape_of
 from onnx2snn.staircases.curve import (
     ChannelsDifferError,
     Curve,
@@ -25,7 +23,7 @@ from onnx2snn.staircases.curve import (
 )
 from onnx2snn.staircases.rounding import ROUNDINGS, Rounded, jumps_of_curve, round_rationals
 from onnx2snn.staircases.rules import Rounding, Rules, counted_from, mirrored, rules_of
-from onnx2snn.staircases.staircase import ARRAYS, Staircase
+from onnx2snn.staircases.staircase import Staircase
 from onnx2snn.staircases.steps import Run, runs_of
 
 #: A higher K is no quantiser but a float grid. A 16-bit quantiser has 65,535, and one more where its clip in float32 lies above.
@@ -37,42 +35,17 @@ def reduce_to_staircase(value: Value) -> Staircase:
 
     1. A step function of z, equal steps at equal distances: thresholds stand in its breaks.
     2. One rounding of a clipped line, then a clipped line of the result.
-    3. Channels order their breaks each for itself: one channel after the other; a constant one has no step.
 
     Raises:
         NotPiecewiseLinearError: it is none; the message says why.
         ChannelsDifferError: channels need different cases.
     """
-    if any(curve.apart for curve in value.curves):
-        return _by_channel(value)
     if value.of_level is None or value.rounded is None:
         return _from_step(value.of_root)
     if value.of_root.value is None:
         raise NotPiecewiseLinearError("it adds the unrounded activation to the rounded one")
     shift = value.of_root.pieces[0].offset
     return _from_rounding(value.rounded, value.of_level, shift)
-
-
-def _by_channel(value: Value) -> Staircase:
-    """Case 3."""
-    shape = shape_of(*value.curves)
-    found = np.empty(shape, dtype=object)
-    for index in np.ndindex(*shape):
-        here = value.mapped(partial(alone, index=index, shape=shape))
-        constant = constant_of(here)
-        found[index] = reduce_to_staircase(here) if constant is None else _constant(constant)
-    if not any(one.levels for one in found.flat):
-        raise NotPiecewiseLinearError("it does not depend on its input")
-    columns = {name: [getattr(one, name).item() for one in found.flat] for name in ARRAYS}
-    arrays: dict[str, Any] = {name: np.reshape(column, shape) for name, column in columns.items()}
-    arrays["rounding"] = rules_of(arrays["rounding"])
-    return Staircase(levels=int(arrays["ceilings"].max()), **arrays)
-
-
-def _constant(value: Rationals) -> Staircase:
-    """No step: level 0 always."""
-    one, zero = np.ones(()), np.zeros(())
-    return Staircase(one, zero, 0, np.zeros((), np.int64), one, _floats(value), rules_of("floor"))
 
 
 def constant_of(value: Value) -> Rationals | None:

@@ -135,18 +135,13 @@ class Walk:
             self.visit(later)
 
     def _composed_anew(self, handler: Handler, node: gs.Node, error: ChannelsDifferError) -> Value | None:
-        """Case 2: from roots nearer to ``node``; lines that all of its operands are made from first, the nearest last.
-
-        Where no root helps, channels are told apart: each orders the breaks of its curve for itself.
-        """
+        """Case 2: from roots nearer to ``node``; lines that all of its operands are made from first, the nearest last."""
         while sum(self._end_in_front_of(tensor) for tensor in signals(node) if self._is_discrete(tensor)):
             with contextlib.suppress(ChannelsDifferError):
                 return self._composed(handler, node)
         while self._end_lines(node):
             with contextlib.suppress(ChannelsDifferError):
                 return self._composed(handler, node)
-        with contextlib.suppress(ChannelsDifferError, RegridError):
-            return self._composed_as_it_is(handler, node, apart=True)
         self._reject(node, error)
         return None
 
@@ -172,13 +167,13 @@ class Walk:
                 if not sum([self._end_in_front_of(tensor) for tensor in read]):
                     self._roots.update(id(t) for t in read if self._read(t).rounded is not None)
 
-    def _composed_as_it_is(self, handler: Handler, node: gs.Node, *, apart: bool = False) -> Value | None:
+    def _composed_as_it_is(self, handler: Handler, node: gs.Node) -> Value | None:
         try:
             values = [self._read(t) for t in node.inputs if not t.is_empty()]
             roots = {id(v.root): v.root for v in values if v.root is not None}
             if len(roots) != 1 or not all(map(_is_potential, roots.values())) or _leaves(node):
                 return None
-            value = handler(node, [v.apart() for v in values] if apart else values)
+            value = handler(node, values)
         except NotPiecewiseLinearError as error:
             self._reject(node, error)
             return None
