@@ -132,7 +132,8 @@ def resized(mode: str) -> Model:
         node("MatMul", ["a1", "w2"], ["y"]),
     ]  # fmt: skip
     constants = {
-        "map": np.array([-1, 1, 2, 4]), "all": np.zeros(8, np.float32), "enlarged": np.array([1, 1, 2, 1], np.float32), "flat": np.array([-1, 16]),
+        "map": np.array([-1, 1, 2, 4]), "all": np.zeros(8, np.float32),
+        "enlarged": np.array([1, 1, 2, 1], np.float32), "flat": np.array([-1, 16]),
         "w3": dyadic(16, 8, seed=8),
     }  # fmt: skip
     return make_model(nodes, {**CONSTANTS, **constants}, {"x": ["N", 6]}, {"y": ["N", 3]}, opset=11)
@@ -147,10 +148,11 @@ def pictures(*batch: int) -> Model:
         *quantised("z", "a"),
         node("GlobalAveragePool", ["a"], ["p"]),
         node("Flatten", ["p"], ["f"]),
-        node("MatMul", ["f", "w2"], ["y"]),
+        node("MatMul", ["f", "w2"], ["y1"]),
+        node("Squeeze", ["y1", "first"], ["y"]),
     ]
     constants = {**CONSTANTS, "first": np.array([0]), "kernel": dyadic(8, 2, 3, 3, seed=9)}
-    return make_model(nodes, constants, {"x": [*batch, 2, 6, 6]}, {"y": [1, 3]}, opset=13)
+    return make_model(nodes, constants, {"x": [*batch, 2, 6, 6]}, {"y": [3]}, opset=13)
 
 
 def by_block() -> Model:
