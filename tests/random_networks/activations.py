@@ -167,10 +167,8 @@ def pact_of_absolutes(b: Building, x: str, grid: Grid) -> str:
     top = np.float32(grid.step * np.float32(grid.high))
     distance = b.op("Abs", b.op("Sub", x, top))
     clipped = b.op("Mul", b.op("Add", b.op("Sub", b.op("Abs", x), distance), top), 0.5)
-    noisy = (
-        not b.exact
-    )  # float32 clips such a sum with an error of its own, which only rounding to nearest removes
-    return _multiplied(b, _rounded(b, _divided(b, clipped, grid), nearest=noisy), grid)
+    # On data that are not dyadic float32 clips such a sum with an error of its own, which only rounding to nearest removes.
+    return _multiplied(b, _rounded(b, _divided(b, clipped, grid), nearest=True), grid)
 
 
 def qcfs(b: Building, x: str, grid: Grid) -> str:
