@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 
 EPSILON = 1e-5
 

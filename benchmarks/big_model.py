@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.model_file import LARGEST
+from onnx2snn.model.files import LARGEST
 
 LEVELS, STEP = 15, 0.25
 STEPS = ("convert", "verify", "run")
@@ -87,7 +87,7 @@ def _activation(nodes: list[onnx.NodeProto], layer: int) -> str:
 
 
 #: The command line, with weights beside the model from a limit on that may be lower than protobuf's.
-_COMMAND = "import sys, onnx2snn.model_file as m; m.LARGEST = int(sys.argv.pop(1)); from onnx2snn.cli import main; main()"
+_COMMAND = "import sys, onnx2snn.model.files as m; m.LARGEST = int(sys.argv.pop(1)); from onnx2snn.cli import main; main()"
 
 
 def measured(words: list[str], limit: int) -> dict[str, Any]:

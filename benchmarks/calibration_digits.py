@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import onnx2snn
-from onnx2snn.model_file import load_model
-from onnx2snn.reference import make_runner
+from onnx2snn.model.files import load_model
+from onnx2snn.model.reference import make_runner
 from onnx2snn.runtime import SpikingSession
 
 DIGITS = Path(__file__).resolve().parent.parent / "examples" / "digits"

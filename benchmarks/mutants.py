@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnx2snn.dialect import METADATA_KEY, read_layer_table
+from onnx2snn.dialect.layer_table import METADATA_KEY, read_layer_table
 
 Change = Callable[[onnx.ModelProto, onnx.NodeProto, np.random.Generator], None]
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")

@@ -25,7 +25,7 @@ from process_memory import peak_memory
 
 import onnx2snn
 from onnx2snn.certificate.compare import CHUNK
-from onnx2snn.reference import make_runner
+from onnx2snn.model.reference import make_runner
 
 DIGITS = Path(__file__).resolve().parents[1] / "examples" / "digits"
 COPIES = 9

@@ -16,9 +16,9 @@ import onnx_graphsurgeon as gs
 from onnx import numpy_helper
 
 from onnx2snn.calibration.stages import make_stages
-from onnx2snn.graph import apply_owned
+from onnx2snn.graph.core import apply_owned
+from onnx2snn.graph.importer import import_model
 from onnx2snn.passes import PREPARE
-from onnx2snn.passes.importer import import_model
 
 FOLDER = Path(onnx.backend.test.__file__).parent / "data" / "light"
 #: Networks whose every nonlinearity between synapses is a ReLU or a maximum.

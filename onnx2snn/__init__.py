@@ -22,7 +22,7 @@ from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx
 if TYPE_CHECKING:
     from onnx2snn.calibration import calibrate
     from onnx2snn.certificate import verify
-    from onnx2snn.convert import convert
+    from onnx2snn.conversion import convert
     from onnx2snn.evaluation import evaluate
     from onnx2snn.inspection import inspect_model
 
@@ -44,7 +44,7 @@ __all__ = [
 
 _HOMES = {
     "calibrate": "onnx2snn.calibration",
-    "convert": "onnx2snn.convert",
+    "convert": "onnx2snn.conversion",
     "evaluate": "onnx2snn.evaluation",
     "inspect_model": "onnx2snn.inspection",
     "verify": "onnx2snn.certificate",

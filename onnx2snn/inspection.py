@@ -13,16 +13,16 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.analysis.non_spiking import non_spiking, obstacles
 from onnx2snn.data.specs import input_specs
-from onnx2snn.dialect import is_snn, read_layer_table
-from onnx2snn.graph import apply_owned, origin
-from onnx2snn.model_file import load_model
+from onnx2snn.dialect.layer_table import is_snn, read_layer_table
+from onnx2snn.graph.core import apply_owned, origin
+from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
+from onnx2snn.model.files import load_model
+from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE
-from onnx2snn.passes.importer import import_model
-from onnx2snn.passes.operators import is_neuron
-from onnx2snn.passes.refuse import non_spiking, obstacles
-from onnx2snn.passes.refuse_undefined import refuse_undefined
-from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
+from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.staircases import Staircase
 from onnx2snn.staircases.probe import recognise_checked
 from onnx2snn.staircases.recognise import Found, Rejected

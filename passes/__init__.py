@@ -6,29 +6,29 @@ model that computes the same function, in stock runtimes.
 
 from __future__ import annotations
 
-from onnx2snn.graph import Pass
-from onnx2snn.passes.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
-from onnx2snn.passes.bound_choices import bound_choices
-from onnx2snn.passes.bound_roundings import bound_roundings
-from onnx2snn.passes.drop_neutral import drop_neutral
-from onnx2snn.passes.drop_requantisation import drop_requantisation
-from onnx2snn.passes.encode_lattices import encode_lattices
-from onnx2snn.passes.fuse_batch_norm import fuse_batch_norm
-from onnx2snn.passes.hoist_extremes import hoist_extremes
-from onnx2snn.passes.hoist_pools import hoist_pools
-from onnx2snn.passes.insert_integrates import insert_integrates
-from onnx2snn.passes.integer_inputs import integer_inputs
-from onnx2snn.passes.integer_weights import integer_weights, note_integers
+from onnx2snn.graph.core import Pass
 from onnx2snn.passes.normalise import NORMALISE
-from onnx2snn.passes.part_pools import part_pools
-from onnx2snn.passes.pools_first import pools_first
-from onnx2snn.passes.push_transposes import push_transposes
-from onnx2snn.passes.rate_levels import rate_levels
-from onnx2snn.passes.recognise import recognise_staircases
-from onnx2snn.passes.shift_biases import shift_biases
-from onnx2snn.passes.spike import spike
-from onnx2snn.passes.split_steps import split_steps
-from onnx2snn.passes.straighten_lines import straighten_lines
+from onnx2snn.passes.normalise.push_transposes import push_transposes
+from onnx2snn.passes.recognise.bound_choices import bound_choices
+from onnx2snn.passes.recognise.bound_roundings import bound_roundings
+from onnx2snn.passes.recognise.drop_requantisation import drop_requantisation
+from onnx2snn.passes.recognise.encode_lattices import encode_lattices
+from onnx2snn.passes.recognise.hoist_extremes import hoist_extremes
+from onnx2snn.passes.recognise.hoist_pools import hoist_pools
+from onnx2snn.passes.recognise.part_pools import part_pools
+from onnx2snn.passes.recognise.pools_first import pools_first
+from onnx2snn.passes.recognise.recognise_staircases import recognise_staircases
+from onnx2snn.passes.recognise.split_steps import split_steps
+from onnx2snn.passes.recognise.straighten_lines import straighten_lines
+from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
+from onnx2snn.passes.rewrite.drop_neutral import drop_neutral
+from onnx2snn.passes.rewrite.fuse_batch_norm import fuse_batch_norm
+from onnx2snn.passes.rewrite.insert_integrates import insert_integrates
+from onnx2snn.passes.rewrite.integer_inputs import integer_inputs
+from onnx2snn.passes.rewrite.integer_weights import integer_weights, note_integers
+from onnx2snn.passes.rewrite.rate_levels import rate_levels
+from onnx2snn.passes.rewrite.shift_biases import shift_biases
+from onnx2snn.passes.rewrite.spike import spike
 
 #: One spelling: what the recogniser reads.
 PREPARE: tuple[Pass, ...] = (

@@ -10,12 +10,12 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect import DOMAIN, attach_functions
-from onnx2snn.graph import Pass
-from onnx2snn.model_file import load_model
-from onnx2snn.passes.exporter import to_model
-from onnx2snn.passes.importer import import_model
-from onnx2snn.reference import run_reference
+from onnx2snn.dialect.layer_table import DOMAIN, attach_functions
+from onnx2snn.graph.core import Pass
+from onnx2snn.graph.exporter import to_model
+from onnx2snn.graph.importer import import_model
+from onnx2snn.model.files import load_model
+from onnx2snn.model.reference import run_reference
 
 Shapes = Mapping[str, Sequence["int | str"]]
 

@@ -12,7 +12,7 @@ import pytest
 from helpers_graphs import make_model, node
 from onnx import TensorProto
 
-from onnx2snn.graph import Pass, graph_pass, is_constant
+from onnx2snn.graph.core import Pass, graph_pass, is_constant
 from onnx2snn.passes import PREPARE
 
 RANDOM = np.random.default_rng(0)
@@ -72,5 +72,5 @@ WRONG = {
 
 def put_in(wrong: Pass, patch: pytest.MonkeyPatch) -> None:
     """Converter and certificate share the pass: neither is the first witness."""
-    for module in ("onnx2snn.convert", "onnx2snn.certificate.source"):
+    for module in ("onnx2snn.conversion", "onnx2snn.certificate.source"):
         patch.setattr(importlib.import_module(module), "PREPARE", (*PREPARE, wrong))

@@ -18,10 +18,10 @@ from helpers_graphs import make_model, node, samples
 from onnx import TensorProto, helper
 
 import onnx2snn
+from onnx2snn.analysis.scale_propagation import factor_of
 from onnx2snn.cli.group import main
+from onnx2snn.dialect.macs import dense_macs
 from onnx2snn.errors import ConversionError, InvalidModelError
-from onnx2snn.macs import dense_macs
-from onnx2snn.passes.push_scales import factor_of
 from onnx2snn.runtime import SpikingSession
 
 SHAPE = ["N", 4]

@@ -12,9 +12,9 @@ from helpers_operators import CASES, PARAMETERS, Case, activation, dyadic, input
 from helpers_paths import operations
 
 import onnx2snn
-from onnx2snn.counted_operators import COUNTED
-from onnx2snn.macs import shapes_of
-from onnx2snn.passes.operators import LINEAR
+from onnx2snn.dialect.macs import shapes_of
+from onnx2snn.operators.counted import COUNTED
+from onnx2snn.operators.linear import LINEAR
 from onnx2snn.runtime import SpikingSession
 
 ints = np.array

@@ -10,9 +10,9 @@ import pytest
 from helpers_graphs import make_model, node
 from onnx import TensorProto
 
-from onnx2snn.equal_signs import with_equal_signs
-from onnx2snn.reference import run_reference
-from onnx2snn.weights import SMALL, split_model
+from onnx2snn.model.equal_signs import with_equal_signs
+from onnx2snn.model.reference import run_reference
+from onnx2snn.model.weights import SMALL, split_model
 
 MICROSOFT = "com.microsoft"
 RANDOM = np.random.default_rng(3)

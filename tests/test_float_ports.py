@@ -10,7 +10,7 @@ from helpers_graphs import make_model, node
 from onnx import TensorProto
 
 import onnx2snn
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 
 WEIGHTS = ((np.arange(16).reshape(4, 4) - 7) / 13).astype(np.float32)
 TYPES = {"float16": TensorProto.FLOAT16, "float64": TensorProto.DOUBLE}

@@ -9,8 +9,8 @@ import onnxruntime as ort
 import pytest
 
 import onnx2snn
-from onnx2snn.dialect import VERSION, read_layer_table
-from onnx2snn.model_file import load_model
+from onnx2snn.dialect.layer_table import VERSION, read_layer_table
+from onnx2snn.model.files import load_model
 from onnx2snn.runtime import SpikingSession
 
 FOLDER = Path(__file__).parent / "golden"

@@ -12,7 +12,7 @@ import pytest
 from helpers_graphs import make_model, node, samples
 
 import onnx2snn
-from onnx2snn.macs import dense_macs
+from onnx2snn.dialect.macs import dense_macs
 
 NUMBERS = {name: np.float32(v) for name, v in {"two": 2, "half": 0.5, "zero": 0, "five": 5}.items()}
 X = {"x": np.round(samples(4, 3, 6, 6) * 4).astype(np.float32) / 4}

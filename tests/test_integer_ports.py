@@ -12,7 +12,7 @@ from helpers_graphs import make_model, node
 from onnx import TensorProto
 
 import onnx2snn
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 
 RANDOM = np.random.default_rng(11)
 SCALES = {

@@ -83,8 +83,8 @@ def test_a_conversion_holds_new_weights_and_no_more(tmp_path: Path, kind: dict[s
 def test_weights_left_in_the_file_convert_to_the_same_bytes(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onnx2snn.model_file.IN_PLACE", 1)
-    monkeypatch.setattr("onnx2snn.weights.MAPPED", 1)
+    monkeypatch.setattr("onnx2snn.model.files.IN_PLACE", 1)
+    monkeypatch.setattr("onnx2snn.model.weights.MAPPED", 1)
     example = Example(name)
     linked = tmp_path / "linked.onnx"
     linked.symlink_to(example.path)
@@ -98,8 +98,8 @@ def test_weights_left_in_the_file_convert_to_the_same_bytes(
 def test_a_model_may_be_written_in_place_of_the_one_it_is_read_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("onnx2snn.model_file.IN_PLACE", 1)
-    monkeypatch.setattr("onnx2snn.weights.MAPPED", 1)
+    monkeypatch.setattr("onnx2snn.model.files.IN_PLACE", 1)
+    monkeypatch.setattr("onnx2snn.model.weights.MAPPED", 1)
     example = Example(EXACT[0])
     path = tmp_path / "model.onnx"
     path.write_bytes(example.path.read_bytes())
@@ -111,8 +111,8 @@ def test_a_model_may_be_written_in_place_of_the_one_it_is_read_from(
 def test_a_model_left_in_its_file_is_calibrated(monkeypatch: pytest.MonkeyPatch, relu_network: Path) -> None:
     data = {"image": np.random.default_rng(0).uniform(0, 1, (40, 1, 8, 8)).astype(np.float32)}
     expected = onnx2snn.convert(relu_network, calibrate=data, timesteps=4)
-    monkeypatch.setattr("onnx2snn.model_file.IN_PLACE", 1)
-    monkeypatch.setattr("onnx2snn.weights.MAPPED", 1)
+    monkeypatch.setattr("onnx2snn.model.files.IN_PLACE", 1)
+    monkeypatch.setattr("onnx2snn.model.weights.MAPPED", 1)
     found = onnx2snn.convert(relu_network, calibrate=data, timesteps=4)
     assert found.model.SerializeToString(deterministic=True) == expected.model.SerializeToString(
         deterministic=True

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import onnx2snn
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.model_file import load_model
+from onnx2snn.model.files import load_model
 
 SHAPE = ["N", 4]
 

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 import onnx2snn
 from onnx2snn.errors import ConversionError
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 from onnx2snn.runtime import SpikingSession
 
 CROP_AND_RESIZE = (

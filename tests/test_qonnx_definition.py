@@ -10,8 +10,8 @@ from helpers_qonnx import ANSWERS, COUNT, SEED, draw
 from helpers_qonnx_executor import executed
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.qonnx_definition import DOMAINS, with_definitions
-from onnx2snn.reference import run_reference
+from onnx2snn.model.qonnx_definition import DOMAINS, with_definitions
+from onnx2snn.model.reference import run_reference
 
 X = np.arange(-40, 41, dtype=np.float32).reshape(1, 81) / 8
 

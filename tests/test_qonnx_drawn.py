@@ -11,7 +11,7 @@ from helpers_graphs import make_model, node
 from helpers_qonnx import DOMAIN, MODES
 
 import onnx2snn
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 
 
 class Drawn:

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 
 import onnx2snn
 from onnx2snn.errors import ConversionError
-from onnx2snn.reference import run_reference
-from onnx2snn.repairs import with_domains
+from onnx2snn.model.reference import run_reference
+from onnx2snn.model.repairs import with_domains
 
 random = np.random.default_rng(0)
 X = {"x": (random.integers(-60, 61, (40, 8)) / 16).astype(np.float32)}

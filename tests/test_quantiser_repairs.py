@@ -11,9 +11,9 @@ from helpers_graphs import make_model, node
 from onnx import TensorProto, numpy_helper
 
 import onnx2snn
-from onnx2snn.model_file import load_model
-from onnx2snn.quantiser_repairs import with_valid_quantisers
-from onnx2snn.reference import run_reference
+from onnx2snn.model.files import load_model
+from onnx2snn.model.quantiser_repairs import with_valid_quantisers
+from onnx2snn.model.reference import run_reference
 
 RANDOM = np.random.default_rng(4)
 

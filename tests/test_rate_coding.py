@@ -8,7 +8,7 @@ import pytest
 from helpers_networks import NETWORKS, Builder, Network
 
 import onnx2snn
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 from onnx2snn.runtime import SpikingSession
 
 

@@ -9,7 +9,7 @@ from helpers_graphs import make_model, node, samples
 from onnx import TensorProto, helper
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.reference import loads_in_onnxruntime, make_runner, run_reference
+from onnx2snn.model.reference import loads_in_onnxruntime, make_runner, run_reference
 
 SHAPE = ["N", 4]
 

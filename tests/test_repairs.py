@@ -10,9 +10,9 @@ import pytest
 from onnx import numpy_helper
 
 import onnx2snn
-from onnx2snn.model_file import load_model
-from onnx2snn.reference import run_reference
-from onnx2snn.repairs import repaired
+from onnx2snn.model.files import load_model
+from onnx2snn.model.reference import run_reference
+from onnx2snn.model.repairs import repaired
 
 
 def network(behind: str = "y = MatMul(d, v)", **arrays: np.ndarray) -> onnx.ModelProto:

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 import onnx2snn
 from onnx2snn.errors import ConversionError
 from onnx2snn.evaluation.answers import run_all
-from onnx2snn.reference import make_runner, run_reference
+from onnx2snn.model.reference import make_runner, run_reference
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.batches import joined, of_samples
 

@@ -20,7 +20,7 @@ import onnx2snn
 from onnx2snn.certificate.source import Source
 from onnx2snn.cli.group import main
 from onnx2snn.errors import SelfCheckError
-from onnx2snn.graph import Pass, graph_pass
+from onnx2snn.graph.core import Pass, graph_pass
 
 
 @graph_pass
@@ -40,7 +40,7 @@ BROKEN = {
 
 def put_last(wrong: Pass, patch: pytest.MonkeyPatch) -> None:
     """After all other passes: what they check of each other is not asked."""
-    module = importlib.import_module("onnx2snn.convert")
+    module = importlib.import_module("onnx2snn.conversion")
     neurons = module.neurons
     patch.setattr(module, "neurons", lambda **form: (*neurons(**form), wrong))
 

@@ -19,17 +19,17 @@ from helpers_graphs import make_model, node, samples
 from onnx import numpy_helper
 
 import onnx2snn
-from onnx2snn import model_file
+from onnx2snn.atomic_files import check_target, whole_file
 from onnx2snn.errors import OutputError
-from onnx2snn.model_file import load_model, save_model
+from onnx2snn.model import files as model_file
+from onnx2snn.model.files import load_model, save_model
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.whole_files import check_target, whole_file
 
 #: A process that stands still in the middle of a write, and says so.
 _STUCK = """
 import sys, time
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.whole_files import whole_file
+from onnx2snn.atomic_files import whole_file
 with whole_file(sys.argv[1]) as stream:
     stream.write(b"half")
     stream.flush()
@@ -161,7 +161,7 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
 def two_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models of a few kilobytes are written as those of gigabytes are."""
     monkeypatch.setattr(model_file, "LARGEST", 16_000)
-    monkeypatch.setattr("onnx2snn.weights.MAPPED", 4000)
+    monkeypatch.setattr("onnx2snn.model.weights.MAPPED", 4000)
 
 
 @pytest.mark.usefixtures("two_files")

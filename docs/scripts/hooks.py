@@ -10,9 +10,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from onnx2snn.cli import main
-from onnx2snn.graph import Pass
+from onnx2snn.graph.core import Pass
 from onnx2snn.passes import PREPARE, RECOGNISE, REWRITE
-from onnx2snn.passes.spike import spike
+from onnx2snn.passes.rewrite.spike import spike
 
 ROLE = re.compile(r":(?:class|data|func|meth|mod):(?=<code>)")
 STAGES: dict[str, tuple[Pass, ...]] = {

@@ -17,7 +17,12 @@ BEGIN, END = "<!-- imports: written by docs/scripts/imports_table.py -->", "<!--
 
 #: What each package is for; a package that stands here no more, or not yet, fails the test of the page.
 PURPOSE = {
-    "onnx2snn": "convert, inspect, model files, the dialect, counting",
+    "onnx2snn": "convert, inspect; errors and texts",
+    "model": "model files: read, repaired, checked, run as they are, written",
+    "graph": "graphsurgeon, and what it lacks: import, export, names, building",
+    "operators": "what each ONNX operator is",
+    "analysis": "facts of a graph's tensors",
+    "dialect": "what a converted file holds: functions, layer table, counts",
     "staircases": "the algebra: an elementwise expression becomes k = clip(R((z + δ)/θ), 0, K), a = αk + o",
     "passes": "graph → graph, one pass a file",
     "runtime": "sessions, streams, counting, energy",

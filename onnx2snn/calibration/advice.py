@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import onnx
 
+from onnx2snn.analysis.non_spiking import NonSpiking, obstacles
 from onnx2snn.calibration.preparing import Prepared, prepare
 from onnx2snn.errors import ConversionError
-from onnx2snn.passes.refuse import NonSpiking, obstacles
 from onnx2snn.remedies import CALIBRATE, KEEP, KEEP_TOO, QUANTISE, RELU, either
 
 

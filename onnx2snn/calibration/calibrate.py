@@ -16,10 +16,10 @@ from onnx2snn.calibration.preparing import prepare
 from onnx2snn.calibration.result import CalibratedLayer, Calibration, decibels
 from onnx2snn.calibration.work import RULES, Method, Outcome, Progress, Work
 from onnx2snn.data import input_specs, open_data
-from onnx2snn.dialect import is_snn
+from onnx2snn.dialect.layer_table import is_snn
 from onnx2snn.errors import ConversionError, InputError
-from onnx2snn.model_file import load_model
-from onnx2snn.passes.exporter import to_model
+from onnx2snn.graph.exporter import to_model
+from onnx2snn.model.files import load_model
 from onnx2snn.remedies import ITS_SOURCE
 
 #: Samples on which corrections are fitted.

@@ -19,7 +19,7 @@ from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.stages import make_stages
 from onnx2snn.data import InputSpec
 from onnx2snn.errors import InputError
-from onnx2snn.graph import Array, constant_input, producer_of
+from onnx2snn.graph.core import Array, constant_input, producer_of
 
 #: Noise samples.
 SAMPLES = 32

@@ -21,7 +21,7 @@ from onnx2snn.calibration.histogram import Histogram
 from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.synapses import Synapses
 from onnx2snn.calibration.thresholds import STARTS, Steps, least_squares
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 #: Rows are drawn until there are so many values; more change nothing that can be measured.
 MOST_VALUES = 4_000_000

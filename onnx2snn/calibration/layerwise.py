@@ -14,8 +14,8 @@ from onnx2snn.calibration.lines import ClippedLine, channel_axis
 from onnx2snn.calibration.stages import Stage, make_stages
 from onnx2snn.calibration.synapses import Synapses, synapses_of
 from onnx2snn.calibration.writing import Staircased, add_to, staircase_of, write_staircase
-from onnx2snn.graph import Array
-from onnx2snn.passes.operators import is_weighted
+from onnx2snn.graph.core import Array
+from onnx2snn.operators.linear import is_weighted
 
 #: What the tensors that are kept between stages may take, in bytes.
 MEMORY = 1 << 30

@@ -10,9 +10,9 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph import is_float, origin, producer_of, signals
-from onnx2snn.passes.operators import is_weighted
-from onnx2snn.passes.recognise import between_synapses
+from onnx2snn.graph.core import is_float, origin, producer_of, signals
+from onnx2snn.operators.linear import is_weighted
+from onnx2snn.passes.recognise.recognise_staircases import between_synapses
 from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import Curve
 from onnx2snn.staircases.recognise import expressions

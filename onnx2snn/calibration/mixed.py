@@ -21,7 +21,7 @@ from onnx2snn.calibration.thresholds import Steps, least_squares
 from onnx2snn.calibration.writing import staircase_of, write_staircase
 from onnx2snn.data import open_data
 from onnx2snn.errors import InputError
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 if TYPE_CHECKING:
     from onnx2snn.calibration.work import Outcome

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 
-from onnx2snn.model_file import save_model
+from onnx2snn.model.files import save_model
 
 
 @dataclass(frozen=True)

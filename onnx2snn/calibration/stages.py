@@ -15,10 +15,10 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Array, is_constant, is_float, producer_of, read_tensors
-from onnx2snn.passes.exporter import to_model
-from onnx2snn.passes.free_batch import BATCH
-from onnx2snn.reference import Reference
+from onnx2snn.graph.core import Array, is_constant, is_float, producer_of, read_tensors
+from onnx2snn.graph.exporter import to_model
+from onnx2snn.model.reference import Reference
+from onnx2snn.passes.normalise.free_batch import BATCH
 
 #: Samples that a stage computes at a time.
 CHUNK = 16

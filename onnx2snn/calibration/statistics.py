@@ -11,9 +11,9 @@ import onnx_graphsurgeon as gs
 from onnx2snn.calibration.histogram import Histogram, channels_first
 from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.data import DataSet
-from onnx2snn.graph import Array, tidy
-from onnx2snn.passes.exporter import to_model
-from onnx2snn.reference import Reference
+from onnx2snn.graph.core import Array, tidy
+from onnx2snn.graph.exporter import to_model
+from onnx2snn.model.reference import Reference
 
 #: What the tensors of one batch may take, in bytes.
 BATCH_BYTES = 1 << 28

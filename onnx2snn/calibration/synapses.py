@@ -10,8 +10,8 @@ import onnx_graphsurgeon as gs
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from onnx2snn.graph import Array, constant_input, is_constant, producer_of, signals, value_of
-from onnx2snn.passes.operators import is_linear
+from onnx2snn.graph.core import Array, constant_input, is_constant, producer_of, signals, value_of
+from onnx2snn.operators.linear import is_linear
 
 #: Longer sums than this are not corrected: solving for them costs their third power.
 MOST_TERMS = 1152

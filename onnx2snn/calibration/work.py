@@ -18,7 +18,7 @@ from onnx2snn.calibration.statistics import gather, spread
 from onnx2snn.calibration.thresholds import Steps, largest, least_squares, percentile
 from onnx2snn.calibration.writing import staircase_of, write_staircase
 from onnx2snn.data import DataSet
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 Method = Literal["auto", "mse", "percentile", "max"]
 #: Called with the number of samples done and of those there will be, over all passes.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from onnx2snn.graph import Array
-from onnx2snn.reference import sampled_tensors
-from onnx2snn.weights import SplitModel
+from onnx2snn.graph.core import Array
+from onnx2snn.model.reference import sampled_tensors
+from onnx2snn.model.weights import SplitModel
 
 
 class BySample:

@@ -24,11 +24,11 @@ from onnx2snn.certificate.sorting import Layer, sort_neurons
 from onnx2snn.certificate.source import Answer, Source
 from onnx2snn.certificate.tails import tails_of
 from onnx2snn.data import Batch
-from onnx2snn.dialect import read_layer_table
+from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.errors import InvalidModelError, Onnx2SnnError
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
+from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.weights import SplitModel
 
 #: A tensor, in the source and in the spiking network.
 Tensors: TypeAlias = tuple[str, str]

@@ -11,11 +11,11 @@ import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.certificate.apart import jumps_apart
-from onnx2snn.dialect import DOMAIN
-from onnx2snn.passes.exporter import to_split_model
-from onnx2snn.passes.operators import is_neuron
-from onnx2snn.passes.staircase_nodes import SOURCE_TENSOR
-from onnx2snn.weights import SplitModel
+from onnx2snn.dialect.layer_table import DOMAIN
+from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.graph.neuron_nodes import SOURCE_TENSOR
+from onnx2snn.model.weights import SplitModel
+from onnx2snn.operators.linear import is_neuron
 
 #: The output of a cut.
 POTENTIAL = "onnx2snn/potential"

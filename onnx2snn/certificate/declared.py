@@ -12,15 +12,15 @@ import numpy as np
 import onnx
 
 from onnx2snn.certificate.bodies import same_function
-from onnx2snn.counting import counting_graph
 from onnx2snn.data import DataSet
-from onnx2snn.dialect import COUNTING_KEY, DOMAIN, Layer, read_layer_table, write_counting_graph
+from onnx2snn.dialect.layer_table import COUNTING_KEY, DOMAIN, Layer, read_layer_table, write_counting_graph
+from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph import Array
-from onnx2snn.model_file import save_model
+from onnx2snn.graph.core import Array
+from onnx2snn.model.files import save_model
+from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime import Result, SpikingSession
 from onnx2snn.runtime.bodies import function_body
-from onnx2snn.weights import SplitModel
 
 #: Samples on which synaptic operations are counted in two ways.
 COUNTED = 4

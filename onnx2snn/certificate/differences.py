@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate.findings import MOST_DEFECTS
 from onnx2snn.certificate.result import Defect
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 #: Levels (N, ...) by source tensor: whole numbers, which float32 holds exactly.
 Levels: TypeAlias = Mapping[str, NDArray[np.float32]]

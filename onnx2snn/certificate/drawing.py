@@ -11,7 +11,7 @@ import numpy as np
 
 from onnx2snn.data import InputSpec
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 #: Sizes that are tried for axes that the model leaves open, all of them alike.
 SIZES = (16, 32, 64, 128, 224, 8, 4, 3, 2, 1)

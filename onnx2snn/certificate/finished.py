@@ -19,13 +19,13 @@ from onnx2snn.certificate.drawing import ways
 from onnx2snn.certificate.findings import Findings
 from onnx2snn.data import Batch, InputSpec, input_specs
 from onnx2snn.errors import InputError, InvalidModelError, Onnx2SnnError, SelfCheckError
-from onnx2snn.graph import Array
-from onnx2snn.model_file import save_model
-from onnx2snn.model_writer import write_embedded
-from onnx2snn.reference import Reference, make_runner
+from onnx2snn.graph.core import Array
+from onnx2snn.model.files import save_model
+from onnx2snn.model.reference import Reference, make_runner
+from onnx2snn.model.weights import SplitModel, split_model, weights_as_inputs
+from onnx2snn.model.writer import write_embedded
 from onnx2snn.runtime.counts import counts_of
 from onnx2snn.runtime.engine import tensor_of
-from onnx2snn.weights import SplitModel, split_model, weights_as_inputs
 
 #: Bytes of weights up to which the very bytes of the file are loaded; larger ones are given to the runtime where they are.
 LIGHT = 1 << 24

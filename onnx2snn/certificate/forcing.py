@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from onnx2snn.certificate.pairing import Pair
-from onnx2snn.dialect import DOMAIN, read_layer_table
-from onnx2snn.graph import Array
-from onnx2snn.reference import make_runner
+from onnx2snn.dialect.layer_table import DOMAIN, read_layer_table
+from onnx2snn.graph.core import Array
+from onnx2snn.model.reference import make_runner
+from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.bodies import function_body
 from onnx2snn.runtime.counts import counts_of
-from onnx2snn.weights import SplitModel
 
 
 class ForcedNetwork:

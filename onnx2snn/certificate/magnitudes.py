@@ -26,7 +26,7 @@ from onnx import helper, numpy_helper
 
 from onnx2snn.certificate.rounding import Shapes
 from onnx2snn.float64.network import before_jumps
-from onnx2snn.weights import SplitModel, is_hollow
+from onnx2snn.model.weights import SplitModel, is_hollow
 
 Array: TypeAlias = NDArray[Any]
 

@@ -18,7 +18,7 @@ from onnx2snn.certificate.tails import Tail
 from onnx2snn.data import Batch
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.evaluation.work import predicted_classes, right_answers
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 
 def has_samples(values: Array, samples: int) -> bool:

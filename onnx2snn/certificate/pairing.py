@@ -12,12 +12,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from onnx2snn.dialect import DOMAIN, read_layer_table
+from onnx2snn.dialect.layer_table import DOMAIN, read_layer_table
+from onnx2snn.dialect.macs import train_names
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.macs import train_names
+from onnx2snn.model.weights import SplitModel, is_hollow
 from onnx2snn.staircases import NeuronParameters, Staircase
 from onnx2snn.staircases.rules import names_of
-from onnx2snn.weights import SplitModel, is_hollow
 
 _REMEDY = "convert the source again, or give the file that it was converted from"
 

@@ -15,10 +15,10 @@ from onnx2snn.certificate.rounding import Analysis, Rounding, quantum
 from onnx2snn.certificate.ties import Ties
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.float64 import Float64Network
-from onnx2snn.graph import Array
-from onnx2snn.passes.operators import LINEAR
-from onnx2snn.reference import make_runner
-from onnx2snn.weights import SplitModel
+from onnx2snn.graph.core import Array
+from onnx2snn.model.reference import make_runner
+from onnx2snn.model.weights import SplitModel
+from onnx2snn.operators.linear import LINEAR
 
 Wide = NDArray[np.float64]
 

@@ -24,7 +24,7 @@ from onnx2snn.certificate.result import Defect, MapCheck
 from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.certificate.tails import Tail
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 #: Patterns among which inputs are shared out: at most, at least, and as the work allows (multiply-accumulates a layer).
 MOST, LEAST, WORK = 16, 8, 5e8

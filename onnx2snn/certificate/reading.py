@@ -9,9 +9,9 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import inliner
 
-from onnx2snn.graph import is_constant, tidy
-from onnx2snn.passes.exporter import to_split_model
-from onnx2snn.weights import SplitModel, weights_as_inputs
+from onnx2snn.graph.core import is_constant, tidy
+from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.model.weights import SplitModel, weights_as_inputs
 
 #: Operators of one signal between a tensor of the file and an activation, none of which decides anything: layouts, and the lines
 #: that make values of codes.

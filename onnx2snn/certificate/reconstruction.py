@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.activation import Levels
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 #: Neurons that are turned at a time, one in each trial, and trials for one sample.
 TRIALS, ROUNDS = 64, 64

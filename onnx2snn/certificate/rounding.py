@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.float64.network import before_jumps, from_sizes
-from onnx2snn.passes.scales import is_power_of_two
-from onnx2snn.weights import SplitModel, is_hollow, let_go
+from onnx2snn.model.weights import SplitModel, is_hollow, let_go
+from onnx2snn.operators.scales import is_power_of_two
 
 #: Unit roundoff of float32, and of float64.
 UNIT, UNIT64 = 2.0**-24, 2.0**-53

@@ -10,8 +10,8 @@ import numpy as np
 from onnx2snn.certificate.drawing import Way, workable
 from onnx2snn.certificate.source import Source
 from onnx2snn.data import DataSet, InputSpec, input_specs, open_data
-from onnx2snn.graph import Array
-from onnx2snn.model_file import load_model
+from onnx2snn.graph.core import Array
+from onnx2snn.model.files import load_model
 
 #: Samples that are drawn.
 COUNT = 64

@@ -13,7 +13,7 @@ from onnx2snn.certificate.findings import Counts, Findings, first
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.potentials import Potentials
 from onnx2snn.certificate.result import Defect
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 
 _REASONS = (
     "the source's own level is not one that rounding can give to its potential",

@@ -23,14 +23,14 @@ from onnx2snn.certificate.reading import (
     written_tensors,
 )
 from onnx2snn.data import input_specs
-from onnx2snn.graph import Array, apply_owned, constant_input, origin
+from onnx2snn.graph.core import Array, apply_owned, constant_input, origin
+from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
+from onnx2snn.model.reference import Runner, make_runner
+from onnx2snn.model.weights import SplitModel, split_model
+from onnx2snn.operators.linear import is_neuron
+from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.passes import PREPARE, RECOGNISE
-from onnx2snn.passes.importer import import_model
-from onnx2snn.passes.operators import is_neuron
-from onnx2snn.passes.scales import is_power_of_two
-from onnx2snn.passes.staircase_nodes import SOURCE, SOURCE_TENSOR
-from onnx2snn.reference import Runner, make_runner
-from onnx2snn.weights import SplitModel, split_model
 
 #: Operators of activations that add, compare and choose.
 _WITHOUT_FACTORS = frozenset(

@@ -24,7 +24,7 @@ from onnx2snn.certificate.magnitudes import magnitude_model
 from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.float64 import Float64Network
 from onnx2snn.float64.network import is_jump
-from onnx2snn.weights import SplitModel
+from onnx2snn.model.weights import SplitModel
 
 Wide = NDArray[np.float64]
 

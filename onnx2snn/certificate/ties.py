@@ -31,8 +31,8 @@ from onnx2snn.certificate.magnitudes import magnitude_model
 from onnx2snn.certificate.rounding import EXACT, Shapes, Step, constants_of, gamma
 from onnx2snn.float64 import Float64Network
 from onnx2snn.float64.network import before_jumps, from_sizes, is_jump
-from onnx2snn.graph import Array
-from onnx2snn.weights import SplitModel
+from onnx2snn.graph.core import Array
+from onnx2snn.model.weights import SplitModel
 
 Wide: TypeAlias = NDArray[np.float64]
 

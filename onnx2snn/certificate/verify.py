@@ -21,11 +21,11 @@ from onnx2snn.certificate.probes import Found, check_network
 from onnx2snn.certificate.result import Certificate, LayerCounts, OutputCheck
 from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, InputSpec, input_specs, open_data
-from onnx2snn.dialect import check_pair, read_layer_table
+from onnx2snn.dialect.layer_table import check_pair, read_layer_table
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.stream import merged
-from onnx2snn.model_file import load_model
+from onnx2snn.model.files import load_model
 from onnx2snn.runtime import SpikingSession
 
 

@@ -23,7 +23,7 @@ from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import duration, file_size, things
 
 if TYPE_CHECKING:
-    from onnx2snn.convert import Conversion
+    from onnx2snn.conversion import Conversion
     from onnx2snn.data import ImageOptions
 
 

@@ -14,7 +14,7 @@ from onnx2snn.cli.tables import Name, make_table, names_of
 from onnx2snn.units import count, number, rule
 
 if TYPE_CHECKING:
-    from onnx2snn.dialect import NonSpikingOperator
+    from onnx2snn.dialect.layer_table import NonSpikingOperator
 
 
 def layer_table(layers: Sequence[Mapping[str, Any]]) -> Table:

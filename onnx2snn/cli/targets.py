@@ -24,7 +24,7 @@ def check_output(target: str, *sources: str | None, suffix: str | None = ".onnx"
         click.UsageError: it would overwrite one of ``sources``, or is called like a file of another kind.
         OutputError: it cannot be written.
     """
-    from onnx2snn.whole_files import check_target  # noqa: PLC0415 - nothing before the options are understood
+    from onnx2snn.atomic_files import check_target  # noqa: PLC0415 - nothing before the options are understood
 
     for source in sources:
         if source is not None and _same_file(source, target):

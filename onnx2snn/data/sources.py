@@ -17,7 +17,7 @@ from onnx2snn.data.images import ImageOptions, image_columns, is_image
 from onnx2snn.data.matching import LABELS
 from onnx2snn.data.specs import InputSpec
 from onnx2snn.errors import InputError
-from onnx2snn.file_kinds import ARRAYS, kind_of, missing_remedy
+from onnx2snn.model.file_kinds import ARRAYS, kind_of, missing_remedy
 
 Source: TypeAlias = str | os.PathLike[str] | NDArray[Any] | Mapping[str, ArrayLike] | DataSet
 

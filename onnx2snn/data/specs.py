@@ -62,7 +62,7 @@ def input_specs(model: str | Path | ModelProto) -> tuple[InputSpec, ...]:
     """
     import onnx  # noqa: PLC0415 - only where a model is read
 
-    from onnx2snn.model_file import load_model  # noqa: PLC0415
+    from onnx2snn.model.files import load_model  # noqa: PLC0415
 
     proto = model if isinstance(model, onnx.ModelProto) else load_model(model)
     initialised = {tensor.name for tensor in proto.graph.initializer}

@@ -14,8 +14,8 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from onnx2snn.atomic_files import draft_folder, place, writing
 from onnx2snn.data.specs import Array
-from onnx2snn.whole_files import draft_folder, place, writing
 
 
 class ResultWriter:

@@ -14,14 +14,14 @@ import numpy as np
 
 from onnx2snn.data import ResultWriter, Source, input_specs, open_data
 from onnx2snn.data.specs import Array
-from onnx2snn.dialect import read_layer_table
+from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.errors import InputError, OutputError
 from onnx2snn.evaluation.evaluate import Evaluation
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.evaluation.tally import Tally
 from onnx2snn.evaluation.work import Job, respond
-from onnx2snn.model_file import load_model
+from onnx2snn.model.files import load_model
 
 Sent = tuple[Tally, dict[str, Array]]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onnx2snn.data import Source, input_specs, open_data
-from onnx2snn.dialect import read_layer_table
+from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.evaluation.tally import Moments, Tally
 from onnx2snn.evaluation.work import Job, answer
-from onnx2snn.model_file import load_model
+from onnx2snn.model.files import load_model
 
 
 @dataclass(frozen=True)

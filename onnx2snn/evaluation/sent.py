@@ -10,8 +10,8 @@ from pathlib import Path
 import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from onnx2snn.model_file import load_model
-from onnx2snn.weights import SplitModel, split_model
+from onnx2snn.model.files import load_model
+from onnx2snn.model.weights import SplitModel, split_model
 
 #: Bytes that are read at a time.
 _BLOCK = 1 << 20

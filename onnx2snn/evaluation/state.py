@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from onnx2snn.atomic_files import whole_file
 from onnx2snn.errors import InputError
-from onnx2snn.whole_files import whole_file
 
 _VERSION = 2
 

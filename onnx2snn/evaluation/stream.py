@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from onnx2snn.atomic_files import check_target
 from onnx2snn.data import DataSet
 from onnx2snn.data.dataset import Batch
 from onnx2snn.evaluation.crew import here, in_processes, on_ray
 from onnx2snn.evaluation.state import Partial, Progress
-from onnx2snn.whole_files import check_target
 
 Part = TypeVar("Part", bound=Partial)
 

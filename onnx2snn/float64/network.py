@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.operators import FAST
-from onnx2snn.weights import SplitModel, let_go, weights_as_inputs
+from onnx2snn.model.weights import SplitModel, let_go, weights_as_inputs
 
 Array = NDArray[Any]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
 from onnx2snn.float64.padding import Pad, padded
-from onnx2snn.pool_windows import windows_of
+from onnx2snn.operators.pool_windows import windows_of
 
 Array = NDArray[Any]
 

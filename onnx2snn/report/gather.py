@@ -15,8 +15,8 @@ from onnx2snn.certificate import Certificate, verify
 from onnx2snn.certificate.samples import drawn
 from onnx2snn.certificate.source import Source
 from onnx2snn.data import DataSet, input_specs, open_data
-from onnx2snn.dialect import check_pair, read_layer_table
-from onnx2snn.model_file import load_model
+from onnx2snn.dialect.layer_table import check_pair, read_layer_table
+from onnx2snn.model.files import load_model
 from onnx2snn.report.facts import Array, EnergyFacts, Facts, Latency, LayerFacts
 from onnx2snn.report.sample import Chosen, look_closely
 from onnx2snn.report.sweep import sweep_points

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from onnx2snn.convert import convert
+from onnx2snn.conversion import convert
 from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation import evaluate

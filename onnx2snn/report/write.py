@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import onnx2snn
 from onnx2snn import units
+from onnx2snn.atomic_files import whole_file
 from onnx2snn.certificate import Certificate
 from onnx2snn.errors import OutputError
 from onnx2snn.report.facts import Facts
 from onnx2snn.report.gather import Track, gather, untracked
 from onnx2snn.report.sample import Chosen
-from onnx2snn.whole_files import whole_file
 
 if TYPE_CHECKING:
     from onnx2snn.report.figures import Drawing

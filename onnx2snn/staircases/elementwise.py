@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import Array, is_constant, signals, value_of
+from onnx2snn.graph.core import Array, is_constant, signals, value_of
 
 #: A constant with more values than this is data, not an activation's parameter.
 MAX_PARAMETERS = 1 << 17

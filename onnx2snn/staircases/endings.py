@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import is_float
+from onnx2snn.graph.core import is_float
 from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError
 from onnx2snn.staircases.findings import Uneven

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import origin
+from onnx2snn.graph.core import origin
 from onnx2snn.remedies import CALIBRATE
 from onnx2snn.staircases.rounding import Rounded
 from onnx2snn.staircases.staircase import Staircase

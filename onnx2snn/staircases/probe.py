@@ -13,10 +13,10 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.graph import is_constant
-from onnx2snn.passes.exporter import to_split_model
-from onnx2snn.passes.operators import from_sizes
-from onnx2snn.reference import run_reference
+from onnx2snn.graph.core import is_constant
+from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.model.reference import run_reference
+from onnx2snn.operators.linear import from_sizes
 from onnx2snn.remedies import CALIBRATE, PLATEAUS
 from onnx2snn.staircases.recognise import Found, Recognition, Rejected, recognise
 from onnx2snn.staircases.rules import counted_from

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx2snn.graph import Array
+from onnx2snn.graph.core import Array
 from onnx2snn.staircases.activation import Value
 from onnx2snn.staircases.curve import NotPiecewiseLinearError, Rationals
 from onnx2snn.staircases.rounding import ROUNDINGS, Jump, exact, jumps_of_curve, jumps_of_rounding

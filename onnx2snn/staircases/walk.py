@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph import is_constant, is_float, signals, value_of
+from onnx2snn.graph.core import is_constant, is_float, signals, value_of
 from onnx2snn.staircases import activation as act
 from onnx2snn.staircases.activation import RegridError, Value
 from onnx2snn.staircases.curve import (

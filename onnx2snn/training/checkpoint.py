@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from onnx2snn.atomic_files import whole_file
 from onnx2snn.errors import InputError
-from onnx2snn.whole_files import whole_file
 
 
 @dataclass(frozen=True)

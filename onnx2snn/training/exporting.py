@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from onnx2snn.errors import OutputError
-from onnx2snn.model_file import save_model
+from onnx2snn.model.files import save_model
 
 
 def export_onnx(

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from onnx2snn.errors import ConversionError, InputError
-from onnx2snn.passes.exporter import to_model
-from onnx2snn.reference import run_reference
+from onnx2snn.graph.exporter import to_model
+from onnx2snn.model.reference import run_reference
 from onnx2snn.training.marking import Marked, marked_graph, prepared_graph
 from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.writing_back import UnmatchedError, constants_behind, write_back

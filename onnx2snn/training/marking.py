@@ -10,14 +10,14 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph import Names, constant_input, producer_of, tidy
+from onnx2snn.graph.core import Names, constant_input, producer_of, tidy
+from onnx2snn.graph.exporter import PRIVATE
+from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.neuron_nodes import make_constant
+from onnx2snn.operators.linear import is_linear
 from onnx2snn.passes import PREPARE
-from onnx2snn.passes.exporter import PRIVATE
-from onnx2snn.passes.importer import import_model
-from onnx2snn.passes.operators import is_linear
-from onnx2snn.passes.pools_first import pools_first
-from onnx2snn.passes.recognise import chosen
-from onnx2snn.passes.staircase_nodes import make_constant
+from onnx2snn.passes.recognise.pools_first import pools_first
+from onnx2snn.passes.recognise.recognise_staircases import chosen
 from onnx2snn.staircases.recognise import Found, recognise
 from onnx2snn.staircases.rules import by_rule
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from onnx2snn.model_file import save_model
+from onnx2snn.model.files import save_model
 
 
 @dataclass(frozen=True)

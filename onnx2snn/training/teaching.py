@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
-from onnx2snn.reference import make_runner
+from onnx2snn.model.reference import make_runner
 from onnx2snn.training.pruning import Answers, class_answers, log_softmax, value_answers
 
 _BATCH = 256

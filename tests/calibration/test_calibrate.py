@@ -11,7 +11,7 @@ import pytest
 from helpers_corpus import Example
 
 import onnx2snn
-from onnx2snn.reference import make_runner
+from onnx2snn.model.reference import make_runner
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 

@@ -9,7 +9,7 @@ from helpers_networks import Builder
 
 import onnx2snn
 from onnx2snn.calibration.data_free import matched
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 
 RANDOM = np.random.default_rng(5)
 

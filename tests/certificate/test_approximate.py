@@ -7,7 +7,7 @@ import pytest
 from helpers_networks import NETWORKS, Builder
 
 import onnx2snn
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 from onnx2snn.runtime import SpikingSession
 
 X = {"x": np.random.default_rng(0).normal(0, 1, (24, 6)).astype(np.float32)}

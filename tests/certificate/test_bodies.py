@@ -13,7 +13,7 @@ from conftest import Example
 
 import onnx2snn
 from onnx2snn.certificate.bodies import same_function
-from onnx2snn.dialect import DOMAIN
+from onnx2snn.dialect.layer_table import DOMAIN
 from onnx2snn.errors import InvalidModelError
 
 

@@ -15,8 +15,8 @@ from onnx2snn.certificate.cuts import POTENTIAL
 from onnx2snn.certificate.magnitudes import has_rules, magnitude_model
 from onnx2snn.certificate.rounding import EXACT, UNIT64, Analysis, gamma, quantum
 from onnx2snn.float64 import Float64Network
-from onnx2snn.reference import run_reference
-from onnx2snn.weights import split_model
+from onnx2snn.model.reference import run_reference
+from onnx2snn.model.weights import split_model
 
 Nodes = list[tuple[str, list[Any], dict[str, Any]]]
 RANDOM = np.random.default_rng(5)

@@ -15,7 +15,7 @@ from onnx2snn.certificate.findings import Numbers
 from onnx2snn.certificate.outputs import errors_of
 from onnx2snn.certificate.reconstruction import Hidden
 from onnx2snn.data import Batch
-from onnx2snn.graph import Pass
+from onnx2snn.graph.core import Pass
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)

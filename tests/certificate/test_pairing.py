@@ -15,7 +15,7 @@ from onnx import helper
 
 import onnx2snn
 from onnx2snn.certificate import verify
-from onnx2snn.dialect import COUNTING_KEY, METADATA_KEY
+from onnx2snn.dialect.layer_table import COUNTING_KEY, METADATA_KEY
 
 Table = dict[str, Any]
 

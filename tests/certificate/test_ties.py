@@ -15,7 +15,7 @@ from onnx2snn.certificate.cuts import POTENTIAL
 from onnx2snn.certificate.rounding import Analysis
 from onnx2snn.certificate.ties import Ties
 from onnx2snn.float64 import Float64Network
-from onnx2snn.weights import split_model
+from onnx2snn.model.weights import split_model
 
 K = np.random.default_rng(3).integers(0, 256, (40, 4, 6)).astype(np.float32)
 

@@ -14,7 +14,7 @@ from onnx2snn import naming, units
 from onnx2snn.cli import layers, progress
 from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, make_console
-from onnx2snn.dialect import NonSpikingOperator
+from onnx2snn.dialect.layer_table import NonSpikingOperator
 
 LAYER = {
     "name": "/features/block3/activation/IF",

@@ -11,7 +11,7 @@ import pytest
 from helpers_graphs import make_model, node
 
 from onnx2snn.float64 import Float64Network, streamed
-from onnx2snn.weights import split_model
+from onnx2snn.model.weights import split_model
 
 RANDOM = np.random.default_rng(0)
 

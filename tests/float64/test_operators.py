@@ -10,7 +10,7 @@ import pytest
 from helpers_graphs import make_model, node
 
 from onnx2snn.float64 import Float64Network
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 
 RANDOM = np.random.default_rng(0)
 

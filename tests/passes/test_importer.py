@@ -9,11 +9,11 @@ from helpers_graphs import apply_checked, assert_same, make_model, node, operato
 from onnx import helper, numpy_helper
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph import is_constant
-from onnx2snn.model_file import load_model
-from onnx2snn.passes.importer import import_model
-from onnx2snn.passes.upgrade_opset import OPSET
-from onnx2snn.reference import run_reference
+from onnx2snn.graph.core import is_constant
+from onnx2snn.graph.importer import import_model
+from onnx2snn.model.files import load_model
+from onnx2snn.model.reference import run_reference
+from onnx2snn.passes.normalise.upgrade_opset import OPSET
 
 IMAGE = {"x": ["N", 3, 8, 8]}
 X = {"x": samples(2, 3, 8, 8)}

@@ -10,11 +10,11 @@ import pytest
 from helpers_graphs import make_model, node, run_graph
 from onnx import TensorProto
 
-from onnx2snn.model_file import load_model
-from onnx2snn.passes.channels_first import channels_first
-from onnx2snn.passes.decompose_quantisers import decompose_quantisers
-from onnx2snn.passes.importer import import_model
-from onnx2snn.reference import run_reference
+from onnx2snn.graph.importer import import_model
+from onnx2snn.model.files import load_model
+from onnx2snn.model.reference import run_reference
+from onnx2snn.passes.normalise.channels_first import channels_first
+from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
 
 MICROSOFT = "com.microsoft"
 KINDS = {np.uint8: TensorProto.UINT8, np.int8: TensorProto.INT8}

@@ -8,11 +8,11 @@ import pytest
 from helpers_corpus import ALL, TIES, Example
 from helpers_graphs import assert_same, run_graph
 
-from onnx2snn.graph import is_constant
-from onnx2snn.model_file import load_model
-from onnx2snn.passes.importer import import_model
+from onnx2snn.graph.core import is_constant
+from onnx2snn.graph.importer import import_model
+from onnx2snn.model.files import load_model
+from onnx2snn.model.reference import loads_in_onnxruntime
 from onnx2snn.passes.normalise import NORMALISE
-from onnx2snn.reference import loads_in_onnxruntime
 
 #: A newer opset has another kernel of average pooling, which adds up in another order: ties fall otherwise.
 CLEAR = [name for name in ALL if name not in TIES]

@@ -8,8 +8,8 @@ from helpers_graphs import make_model, node, operators
 from helpers_operators import CASES, PARAMETERS, activation, dyadic, inputs, network
 
 import onnx2snn
+from onnx2snn.graph.importer import import_model
 from onnx2snn.passes import pipeline
-from onnx2snn.passes.importer import import_model
 from onnx2snn.runtime import SpikingSession
 
 

@@ -12,7 +12,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 import onnx2snn
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 from random_networks.activations import activate
 from random_networks.affine import line
 from random_networks.blocks import BLOCKS, joined, ready, same, unit

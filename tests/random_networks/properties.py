@@ -10,13 +10,13 @@ import onnx_graphsurgeon as gs
 import pytest
 
 import onnx2snn
-from onnx2snn.dialect import attach_functions
+from onnx2snn.dialect.layer_table import attach_functions
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph import Array, apply_owned
+from onnx2snn.graph.core import Array, apply_owned
+from onnx2snn.graph.exporter import to_model
+from onnx2snn.graph.importer import import_model
+from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import pipeline
-from onnx2snn.passes.exporter import to_model
-from onnx2snn.passes.importer import import_model
-from onnx2snn.reference import run_reference
 from onnx2snn.runtime import SpikingSession
 from random_networks.architecture import Drawn
 

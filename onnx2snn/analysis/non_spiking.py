@@ -1,0 +1,271 @@
+"""What between neurons is no spiking operator: refused by name, or kept on request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.errors import ConversionError
+from onnx2snn.graph.build import is_integer_type
+from onnx2snn.graph.core import origin, signals
+from onnx2snn.operators.linear import (
+    EXTREME,
+    LINEAR,
+    LINES,
+    MOVEMENT,
+    ORDER_PRESERVING,
+    float_signals,
+    from_sizes,
+    is_integrate,
+    is_linear,
+    is_neuron,
+    is_weighted,
+)
+from onnx2snn.operators.quantising import QONNX, mixes_signs
+from onnx2snn.remedies import (
+    ACTIVATIONS,
+    CHANNEL_SCALES,
+    CONSTANTS,
+    HYBRID,
+    INTEGER_CODES,
+    ONE_SCALE,
+    ONE_SCALE_INSIDE,
+    QUANTISE,
+    REPLACE,
+    SHAPES,
+    SPLIT_CHANNELS,
+    STATIC,
+    either,
+)
+from onnx2snn.staircases.operators import HANDLERS
+from onnx2snn.staircases.recognise import Rejected
+
+NO_LATTICE = "and their values have no common measure within 16 bits"
+#: Products in integers; their synapses are not read where a scale depends on the data.
+_INTEGER_SYNAPSES = ("ConvInteger", "MatMulInteger")
+
+
+@dataclass(frozen=True)
+class NonSpiking:
+    """An operator between neurons that is evaluated on decoded values.
+
+    Attributes:
+        name: The user's node.
+        operator: Its operator.
+        reason: Why it does not spike.
+        remedy: What to do.
+        follows: It would be part of neurons, were the activation behind it quantised: a maximum of potentials, or what stands in
+            front of a quantiser that was not read.
+    """
+
+    name: str
+    operator: str
+    reason: str
+    remedy: str
+    follows: bool = False
+
+
+def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSpiking]:
+    """Nonlinearities with synapses on both sides that no neuron stands for.
+
+    In front of the first synapses a network may do what it likes (its input is analog), and so it may behind the last
+    (its output is read out). Max pooling of potentials that go straight into neurons is part of the method.
+    """
+    misses = {name: miss for miss in rejected.values() for name in miss.nodes}
+    hoped, awaited = _straight_to_neurons(graph, misses), _straight_to_quantisers(graph)
+    found = []
+    for node in non_spiking_nodes(graph):
+        described = _described(node, misses.get(node.name))
+        follows = node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in hoped for t in node.outputs)
+        follows = (follows and node.name not in misses) or all(id(t) in awaited for t in node.outputs)
+        found.append(replace(described, follows=follows))
+    return list(dict.fromkeys(found))
+
+
+def obstacles(found: Sequence[NonSpiking]) -> list[NonSpiking]:
+    """Those that have to change: what only follows from another is none."""
+    return [kept for kept in found if not kept.follows] or list(found)
+
+
+def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
+    """The nodes of :func:`non_spiking`."""
+    behind = _behind_synapses(graph)
+    before = _before_synapses(graph)
+    pooled = _straight_to_neurons(graph)
+    sized = from_sizes(graph)
+    found = []
+    for node in graph.nodes:
+        if is_neuron(node) or is_integrate(node) or is_linear(node) or not float_signals(node):
+            continue
+        if node.outputs and id(node.outputs[0]) in sized:
+            continue
+        if not any(id(t) in behind for t in node.inputs) or not any(id(t) in before for t in node.outputs):
+            continue
+        if node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in pooled for t in node.outputs):
+            continue
+        found.append(node)
+    return found
+
+
+def refuse(
+    found: list[NonSpiking], graph: gs.Graph, rejected: Mapping[str, Rejected], *, hybrid: bool
+) -> None:
+    """Raise for the first operator that cannot spike, or for a network without any neuron.
+
+    Raises:
+        ConversionError: it names node, cause and remedy.
+    """
+    spikes = any(is_neuron(node) for node in graph.nodes)
+    if found and not hybrid:
+        first, *others = obstacles(found)
+        more = f" ({len(others)} more like it)" if others else ""
+        remedy = first.remedy if spikes else first.remedy.replace(HYBRID, REPLACE)  # nothing else would spike
+        raise ConversionError(
+            f"{first.reason}{more}", node=first.name, operator=first.operator, remedy=remedy
+        )
+    if spikes:
+        return
+    for miss in rejected.values():
+        raise ConversionError(
+            f"no activation of this network is quantised: {miss.reason}",
+            node=miss.node,
+            operator=miss.operator,
+            remedy=miss.remedy,
+        )
+    raise ConversionError("this network has no activation: nothing in it could spike", remedy=ACTIVATIONS)
+
+
+def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
+    """The refusal of a network whose activations are quantised by scales of each sample; None where none are."""
+    reached: set[int] = set()
+    for node in graph.nodes:
+        behind = any(id(t) in reached for t in node.inputs)
+        if node.op == "DynamicQuantizeLinear" and behind:
+            return ConversionError(
+                "dynamic quantisation: its scale depends on the data",
+                node=next(iter(origin(node)), node.name),
+                operator=node.op,
+                remedy=STATIC,
+            )
+        if behind or is_weighted(node) or node.op in _INTEGER_SYNAPSES:
+            reached.update(id(t) for t in node.outputs)
+    return None
+
+
+def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
+    if any(t.shape is None for t in float_signals(node)):
+        name = next(iter(origin(node)), node.outputs[0].name)
+        return NonSpiking(name, node.op, "the shape of what it reads is not known", SHAPES)
+    if miss is not None:
+        reason = f"this activation is not quantised: {miss.reason}"
+        return NonSpiking(miss.node, miss.operator, reason, miss.remedy)
+    names = origin(node)
+    name = names[0] if names else node.outputs[0].name
+    if len(float_signals(node)) > 1 and node.op in ("Mul", "Div", "MatMul", "Pow", "Einsum"):
+        return NonSpiking(name, node.op, "a product of two activations is not a spiking operator", HYBRID)
+    if node.op in EXTREME:
+        reason = f"the activations that it compares lie on different grids, {NO_LATTICE}"
+        return NonSpiking(name, node.op, reason, either(ONE_SCALE, HYBRID))
+    if _is_quantiser(node):
+        reason, remedy = _unread_quantiser(node)
+        return NonSpiking(name, node.op, reason, either(remedy, HYBRID))
+    if node.op in ORDER_PRESERVING:
+        reason = f"what it pools is no single activation (a sum, a mean, terms by place), {NO_LATTICE}"
+        return NonSpiking(name, node.op, reason, either(ONE_SCALE_INSIDE, HYBRID))
+    if node.op in LINEAR:
+        reason = "it mixes samples of the batch, or its parameters are not constant"
+        return NonSpiking(name, node.op, reason, HYBRID)
+    reason = "this nonlinearity between neurons is not a spiking operator"
+    return NonSpiking(name, node.op, reason, either(QUANTISE, HYBRID))
+
+
+def _is_quantiser(node: gs.Node) -> bool:
+    """One that is still there was not read."""
+    return node.op in ("QuantizeLinear", "DequantizeLinear") or node.domain in QONNX
+
+
+def _straight_to_quantisers(graph: gs.Graph) -> set[int]:
+    """Tensors that only quantisers read which were not read themselves, over what works entry by entry, moves and pools."""
+    straight: set[int] = set()
+    outputs = {id(t) for t in graph.outputs}
+    for node in reversed(graph.nodes):
+        for tensor in node.outputs:
+            if (
+                tensor.outputs
+                and id(tensor) not in outputs
+                and all(
+                    _is_quantiser(r) or ((r.op in HANDLERS or is_passed(r)) and id(r.outputs[0]) in straight)
+                    for r in tensor.outputs
+                )
+            ):
+                straight.add(id(tensor))
+    return straight
+
+
+def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
+    """Why a quantiser was not written as arithmetic, and what to do.
+
+    1. Its codes are small floats (float8, float4): a table of thresholds, no staircase.
+    2. It has a scale for each block of channels.
+    3. Some of its channels have one bit with a sign, others more.
+    4. Its parameters are computed from data.
+    """
+    code = node.outputs[0].dtype if node.op == "QuantizeLinear" else node.inputs[0].dtype
+    small_floats = node.domain not in QONNX and code is not None and not is_integer_type(code)
+    if node.op == "FloatQuant" or small_floats:
+        found = "" if node.op == "FloatQuant" else f" ({np.dtype(code)})"
+        return f"its codes are small floats{found}, whose steps are not alike", INTEGER_CODES
+    if node.attrs.get("block_size", 0):
+        return "it has a scale for each block", CHANNEL_SCALES
+    if mixes_signs(node):
+        return (
+            "some of its channels are one bit with a sign, others are wider",
+            SPLIT_CHANNELS,
+        )
+    return (
+        "its parameters (scale, zero point, bits, thresholds) are no constants",
+        CONSTANTS,
+    )
+
+
+def _behind_synapses(graph: gs.Graph) -> set[int]:
+    reached: set[int] = set()
+    for node in graph.nodes:
+        if is_weighted(node) or is_neuron(node) or any(id(t) in reached for t in node.inputs):
+            reached.update(id(t) for t in node.outputs)
+    return reached
+
+
+def _before_synapses(graph: gs.Graph) -> set[int]:
+    feeding: set[int] = set()
+    for node in reversed(graph.nodes):
+        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
+            feeding.update(id(t) for t in node.inputs)
+    return feeding
+
+
+def _straight_to_neurons(graph: gs.Graph, hoped: Collection[str] = ()) -> set[int]:
+    """Tensors that only neurons read, over moves, further max pooling, and factors and terms that thresholds could take in.
+
+    Nodes named in ``hoped`` count as neurons.
+    """
+    straight: set[int] = set()
+    outputs = {id(t) for t in graph.outputs}
+    for node in reversed(graph.nodes):
+        for tensor in node.outputs:
+            if id(tensor) not in outputs and all(
+                is_neuron(r) or r.name in hoped or (is_passed(r) and id(r.outputs[0]) in straight)
+                for r in tensor.outputs
+            ):
+                straight.add(id(tensor))
+    return straight
+
+
+def is_passed(node: gs.Node) -> bool:
+    """Moves, maxima, and lines of one signal."""
+    if node.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME):
+        return True
+    return node.op in LINES and len(signals(node)) == 1 and is_linear(node)

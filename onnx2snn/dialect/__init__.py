@@ -1,0 +1,1 @@
+"""The SNN dialect: what a converted file holds."""

@@ -1,0 +1,1 @@
+"""Graphs: graphsurgeon, and what it lacks."""

@@ -1,0 +1,119 @@
+"""Writing small float expressions in place of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph.core import ORIGIN, Array, Names, is_constant, origin
+from onnx2snn.graph.neuron_nodes import make_constant
+
+MICROSOFT = "com.microsoft"
+
+
+def code_range(dtype: object) -> tuple[float, float]:
+    """Smallest and largest number of an integer type, 4-bit ones too."""
+    name = str(np.dtype(dtype))  # type: ignore[call-overload]
+    bits = int("".join(c for c in name if c.isdigit()))
+    return (0.0, 2.0**bits - 1) if name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
+
+
+def is_integer_type(dtype: object) -> bool:
+    """Whether ``dtype`` is one of integers, of 4 and 2 bits too."""
+    return str(np.dtype(dtype)).startswith(("int", "uint"))  # type: ignore[call-overload]
+
+
+class Spelling:
+    """Nodes in place of one node; all record its origin.
+
+    Args:
+        graph: Where the nodes go.
+        names: Fresh names.
+        node: What they stand for.
+    """
+
+    def __init__(self, graph: gs.Graph, names: Names, node: gs.Node) -> None:
+        self._graph = graph
+        self._names = names
+        self._node = node
+        self._origin = origin(node)
+
+    def constant(self, values: Any) -> gs.Constant:
+        """A constant of its own."""
+        return make_constant(self._names, f"{self._node.name}/constant", np.asarray(values))
+
+    def apply(
+        self,
+        op: str,
+        *inputs: Any,
+        output: gs.Tensor | None = None,
+        sizes: Sequence[int | str] | None = None,
+        **attrs: Any,
+    ) -> gs.Tensor:
+        """One operator; numbers and arrays become constants. Returns what it writes: float32, of ``sizes`` or as its signal."""
+        read = [i if isinstance(i, gs.Tensor) else self.constant(i) for i in inputs]
+        shape = next((list(t.shape) for t in read if not is_constant(t) and t.shape is not None), None)
+        shape = shape if sizes is None else list(sizes)
+        out = (
+            output
+            if output is not None
+            else gs.Variable(self._names.fresh(f"{self._node.name}/{op}"), np.float32, shape)
+        )
+        if output is not None:
+            out.inputs.clear()
+            out.dtype = np.float32
+        node = gs.Node(
+            op=op, name=self._names.fresh(f"{self._node.name}/{op}"), attrs=attrs, inputs=read, outputs=[out]
+        )
+        node.attrs[ORIGIN] = self._origin
+        self._graph.nodes.append(node)
+        return out
+
+    def quantise(self, x: gs.Tensor, grid: Grid, *, output: gs.Tensor | None = None) -> gs.Tensor:
+        """clip(round(x/s) + z, lo, hi): QuantizeLinear in float32, its integers exact; or clip(round(x/s + z), lo, hi)."""
+        level = self.apply("Div", x, grid.scale)
+        steps = [grid.rounding]
+        if np.any(grid.zero_point != 0):
+            steps.insert(0 if grid.zero_point_first else 1, "Add")
+        for op in steps:
+            level = self.apply(op, level, *([grid.zero_point] if op == "Add" else []))
+        return self.apply("Clip", level, np.float32(grid.low), np.float32(grid.high), output=output)
+
+    def dequantise(self, q: gs.Tensor, grid: Grid, *, output: gs.Tensor | None = None) -> gs.Tensor:
+        """(q − z)·s: DequantizeLinear."""
+        if np.any(grid.zero_point != 0):
+            q = self.apply("Sub", q, grid.zero_point)
+        return self.apply("Mul", q, grid.scale, output=output)
+
+
+class Grid:
+    """The grid of a quantiser: float32 arrays that broadcast against the tensor.
+
+    Attributes:
+        scale: s.
+        zero_point: z.
+        low: Smallest code.
+        high: Largest code.
+        rounding: The ONNX operator that rounds.
+        zero_point_first: Whether it is added before rounding: with an odd one, ties go to the other side.
+    """
+
+    def __init__(
+        self,
+        scale: Array,
+        zero_point: Array,
+        low: float,
+        high: float,
+        rounding: str = "Round",
+        *,
+        zero_point_first: bool = False,
+    ) -> None:
+        self.scale = np.asarray(scale, np.float32)
+        self.zero_point = np.asarray(zero_point, np.float32)
+        self.low = low
+        self.high = high
+        self.rounding = rounding
+        self.zero_point_first = zero_point_first

@@ -1,0 +1,87 @@
+"""Staircase nodes: how recognised activations stand in the graph between passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnx2snn.graph.core import ORIGIN, Names, is_constant, value_of
+from onnx2snn.operators.linear import DOMAIN, STAIRCASE
+from onnx2snn.staircases import Staircase, neuron_parameters
+from onnx2snn.staircases.rules import names_of
+
+#: Where a node keeps its :class:`Staircase`, in units of its present input; not exported.
+PARAMETERS = "_onnx2snn_staircase"
+#: The tensor of the normalised source that holds α·k + o, with the α and o of :data:`DECODING`.
+SOURCE_TENSOR = "_onnx2snn_source_tensor"
+#: On a maximum of potentials that has a neuron behind it; it stays where it is.
+POOLED = "_onnx2snn_pooled"
+#: The staircase as recognised, in units of the source.
+SOURCE = "_onnx2snn_source"
+
+
+def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
+    """A constant for one node input, named after ``stem``."""
+    return gs.Constant(names.fresh(stem), np.ascontiguousarray(values))
+
+
+def replace_weights(names: Names, node: gs.Node, stem: str, values: Any) -> None:
+    """Give ``node`` other weights; the old ones are let go at once."""
+    old = node.inputs[1]
+    node.inputs[1] = make_constant(names, stem, values)
+    if is_constant(old):
+        old.values = np.empty(0, np.float32)  # nobody else reads it, but the graph's cycles would keep it
+
+
+def scale_weights(names: Names, node: gs.Node, factors: NDArray[np.float64]) -> None:
+    """Multiply the weights of ``node`` in float64 and round once, without a second copy of them."""
+    values = value_of(node.inputs[1])
+    scaled = np.empty(np.broadcast_shapes(values.shape, factors.shape), np.float32)
+    np.multiply(values, factors, out=scaled, dtype=np.float64, casting="same_kind")
+    replace_weights(names, node, f"{node.name}/weight", scaled)
+
+
+def parameters(node: gs.Node) -> Staircase:
+    """The staircase that ``node`` computes, in units of its input."""
+    found: Staircase = node.attrs[PARAMETERS]
+    return found
+
+
+def staircase_node(
+    names: Names,
+    staircase: Staircase,
+    pre_activation: gs.Tensor,
+    *,
+    name: str,
+    origin: list[str],
+    source: str,
+) -> gs.Node:
+    """A new ``Staircase`` node: pre-activation (N, ...) → level (N, ...), both float32."""
+    level = gs.Variable(names.fresh(f"{source}/level"), np.float32, list(pre_activation.shape))
+    node = gs.Node(op=STAIRCASE, name=names.fresh(name), domain=DOMAIN, outputs=[level])
+    node.attrs.update({ORIGIN: origin, SOURCE_TENSOR: source, SOURCE: staircase})
+    node.inputs = [pre_activation]
+    set_parameters(names, node, staircase)
+    return node
+
+
+def set_parameters(names: Names, node: gs.Node, staircase: Staircase, *, bias: Any = None) -> None:
+    """Make ``node`` compute ``staircase``; ``bias`` replaces its offset where one was shifted in."""
+    held = neuron_parameters(staircase, staircase.timesteps)
+    node.attrs[PARAMETERS] = staircase
+    node.attrs["timesteps"] = staircase.timesteps
+    node.attrs["levels"] = staircase.levels
+    node.attrs["rounding"] = names_of(staircase.rounding)
+    node.attrs["unit"] = int(np.all(held.subtract[-1] == 1))
+    first = np.atleast_1d(held.bias if bias is None else np.asarray(bias, np.float32))
+    columns = {
+        "bias": first,
+        "compare": held.compare,
+        "subtract": held.subtract,
+        "ceiling": np.atleast_1d(held.ceiling),
+    }
+    tensors = [make_constant(names, f"{node.name}/{key}", values) for key, values in columns.items()]
+    node.inputs = [node.inputs[0], *tensors]

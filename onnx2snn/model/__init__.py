@@ -1,0 +1,1 @@
+"""Model files: read, repaired, checked, run as they are, written."""

@@ -1,0 +1,205 @@
+"""What a model means: onnxruntime with its graph optimisations off, as ONNX defines it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx.reference import ReferenceEvaluator
+
+from onnx2snn.errors import InputError, InvalidModelError
+from onnx2snn.graph.core import Array
+from onnx2snn.model.equal_signs import with_equal_signs
+from onnx2snn.model.qonnx_definition import with_definitions
+from onnx2snn.model.weights import SplitModel, let_go, split_model, weights_as_inputs
+from onnx2snn.runtime.batches import joined, of_samples
+from onnx2snn.runtime.engine import tensor_of
+
+#: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
+Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
+
+
+class Reference:
+    """A loaded model that computes operator by operator, as it is written.
+
+    onnxruntime does it; where it has no kernel for what the model asks, the reference evaluator of the onnx package. Operators
+    of QONNX run by their own definition (:mod:`onnx2snn.model.qonnx_definition`).
+
+    Large weights are given to it at every run, from the arrays where they are: no runtime copies them. 8-bit weights take
+    the sign of the activations that they meet: kernels add exactly on every processor (:mod:`onnx2snn.model.equal_signs`).
+
+    Args:
+        model: Any valid model.
+
+    Raises:
+        InvalidModelError: onnxruntime finds the model invalid.
+    """
+
+    def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
+        split = with_equal_signs(model if isinstance(model, SplitModel) else split_model(model))
+        self._weights = {name: np.ascontiguousarray(values) for name, values in split.weights.items()}
+        self._model = with_definitions(weights_as_inputs(split.structure))
+        self._evaluator: ReferenceEvaluator | None = None
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 2
+        options.enable_cpu_mem_arena = False  # what an operator needed is given back when it is done
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4  # what goes wrong is raised; it need not be printed too
+        try:
+            self._session = ort.InferenceSession(
+                self._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise _unusable("onnxruntime cannot load this network", error) from error
+        #: Declared shapes of the inputs, by name.
+        self.inputs: dict[str, list[int | str | None]] = {
+            i.name: i.shape for i in self._session.get_inputs() if i.name not in self._weights
+        }
+        self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
+        """Outputs by name, all or those asked for; inputs that the model does not have are ignored.
+
+        Raises:
+            InvalidModelError: neither onnxruntime nor the reference evaluator can compute it.
+        """
+        try:
+            return self._answers(inputs, list(outputs) if outputs is not None else self.outputs)
+        finally:
+            for values in self._weights.values():
+                let_go(values)
+
+    def _answers(self, inputs: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+        feed = {name: inputs[name] for name in self.inputs if name in inputs} | self._weights
+        if self._evaluator is not None:
+            return _tensors(names, self._evaluator.run(names, feed))
+        try:
+            return _tensors(names, self._session.run(names, feed))
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class
+            return self._evaluated(names, feed, error)
+
+    def _evaluated(self, names: Sequence[str], feed: dict[str, Array], error: Exception) -> dict[str, Array]:
+        """Where onnxruntime failed: by the reference evaluator, from now on, or not at all."""
+        try:
+            evaluator = ReferenceEvaluator(self._model)
+            answers = _tensors(names, evaluator.run(names, feed))
+        except Exception:  # noqa: BLE001 - any of Python's; onnxruntime's says best what is wrong
+            raise _unusable("this network cannot be computed", error) from error
+        self._evaluator = evaluator
+        return answers
+
+
+def _tensors(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:
+    return {name: tensor_of(answer) for name, answer in zip(names, answers, strict=True)}
+
+
+def _unusable(what: str, error: Exception) -> InvalidModelError:
+    return InvalidModelError(what, found=str(error).splitlines()[0], remedy="see which operator it names")
+
+
+def run_reference(
+    model: onnx.ModelProto | SplitModel, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
+) -> dict[str, Array]:
+    """The outputs of ``model`` by name."""
+    return Reference(model).run(inputs, outputs)
+
+
+def make_runner(model: onnx.ModelProto | SplitModel) -> Batches:
+    """Load ``model`` once, to run it often, on any number of samples.
+
+    Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample. Outputs
+    are handed out as the model gives them; those of batches follow each other, and what no sample decides is there once.
+
+    Raises:
+        InputError: when run: an output neither grows with the samples nor is the same for all of them.
+    """
+    return Batches(model)
+
+
+class Batches:
+    """A model that is given any number of samples.
+
+    1. Its batch is open: all at once.
+    2. It declares an open batch, but names the size 1 inside (a ``Reshape`` or ``Resize`` to [1, ...]): one by one.
+    3. Its batch is fixed: so many at a time.
+
+    Attributes:
+        batch: Samples at a time; None for any number, as far as it was run.
+    """
+
+    def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
+        self._reference = Reference(model)
+        self._inputs = list(self._reference.inputs)
+        sizes = {shape[0] for shape in self._reference.inputs.values() if shape and isinstance(shape[0], int)}
+        self.batch: int | None = sizes.pop() if len(sizes) == 1 else None
+        self._reached = sampled_tensors(model)
+        graph = (model.structure if isinstance(model, SplitModel) else model).graph
+        self._resizes = any(node.op_type == "Resize" and len(node.input) > 3 for node in graph.node)
+
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name; see :func:`make_runner`."""
+        given = {name: inputs[name] for name in self._inputs}
+        samples = len(given[self._inputs[0]]) if given else 0
+        if self.batch is None and samples > 1:
+            whole = self._at_once(given)
+            if whole is not None:
+                return whole
+        if self.batch is None or samples == self.batch:
+            return self._reference.run(given)
+        return self._in_batches(given, samples, self.batch)
+
+    def _at_once(self, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
+        """Case 1; None, now and from now on, in case 2."""
+        failure: InvalidModelError | None = None
+        try:
+            whole = self._reference.run(inputs)
+        except InvalidModelError as error:
+            failure = error
+        else:
+            if not (self._resizes and any(self._is_one(name, value) for name, value in whole.items())):
+                return whole
+        try:
+            self._reference.run({name: value[:1] for name, value in inputs.items()})
+        except InvalidModelError as error:
+            raise failure or error from None
+        self.batch = 1
+        return None
+
+    def _is_one(self, name: str, value: Array) -> bool:
+        """Whether samples decide this output, and it has one row for all of them."""
+        return name in self._reached and value.ndim > 0 and len(value) == 1
+
+    def _in_batches(self, inputs: Mapping[str, Array], samples: int, batch: int) -> dict[str, Array]:
+        parts = []
+        for start in range(0, samples, batch):
+            rows = np.minimum(np.arange(start, start + batch), samples - 1)
+            parts.append(self._reference.run({name: value[rows] for name, value in inputs.items()}))
+        whole = joined(parts, [batch] * len(parts), samples, self._reached)
+        if whole is None:
+            remedy = f"give {batch} at a time"
+            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
+        return whole
+
+
+def sampled_tensors(model: onnx.ModelProto | SplitModel) -> set[str]:
+    """Names of the tensors that samples decide, by their values; all others are the same for all samples."""
+    graph = (model.structure if isinstance(model, SplitModel) else model).graph
+    held = {tensor.name for tensor in graph.initializer}
+    steps = ((node.op_type, _reads(node), node.output) for node in graph.node)
+    return of_samples(steps, [info.name for info in graph.input if info.name not in held])
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """What a node reads, its subgraphs included."""
+    graphs = [g for a in node.attribute for g in (*a.graphs, *([a.g] if a.HasField("g") else []))]
+    return set(node.input).union(*(_reads(inner) for graph in graphs for inner in graph.node))
+
+
+def loads_in_onnxruntime(model: onnx.ModelProto) -> bool:
+    """Whether ``model`` runs in float32; others mean here what they mean in float32."""
+    floats = {tensor.type.tensor_type.elem_type for tensor in [*model.graph.input, *model.graph.output]}
+    return not floats & {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}

@@ -1,0 +1,176 @@
+"""Where float32 codes meet operators that know integers only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from numpy.typing import DTypeLike
+
+from onnx2snn.graph.core import ORIGIN, Names, is_constant, is_float, origin, tidy
+
+#: Operators that do to the numbers in float32 what they do to integer codes, and the inputs that hold codes.
+_ON_CODES: Mapping[str, tuple[int, ...] | None] = {
+    "Clip": None,
+    "Concat": None,
+    "DepthToSpace": (0,),
+    "Expand": (0,),
+    "Flatten": (0,),
+    "Gather": (0,),
+    "Identity": (0,),
+    "Max": None,
+    "MaxPool": (0,),
+    "Min": None,
+    "Pad": (0, 2),
+    "Relu": (0,),
+    "Reshape": (0,),
+    "Resize": (0,),
+    "Slice": (0,),
+    "SpaceToDepth": (0,),
+    "Split": (0,),
+    "Squeeze": (0,),
+    "Transpose": (0,),
+    "Unsqueeze": (0,),
+    "Where": (1, 2),
+}
+#: Operators of other domains, and the input that has the type of the codes that they write; none: they write numbers.
+CODES_OF: Mapping[str, int] = {
+    "MatMulIntegerToFloat": 7,
+    "QGemm": 8,
+    "QLinearAdd": 7,
+    "QLinearAveragePool": 4,
+    "QLinearConcat": 1,
+    "QLinearConv": 7,
+    "QLinearConvTranspose": 7,
+    "QLinearGlobalAveragePool": 4,
+    "QLinearLeakyRelu": 4,
+    "QLinearMul": 7,
+    "QLinearReduceMean": 4,
+    "QLinearSigmoid": 4,
+    "QLinearSoftmax": 4,
+    "QLinearWhere": 8,
+    "QuantizeLinear": 2,
+}
+#: Sums of products are wide enough not to wrap: they may be added up in float32 too.
+_ON_SUMS = ("Add", "Mul", "Sub")
+#: Operators that take any type.
+_ANY_TYPE = ("Cast", "Shape", "Size")
+
+
+class IntegerCodes:
+    """The integer tensors of a graph, before quantisers are written as float arithmetic.
+
+    Args:
+        graph: As it was.
+    """
+
+    def __init__(self, graph: gs.Graph) -> None:
+        _infer_types(graph)
+        self._types = {
+            name: np.dtype(tensor.dtype)
+            for name, tensor in graph.tensors().items()
+            if not is_constant(tensor) and is_integer(tensor)
+        }
+        self._old = {id(node) for node in graph.nodes}
+        self._made: dict[tuple[int, str], gs.Tensor] = {}
+
+    def settle(self, graph: gs.Graph, names: Names) -> gs.Graph:
+        """Make every reader of what was a code read the type that it needs.
+
+        1. Operators that only move or compare codes run on float32.
+        2. New float arithmetic that reads integers (an image as uint8) reads their Cast.
+        3. Any other operator, and an output of the graph, gets integers again, by a Cast.
+        """
+        tidy(graph)
+        for node in list(graph.nodes):
+            codes = _ON_CODES.get(node.op) or range(len(node.inputs))
+            if id(node) not in self._old:
+                self._read_floats(graph, names, node, codes)
+            elif self._on_codes(node):
+                self._read_floats(graph, names, node, codes)
+                for tensor in node.outputs[: 1 if node.op == "MaxPool" else None]:
+                    tensor.dtype = np.float32
+            elif node.op not in _ANY_TYPE or node.domain:
+                self._read_integers(graph, names, node)
+        for position, tensor in enumerate(graph.outputs):
+            self._write_integers(graph, names, position, tensor)
+        return tidy(graph)
+
+    def _on_codes(self, node: gs.Node) -> bool:
+        sums = node.op in _ON_SUMS and all(
+            self._types.get(t.name, np.dtype(np.int32)).itemsize >= 4 for t in node.inputs
+        )
+        if node.domain or not (node.op in _ON_CODES or sums):
+            return False
+        return any(t.name in self._types and is_float(t) for t in node.inputs)
+
+    def _read_floats(
+        self, graph: gs.Graph, names: Names, node: gs.Node, positions: range | tuple[int, ...]
+    ) -> None:
+        for position in positions:
+            if position >= len(node.inputs) or not is_integer(node.inputs[position]):
+                continue
+            tensor = node.inputs[position]
+            if is_constant(tensor):
+                name = names.fresh(f"{tensor.name}/float32")
+                node.inputs[position] = gs.Constant(name, tensor.values.astype(np.float32))
+            elif id(node) in self._old or tensor.name in self._types:
+                node.inputs[position] = self._cast(graph, names, node, tensor, np.float32)
+
+    def _read_integers(self, graph: gs.Graph, names: Names, node: gs.Node) -> None:
+        for position, tensor in enumerate(node.inputs):
+            if tensor.name in self._types and is_float(tensor):
+                node.inputs[position] = self._cast(graph, names, node, tensor, self._types[tensor.name])
+
+    def _write_integers(self, graph: gs.Graph, names: Names, position: int, tensor: gs.Tensor) -> None:
+        if tensor.name not in self._types or not is_float(tensor) or not tensor.inputs:
+            return
+        output = gs.Variable(tensor.name, self._types[tensor.name], tensor.shape)
+        tensor.name = names.fresh(f"{output.name}/float32")
+        to = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(output.dtype))
+        cast = gs.Node(
+            "Cast", names.fresh(f"{output.name}/Cast"), {"to": to}, inputs=[tensor], outputs=[output]
+        )
+        graph.nodes.append(cast)
+        graph.outputs[position] = output
+
+    def _cast(
+        self, graph: gs.Graph, names: Names, node: gs.Node, tensor: gs.Tensor, dtype: DTypeLike
+    ) -> gs.Tensor:
+        kind = np.dtype(dtype).name
+        if (id(tensor), kind) not in self._made:
+            result = gs.Variable(names.fresh(f"{tensor.name}/{kind}"), np.dtype(dtype), tensor.shape)
+            to = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+            cast = gs.Node(
+                "Cast", names.fresh(f"{tensor.name}/Cast"), {"to": to}, inputs=[tensor], outputs=[result]
+            )
+            cast.attrs[ORIGIN] = origin(node)
+            graph.nodes.append(cast)
+            self._made[id(tensor), kind] = result
+        return self._made[id(tensor), kind]
+
+
+def _infer_types(graph: gs.Graph) -> None:
+    """Types of what onnxruntime's own operators write, and of what moves it: ONNX's inference does not know them."""
+    for node in graph.nodes:
+        output = node.outputs[0] if node.outputs else None
+        if output is None or output.dtype is not None or not node.inputs:
+            continue
+        position = CODES_OF.get(node.op)
+        if position is not None and node.domain:
+            output.dtype = np.dtype(np.float32)
+            if position < len(node.inputs) and not node.inputs[position].is_empty():
+                output.dtype = node.inputs[position].dtype
+        elif node.op in _ON_CODES and not node.domain:
+            read = _ON_CODES[node.op] or (0,)
+            output.dtype = node.inputs[read[0]].dtype
+
+
+def is_integer(tensor: gs.Tensor) -> bool:
+    """Whether ``tensor`` is known to hold integers, 4-bit ones too."""
+    if tensor.dtype is None or getattr(tensor, "type", "tensor_type") != "tensor_type":
+        return False
+    name: str = np.dtype(tensor.dtype).name
+    return name.startswith(("int", "uint"))

@@ -1,0 +1,256 @@
+"""Integer operators as what they compute: dequantise, a float operator, quantise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph.build import MICROSOFT, Grid, Spelling, code_range
+from onnx2snn.graph.core import Array, Names, constant_input, is_constant, value_of
+
+
+def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> bool:
+    """Write a ``QLinear*`` or ``*Integer`` operator as dequantise ─▶ float operator ─▶ quantise; False for any other.
+
+        QLinearConv(x, sx, zx, w, sw, zw, sy, zy, b)   becomes   Q(Conv(DQ(x), DQ(w), b·sx·sw), sy, zy)
+
+    1. Padded cells of a QLinearConv hold the zero point: the real value 0, as in the float convolution.
+    2. QLinearAdd, QLinearMul and QLinearAveragePool add the zero point before they round: so do onnxruntime's kernels,
+       which define them, and with an odd one ties go to the other side.
+    3. QLinearAveragePool divides by the whole window where padding counts, also where the window hangs over
+       (``ceil_mode``), which AveragePool does not.
+    4. Scales and zero points that are not constant, or an attribute that says more: the node stays, and is refused by
+       name later.
+    """
+    handler = HANDLERS.get((node.domain, node.op))
+    if handler is not None:
+        handler(_Operands(graph, names, node))
+    return handler is not None
+
+
+class _Operands:
+    """The inputs of an integer operator, dequantised, and where its result goes."""
+
+    def __init__(self, graph: gs.Graph, names: Names, node: gs.Node) -> None:
+        self.node = node
+        self.spelling = Spelling(graph, names, node)
+
+    def present(self, position: int) -> bool:
+        return position < len(self.node.inputs) and not self.node.inputs[position].is_empty()
+
+    def known(self, *positions: int) -> bool:
+        """Whether those inputs are constant (or left out)."""
+        return all(not self.present(p) or is_constant(self.node.inputs[p]) for p in positions)
+
+    def scale(self, position: int) -> Array:
+        return np.asarray(constant_input(self.node, position), np.float32)
+
+    def zero(self, position: int) -> Array:
+        if not self.present(position):
+            return np.zeros((), np.uint8)
+        values = np.asarray(constant_input(self.node, position))
+        return values.reshape(()) if values.size == 1 else values
+
+    def real(self, code: int, scale: int, zero: int, column: tuple[int, ...] = ()) -> gs.Tensor:
+        """DequantizeLinear of the input ``code``; ``column`` shapes per-channel parameters."""
+        s, z = self.scale(scale), self.zero(zero).astype(np.float32)
+        s = s.reshape(column) if s.size > 1 else s.reshape(())
+        z = z.reshape(column) if z.size > 1 else z.reshape(())
+        tensor = self.node.inputs[code]
+        if is_constant(tensor):
+            values = value_of(tensor).astype(np.float32)
+            return self.spelling.constant(((values - z) * s).astype(np.float32))
+        return self.spelling.dequantise(tensor, Grid(s, z, 0, 0))
+
+    def finish(self, result: gs.Tensor, scale: int, zero: int, *, zero_point_first: bool = False) -> None:
+        """QuantizeLinear of ``result``, or ``result`` itself where no output scale is given."""
+        output = self.node.outputs[0]
+        self.node.outputs.clear()
+        if not self.present(scale):
+            self.spelling.apply("Identity", result, output=output)
+            return
+        low, high = code_range(self.zero(zero).dtype)
+        zero_point = self.zero(zero).astype(np.float32).reshape(())
+        grid = Grid(self.scale(scale).reshape(()), zero_point, low, high, zero_point_first=zero_point_first)
+        self.spelling.quantise(result, grid, output=output)
+
+    def attrs(self, *names: str) -> dict[str, Any]:
+        return {n: self.node.attrs[n] for n in names if n in self.node.attrs}
+
+
+_CONV = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
+
+
+def _conv(o: _Operands) -> None:
+    if not o.known(1, 2, 3, 4, 5, 6, 7, 8):
+        return
+    weights = o.node.inputs[3]
+    column = (-1,) + (1,) * (len(weights.shape) - 1)
+    inputs = [o.real(0, 1, 2), o.real(3, 4, 5, column)]
+    if o.present(8):
+        bias = value_of(o.node.inputs[8]).astype(np.float32) * (o.scale(1) * o.scale(4)).reshape(-1)
+        inputs.append(o.spelling.constant(bias.astype(np.float32)))
+    result = o.spelling.apply("Conv", *inputs, **o.attrs(*_CONV))
+    result.shape = o.node.outputs[0].shape
+    o.finish(result, 6, 7)
+
+
+def _matmul(o: _Operands) -> None:
+    if o.known(1, 2, 4, 5, 6, 7):
+        result = o.spelling.apply("MatMul", o.real(0, 1, 2, (-1, 1)), o.real(3, 4, 5, (-1,)))
+        result.shape = o.node.outputs[0].shape
+        o.finish(result, 6, 7)
+
+
+def _matmul_to_float(o: _Operands) -> None:
+    if not o.known(2, 3, 4, 5, 6):
+        return
+    result = o.spelling.apply("MatMul", o.real(0, 2, 4, (-1, 1)), o.real(1, 3, 5, (-1,)))
+    result.shape = o.node.outputs[0].shape
+    if o.present(6):
+        result = o.spelling.apply("Add", result, value_of(o.node.inputs[6]))
+    o.finish(result, len(o.node.inputs), 0)
+
+
+def _gemm(o: _Operands) -> None:
+    if not o.known(1, 2, 4, 5, 6, 7, 8):
+        return
+    column = (-1, 1) if o.node.attrs.get("transB", 0) else (-1,)
+    alpha = float(o.node.attrs.get("alpha", 1.0))
+    inputs = [o.real(0, 1, 2), o.real(3, 4, 5, column)]
+    if o.present(6):
+        bias = value_of(o.node.inputs[6]).astype(np.float32) * (
+            np.float32(alpha) * o.scale(1) * o.scale(4)
+        ).reshape(-1)
+        inputs.append(o.spelling.constant(bias.astype(np.float32)))
+    result = o.spelling.apply("Gemm", *inputs, alpha=alpha, **o.attrs("transA", "transB"))
+    result.shape = o.node.outputs[0].shape
+    o.finish(result, 7, 8)
+
+
+def _binary(op: str) -> Callable[[_Operands], None]:
+    def expand(o: _Operands) -> None:
+        if o.known(1, 2, 4, 5, 6, 7):
+            result = o.spelling.apply(op, o.real(0, 1, 2), o.real(3, 4, 5))
+            result.shape = o.node.outputs[0].shape
+            o.finish(result, 6, 7, zero_point_first=True)
+
+    return expand
+
+
+def _unary(op: str, *attributes: str) -> Callable[[_Operands], None]:
+    def expand(o: _Operands) -> None:
+        if o.known(1, 2, 3, 4):
+            result = o.spelling.apply(op, o.real(0, 1, 2), **o.attrs(*attributes))
+            result.shape = o.node.outputs[0].shape
+            o.finish(result, 3, 4)
+
+    return expand
+
+
+def _average_pool(o: _Operands) -> None:
+    """Case 3: cells that the last windows hang over are padded with zeros, which count, and then none hangs over."""
+    if not o.known(1, 2, 3, 4):
+        return
+    attrs = o.attrs(*_POOL)
+    overhanging = attrs.get("ceil_mode", 0) and attrs.get("count_include_pad", 0)
+    x, padded = o.node.inputs[0], attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+    values = o.real(0, 1, 2)
+    if overhanging and not padded:
+        amounts = _whole_windows(x.shape, attrs)
+        if amounts is None:
+            return
+        values = o.spelling.apply("Pad", values, np.array(amounts, np.int64), np.float32(0))
+        values.shape = None
+        attrs = {name: attrs[name] for name in ("kernel_shape", "strides") if name in attrs}
+    result = o.spelling.apply("AveragePool", values, **attrs)
+    result.shape = o.node.outputs[0].shape
+    o.finish(result, 3, 4, zero_point_first=True)
+
+
+def _whole_windows(shape: list[int | str] | None, attrs: dict[str, Any]) -> list[int] | None:
+    """Amounts of a Pad that makes every window of a pooling with ``ceil_mode`` whole; None where a size is not known.
+
+    The last window begins inside of the tensor or of the padding in front of it.
+    """
+    kernel = attrs["kernel_shape"]
+    rank = len(kernel)
+    strides = attrs.get("strides", [1] * rank)
+    pads = attrs.get("pads", [0] * (2 * rank))
+    sizes = (shape or [""] * (rank + 2))[2:]
+    ends = []
+    for size, window, stride, before, after in zip(
+        sizes, kernel, strides, pads[:rank], pads[rank:], strict=True
+    ):
+        if not isinstance(size, (int, np.integer)):
+            return None
+        last = -(-(size + before + after - window) // stride)
+        if last * stride >= size + before:
+            last -= 1
+        ends.append(max(0, last * stride + window - size - before))
+    return [0, 0, *pads[:rank], 0, 0, *ends]
+
+
+def _where(o: _Operands) -> None:
+    if o.known(2, 3, 5, 6, 7, 8):
+        result = o.spelling.apply("Where", o.node.inputs[0], o.real(1, 2, 3), o.real(4, 5, 6))
+        result.shape = o.node.outputs[0].shape
+        o.finish(result, 7, 8)
+
+
+def _concat(o: _Operands) -> None:
+    groups = range(2, len(o.node.inputs), 3)
+    if o.known(0, 1, *(p for g in groups for p in (g + 1, g + 2))):
+        parts = [o.real(g, g + 1, g + 2) for g in groups]
+        result = o.spelling.apply("Concat", *parts, **o.attrs("axis"))
+        result.shape = o.node.outputs[0].shape
+        o.finish(result, 0, 1)
+
+
+def _integer(op: str) -> Callable[[_Operands], None]:
+    """ConvInteger and MatMulInteger: the float operator on x − zx and w − zw, its sums whole numbers."""
+
+    def expand(o: _Operands) -> None:
+        if not o.known(2, 3):
+            return
+        one = np.float32(1)
+        operands: list[gs.Tensor] = []
+        for position in (0, 1):
+            zero = o.zero(2 + position).astype(np.float32)
+            tensor = o.node.inputs[position]
+            if is_constant(tensor):
+                column = (-1,) + (1,) * (len(tensor.shape) - 1) if op == "Conv" else (-1,)
+                zero = zero.reshape(column) if zero.size > 1 else zero
+                operands.append(o.spelling.constant(value_of(tensor).astype(np.float32) - zero))
+            else:
+                operands.append(o.spelling.dequantise(tensor, Grid(one, zero, 0, 0)))
+        result = o.spelling.apply(op, *operands, **(o.attrs(*_CONV) if op == "Conv" else {}))
+        result.shape = o.node.outputs[0].shape
+        o.finish(result, len(o.node.inputs), 0)
+
+    return expand
+
+
+_POOL = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")
+
+HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
+    ("", "ConvInteger"): _integer("Conv"),
+    ("", "MatMulInteger"): _integer("MatMul"),
+    ("", "QLinearConv"): _conv,
+    ("", "QLinearMatMul"): _matmul,
+    (MICROSOFT, "QGemm"): _gemm,
+    (MICROSOFT, "QLinearAdd"): _binary("Add"),
+    (MICROSOFT, "MatMulIntegerToFloat"): _matmul_to_float,
+    (MICROSOFT, "QLinearAveragePool"): _average_pool,
+    (MICROSOFT, "QLinearConcat"): _concat,
+    (MICROSOFT, "QLinearConv"): _conv,
+    (MICROSOFT, "QLinearGlobalAveragePool"): _unary("GlobalAveragePool"),
+    (MICROSOFT, "QLinearLeakyRelu"): _unary("LeakyRelu", "alpha"),
+    (MICROSOFT, "QLinearMul"): _binary("Mul"),
+    (MICROSOFT, "QLinearSigmoid"): _unary("Sigmoid"),
+    (MICROSOFT, "QLinearSoftmax"): _unary("Softmax", "axis"),
+    (MICROSOFT, "QLinearWhere"): _where,
+}

@@ -1,0 +1,146 @@
+"""Constants computed once: by onnxruntime, all foldable nodes in one run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.analysis.symbolic_sizes import taken_entries
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.graph.core import Array, graph_pass, is_constant, tidy
+from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.model.reference import run_reference
+
+#: Not the same at every run, or not wanted as a number.
+UNFOLDABLE = {
+    "RandomNormal",
+    "RandomUniform",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+}
+
+#: They may write more than they read: folded only where it is known how much.
+GROWING = {
+    "CenterCropPad",
+    "ConstantOfShape",
+    "Expand",
+    "Gather",
+    "OneHot",
+    "Pad",
+    "Range",
+    "Resize",
+    "Tile",
+}
+
+#: A constant larger than this, and than what it is made from, is left to be computed.
+MAX_VALUES = 1 << 24
+
+
+@graph_pass
+def fold_constants(graph: gs.Graph) -> gs.Graph:
+    """Replace every node that reads constants only by its value, and shapes that are known by theirs."""
+    known_shapes(graph)
+    foldable: dict[int, gs.Node] = {}
+    constant: set[int] = set()
+    for node in graph.nodes:
+        if node.domain or node.op in UNFOLDABLE or any(True for _ in node.subgraphs()) or not node.outputs:
+            continue
+        if all(is_constant(t) or t.is_empty() or id(t) in constant for t in node.inputs):
+            if _too_large(node):
+                continue
+            foldable[id(node)] = node
+            constant.update(id(t) for t in node.outputs)
+    wanted = [t for n in foldable.values() for t in n.outputs if _is_read_outside(t, foldable, graph)]
+    if not wanted:
+        return graph
+    for together in _batches(wanted):
+        for tensor, values in zip(together, _values(graph, together), strict=True):
+            _become(tensor, values)
+    return graph
+
+
+def _batches(tensors: list[gs.Tensor]) -> Iterator[list[gs.Tensor]]:
+    """``tensors`` in order, few large ones at a time: a run holds all of its answers twice."""
+    batch: list[gs.Tensor] = []
+    size = 0
+    for tensor in tensors:
+        batch.append(tensor)
+        size += math.prod(tensor.shape) if tensor.shape is not None and _static(tensor.shape) else 0
+        if size > MAX_VALUES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def known_shapes(graph: gs.Graph) -> None:
+    """Sizes that are known are constants, though others of the same tensor are not.
+
+    1. ``Shape`` of a tensor with static sizes.
+    2. ``Gather`` or ``Slice`` by constants, of a ``Shape``, that takes static sizes only.
+    3. ``Size`` of a tensor with static sizes.
+    """
+    for node in list(graph.nodes):
+        if node.domain or node.op not in ("Shape", "Size") or node.inputs[0].shape is None:
+            continue
+        sizes = list(node.inputs[0].shape)
+        if node.op == "Size":
+            if _static(sizes):
+                _become(node.outputs[0], np.array(math.prod(sizes), np.int64))
+            continue
+        sizes = sizes[slice(node.attrs.get("start", 0), node.attrs.get("end"))]
+        if _static(sizes):
+            _become(node.outputs[0], np.array(sizes, np.int64))
+            continue
+        for reader in list(node.outputs[0].outputs):
+            taken = taken_entries(reader, np.array(sizes, object))
+            if taken is not None and _static(np.atleast_1d(taken).tolist()):
+                _become(reader.outputs[0], np.asarray(taken, np.int64))
+
+
+def _static(sizes: Iterable[object]) -> bool:
+    return all(isinstance(size, (int, np.integer)) for size in sizes)
+
+
+def _too_large(node: gs.Node) -> bool:
+    shape = node.outputs[0].shape
+    if shape is None or not _static(shape):
+        return node.op in GROWING
+    read = max((math.prod(t.shape) for t in node.inputs if is_constant(t)), default=0)
+    return int(math.prod(shape)) > max(MAX_VALUES, 2 * read)
+
+
+def _is_read_outside(tensor: gs.Tensor, foldable: dict[int, gs.Node], graph: gs.Graph) -> bool:
+    if any(tensor is output for output in graph.outputs):
+        return False
+    return any(id(reader) not in foldable for reader in tensor.outputs)
+
+
+def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[Array]:
+    copy = graph.copy()
+    tensors = copy.tensors()
+    copy.inputs, copy.outputs = [], [tensors[t.name] for t in wanted]
+    for output in copy.outputs:
+        output.dtype = output.dtype or np.float32
+    try:
+        answers = run_reference(to_split_model(tidy(copy)), {})
+    except InvalidModelError:
+        raise
+    except Exception as error:  # onnxruntime's errors share no base class
+        found = str(error).strip().splitlines()[0]
+        raise InvalidModelError("its constants cannot be computed", found=found) from error
+    return [np.asarray(answers[t.name]) for t in wanted]
+
+
+def _become(tensor: gs.Tensor, values: Array) -> None:
+    """Every reader of ``tensor`` gets a constant of its own."""
+    for reader in list(tensor.outputs):
+        for position, read in enumerate(reader.inputs):
+            if read is tensor:
+                name = f"{tensor.name}/folded/{reader.name}/{position}"
+                reader.inputs[position] = gs.Constant(name, values)

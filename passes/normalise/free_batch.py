@@ -1,0 +1,227 @@
+"""The batch axis is free inside: time is folded into it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.analysis.batch_axis import batch_axes, static
+from onnx2snn.analysis.symbolic_sizes import spelled_sizes
+from onnx2snn.errors import ConversionError
+from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, value_of
+from onnx2snn.graph.exporter import to_model
+from onnx2snn.graph.large_constants import graph_without_weights
+from onnx2snn.graph.neuron_nodes import make_constant
+from onnx2snn.graph.size_editor import SizeEditor
+from onnx2snn.operators.linear import ROWS, is_weighted
+from onnx2snn.passes.normalise.inference import inferred
+from onnx2snn.remedies import DYNAMIC_BATCH
+
+BATCH = "N"
+
+#: A batch that no exporter fixes: shapes are inferred for it, to see that nothing depends on the size.
+_PROBE = 7919
+
+
+@graph_pass
+def free_batch(graph: gs.Graph) -> gs.Graph:
+    """Spell no batch size anywhere, and name the batch axis ``N`` on every input.
+
+    1. ``Reshape`` to sizes that name the batch, or are computed from it: [-1, other sizes], or 0 at the batch axis.
+    2. ``Expand`` likewise: 1 at the batch axis.
+    3. ``Resize`` to sizes, or by factors that are computed: to those of the other axes.
+    4. ``Shape`` of a hidden tensor: the batch is that of the network's input. The other sizes are those of a train, too.
+
+    5. What folds rows of a sample (tokens, time) into axis 0, or unfolds them, is marked: it keeps samples apart. So does
+       ``Squeeze``, ``Unsqueeze`` and ``Flatten`` of a batch that is fixed at 1, written as ``Reshape``.
+
+    Sizes come from shape inference on the graph as it was exported, so they are known before the batch is freed; those
+    that are not known before the network runs are left to the operators that compute them.
+
+    Raises:
+        ConversionError: the file fixes its batch, and an operator works on that size only.
+    """
+    names = Names(graph)
+    batch = _fixed_batch(graph)
+    if batch == 1:
+        _reshape_single_samples(graph, names)
+    axes = batch_axes(graph)
+    _mark_rows(graph, axes)
+    sizes = SizeEditor(graph, names)
+    for node in list(graph.nodes):
+        if node.op == "Shape" and not node.domain:
+            _shape(graph, sizes, node, axes)
+        if node.domain or not node.outputs or node.outputs[0].name not in axes:
+            continue
+        axis = axes[node.outputs[0].name]
+        if node.op == "Reshape":
+            _reshape(sizes, node, axis, batch)
+        elif node.op == "Expand":
+            _expand(sizes, node, axis)
+        elif node.op == "Resize":
+            _resize(sizes, node, axis)
+    sized = [t.name for t in graph.outputs if batch is not None and t.name in axes]
+    _forget_sizes(graph)
+    if batch is not None:
+        _check(graph, batch, sized, axes)
+    return graph
+
+
+def _fixed_batch(graph: gs.Graph) -> int | None:
+    sizes = {tensor.shape[0] for tensor in graph.inputs if tensor.shape}
+    return int(sizes.pop()) if len(sizes) == 1 and static(list(sizes)) else None
+
+
+def _reshape_single_samples(graph: gs.Graph, names: Names) -> None:
+    """Case 5: the axis of the one sample is folded into the next one, or made of rows again."""
+    folded = {id(t) for t in graph.inputs if t.shape and t.shape[0] == 1}
+    for node in graph.nodes:
+        read = next((t for t in node.inputs if id(t) in folded), None)
+        if read is None or node.domain or node.op in ("Shape", "Size"):
+            continue
+        folded.update(id(t) for t in node.outputs)
+        before, after = read.shape, node.outputs[0].shape
+        if before is None or after is None or not static([*before, *after]) or not after:
+            continue
+        squeezed = node.op == "Squeeze" and before[0] == 1 and after != before and after[0] != 1
+        unfolded = node.op == "Unsqueeze" and after[0] == 1 and before[0] != 1
+        if squeezed or unfolded or node.op == "Flatten":
+            node.op, node.attrs = "Reshape", {ORIGIN: origin(node)}
+            target = make_constant(names, f"{node.name}/shape", np.array(after, np.int64))
+            node.inputs = [read, target]
+
+
+def _mark_rows(graph: gs.Graph, axes: dict[str, int]) -> None:
+    """Case 5; behind the last synapses nothing needs it."""
+    feeding: set[int] = set()
+    for node in reversed(graph.nodes):
+        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
+            feeding.update(id(t) for t in node.inputs)
+    rows = {t.name: 1 for t in graph.inputs if t.shape}
+    for node in graph.nodes:
+        read = next((t for t in node.inputs if t.name in rows and axes.get(t.name) == 0), None)
+        if read is None:
+            continue
+        for tensor in node.outputs:
+            if axes.get(tensor.name) != 0:
+                continue
+            found = rows[read.name]
+            if node.op == "Reshape" and static([*read.shape[1:], *tensor.shape[1:]]):
+                size, wanted = found * math.prod(read.shape[1:]), math.prod(tensor.shape[1:])
+                if not wanted or size % wanted:
+                    continue
+                found = size // wanted
+            if (found > 1 or found != rows[read.name]) and (node.op != "Reshape" or id(tensor) in feeding):
+                node.attrs[ROWS] = found
+            rows[tensor.name] = found
+
+
+def _reshape(sizes: SizeEditor, node: gs.Node, axis: int, batch: int | None) -> None:
+    """Case 1."""
+    after = list(node.outputs[0].shape)
+    spelled = spelled_sizes(node.inputs[1])
+    there = None if spelled is None or axis >= len(spelled) else spelled[axis]
+    if there == -1 or (there == 0 and not node.attrs.get("allowzero", 0)):
+        return
+    if batch is not None and isinstance(after[axis], (int, np.integer)) and after[axis] % batch:
+        return
+    others = [size for position, size in enumerate(after) if position != axis]
+    if static(others):
+        target: gs.Tensor = sizes.constant(node, "shape", [*after[:axis], -1, *after[axis + 1 :]])
+    else:
+        before = node.inputs[0].shape
+        kept = axis < len(before) and there is not None and there == before[axis]
+        if not kept and (spelled is None or -1 in spelled):
+            return
+        target = sizes.replaced(node, "shape", node.inputs[1], (axis, len(after)), 0 if kept else -1)
+    node.inputs[1] = target
+    node.attrs.pop("allowzero", None)
+
+
+def _expand(sizes: SizeEditor, node: gs.Node, axis: int) -> None:
+    """Case 2."""
+    after = list(node.outputs[0].shape)
+    if is_constant(node.inputs[0]):
+        return
+    if static([*after[:axis], *after[axis + 1 :]]):
+        node.inputs[1] = sizes.constant(node, "shape", [*after[:axis], 1, *after[axis + 1 :]])
+    elif node.inputs[1].shape == [len(after)]:
+        node.inputs[1] = sizes.replaced(node, "shape", node.inputs[1], (axis, len(after)), 1)
+
+
+def _resize(sizes: SizeEditor, node: gs.Node, axis: int) -> None:
+    """Case 3."""
+    before, after = list(node.inputs[0].shape or ()), list(node.outputs[0].shape)
+    read = [node.inputs[i] if len(node.inputs) > i else gs.Variable.empty() for i in range(4)]
+    region, factors, target = read[1:]
+    others = [i for i in range(len(before)) if i != axis]
+    plain = node.attrs.get("axes") is None and len(before) == len(after)
+    policy = node.attrs.get("keep_aspect_ratio_policy", "stretch")
+    if not plain or policy != "stretch" or (target.is_empty() and is_constant(factors)):
+        return
+    if not target.is_empty() and static([s[i] for s in (before, after) for i in others]):
+        changed = [i for i in others if before[i] != after[i]] or others[-1:]
+        node.inputs[3] = sizes.constant(node, "sizes", [after[i] for i in changed])
+    else:
+        changed = others
+        at, name = (2, "scales") if target.is_empty() else (3, "sizes")
+        node.inputs[at] = sizes.taken(node, name, node.inputs[at], changed)
+    node.attrs["axes"] = changed
+    if is_constant(region) and value_of(region).size == 2 * len(before):
+        corners = value_of(region).reshape(2, -1)[:, changed].reshape(-1)
+        node.inputs[1] = sizes.constant(node, "roi", corners)
+
+
+def _shape(graph: gs.Graph, sizes: SizeEditor, node: gs.Node, axes: dict[str, int]) -> None:
+    """Case 4."""
+    source = node.inputs[0]
+    given = next((t for t in graph.inputs if t.shape and t.name in axes), None)
+    if given is None or not source.inputs or axes.get(source.name) != 0 or source.shape[0] != given.shape[0]:
+        return
+    rank = len(source.shape)
+    start, end, _ = slice(node.attrs.get("start", 0), node.attrs.get("end")).indices(rank)
+    if start > 0 or end < 1:
+        return
+    batch = sizes.add("Shape", f"{node.name}/batch", [given], 1, start=0, end=1)
+    parts: list[gs.Tensor] = [batch]
+    if end > 1:
+        parts.append(sizes.add("Shape", f"{node.name}/sample", [source], end - 1, start=1, end=end))
+    node.op, node.attrs = "Concat", {"axis": 0, ORIGIN: origin(node)}
+    node.inputs = parts
+
+
+def _forget_sizes(graph: gs.Graph) -> None:
+    for tensor in graph.inputs:
+        if tensor.shape:
+            tensor.shape = [BATCH, *tensor.shape[1:]]
+    outputs = {id(tensor) for tensor in graph.outputs}
+    for tensor in (t for node in graph.nodes for t in node.outputs):
+        if id(tensor) not in outputs:
+            tensor.shape = None
+        elif tensor.shape:
+            tensor.shape = [BATCH, *tensor.shape[1:]]
+
+
+def _check(graph: gs.Graph, batch: int, sized: list[str], axes: dict[str, int]) -> None:
+    """Shapes for another batch: they must exist, and the outputs must grow with the batch."""
+    model = to_model(graph_without_weights(graph)[0])
+    del model.graph.value_info[:]
+    for info in model.graph.input:
+        if info.type.tensor_type.shape.dim and info.type.tensor_type.shape.dim[0].dim_param == BATCH:
+            info.type.tensor_type.shape.dim[0].dim_value = _PROBE
+    for info in model.graph.output:
+        info.type.tensor_type.ClearField("shape")
+    try:
+        sized_model = inferred(model, strict=True)
+    except Exception as error:  # the library's own errors share no base class
+        found = (str(error).strip() or type(error).__name__).splitlines()[0]
+        message = f"it is made for batches of {batch} only"
+        raise ConversionError(message, found=found, remedy=DYNAMIC_BATCH) from error
+    for info in sized_model.graph.output:
+        dims = info.type.tensor_type.shape.dim
+        size = dims[axes[info.name]].dim_value if info.name in sized and len(dims) > axes[info.name] else 0
+        if size and size % _PROBE:
+            message = f"its output '{info.name}' does not grow with the batch"
+            raise ConversionError(message, found=f"batches of {batch} only", remedy=DYNAMIC_BATCH)

@@ -1,0 +1,124 @@
+"""Chains of moves as one of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_float, origin, replace_uses
+from onnx2snn.graph.neuron_nodes import make_constant
+
+#: For each axis of a result, the axis of the root that it shows; None for an inserted axis of one entry.
+Layout: TypeAlias = tuple["int | None", ...]
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """A tensor as a rearrangement of ``root``, by the operators that made it."""
+
+    root: gs.Tensor
+    layout: Layout
+    operators: tuple[str, ...]
+    origin: tuple[str, ...]
+
+
+@graph_pass
+def merge_moves(graph: gs.Graph) -> gs.Graph:
+    """Write chains of Transpose, Squeeze and Unsqueeze as at most one of each, in the order Squeeze, Transpose, Unsqueeze.
+
+        x ─▶ Unsqueeze 0 ─▶ Unsqueeze 1 ─▶ Transpose ─▶ Squeeze ─▶ y     becomes     x ─▶ Transpose ─▶ y
+
+    1. What is left is no move at all: readers read ``x``.
+    2. Results between that have other readers are rearrangements of ``x`` of their own.
+    """
+    names = Names(graph)
+    moved: dict[int, _Moved] = {}
+    for node in list(graph.nodes):
+        step = _layout(node)
+        if step is None:
+            continue
+        source = node.inputs[0]
+        before = moved.get(id(source)) or _Moved(source, tuple(range(len(source.shape))), (), ())
+        layout = tuple(None if axis is None else before.layout[axis] for axis in step)
+        made = _Moved(before.root, layout, (*before.operators, node.op), (*before.origin, *origin(node)))
+        moved[id(node.outputs[0])] = made
+        if tuple(op for op, _ in _canonical(made)) != made.operators:
+            _rewrite(graph, names, node, made)
+    return graph
+
+
+def _layout(node: gs.Node) -> Layout | None:
+    """The axis of the input that each axis of the output shows; None for operators that do more."""
+    if node.domain or node.op not in ("Transpose", "Squeeze", "Unsqueeze"):
+        return None
+    source, result = node.inputs[0], node.outputs[0]
+    if source.shape is None or result.shape is None or not is_float(source):
+        return None
+    rank = len(source.shape)
+    if node.op == "Transpose":
+        return tuple(node.attrs.get("perm") or range(rank)[::-1])
+    axes = constant_input(node, 1)
+    if axes is None:
+        if node.op == "Unsqueeze" or len(node.inputs) > 1:
+            return None
+        return tuple(i for i, size in enumerate(source.shape) if size != 1)
+    if node.op == "Squeeze":
+        gone = {int(a) % rank for a in axes}
+        return tuple(i for i in range(rank) if i not in gone)
+    wide = rank + len(axes)
+    inserted = {int(a) % wide for a in axes}
+    rest = iter(range(rank))
+    return tuple(None if i in inserted else next(rest) for i in range(wide))
+
+
+def _canonical(moved: _Moved) -> list[tuple[str, list[int]]]:
+    """Operators and their axes, in order."""
+    shown = [axis for axis in moved.layout if axis is not None]
+    steps = []
+    if gone := [i for i in range(len(moved.root.shape)) if i not in shown]:
+        steps.append(("Squeeze", gone))
+    if shown != sorted(shown):
+        ranks = {axis: position for position, axis in enumerate(sorted(shown))}
+        steps.append(("Transpose", [ranks[axis] for axis in shown]))
+    if inserted := [i for i, axis in enumerate(moved.layout) if axis is None]:
+        steps.append(("Unsqueeze", inserted))
+    return steps
+
+
+def _rewrite(graph: gs.Graph, names: Names, node: gs.Node, moved: _Moved) -> None:
+    result = node.outputs[0]
+    steps = _canonical(moved)
+    if not steps:
+        replace_uses(graph, result, moved.root)
+        return
+    node.outputs = []
+    value = moved.root
+    for number, (op, axes) in enumerate(steps):
+        shape = _shape(op, axes, value.shape)
+        last = number == len(steps) - 1
+        target = (
+            result if last else gs.Variable(names.fresh(f"{result.name}/{op.lower()}"), value.dtype, shape)
+        )
+        fresh = gs.Node(
+            op=op, name=names.fresh(f"{node.name}/{op.lower()}"), inputs=[value], outputs=[target]
+        )
+        fresh.attrs[ORIGIN] = list(dict.fromkeys(moved.origin))
+        if op == "Transpose":
+            fresh.attrs["perm"] = axes
+        else:
+            fresh.inputs.append(make_constant(names, f"{fresh.name}/axes", np.array(axes, np.int64)))
+        graph.nodes.append(fresh)
+        value = target
+
+
+def _shape(op: str, axes: Sequence[int], before: Sequence[int | str]) -> list[int | str]:
+    if op == "Transpose":
+        return [before[a] for a in axes]
+    if op == "Squeeze":
+        return [size for i, size in enumerate(before) if i not in axes]
+    rest = iter(before)
+    return [1 if i in axes else next(rest) for i in range(len(before) + len(axes))]

@@ -1,0 +1,79 @@
+"""Bounds for roundings that have none of their own, where what they round has."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.analysis.intervals import RULES, Interval, intervals, is_bounded
+from onnx2snn.graph.build import Spelling
+from onnx2snn.graph.core import Array, Names, graph_pass, is_float
+from onnx2snn.staircases.probe import plateaus
+from onnx2snn.staircases.recognise import recognise
+from onnx2snn.staircases.rounding import Rounded
+
+#: What rounds; a Cast does where it casts to integers.
+ROUNDING = ("Cast", "Ceil", "Floor", "Mod", "Round")
+#: What takes levels without rounding.
+STEPS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign")
+
+
+@graph_pass
+def bound_roundings(graph: gs.Graph) -> gs.Graph:
+    """Clip what is rounded without a clip to the values that it can take: a staircase of so many levels (METHOD 1).
+
+        a = α·clip(R(z/θ), 0, K) ─▶ Mul c ─▶ Round ─▶ b      becomes      ... ─▶ Mul c ─▶ Max lo ─▶ Min hi ─▶ Round ─▶ b
+
+    Activations, and what moves, joins, pools, adds and scales them, stay between two numbers: the clip changes nothing. It
+    may be that clips behind the rounding do nothing any more either, which fall between two levels that are out of reach.
+
+    1. It rounds to even: levels are counted from even ones in every channel, or from odd ones in every channel; if it falls, from
+       both ends.
+    2. The rounding, or a clip in front of or behind it, has bounds: nothing is done.
+    3. What it rounds has no bounds (a convolution's result, the network's input): nothing is done.
+    """
+    recognition = recognise(graph) if _rounds_levels(graph) else None
+    if recognition is None or not recognition.unbounded:
+        return graph
+    names = Names(graph)
+    ends = plateaus(recognition.found, graph.opset)
+    known = {id(one.output): interval for one, interval in zip(recognition.found, ends, strict=True)}
+    found = intervals(graph, known)
+    for rounded in recognition.unbounded:
+        interval = found.get(id(rounded.node.inputs[0]))
+        if interval is not None and is_bounded(interval):
+            _bound(graph, names, rounded, interval)
+    return graph
+
+
+def _rounds_levels(graph: gs.Graph) -> bool:
+    """Whether anything rounds what was rounded before, with no synapses between."""
+    rounded: set[int] = set()
+    for node in graph.nodes:
+        if any(id(t) in rounded for t in node.inputs):
+            if node.op in ROUNDING:
+                return True
+            if node.op in RULES:
+                rounded.update(id(t) for t in node.outputs)
+        elif node.op in (*ROUNDING, *STEPS) and any(is_float(t) for t in node.inputs):
+            rounded.update(id(t) for t in node.outputs)
+    return False
+
+
+def _bound(graph: gs.Graph, names: Names, rounded: Rounded, interval: Interval) -> None:
+    spelling = Spelling(graph, names, rounded.node)
+    low, high = (np.atleast_1d(end) for end in interval)
+    if rounded.rule == "half_even":
+        low = _of_one_parity(low, high)
+        if all(np.all(piece.slope <= 0) for piece in rounded.inner.pieces):
+            high = -_of_one_parity(-high, -low)
+    rounded.node.inputs[0] = spelling.apply("Min", spelling.apply("Max", rounded.node.inputs[0], low), high)
+
+
+def _of_one_parity(low: Array, high: Array) -> Array:
+    """Lower bounds, in some channels one level lower, so that ties go to even levels in all channels or to odd ones."""
+    levels = np.rint(low)
+    aligned = [np.where(levels % 2 == parity, low, levels - 1) for parity in (0, 1)]
+    if any(np.array_equal(one, low) for one in aligned):
+        return low
+    return min(aligned, key=lambda one: float(np.max(np.rint(high) - np.rint(one)))).astype(np.float32)

@@ -1,0 +1,107 @@
+"""Neurons for values that are sums, maxima and clips of levels: no activation, and yet so many values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.analysis.lattices import lattices
+from onnx2snn.analysis.non_spiking import is_passed, non_spiking_nodes
+from onnx2snn.graph.build import Spelling
+from onnx2snn.graph.core import Names, graph_pass, replace_uses, signals, tidy
+from onnx2snn.graph.neuron_nodes import POOLED
+from onnx2snn.operators.linear import is_neuron
+from onnx2snn.passes.recognise.recognise_staircases import put_staircase
+from onnx2snn.staircases.activation import Value
+from onnx2snn.staircases.lattice import Lattice
+from onnx2snn.staircases.operators import HANDLERS
+from onnx2snn.staircases.probe import recognise_checked
+from onnx2snn.staircases.recognise import expressions
+from onnx2snn.staircases.steps import floats
+
+
+@graph_pass
+def encode_lattices(graph: gs.Graph) -> gs.Graph:
+    """A quantiser behind what no neuron could stand for, on the lattice that its values lie on: it changes none of them.
+
+        a + b ─▶ MaxPool ─▶ y     becomes     a + b ─▶ MaxPool ─▶ Staircase(θ = unit, K) ─▶ Mul unit ─▶ Add low ─▶ y
+
+    The sum of two quantised activations takes as many values as their scales have common multiples: a neuron on their
+    common measure encodes it, and the maximum (of membrane potentials) stands in front of that neuron.
+
+    1. An elementwise operator (Relu, Clip ... of a sum): it is a part of the new activation. Maxima that are behind it are
+       left for the next run: they may be hoisted in front of this neuron.
+    2. A maximum: the last of several in a row, with nothing but moves and lines between.
+    3. Lines follow, and synapses: they are a part of the new activation too.
+    4. The scales have no common measure, or more than 16 bits of levels: nothing is done.
+    """
+    refused = non_spiking_nodes(graph)
+    made = expressions(graph) if refused else {}
+    known = lattices(graph, made) if refused else {}
+    candidates = [n for n in refused if len(n.outputs) == 1 and id(n.outputs[0]) in known]
+    is_part = partial(_is_part, made=made)
+    elementwise = [n for n in candidates if is_part(n)]
+    ends = (
+        _ends(graph, elementwise, is_part)
+        if elementwise
+        else _ends(graph, candidates, lambda node: is_neuron(node) or is_passed(node))
+    )
+    names = Names(graph)
+    raw = {}
+    for node in ends:
+        output = node.outputs[0]
+        raw[output.name] = _quantise(graph, names, node, known[id(output)])
+    encoded: set[str] = set()
+    for found in recognise_checked(tidy(graph)).found if raw else ():
+        inside = raw.keys() & {tensor.name for node in found.nodes for tensor in node.outputs}
+        if inside:
+            put_staircase(graph, names, found)
+            encoded |= inside
+    for name, tensor in raw.items():
+        if name not in encoded:  # float32 did not agree: as it was
+            replace_uses(graph, graph.tensors()[name], tensor)
+    return graph
+
+
+def _is_part(node: gs.Node, made: Mapping[int, Value]) -> bool:
+    """Whether ``node`` can be a part of an activation: it reads one tensor, or what elementwise operators make of one."""
+    if node.domain or node.op not in HANDLERS:
+        return False
+    return len(signals(node)) == 1 or id(node.outputs[0]) in made
+
+
+def _ends(graph: gs.Graph, candidates: list[gs.Node], passes: Callable[[gs.Node], bool]) -> list[gs.Node]:
+    """The last of ``candidates`` in each row of nodes that ``passes``: those with other readers than such a row's rest.
+
+    A row of maxima may end in a neuron, which then stands for it; of parts of an activation that one has taken all it could.
+    """
+    wanted, outputs = {id(node) for node in candidates}, {id(t) for t in graph.outputs}
+    inside = {id(t) for node in graph.nodes if is_neuron(node) for t in node.outputs}
+    ends = []
+    for node in reversed(graph.nodes):
+        readers = [reader for tensor in node.outputs for reader in tensor.outputs]
+        within = all(passes(r) and id(r.outputs[0]) in inside for r in readers)
+        within = within and not any(id(tensor) in outputs for tensor in node.outputs)
+        if not within and id(node) in wanted:
+            ends.append(node)
+        if within or id(node) in wanted:
+            inside.update(id(tensor) for tensor in node.outputs)
+    return ends
+
+
+def _quantise(graph: gs.Graph, names: Names, node: gs.Node, lattice: Lattice) -> gs.Tensor:
+    """Round what ``node`` writes to its lattice; returns what it writes now."""
+    output = node.outputs[0]
+    raw = gs.Variable(names.fresh(f"{output.name}/unrounded"), output.dtype, output.shape)
+    node.outputs = [raw]
+    node.attrs[POOLED] = True
+    spelling = Spelling(graph, names, node)
+    unit = np.asarray(np.where(lattice.unit == 0, 1, lattice.unit), dtype=object)
+    first = floats(lattice.low - unit / 2)
+    level = spelling.apply("Floor", spelling.apply("Div", spelling.apply("Sub", raw, first), floats(unit)))
+    level = spelling.apply("Min", spelling.apply("Max", level, np.float32(0)), floats(lattice.levels))
+    spelling.apply("Add", spelling.apply("Mul", level, floats(unit)), floats(lattice.low), output=output)
+    return raw

@@ -1,0 +1,130 @@
+"""Put a Staircase node, and the line that decodes it, in place of each quantised activation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
+from onnx2snn.graph.neuron_nodes import make_constant, staircase_node
+from onnx2snn.operators.linear import ROWS, is_weighted
+from onnx2snn.staircases import Staircase
+from onnx2snn.staircases.probe import recognise_checked
+from onnx2snn.staircases.recognise import Found
+
+
+@graph_pass
+def recognise_staircases(graph: gs.Graph) -> gs.Graph:
+    """Replace every recognised activation.
+
+        z ─▶ (any elementwise operators) ─▶ a     becomes     z ─▶ Staircase ─▶ k ─▶ Mul α ─▶ Add o ─▶ a
+
+    1. The quantiser of the network's input (no synapse in front of it) stays as it is: the input is analog.
+    2. A quantiser of the network's output that would need more time steps than all others stays: a readout.
+    3. Where that would leave no neuron at all, those become neurons too.
+    4. It falls: it becomes one of −z that rises, so that maxima commute with every staircase that is alike everywhere.
+    """
+    names = Names(graph)
+    for found in chosen(graph, recognise_checked(graph).found):
+        put_staircase(graph, names, found)
+    return graph
+
+
+def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.Tensor]]) -> list[gs.Tensor]:
+    """Of activations (root, output), the outputs of those that neurons stand for: synapses in front and behind.
+
+    Where none has synapses behind it, those with synapses in front.
+    """
+    behind, feeding = _reached(graph), _feeding(graph)
+    hidden = [output for root, output in activations if id(root) in behind]
+    return [output for output in hidden if id(output) in feeding] or hidden
+
+
+def chosen(graph: gs.Graph, found: tuple[Found, ...]) -> list[Found]:
+    """The activations that become neurons; see the cases of :func:`recognise_staircases`."""
+    behind = _reached(graph)
+    hidden = [f for f in found if id(f.root) in behind]
+    if not hidden:
+        return list(found)
+    feeding = _feeding(graph)
+    inner = [f for f in hidden if id(f.output) in feeding]
+    if not inner:
+        return hidden
+    most = max(f.staircase.timesteps for f in inner)
+    return [f for f in hidden if id(f.output) in feeding or f.staircase.timesteps <= most]
+
+
+def _reached(graph: gs.Graph) -> set[int]:
+    """Tensors that some weighted operator influences."""
+    reached: set[int] = set()
+    for node in graph.nodes:
+        if is_weighted(node) or any(id(t) in reached for t in node.inputs):
+            reached.update(id(t) for t in node.outputs)
+    return reached
+
+
+def _feeding(graph: gs.Graph) -> set[int]:
+    """Tensors that influence some weighted operator."""
+    feeding: set[int] = set()
+    for node in reversed(graph.nodes):
+        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
+            feeding.update(id(t) for t in node.inputs)
+    return feeding
+
+
+def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
+    """Put a Staircase node and its line in place of the activation ``found``."""
+    staircase, root = found.staircase, found.root
+    old = producer_of(found.output)
+    if old is None:
+        raise AssertionError("an activation is made by a node")
+    last = origin(found.nodes[-1])
+    if _falls(staircase):
+        staircase, root = staircase.mirrored(), _negated(graph, names, found)
+    node = staircase_node(
+        names,
+        staircase,
+        root,
+        name=f"{last[-1] if last else found.output.name}/neuron",
+        origin=found.source_nodes,
+        source=found.output.name,
+    )
+    if ROWS in old.attrs:
+        node.attrs[ROWS] = old.attrs[ROWS]
+    graph.nodes.append(node)
+    old.outputs = [gs.Variable(names.fresh(f"{found.output.name}/replaced"), np.float32, found.output.shape)]
+    lines = [("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)]
+    wanted: list[tuple[str, Array | None]] = [(op, v) for op, v, neutral in lines if np.any(v != neutral)]
+    wanted = wanted or [("Identity", None)]
+    value = node.outputs[0]
+    for position, (op, values) in enumerate(wanted):
+        inputs = [value]
+        if values is not None:
+            inputs.append(make_constant(names, f"{node.name}/{op.lower()}", np.asarray(values, np.float32)))
+        last_one = position == len(wanted) - 1
+        out = (
+            found.output
+            if last_one
+            else gs.Variable(names.fresh(f"{node.name}/scaled"), np.float32, value.shape)
+        )
+        graph.nodes.append(
+            gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=inputs, outputs=[out])
+        )
+        value = out
+
+
+def _falls(staircase: Staircase) -> bool:
+    return bool(np.all(staircase.scale < 0))
+
+
+def _negated(graph: gs.Graph, names: Names, found: Found) -> gs.Tensor:
+    """Case 4: a synaptic weight of −1, which the synapses in front take in."""
+    stem = f"{found.output.name}/negated"
+    minus = make_constant(names, f"{stem}/minus", np.full(1, -1, np.float32))
+    out = gs.Variable(names.fresh(stem), np.float32, list(found.root.shape))
+    node = gs.Node(op="Mul", name=names.fresh(stem), inputs=[found.root, minus], outputs=[out])
+    node.attrs[ORIGIN] = found.source_nodes[:1]
+    graph.nodes.append(node)
+    return out

@@ -1,0 +1,1 @@
+"""Rewriting: affine maps between staircases become synapses and biases, staircases become neurons."""

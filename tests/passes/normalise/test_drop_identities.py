@@ -1,0 +1,86 @@
+"""What does nothing at inference is read through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from helpers_graphs import apply_checked, make_model, node, operators, samples
+from onnx import TensorProto
+
+from onnx2snn.passes.normalise.drop_identities import drop_identities
+from onnx2snn.passes.normalise.infer_shapes import infer_shapes
+
+SHAPE = ["N", 3, 8, 8]
+X = {"x": samples(2, 3, 8, 8)}
+
+
+def model(
+    *nodes: onnx.NodeProto, constants: dict[str, Any] | None = None, opset: int = 17
+) -> onnx.ModelProto:
+    return make_model(list(nodes), constants or {}, {"x": SHAPE}, {"y": SHAPE}, opset=opset)
+
+
+RELU = node("Relu", ["a"], ["y"])
+NOTHING = {
+    "identity": model(node("Identity", ["x"], ["a"]), RELU),
+    "dropout": model(node("Dropout", ["x"], ["a", "mask"]), RELU),
+    "dropout with a ratio": model(
+        node("Dropout", ["x", "r", "t"], ["a"]), RELU, constants={"r": np.float32(0.5), "t": np.array(False)}
+    ),
+    "cast to the same type": model(node("Cast", ["x"], ["a"], to=TensorProto.FLOAT), RELU),
+    "cast like": model(node("CastLike", ["x", "k"], ["a"]), RELU, constants={"k": np.float32(1)}),
+    "a sum over nothing": model(node("ReduceSum", ["x"], ["a"], noop_with_empty_axes=1), RELU),
+    "a mean over no axes": model(
+        node("ReduceMean", ["x", "e"], ["a"], noop_with_empty_axes=1), RELU, constants={"e": np.zeros(0, np.int64)}, opset=18
+    ),
+    "expand to the shape it has": model(node("Expand", ["x", "s"], ["a"]), RELU, constants={"s": np.ones(4, np.int64)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_nothing_is_dropped(name: str) -> None:
+    graph = apply_checked(NOTHING[name], X, infer_shapes, drop_identities)
+    assert operators(graph) == ["Relu"]
+
+
+def test_in_front_of_an_output_its_name_stays() -> None:
+    graph = apply_checked(
+        model(node("Relu", ["x"], ["a"]), node("Identity", ["a"], ["y"])), X, drop_identities
+    )
+    assert operators(graph) == ["Relu"]
+    assert graph.outputs[0].name == "y"
+
+
+def test_between_an_input_and_an_output_it_stays() -> None:
+    graph = apply_checked(model(node("Identity", ["x"], ["y"])), X, drop_identities)
+    assert operators(graph) == ["Identity"]
+
+
+def test_two_outputs_of_one_value() -> None:
+    nodes = [node("Relu", ["x"], ["y"]), node("Identity", ["y"], ["z"])]
+    source = make_model(nodes, {}, {"x": SHAPE}, {"y": SHAPE, "z": SHAPE})
+    apply_checked(source, X, drop_identities)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [node("Cast", ["x"], ["a"], to=TensorProto.INT32), node("Cast", ["a"], ["y"], to=TensorProto.FLOAT)],
+        [node("Dropout", ["x", "r", "t"], ["a"]), RELU],
+    ],
+)
+def test_what_does_something_stays(nodes: list[onnx.NodeProto]) -> None:
+    source = model(*nodes, constants={"r": np.float32(0), "t": np.array(True)})
+    assert len(apply_checked(source, X, drop_identities).nodes) == 2
+
+
+def test_a_widened_constant_is_read_narrow() -> None:
+    source = model(
+        node("Expand", ["k", "s"], ["a"]),
+        node("Add", ["x", "a"], ["y"]),
+        constants={"k": samples(1, 3, 1, 1), "s": np.array([1, 3, 8, 8])},
+    )
+    assert operators(apply_checked(source, X, infer_shapes, drop_identities)) == ["Add"]
