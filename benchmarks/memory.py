@@ -43,7 +43,7 @@ def held(key):  # of this process alone: what its parent held before it was star
 peak, now = (lambda: held("VmHWM:")), (lambda: held("VmRSS:"))
 """
 _CONVERT = """
-import onnx2snn, onnx2snn.convert, onnxruntime
+import onnx2snn, onnx2snn.conversion, onnxruntime
 source, target = sys.argv[1:3]
 before = now()
 began = time.perf_counter()
