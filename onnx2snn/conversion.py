@@ -23,11 +23,10 @@ from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.advice import of_float_network, of_obstacle
 from onnx2snn.calibration.work import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
+from onnx2snn.dialect.functions import VERSION, attach_functions
 from onnx2snn.dialect.layer_table import (
-    VERSION,
     Layer,
     NonSpikingOperator,
-    attach_functions,
     is_snn,
     write_counting_graph,
     write_layer_table,

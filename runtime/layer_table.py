@@ -39,7 +39,7 @@ def _is_one_or_many(value: Any) -> bool:
 
 
 def _is_rule(value: Any) -> bool:
-    return value in ("floor", "ceil", "half_even", "half_odd")
+    return value in ("floor", "ceil", "half_even", "half_odd", "table")
 
 
 _LAYER: Mapping[str, Check] = {
@@ -52,7 +52,7 @@ _LAYER: Mapping[str, Check] = {
     "timesteps": _whole(1, MOST_RATE_TIMESTEPS),
     "levels": _whole(1),
     "rounding": lambda value: _is_rule(value) or (_list_of(_is_rule)(value) and bool(value)),
-    "threshold": _is_one_or_many,
+    "threshold": _or_none(_is_one_or_many),
     "scale": _is_one_or_many,
     "offset": _is_one_or_many,
     "fan_out": _is_number,

@@ -28,7 +28,7 @@ from onnx2snn.runtime.wire import fields, message, value_info
 #: Protobuf holds no message of this size.
 _TOO_LARGE = 1 << 31
 #: The dialect that this runtime understands.
-VERSION = 1
+VERSION = 2
 TABLE_KEY, COUNTING_KEY = "onnx2snn", "onnx2snn.counting"
 
 # Field numbers of ModelProto and its parts.
@@ -78,11 +78,18 @@ class SnnFile:
             else:
                 names.append(name)
         bias = str(self.table.get("bias", "once"))
-        bodies = (
-            function_body(n, execution=execution, bias=bias, opset=self.opset, coding=self.coding)
-            for n in names
-        )
+        bodies = (self._body(n, execution, bias) for n in names)
         return b"".join([*parts, *(message(_FUNCTION, body) for body in bodies)])
+
+    def _body(self, name: str, execution: str, bias: str) -> bytes:
+        if not name.startswith("Table"):
+            return function_body(name, execution=execution, bias=bias, opset=self.opset, coding=self.coding)
+        from onnx2snn.dialect import functions  # noqa: PLC0415 - needs the onnx package
+
+        body = functions.function_body(
+            name, timesteps=self.timesteps, execution=execution, bias=bias, opset=self.opset
+        )
+        return bytes(body.SerializeToString())
 
     def specialised(self, content: bytes, *, execution: str, folder: Path | None, growth: float) -> Written:
         """``content``, a variant of this network, in operators that are fast (:mod:`onnx2snn.runtime.specialise`).

@@ -10,7 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.layer_table import DOMAIN, attach_functions
+from onnx2snn.dialect.functions import DOMAIN, attach_functions
 from onnx2snn.graph.core import Pass
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.graph.importer import import_model

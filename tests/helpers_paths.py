@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.layer_table import DOMAIN
+from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.model.reference import run_reference
 
 Counts = NDArray[np.float64]

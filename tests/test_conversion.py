@@ -24,7 +24,7 @@ from onnx.reference import ReferenceEvaluator
 
 import onnx2snn
 from onnx2snn.conversion import relative_change
-from onnx2snn.dialect.layer_table import attach_functions
+from onnx2snn.dialect.functions import attach_functions
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.graph.importer import import_model
 from onnx2snn.model.reference import run_reference

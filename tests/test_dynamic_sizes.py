@@ -11,7 +11,8 @@ import pytest
 from onnx import numpy_helper
 
 import onnx2snn
-from onnx2snn.dialect.layer_table import VERSION, read_layer_table
+from onnx2snn.dialect.functions import VERSION
+from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.model.reference import run_reference
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.layer_table import read_table

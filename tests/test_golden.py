@@ -9,7 +9,8 @@ import onnxruntime as ort
 import pytest
 
 import onnx2snn
-from onnx2snn.dialect.layer_table import VERSION, read_layer_table
+from onnx2snn.dialect.functions import VERSION
+from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.model.files import load_model
 from onnx2snn.runtime import SpikingSession
 

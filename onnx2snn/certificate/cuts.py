@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.certificate.apart import jumps_apart
-from onnx2snn.dialect.layer_table import DOMAIN
+from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.neuron_nodes import SOURCE_TENSOR
 from onnx2snn.model.weights import SplitModel

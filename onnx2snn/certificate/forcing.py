@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from onnx2snn.certificate.pairing import Pair
-from onnx2snn.dialect.layer_table import DOMAIN, read_layer_table
+from onnx2snn.dialect.functions import DOMAIN, function_body
+from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.graph.core import Array
 from onnx2snn.model.reference import make_runner
 from onnx2snn.model.weights import SplitModel
-from onnx2snn.runtime.bodies import function_body
 from onnx2snn.runtime.counts import counts_of
 
 
@@ -68,14 +68,17 @@ def _with_bodies(model: onnx.ModelProto, execution: str) -> onnx.ModelProto:
     """A copy whose neurons have the bodies of ``execution``."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    bias = str(read_layer_table(model).get("bias", "once"))
+    table = read_layer_table(model)
+    bias = str(table.get("bias", "once"))
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     names = [function.name for function in model.functions if function.domain == DOMAIN]
     others = [function for function in model.functions if function.domain != DOMAIN]
     del copy.functions[:]
     copy.functions.extend(others)
-    bodies = (function_body(name, execution=execution, bias=bias, opset=opset) for name in names)
-    copy.functions.extend(map(onnx.FunctionProto.FromString, bodies))
+    copy.functions.extend(
+        function_body(name, timesteps=table["timesteps"], execution=execution, bias=bias, opset=opset)
+        for name in names
+    )
     return copy
 
 

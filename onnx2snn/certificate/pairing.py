@@ -12,7 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from onnx2snn.dialect.layer_table import DOMAIN, read_layer_table
+from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.dialect.macs import train_names
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel, is_hollow

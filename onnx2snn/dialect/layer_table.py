@@ -1,7 +1,4 @@
-"""The SNN dialect: ONNX functions of the domain ``onnx2snn``, and the layer table in the model's metadata.
-
-The bodies themselves live in :mod:`onnx2snn.runtime.bodies`, so that a device without the onnx package can swap them.
-"""
+"""The layer table and the counting graph in a converted model's metadata."""
 
 from __future__ import annotations
 
@@ -13,22 +10,20 @@ from typing import Any
 
 import onnx
 
+from onnx2snn.dialect.functions import DOMAIN, VERSION
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.runtime.bodies import function_body
 from onnx2snn.runtime.layer_table import read_table
 
-DOMAIN = "onnx2snn"
-VERSION = 1
 METADATA_KEY = "onnx2snn"
 COUNTING_KEY = "onnx2snn.counting"
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One layer of neurons: one IF node (METHOD 3), as the layer table describes it.
+    """One layer of neurons: one IF or TableIF node (METHOD 3, 11), as the layer table describes it.
 
     Attributes:
-        name: The IF node's name in the converted model.
+        name: The neuron node's name in the converted model.
         output: The train it writes there, (T·N, ...).
         source_nodes: The user's nodes that it replaces.
         source_tensor: The source's tensor whose values are ``scale``·k + ``offset``.
@@ -36,8 +31,8 @@ class Layer:
         shape: Their shape, without the batch axis; None for a size that is dynamic.
         timesteps: ceil(log2(levels + 1)), the steps in which this layer can spike; in a rate code T = K.
         levels: K, the highest level.
-        rounding: R of METHOD 1; one rule, or one per channel.
-        threshold: θ in units of the source's pre-activation; one value, or one per channel.
+        rounding: R of METHOD 1; one rule, or one per channel; ``table`` where thresholds are those of a table.
+        threshold: θ in units of the source's pre-activation; one value, or one per channel; None of a table.
         scale: α.
         offset: o.
         fan_out: Synapses that a spike reaches, on average, borders not subtracted.
@@ -52,7 +47,7 @@ class Layer:
     timesteps: int
     levels: int
     rounding: str | list[str]
-    threshold: float | list[float]
+    threshold: float | list[float] | None
     scale: float | list[float]
     offset: float | list[float]
     fan_out: float
@@ -65,24 +60,6 @@ class NonSpikingOperator:
     name: str
     operator: str
     reason: str
-
-
-def attach_functions(
-    model: onnx.ModelProto, *, bias: str = "once", execution: str = "spiking", coding: str = "binary"
-) -> None:
-    """Give ``model`` the bodies of the dialect's functions that its nodes call, in place."""
-    used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
-    if not used:
-        return
-    opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-    kept = [f for f in model.functions if f.domain != DOMAIN]
-    del model.functions[:]
-    model.functions.extend(kept)
-    for name in sorted(used):
-        body = function_body(name, execution=execution, bias=bias, opset=opset, coding=coding)
-        model.functions.append(onnx.FunctionProto.FromString(body))
-    if not any(o.domain == DOMAIN for o in model.opset_import):
-        model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, VERSION))
 
 
 def write_layer_table(model: onnx.ModelProto, table: dict[str, Any]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.dialect.layer_table import DOMAIN, Layer
+from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.model.reference import sampled_tensors
 from onnx2snn.operators.linear import WEIGHTED
 

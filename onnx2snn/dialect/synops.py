@@ -17,7 +17,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.layer_table import DOMAIN, Layer
+from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.dialect.macs import shapes_of
 from onnx2snn.operators.counted import COUNTED
 

@@ -13,12 +13,12 @@ from conftest import Example
 
 import onnx2snn
 from onnx2snn.certificate.bodies import same_function
-from onnx2snn.dialect.layer_table import DOMAIN
+from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.errors import InvalidModelError
 
 
 def neuron(model: onnx.ModelProto) -> onnx.FunctionProto:
-    """The integrate-and-fire neuron of a converted network: a scan within a function."""
+    """The integrate-and-fire neuron of a converted network."""
     return next(function for function in model.functions if function.name == "IF")
 
 
@@ -68,8 +68,7 @@ def without_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def with_other_bodies(model: onnx.ModelProto) -> onnx.ModelProto:
     """The order of the operands of a subtraction changes what is computed."""
-    graphs = [attribute.g for found in neuron(model).node for attribute in found.attribute]
-    minus = next(found for graph in graphs for found in graph.node if found.op_type == "Sub")
+    minus = next(found for found in reversed(neuron(model).node) if found.op_type == "Sub")
     minus.input[:] = reversed(minus.input)
     return model
 

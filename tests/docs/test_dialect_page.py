@@ -15,7 +15,8 @@ from helpers_networks import NETWORKS, Network
 from onnx.reference import ReferenceEvaluator
 
 import onnx2snn
-from onnx2snn.dialect.layer_table import DOMAIN, read_layer_table
+from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.runtime import SpikingSession
 
 PAGE = (Path(__file__).parents[2] / "docs" / "dialect.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Write the golden files of a dialect: ``python tests/golden/make.py 1``. Files that are there already are left alone."""
+"""Write the golden files of a dialect: ``python tests/golden/make.py 2``. Files that are there already are left alone."""
 
 from __future__ import annotations
 

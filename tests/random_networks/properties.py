@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 import pytest
 
 import onnx2snn
-from onnx2snn.dialect.layer_table import attach_functions
+from onnx2snn.dialect.functions import attach_functions
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import Array, apply_owned
 from onnx2snn.graph.exporter import to_model
