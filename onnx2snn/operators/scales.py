@@ -7,6 +7,7 @@ scale into its weights, and nothing is left.
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -203,5 +204,7 @@ def _moved(scale: Scale, before: list[int | str], after: list[int | str]) -> Sca
     sizes = [*before[1:], *after[1:]]
     if not all(isinstance(s, (int, np.integer)) for s in sizes):
         return None
-    full = np.broadcast_to(scale, (1, *(int(s) for s in before[1:])))
-    return compact(full.reshape((1, *(int(s) for s in after[1:]))))
+    here, there = ([1, *(int(s) for s in sizes[1:])] for sizes in (before, after))
+    if math.prod(here) != math.prod(there):
+        return None  # a sample's rows lie in the batch on one side
+    return compact(np.broadcast_to(scale, here).reshape(there))

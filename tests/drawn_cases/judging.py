@@ -14,6 +14,7 @@ import onnx
 import onnx2snn
 from drawn_cases.building import run
 from onnx2snn.errors import Onnx2SnnError
+from onnx2snn.reference import run_reference
 
 #: What is right: the same answers and a certificate, answers that differ where a neuron is at its threshold, or a reason why not.
 RIGHT = ("ok", "tie", "hybrid ok", "hybrid tie", "refused")
@@ -63,7 +64,7 @@ def _judge(source: Path, data: Mapping[str, np.ndarray], *, hybrid: bool) -> Ver
         return Verdict("refused", _line(error))
     except Exception as error:  # noqa: BLE001 - a crash is a result here
         return Verdict("crash", _trace(error))
-    expected = run(str(source), dict(data))
+    expected = list(run_reference(onnx.load(source), dict(data)).values())
     try:
         found = run(str(target), dict(data))
     except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class

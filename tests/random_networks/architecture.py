@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from hypothesis import assume
 from hypothesis import strategies as st
+from onnx import TensorProto
 
 import onnx2snn
 from onnx2snn.model.reference import run_reference
@@ -17,12 +18,16 @@ from random_networks.activations import activate
 from random_networks.affine import line
 from random_networks.blocks import BLOCKS, joined, ready, same, unit
 from random_networks.building import Building, Tensor
+from random_networks.inputs import drawn_input
 from random_networks.integers import INTEGERS
+from random_networks.open_sizes import with_open_sizes
 from random_networks.synapses import weighted
 
 OPSETS = (17, 13, 11, 9, 10, 12, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24)
 #: Of one sample: vectors, sequences, images, volumes.
 _SHAPES = ((6,), (8,), (1, 6, 6), (3, 4, 4), (2, 8), (4, 5), (2, 5, 7), (1, 3, 4, 4), (2, 2, 2, 2), (1, 8, 8))
+#: Of codes that are outputs: a zero point and its type.
+_ZEROS = ((0, np.uint8), (117, np.uint8), (0, np.int8), (-128, np.int8))
 #: A network with more nodes grows no further.
 _ENOUGH = 90
 
@@ -42,6 +47,11 @@ class Drawn:
     inputs: dict[str, np.ndarray]
     exact: bool
     bias: str
+
+    @cached_property
+    def expected(self) -> dict[str, np.ndarray]:
+        """What the source, as it is, answers."""
+        return run_reference(self.model, self.inputs)
 
     @cached_property
     def conversion(self) -> onnx2snn.Conversion:
@@ -79,9 +89,9 @@ def begin(draw: st.DrawFn) -> Building:
 def body(b: Building) -> None:
     """Inputs to outputs."""
     shape = b.pick(_SHAPES)
-    x = _stem(b, b.add_input(shape))
+    x = _stem(b, drawn_input(b, shape))
     if b.flip() and b.flip():
-        other = _stem(b, b.add_input(x.shape))
+        other = _stem(b, drawn_input(b, x.shape))
         x = _merged(b, x, other)
     tapped: list[Tensor] = []
     for _ in range(b.number(0, 4)):
@@ -119,13 +129,17 @@ def _merged(b: Building, x: Tensor, other: Tensor) -> Tensor:
 
 
 def _head(b: Building, x: Tensor) -> None:
-    """An output: the activation itself, logits, or what follows them."""
-    way = b.pick(["logits", "itself", "Softmax", "ArgMax", "Sigmoid", "Relu"])
+    """An output: the activation itself, logits, or what follows them; floats, codes or positions."""
+    way = b.pick(["logits", "itself", "Softmax", "ArgMax", "Sigmoid", "Relu", "codes", "float16"])
     if way == "itself":
         b.add_output(x.name)
         return
     z = weighted(b, ready(b, x), 3)
-    if way == "logits" or (way == "ArgMax" and not b.exact):
+    if way == "codes" and b.opset >= 10:
+        b.add_output(b.op("QuantizeLinear", z, 2.0 ** b.pick([-3, 0]), b.hold(*b.pick(_ZEROS))))
+    elif way == "float16":
+        b.add_output(b.op("Cast", z, to=TensorProto.FLOAT16))
+    elif way in ("logits", "codes") or (way == "ArgMax" and not b.exact):
         b.add_output(z.name)
     elif way == "ArgMax":
         b.add_output(b.op(way, z, axis=1, keepdims=0))
@@ -138,20 +152,18 @@ def _head(b: Building, x: Tensor) -> None:
 def finish(b: Building) -> Drawn:
     """The model and data for it."""
     samples = b.batch if isinstance(b.batch, int) else 5
-    inputs = {}
-    for name, shape in b.inputs.items():
-        if b.exact:
-            inputs[name] = (b.random.integers(-8, 9, (samples, *shape)) * 0.25).astype(np.float32)
-        else:
-            inputs[name] = b.random.normal(0, 1.5, (samples, *shape)).astype(np.float32)
+    inputs = {name: b.kinds[name].draw(b, (samples, *shape)) for name, shape in b.inputs.items()}
     bias = "once" if b.exact else b.pick(["once", "per-step", "paper"])
-    drawn = Drawn(b.model(), inputs, b.exact, bias)
-    assume(_answers_differ(drawn))
+    model = b.model()
+    if not b.exact and b.flip():  # in an exact network a mean over more places might be too fine
+        model, inputs = with_open_sizes(model, inputs)
+    drawn = Drawn(model, inputs, b.exact, bias)
+    assume(_answers_differ(b, drawn))
     return drawn
 
 
-def _answers_differ(drawn: Drawn) -> bool:
+def _answers_differ(b: Building, drawn: Drawn) -> bool:
     """Whether the network answers other numbers to other data: one whose activations all are constants has no neuron."""
-    others = {name: -4 * value for name, value in drawn.inputs.items()}
-    one, other = (run_reference(drawn.model, data) for data in (drawn.inputs, others))
-    return any(not np.array_equal(one[name], other[name]) for name in one)
+    others = {name: b.kinds[name].opposite(values) for name, values in drawn.inputs.items()}
+    other = run_reference(drawn.model, others)
+    return any(not np.array_equal(drawn.expected[name], other[name]) for name in other)

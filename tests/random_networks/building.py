@@ -54,6 +54,8 @@ class Building:
         exact: All numbers are dyadic and all sums exact in float32.
         batch: A number, or a name where it is dynamic.
         held: How constants stand in the file: as initializers, Constant nodes, or initializers listed as inputs.
+        inputs: Shape of one sample, by the name of an input.
+        kinds: What each of them holds.
     """
 
     draw: Callable[[st.SearchStrategy[Any]], Any]
@@ -64,6 +66,7 @@ class Building:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    kinds: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     types: dict[str, onnx.TypeProto] = field(default_factory=dict)
     domains: set[str] = field(default_factory=set)
@@ -157,12 +160,13 @@ class Building:
         """The tensor ``name``: what is known of ``like``, with ``changes``."""
         return replace(like, name=name, shape=self.shape(name), **changes)
 
-    def add_input(self, shape: tuple[int, ...]) -> Tensor:
-        """A new input: multiples of 1/4 up to 2, or any floats."""
+    def add_input(self, dtype: str, shape: tuple[int, ...]) -> str:
+        """The name of a new input."""
         name = f"x{len(self.inputs)}"
         self.inputs[name] = shape
-        self.types[name] = helper.make_tensor_type_proto(TensorProto.FLOAT, [self.batch, *shape])
-        return Tensor(name, shape, 0.25, 2.0 if self.exact else 8.0)
+        element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        self.types[name] = helper.make_tensor_type_proto(element, [self.batch, *shape])
+        return name
 
     def add_output(self, name: str) -> None:
         """Make ``name`` an output, under a name of its own."""
@@ -215,11 +219,8 @@ class Building:
     def model(self) -> onnx.ModelProto:
         """The network."""
         constants = [numpy_helper.from_array(v, n) for n, v in self.constants.items()]
-        inputs = [
-            helper.make_tensor_value_info(n, TensorProto.FLOAT, [self.batch, *s])
-            for n, s in self.inputs.items()
-        ]
-        outputs = [helper.make_value_info(o, self._output_type(n)) for o, n in self.outputs.items()]
+        inputs = [helper.make_value_info(n, self._copied_type(n)) for n in self.inputs]
+        outputs = [helper.make_value_info(o, self._copied_type(n)) for o, n in self.outputs.items()]
         nodes = list(self.nodes)
         if self.held == "nodes":
             plain = [c for c in constants if self.opset >= 21 or c.data_type not in _FOUR_BITS]
@@ -235,7 +236,7 @@ class Building:
         version = helper.find_min_ir_version_for(opsets, ignore_unknown=True)
         return helper.make_model(graph, opset_imports=opsets, ir_version=max(version, 4))
 
-    def _output_type(self, name: str) -> onnx.TypeProto:
+    def _copied_type(self, name: str) -> onnx.TypeProto:
         kind = onnx.TypeProto()
         kind.CopyFrom(self.types[name])
         return kind
