@@ -151,6 +151,21 @@ def test_spikes_pass_where_rows_are_folded_between_neurons() -> None:
     assert onnx2snn.verify(source, conversion.model, data).lossless
 
 
+def test_a_scale_by_row_stays_behind_the_reshape_that_makes_rows_channels() -> None:
+    """Where rows lie in the batch no weight of theirs could take it in."""
+    text = f"""g (float[1,4,8] x) => (float[1,4,4] y) {{
+      f = Reshape(x, s48)  c = Gemm(f, w)  {QUANTISED}
+      e = Gemm(d, w)  r = Reshape(e, s148)
+      q2 = QuantizeLinear<axis=1>(r, by_row, zeros)  d2 = DequantizeLinear<axis=1>(q2, by_row, zeros)
+      y = MatMul(d2, v) }}"""
+    arrays = {"w": dyadic(8, 8), "v": dyadic(8, 4, seed=1), "s48": [4, 8], "s148": [1, 4, 8]}
+    arrays |= {"by_row": np.array([1, 0.7, 2, 0.3], np.float32), "zeros": np.zeros(4, np.uint8)}
+    source, data = network(text, arrays), {"x": dyadic(3, 4, 8, seed=2) * 8}
+    conversion = onnx2snn.convert(source)
+    assert [layer.neurons for layer in conversion.layers] == [32, 32]
+    assert onnx2snn.verify(source, conversion.model, data).lossless
+
+
 def test_inputs_without_a_batch_axis_are_refused() -> None:
     text = f"""g (float[2,6,6] x) => (float[3] y) {{
       xu = Unsqueeze(x, i0)  c = Conv<kernel_shape=[3,3]>(xu, w)  {QUANTISED}
