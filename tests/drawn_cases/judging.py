@@ -14,7 +14,7 @@ import onnx
 import onnx2snn
 from drawn_cases.building import run
 from onnx2snn.errors import Onnx2SnnError
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 
 #: What is right: the same answers and a certificate, answers that differ where a neuron is at its threshold, or a reason why not.
 RIGHT = ("ok", "tie", "hybrid ok", "hybrid tie", "refused")

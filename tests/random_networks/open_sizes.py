@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.reference import run_reference
+from onnx2snn.model.reference import run_reference
 
 Arrays = Mapping[str, np.ndarray]
 
