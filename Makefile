@@ -4,10 +4,10 @@ PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
-# What depends most on the libraries: reading, passes, staircases, executions, files of earlier versions.
+# What depends most on the libraries: reading, passes, activations, executions, files of earlier versions.
 CORE := $(addprefix tests/,test_golden.py test_conversion.py test_model_file.py test_reference.py calibration \
 	passes/test_importer.py passes/test_fold_constants.py passes/test_decompose_quantisers.py passes/test_synaptic_operators.py \
-	runtime/test_brute_force.py staircases cli/test_commands.py)
+	runtime/test_brute_force.py activations cli/test_commands.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo browser docs test check test-oldest test-train test-cluster test-wheel test-export screenshots clean
@@ -35,7 +35,7 @@ check: $(VENV)/dev  ## lint, types and tests: what CI runs
 	$(BIN)/python -m pytest -n $(JOBS)
 
 # A sum of 4-bit codes by channel crashes onnxruntime 1.24.1 itself, when it runs the source.
-CRASHES := tests/staircases/test_rounding_by_channel.py::test_channels_round_ties_to_their_own_side[uint4 behind int8-a sum]
+CRASHES := tests/activations/test_rounding_by_channel.py::test_channels_round_ties_to_their_own_side[uint4 behind int8-a sum]
 
 test-oldest: $(VENV)-oldest/installed-all  ## the tests of the core on the oldest supported libraries
 	$(VENV)-oldest/bin/python -m pytest -n $(JOBS) $(CORE) --deselect '$(CRASHES)'

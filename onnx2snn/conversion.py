@@ -17,6 +17,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
+from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.analysis.non_spiking import dynamic_quantisation, non_spiking, obstacles, refuse
 from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
@@ -48,7 +49,6 @@ from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.passes.rewrite.spike import network_timesteps
 from onnx2snn.remedies import ITS_SOURCE
-from onnx2snn.staircases.probe import recognise_checked
 
 #: Bytes of constants that are worth a collection of garbage after each pass.
 _HEAVY = 1 << 25

@@ -13,6 +13,10 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations import Staircase
+from onnx2snn.activations.check_float32 import recognise_checked
+from onnx2snn.activations.recognise import Found, Rejected
+from onnx2snn.activations.rules import names_of, rules_of
 from onnx2snn.analysis.non_spiking import non_spiking, obstacles
 from onnx2snn.data.specs import input_specs
 from onnx2snn.dialect.layer_table import is_snn, read_layer_table
@@ -23,10 +27,6 @@ from onnx2snn.model.files import load_model
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
-from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.probe import recognise_checked
-from onnx2snn.staircases.recognise import Found, Rejected
-from onnx2snn.staircases.rules import names_of, rules_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,9 @@ from drawn_cases.quantisers import QUANTISERS
 from onnx import helper, numpy_helper
 
 import onnx2snn
+from onnx2snn.activations.operators import HANDLERS as ELEMENTWISE
 from onnx2snn.operators.linear import EXTREME, LINEAR, ORDER_PRESERVING
 from onnx2snn.passes.normalise.expand_integer_operators import HANDLERS as INTEGER
-from onnx2snn.staircases.operators import HANDLERS as ELEMENTWISE
 
 #: One turn in so many is drawn, from as many seeds as there are groups.
 EVERY = 24

@@ -9,7 +9,7 @@ import pytest
 import sympy
 from sympy import Rational, symbols
 
-from onnx2snn.staircases import Rounding, Staircase, neuron_parameters
+from onnx2snn.activations import Rounding, Staircase, neuron_parameters
 
 STEPS = range(1, 9)
 

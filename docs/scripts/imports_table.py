@@ -23,7 +23,7 @@ PURPOSE = {
     "operators": "what each ONNX operator is",
     "analysis": "facts of a graph's tensors",
     "dialect": "what a converted file holds: functions, layer table, counts",
-    "staircases": "the algebra: an elementwise expression becomes k = clip(R((z + δ)/θ), 0, K), a = αk + o",
+    "activations": "the algebra: an elementwise expression becomes k = clip(R((z + δ)/θ), 0, K), a = αk + o",
     "passes": "graph → graph, one pass a file",
     "runtime": "sessions, streams, counting, energy",
     "float64": "models evaluated in float64, the stand-in for exact arithmetic",

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from onnx2snn.activations.operators import HANDLERS as ELEMENTWISE
 from onnx2snn.operators.linear import EXTREME, LINEAR, ORDER_PRESERVING, WEIGHTED
 from onnx2snn.passes.normalise.expand_fused_operators import HANDLERS as FUSED
 from onnx2snn.passes.normalise.expand_integer_operators import HANDLERS as INTEGER
 from onnx2snn.passes.normalise.qonnx import HANDLERS as QONNX_OPERATORS
 from onnx2snn.passes.normalise.qonnx import QONNX
 from onnx2snn.passes.normalise.upgrade_opset import OPSET
-from onnx2snn.staircases.operators import HANDLERS as ELEMENTWISE
 
 PAGE = Path(__file__).parents[1] / "operators.md"
 

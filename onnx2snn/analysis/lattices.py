@@ -11,6 +11,21 @@ from typing import TypeAlias
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.jumps import exact
+from onnx2snn.activations.lattice import (
+    Lattice,
+    added,
+    gathered,
+    larger,
+    negated,
+    scaled,
+    single,
+    smaller,
+    united,
+)
+from onnx2snn.activations.piecewise_linear import Rationals, rationals
+from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
 from onnx2snn.analysis.selections import SELECTIONS, decoding, is_selection, padding
 from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
 from onnx2snn.graph.neuron_nodes import parameters
@@ -24,21 +39,6 @@ from onnx2snn.operators.linear import (
     is_linear,
 )
 from onnx2snn.operators.scales import compact
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import Rationals, rationals
-from onnx2snn.staircases.lattice import (
-    Lattice,
-    added,
-    gathered,
-    larger,
-    negated,
-    scaled,
-    single,
-    smaller,
-    united,
-)
-from onnx2snn.staircases.reduction import MAX_LEVELS, clipped_line
-from onnx2snn.staircases.rounding import exact
 
 #: A constant of more values is not followed, rational by rational.
 MAX_ENTRIES = 1 << 15

@@ -10,13 +10,13 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations import Staircase
+from onnx2snn.activations.rules import rules_of
 from onnx2snn.analysis.selections import Selected, copy_selection, padding
 from onnx2snn.graph.core import Array, Names
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.graph.neuron_nodes import parameters
 from onnx2snn.model.reference import run_reference
-from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.rules import rules_of
 
 #: Entries are told apart by float32 integers.
 MOST_ENTRIES = 2**24

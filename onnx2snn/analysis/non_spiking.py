@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.operators import HANDLERS
+from onnx2snn.activations.recognise import Rejected
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import is_integer_type
 from onnx2snn.graph.core import origin, signals
@@ -40,8 +42,6 @@ from onnx2snn.remedies import (
     STATIC,
     either,
 )
-from onnx2snn.staircases.operators import HANDLERS
-from onnx2snn.staircases.recognise import Rejected
 
 NO_LATTICE = "and their values have no common measure within 16 bits"
 #: Products in integers; their synapses are not read where a scale depends on the data.

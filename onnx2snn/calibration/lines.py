@@ -9,13 +9,13 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.piecewise_linear import Curve
+from onnx2snn.activations.recognise import expressions
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import is_float, origin, producer_of, signals
 from onnx2snn.operators.linear import is_weighted
 from onnx2snn.passes.recognise.recognise_staircases import between_synapses
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import Curve
-from onnx2snn.staircases.recognise import expressions
 
 #: Operators that make a line of what they read, beside constants.
 _AFFINE = ("Add", "Div", "Identity", "Mul", "Neg", "Sub", "Sum", "Cast")

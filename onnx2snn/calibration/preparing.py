@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_spiking, obstacles
 from onnx2snn.calibration.lines import ClippedLine, clipped_lines
 from onnx2snn.calibration.writing import Staircased, write_staircase
@@ -19,7 +20,6 @@ from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.remedies import ACTIVATIONS, AS_IT_IS, CALIBRATE, KEEP, QUANTISE, RELU, either
-from onnx2snn.staircases.probe import recognise_checked
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.activations import NeuronParameters
 from onnx2snn.certificate.activation import Activation
 from onnx2snn.certificate.differences import largest_of
 from onnx2snn.certificate.neurons import generate
 from onnx2snn.certificate.potentials import Potentials, Wide
 from onnx2snn.certificate.rounding import ANY, EXACT, UNIT, UNIT64, coarse, gamma, quantum
 from onnx2snn.operators.scales import is_power_of_two
-from onnx2snn.staircases import NeuronParameters
 
 #: Roundings of a constant in conversion, wherever it stands: α, θ, δ, each absorbed once and held in float32.
 CONSTANTS = 6

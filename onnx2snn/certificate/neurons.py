@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.activations import NeuronParameters, Staircase
+from onnx2snn.activations.rules import Rules, by_rule
 from onnx2snn.certificate.rounding import UNIT
-from onnx2snn.staircases import NeuronParameters, Staircase
-from onnx2snn.staircases.rules import Rules, by_rule
 
 #: Thresholds that are looked at one by one; of more levels, those around powers of two and a random choice.
 MOST_LEVELS = 4096

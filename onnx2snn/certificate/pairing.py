@@ -12,13 +12,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from onnx2snn.activations import NeuronParameters, Staircase
+from onnx2snn.activations.rules import names_of
 from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.dialect.macs import train_names
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel, is_hollow
-from onnx2snn.staircases import NeuronParameters, Staircase
-from onnx2snn.staircases.rules import names_of
 
 _REMEDY = "convert the source again, or give the file that it was converted from"
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations import Staircase
+from onnx2snn.activations.rules import names_of
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.graph.core import Array, constant_input, origin
 from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron, is_weighted
-from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.rules import names_of
 
 
 def layers_of(graph: gs.Graph, coding: str = "binary") -> tuple[Layer, ...]:

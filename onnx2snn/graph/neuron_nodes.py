@@ -8,10 +8,10 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations import Staircase, neuron_parameters
+from onnx2snn.activations.rules import names_of
 from onnx2snn.graph.core import ORIGIN, Names, is_constant, value_of
 from onnx2snn.operators.linear import DOMAIN, STAIRCASE
-from onnx2snn.staircases import Staircase, neuron_parameters
-from onnx2snn.staircases.rules import names_of
 
 #: Where a node keeps its :class:`Staircase`, in units of its present input; not exported.
 PARAMETERS = "_onnx2snn_staircase"

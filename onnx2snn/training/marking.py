@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.recognise import Found, recognise
+from onnx2snn.activations.rules import by_rule
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import Names, constant_input, producer_of, tidy
 from onnx2snn.graph.exporter import PRIVATE
@@ -18,8 +20,6 @@ from onnx2snn.operators.linear import is_linear
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.recognise.pools_first import pools_first
 from onnx2snn.passes.recognise.recognise_staircases import chosen
-from onnx2snn.staircases.recognise import Found, recognise
-from onnx2snn.staircases.rules import by_rule
 
 #: Where a marker keeps its :class:`Marked`; passes hand it on, files do not hold it.
 MARK = f"{PRIVATE}_mark"

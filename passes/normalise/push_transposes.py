@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.graph.core import (
     ORIGIN,
     Array,
@@ -17,7 +18,6 @@ from onnx2snn.graph.core import (
     value_of,
 )
 from onnx2snn.graph.neuron_nodes import make_constant
-from onnx2snn.staircases.operators import HANDLERS
 
 #: One-to-one on every element, besides the operators that a staircase is made of.
 ELEMENTWISE = {

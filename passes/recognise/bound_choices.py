@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations import Staircase
+from onnx2snn.activations.jumps import Rounded, exact
+from onnx2snn.activations.neuron import ARRAYS
+from onnx2snn.activations.piecewise_linear import ChannelsDifferError, Rationals
+from onnx2snn.activations.recognise import expressions, recognise
+from onnx2snn.activations.steps import floats
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, graph_pass
-from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.curve import ChannelsDifferError, Rationals
-from onnx2snn.staircases.recognise import expressions, recognise
-from onnx2snn.staircases.rounding import Rounded, exact
-from onnx2snn.staircases.staircase import ARRAYS
-from onnx2snn.staircases.steps import floats
 
 
 @graph_pass

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.check_float32 import plateaus
+from onnx2snn.activations.jumps import Rounded
+from onnx2snn.activations.recognise import recognise
 from onnx2snn.analysis.intervals import RULES, Interval, intervals, is_bounded
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Array, Names, graph_pass, is_float
-from onnx2snn.staircases.probe import plateaus
-from onnx2snn.staircases.recognise import recognise
-from onnx2snn.staircases.rounding import Rounded
 
 #: What rounds; a Cast does where it casts to integers.
 ROUNDING = ("Cast", "Ceil", "Floor", "Mod", "Round")

@@ -8,6 +8,12 @@ from functools import partial
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.check_float32 import recognise_checked
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.lattice import Lattice
+from onnx2snn.activations.operators import HANDLERS
+from onnx2snn.activations.recognise import expressions
+from onnx2snn.activations.steps import floats
 from onnx2snn.analysis.lattices import lattices
 from onnx2snn.analysis.non_spiking import is_passed, non_spiking_nodes
 from onnx2snn.graph.build import Spelling
@@ -15,12 +21,6 @@ from onnx2snn.graph.core import Names, graph_pass, replace_uses, signals, tidy
 from onnx2snn.graph.neuron_nodes import POOLED
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes.recognise.recognise_staircases import put_staircase
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.lattice import Lattice
-from onnx2snn.staircases.operators import HANDLERS
-from onnx2snn.staircases.probe import recognise_checked
-from onnx2snn.staircases.recognise import expressions
-from onnx2snn.staircases.steps import floats
 
 
 @graph_pass

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations import Staircase
+from onnx2snn.activations.neuron import ARRAYS
 from onnx2snn.analysis.lines import line_constant
 from onnx2snn.analysis.merged_grids import Merged, merged
 from onnx2snn.analysis.selections import (
@@ -22,8 +24,6 @@ from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, graph_pass, origin, producer_of, signals
 from onnx2snn.graph.neuron_nodes import POOLED, SOURCE, staircase_node
 from onnx2snn.operators.linear import ORDER_PRESERVING, axes_of, is_alike
-from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.staircase import ARRAYS
 
 
 @graph_pass

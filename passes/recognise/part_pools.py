@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations import Staircase
+from onnx2snn.activations.recognise import recognise
 from onnx2snn.analysis.selections import is_selection, rises
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, producer_of, signals, value_of
 from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes
-from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.recognise import recognise
 
 
 @graph_pass

@@ -7,13 +7,13 @@ from itertools import pairwise
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.piecewise_linear import ChannelsDifferError, Curve, NotPiecewiseLinearError
+from onnx2snn.activations.recognise import expressions, is_staircase
+from onnx2snn.activations.steps import steps_of
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, value_of
 from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes, is_alike
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import ChannelsDifferError, Curve, NotPiecewiseLinearError
-from onnx2snn.staircases.recognise import expressions, is_staircase
-from onnx2snn.staircases.steps import steps_of
 
 
 @graph_pass

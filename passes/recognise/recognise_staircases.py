@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations import Staircase
+from onnx2snn.activations.check_float32 import recognise_checked
+from onnx2snn.activations.recognise import Found
 from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
 from onnx2snn.graph.neuron_nodes import make_constant, staircase_node
 from onnx2snn.operators.linear import ROWS, is_weighted
-from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.probe import recognise_checked
-from onnx2snn.staircases.recognise import Found
 
 
 @graph_pass

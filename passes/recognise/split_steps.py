@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.recognise import Uneven, recognise
+from onnx2snn.activations.steps import Run, floats
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, graph_pass, producer_of
-from onnx2snn.staircases.recognise import Uneven, recognise
-from onnx2snn.staircases.steps import Run, floats
 
 
 @graph_pass

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.check_float32 import stay_constant
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.piecewise_linear import flat
+from onnx2snn.activations.recognise import expressions
+from onnx2snn.activations.reduction import constant_of
+from onnx2snn.activations.steps import floats
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_float, origin, producer_of, signals, value_of
 from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators.linear import EXTREME, is_linear
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import flat
-from onnx2snn.staircases.probe import stay_constant
-from onnx2snn.staircases.recognise import expressions
-from onnx2snn.staircases.reduction import constant_of
-from onnx2snn.staircases.steps import floats
 
 #: Linear operators that write what these do in shape.
 _MEANS = {"GlobalMaxPool": "GlobalAveragePool", "MaxPool": "AveragePool", "ReduceMax": "ReduceMean"}

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations import Staircase
+from onnx2snn.activations.rules import by_rule, rules_of
 from onnx2snn.graph.core import ORIGIN, Names, Pass, graph_pass, origin
 from onnx2snn.graph.neuron_nodes import SOURCE, make_constant, parameters, set_parameters
 from onnx2snn.operators.linear import is_neuron
-from onnx2snn.staircases import Staircase
-from onnx2snn.staircases.rules import by_rule, rules_of
 
 
 def most_levels(graph: gs.Graph) -> int:

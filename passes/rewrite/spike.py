@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations import neuron_parameters, rate_parameters
 from onnx2snn.analysis.trains import infer_kinds, is_train
 from onnx2snn.graph.core import Array, Names, Pass, graph_pass, is_constant, value_of
 from onnx2snn.graph.neuron_nodes import make_constant, parameters
 from onnx2snn.operators.linear import IF, is_integrate, is_neuron
 from onnx2snn.passes.normalise.free_batch import BATCH
-from onnx2snn.staircases import neuron_parameters, rate_parameters
 
 
 def network_timesteps(graph: gs.Graph, coding: str = "binary") -> int:

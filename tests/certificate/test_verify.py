@@ -16,12 +16,12 @@ from helpers_corpus import Example as Corpus
 from helpers_networks import NETWORKS, Builder
 
 import onnx2snn
+from onnx2snn.activations import Staircase
 from onnx2snn.certificate import Certificate
 from onnx2snn.certificate.findings import Counts, Findings, Numbers
 from onnx2snn.certificate.result import Defect
 from onnx2snn.certificate.source import Activation, Source
 from onnx2snn.errors import InputError
-from onnx2snn.staircases import Staircase
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -10,6 +10,7 @@ import pytest
 from helpers_graphs import make_model, node
 
 import onnx2snn
+from onnx2snn.activations.neuron import Staircase, neuron_parameters
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.integers import level_of, operand, requantisation, whole_rounding
 from onnx2snn.runtime.network import Node
@@ -17,7 +18,6 @@ from onnx2snn.runtime.neurons import Neuron
 from onnx2snn.runtime.self_check import integer_kernels_are_exact
 from onnx2snn.runtime.session import EXECUTIONS
 from onnx2snn.runtime.snn_file import read_snn
-from onnx2snn.staircases.staircase import Staircase, neuron_parameters
 
 
 def neuron(theta: np.ndarray, levels: int, rounding: str) -> Neuron:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.jumps import Rounded
+from onnx2snn.activations.neuron import Staircase
+from onnx2snn.activations.steps import Steps
 from onnx2snn.graph.core import origin
 from onnx2snn.remedies import CALIBRATE
-from onnx2snn.staircases.rounding import Rounded
-from onnx2snn.staircases.staircase import Staircase
-from onnx2snn.staircases.steps import Steps
 
 
 @dataclass(frozen=True)

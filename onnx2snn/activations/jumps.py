@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.staircases.curve import (
+from onnx2snn.activations.piecewise_linear import (
     Curve,
     Line,
     NotPiecewiseLinearError,

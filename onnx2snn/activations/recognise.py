@@ -1,6 +1,6 @@
 """Finding the staircases of a graph: one walk along its elementwise operators.
 
-Every tensor gets the expression that it is of some *root* tensor (:mod:`.activation`). A root is whatever no elementwise
+Every tensor gets the expression that it is of some *root* tensor (:mod:`.expression`). A root is whatever no elementwise
 operator makes: a convolution's result, a sum of two branches, an input. Where an expression that takes separate levels is
 read by anything else, a quantised activation ends: it is reduced to its staircase, or rejected with the reason.
 """
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.endings import is_staircase, uneven
-from onnx2snn.staircases.findings import Found, Recognition, Rejected, Uneven
-from onnx2snn.staircases.walk import Walk
+from onnx2snn.activations.endings import is_staircase, uneven
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.findings import Found, Recognition, Rejected, Uneven
+from onnx2snn.activations.walk import Walk
 
 
 def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:

@@ -1,13 +1,13 @@
 """The staircase algebra: recognising quantised clipped activations in whatever operators they are written."""
 
-from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError
-from onnx2snn.staircases.rules import Rounding
-from onnx2snn.staircases.staircase import (
+from onnx2snn.activations.neuron import (
     NeuronParameters,
     Staircase,
     neuron_parameters,
     rate_parameters,
 )
+from onnx2snn.activations.piecewise_linear import ChannelsDifferError, NotPiecewiseLinearError
+from onnx2snn.activations.rules import Rounding
 
 __all__ = [
     "ChannelsDifferError",

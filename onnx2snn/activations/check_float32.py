@@ -13,14 +13,14 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations.neuron import Staircase
+from onnx2snn.activations.recognise import Found, Recognition, Rejected, recognise
+from onnx2snn.activations.rules import counted_from
 from onnx2snn.graph.core import is_constant
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators.linear import from_sizes
 from onnx2snn.remedies import CALIBRATE, PLATEAUS
-from onnx2snn.staircases.recognise import Found, Recognition, Rejected, recognise
-from onnx2snn.staircases.rules import counted_from
-from onnx2snn.staircases.staircase import Staircase
 
 #: Thresholds that are probed of one staircase; more levels than this are sampled evenly.
 MAX_PROBES = 1000

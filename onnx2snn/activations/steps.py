@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.jumps import ROUNDINGS, Jump, exact, jumps_of_curve, jumps_of_rounding
+from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError, Rationals
+from onnx2snn.activations.rules import Rounding
 from onnx2snn.graph.core import Array
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import NotPiecewiseLinearError, Rationals
-from onnx2snn.staircases.rounding import ROUNDINGS, Jump, exact, jumps_of_curve, jumps_of_rounding
-from onnx2snn.staircases.rules import Rounding
 
 #: A function that needs more neurons for each of its own is not taken apart.
 MAX_RUNS = 64

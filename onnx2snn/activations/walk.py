@@ -12,20 +12,20 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import is_constant, is_float, signals, value_of
-from onnx2snn.staircases import activation as act
-from onnx2snn.staircases.activation import RegridError, Value
-from onnx2snn.staircases.curve import (
+from onnx2snn.activations import expression as act
+from onnx2snn.activations.elementwise import is_elementwise
+from onnx2snn.activations.endings import channels_differ, is_staircase, per_sample, uneven
+from onnx2snn.activations.expression import RegridError, Value
+from onnx2snn.activations.findings import Found, Rejected, rejected
+from onnx2snn.activations.jumps import Rounded
+from onnx2snn.activations.operators import HANDLERS, Handler
+from onnx2snn.activations.piecewise_linear import (
     ChannelsDifferError,
     NotPiecewiseLinearError,
     rationals,
 )
-from onnx2snn.staircases.elementwise import is_elementwise
-from onnx2snn.staircases.endings import channels_differ, is_staircase, per_sample, uneven
-from onnx2snn.staircases.findings import Found, Rejected, rejected
-from onnx2snn.staircases.operators import HANDLERS, Handler
-from onnx2snn.staircases.reduction import clipped_line, reduce_to_staircase
-from onnx2snn.staircases.rounding import Rounded
+from onnx2snn.activations.reduction import clipped_line, reduce_to_staircase
+from onnx2snn.graph.core import is_constant, is_float, signals, value_of
 
 
 class Walk:

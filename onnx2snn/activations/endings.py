@@ -7,13 +7,13 @@ from typing import Any
 
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.findings import Uneven
+from onnx2snn.activations.neuron import ARRAYS, Staircase
+from onnx2snn.activations.piecewise_linear import ChannelsDifferError, NotPiecewiseLinearError
+from onnx2snn.activations.reduction import reduce_to_staircase
+from onnx2snn.activations.steps import steps_of
 from onnx2snn.graph.core import is_float
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import ChannelsDifferError, NotPiecewiseLinearError
-from onnx2snn.staircases.findings import Uneven
-from onnx2snn.staircases.reduction import reduce_to_staircase
-from onnx2snn.staircases.staircase import ARRAYS, Staircase
-from onnx2snn.staircases.steps import steps_of
 
 
 def is_staircase(value: Value) -> bool:

@@ -1,4 +1,4 @@
-"""What each elementwise operator does to a :class:`~onnx2snn.staircases.activation.Value`.
+"""What each elementwise operator does to a :class:`~onnx2snn.activations.expression.Value`.
 
 One line per operator: the table is the whole list of spellings that the recogniser reads.
 """
@@ -12,10 +12,10 @@ from typing import TypeAlias
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.staircases import activation as act
-from onnx2snn.staircases import curve
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import NotPiecewiseLinearError
+from onnx2snn.activations import expression as act
+from onnx2snn.activations import piecewise_linear as curve
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError
 
 Handler: TypeAlias = Callable[[gs.Node, list[Value]], Value]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.staircases.rules import Rules, by_rule, mirrored, rounded
+from onnx2snn.activations.rules import Rules, by_rule, mirrored, rounded
 
 Float = NDArray[np.float32]
 

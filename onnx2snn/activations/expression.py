@@ -1,7 +1,7 @@
 """Univariate expressions of a graph: what elementwise operators make of one tensor.
 
 Every value here is ``f(z) + g(n)``: z is the pre-activation (the *root* tensor), n = R(h(z)) the result of one
-rounding, and f, g, h are exact piecewise linear functions (:mod:`.curve`). That is closed under every elementwise
+rounding, and f, g, h are exact piecewise linear functions (:mod:`.piecewise_linear`). That is closed under every elementwise
 operator with constants, and cancels what a straight-through estimator leaves in an exported graph: ``x + (q − x)``.
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.staircases import curve
-from onnx2snn.staircases.curve import Curve, NotPiecewiseLinearError, Rationals
-from onnx2snn.staircases.rounding import Rounded, jumps_of_rounding, round_rationals, step_curve
+from onnx2snn.activations import piecewise_linear as curve
+from onnx2snn.activations.jumps import Rounded, jumps_of_rounding, round_rationals, step_curve
+from onnx2snn.activations.piecewise_linear import Curve, NotPiecewiseLinearError, Rationals
 
 
 class RegridError(Exception):

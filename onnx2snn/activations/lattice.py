@@ -17,9 +17,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from onnx2snn.staircases.curve import Rationals, rationals
-from onnx2snn.staircases.reduction import MAX_LEVELS
-from onnx2snn.staircases.rounding import ROUNDINGS, exact
+from onnx2snn.activations.jumps import ROUNDINGS, exact
+from onnx2snn.activations.piecewise_linear import Rationals, rationals
+from onnx2snn.activations.reduction import MAX_LEVELS
 
 #: Scales are compared in fractions up to this denominator.
 MAX_RATIO = 64

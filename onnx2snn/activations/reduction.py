@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from onnx2snn.staircases.activation import Value
-from onnx2snn.staircases.curve import (
+from onnx2snn.activations.expression import Value
+from onnx2snn.activations.jumps import ROUNDINGS, Rounded, jumps_of_curve, round_rationals
+from onnx2snn.activations.neuron import Staircase
+from onnx2snn.activations.piecewise_linear import (
     ChannelsDifferError,
     Curve,
     Line,
@@ -21,10 +23,8 @@ from onnx2snn.staircases.curve import (
     rationals,
     rationals_of,
 )
-from onnx2snn.staircases.rounding import ROUNDINGS, Rounded, jumps_of_curve, round_rationals
-from onnx2snn.staircases.rules import Rounding, Rules, counted_from, mirrored, rules_of
-from onnx2snn.staircases.staircase import Staircase
-from onnx2snn.staircases.steps import Run, runs_of
+from onnx2snn.activations.rules import Rounding, Rules, counted_from, mirrored, rules_of
+from onnx2snn.activations.steps import Run, runs_of
 
 #: A higher K is no quantiser but a float grid. A 16-bit quantiser has 65,535, and one more where its clip in float32 lies above.
 MAX_LEVELS = 2**16
