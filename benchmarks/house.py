@@ -40,10 +40,12 @@ class Source:
 
     @property
     def lines(self) -> int:
+        """How many."""
         return self.text.count("\n")
 
     @property
     def package(self) -> str:
+        """The folder of onnx2snn, or that of the top level."""
         parts = self.path.split("/")
         return parts[1] if parts[0] == "onnx2snn" and len(parts) > 2 else parts[0]
 
@@ -185,7 +187,7 @@ def main() -> None:
         print(json.dumps(found, indent=1))
         return
     for key, value in found.items():
-        nested = isinstance(value, dict) and (key.startswith("lines") or key.startswith("typed"))
+        nested = isinstance(value, dict) and key.startswith(("lines", "typed"))
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if nested else value
         print(f"| {key} | {len(shown) if isinstance(shown, (list, dict)) else shown} |")
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from onnx2snn.activations.operators import HANDLERS as ELEMENTWISE
-from onnx2snn.operators.linear import EXTREME, LINEAR, ORDER_PRESERVING, WEIGHTED
+from onnx2snn.operators import Operator, every
+from onnx2snn.operators.linear import EXTREME, ORDER_PRESERVING
 from onnx2snn.passes.normalise.expand_fused_operators import HANDLERS as FUSED
 from onnx2snn.passes.normalise.expand_integer_operators import HANDLERS as INTEGER
 from onnx2snn.passes.normalise.qonnx import HANDLERS as QONNX_OPERATORS
@@ -88,7 +89,7 @@ def page() -> str:
     """The page's text."""
     return TEXT.format(
         opset=OPSET,
-        linear="\n".join(_row(name) for name in sorted(LINEAR)),
+        linear="\n".join(_row(operator) for operator in every() if operator.linear),
         order=_listed(ORDER_PRESERVING),
         extreme=_listed(EXTREME),
         fused=_listed(FUSED),
@@ -97,11 +98,11 @@ def page() -> str:
     )
 
 
-def _row(name: str) -> str:
-    condition = (LINEAR[name].__doc__ or "").strip()
+def _row(operator: Operator) -> str:
+    name, condition = operator.name, (operator.linear.__doc__ or "").strip()
     if not condition or "\n" in condition:
         raise ValueError(f"the test of {name} says in one line what it asks for")
-    return f"| {f'**{name}**' if name in WEIGHTED else name} | {condition[0].lower()}{condition[1:].rstrip('.')} |"
+    return f"| {f'**{name}**' if operator.weights else name} | {condition[0].lower()}{condition[1:].rstrip('.')} |"
 
 
 def _quantisers() -> dict[str, list[str]]:

@@ -15,9 +15,9 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.selections import SELECTIONS, decoding, is_selection, padding
 from onnx2snn.graph.core import Array, is_constant, is_float, value_of
-from onnx2snn.operators.arrivals import arriving, joined
 from onnx2snn.operators.linear import ORDER_PRESERVING, is_linear
-from onnx2snn.operators.scales import as_scale, compact
+from onnx2snn.operators.places import arriving, compact, joined
+from onnx2snn.operators.scales import as_scale
 
 #: Smallest and largest value, float32; shape () or, where it differs by place, that of one sample behind a batch axis of 1.
 Interval: TypeAlias = "tuple[Array, Array]"

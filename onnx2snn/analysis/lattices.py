@@ -29,7 +29,6 @@ from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
 from onnx2snn.analysis.selections import SELECTIONS, decoding, is_selection, padding
 from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
 from onnx2snn.graph.neuron_nodes import parameters
-from onnx2snn.operators.arrivals import arriving, joined
 from onnx2snn.operators.linear import (
     DOMAIN,
     ORDER_PRESERVING,
@@ -38,7 +37,7 @@ from onnx2snn.operators.linear import (
     compared_axes,
     is_linear,
 )
-from onnx2snn.operators.scales import compact
+from onnx2snn.operators.places import arriving, compact, joined
 
 #: A constant of more values is not followed, rational by rational.
 MAX_ENTRIES = 1 << 15

@@ -13,10 +13,9 @@ from onnx2snn.activations.recognise import Rejected
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import is_integer_type
 from onnx2snn.graph.core import origin, signals
+from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     EXTREME,
-    LINEAR,
-    LINES,
     MOVEMENT,
     ORDER_PRESERVING,
     float_signals,
@@ -175,7 +174,7 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
     if node.op in ORDER_PRESERVING:
         reason = f"what it pools is no single activation (a sum, a mean, terms by place), {NO_LATTICE}"
         return NonSpiking(name, node.op, reason, either(ONE_SCALE_INSIDE, HYBRID))
-    if node.op in LINEAR:
+    if of(node).linear:
         reason = "it mixes samples of the batch, or its parameters are not constant"
         return NonSpiking(name, node.op, reason, HYBRID)
     reason = "this nonlinearity between neurons is not a spiking operator"
@@ -268,4 +267,4 @@ def is_passed(node: gs.Node) -> bool:
     """Moves, maxima, and lines of one signal."""
     if node.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME):
         return True
-    return node.op in LINES and len(signals(node)) == 1 and is_linear(node)
+    return of(node).line and len(signals(node)) == 1 and is_linear(node)

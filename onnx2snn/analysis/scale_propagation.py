@@ -6,10 +6,11 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import ORIGIN, Array, Names, constant_input, is_constant, origin, signals, value_of
-from onnx2snn.graph.neuron_nodes import make_constant
-from onnx2snn.operators import scales
+from onnx2snn.graph.neuron_nodes import make_constant, scale_weights
+from onnx2snn.operators import of, scales
 from onnx2snn.operators.linear import is_integrate, is_weighted
-from onnx2snn.operators.scales import Scale, as_scale
+from onnx2snn.operators.places import compact
+from onnx2snn.operators.scales import Scale, along, as_scale
 
 #: Values that are looked at together.
 _BLOCK = 1 << 20
@@ -17,6 +18,40 @@ _BLOCK = 1 << 20
 COARSE = 2.0**-12
 #: Numbers of 7 bits.
 _SHORT = 128.0
+
+
+def take_in(names: Names, node: gs.Node, scale: Scale) -> bool:
+    """Multiply the weights of ``node`` by the scale of its input; False if it has no place for it."""
+    held, weights = of(node).weights, constant_input(node, 1)
+    vector = None if held is None else along(scale, held.inputs)
+    if held is None or weights is None or vector is None:
+        return False
+    column = held.read(node, vector, weights)
+    if column is not None:
+        scale_weights(names, node, column)
+    return column is not None
+
+
+def give_out(names: Names, node: gs.Node, scale: Scale) -> bool:
+    """Multiply the weights (and bias) of ``node`` by the scale of its output; False if it has no place for it."""
+    column, bias = output_factors(node, scale), constant_input(node, 2)
+    if column is None:
+        return False
+    scale_weights(names, node, column)
+    if bias is not None:
+        scaled = (bias * column.reshape(-1)).astype(np.float32)
+        node.inputs[2] = make_constant(names, f"{node.name}/bias", scaled)
+    return True
+
+
+def output_factors(node: gs.Node, scale: Scale) -> Scale | None:
+    """Factors that broadcast against the weights of ``node`` and scale its output; None where there are none."""
+    held, weights, bias = of(node).weights, constant_input(node, 1), constant_input(node, 2)
+    has_bias = len(node.inputs) > 2 and not node.inputs[2].is_empty()
+    if held is None or weights is None or weights.ndim < 2 or (has_bias and bias is None):
+        return None
+    vector = along(scale, held.channels)
+    return None if vector is None else held.written(node, vector, weights)
 
 
 def factor_of(node: gs.Node) -> Scale | None:
@@ -86,13 +121,13 @@ def _behind(tensor: gs.Tensor, scale: Scale, exact: bool) -> list[tuple[gs.Tenso
         weights = constant_input(node, 1)
         if weights is None or (not exact and is_coarse(weights)):
             return None
-        return None if scales.output_factors(node, scale) is None else []
+        return None if output_factors(node, scale) is None else []
     if is_integrate(node):
         return [(node.inputs[0], scale)] if is_constant(node.inputs[1]) else None
     factor = factor_of(node)
     if factor is not None:
         return [] if _takes(factor, scale) else [(signals(node)[0], scale)]
-    if node.op in ("Add", "Sub", "Sum"):
+    if of(node).sums:
         if any(list(t.shape) != list(tensor.shape) for t in signals(node)):
             return None
         return [(t, scale) for t in node.inputs if not is_constant(t) and not _shared_takes(t, scale)]
@@ -121,7 +156,7 @@ def push(graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale) -> None
 def _pushed(graph: gs.Graph, names: Names, node: gs.Node, scale: Scale) -> list[tuple[gs.Tensor, Scale]]:
     """Take ``scale`` into ``node``, and tell where it must go on."""
     if is_weighted(node):
-        scales.give_out(names, node, scale)
+        give_out(names, node, scale)
         return []
     if is_integrate(node):
         bias = value_of(node.inputs[1]).astype(np.float64) * of_sample(scale)
@@ -137,7 +172,7 @@ def _pushed(graph: gs.Graph, names: Names, node: gs.Node, scale: Scale) -> list[
         node.op = "Mul"
         node.inputs = [signal, make_constant(names, f"{node.name}/factor", held)]
         return []
-    if node.op in ("Add", "Sub", "Sum"):
+    if of(node).sums:
         return _pushed_into_terms(graph, names, node, scale)
     above = scales.up(node, scale)
     if above is None:
@@ -158,7 +193,7 @@ def _pushed_into_terms(
         factor = _shared_factor(operand)
         if factor is not None and _takes(factor, scale):
             source = operand.inputs[0]
-            product = scales.compact(factor * scale)
+            product = compact(factor * scale)
             node.inputs[position] = multiplied(graph, names, signals(source)[0], product, origin(source))
         else:
             further.append((operand, scale))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import onnx
 
-from onnx2snn.float64.network import SIZES, before_jumps, is_jump
+from onnx2snn.float64.network import before_jumps, is_jump
+from onnx2snn.operators import of
 
 
 def jumps_apart(graph: onnx.GraphProto, levels: frozenset[str]) -> None:
@@ -52,7 +53,7 @@ def _made_of(graph: onnx.GraphProto, levels: frozenset[str]) -> frozenset[str]:
     """Names of the tensors that operators make of ``levels``; sizes are no values."""
     found = set(levels)
     for node in graph.node:
-        if node.op_type not in SIZES and any(name in found for name in node.input):
+        if not of(node).sizes and any(name in found for name in node.input):
             found.update(node.output)
     return frozenset(found - levels)
 

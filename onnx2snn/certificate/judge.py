@@ -25,7 +25,8 @@ from onnx2snn.certificate.activation import Activation
 from onnx2snn.certificate.differences import largest_of
 from onnx2snn.certificate.neurons import generate
 from onnx2snn.certificate.potentials import Potentials, Wide
-from onnx2snn.certificate.rounding import ANY, EXACT, UNIT, UNIT64, coarse, gamma, quantum
+from onnx2snn.certificate.rounding import EXACT, UNIT, UNIT64, coarse, gamma, quantum
+from onnx2snn.operators.running_error import ANY
 from onnx2snn.operators.scales import is_power_of_two
 
 #: Roundings of a constant in conversion, wherever it stands: α, θ, δ, each absorbed once and held in float32.

@@ -18,7 +18,7 @@ from onnx2snn.float64 import Float64Network
 from onnx2snn.graph.core import Array
 from onnx2snn.model.reference import make_runner
 from onnx2snn.model.weights import SplitModel
-from onnx2snn.operators.linear import LINEAR
+from onnx2snn.operators import of
 
 Wide = NDArray[np.float64]
 
@@ -157,7 +157,7 @@ class Path:
     @property
     def linear(self) -> bool:
         """Whether nothing but affine operators lies on it."""
-        return all(node.op_type in LINEAR for node in self._models[0].structure.graph.node)
+        return all(of(node).linear is not None for node in self._models[0].structure.graph.node)
 
     @property
     def same_shape(self) -> bool:

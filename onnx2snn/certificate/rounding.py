@@ -13,8 +13,7 @@ of it, nothing is rounded at all.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,7 +24,8 @@ from onnx import helper, numpy_helper
 
 from onnx2snn.float64.network import before_jumps, from_sizes
 from onnx2snn.model.weights import SplitModel, is_hollow, let_go
-from onnx2snn.operators.scales import is_power_of_two
+from onnx2snn.operators import of
+from onnx2snn.operators.running_error import ANY, Shapes, Step
 
 #: Unit roundoff of float32, and of float64.
 UNIT, UNIT64 = 2.0**-24, 2.0**-53
@@ -33,10 +33,7 @@ UNIT, UNIT64 = 2.0**-24, 2.0**-53
 EXACT = 2.0**24
 #: Values that are looked at together: enough for NumPy, and little memory.
 BLOCK = 1 << 20
-#: Of a constant that is zero: a multiple of anything.
-ANY = 2.0**100
 
-Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 Array: TypeAlias = NDArray[Any]
 
 
@@ -117,7 +114,7 @@ class Analysis:
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         step = Step(node, attributes, self._shapes, self._constants)
         terms = max((self._terms.get(name, 0) for name in node.input), default=0) + step.roundings()
-        if node.op_type in ("Mul", "MatMul") and not step.constants():  # a product of signals: errors of both
+        if of(node).bilinear and not step.constants():  # a product of signals: errors of both
             terms = sum(self._terms.get(name, 0) for name in node.input) + step.roundings()
         weights = max((self._weights.get(name, 0) for name in node.input), default=0) + 2 * bool(
             step.constants()
@@ -134,78 +131,6 @@ def constants_of(model: SplitModel) -> dict[str, Array]:
     """By name, large weights among them."""
     initializers = model.structure.graph.initializer
     return {t.name: numpy_helper.to_array(t) for t in initializers if not is_hollow(t)} | dict(model.weights)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operator, with what its rules ask for."""
-
-    node: onnx.NodeProto
-    attributes: Mapping[str, Any]
-    shapes: Shapes
-    values: Mapping[str, Array]
-
-    def size(self, name: str) -> int:
-        """Elements of a tensor."""
-        return math.prod(self.shapes.get(name, ()))
-
-    def shape(self, position: int) -> tuple[int, ...]:
-        """Of an input."""
-        return self.shapes.get(self.node.input[position], ())
-
-    def constants(self) -> list[Array]:
-        """Float constants that it reads."""
-        return [
-            self.values[n] for n in self.node.input if n in self.values and self.values[n].dtype.kind == "f"
-        ]
-
-    def roundings(self) -> int:
-        """Roundings between an input of this operator and its output, at most."""
-        rule = _ROUNDINGS.get(self.node.op_type, 8)  # 8: a function of one value, within a few ulp
-        known = all(name in self.shapes for name in [*self.node.input[:1], *self.node.output])
-        return (rule(self) if known else 8) if callable(rule) else rule
-
-    def quantum(self, inputs: list[float]) -> float:
-        """Of the output, where those of the inputs are known."""
-        rule = _QUANTA.get(self.node.op_type)
-        return rule(self, inputs) if rule is not None else 0.0
-
-
-def _cells(step: Step) -> int:
-    """Length of the sums of a reduction: how many elements become one."""
-    return math.ceil(step.size(step.node.input[0]) / max(step.size(step.node.output[0]), 1))
-
-
-def _kernel(step: Step) -> int:
-    return math.prod(step.attributes["kernel_shape"])
-
-
-def _transposed(step: Step) -> int:
-    w = step.shape(1)
-    return w[0] // int(step.attributes.get("group", 1)) * math.prod(w[2:]) + 1
-
-
-_ROUNDINGS: Mapping[str, int | Callable[[Step], int]] = {
-    "Conv": lambda s: math.prod(s.shape(1)[1:]) + 1,
-    "ConvTranspose": _transposed,
-    "Gemm": lambda s: s.shape(1)[1 if s.attributes.get("transB", 0) else 0] + 3,
-    "MatMul": lambda s: s.shape(0)[-1],
-    "AveragePool": lambda s: _kernel(s) + 1,
-    "GlobalAveragePool": lambda s: _cells(s) + 1,
-    "ReduceMean": lambda s: _cells(s) + 1,
-    "ReduceSum": _cells,
-    "Softmax": lambda s: max(s.shape(0)) + 16,
-    "LogSoftmax": lambda s: max(s.shape(0)) + 16,
-    "Resize": lambda s: 0 if s.attributes.get("mode", b"nearest") == b"nearest" else 16 * max(s.shapes[s.node.output[0]]),
-    "Sum": lambda s: len(s.node.input),
-    "Mean": lambda s: len(s.node.input) + 1,
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), 1),
-    **dict.fromkeys(
-        ("Identity", "Cast", "Concat", "Split", "Slice", "Gather", "Pad", "Reshape", "Flatten", "Transpose", "Squeeze",
-         "Unsqueeze", "Expand", "Where", "Neg", "Abs", "Relu", "Clip", "Max", "Min", "MaxPool", "GlobalMaxPool", "ReduceMax",
-         "ReduceMin", "DepthToSpace", "SpaceToDepth", "Dropout", "Tile", "Constant", "ConstantOfShape", "Shape"), 0
-    ),
-}  # fmt: skip
 
 
 def quantum(values: Array) -> float:
@@ -227,65 +152,3 @@ def _quantum(values: Array) -> float:
     digits = np.ldexp(mantissa, 53).astype(np.int64)
     lowest = np.log2((digits & -digits).astype(np.float64))
     return float(2.0 ** np.min(exponent - 53 + lowest))
-
-
-def _smallest(_: Step, inputs: list[float]) -> float:
-    return min(inputs, default=0.0)
-
-
-def _first(_: Step, inputs: list[float]) -> float:
-    return inputs[0]
-
-
-def _product(_: Step, inputs: list[float]) -> float:
-    """Products of the first two, and a bias where there is one."""
-    return min(inputs[0] * inputs[1], *inputs[2:], ANY)
-
-
-def _gemm(step: Step, inputs: list[float]) -> float:
-    factors = (float(step.attributes.get("alpha", 1.0)), float(step.attributes.get("beta", 1.0)))
-    return _product(step, inputs) if factors == (1.0, 1.0) else 0.0
-
-
-def _quotient(step: Step, inputs: list[float]) -> float:
-    divisor = step.values.get(step.node.input[1])
-    if divisor is None or not is_power_of_two(divisor):
-        return 0.0
-    return inputs[0] / float(np.max(np.abs(divisor)))
-
-
-def _mean(count: Callable[[Step], int]) -> Callable[[Step, list[float]], float]:
-    def rule(step: Step, inputs: list[float]) -> float:
-        n = count(step)
-        uneven = step.attributes.get("ceil_mode", 0) or (
-            any(step.attributes.get("pads", ())) and not step.attributes.get("count_include_pad", 0)
-        )
-        same = step.attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID", "NOTSET", "VALID")
-        return min(inputs) / n if n & (n - 1) == 0 and not uneven and same else 0.0
-
-    return rule
-
-
-def _resized(step: Step, inputs: list[float]) -> float:
-    return inputs[0] if step.attributes.get("mode", b"nearest") == b"nearest" else 0.0
-
-
-_QUANTA: Mapping[str, Callable[[Step, list[float]], float]] = {
-    **dict.fromkeys(("Conv", "ConvTranspose", "MatMul", "Mul"), _product),
-    "Gemm": _gemm,
-    "Div": _quotient,
-    "AveragePool": _mean(_kernel),
-    "GlobalAveragePool": _mean(_cells),
-    "ReduceMean": _mean(_cells),
-    "Mean": _mean(lambda s: len(s.node.input)),
-    "Resize": _resized,
-    **dict.fromkeys(("Add", "Sub", "Sum", "Concat", "Max", "Min", "Clip"), _smallest),
-    "Where": lambda _, inputs: min(inputs[1:], default=0.0),
-    "Pad": lambda s, inputs: min(inputs[0], inputs[2]) if len(s.node.input) > 2 and s.node.input[2] else inputs[0],
-    **dict.fromkeys(
-        ("Identity", "Split", "Slice", "Gather", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Neg",
-         "Abs", "Relu", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "ReduceSum", "DepthToSpace", "SpaceToDepth",
-         "Tile", "Dropout", "Cast"), _first
-    ),
-    **dict.fromkeys(("Round", "Floor", "Ceil", "Sign"), lambda _, __: 1.0),
-}  # fmt: skip

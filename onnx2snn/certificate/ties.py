@@ -28,11 +28,12 @@ from onnx import TensorProto, helper
 
 from onnx2snn.certificate.cuts import POTENTIAL
 from onnx2snn.certificate.magnitudes import magnitude_model
-from onnx2snn.certificate.rounding import EXACT, Shapes, Step, constants_of, gamma
+from onnx2snn.certificate.rounding import EXACT, constants_of, gamma
 from onnx2snn.float64 import Float64Network
 from onnx2snn.float64.network import before_jumps, from_sizes, is_jump
 from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel
+from onnx2snn.operators.running_error import Shapes, Step
 
 Wide: TypeAlias = NDArray[np.float64]
 

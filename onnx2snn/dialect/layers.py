@@ -10,9 +10,10 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.rules import names_of
 from onnx2snn.dialect.layer_table import Layer
-from onnx2snn.graph.core import Array, constant_input, origin
+from onnx2snn.graph.core import constant_input, origin
 from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
-from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron, is_weighted
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron
 
 
 def layers_of(graph: gs.Graph, coding: str = "binary") -> tuple[Layer, ...]:
@@ -56,27 +57,11 @@ def _fan_out(train: gs.Tensor) -> float:
             if id(reader) in seen:
                 continue
             seen.add(id(reader))
-            weights = constant_input(reader, 1) if is_weighted(reader) else None
-            if weights is not None:
-                total += _synapses_per_input(reader, weights)
+            held, weights = of(reader).weights, constant_input(reader, 1)
+            if held is not None and weights is not None:
+                total += held.fan_out(reader, weights)
             elif is_neuron(reader) or is_integrate(reader):
                 total += 1
             else:
                 stack.extend(reader.outputs)
     return total
-
-
-def _synapses_per_input(node: gs.Node, weights: Array) -> float:
-    """Weights that are not zero, times the places where they are used, over the inputs that share them."""
-    nonzero = int(np.count_nonzero(weights))
-    before, after = node.inputs[0].shape, node.outputs[0].shape
-    if node.op == "ConvTranspose":
-        return nonzero / int(weights.shape[0])
-    places: list[int] = []
-    inputs: list[int] = []
-    if before is not None and after is not None:
-        places, inputs = after[2:] if node.op == "Conv" else after[1:-1], before[1:]
-    sizes = [*places, *inputs]
-    if not sizes or not all(isinstance(s, (int, np.integer)) for s in sizes):
-        return nonzero / max(int(weights.shape[1 if node.op == "Conv" else 0]), 1)
-    return nonzero * float(np.prod(places)) / max(float(np.prod(inputs)), 1.0)

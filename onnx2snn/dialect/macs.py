@@ -11,7 +11,7 @@ import onnx
 from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.model.reference import sampled_tensors
-from onnx2snn.operators.linear import WEIGHTED
+from onnx2snn.operators import of
 
 
 def dense_macs(model: onnx.ModelProto) -> dict[str, int | None]:
@@ -97,7 +97,7 @@ def _weighted(model: onnx.ModelProto, constants: set[str]) -> Iterator[tuple[onn
     """Operators with weights, and the signal that each reads; what sizes alone decide is no signal, but a bias."""
     reached = sampled_tensors(model)
     for node in model.graph.node:
-        if node.op_type in WEIGHTED and not node.domain:
+        if of(node).weights is not None:
             signal = next((name for name in node.input[:2] if name not in constants), node.input[0])
             if signal in reached:
                 yield node, signal
@@ -170,5 +170,5 @@ def train_names(model: onnx.ModelProto) -> set[str]:
 def _integers(model: onnx.ModelProto) -> set[str]:
     """Names of tensors that hold sizes, indices or masks."""
     others = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
-    sizes = {name for node in model.graph.node if node.op_type in ("Shape", "Size") for name in node.output}
+    sizes = {name for node in model.graph.node if of(node).sizes for name in node.output}
     return sizes | {v.name for v in model.graph.value_info if v.type.tensor_type.elem_type in others}

@@ -4,7 +4,7 @@ Between neurons a converted network is linear. Run the same operators on spike *
 replaced by one, and the sum of what arrives is the number of accumulates that event-driven hardware performs, exact at
 borders, strides, groups and branches. This module writes those operators, once for each source layer, as a fragment of a
 graph that a runtime appends to the network when it is asked to count; what each operator becomes stands in
-:mod:`onnx2snn.operators.counted`.
+:mod:`onnx2snn.operators.counting`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.dialect.macs import shapes_of
-from onnx2snn.operators.counted import COUNTED
+from onnx2snn.operators import of
 
 #: The name of a layer's spike counts (N, ...) float32, which the runtime makes, by the name of its train.
 COUNT = "{}/count"
 #: The name of the fragment's output for a layer: synaptic operations (N,) float64.
 SYNOPS = "synops/{}"
-
-#: They read a train's size: no spike arrives there.
-_SIZES = ("Shape", "Size")
 
 
 def counting_graph(model: onnx.ModelProto, layers: Iterable[Layer]) -> onnx.GraphProto:
@@ -90,10 +86,10 @@ class Count:
                 continue
             done = position
             node = self._network.nodes[position]
-            if node.op_type in _SIZES and not node.domain:
+            if of(node).sizes:  # no spike arrives there
                 continue
             read = [name for name in node.input if name in self._counts]
-            if node.domain == DOMAIN or node.op_type not in COUNTED:
+            if of(node).counts is None:
                 arrived += [self._total(self._counts[name]) for name in read]
             else:
                 self._pass(node)
@@ -108,7 +104,9 @@ class Count:
         self._fragment.output.append(helper.make_tensor_value_info(output, TensorProto.DOUBLE, ["N"]))
 
     def _pass(self, node: onnx.NodeProto) -> None:
-        self._counts.update(zip(node.output, COUNTED[node.op_type](self, node), strict=False))
+        counts = of(node).counts
+        if counts is not None:
+            self._counts.update(zip(node.output, counts(self, node), strict=False))
 
     def _sample_rows(self, layer: Layer) -> str:
         """(N, -1): the shape that puts all rows of a sample, several of which may stand on axis 0, into one."""

@@ -13,19 +13,11 @@ from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.operators import FAST
 from onnx2snn.model.weights import SplitModel, let_go, weights_as_inputs
+from onnx2snn.operators import of
 
 Array = NDArray[Any]
 
 _NARROW = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
-
-#: Operators with jumps. What they answer to a value rounded to float32 may be a whole step from what they answer to the
-#: exact one, so they and all in front of them are computed in float32, as the network itself does.
-JUMPS = frozenset(
-    ("Round", "Floor", "Ceil", "Sign", "Mod", "QuantizeLinear", "DynamicQuantizeLinear", "ArgMax", "ArgMin", "TopK",
-     "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "NonZero")
-)  # fmt: skip
-#: They read no values, only sizes.
-SIZES = ("Shape", "Size")
 
 
 class Float64Network:
@@ -93,7 +85,7 @@ def before_jumps(graph: onnx.GraphProto) -> frozenset[str]:
     for node in reversed(graph.node):
         if is_jump(node) or any(name in found for name in node.output):
             found.update(node.output)
-            if node.op_type not in SIZES:
+            if not of(node).sizes:
                 found.update(name for name in node.input if name)
     return frozenset(found)
 
@@ -104,7 +96,7 @@ def from_sizes(graph: onnx.GraphProto) -> set[str]:
     found: set[str] = set()
     for node in graph.node:
         read = [name for name in node.input if name and name not in known]
-        if node.op_type in SIZES or (read and all(name in found for name in read)):
+        if of(node).sizes or (read and all(name in found for name in read)):
             found.update(node.output)
         elif not read and node.op_type == "Constant":
             known.update(node.output)
@@ -112,9 +104,13 @@ def from_sizes(graph: onnx.GraphProto) -> set[str]:
 
 
 def is_jump(node: onnx.NodeProto) -> bool:
-    """Whether ``node`` may answer a whole step more to a value that is a little larger."""
+    """Whether ``node`` may answer a whole step more to a value that is a little larger.
+
+    What it answers to a value rounded to float32 may be a whole step from what it answers to the exact one, so it and all in
+    front of it are computed in float32, as the network itself does.
+    """
     if node.op_type != "Cast":
-        return node.op_type in JUMPS
+        return of(node).jumps
     return next(a.i for a in node.attribute if a.name == "to") not in (*_NARROW, TensorProto.DOUBLE)
 
 
@@ -158,8 +154,7 @@ def _is_float(name: str, graph: onnx.GraphProto) -> bool:
         if name in node.output:
             if node.op_type == "Cast":
                 return next(a.i for a in node.attribute if a.name == "to") in (*_NARROW, TensorProto.DOUBLE)
-            return node.op_type not in (*SIZES, "ArgMax", "ArgMin", "NonZero", "Greater", "GreaterOrEqual", "Less",
-                                        "LessOrEqual", "Equal", "QuantizeLinear", "And", "Or", "Not")  # fmt: skip
+            return not of(node).whole
     return False
 
 

@@ -11,8 +11,6 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph.core import ORIGIN, Array, Names, is_constant, origin
 from onnx2snn.graph.neuron_nodes import make_constant
 
-MICROSOFT = "com.microsoft"
-
 
 def code_range(dtype: object) -> tuple[float, float]:
     """Smallest and largest number of an integer type, 4-bit ones too."""

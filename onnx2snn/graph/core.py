@@ -23,6 +23,9 @@ G_LOGGER.severity = G_LOGGER.CRITICAL + 1
 Array: TypeAlias = NDArray[Any]
 Pass: TypeAlias = Callable[[gs.Graph], gs.Graph]
 
+#: Where onnxruntime keeps operators of its own.
+MICROSOFT = "com.microsoft"
+
 #: Attribute under which a node keeps the names of the user's nodes that it stands for (comma-free list).
 ORIGIN = "_onnx2snn_origin"
 

@@ -2,61 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import DTypeLike
 
 from onnx2snn.graph.core import ORIGIN, Names, is_constant, is_float, origin, tidy
-
-#: Operators that do to the numbers in float32 what they do to integer codes, and the inputs that hold codes.
-_ON_CODES: Mapping[str, tuple[int, ...] | None] = {
-    "Clip": None,
-    "Concat": None,
-    "DepthToSpace": (0,),
-    "Expand": (0,),
-    "Flatten": (0,),
-    "Gather": (0,),
-    "Identity": (0,),
-    "Max": None,
-    "MaxPool": (0,),
-    "Min": None,
-    "Pad": (0, 2),
-    "Relu": (0,),
-    "Reshape": (0,),
-    "Resize": (0,),
-    "Slice": (0,),
-    "SpaceToDepth": (0,),
-    "Split": (0,),
-    "Squeeze": (0,),
-    "Transpose": (0,),
-    "Unsqueeze": (0,),
-    "Where": (1, 2),
-}
-#: Operators of other domains, and the input that has the type of the codes that they write; none: they write numbers.
-CODES_OF: Mapping[str, int] = {
-    "MatMulIntegerToFloat": 7,
-    "QGemm": 8,
-    "QLinearAdd": 7,
-    "QLinearAveragePool": 4,
-    "QLinearConcat": 1,
-    "QLinearConv": 7,
-    "QLinearConvTranspose": 7,
-    "QLinearGlobalAveragePool": 4,
-    "QLinearLeakyRelu": 4,
-    "QLinearMul": 7,
-    "QLinearReduceMean": 4,
-    "QLinearSigmoid": 4,
-    "QLinearSoftmax": 4,
-    "QLinearWhere": 8,
-    "QuantizeLinear": 2,
-}
-#: Sums of products are wide enough not to wrap: they may be added up in float32 too.
-_ON_SUMS = ("Add", "Mul", "Sub")
-#: Operators that take any type.
-_ANY_TYPE = ("Cast", "Shape", "Size")
+from onnx2snn.operators import of
 
 
 class IntegerCodes:
@@ -85,24 +37,25 @@ class IntegerCodes:
         """
         tidy(graph)
         for node in list(graph.nodes):
-            codes = _ON_CODES.get(node.op) or range(len(node.inputs))
+            codes = of(node).codes or range(len(node.inputs))
             if id(node) not in self._old:
                 self._read_floats(graph, names, node, codes)
             elif self._on_codes(node):
                 self._read_floats(graph, names, node, codes)
-                for tensor in node.outputs[: 1 if node.op == "MaxPool" else None]:
+                for tensor in node.outputs[
+                    : 1 if of(node).compares else None
+                ]:  # places of maxima stay integers
                     tensor.dtype = np.float32
-            elif node.op not in _ANY_TYPE or node.domain:
+            elif not of(node).any_type:
                 self._read_integers(graph, names, node)
         for position, tensor in enumerate(graph.outputs):
             self._write_integers(graph, names, position, tensor)
         return tidy(graph)
 
     def _on_codes(self, node: gs.Node) -> bool:
-        sums = node.op in _ON_SUMS and all(
-            self._types.get(t.name, np.dtype(np.int32)).itemsize >= 4 for t in node.inputs
-        )
-        if node.domain or not (node.op in _ON_CODES or sums):
+        operator = of(node)
+        wide = all(self._types.get(t.name, np.dtype(np.int32)).itemsize >= 4 for t in node.inputs)
+        if operator.codes is None and not (operator.sums_codes and wide):
             return False
         return any(t.name in self._types and is_float(t) for t in node.inputs)
 
@@ -158,14 +111,13 @@ def _infer_types(graph: gs.Graph) -> None:
         output = node.outputs[0] if node.outputs else None
         if output is None or output.dtype is not None or not node.inputs:
             continue
-        position = CODES_OF.get(node.op)
-        if position is not None and node.domain:
+        position, codes = of(node).code_type, of(node).codes
+        if position is not None:
             output.dtype = np.dtype(np.float32)
             if position < len(node.inputs) and not node.inputs[position].is_empty():
                 output.dtype = node.inputs[position].dtype
-        elif node.op in _ON_CODES and not node.domain:
-            read = _ON_CODES[node.op] or (0,)
-            output.dtype = node.inputs[read[0]].dtype
+        elif codes is not None:
+            output.dtype = node.inputs[(codes or (0,))[0]].dtype
 
 
 def is_integer(tensor: gs.Tensor) -> bool:

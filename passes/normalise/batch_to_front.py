@@ -10,8 +10,8 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.batch_axis import batch_axes
 from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_constant, origin, replace_uses
 from onnx2snn.graph.neuron_nodes import make_constant
-
-POOLS = ("MaxPool", "AveragePool")
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_weighted
 
 
 @graph_pass
@@ -33,7 +33,7 @@ def batch_to_front(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     axes = batch_axes(graph)
     for node in list(graph.nodes):
-        if node.domain or node.op not in (*POOLS, "Conv") or not node.inputs or len(node.outputs) != 1:
+        if not (of(node).windows or node.op == "Conv") or not node.inputs or len(node.outputs) != 1:
             continue
         batch = axes.get(node.inputs[0].name, 0)
         windows = _windows(node)
@@ -73,7 +73,7 @@ def _turn(graph: gs.Graph, names: Names, node: gs.Node, batch: int, windows: _Wi
     source, result = node.inputs[0], node.outputs[0]
     sizes = list(source.shape)
     apart = sorted(windows.trivial - {batch})
-    channel = apart[-1] if node.op in POOLS and sizes[1] == 1 and apart else 1
+    channel = apart[-1] if of(node).windows and sizes[1] == 1 and apart else 1
     kept = [
         a
         for a in range(2, windows.rank)
@@ -103,7 +103,7 @@ def _narrow(names: Names, node: gs.Node, kept: list[int], spatial: int) -> None:
             node.attrs[key] = [node.attrs[key][i] for i in kept]
     if node.attrs.get("pads"):
         node.attrs["pads"] = [node.attrs["pads"][i] for i in [*kept, *(i + spatial for i in kept)]]
-    if node.op == "Conv" and is_constant(node.inputs[1]):
+    if is_weighted(node) and is_constant(node.inputs[1]):
         weights = node.inputs[1].values
         shape = [*weights.shape[:2], *(weights.shape[2 + i] for i in kept)]
         node.inputs[1] = make_constant(names, node.inputs[1].name, weights.reshape(shape))

@@ -6,27 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array, graph_pass, is_constant, is_float, replace_uses, signals
-
-#: They take one shape from their other operand, so a constant need not be widened for them.
-BROADCASTING = {
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Max",
-    "Min",
-    "Where",
-    "Greater",
-    "GreaterOrEqual",
-    "Less",
-    "LessOrEqual",
-    "Sum",
-    "Pow",
-    "Equal",
-}
-
-#: Reductions of which one over no axes is nothing.
-_OVER_NOTHING = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum")
+from onnx2snn.operators import of
 
 
 @graph_pass
@@ -64,7 +44,7 @@ def _does_nothing(node: gs.Node) -> bool:
         )
     if node.op in ("Cast", "CastLike"):
         return is_float(source) and is_float(result) and np.dtype(source.dtype) == np.dtype(result.dtype)
-    if node.op in _OVER_NOTHING:
+    if of(node).one:
         axes = [t for t in node.inputs[1:] if not t.is_empty()]
         none = not axes or (is_constant(axes[0]) and axes[0].values.size == 0)
         return bool(node.attrs.get("noop_with_empty_axes", 0)) and none and "axes" not in node.attrs
@@ -79,7 +59,7 @@ def _read_narrow(node: gs.Node, values: Array) -> None:
     """Case 3 for constants: a reader whose other operand has the full shape reads the constant itself."""
     wide = node.outputs[0]
     for reader in list(wide.outputs):
-        if reader.op not in BROADCASTING or reader.domain or wide.shape is None:
+        if not of(reader).broadcasts or wide.shape is None:
             continue
         others = [t for t in signals(reader) if t is not wide]
         if any(t.shape is not None and list(t.shape) == list(reader.outputs[0].shape or []) for t in others):

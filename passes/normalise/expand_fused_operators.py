@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.build import MICROSOFT, Spelling
-from onnx2snn.graph.core import Names, graph_pass
+from onnx2snn.graph.build import Spelling
+from onnx2snn.graph.core import MICROSOFT, Names, graph_pass
 
 #: Of a FusedConv, what the numbers in ``activation_params`` are, in their order.
 _PARAMETERS = {"LeakyRelu": ("alpha",), "HardSigmoid": ("alpha", "beta")}

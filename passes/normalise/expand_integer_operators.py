@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.build import MICROSOFT, Grid, Spelling, code_range
-from onnx2snn.graph.core import Array, Names, constant_input, is_constant, value_of
+from onnx2snn.graph.build import Grid, Spelling, code_range
+from onnx2snn.graph.core import MICROSOFT, Array, Names, constant_input, is_constant, value_of
 
 
 def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> bool:

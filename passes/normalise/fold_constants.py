@@ -13,29 +13,7 @@ from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, graph_pass, is_constant, tidy
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
-
-#: Not the same at every run, or not wanted as a number.
-UNFOLDABLE = {
-    "RandomNormal",
-    "RandomUniform",
-    "RandomNormalLike",
-    "RandomUniformLike",
-    "Multinomial",
-    "Bernoulli",
-}
-
-#: They may write more than they read: folded only where it is known how much.
-GROWING = {
-    "CenterCropPad",
-    "ConstantOfShape",
-    "Expand",
-    "Gather",
-    "OneHot",
-    "Pad",
-    "Range",
-    "Resize",
-    "Tile",
-}
+from onnx2snn.operators import of
 
 #: A constant larger than this, and than what it is made from, is left to be computed.
 MAX_VALUES = 1 << 24
@@ -48,7 +26,7 @@ def fold_constants(graph: gs.Graph) -> gs.Graph:
     foldable: dict[int, gs.Node] = {}
     constant: set[int] = set()
     for node in graph.nodes:
-        if node.domain or node.op in UNFOLDABLE or any(True for _ in node.subgraphs()) or not node.outputs:
+        if node.domain or of(node).undecided or any(True for _ in node.subgraphs()) or not node.outputs:
             continue
         if all(is_constant(t) or t.is_empty() or id(t) in constant for t in node.inputs):
             if _too_large(node):
@@ -86,7 +64,7 @@ def known_shapes(graph: gs.Graph) -> None:
     3. ``Size`` of a tensor with static sizes.
     """
     for node in list(graph.nodes):
-        if node.domain or node.op not in ("Shape", "Size") or node.inputs[0].shape is None:
+        if node.domain or not of(node).sizes or node.inputs[0].shape is None:
             continue
         sizes = list(node.inputs[0].shape)
         if node.op == "Size":
@@ -110,7 +88,7 @@ def _static(sizes: Iterable[object]) -> bool:
 def _too_large(node: gs.Node) -> bool:
     shape = node.outputs[0].shape
     if shape is None or not _static(shape):
-        return node.op in GROWING
+        return of(node).grows
     read = max((math.prod(t.shape) for t in node.inputs if is_constant(t)), default=0)
     return int(math.prod(shape)) > max(MAX_VALUES, 2 * read)
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import batch_axes, static
+from onnx2snn.analysis.batch_axis import batch_axes
 from onnx2snn.analysis.symbolic_sizes import spelled_sizes
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, value_of
@@ -15,6 +15,8 @@ from onnx2snn.graph.exporter import to_model
 from onnx2snn.graph.large_constants import graph_without_weights
 from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.graph.size_editor import SizeEditor
+from onnx2snn.operators import of
+from onnx2snn.operators.batch import static
 from onnx2snn.operators.linear import ROWS, is_weighted
 from onnx2snn.passes.normalise.inference import inferred
 from onnx2snn.remedies import DYNAMIC_BATCH
@@ -79,7 +81,7 @@ def _reshape_single_samples(graph: gs.Graph, names: Names) -> None:
     folded = {id(t) for t in graph.inputs if t.shape and t.shape[0] == 1}
     for node in graph.nodes:
         read = next((t for t in node.inputs if id(t) in folded), None)
-        if read is None or node.domain or node.op in ("Shape", "Size"):
+        if read is None or node.domain or of(node).sizes:
             continue
         folded.update(id(t) for t in node.outputs)
         before, after = read.shape, node.outputs[0].shape

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import batch_axes, static
+from onnx2snn.analysis.batch_axis import batch_axes
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Array, Names, constant_input, graph_pass
+from onnx2snn.operators.batch import static
 
 
 @graph_pass

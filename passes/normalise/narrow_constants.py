@@ -7,14 +7,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array, Names, graph_pass, is_constant, value_of
 from onnx2snn.graph.neuron_nodes import make_constant
-
-#: Operators that broadcast all of their inputs against each other.
-BROADCASTING = frozenset(
-    (
-        *("Add", "Div", "Max", "Mean", "Min", "Mod", "Mul", "Pow", "PRelu", "Sub", "Sum", "Where"),
-        *("And", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Xor"),
-    )
-)
+from onnx2snn.operators import of
 
 
 @graph_pass
@@ -30,7 +23,7 @@ def narrow_constants(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for node in graph.nodes:
-        if node.op in BROADCASTING and not node.domain and len(node.outputs) == 1:
+        if of(node).broadcasts and len(node.outputs) == 1:
             _narrow(names, node)
     return graph
 

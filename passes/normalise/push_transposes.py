@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.graph.core import (
     ORIGIN,
     Array,
@@ -18,22 +17,7 @@ from onnx2snn.graph.core import (
     value_of,
 )
 from onnx2snn.graph.neuron_nodes import make_constant
-
-#: One-to-one on every element, besides the operators that a staircase is made of.
-ELEMENTWISE = {
-    *HANDLERS,
-    "Sigmoid",
-    "Tanh",
-    "Exp",
-    "Log",
-    "Sqrt",
-    "Elu",
-    "Selu",
-    "Softplus",
-    "HardSwish",
-    "Gelu",
-    "Erf",
-}
+from onnx2snn.operators import of
 
 
 @graph_pass
@@ -52,7 +36,7 @@ def push_transposes(graph: gs.Graph) -> gs.Graph:
     for node in list(graph.nodes):
         if node.op == "Transpose" and not node.domain:
             _merge(node)
-        elif node.op in ELEMENTWISE and not node.domain and len(node.outputs) == 1:
+        elif of(node).elementwise and len(node.outputs) == 1:
             _push(graph, names, node)
     for node in list(graph.nodes):
         if node.op == "Transpose" and not node.domain:

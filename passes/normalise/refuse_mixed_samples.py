@@ -7,12 +7,8 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.batch_axis import batch_axes
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import graph_pass, origin
+from onnx2snn.operators import of
 from onnx2snn.remedies import BATCH_IN_FRONT
-
-#: Axis 0 holds samples, axis 1 channels.
-CHANNELS_SECOND = frozenset(
-    ("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization", "MaxPool")
-)  # fmt: skip
 
 
 @graph_pass
@@ -26,7 +22,7 @@ def refuse_mixed_samples(graph: gs.Graph) -> gs.Graph:
     """
     axes = batch_axes(graph)
     for node in graph.nodes:
-        if node.domain or node.op not in CHANNELS_SECOND:
+        if not of(node).channels_second:
             continue
         if axes.get(node.inputs[0].name, 0) != 0:
             raise ConversionError(

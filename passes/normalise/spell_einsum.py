@@ -10,9 +10,9 @@ from string import ascii_uppercase
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import static
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Array, Names, graph_pass, is_constant, is_float, signals, value_of
+from onnx2snn.operators.batch import static
 
 
 @graph_pass

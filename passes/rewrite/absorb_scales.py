@@ -15,6 +15,7 @@ from onnx2snn.analysis.scale_propagation import (
     of_sample,
     push,
     reciprocal,
+    take_in,
 )
 from onnx2snn.analysis.trains import Kind, infer_kinds, is_train
 from onnx2snn.graph.core import (
@@ -26,8 +27,9 @@ from onnx2snn.graph.core import (
     value_of,
 )
 from onnx2snn.graph.neuron_nodes import parameters, set_parameters
-from onnx2snn.operators import scales
+from onnx2snn.operators import of, scales
 from onnx2snn.operators.linear import is_neuron, is_weighted
+from onnx2snn.operators.places import compact
 from onnx2snn.operators.scales import Scale, as_scale
 
 
@@ -140,19 +142,19 @@ def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scal
     if factor is not None:
         signal = signals(node)[0]
         base, scale = carried.get(id(signal), (signal, np.ones((1,) * factor.ndim)))
-        carried[id(out)] = (base, scales.compact(scale * factor))
+        carried[id(out)] = (base, compact(scale * factor))
         return True
     if node.op == "Concat":
         return _carry_concat(node, carried)
     held = [(i, *carried[id(t)]) for i, t in enumerate(node.inputs) if id(t) in carried]
-    if node.op in ("Add", "Sub", "Sum"):
+    if of(node).sums:
         first = held[0][2]
         if len(held) != len(node.inputs) or any(not np.array_equal(s, first) for _, _, s in held[1:]):
             return False
         below: Scale | None = first if all(list(t.shape) == list(out.shape) for t in node.inputs) else None
     elif len(held) != 1 or held[0][0] != 0:
         return False
-    elif scales.take_in(names, node, held[0][2]):
+    elif take_in(names, node, held[0][2]):
         node.inputs[0] = held[0][1]
         return True
     else:
@@ -188,5 +190,5 @@ def _carry_concat(node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scale]]) ->
     for position, tensor in enumerate(node.inputs):
         if id(tensor) in carried:
             node.inputs[position] = carried[id(tensor)][0]
-    carried[id(out)] = (out, scales.compact(np.concatenate(parts).reshape(shape)))
+    carried[id(out)] = (out, compact(np.concatenate(parts).reshape(shape)))
     return True

@@ -7,8 +7,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.trains import Kind, infer_kinds
 from onnx2snn.graph.core import constant_input, graph_pass, replace_uses, signals
-
-NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Sum": 0.0, "Mul": 1.0, "Div": 1.0}
+from onnx2snn.operators import of
 
 
 @graph_pass
@@ -20,14 +19,12 @@ def drop_neutral(graph: gs.Graph) -> gs.Graph:
     """
     kinds = infer_kinds(graph)
     for node in list(graph.nodes):
-        neutral = NEUTRAL.get(node.op) if not node.domain else None
+        neutral = of(node).neutral
         read = signals(node)
         if neutral is None or len(read) != 1 or kinds.get(id(node.outputs[0])) is not Kind.TRAIN:
             continue
         constants = [c for i in range(len(node.inputs)) if (c := constant_input(node, i)) is not None]
         if not all(np.all(c == neutral) for c in constants) or read[0].shape != node.outputs[0].shape:
-            continue
-        if node.op == "Div" and node.inputs[0] is not read[0]:
             continue
         if node.op == "Sub" and node.inputs[0] is not read[0]:
             node.op = "Neg"

@@ -10,9 +10,12 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.scale_propagation import factor_of
 from onnx2snn.graph.core import Names, constant_input, graph_pass, is_constant, producer_of, signals, value_of
 from onnx2snn.graph.neuron_nodes import make_constant
-from onnx2snn.operators.linear import MOVEMENT, is_neuron
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes.rewrite.integer_weights import (
     EXACT,
+    by_axis_1,
+    by_channel,
     chain_to,
     integers_of,
     largest_sum,
@@ -45,7 +48,7 @@ def integer_inputs(graph: gs.Graph) -> gs.Graph:
             continue
         synapses = chain[-1]
         weights = integers_of(synapses)
-        if weights is None or (synapses.op != "Conv" and len(chain) > 1):
+        if weights is None or (not by_axis_1(synapses) and len(chain) > 1):
             continue
         bias = constant_input(synapses, 2)
         factor = 1 / (weights[1] * codes.scale)
@@ -56,8 +59,7 @@ def integer_inputs(graph: gs.Graph) -> gs.Graph:
         set_integers(names, synapses, weights[0])
         if bias is not None:
             synapses.inputs[2] = make_constant(names, f"{synapses.name}/bias", steps.reshape(bias.shape))
-        column = (-1,) + (1,) * (len(synapses.outputs[0].shape) - 2 if synapses.op == "Conv" else 0)
-        rescale(names, neuron, chain[:-1], factor.reshape(column))
+        rescale(names, neuron, chain[:-1], by_channel(synapses, factor))
     return graph
 
 
@@ -87,7 +89,7 @@ def _codes_in_front_of(synapses: gs.Node) -> _Codes | None:
     moves: list[gs.Node] = []
     tensor = synapses.inputs[0]
     node = producer_of(tensor)
-    while node is not None and node.op in MOVEMENT and not node.domain and len(tensor.outputs) == 1:
+    while node is not None and of(node).moves and len(tensor.outputs) == 1:
         moves.append(node)
         tensor = node.inputs[0]
         node = producer_of(tensor)
@@ -102,7 +104,7 @@ def _codes_in_front_of(synapses: gs.Node) -> _Codes | None:
 def _peak(tensor: gs.Tensor) -> int | None:
     """The largest magnitude of whole numbers of up to 16 bits, a zero point taken off; None of anything else."""
     node, zero = producer_of(tensor), 0
-    if node is not None and node.op in ("Add", "Sub") and not node.domain and len(signals(node)) == 1:
+    if node is not None and of(node).sums and len(signals(node)) == 1:
         constants = [value_of(t) for t in node.inputs if is_constant(t)]
         if not all(np.array_equal(c, np.rint(c)) for c in constants):
             return None

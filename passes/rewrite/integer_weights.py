@@ -22,8 +22,9 @@ from onnx2snn.graph.core import (
     value_of,
 )
 from onnx2snn.graph.neuron_nodes import make_constant, parameters, replace_weights, set_parameters
-from onnx2snn.operators.linear import MOVEMENT, is_integrate, is_neuron, is_weighted
-from onnx2snn.operators.scales import LARGEST, is_power_of_two
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_integrate, is_neuron, is_weighted
+from onnx2snn.operators.scales import is_power_of_two
 
 #: Where a node notes the whole number that its largest weight is, by output channel.
 NOTE = "_onnx2snn_largest_integer"
@@ -57,13 +58,8 @@ def note_integers(graph: gs.Graph) -> gs.Graph:
 
 def _rows(node: gs.Node, weights: Array) -> Array | None:
     """(output channels, weights of each), None where an operator has no such order."""
-    if weights.ndim < 2 or not weights.size:
-        return None
-    if node.op == "Conv":
-        return weights.reshape(len(weights), -1)
-    if weights.ndim != 2 or node.op == "ConvTranspose":
-        return None
-    return weights if node.op == "Gemm" and node.attrs.get("transB", 0) else weights.T
+    held = of(node).weights
+    return None if held is None else held.rows(node, weights)
 
 
 def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
@@ -146,12 +142,28 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
         found = integers_of(synapses)
         if found is None or largest_sum(found[0]) * most >= EXACT:
             continue
-        if synapses.op != "Conv" and any(node.op in LARGEST for node in chain):
+        if not by_axis_1(synapses) and any(map(is_pooling, chain)):
             continue
         set_integers(names, synapses, found[0])
-        column = (-1,) + (1,) * (len(synapses.outputs[0].shape) - 2 if synapses.op == "Conv" else 0)
-        rescale(names, neuron, chain[:-1], (1 / found[1]).reshape(column))
+        rescale(names, neuron, chain[:-1], by_channel(synapses, 1 / found[1]))
     return graph
+
+
+def by_axis_1(synapses: gs.Node) -> bool:
+    """Whether output channels lie along axis 1, where poolings keep them."""
+    weights = of(synapses).weights
+    return weights is not None and weights.channels == 1
+
+
+def is_pooling(node: gs.Node) -> bool:
+    """Whether ``node`` takes maxima within channels."""
+    return of(node).compares is not None and of(node).channels_second
+
+
+def by_channel(synapses: gs.Node, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``values`` of output channels, in the shape in which they multiply one sample of the result."""
+    behind = len(synapses.outputs[0].shape) - 2 if by_axis_1(synapses) else 0
+    return values.reshape((-1,) + (1,) * behind)
 
 
 def chain_to(neuron: gs.Node, *, inputs: int) -> list[gs.Node] | None:
@@ -167,7 +179,7 @@ def chain_to(neuron: gs.Node, *, inputs: int) -> list[gs.Node] | None:
         chain.append(node)
         if NOTE in node.attrs:
             return chain if len(node.inputs) <= inputs else None
-        passable = is_constant(node.inputs[1]) if is_integrate(node) else node.op in LARGEST
+        passable = is_constant(node.inputs[1]) if is_integrate(node) else is_pooling(node)
         if not passable:
             return None
         tensor = node.inputs[0]
@@ -180,8 +192,8 @@ def _is_spikes(tensor: gs.Tensor) -> bool:
         return False
     if is_neuron(node):
         return True
-    moves = not node.domain and node.op in (*MOVEMENT, "Concat", "Slice", "Split")
-    return moves and all(_is_spikes(signal) for signal in signals(node))
+    copies = of(node).copies
+    return copies is not None and copies(node) and all(_is_spikes(signal) for signal in signals(node))
 
 
 def integers_of(node: gs.Node) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
@@ -223,9 +235,10 @@ def largest_sum(rows: NDArray[np.float32]) -> float:
 
 def set_integers(names: Names, node: gs.Node, rows: NDArray[np.float32]) -> None:
     """Give ``node`` these weights, (output channels, weights of each)."""
-    shape = value_of(node.inputs[1]).shape
-    straight = node.op == "Conv" or node.attrs.get("transB", 0)
-    replace_weights(names, node, f"{node.name}/integers", rows.reshape(shape) if straight else rows.T)
+    weights = of(node).weights
+    if weights is not None:
+        held = weights.held(node, rows, value_of(node.inputs[1]).shape)
+        replace_weights(names, node, f"{node.name}/integers", held)
 
 
 def rescale(names: Names, neuron: gs.Node, between: list[gs.Node], factor: NDArray[np.float64]) -> None:

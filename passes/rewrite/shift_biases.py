@@ -8,10 +8,11 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.trains import Kind, infer_kinds, is_train
 from onnx2snn.errors import ConversionError
 from onnx2snn.float64 import streamed
-from onnx2snn.graph.core import Array, Names, graph_pass, is_constant, origin, tidy, value_of
+from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, is_constant, origin, tidy, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.neuron_nodes import make_constant
-from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron, is_weighted
 from onnx2snn.remedies import ROWS_APART
 
 
@@ -73,21 +74,6 @@ def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Arra
     return {name: answers.get(name, np.zeros(1)) for name in wanted}
 
 
-#: Operators that answer zeros to zeros, whatever their constants are.
-_SILENT = (
-    "Mul",
-    "Div",
-    "Identity",
-    "Neg",
-    "AveragePool",
-    "Reshape",
-    "Flatten",
-    "Transpose",
-    "Squeeze",
-    "Unsqueeze",
-)
-
-
 def _silence_synapses(graph: gs.Graph) -> None:
     """Weights answer nothing but their bias to silence: they need not be there, and most of a network is weights.
 
@@ -103,7 +89,7 @@ def _silence_synapses(graph: gs.Graph) -> None:
             continue
         made = node.outputs[0]
         bias = _answer_to_zeros(node) if _is_static(made) else None
-        if node.op in _SILENT:
+        if of(node).silent:
             quiet.update(id(t) for t in node.outputs)
         elif bias is not None:
             shape = np.array([node.attrs.get(ROWS, 1), *made.shape[1:]], np.int64)
@@ -116,14 +102,15 @@ def _silence_synapses(graph: gs.Graph) -> None:
 
 def _answer_to_zeros(node: gs.Node) -> Array | None:
     """What a layer of synapses answers to zeros, up to broadcasting; None of another operator."""
-    if node.op not in ("MatMul", "Gemm", "Conv") or node.attrs.get("beta", 1.0) != 1.0:
+    weights = of(node).weights
+    if weights is None or node.attrs.get("beta", 1.0) != 1.0:
         return None
     if len(node.inputs) < 3 or node.inputs[2].is_empty():
         return np.zeros(1, np.float32)
     bias = value_of(node.inputs[2])
-    if node.op == "Conv":
-        return bias.reshape(1, -1, *(1,) * (len(node.outputs[0].shape) - 2))
-    return bias if bias.ndim < 2 or len(bias) == 1 else None
+    if bias.ndim > 1:
+        return bias if len(bias) == 1 else None
+    return bias if weights.channels == -1 else bias.reshape(1, -1, *(1,) * (len(node.outputs[0].shape) - 2))
 
 
 def collapsed(values: Array) -> Array:
@@ -211,15 +198,11 @@ def _silent(graph: gs.Graph, names: Names, neuron: gs.Node) -> gs.Tensor:
 
 def _drop_constant_part(names: Names, node: gs.Node) -> None:
     """Make a linear operator of an affine one: its answer to zeros becomes zero."""
-    if node.op in ("Conv", "ConvTranspose", "Gemm"):
+    terms = of(node).terms
+    if is_weighted(node):
         node.inputs = list(node.inputs[:2])
-    elif node.op == "Pad":
-        if len(node.inputs) > 2 and not node.inputs[2].is_empty():
-            node.inputs[2] = make_constant(names, f"{node.name}/zero", np.zeros((), np.float32))
-    elif node.op == "Resize":
-        node.attrs.pop("extrapolation_value", None)
-    elif node.op in ("Add", "Sub", "Sum", "Mean", "Concat", "Where"):
-        first = 1 if node.op == "Where" else 0
-        for position, tensor in enumerate(node.inputs):
-            if position >= first and is_constant(tensor) and np.any(value_of(tensor)):
-                node.inputs[position] = make_constant(names, tensor.name, np.zeros_like(value_of(tensor)))
+    for position in [] if terms is None else terms(node):
+        values = constant_input(node, position)
+        if values is not None and np.any(values):
+            node.inputs[position] = make_constant(names, node.inputs[position].name, np.zeros_like(values))
+    node.attrs.pop("extrapolation_value", None)

@@ -9,13 +9,14 @@ import onnx
 import pytest
 from helpers_graphs import apply_checked, assert_same, make_model, node, operators, run_graph, samples
 
-from onnx2snn.analysis.batch_axis import batch_axes, regrouped
+from onnx2snn.analysis.batch_axis import batch_axes
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import constant_input
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import run_reference
+from onnx2snn.operators.batch import regrouped
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.normalise.fold_constants import fold_constants
 from onnx2snn.passes.normalise.free_batch import free_batch

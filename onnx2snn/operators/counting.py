@@ -6,46 +6,48 @@ rule to the operator's own matrix, value by value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 
-from onnx2snn.operators.linear import WEIGHTED
-
 if TYPE_CHECKING:
     from onnx2snn.dialect.synops import Count
 
-#: Writes the nodes that stand for one operator; the names of the counts that it makes.
-Rule: TypeAlias = "Callable[[Count, onnx.NodeProto], list[str]]"
 
-
-def _weighted(count: Count, node: onnx.NodeProto) -> list[str]:
+def weighted(count: Count, node: onnx.NodeProto) -> list[str]:
+    """The operator itself, a one for each weight that is not zero."""
     inputs = [count.counts(name) or count.nonzero(name) for name in node.input[:2]]
     attributes = {k: v for k, v in count.attributes(node).items() if k not in ("alpha", "beta")}
     return [count.add(node.op_type, inputs, **attributes)]
 
 
-def _masked(count: Count, node: onnx.NodeProto) -> list[str]:
+def spread(count: Count, node: onnx.NodeProto) -> list[str]:
+    """Value by value."""
+    return [_spread(count, node, count.counted(node)[0])]
+
+
+def masked(count: Count, node: onnx.NodeProto) -> list[str]:
+    """Value by value, but for factors that are zero."""
     constants = [name for name in node.input if count.is_constant(name)]
-    if node.op_type == "Div" or not constants:
-        return [_spread(count, node, count.counted(node)[0])]
+    if not constants:
+        return spread(count, node)
     return [count.add("Mul", [count.counted(node)[0], count.nonzero(constants[0])])]
 
 
-def _batch_norm(count: Count, node: onnx.NodeProto) -> list[str]:
+def batch_norm(count: Count, node: onnx.NodeProto) -> list[str]:
     """A factor by channel."""
     column = [-1] + [1] * (len(count.shape(node.output[0])) - 2)
     factors = count.add("Reshape", [count.nonzero(node.input[1]), count.constant(np.array(column))])
     return [count.add("Mul", [count.counted(node)[0], factors])]
 
 
-def _summed(count: Count, node: onnx.NodeProto) -> list[str]:
+def summed(count: Count, node: onnx.NodeProto) -> list[str]:
+    """All that arrives."""
     return [_spread(count, node, count.add("Sum", count.counted(node)))]
 
 
-def _where(count: Count, node: onnx.NodeProto) -> list[str]:
+def where(count: Count, node: onnx.NodeProto) -> list[str]:
     """What is chosen from elsewhere is silent here."""
     silent = count.constant(np.zeros(1, np.float32))
     chosen = [count.counts(name) or silent for name in node.input[1:]]
@@ -66,7 +68,7 @@ def _spread(count: Count, node: onnx.NodeProto, counts: str) -> str:
     return count.add("Sum", [counts, *sizes]) if sizes else counts
 
 
-def _average_pool(count: Count, node: onnx.NodeProto) -> list[str]:
+def average_pool(count: Count, node: onnx.NodeProto) -> list[str]:
     """The sum over each window: its average, padding counted, times its cells.
 
     1. Windows that reach over the end (``ceil_mode``) are divided by what they cover there: zeros are put behind the end, and
@@ -103,16 +105,18 @@ def _cut_for(count: Count, node: onnx.NodeProto, total: str) -> str:
     return count.add("Slice", [total, first, shape, axes])
 
 
-def _global_average_pool(count: Count, node: onnx.NodeProto) -> list[str]:
+def global_average_pool(count: Count, node: onnx.NodeProto) -> list[str]:
+    """The sum of each channel."""
     axes = np.arange(2, len(count.shape(node.input[0])))
     return [count.add("ReduceSum", [*count.counted(node), count.constant(axes)], keepdims=1)]
 
 
-def _reduce(count: Count, node: onnx.NodeProto) -> list[str]:
+def reduce(count: Count, node: onnx.NodeProto) -> list[str]:
+    """The sum along the same axes."""
     return [count.add("ReduceSum", [*count.counted(node), *node.input[1:]], **count.attributes(node))]
 
 
-def _concat(count: Count, node: onnx.NodeProto) -> list[str]:
+def concat(count: Count, node: onnx.NodeProto) -> list[str]:
     """Parts of other layers are silent here: padding where their sizes are known, else zeros of their size."""
     axis = int(count.attributes(node)["axis"]) % len(count.shape(node.output[0]))
     sizes = [count.shape(name)[axis] for name in node.input]
@@ -133,20 +137,22 @@ def _padded_apart(count: Count, node: onnx.NodeProto, axis: int, sizes: list[int
     return count.add("Sum", parts)
 
 
-def _same(count: Count, node: onnx.NodeProto) -> list[str]:
+def same(count: Count, node: onnx.NodeProto) -> list[str]:
+    """As many as before."""
     return count.counted(node)[:1]
 
 
-def _copy(count: Count, node: onnx.NodeProto) -> list[str]:
+def copy(count: Count, node: onnx.NodeProto) -> list[str]:
+    """The operator itself."""
     return count.copy(node)
 
 
-def _pad(count: Count, node: onnx.NodeProto) -> list[str]:
+def pad(count: Count, node: onnx.NodeProto) -> list[str]:
     """Padded by no spikes, or by those of other places."""
     return count.copy(node, without=[2])
 
 
-def _resize(count: Count, node: onnx.NodeProto) -> list[str]:
+def resize(count: Count, node: onnx.NodeProto) -> list[str]:
     """Along one axis after the other.
 
     1. ``nearest`` takes each value from one place: the operator itself.
@@ -217,25 +223,3 @@ def _product_along(count: Count, counts: str, matrix: str, axis: int, rank: int)
     last = count.add("Transpose", [counts], perm=order)
     back = [order.index(a) for a in range(rank)]
     return count.add("Transpose", [count.add("MatMul", [last, matrix])], perm=back)
-
-
-_MOVING = (
-    *("DepthToSpace", "Expand", "Flatten", "Gather", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze"),
-    *("Tile", "Transpose", "Unsqueeze"),
-)
-
-COUNTED: dict[str, Rule] = {
-    **dict.fromkeys(WEIGHTED, _weighted),
-    **dict.fromkeys(("Add", "Sub", "Sum", "Mean"), _summed),
-    **dict.fromkeys(("Mul", "Div"), _masked),
-    **dict.fromkeys(("Neg", "Identity"), _same),
-    **dict.fromkeys(("ReduceMean", "ReduceSum"), _reduce),
-    **dict.fromkeys(_MOVING, _copy),
-    "AveragePool": _average_pool,
-    "BatchNormalization": _batch_norm,
-    "Concat": _concat,
-    "GlobalAveragePool": _global_average_pool,
-    "Pad": _pad,
-    "Resize": _resize,
-    "Where": _where,
-}

@@ -13,8 +13,6 @@ from helpers_paths import operations
 
 import onnx2snn
 from onnx2snn.dialect.macs import shapes_of
-from onnx2snn.operators.counted import COUNTED
-from onnx2snn.operators.linear import LINEAR
 from onnx2snn.runtime import SpikingSession
 
 ints = np.array
@@ -129,10 +127,6 @@ def test_operations_are_the_ways_through_the_operators(name: str) -> None:
     """Forked where the operator has other readers, too, on the way to another layer of synapses."""
     case = ALL[name]
     check(network(case, fork=name in FURTHER), inputs(case))
-
-
-def test_every_linear_operator_says_how_counts_pass() -> None:
-    assert set(LINEAR) <= set(COUNTED)
 
 
 OPEN = {

@@ -1,0 +1,22 @@
+"""Quantisers, and operators of integer codes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from onnx2snn.graph.core import MICROSOFT
+from onnx2snn.operators.table import Operator
+
+_INTEGER = Operator(name="", domain=MICROSOFT)
+
+OPERATORS = (
+    Operator(name="QuantizeLinear", jumps=True, whole=True),
+    Operator(name="DynamicQuantizeLinear", jumps=True),
+    replace(_INTEGER, name="QuantizeLinear", jumps=True, whole=True, code_type=2),
+    *_INTEGER.called("QLinearConcat", code_type=1),
+    *_INTEGER.called("QLinearAveragePool", "QLinearGlobalAveragePool", "QLinearReduceMean", code_type=4),
+    *_INTEGER.called("QLinearLeakyRelu", "QLinearSigmoid", "QLinearSoftmax", code_type=4),
+    *_INTEGER.called("QLinearAdd", "QLinearConv", "QLinearConvTranspose", "QLinearMul", code_type=7),
+    *_INTEGER.called("MatMulIntegerToFloat", code_type=7),
+    *_INTEGER.called("QGemm", "QLinearWhere", code_type=8),
+)

@@ -1,0 +1,71 @@
+"""Operators that move and copy entries: none changes a value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import onnx_graphsurgeon as gs
+
+from onnx2snn.operators import batch, conditions, counting, magnitudes, places, running_error
+from onnx2snn.operators.table import Operator
+
+
+def _always(_: gs.Node) -> bool:
+    return True
+
+
+def _nearest(node: gs.Node) -> bool:
+    return bool(node.attrs.get("mode", "nearest") == "nearest")
+
+
+def _fill(_: gs.Node) -> list[int]:
+    return [2]
+
+
+def every_input(node: gs.Node) -> range:
+    """The operands of a sum."""
+    return range(len(node.inputs))
+
+
+_COPY = Operator(
+    name="", copies=_always, counts=counting.copy, codes=(0,), magnitude=magnitudes.same, roundings=0,
+    quantum=running_error.first,
+)  # fmt: skip
+_MOVE = replace(_COPY, moves=True, silent=True)
+_AMONG_CHANNELS = replace(_COPY, places=places.alike, linear=conditions.first)
+
+OPERATORS = (
+    replace(
+        _MOVE, name="Identity", linear=conditions.first, places=places.same, counts=counting.same, elementwise=True
+    ),
+    replace(_MOVE, name="Reshape", linear=conditions.reshape, places=places.regrouped, batch=batch.moved),
+    replace(_MOVE, name="Flatten", linear=conditions.flatten, places=places.regrouped, batch=batch.moved),
+    replace(_MOVE, name="Squeeze", linear=conditions.squeeze, places=places.regrouped, batch=batch.removed, axes=1),
+    replace(_MOVE, name="Unsqueeze", linear=conditions.unsqueeze, places=places.regrouped, batch=batch.inserted),
+    replace(_MOVE, name="Transpose", linear=conditions.transpose, places=places.turned, batch=batch.turned),
+    *_AMONG_CHANNELS.called("DepthToSpace", "SpaceToDepth"),
+    replace(_COPY, name="Split", linear=conditions.split, places=places.alike),
+    replace(_COPY, name="Gather", linear=conditions.gather, places=places.alike, batch=batch.gathered, grows=True),
+    replace(_COPY, name="Slice", linear=conditions.axes_kept, places=places.by_channel, axes=3),
+    replace(_COPY, name="Expand", linear=conditions.expand, places=places.by_channel, grows=True),
+    replace(_COPY, name="Tile", linear=conditions.tile, places=places.by_channel, grows=True),
+    replace(
+        _COPY, name="Pad", linear=conditions.pad, places=places.padded, terms=_fill, counts=counting.pad, codes=(0, 2),
+        quantum=running_error.padded, grows=True,
+    ),
+    replace(
+        _COPY, name="Resize", linear=conditions.resize, places=places.by_channel, values=(0,), copies=_nearest, grows=True,
+        counts=counting.resize, magnitude=magnitudes.resize, roundings=running_error.resized, quantum=running_error.nearest,
+    ),
+    replace(
+        _COPY, name="Concat", linear=conditions.axis_kept(), terms=every_input, counts=counting.concat, codes=(),
+        quantum=running_error.smallest,
+    ),
+    replace(
+        _COPY, name="Where", linear=conditions.where, terms=lambda _: (1, 2), broadcasts=True, elementwise=True,
+        counts=counting.where, codes=(1, 2), magnitude=magnitudes.chosen, quantum=running_error.chosen,
+    ),
+    Operator(name="Dropout", magnitude=magnitudes.same, roundings=0, quantum=running_error.first),
+    Operator(name="CenterCropPad", grows=True),
+    Operator(name="OneHot", grows=True),
+)  # fmt: skip

@@ -1,0 +1,183 @@
+"""The record: all that the converter knows of one operator, and where it is looked up.
+
+Every fact has its rule here, as a primitive of JAX has: passes, counting, certificate and scales ask :func:`of` a node, and
+hold no names of operators. What is not said of an operator is unknown, and whoever asks does the safe thing; a test holds each
+record to what it has to say, and each rule to a small network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from onnx2snn.certificate.magnitudes import Writer
+    from onnx2snn.dialect.synops import Count
+    from onnx2snn.operators.running_error import Step
+
+Array: TypeAlias = NDArray[Any]
+#: Whether something holds for a node; its docstring is the operator's line in the documentation.
+Test: TypeAlias = Callable[[gs.Node], bool]
+#: What belongs to each entry of the first tensor (1, ...), for the entries of the second; None where that is not known.
+Places: TypeAlias = Callable[[gs.Node, Array, gs.Tensor, gs.Tensor], "Array | None"]
+#: Writes the nodes that stand for an operator where spikes are counted; the names of the counts that it makes.
+Counts: TypeAlias = Callable[["Count", onnx.NodeProto], list[str]]
+#: The batch axis of what a node writes (last), from the tensor and the axis that it reads.
+Batch: TypeAlias = Callable[[gs.Node, gs.Tensor, int, gs.Tensor], "int | None"]
+#: Writes an operator on magnitudes; whether it could.
+Magnitude: TypeAlias = Callable[["Writer", onnx.NodeProto], bool]
+#: Of one operator: how many roundings lie between its inputs and its output, at most.
+Roundings: TypeAlias = "int | Callable[[Step], int]"
+#: The power of two of which a result is a multiple, from those of the inputs; 0 where there is none.
+Quantum: TypeAlias = Callable[["Step", list[float]], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """How an operator holds synapses.
+
+    Attributes:
+        read: Factors (one, or one an input channel) in the shape in which they multiply the weights; None without a place.
+        written: The same of output channels.
+        channels: The axis of its result along which output channels lie.
+        inputs: The axis of its signal along which input channels lie.
+        rows: The weights as (output channels, weights of each); None where an operator has no such order.
+        held: Such rows as weights of the given shape.
+        sums: Multiply-accumulates of one sample: the entries of a tensor, times a factor; None where it is not known.
+        fan_out: Synapses of one spike on average, borders not subtracted.
+    """
+
+    read: Callable[[gs.Node, NDArray[np.float64], Array], NDArray[np.float64] | None]
+    written: Callable[[gs.Node, NDArray[np.float64], Array], NDArray[np.float64] | None]
+    channels: int
+    inputs: int
+    rows: Callable[[gs.Node, Array], Array | None]
+    held: Callable[[gs.Node, Array, tuple[int, ...]], Array]
+    sums: Callable[[gs.Node], tuple[gs.Tensor, int] | None]
+    fan_out: Callable[[gs.Node, Array], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """What an operator is.
+
+    Attributes:
+        name: ONNX's.
+        domain: Empty for ONNX's own.
+
+        linear: When it maps trains to trains: linear in its float signals, each sample for itself (METHOD 6).
+        values: The inputs that may carry values; None: all. Others are sizes, indices, factors to resize by.
+        bilinear: It is linear in each of its first two operands (METHOD 12: in the one that spikes).
+        weights: How it is a layer of synapses.
+        terms: The inputs that are added when they are constant: what is left of a linear operator without them (METHOD 4).
+        sums: It adds or subtracts its operands, and nothing else.
+        silent: It answers zeros to zeros, whatever its constants.
+        neutral: The constant that changes nothing.
+
+        broadcasts: It takes all of its operands against each other.
+        elementwise: Each entry of its result depends on the same entry of what it reads.
+        line: A factor and a term, entry by entry.
+        moves: It changes the places of entries, one to one, or nothing at all.
+        copies: When each entry of its result is one of those that it reads, or a constant, in places that depend on no value.
+        compares: The axes along which it takes the largest entry: it commutes with every rising function, a channel alike.
+        extreme: The largest or smallest of several operands: it commutes with every rising function of all.
+        jumps: A value a little larger may be answered by a whole step more.
+        whole: It writes integers, or booleans.
+        one: A reduction that makes of a single entry that entry.
+        windows: It looks at windows along the axes behind the channels.
+        undecided: Not the same at every run.
+        grows: It may write more than it reads.
+        sizes: It reads sizes of tensors, and no values.
+        channels_second: It reads samples along axis 0, and channels along axis 1.
+        axes: The input that lists axes.
+
+        places: What belongs to the entries of its input, behind it (METHOD 5: how thresholds are absorbed).
+        batch: Where the batch axis goes; None: an axis from the back stays where it is.
+        counts: What it does to spike counts: its matrix, a one wherever that is not zero (METHOD 7).
+
+        codes: The inputs that hold integer codes, which it may as well read in float32; empty: all.
+        sums_codes: As long as codes are wide enough not to wrap.
+        any_type: It reads whatever type.
+        code_type: The input that has the type of the codes that it writes; missing there: it writes numbers.
+
+        magnitude: The same operator on magnitudes, for bounds (METHOD 10).
+        roundings: Between its inputs and its output, at most.
+        quantum: What its results are multiples of.
+    """
+
+    name: str
+    domain: str = ""
+
+    linear: Test | None = None
+    values: tuple[int, ...] | None = None
+    bilinear: bool = False
+    weights: Weights | None = None
+    terms: Callable[[gs.Node], Iterable[int]] | None = None
+    sums: bool = False
+    silent: bool = False
+    neutral: float | None = None
+
+    broadcasts: bool = False
+    elementwise: bool = False
+    line: bool = False
+    moves: bool = False
+    copies: Test | None = None
+    compares: Callable[[gs.Node], list[int] | None] | None = None
+    extreme: bool = False
+    jumps: bool = False
+    whole: bool = False
+    one: bool = False
+    windows: bool = False
+    undecided: bool = False
+    grows: bool = False
+    sizes: bool = False
+    channels_second: bool = False
+    axes: int | None = None
+
+    places: Places | None = None
+    batch: Batch | None = None
+    counts: Counts | None = None
+
+    codes: tuple[int, ...] | None = None
+    sums_codes: bool = False
+    any_type: bool = False
+    code_type: int | None = None
+
+    magnitude: Magnitude | None = None
+    roundings: Roundings | None = None
+    quantum: Quantum | None = None
+
+    def called(self, *names: str, **facts: Any) -> list[Operator]:
+        """Records of operators that have these facts in common, and others of their own."""
+        return [replace(self, name=name, **facts) for name in names]
+
+
+#: Nothing is known of it.
+UNKNOWN = Operator(name="")
+_TABLE: dict[tuple[str, str], Operator] = {}
+
+
+def register(operators: Iterable[Operator]) -> None:
+    """Enter records; each operator once."""
+    for operator in operators:
+        key = operator.domain, operator.name
+        if key in _TABLE:
+            raise AssertionError(f"{operator.name} has a record already")
+        _TABLE[key] = operator
+
+
+def of(node: gs.Node | onnx.NodeProto) -> Operator:
+    """The record of a node's operator; :data:`UNKNOWN` where there is none."""
+    name = node.op_type if isinstance(node, onnx.NodeProto) else node.op
+    return _TABLE.get((node.domain or "", name), UNKNOWN)
+
+
+def every() -> list[Operator]:
+    """All records, in the order of their names."""
+    return [_TABLE[key] for key in sorted(_TABLE)]
