@@ -13,6 +13,7 @@ from helpers_paths import operations
 
 import onnx2snn
 from onnx2snn.dialect.macs import shapes_of
+from onnx2snn.model.reference import run_reference
 from onnx2snn.runtime import SpikingSession
 
 ints = np.array
@@ -67,9 +68,7 @@ def out_shape(case: Case) -> tuple[int, ...]:
     model = make_model(
         case.nodes, held, infos, {"b": ["N"] + [f"d{i}" for i in range(len(case.before))]}, opset=18
     )
-    return tuple(
-        onnx2snn.reference.run_reference(model, {"a": np.zeros((1, *case.before), np.float32)})["b"].shape[1:]
-    )
+    return tuple(run_reference(model, {"a": np.zeros((1, *case.before), np.float32)})["b"].shape[1:])
 
 
 def pools() -> dict[str, Case]:
