@@ -17,11 +17,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
-from onnx2snn.activations.check_float32 import recognise_checked
-from onnx2snn.analysis.non_spiking import dynamic_quantisation, non_spiking, obstacles, refuse
 from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
-from onnx2snn.calibration.advice import of_float_network, of_obstacle
 from onnx2snn.calibration.work import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
 from onnx2snn.dialect.functions import VERSION, attach_functions
@@ -39,12 +36,12 @@ from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.graph.core import Array, Pass, apply_owned, is_constant
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.importer import import_model
+from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model, save_model
 from onnx2snn.model.qonnx_definition import inlined
 from onnx2snn.model.reference import run_reference
 from onnx2snn.model.training_mode import refuse_training_mode
 from onnx2snn.model.weights import SplitModel
-from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.passes.rewrite.spike import network_timesteps
@@ -184,19 +181,14 @@ def _converted(
     graph = import_model(source)
     refuse_training_mode(graph)
     graph = driver.apply(refuse_undefined(graph), (*PREPARE, *RECOGNISE))
-    rejected = recognise_checked(graph).rejected  # of what is left
-    kept = non_spiking(graph, rejected)
-    spikes = any(map(is_neuron, graph.nodes))
-    if ((kept and not hybrid) or not spikes) and (dynamic := dynamic_quantisation(graph)):
-        raise dynamic
-    if not spikes and (advice := of_float_network(source, kept)):
-        raise advice
-    if kept and not hybrid:
-        kept = [of_obstacle(source, first) if first is obstacles(kept)[0] else first for first in kept]
-    refuse(kept, graph, rejected, hybrid=hybrid)
+    judgement = judge(source, graph, hybrid=hybrid)
+    if judgement.refusal:
+        raise judgement.refusal
+    operators = (NonSpikingOperator(k.name, k.operator, k.reason) for k in judgement.kept if hybrid)
+    kept = list(dict.fromkeys(operators))
     form = driver.form
     graph = driver.apply(graph, neurons(bias=form.bias, coding=form.coding, timesteps=timesteps))
-    return _finish(graph, driver, [NonSpikingOperator(k.name, k.operator, k.reason) for k in kept])
+    return _finish(graph, driver, kept)
 
 
 def _steps(timesteps: int | str | None) -> int | None:

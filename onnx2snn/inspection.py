@@ -17,15 +17,17 @@ from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.recognise import Found, Rejected
 from onnx2snn.activations.rules import names_of, rules_of
-from onnx2snn.analysis.non_spiking import non_spiking, obstacles
 from onnx2snn.data.specs import input_specs
 from onnx2snn.dialect.layer_table import is_snn, read_layer_table
+from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import apply_owned, origin
 from onnx2snn.graph.importer import import_model
 from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
+from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model
+from onnx2snn.model.training_mode import refuse_training_mode
 from onnx2snn.operators.linear import is_neuron
-from onnx2snn.passes import PREPARE, RECOGNISE
+from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 
 
@@ -62,8 +64,10 @@ class Inspection:
         inputs: Name, type and shape of each.
         operators: How many there are of each.
         activations: The staircases, in order.
-        rejected: Operators that are no neuron, and why: those that a conversion would refuse first.
+        rejected: Operators that are no neuron, and why: first each of those that keep the network from converting.
         layers: The layer table of a converted network.
+        obstacles: How many those are.
+        refusal: What a conversion says, and what to do; None where the network converts.
     """
 
     spiking: bool
@@ -73,6 +77,8 @@ class Inspection:
     activations: list[Activation]
     rejected: list[Rejected]
     layers: list[dict[str, Any]]
+    obstacles: int = 0
+    refusal: Rejected | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -99,14 +105,45 @@ def _inspect_snn(model: onnx.ModelProto) -> Inspection:
 
 
 def _inspect_source(model: onnx.ModelProto) -> Inspection:
-    graph = apply_owned(refuse_undefined(import_model(model)), PREPARE)
+    graph = import_model(model)
+    refuse_training_mode(graph)
+    graph = apply_owned(refuse_undefined(graph), PREPARE)
     places = {tensor.name: place for place, node in enumerate(graph.nodes) for tensor in node.outputs}
     activations = [_of_source(found) for found in recognise_checked(graph).found]
     graph = apply_owned(graph, RECOGNISE)
     activations += _encoded(graph, activations)
     activations.sort(key=lambda activation: places[activation.name])
     timesteps = max((activation.timesteps for activation in activations), default=None)
-    return Inspection(False, timesteps, _inputs(model), _operators(model), activations, _misses(graph), [])
+    judgement = judge(model, graph, hybrid=False)
+    obstacles = [Rejected(m.name, m.operator, m.reason, m.remedy) for m in judgement.obstacles]
+    named = {miss.node for miss in obstacles}
+    others = [miss for miss in judgement.rejected if miss.node not in named]
+    return Inspection(
+        False,
+        timesteps,
+        _inputs(model),
+        _operators(model),
+        activations,
+        [*obstacles, *others],
+        [],
+        len(obstacles),
+        _said(judgement.refusal or _refused_later(graph)),
+    )
+
+
+def _refused_later(graph: gs.Graph) -> ConversionError | None:
+    """Why the neurons of ``graph`` (which is given away) cannot be written."""
+    try:
+        apply_owned(graph, neurons(bias="once", coding="binary", timesteps=None))
+    except ConversionError as refusal:
+        return refusal
+    return None
+
+
+def _said(refusal: ConversionError | None) -> Rejected | None:
+    if refusal is None:
+        return None
+    return Rejected(refusal.node or "", refusal.operator or "", refusal.message, refusal.remedy or "")
 
 
 def _encoded(graph: gs.Graph, activations: Sequence[Activation]) -> list[Activation]:
@@ -116,17 +153,6 @@ def _encoded(graph: gs.Graph, activations: Sequence[Activation]) -> list[Activat
     return [
         _activation(n.attrs[SOURCE_TENSOR], origin(n), n.attrs[SOURCE], n.attrs["timesteps"]) for n in neurons
     ]
-
-
-def _misses(graph: gs.Graph) -> list[Rejected]:
-    """What a conversion would refuse, first of all; then every other activation that is no staircase."""
-    rejected = recognise_checked(graph).rejected
-    found = [
-        Rejected(miss.name, miss.operator, miss.reason, miss.remedy)
-        for miss in obstacles(non_spiking(graph, rejected))
-    ]
-    named = {miss.node for miss in found}
-    return [*found, *(miss for miss in rejected.values() if miss.node not in named)]
 
 
 def _of_source(found: Found) -> Activation:

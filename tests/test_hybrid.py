@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers_graphs import make_model, node, samples
+from onnx import helper
 
 import onnx2snn
 from onnx2snn.dialect.macs import dense_macs
@@ -78,6 +79,60 @@ def test_kept_on_request(name: str) -> None:
     certificate = onnx2snn.verify(source, conversion.model, X)
     assert certificate.lossless
     assert certificate.max_abs_error < 1e-5
+
+
+#: Operators that read no floats, between neurons: what stands there, and the lines that they get, by node.
+ON_INTEGERS: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], list[str]]] = {
+    "a table by position": (
+        [node("ArgMax", ["a"], ["i"], axis=1, keepdims=1), node("Gather", ["table", "i"], ["g"]), node("Add", ["a", "g"], ["m"])],
+        {"table": np.arange(3, dtype=np.float32)}, ["i", "g"],
+    ),
+    "a sort of codes": (
+        [node("Cast", ["a"], ["c"], to=7), node("TopK", ["c", "six"], ["t", "p"], axis=3), node("Cast", ["t"], ["m"], to=1)],
+        {"six": np.array([6])}, ["c", "t"],
+    ),
+    "a product of codes": (
+        [node("Cast", ["a"], ["c"], to=6), node("Mul", ["c", "c"], ["t"]), node("Cast", ["t"], ["m"], to=1)],
+        {}, ["c", "t"],
+    ),
+    "masks": (
+        [node("ReduceMax", ["a"], ["h"], axes=[1], keepdims=1), node("Equal", ["a", "h"], ["e"]), node("Greater", ["a", "half"], ["g"]),
+         node("And", ["e", "g"], ["n"]), node("Cast", ["n"], ["m"], to=1)],
+        {}, ["h", "e", "g", "n"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ON_INTEGERS)
+def test_operators_on_integers_have_lines_too(name: str) -> None:
+    between, constants, expected = ON_INTEGERS[name]
+    model = network(between, **constants)
+    with pytest.raises(onnx2snn.ConversionError) as caught:
+        onnx2snn.convert(model)
+    assert caught.value.node in expected
+    kept = onnx2snn.convert(model, hybrid=True).non_spiking
+    assert {k.name for k in kept} <= set(expected)
+    assert {k.name for k in kept} >= {
+        n.output[0] for n in between if n.op_type not in ("Cast", "ReduceMax", "Add")
+    }
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_in_front_of_a_quantised_output_an_operator_is_kept_unless_its_spikes_are_pooled(
+    pooled: bool,
+) -> None:
+    """Behind the last synapses a network may do what it likes; asked to keep, each operator has its line."""
+    model = network([node("Identity", ["a"], ["m"])])
+    pool = node("GlobalAveragePool" if pooled else "Identity", ["d"], ["out"])
+    model.graph.node.extend([node("Softmax", ["y"], ["head"], axis=1), *act("head", "d"), pool])
+    size = 1 if pooled else 6
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", 1, ["N", 3, size, size]))
+    if pooled:
+        with pytest.raises(onnx2snn.ConversionError, match=r"'head' \(Softmax\)"):
+            onnx2snn.convert(model)
+    else:
+        assert not onnx2snn.convert(model).non_spiking
+    assert [k.name for k in onnx2snn.convert(model, hybrid=True).non_spiking] == ["head"]
 
 
 def test_what_remains_of_the_multiply_accumulates_is_told() -> None:

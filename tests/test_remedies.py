@@ -334,11 +334,27 @@ def run(model: Model, options: tuple[str, ...], folder: Path) -> Any:
     return CliRunner().invoke(main, [str(folder / "in.onnx"), str(folder / "out.onnx"), *given])
 
 
+def inspected(model: Model) -> tuple[str, str, str]:
+    """What ``inspect`` says that a conversion will say: reason, node and remedy."""
+    try:
+        refusal = onnx2snn.inspect_model(model).refusal
+    except ConversionError as error:
+        return error.message, error.node or "", error.remedy or ""
+    assert refusal is not None
+    return refusal.reason, refusal.node, refusal.remedy
+
+
 @pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(CASES)])
 def test_what_a_refusal_says_is_done_and_helps(name: str, case: Case, tmp_path: Path) -> None:
-    refused = run(case.refused(), case.refused_with, tmp_path)
+    source = case.refused()
+    refused = run(source, case.refused_with, tmp_path)
     assert refused.exit_code == 3, refused.output
-    assert getattr(remedies, name) in " ".join(refused.stderr.split())
+    said = " ".join(refused.stderr.split())
+    assert getattr(remedies, name) in said
+    if (
+        not case.refused_with and name != "ITS_SOURCE"
+    ):  # a spiking network has layers to show, and no obstacle
+        assert [text for text in inspected(source) if text not in said] == []
     assert not (tmp_path / "out.onnx").exists()
     followed = run((case.helped or case.refused)(), case.options, tmp_path)
     assert followed.exit_code == 0, followed.stderr

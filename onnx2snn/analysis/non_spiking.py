@@ -22,8 +22,10 @@ from onnx2snn.operators.linear import (
     from_sizes,
     is_integrate,
     is_linear,
+    is_mean,
     is_neuron,
     is_weighted,
+    keeps_integers,
 )
 from onnx2snn.operators.quantising import QONNX, mixes_signs
 from onnx2snn.remedies import (
@@ -58,6 +60,8 @@ class NonSpiking:
         remedy: What to do.
         follows: It would be part of neurons, were the activation behind it quantised: a maximum of potentials, or what stands in
             front of a quantiser that was not read.
+        readout: Nothing but the neurons of quantised outputs is behind it: it is reported where others are kept, and keeps no
+            network from converting.
     """
 
     name: str
@@ -65,6 +69,7 @@ class NonSpiking:
     reason: str
     remedy: str
     follows: bool = False
+    readout: bool = False
 
 
 def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSpiking]:
@@ -74,30 +79,41 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     (its output is read out). Max pooling of potentials that go straight into neurons is part of the method.
     """
     misses = {name: miss for miss in rejected.values() for name in miss.nodes}
-    hoped, awaited = _straight_to_neurons(graph, misses), _straight_to_quantisers(graph)
+    nodes, feeding = _evaluated(graph), _before_synapses(graph)
+    hoped, awaited = _straight_to_neurons(graph, misses), _straight_to_unread(graph, nodes)
     found = []
-    for node in non_spiking_nodes(graph):
+    for node in nodes:
         described = _described(node, misses.get(node.name))
         follows = node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in hoped for t in node.outputs)
-        follows = (follows and node.name not in misses) or all(id(t) in awaited for t in node.outputs)
-        found.append(replace(described, follows=follows))
+        follows = follows and node.name not in misses
+        if _is_quantiser(node) or node.op in HANDLERS or is_passed(node):
+            follows = follows or all(id(t) in awaited for t in node.outputs)
+        readout = not any(id(t) in feeding for t in node.outputs)
+        found.append(replace(described, follows=follows, readout=readout))
     return list(dict.fromkeys(found))
 
 
 def obstacles(found: Sequence[NonSpiking]) -> list[NonSpiking]:
-    """Those that have to change: what only follows from another is none."""
-    return [kept for kept in found if not kept.follows] or list(found)
+    """Those that have to change: what only follows from another is none, nor is what belongs to the readout."""
+    between = [kept for kept in found if not kept.readout]
+    return [kept for kept in between if not kept.follows] or between
 
 
 def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
-    """The nodes of :func:`non_spiking`."""
+    """The nodes that are an obstacle, or follow from one."""
+    feeding = _before_synapses(graph)
+    return [node for node in _evaluated(graph) if any(id(t) in feeding for t in node.outputs)]
+
+
+def _evaluated(graph: gs.Graph) -> list[gs.Node]:
+    """Nodes behind synapses, in front of synapses or neurons, that are neither: evaluated on decoded values."""
     behind = _behind_synapses(graph)
-    before = _before_synapses(graph)
+    before = _before_neurons(graph)
     pooled = _straight_to_neurons(graph)
     sized = from_sizes(graph)
     found = []
     for node in graph.nodes:
-        if is_neuron(node) or is_integrate(node) or is_linear(node) or not float_signals(node):
+        if is_neuron(node) or is_integrate(node) or is_linear(node) or keeps_integers(node):
             continue
         if node.outputs and id(node.outputs[0]) in sized:
             continue
@@ -109,32 +125,26 @@ def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
     return found
 
 
-def refuse(
-    found: list[NonSpiking], graph: gs.Graph, rejected: Mapping[str, Rejected], *, hybrid: bool
-) -> None:
-    """Raise for the first operator that cannot spike, or for a network without any neuron.
-
-    Raises:
-        ConversionError: it names node, cause and remedy.
-    """
-    spikes = any(is_neuron(node) for node in graph.nodes)
-    if found and not hybrid:
-        first, *others = obstacles(found)
+def refusal(
+    found: Sequence[NonSpiking], rejected: Sequence[Rejected], *, spikes: bool, hybrid: bool
+) -> ConversionError:
+    """Names the first operator that cannot spike, or says that the network has no neuron; with node, cause and remedy."""
+    between = obstacles(found)
+    if between and not hybrid:
+        first, *others = between
         more = f" ({len(others)} more like it)" if others else ""
         remedy = first.remedy if spikes else first.remedy.replace(HYBRID, REPLACE)  # nothing else would spike
-        raise ConversionError(
+        return ConversionError(
             f"{first.reason}{more}", node=first.name, operator=first.operator, remedy=remedy
         )
-    if spikes:
-        return
-    for miss in rejected.values():
-        raise ConversionError(
+    for miss in rejected:
+        return ConversionError(
             f"no activation of this network is quantised: {miss.reason}",
             node=miss.node,
             operator=miss.operator,
             remedy=miss.remedy,
         )
-    raise ConversionError("this network has no activation: nothing in it could spike", remedy=ACTIVATIONS)
+    return ConversionError("this network has no activation: nothing in it could spike", remedy=ACTIVATIONS)
 
 
 def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
@@ -174,6 +184,9 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
     if node.op in ORDER_PRESERVING:
         reason = f"what it pools is no single activation (a sum, a mean, terms by place), {NO_LATTICE}"
         return NonSpiking(name, node.op, reason, either(ONE_SCALE_INSIDE, HYBRID))
+    if not float_signals(node):
+        reason = "what it computes with integers between neurons is not a spiking operator"
+        return NonSpiking(name, node.op, reason, HYBRID)
     if of(node).linear:
         reason = "it mixes samples of the batch, or its parameters are not constant"
         return NonSpiking(name, node.op, reason, HYBRID)
@@ -186,8 +199,9 @@ def _is_quantiser(node: gs.Node) -> bool:
     return node.op in ("QuantizeLinear", "DequantizeLinear") or node.domain in QONNX
 
 
-def _straight_to_quantisers(graph: gs.Graph) -> set[int]:
-    """Tensors that only quantisers read which were not read themselves, over what works entry by entry, moves and pools."""
+def _straight_to_unread(graph: gs.Graph, evaluated: Sequence[gs.Node]) -> set[int]:
+    """Tensors that only unread quantisers read, or operators on integers, over what works entry by entry, moves and pools."""
+    unread = {id(node) for node in evaluated if _is_quantiser(node) or not float_signals(node)}
     straight: set[int] = set()
     outputs = {id(t) for t in graph.outputs}
     for node in reversed(graph.nodes):
@@ -196,7 +210,7 @@ def _straight_to_quantisers(graph: gs.Graph) -> set[int]:
                 tensor.outputs
                 and id(tensor) not in outputs
                 and all(
-                    _is_quantiser(r) or ((r.op in HANDLERS or is_passed(r)) and id(r.outputs[0]) in straight)
+                    id(r) in unread or ((r.op in HANDLERS or is_passed(r)) and id(r.outputs[0]) in straight)
                     for r in tensor.outputs
                 )
             ):
@@ -239,9 +253,28 @@ def _behind_synapses(graph: gs.Graph) -> set[int]:
 
 
 def _before_synapses(graph: gs.Graph) -> set[int]:
+    """Tensors in front of weights, or of neurons whose spikes are pooled."""
+    feeding: set[int] = set()
+    pooled: set[int] = set()
+    for node in reversed(graph.nodes):
+        read = {id(t) for t in node.inputs}
+        over_pools = any(id(t) in pooled for t in node.outputs)
+        if (
+            is_weighted(node)
+            or any(id(t) in feeding for t in node.outputs)
+            or (over_pools and is_neuron(node))
+        ):
+            feeding |= read
+        elif over_pools or is_mean(node):
+            pooled |= read
+    return feeding
+
+
+def _before_neurons(graph: gs.Graph) -> set[int]:
+    """Tensors in front of weights or neurons."""
     feeding: set[int] = set()
     for node in reversed(graph.nodes):
-        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
+        if is_weighted(node) or is_neuron(node) or any(id(t) in feeding for t in node.outputs):
             feeding.update(id(t) for t in node.inputs)
     return feeding
 

@@ -5,51 +5,72 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import TypeVar
 
 import onnx
 
+from onnx2snn.activations.recognise import Rejected
 from onnx2snn.analysis.non_spiking import NonSpiking, obstacles
 from onnx2snn.calibration.preparing import Prepared, prepare
 from onnx2snn.errors import ConversionError
 from onnx2snn.remedies import CALIBRATE, KEEP, KEEP_TOO, QUANTISE, RELU, either
 
+Told = TypeVar("Told", NonSpiking, Rejected)
 
-def of_float_network(source: onnx.ModelProto, kept: Sequence[NonSpiking]) -> ConversionError | None:
-    """The refusal of a network without any neuron, whatever stands in front of its activations.
 
-    1. All of its activations can be calibrated.
-    2. Some can; what is left between them has no staircase, and would be kept.
-    3. None can, and an activation is what keeps it from converting: nothing but training helps.
-    4. Something else does: None, and it is said as of any network.
+class Advice:
+    """Remedies for one network: calibration is advised where it leads on, and it is tried at most once.
 
     Args:
         source: The network.
-        kept: What does not spike in it.
     """
-    for hybrid in (False, True):
-        with contextlib.suppress(ConversionError):
-            return _to_calibrate(prepare(source, hybrid=hybrid))
-    first = next(iter(obstacles(kept)), None)
-    if first is None or not (first.remedy == CALIBRATE or first.remedy.startswith(QUANTISE)):
+
+    def __init__(self, source: onnx.ModelProto) -> None:
+        self._source = source
+
+    @cached_property
+    def _prepared(self) -> Prepared | None:
+        """Calibrated as far as it goes: without anything kept, or with it; None where there is nothing to calibrate."""
+        for hybrid in (False, True):
+            with contextlib.suppress(ConversionError):
+                return prepare(self._source, hybrid=hybrid)
         return None
-    return ConversionError(
-        f"no activation of this network is quantised, and calibration has no staircase for this one: {first.reason}",
-        node=first.name,
-        operator=first.operator,
-        remedy=either(QUANTISE, RELU),
-    )
+
+    def on(self, told: Told) -> Told:
+        """``told``, with a remedy that helps: calibration only of what it has a staircase for."""
+        if told.remedy != CALIBRATE:
+            return told
+        if self._prepared is None or _name(told) in [kept.name for kept in self._prepared.kept]:
+            return replace(told, remedy=either(QUANTISE, KEEP))
+        return replace(told, remedy=f"{CALIBRATE} {KEEP_TOO}" if self._prepared.kept else CALIBRATE)
+
+    def of_float_network(self, kept: Sequence[NonSpiking]) -> ConversionError | None:
+        """The refusal of a network without any neuron, whatever stands in front of its activations.
+
+        1. All of its activations can be calibrated.
+        2. Some can; what is left between them has no staircase, and would be kept.
+        3. None can, and an activation is what keeps it from converting: nothing but training helps.
+        4. Something else does: None, and it is said as of any network.
+
+        Args:
+            kept: What does not spike in it.
+        """
+        if self._prepared is not None:
+            return _to_calibrate(self._prepared)
+        first = next(iter(obstacles(kept)), None)
+        if first is None or not first.remedy.startswith(QUANTISE):
+            return None
+        return ConversionError(
+            f"no activation of this network is quantised, and calibration has no staircase for this one: {first.reason}",
+            node=first.name,
+            operator=first.operator,
+            remedy=either(QUANTISE, RELU),
+        )
 
 
-def of_obstacle(source: onnx.ModelProto, first: NonSpiking) -> NonSpiking:
-    """An obstacle of a network that has neurons, told to be calibrated only where that helps."""
-    if first.remedy != CALIBRATE:
-        return first
-    for hybrid in (False, True):
-        with contextlib.suppress(ConversionError):
-            kept = prepare(source, hybrid=hybrid).kept
-            if first.name not in [other.name for other in kept]:
-                return replace(first, remedy=f"{CALIBRATE} {KEEP_TOO}" if kept else CALIBRATE)
-    return replace(first, remedy=either(QUANTISE, KEEP))
+def _name(told: NonSpiking | Rejected) -> str:
+    return told.node if isinstance(told, Rejected) else told.name
 
 
 def _to_calibrate(prepared: Prepared) -> ConversionError:

@@ -51,15 +51,16 @@ def prepare(source: onnx.ModelProto, *, hybrid: bool) -> Prepared:
     trial = _with_staircases(graph, lines)
     left = non_spiking(trial, recognise_checked(trial).rejected)
     spikes = any(map(is_neuron, trial.nodes))
-    if ((left and not hybrid) or not spikes) and (dynamic := dynamic_quantisation(graph)):
+    between = obstacles(left)
+    if ((between and not hybrid) or not spikes) and (dynamic := dynamic_quantisation(graph)):
         raise dynamic
-    if left and not (hybrid and spikes):
-        raise _no_staircase(obstacles(left)[0], spikes=spikes)
+    if between and not (hybrid and spikes):
+        raise _no_staircase(between[0], spikes=spikes)
     if not spikes:
         raise ConversionError("this network has no activation: nothing in it could spike", remedy=ACTIVATIONS)
     if not lines:
         raise ConversionError("there is no float activation to calibrate", remedy=AS_IT_IS)
-    return Prepared(graph, lines, tuple(left))
+    return Prepared(graph, lines, tuple(left) if hybrid else ())
 
 
 def _no_staircase(first: NonSpiking, *, spikes: bool) -> ConversionError:

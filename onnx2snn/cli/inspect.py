@@ -16,6 +16,7 @@ from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import number, rule
 
 if TYPE_CHECKING:
+    from onnx2snn.activations.recognise import Rejected
     from onnx2snn.inspection import Activation, Inspection
 
 
@@ -47,13 +48,25 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
         terminal.show("", layer_table(inspection.layers))
     elif inspection.activations:
         terminal.show("", _table(inspection.activations))
+    if inspection.refusal is not None:
+        terminal.show(*_refusal(inspection.refusal, inspection.obstacles))
     for miss in inspection.rejected:
         terminal.show(
             Text.assemble(("\nno staircase: ", "yellow"), (f"{miss.node} ({miss.operator})", "bold")),
             Text(f"  cause:   {miss.reason}\n  remedy:  {miss.remedy}"),
         )
-    if inspection.activations and not inspection.spiking:
+    if inspection.refusal is None and not inspection.spiking:
         terminal.show(next_commands(command_line(model, f"{model.removesuffix('.onnx')}_snn.onnx")))
+
+
+def _refusal(refusal: Rejected, obstacles: int) -> list[Text]:
+    """What ``convert`` says, and how many operators are in its way."""
+    where = f"{refusal.node} ({refusal.operator})" if refusal.node else ""
+    counted = f"; {obstacles} obstacles" if obstacles > 1 else ""
+    return [
+        Text.assemble(("\ndoes not convert: ", "red"), (where, "bold"), counted),
+        Text(f"  cause:   {refusal.reason}\n  remedy:  {refusal.remedy}"),
+    ]
 
 
 def _table(activations: Sequence[Activation]) -> Table:

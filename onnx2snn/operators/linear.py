@@ -28,8 +28,10 @@ __all__ = [
     "is_alike",
     "is_integrate",
     "is_linear",
+    "is_mean",
     "is_neuron",
     "is_weighted",
+    "keeps_integers",
     "reads_sizes",
 ]
 
@@ -61,6 +63,25 @@ def is_linear(node: gs.Node) -> bool:
 def is_weighted(node: gs.Node) -> bool:
     """Whether ``node`` is a layer of synapses with weights of its own."""
     return of(node).weights is not None
+
+
+def is_mean(node: gs.Node) -> bool:
+    """Whether ``node`` averages or adds up places: synapses of equal weights."""
+    return of(node).mean
+
+
+def keeps_integers(node: gs.Node) -> bool:
+    """Whether all that ``node`` reads are integers, which it moves, adds or scales: nothing of them is lost.
+
+    What looks up, compares, divides, counts or multiplies them by one another is none.
+    """
+    operator, read = of(node), signals(node)
+    if float_signals(node) or node.op == "Cast":
+        return not float_signals(node)
+    if not (operator.sums_codes or (operator.codes is not None and operator.linear)):
+        return not read
+    codes = operator.codes or range(len(node.inputs))
+    return all(node.inputs.index(t) in codes for t in read) and not (operator.bilinear and len(read) > 1)
 
 
 def reads_sizes(node: gs.Node) -> bool:

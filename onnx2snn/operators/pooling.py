@@ -23,11 +23,12 @@ def _reduced(node: gs.Node) -> list[int] | None:
 
 
 _POOL = Operator(name="", channels_second=True, places=places.by_channel, magnitude=magnitudes.same)
-_MEAN = replace(_POOL, linear=conditions.first)
+_MEAN = replace(_POOL, linear=conditions.first, mean=True)
 _LARGEST = replace(_POOL, compares=_spatial, roundings=0, quantum=running_error.first)
 _REDUCTION = Operator(name="", one=True, axes=1, batch=batch.reduced)
 _LINEAR_REDUCTION = replace(
-    _REDUCTION, linear=conditions.axes_kept, places=places.by_channel, counts=counting.reduce, magnitude=magnitudes.same
+    _REDUCTION, linear=conditions.axes_kept, places=places.by_channel, counts=counting.reduce, magnitude=magnitudes.same,
+    mean=True,
 )  # fmt: skip
 
 OPERATORS = (

@@ -89,6 +89,7 @@ class Operator:
         extreme: The largest or smallest of several operands: it commutes with every rising function of all.
         jumps: A value a little larger may be answered by a whole step more.
         whole: It writes integers, or booleans.
+        mean: It averages or adds up places: synapses of equal weights.
         one: A reduction that makes of a single entry that entry.
         windows: It looks at windows along the axes behind the channels.
         undecided: Not the same at every run.
@@ -132,6 +133,7 @@ class Operator:
     extreme: bool = False
     jumps: bool = False
     whole: bool = False
+    mean: bool = False
     one: bool = False
     windows: bool = False
     undecided: bool = False

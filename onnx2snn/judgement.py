@@ -1,0 +1,62 @@
+"""Whether a network converts: one judgement, which ``convert`` raises and ``inspect`` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnx2snn.activations.check_float32 import recognise_checked
+from onnx2snn.activations.recognise import Rejected
+from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_spiking, obstacles, refusal
+from onnx2snn.calibration.advice import Advice
+from onnx2snn.errors import ConversionError
+from onnx2snn.operators.linear import is_neuron
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is said of a network whose activations have been recognised.
+
+    Attributes:
+        kept: Operators evaluated on decoded values, each with a remedy that helps this network.
+        rejected: Activations that no neuron stands for, with such a remedy.
+        refusal: Why it does not convert; None where it does.
+    """
+
+    kept: tuple[NonSpiking, ...]
+    rejected: tuple[Rejected, ...]
+    refusal: ConversionError | None
+
+    @property
+    def obstacles(self) -> list[NonSpiking]:
+        """Of what is kept, that which has to change for the network to convert."""
+        return obstacles(self.kept)
+
+
+def judge(source: onnx.ModelProto, graph: gs.Graph, *, hybrid: bool) -> Judgement:
+    """Judge ``source``, whose recognised graph is ``graph``; with ``hybrid`` nothing that is kept is an obstacle."""
+    rejected = recognise_checked(graph).rejected  # of what is left
+    advice = Advice(source)
+    kept = tuple(advice.on(found) for found in non_spiking(graph, rejected))
+    misses = tuple(advice.on(miss) for miss in rejected.values())
+    return Judgement(kept, misses, _refusal(graph, kept, misses, advice, hybrid=hybrid))
+
+
+def _refusal(
+    graph: gs.Graph,
+    kept: tuple[NonSpiking, ...],
+    rejected: tuple[Rejected, ...],
+    advice: Advice,
+    *,
+    hybrid: bool,
+) -> ConversionError | None:
+    spikes = any(map(is_neuron, graph.nodes))
+    if spikes and (hybrid or not obstacles(kept)):
+        return None
+    if dynamic := dynamic_quantisation(graph):
+        return dynamic
+    if not spikes and (of_floats := advice.of_float_network(kept)):
+        return of_floats
+    return refusal(kept, rejected, spikes=spikes, hybrid=hybrid)
