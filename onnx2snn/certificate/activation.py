@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.activations import Staircase
-from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.graph.core import Array
+from onnx2snn.operators.signals import UNIT
 
 #: Levels (N, ...): whole numbers, which float32 holds exactly.
 Levels: TypeAlias = NDArray[np.float32]

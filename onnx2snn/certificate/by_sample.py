@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Collection, Mapping
 
 from onnx2snn.graph.core import Array
-from onnx2snn.model.reference import sampled_tensors
-from onnx2snn.model.weights import SplitModel
 
 
 class BySample:
-    """Outputs and levels of one network, sample by sample.
+    """Outputs of one network, sample by sample.
 
     1. Rows of each sample: (N·S, ...) becomes (N, S, ...).
-    2. What no sample decides (anchors, a grid): it is that of every sample.
+    2. What does not grow with the samples (a mean of all, anchors, a shape) is there once: (1, ...).
 
     Args:
-        source: The network that was converted.
+        growing: Names of the outputs that have rows of each sample.
     """
 
-    def __init__(self, source: SplitModel) -> None:
-        self._reached = sampled_tensors(source)
-
-    def output(self, name: str, values: Array, samples: int) -> Array:
-        """(N, ...) of an output."""
-        if self._has_rows(name, values, samples):
-            return apart(values, samples)
-        return np.broadcast_to(values, (samples, *values.shape))
-
-    def _has_rows(self, name: str, values: Array, samples: int) -> bool:
-        return name in self._reached and values.ndim > 0 and len(values) % samples == 0
+    def __init__(self, growing: Collection[str]) -> None:
+        self._growing = growing
 
     def outputs(self, values: Mapping[str, Array], samples: int) -> dict[str, Array]:
-        """(N, ...) of outputs, by name."""
-        return {name: self.output(name, value, samples) for name, value in values.items()}
+        """(N, ...) or (1, ...) of outputs, by name."""
+        return {n: apart(v, samples) if n in self._growing else v[None] for n, v in values.items()}
 
-    def folded(self, values: Mapping[str, Array], samples: int) -> dict[str, tuple[int, ...]]:
-        """Shapes (S, ...) of one sample of the outputs of which several rows belong to each."""
-        rows = {
-            name: v for name, v in values.items() if self._has_rows(name, v, samples) and len(v) > samples
+    def shapes(self, values: Mapping[str, Array], samples: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of one sample of the outputs that are reshaped so."""
+        found = {n: v.shape[1:] for n, v in self.outputs(values, samples).items()}
+        return {
+            n: shape for n, shape in found.items() if shape != values[n].shape[1:] or n not in self._growing
         }
-        return {name: apart(v, samples).shape[1:] for name, v in rows.items()}
 
 
 def apart(values: Array, samples: int) -> Array:

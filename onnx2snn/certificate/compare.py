@@ -18,16 +18,16 @@ from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.outputs import Readout, errors_of, has_samples, readout_defects
 from onnx2snn.certificate.pairing import Pair, pair
-from onnx2snn.certificate.potentials import Path, Potentials, broken
+from onnx2snn.certificate.potentials import Path, Potentials, broken, together_again
 from onnx2snn.certificate.reconstruction import Hidden
 from onnx2snn.certificate.sorting import Layer, sort_neurons
 from onnx2snn.certificate.source import Answer, Source
-from onnx2snn.certificate.tails import tails_of
 from onnx2snn.data import Batch
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.errors import InvalidModelError, Onnx2SnnError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel
+from onnx2snn.operators.signals import Precision
 from onnx2snn.runtime import SpikingSession
 
 #: A tensor, in the source and in the spiking network.
@@ -84,14 +84,14 @@ class Comparison:
         names = {p.name: p.source for p in self.pairs}
         self.spiking = cut_spiking(converted, names, bias=str(table.get("bias", "once")))
         self.neurons = {p.name: int(e["neurons"]) for p, e in zip(self.pairs, table["layers"], strict=True)}
-        self.tails = {o: tails_of(self.source.cut, self.spiking, o) for o in self.source.outputs}
+        self.precision = Precision(self.timesteps, self.source.unit)
         cut = self.source.cut
         self._before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
         self.fused = execution == "fused"
         self.converted = converted
+        self._by_sample = BySample(())
         self._forced: ForcedNetwork | None = None
         self._paths: dict[tuple[str, str], Path] = {}
-        self._by_sample = BySample(model)
         self._ranks: dict[str, int] = {}
 
     def __call__(self, batch: Batch) -> Findings:
@@ -121,6 +121,7 @@ class Comparison:
         outputs = {name: snn[name] for name in self.source.outputs}
         if not rows.any():
             return _Same(differing, rows, None, outputs)
+        rows = _in_whole_batches(np.flatnonzero(rows), len(batch), self.source.batch or 1)
         forced = self._forced_answer(batch.inputs, answer.levels, np.flatnonzero(rows))
         apart = {name: has_samples(value, len(batch)) for name, value in outputs.items()}
         everything = forced
@@ -203,11 +204,13 @@ class Comparison:
             name: None if mask is None else apart(mask, samples)
             for name, mask in given_answer.off_grid.items()
         }
+        self._by_sample = BySample(self.source.growing)
         outputs = self._by_sample.outputs(given_answer.outputs, samples)
         folded = {name: k.shape[1:] for name, k in levels.items() if k.ndim != self._ranks[name]}
-        folded |= self._by_sample.folded(given_answer.outputs, samples)
+        folded |= self._by_sample.shapes(given_answer.outputs, samples)
         for cut in (self.source.cut, self.spiking):
             cut.rows.update(folded)
+            cut.joint.update(set(self.source.outputs) - self.source.growing)
         return replace(given_answer, levels=levels, off_grid=off, outputs=outputs)
 
     def snn_levels(self, inputs: Mapping[str, Array], ann: Levels) -> dict[str, Array]:
@@ -240,22 +243,28 @@ class Comparison:
         return self.source.cut.potentials[p.source], self.spiking.potentials[p.source]
 
     def readout_tensors(self, output: str) -> Tensors:
-        """An output, or what its first jump reads, in both."""
-        return self.tails[output][0].before, self.tails[output][1].before
+        """An output, in both."""
+        return output, output
 
     def path(self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels) -> Path:
         """What lies before these tensors, made when first asked for; sizes are those of the data."""
         if tensors not in self._paths:
-            example = given(inputs, levels, np.array([0]))
+            example = given(inputs, levels, np.arange(self.source.batch or 1))
             self._paths[tensors] = Path(
-                self.source.cut, self.spiking, tensors, example, timesteps=self.timesteps
+                self.source.cut, self.spiking, tensors, example, precision=self.precision
             )
         return self._paths[tensors]
 
     def _evaluate(
         self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]
     ) -> Potentials:
-        return self.path(tensors, inputs, levels)(given(inputs, levels, rows))
+        path, batch = self.path(tensors, inputs, levels), self.source.batch or 1
+        if batch == 1:
+            return together_again([path(given(inputs, levels, some)) for some in path.blocks(rows)])
+        count, numbers = len(next(iter(inputs.values()))), np.unique(rows // batch)
+        within = [np.minimum(np.arange(n * batch, (n + 1) * batch), count - 1) for n in numbers]
+        whole = together_again([path(given(inputs, levels, some)) for some in within])
+        return whole.at(np.searchsorted(numbers, rows // batch) * batch + rows % batch)
 
     def judge(self, p: Pair) -> Judge:
         """Of one layer."""
@@ -318,17 +327,8 @@ class Comparison:
     def _readout(self, name: str, batch: Batch, answer: Answer, found: Mapping[str, Array]) -> Readout:
         """With equal levels (forced where they were not) an output may differ by the readout's rounding only."""
         potentials = partial(self._evaluate, self.readout_tensors(name), batch.inputs, answer.levels)
-        tail, expected = self.tails[name][0], answer.outputs[name]
         return Readout(
-            name,
-            batch.start,
-            len(batch),
-            expected,
-            found[name],
-            tail,
-            self.timesteps,
-            self.source.unit,
-            potentials,
+            name, batch.start, len(batch), answer.outputs[name], found[name], self.precision, potentials
         )
 
 
@@ -347,6 +347,14 @@ class _Same:
     rows: Mask
     forced: Mapping[str, Array] | None
     outputs: Mapping[str, Array]
+
+
+def _in_whole_batches(rows: NDArray[np.int64], count: int, batch: int) -> Mask:
+    """Which of so many samples share a batch with any of ``rows``: a network that fixes its batch may tell places in it apart."""
+    found = np.zeros(count, bool)
+    found[rows] = True
+    starts = np.arange(0, count, batch)
+    return np.repeat(np.logical_or.reduceat(found, starts), batch)[:count]
 
 
 def _replaced(values: Array, rows: NDArray[np.bool_], others: Array) -> Array:

@@ -10,7 +10,6 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.certificate.apart import jumps_apart
 from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.neuron_nodes import SOURCE_TENSOR
@@ -29,13 +28,16 @@ class CutNetwork:
         model: Standard operators alone; nodes in topological order; large weights apart.
         potentials: By neuron layer, the tensor (N, ...) that its neurons compare with thresholds.
         levels: By neuron layer, the tensor of its levels (N, ...), which nothing writes any more.
-        rows: By layer or output, the shape of one sample (S, ...) where S rows belong to it: (N·S, ...) is (N, S, ...) outside.
+        rows: By layer or output, the shape of one sample (S, ...) where S rows belong to it: (N·S, ...) is (N, S, ...) outside;
+            an output that all samples make is (1, S, ...).
+        joint: These outputs.
     """
 
     model: SplitModel
     potentials: Mapping[str, str]
     levels: Mapping[str, str]
     rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    joint: set[str] = field(default_factory=set)
 
     def layers_before(self, tensor: str) -> tuple[str, ...]:
         """The layers whose levels reach ``tensor`` without passing another layer."""
@@ -45,6 +47,10 @@ class CutNetwork:
             if any(name in needed and name not in given for name in node.output):
                 needed.update(name for name in node.input if name)
         return tuple(layer for name, layer in given.items() if name in needed)
+
+    def by_samples(self, tensor: str) -> bool:
+        """Whether ``tensor`` has rows of each sample: potentials have, and outputs that :attr:`joint` does not name."""
+        return tensor not in self.joint
 
     def before(self, tensor: str) -> SplitModel:
         """The operators between ``tensor`` and the levels and network inputs it depends on; ``tensor`` as ``POTENTIAL``.
@@ -64,19 +70,20 @@ class CutNetwork:
         for name in sorted(needed & set(given)):
             piece.input.append(helper.make_tensor_value_info(given[name], TensorProto.FLOAT, None))
             layer = given[name].removeprefix("level/")
-            piece.node.append(_reshaped(piece, given[name], name, (-1, *self.rows.get(layer, ())[1:])))
+            if layer in self.rows:
+                piece.node.append(_reshaped(piece, given[name], name, (-1, *self.rows[layer][1:])))
+            else:
+                piece.node.append(helper.make_node("Identity", [given[name]], [name]))
         piece.node.extend(reversed(nodes))
         owner = next((layer for layer, name in self.potentials.items() if name == tensor), tensor)
-        shape = (-1, *self.rows.get(owner, ()))
-        last = tensor if len(shape) == 1 else f"{tensor}/by-sample"
+        last = f"{tensor}/by-sample" if owner in self.rows else tensor
         if last != tensor:
-            piece.node.append(_reshaped(piece, tensor, last, shape))
+            piece.node.append(_reshaped(piece, tensor, last, (-1, *self.rows[owner])))
         piece.node.append(_as_potential(graph, tensor, last))
         piece.input.extend(value for value in graph.input if value.name in needed)
         piece.initializer.extend(t for t in graph.initializer if t.name in needed)
         piece.value_info.extend(v for v in graph.value_info if v.name in needed and v.name not in given)
         piece.output.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
-        jumps_apart(piece, frozenset(given.values()))
         return self.part(piece)
 
     def part(self, graph: onnx.GraphProto) -> SplitModel:
@@ -88,9 +95,7 @@ class CutNetwork:
 
 
 def _reshaped(piece: onnx.GraphProto, source: str, target: str, shape: tuple[int, ...]) -> onnx.NodeProto:
-    """``source`` in ``shape``; as it is, where that says nothing."""
-    if len(shape) == 1:
-        return helper.make_node("Identity", [source], [target])
+    """``source`` in ``shape``."""
     piece.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{target}/rows"))
     return helper.make_node("Reshape", [source, f"{target}/rows"], [target])
 

@@ -32,12 +32,6 @@ def difference(a: Array, b: Array) -> NDArray[np.float64]:
     return np.where(same, 0.0, np.nan_to_num(error, nan=np.inf))
 
 
-def largest_of(values: Array) -> Array:
-    """By sample, the largest absolute value that is a number, (N, 1, ...): functions of unlikely levels may have none."""
-    axes = tuple(range(1, values.ndim))
-    return np.asarray(np.max(np.abs(values), axis=axes, keepdims=True, initial=0, where=np.isfinite(values)))
-
-
 def unequal(a: Array, b: Array) -> Mask | None:
     """Where they differ (or either is no number); None where they do not."""
     mask = a != b

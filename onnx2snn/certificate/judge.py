@@ -10,7 +10,7 @@ them, three things must hold wherever two levels differ:
 
 M = (Σ|w|·|x| + |δ|)/θ. Where all numbers are multiples of one power of two and sums stay below 2²⁴ of it, float32 is exact
 and E (or E') is zero, unless the activation's own operators divide by other numbers: then no difference is excused.
-Where operators with jumps lie before the layer, what a tie of theirs may bring is added to all three.
+Where operators with jumps lie before the layer, their reach is added to all three.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ from numpy.typing import NDArray
 
 from onnx2snn.activations import NeuronParameters
 from onnx2snn.certificate.activation import Activation
-from onnx2snn.certificate.differences import largest_of
 from onnx2snn.certificate.neurons import generate
-from onnx2snn.certificate.potentials import Potentials, Wide
-from onnx2snn.certificate.rounding import EXACT, UNIT, UNIT64, coarse, gamma, quantum
-from onnx2snn.operators.running_error import ANY
+from onnx2snn.certificate.potentials import Potentials
 from onnx2snn.operators.scales import is_power_of_two
-
-#: Roundings of a constant in conversion, wherever it stands: α, θ, δ, each absorbed once and held in float32.
-CONSTANTS = 6
-#: Where an operator has no bound: differences of this share of the largest number of the sample are taken for rounding.
-UNBOUNDED = 2e-5
+from onnx2snn.operators.signals import (
+    ANY,
+    CONSTANTS,
+    EXACT,
+    UNIT,
+    UNIT64,
+    Wide,
+    coarse,
+    gamma,
+    integrated,
+    quantum,
+)
 
 
 @dataclass(frozen=True)
@@ -73,27 +77,23 @@ class Judge:
     def margins(self, p: Potentials) -> Margins:
         """E, E' and W."""
         staircase, n = self.activation.staircase, p.rounding.terms
-        u, _ = self.positions(p)
-        if p.magnitude is None:
-            same = np.broadcast_to(UNBOUNDED * (largest_of(u) + 1), u.shape)
-            return Margins(same, same, same)
         m = (p.magnitude + np.abs(staircase.offset)) / staircase.threshold
         own = (self.activation.operators + 2) * 2 * self.activation.unit * (m + staircase.levels + 1)
         narrow = coarse(self.activation.unit, p.rounding.operators) * m
         exact_source, exact_spiking = self._exact(p)
         maps = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (n + 4) * UNIT64
-        ties = 0.0 if p.ties is None else p.ties / staircase.threshold
+        reach = 0.0 if p.reach is None else p.reach / staircase.threshold
         return Margins(
-            ties + np.where(exact_source, 0.0, gamma(n + 1) * m + narrow + own),
-            ties + np.where(exact_spiking, 0.0, gamma(n + 2 * self.timesteps + 6) * m),
-            ties + maps * m,
+            reach + np.where(exact_source, 0.0, gamma(n + 1) * m + narrow + own),
+            reach + np.where(exact_spiking, 0.0, gamma(integrated(n, self.timesteps)) * m),
+            reach + maps * m,
         )
 
     def _exact(self, p: Potentials) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Where float32 rounds nothing, in the source and in the spiking network."""
         staircase = self.activation.staircase
         held = min(p.rounding.quantum, quantum(staircase.offset), quantum(staircase.threshold))
-        magnitude = np.zeros(1) if p.magnitude is None else p.magnitude + np.abs(staircase.offset)
+        magnitude = p.magnitude + np.abs(staircase.offset)
         whole = self.activation.exact and is_power_of_two(staircase.threshold)
         source = (2 * (magnitude + staircase.threshold) <= held / self.activation.unit) & whole
         scale = self.neuron.subtract[-1] / staircase.threshold

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.activations import NeuronParameters, Staircase
 from onnx2snn.activations.rules import Rules, by_rule
-from onnx2snn.certificate.rounding import UNIT
+from onnx2snn.operators.signals import UNIT
 
 #: Thresholds that are looked at one by one; of more levels, those around powers of two and a random choice.
 MOST_LEVELS = 4096

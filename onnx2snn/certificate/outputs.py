@@ -9,26 +9,29 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.differences import any_of, defect, difference, largest_of, places
+from onnx2snn.certificate.differences import any_of, defect, difference, places
 from onnx2snn.certificate.findings import Findings, Numbers, first, worst
-from onnx2snn.certificate.judge import CONSTANTS, UNBOUNDED
-from onnx2snn.certificate.potentials import Potentials, Wide
-from onnx2snn.certificate.rounding import EXACT, UNIT, UNIT64, coarse, gamma
-from onnx2snn.certificate.tails import Tail
+from onnx2snn.certificate.potentials import Potentials
 from onnx2snn.data import Batch
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.evaluation.work import predicted_classes, right_answers
 from onnx2snn.graph.core import Array
+from onnx2snn.operators.signals import (
+    CONSTANTS,
+    EXACT,
+    UNIT,
+    UNIT64,
+    Precision,
+    Wide,
+    coarse,
+    gamma,
+    integrated,
+)
 
 
 def has_samples(values: Array, samples: int) -> bool:
-    """Whether an output's first axis is the batch: some are the same for every batch, or flat."""
-    return values.ndim > 0 and len(values) == samples
-
-
-def by_sample(values: Array, samples: int) -> Array:
-    """``values`` (N, ...), or (1, ...) where they are no answer to each sample."""
-    return values if has_samples(values, samples) else values[None]
+    """Whether an output has an answer to each sample; others are there once, (1, ...)."""
+    return len(values) == samples
 
 
 def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, Array]) -> Findings:
@@ -41,7 +44,7 @@ def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, A
                 found=f"{found[name].shape}, expected {expected[name].shape}",
                 remedy="convert the source again",
             )
-        error = by_sample(difference(expected[name], found[name]), len(batch))
+        error = difference(expected[name], found[name])
         error = error.reshape(len(error), -1)
         largest[: len(error)] = np.maximum(largest[: len(error)], error.max(axis=1, initial=0))
         outputs[name] = Numbers(error.size, float(error.max(initial=0)))
@@ -77,11 +80,9 @@ class Readout:
         name: The output.
         start: Position of the first sample in the data.
         samples: N.
-        expected: What the ANN answers, (N, ...), or of any shape where it is no answer to each sample.
+        expected: What the ANN answers, (N, ...), or (1, ...) where all samples make it.
         found: What the SNN answers.
-        tail: From its first jump on.
-        timesteps: T.
-        unit: Unit roundoff of the source's numbers.
+        precision: Of both networks.
         potentials: Both networks' values, by rows.
     """
 
@@ -90,35 +91,30 @@ class Readout:
     samples: int
     expected: Array
     found: Array
-    tail: Tail
-    timesteps: int
-    unit: float
+    precision: Precision
     potentials: Callable[[NDArray[np.int64]], Potentials]
 
     def misfits(self) -> Misfits | None:
         """Numbers that differ by more than the rounding of the readout explains; None where none differs at all."""
-        off = by_sample(difference(self.expected, self.found), self.samples)
+        off = difference(self.expected, self.found)
         rows = np.flatnonzero(any_of(off > 0))
         if not rows.size:
             return None
-        if not has_samples(self.expected, self.samples):
-            return self._as_a_whole(off)
-        potentials = self.potentials(rows)
-        bound = allowed(potentials, self.timesteps, self.unit)
-        fits = self._fits(potentials, bound, off[rows], (self.expected[rows], self.found[rows]))
+        apart = has_samples(self.expected, self.samples)
+        potentials = self.potentials(rows if apart else np.arange(self.samples))
+        fits, bound = self._fits(potentials, off[rows], (self.expected[rows], self.found[rows]))
         return Misfits(rows, ~fits, bound, off[rows])
 
-    def _as_a_whole(self, off: Wide) -> Misfits:
-        """Of an output that is none of each sample: all samples make it, and the first stands for them."""
-        potentials = self.potentials(np.arange(self.samples))
-        bound = allowed(potentials, self.timesteps, self.unit)
-        fits = self._fits(potentials, bound, off[0], (self.expected, self.found))
-        return Misfits(np.zeros(1, np.int64), ~fits[None], bound[None], off)
-
-    def _fits(self, p: Potentials, bound: Wide, off: Wide, answers: tuple[Array, Array]) -> NDArray[np.bool_]:
-        if self.tail.model is None:
-            return np.asarray(off <= bound)
-        return np.logical_and(*(self.tail.accepts(p.source, bound, answer) for answer in answers))
+    def _fits(self, p: Potentials, off: Wide, answers: tuple[Array, Array]) -> tuple[NDArray[np.bool_], Wide]:
+        """Where two answers may both be given: each of them, where ties are near; and how far they may be apart."""
+        bound = allowed(p, self.precision)
+        if p.ranking is not None:
+            return np.logical_and(*map(p.ranking.allows, answers)), bound
+        fits = np.asarray(off <= bound)
+        if p.reach is None:
+            return fits, bound
+        reach = bound + p.reach
+        return fits | np.logical_and(*(difference(a, p.source) <= reach for a in answers)), reach
 
 
 @dataclass(frozen=True)
@@ -128,7 +124,7 @@ class Misfits:
     Attributes:
         rows: Samples in which any number differs (n,).
         bad: Numbers that differ by more than is allowed (n, ...).
-        bound: What is allowed, (n, ...), of the output or of the scores in front of its jump.
+        bound: What is allowed (n, ...).
         off: The differences (n, ...).
     """
 
@@ -154,7 +150,7 @@ def readout_defects(readout: Readout) -> Findings:
     for at in places(misfits.bad):
         where = (int(misfits.rows[at[0]]), *at[1:])
         bound = misfits.bound
-        limit = bound[at] if bound.shape == misfits.bad.shape else bound[at[0]].max()
+        limit = bound[at]
         reason = "with equal levels the readout answers another value than the source's file"
         values = {"ann": readout.expected[where], "snn": readout.found[where], "bound": limit}
         defects.append(defect(readout.name, readout.start + where[0], where[1:], reason, **values))
@@ -162,24 +158,22 @@ def readout_defects(readout: Readout) -> Findings:
     return Findings(outputs={readout.name: unexplained}, defects=first(defects))
 
 
-def allowed(p: Potentials, timesteps: int, unit: float = UNIT) -> Wide:
-    """How far what both networks answer may be apart, (N, ...): the rounding of both, and of constants in conversion."""
-    if p.magnitude is None:
-        return _measured(p)
+def allowed(p: Potentials, precision: Precision) -> Wide:
+    """How far answers may be apart where no tie is near, (N, ...): rounding of both networks, and of constants in conversion."""
     n = p.rounding.terms
-    narrow = 2 * coarse(unit, p.rounding.operators)  # both networks end in a cast to the output's type
-    source = np.where(p.magnitude <= p.rounding.quantum / unit, 0.0, gamma(n + 1) + narrow)
-    spiking = np.where(p.magnitude <= EXACT * p.spiking_quantum, 0.0, gamma(n + 2 * timesteps + 6))
-    return np.asarray((source + spiking) * p.magnitude + allowed_exactly(p))
+    narrow = 2 * coarse(
+        precision.unit, p.rounding.operators
+    )  # both networks end in a cast to the output's type
+    source = np.where(p.magnitude <= p.rounding.quantum / precision.unit, 0.0, gamma(n + 1) + narrow)
+    exact = p.magnitude <= EXACT * p.spiking_quantum
+    spiking = np.where(exact, 0.0, gamma(integrated(n, precision.timesteps)))
+    return np.asarray((source + spiking + _constants(p)) * p.magnitude)
 
 
 def allowed_exactly(p: Potentials) -> Wide:
-    """How far they may be apart in exact arithmetic, (N, ...): the rounding of constants in conversion."""
-    if p.magnitude is None:
-        return _measured(p)
-    share = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (p.rounding.terms + 4) * UNIT64
-    return np.asarray(share * p.magnitude + (0.0 if p.ties is None else p.ties))
+    """How far they may be apart in exact arithmetic, (N, ...): the rounding of constants in conversion, and ties."""
+    return np.asarray(_constants(p) * p.magnitude + (0.0 if p.reach is None else p.reach))
 
 
-def _measured(p: Potentials) -> Wide:
-    return np.broadcast_to(UNBOUNDED * largest_of(p.source), p.source.shape)
+def _constants(p: Potentials) -> float:
+    return (CONSTANTS + p.rounding.constants) * UNIT + 2 * (p.rounding.terms + 4) * UNIT64

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.certificate.rounding import UNIT
 from onnx2snn.graph.core import is_constant, value_of
+from onnx2snn.operators.signals import UNIT
 
 #: Unit roundoff of the narrower types.
 _UNITS = {"float16": 2.0**-11, "bfloat16": 2.0**-8}

@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate.compare import Comparison
 from onnx2snn.certificate.differences import Levels, defect, difference, given, places
-from onnx2snn.certificate.judge import CONSTANTS, Judge
+from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.neurons import missteps
 from onnx2snn.certificate.outputs import allowed_exactly
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Path
 from onnx2snn.certificate.result import Defect, MapCheck
-from onnx2snn.certificate.rounding import UNIT
-from onnx2snn.certificate.tails import Tail
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array
 
@@ -51,7 +49,7 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
         found.append(_layer(comparison.judge(p), p, path, _blocks(path, example, tops)))
     for name in comparison.source.outputs:
         path = _sound(comparison.path(comparison.readout_tensors(name), inputs, levels), name)
-        found.append(_output(name, comparison.tails[name], path, _blocks(path, example, tops)))
+        found.append(_output(name, path, _blocks(path, example, tops)))
     return found
 
 
@@ -70,9 +68,8 @@ def _other_shape(name: str) -> InvalidModelError:
 def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
     tally = _Tally(p.name)
     for potentials in map(path, blocks):
-        tally.add(
-            *judge.positions(potentials), judge.margins(potentials).maps, potentials.magnitude is not None
-        )
+        bound = judge.margins(potentials).maps
+        tally.add(*judge.positions(potentials), bound, rigorous=not potentials.measured)
     steps = missteps(p.neuron, judge.activation.staircase)
     reason = "at this potential (in units of θ) the neuron answers another level than the activation"
     for s in steps[:3]:
@@ -82,17 +79,10 @@ def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Arra
     return tally.check(len(steps)), tally.defects
 
 
-def _output(name: str, tails: tuple[Tail, Tail], path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
-    tally, (ours, theirs) = _Tally(name), tails
-    for potentials in map(path, blocks):
-        bounded = potentials.magnitude is not None
-        tally.add(potentials.source, potentials.spiking, allowed_exactly(potentials), bounded)
-        if ours.model is not None and theirs.model is not None:
-            answers = ours.answer(potentials.source), theirs.answer(potentials.source)
-            if answers[0].shape != answers[1].shape:
-                raise _other_shape(name)
-            bound = np.broadcast_to(CONSTANTS * UNIT * ours.magnitude(potentials.source), answers[0].shape)
-            tally.add(*answers, bound, True)
+def _output(name: str, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
+    tally = _Tally(name)
+    for p in map(path, blocks):
+        tally.add(p.source, p.spiking, allowed_exactly(p), rigorous=not p.measured)
     return tally.check(0), tally.defects
 
 
@@ -106,7 +96,7 @@ class _Tally:
         self._rigorous = True
         self.defects: list[Defect] = []
 
-    def add(self, source: Array, spiking: Array, bound: Array, rigorous: bool) -> None:
+    def add(self, source: Array, spiking: Array, bound: Array, *, rigorous: bool) -> None:
         apart = difference(source, spiking)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(apart == 0, 0.0, apart / bound)

@@ -23,10 +23,11 @@ from onnx2snn.certificate.reading import (
     written_tensors,
 )
 from onnx2snn.data import input_specs
+from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, apply_owned, constant_input, origin
 from onnx2snn.graph.importer import import_model
 from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
-from onnx2snn.model.reference import Runner, make_runner
+from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
@@ -127,6 +128,8 @@ class Source:
         self._file = make_runner(self._model) if functions else None
         self._open = open_functions(self._model) if functions else self._model
         self._found: _Readings | None = None
+        #: Outputs that have rows of each sample; known from the first batch on.
+        self.growing: frozenset[str] = frozenset()
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -151,9 +154,24 @@ class Source:
         noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
         found = origins(self._graph, self.activations, written_tensors(self._open))
         everything = self._parts(found, ())
-        values = everything.values(noise, everything.file(noise))
+        answer = everything.file(noise)
+        self.growing = self._grown(everything.file, noise, answer)
+        values = everything.values(noise, answer)
         kept = {name: found[name] for name in self._held(noise, values)}
         return self._parts(kept, tuple(name for name in self.activations if name not in kept))
+
+    def _grown(self, file: Runner, noise: Mapping[str, Array], answer: Mapping[str, Array]) -> frozenset[str]:
+        """Outputs that are half as long for half the samples; of a fixed batch, those that it divides."""
+        if self.batch is not None:
+            reached = sampled_tensors(self._open)
+            rows = {n: len(answer[n]) if answer[n].ndim else 0 for n in self.outputs if n in reached}
+            return frozenset(name for name, count in rows.items() if count and not count % self.batch)
+        try:
+            half = file({name: value[:1] for name, value in noise.items()})
+        except InvalidModelError:  # it names its batch inside
+            return frozenset(self.outputs)
+        both = [(name, answer[name], half[name]) for name in self.outputs]
+        return frozenset(n for n, two, one in both if two.ndim and one.ndim and len(two) == 2 * len(one) > 0)
 
     def _held(self, noise: Mapping[str, Array], values: Mapping[str, Array]) -> list[str]:
         """Those of the file's tensors that the normalised form would make of what the file holds before them."""

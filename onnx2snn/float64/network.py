@@ -135,7 +135,7 @@ def widened(model: onnx.ModelProto, narrow: frozenset[str], absolute: bool) -> o
             for position, name in enumerate(node.input):
                 if name in narrow - whole and (name in floats or _is_float(name, graph)):
                     node.input[position] = _handed(name, handed, nodes, absolute)
-            _widen_node(node)
+            widen_node(node)
         nodes.append(node)
     for output in graph.output:
         if output.name in narrow - whole and _is_float(output.name, graph):
@@ -175,7 +175,8 @@ def _widen_tensor(tensor: onnx.TensorProto) -> None:
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-def _widen_node(node: onnx.NodeProto) -> None:
+def widen_node(node: onnx.NodeProto) -> None:
+    """Change ``node``, subgraphs included: what it makes and holds of floats is float64."""
     for attribute in node.attribute:
         if attribute.name in ("value", "sparse_value") and attribute.HasField("t"):
             _widen_tensor(attribute.t)
@@ -185,7 +186,7 @@ def _widen_node(node: onnx.NodeProto) -> None:
             for tensor in graph.initializer:
                 _widen_tensor(tensor)
             for inner in graph.node:
-                _widen_node(inner)
+                widen_node(inner)
     if node.op_type == "ConstantOfShape" and not node.attribute:
         zero = numpy_helper.from_array(np.zeros(1))
         node.attribute.append(helper.make_attribute("value", zero))

@@ -23,7 +23,7 @@ def rank_of(tensor: gs.Tensor) -> int:
 def float_signals(node: gs.Node) -> list[gs.Tensor]:
     """What ``node`` reads that carries values: not constants, shapes, indices, masks, or factors to resize by."""
     positions = of(node).values
-    read = signals(node) if positions is None else [node.inputs[i] for i in positions]
+    read = signals(node) if positions is None else [node.inputs[i] for i in positions if i < len(node.inputs)]
     return [t for t in read if is_float(t) and not is_constant(t)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onnx2snn.operators import conditions, counting, magnitudes, places, running_error
+from onnx2snn.operators import conditions, counting, error_rules, places, running_error
 from onnx2snn.operators.moves import every_input
 from onnx2snn.operators.table import Operator
 
@@ -15,14 +15,18 @@ _SUM = replace(
     linear=conditions.any_mixture,
     terms=every_input,
     counts=counting.summed,
-    magnitude=magnitudes.same,
+    errors=error_rules.passed(error_rules.same),
 )
 _LINE = replace(_OPERANDS, line=True, roundings=1)
 _EXACT = replace(_EACH, roundings=0, quantum=running_error.first)
-_EXTREME = replace(_OPERANDS, extreme=True, codes=(), roundings=0, quantum=running_error.smallest)
-_RULED = replace(_EACH, magnitude=magnitudes.function(1.0))
-_JUMP = replace(_EACH, jumps=True, quantum=running_error.whole)
-_COMPARISON = replace(_OPERANDS, jumps=True, whole=True)
+_EXTREME = replace(
+    _OPERANDS, extreme=True, codes=(), roundings=0, quantum=running_error.smallest,
+    errors=error_rules.passed(error_rules.of_largest),
+)  # fmt: skip
+_RULED = replace(_EACH, errors=error_rules.line(1.0))
+_AT_ENDS = replace(_EACH, errors=error_rules.ends())
+_JUMP = replace(_EACH, jumps=True, quantum=running_error.whole, errors=error_rules.jump)
+_COMPARISON = replace(_OPERANDS, jumps=True, whole=True, errors=error_rules.compared)
 
 _LINEAR = (
     replace(
@@ -30,7 +34,7 @@ _LINEAR = (
     ),
     replace(
         _SUM, name="Sub", sums=True, line=True, roundings=1, quantum=running_error.smallest, neutral=0.0, sums_codes=True,
-        magnitude=magnitudes.instead("Add"),
+        errors=error_rules.passed(error_rules.total),
     ),
     replace(_SUM, name="Sum", sums=True, roundings=running_error.operands, quantum=running_error.smallest, neutral=0.0),
     replace(
@@ -39,48 +43,51 @@ _LINEAR = (
     ),
     replace(
         _LINE, name="Mul", bilinear=True, linear=conditions.product, counts=counting.masked, silent=True, neutral=1.0,
-        sums_codes=True, magnitude=magnitudes.same, quantum=running_error.product,
+        sums_codes=True, errors=error_rules.passed(error_rules.same), quantum=running_error.product,
     ),
     replace(
         _LINE, name="Div", linear=conditions.quotient, counts=counting.spread, silent=True, neutral=1.0,
-        magnitude=magnitudes.by_constant, quantum=running_error.quotient,
+        errors=error_rules.divided, roundings=running_error.both(1), quantum=running_error.quotient,
     ),
     replace(
         _EXACT, name="Neg", linear=conditions.first, line=True, silent=True, places=places.same, counts=counting.same,
-        magnitude=magnitudes.instead("Identity"),
+        errors=error_rules.passed(error_rules.of_first),
     ),
 )  # fmt: skip
 
 _PIECEWISE = (
-    *_EXACT.called("Abs", magnitude=magnitudes.instead("Identity")),
-    *_EXACT.called("Relu", magnitude=magnitudes.instead("Identity"), codes=()),
-    *_EXTREME.called("Max", magnitude=magnitudes.same),
-    *_EXTREME.called("Min", magnitude=magnitudes.instead("Max")),
-    replace(_EACH, name="Clip", codes=(), magnitude=magnitudes.clip, roundings=0, quantum=running_error.smallest),
-    *_EACH.called("LeakyRelu", magnitude=magnitudes.leaky(0.01)),
-    *_EACH.called("HardSigmoid", magnitude=magnitudes.function(1.0, 1.0)),
-    *_OPERANDS.called("PRelu"),
+    *_EXACT.called("Abs", errors=error_rules.passed(error_rules.of_first)),
+    *_EXACT.called("Relu", errors=error_rules.passed(error_rules.of_first), codes=()),
+    *_EXTREME.called("Max", "Min"),
+    replace(_EACH, name="Clip", codes=(), errors=error_rules.clipped, roundings=0, quantum=running_error.smallest),
+    *_EACH.called("LeakyRelu", errors=error_rules.line(None, alpha=0.01)),
+    *_EACH.called("HardSigmoid", errors=error_rules.line(1.0, 1.0)),
+    *_OPERANDS.called("PRelu", errors=error_rules.passed(error_rules.leaky_by_channel)),
     *_EACH.called("ThresholdedRelu", "Shrink"),
     *_JUMP.called("Round", "Floor", "Ceil", "Sign"),
     *_COMPARISON.called("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
-    *_OPERANDS.called("Mod", jumps=True),
-    *_OPERANDS.called("And", "Or", "Xor", whole=True),
-    *_EACH.called("Not", whole=True),
-    replace(_EACH, name="Cast", any_type=True, magnitude=magnitudes.cast, roundings=0, quantum=running_error.first),
+    *_OPERANDS.called("Mod", jumps=True, errors=error_rules.remainder),
+    *_OPERANDS.called("And", "Or", "Xor", whole=True, errors=error_rules.logic),
+    *_EACH.called("Not", whole=True, errors=error_rules.logic),
+    replace(
+        _EACH, name="Cast", any_type=True, plain=True, errors=error_rules.cast, roundings=0, quantum=running_error.first
+    ),
 )  # fmt: skip
 
 _CURVED = (
     *_RULED.called("Tanh", "Softsign", "Sin", "Atan"),
-    *_EACH.called("Sigmoid", magnitude=magnitudes.function(0.25, 0.5)),
-    *_EACH.called("Elu", magnitude=magnitudes.leaky(1.0)),
-    *_EACH.called("Erf", magnitude=magnitudes.function(1.13)),
-    *_EACH.called("Gelu", "Mish", magnitude=magnitudes.function(1.2)),
-    *_EACH.called("HardSwish", magnitude=magnitudes.function(1.6)),
-    *_EACH.called("Selu", magnitude=magnitudes.function(1.8)),
-    *_EACH.called("Softplus", magnitude=magnitudes.function(1.0, 0.7)),
-    *_EACH.called("Cos", magnitude=magnitudes.function(1.0, 1.0)),
-    *_EACH.called("Exp", "Log", "Sqrt", "Celu", "Reciprocal"),
-    *_OPERANDS.called("Pow"),
+    *_EACH.called("Sigmoid", errors=error_rules.line(0.25, 0.5)),
+    *_EACH.called("Elu", "Celu", errors=error_rules.line(None, alpha=1.0)),
+    *_EACH.called("Erf", errors=error_rules.line(1.13)),
+    *_EACH.called("Gelu", "Mish", errors=error_rules.line(1.2)),
+    *_EACH.called("HardSwish", errors=error_rules.line(1.6)),
+    *_EACH.called("Selu", errors=error_rules.line(1.8)),
+    *_EACH.called("Softplus", errors=error_rules.line(1.0, 0.7)),
+    *_EACH.called("Cos", errors=error_rules.line(1.0, 1.0)),
+    *_AT_ENDS.called("Exp", "Cosh", "Sinh", "Asinh"),
+    *_EACH.called("Log", "Sqrt", errors=error_rules.ends(least=0.0)),
+    *_EACH.called("Reciprocal", errors=error_rules.reciprocal),
+    *_OPERANDS.called("Pow", errors=error_rules.raised),
 )
 
 OPERATORS = (*_LINEAR, *_PIECEWISE, *_CURVED)

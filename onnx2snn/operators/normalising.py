@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx2snn.operators import conditions, counting, magnitudes, running_error
+from onnx2snn.operators import conditions, counting, error_rules, running_error
 from onnx2snn.operators.table import Operator
 
 OPERATORS = (
@@ -12,10 +12,14 @@ OPERATORS = (
         line=True,
         terms=lambda _: (2, 3),
         counts=counting.batch_norm,
-        magnitude=magnitudes.batch_norm,
+        errors=error_rules.passed(error_rules.batch_norm),
         roundings=running_error.FUNCTION,
     ),
     Operator(name="InstanceNormalization", channels_second=True),
-    Operator(name="Softmax", magnitude=magnitudes.softmax(1.0), roundings=running_error.normalised),
-    Operator(name="LogSoftmax", magnitude=magnitudes.softmax(32.0), roundings=running_error.normalised),
+    Operator(name="Softmax", errors=error_rules.softmax, roundings=running_error.normalised),
+    Operator(
+        name="LogSoftmax",
+        errors=error_rules.passed(error_rules.log_softmax),
+        roundings=running_error.normalised,
+    ),
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.operators import batch, conditions, counting, magnitudes, places, running_error
+from onnx2snn.operators import batch, conditions, counting, error_rules, places, running_error
 from onnx2snn.operators.table import Operator
 
 
@@ -22,12 +22,13 @@ def _reduced(node: gs.Node) -> list[int] | None:
     return list(range(conditions.rank_of(node.inputs[0])))
 
 
-_POOL = Operator(name="", channels_second=True, places=places.by_channel, magnitude=magnitudes.same)
+_SAME = error_rules.passed(error_rules.same)
+_POOL = Operator(name="", channels_second=True, places=places.by_channel, errors=_SAME)
 _MEAN = replace(_POOL, linear=conditions.first, mean=True)
 _LARGEST = replace(_POOL, compares=_spatial, roundings=0, quantum=running_error.first)
-_REDUCTION = Operator(name="", one=True, axes=1, batch=batch.reduced)
+_REDUCTION = Operator(name="", one=True, axes=1, batch=batch.reduced, values=(0,))
 _LINEAR_REDUCTION = replace(
-    _REDUCTION, linear=conditions.axes_kept, places=places.by_channel, counts=counting.reduce, magnitude=magnitudes.same,
+    _REDUCTION, linear=conditions.axes_kept, places=places.by_channel, counts=counting.reduce, errors=_SAME,
     mean=True,
 )  # fmt: skip
 
@@ -48,17 +49,28 @@ OPERATORS = (
     ),
     replace(_LINEAR_REDUCTION, name="ReduceSum", roundings=running_error.cells, quantum=running_error.first),
     replace(
-        _REDUCTION, name="ReduceMax", compares=_reduced, places=places.by_channel, magnitude=magnitudes.same, roundings=0,
+        _REDUCTION, name="ReduceMax", compares=_reduced, places=places.by_channel, errors=_SAME, roundings=0,
         quantum=running_error.first,
     ),
     replace(
-        _REDUCTION, name="ReduceMin", magnitude=magnitudes.instead("ReduceMax"), roundings=0, quantum=running_error.first
+        _REDUCTION, name="ReduceMin", errors=error_rules.passed(error_rules.of_least), roundings=0,
+        quantum=running_error.first,
     ),
     *_REDUCTION.called("ReduceProd"),
+    *_REDUCTION.called("ReduceLogSum", "ReduceLogSumExp", one=False),
     *_REDUCTION.called(
-        "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", one=False
+        "ReduceL1", one=False, errors=_SAME, roundings=running_error.cells, quantum=running_error.first
     ),
+    *_REDUCTION.called("ReduceL2", one=False, errors=_SAME, roundings=running_error.squared),
+    *_REDUCTION.called("ReduceSumSquare", one=False, errors=_SAME, roundings=running_error.squared),
     Operator(name="LpPool", windows=True),
-    *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", "NonZero"),
-    Operator(name="TopK", jumps=True),
+    *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=error_rules.ranked),
+    Operator(name="NonZero", jumps=True, whole=True),
+    Operator(
+        name="TopK", jumps=True, values=(0,), errors=error_rules.ranked, roundings=0, quantum=running_error.first
+    ),
+    Operator(
+        name="CumSum", values=(0,), errors=_SAME, roundings=running_error.added_up, quantum=running_error.first
+    ),
+    Operator(name="Einsum", errors=_SAME, roundings=running_error.contracted, quantum=running_error.product),
 )  # fmt: skip

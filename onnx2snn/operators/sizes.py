@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from onnx2snn.operators import batch, magnitudes
+from onnx2snn.operators import batch
 from onnx2snn.operators.table import Operator
 
 _SIZES = Operator(
@@ -13,16 +11,12 @@ _SIZES = Operator(
     whole=True,
     any_type=True,
     batch=batch.nowhere,
-    magnitude=magnitudes.same,
-    roundings=0,
 )
-_CONSTANT = Operator(name="", magnitude=magnitudes.same, roundings=0)
 
 OPERATORS = (
     *_SIZES.called("Shape", "Size"),
-    *_CONSTANT.called("Constant"),
-    replace(_CONSTANT, name="ConstantOfShape", grows=True),
-    Operator(name="Range", grows=True),
+    Operator(name="Constant"),
+    *Operator(name="", grows=True).called("ConstantOfShape", "Range"),
     *Operator(name="", undecided=True).called(
         "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"
     ),

@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.graph.core import Array, constant_input, is_constant
-from onnx2snn.operators import conditions, counting, magnitudes, running_error
+from onnx2snn.operators import conditions, counting, error_rules, running_error
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.table import Operator, Weights
 
@@ -139,7 +139,11 @@ def _bias(_: gs.Node) -> list[int]:
 
 
 _LAYER = Operator(
-    name="", bilinear=True, counts=counting.weighted, magnitude=magnitudes.same, quantum=running_error.product
+    name="",
+    bilinear=True,
+    counts=counting.weighted,
+    errors=error_rules.passed(error_rules.same),
+    quantum=running_error.product,
 )
 _CONVOLUTION = replace(_LAYER, linear=conditions.dot, terms=_bias, channels_second=True)
 
@@ -159,7 +163,7 @@ OPERATORS = (
         ),
     ),
     replace(
-        _LAYER, name="Gemm", linear=conditions.gemm, terms=_bias, magnitude=magnitudes.gemm, roundings=running_error.gemm,
+        _LAYER, name="Gemm", linear=conditions.gemm, terms=_bias, roundings=running_error.gemm,
         quantum=running_error.scaled_product,
         weights=Weights(
             read=_gemm_read, written=_gemm_written, channels=1, inputs=1, rows=_matrix_rows, held=_matrix_held,

@@ -17,9 +17,9 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from onnx2snn.certificate.magnitudes import Writer
     from onnx2snn.dialect.synops import Count
     from onnx2snn.operators.running_error import Step
+    from onnx2snn.operators.signals import Signal
 
 Array: TypeAlias = NDArray[Any]
 #: Whether something holds for a node; its docstring is the operator's line in the documentation.
@@ -30,8 +30,8 @@ Places: TypeAlias = Callable[[gs.Node, Array, gs.Tensor, gs.Tensor], "Array | No
 Counts: TypeAlias = Callable[["Count", onnx.NodeProto], list[str]]
 #: The batch axis of what a node writes (last), from the tensor and the axis that it reads.
 Batch: TypeAlias = Callable[[gs.Node, gs.Tensor, int, gs.Tensor], "int | None"]
-#: Writes an operator on magnitudes; whether it could.
-Magnitude: TypeAlias = Callable[["Writer", onnx.NodeProto], bool]
+#: The signals that an operator writes: how rounding, and jumps, go through it.
+Errors: TypeAlias = "Callable[[Step], list[Signal]]"
 #: Of one operator: how many roundings lie between its inputs and its output, at most.
 Roundings: TypeAlias = "int | Callable[[Step], int]"
 #: The power of two of which a result is a multiple, from those of the inputs; 0 where there is none.
@@ -90,6 +90,7 @@ class Operator:
         jumps: A value a little larger may be answered by a whole step more.
         whole: It writes integers, or booleans.
         mean: It averages or adds up places: synapses of equal weights.
+        plain: It writes what it reads, perhaps in another shape or type.
         one: A reduction that makes of a single entry that entry.
         windows: It looks at windows along the axes behind the channels.
         undecided: Not the same at every run.
@@ -107,7 +108,7 @@ class Operator:
         any_type: It reads whatever type.
         code_type: The input that has the type of the codes that it writes; missing there: it writes numbers.
 
-        magnitude: The same operator on magnitudes, for bounds (METHOD 10).
+        errors: How rounding, and jumps, go through it (METHOD 10); None: what it makes of them is measured.
         roundings: Between its inputs and its output, at most.
         quantum: What its results are multiples of.
     """
@@ -134,6 +135,7 @@ class Operator:
     jumps: bool = False
     whole: bool = False
     mean: bool = False
+    plain: bool = False
     one: bool = False
     windows: bool = False
     undecided: bool = False
@@ -151,7 +153,7 @@ class Operator:
     any_type: bool = False
     code_type: int | None = None
 
-    magnitude: Magnitude | None = None
+    errors: Errors | None = None
     roundings: Roundings | None = None
     quantum: Quantum | None = None
 

@@ -9,14 +9,12 @@ import numpy as np
 import onnx
 import pytest
 from helpers_graphs import make_model, node
-from onnx import helper
 
 from onnx2snn.certificate.cuts import POTENTIAL
-from onnx2snn.certificate.magnitudes import has_rules, magnitude_model
-from onnx2snn.certificate.rounding import EXACT, UNIT64, Analysis, gamma, quantum
-from onnx2snn.float64 import Float64Network
+from onnx2snn.certificate.running_error import RunningError
 from onnx2snn.model.reference import run_reference
 from onnx2snn.model.weights import split_model
+from onnx2snn.operators.signals import EXACT, UNIT64, Precision, Signal, gamma, quantum
 
 Nodes = list[tuple[str, list[Any], dict[str, Any]]]
 RANDOM = np.random.default_rng(5)
@@ -86,20 +84,18 @@ CHAINS: dict[str, tuple[tuple[int, ...], Callable[[float], Nodes]]] = {
     "functions": (IMAGE, lambda _: [conv(6, 4, 3, 3), ("Sigmoid", [None], {}), conv(5, 6, 1, 1), ("Tanh", [None], {}),
                                     ("Softmax", [None], {"axis": 1}), ("LeakyRelu", [None], {"alpha": 0.3}),
                                     ("Clip", [None, np.float32(0.1), np.float32(0.4)], {}), ("HardSwish", [None], {})]),
+    "curves": (IMAGE, lambda _: [conv(6, 4, 3, 3), ("Tanh", [None], {}), ("Exp", [None], {}),
+                                 conv(5, 6, 1, 1), ("Softplus", [None], {}),
+                                 ("Sqrt", [None], {}), ("Log", [None], {}), ("Pow", [None, np.float32(2)], {})]),
     "products": (IMAGE, lambda u: [conv(6, 4, 3, 3, unit=u), ("Mul", [None, None], {}), conv(5, 6, 1, 1, unit=u)]),
 }  # fmt: skip
 
 
-def analysed(model: onnx.ModelProto, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
+def analysed(model: onnx.ModelProto, x: np.ndarray) -> Signal:
     """Potentials in float64, Σ|w|·|x|, and what is known of the rounding."""
-    assert has_rules(model.graph)
-    split = split_model(model)
-    wide = Float64Network(split)
-    shapes = wide.shapes({"x": x[:1]})
-    bound = magnitude_model(split, shapes)
-    assert bound is not None
-    magnitude = Float64Network(bound, absolute=True).run({"x": x})[POTENTIAL]
-    return wide.run({"x": x})[POTENTIAL], magnitude, Analysis(split, shapes, {"x": quantum(x)}).result
+    signal = RunningError(split_model(model))({"x": x}, {"x": quantum(x)}, Precision(timesteps=4))
+    assert not signal.measured
+    return signal
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -108,11 +104,12 @@ def test_float32_stays_within_the_bound(name: str, scale: float) -> None:
     shape, nodes = CHAINS[name]
     model = chain(nodes(0.0), shape)
     x = drawn(200, *shape[1:]) * np.float32(scale)
-    exact, magnitude, rounding = analysed(model, x)
+    signal = analysed(model, x)
     found = run_reference(model, {"x": x})[POTENTIAL]
-    assert exact.shape == found.shape == magnitude.shape
-    assert (np.abs(found - exact) <= gamma(max(rounding.terms, 1)) * magnitude + 1e-30).all()
-    assert (np.abs(exact) <= magnitude * (1 + 1e-12)).all()
+    assert signal.value.shape == found.shape == signal.size.shape
+    bound = gamma(max(signal.rounding.terms, 1)) * signal.size + 1e-30
+    assert (np.abs(found - signal.value) <= bound).all()
+    assert (np.abs(signal.value) <= signal.size * (1 + 1e-12)).all()
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -120,13 +117,14 @@ def test_multiples_of_a_power_of_two_are_exact(name: str) -> None:
     shape, nodes = CHAINS[name]
     model = chain(nodes(0.125), shape)
     x = RANDOM.integers(0, 16, (50, *shape[1:])).astype(np.float32)
-    exact, magnitude, rounding = analysed(model, x)
-    if not rounding.quantum:
+    signal = analysed(model, x)
+    exact, held = signal.value, signal.rounding.quantum
+    if not held:
         return
-    sure = magnitude <= EXACT * rounding.quantum
+    sure = signal.size <= EXACT * held
     assert sure.all() or name == "products"
     np.testing.assert_array_equal(run_reference(model, {"x": x})[POTENTIAL][sure], exact[sure])
-    np.testing.assert_array_equal(exact / rounding.quantum, np.rint(exact / rounding.quantum))
+    np.testing.assert_array_equal(exact / held, np.rint(exact / held))
 
 
 def test_most_dyadic_operators_are_known_to_be_exact() -> None:
@@ -134,7 +132,7 @@ def test_most_dyadic_operators_are_known_to_be_exact() -> None:
     exact = [
         name
         for name, (shape, nodes) in CHAINS.items()
-        if shape == IMAGE and analysed(chain(nodes(0.125), shape), x)[2].quantum
+        if shape == IMAGE and analysed(chain(nodes(0.125), shape), x).rounding.quantum
     ]
     assert {
         "conv",
@@ -152,9 +150,9 @@ def test_most_dyadic_operators_are_known_to_be_exact() -> None:
 def test_sums_that_are_too_long_are_not_called_exact() -> None:
     weights = np.full((1, 4096), 2.0**-12 + 1, np.float32)
     model = chain([("Gemm", [None, weights, np.zeros(1, np.float32)], {"transB": 1})], (1, 4096))
-    _, magnitude, rounding = analysed(model, np.full((1, 4096), 255.0, np.float32))
-    assert rounding.quantum == 2.0**-12
-    assert magnitude > EXACT * rounding.quantum
+    signal = analysed(model, np.full((1, 4096), 255.0, np.float32))
+    assert signal.rounding.quantum == 2.0**-12
+    assert signal.size > EXACT * signal.rounding.quantum
 
 
 @pytest.mark.parametrize(
@@ -170,11 +168,10 @@ def test_float64_is_fine_enough() -> None:
     assert gamma(1) > 2**28 * UNIT64
 
 
-def test_an_operator_without_a_rule_has_no_bound() -> None:
-    model = chain([("Exp", [None], {})], (2, 3))
-    assert not has_rules(model.graph)
-    divided = helper.make_node("Div", ["x", "x"], ["t0"])
-    quotient = make_model(
-        [divided, node("Identity", ["t0"], [POTENTIAL], "last")], {}, {"x": ["N", 3]}, {POTENTIAL: ["N", 3]}
-    )
-    assert magnitude_model(split_model(quotient), {}) is None
+def test_an_operator_without_a_rule_is_measured() -> None:
+    model = chain([("LRN", [None], {"size": 3})], (2, 3, 4, 4))
+    x = drawn(2, 3, 4, 4)
+    signal = RunningError(split_model(model))({"x": x}, {}, Precision(timesteps=4))
+    assert signal.measured
+    assert signal.reach is not None
+    assert (np.abs(run_reference(model, {"x": x})[POTENTIAL] - signal.value) <= signal.reach).all()

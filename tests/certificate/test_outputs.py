@@ -48,7 +48,9 @@ def test_a_source_of_other_floats_runs_as_it_is(kind: int) -> None:
 def test_outputs_that_are_no_answer_to_each_sample_are_compared_as_a_whole() -> None:
     batch = Batch(0, {"x": np.zeros((3, 2), np.float32)}, None)
     flat, table = np.arange(6, dtype=np.float32), np.ones((5, 2), np.float32)
-    found = errors_of(batch, {"q": flat, "p": table}, {"q": flat + np.float32(0.5), "p": table})
+    found = errors_of(
+        batch, {"q": flat[None], "p": table[None]}, {"q": flat[None] + np.float32(0.5), "p": table[None]}
+    )
     assert (found.outputs["q"], found.outputs["p"]) == (Numbers(6, 0.5), Numbers(10, 0.0))
     assert found.classed == 0
 

@@ -48,7 +48,7 @@ def test_records_are_complete() -> None:
     tried = {node.op_type for case in ALL.values() for node in case.nodes}
     for operator in every():
         if operator.linear or operator.compares:
-            assert operator.magnitude is not None, operator.name
+            assert operator.errors is not None, operator.name
             assert operator.roundings is not None, operator.name
             assert operator.name in tried
         if operator.linear:

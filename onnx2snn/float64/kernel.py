@@ -1,0 +1,99 @@
+"""One operator in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
+
+from onnx2snn.float64.network import widen_node
+from onnx2snn.float64.operators import FAST
+from onnx2snn.model.reference import Reference
+from onnx2snn.operators.signals import widened_values
+
+Array = NDArray[Any]
+
+
+class Kernel:
+    """What one node computes: in float64, or, where it is kept ``narrow``, in the precision of what it is given.
+
+    The reference evaluator of the onnx package does it; where it knows no such operator, or is not asked to, onnxruntime in
+    float32.
+
+    Args:
+        node: The node; not changed.
+        opsets: Versions by domain.
+        narrow: Whether to compute in the precision that is given.
+        native: Whether to compute in float32, as onnxruntime does.
+    """
+
+    def __init__(
+        self, node: onnx.NodeProto, opsets: Mapping[str, int], *, narrow: bool = False, native: bool = False
+    ) -> None:
+        self.node = node
+        self.reads = tuple(dict.fromkeys(_read(node)))
+        self._opsets, self._narrow = opsets, narrow
+        self._operator = None if native else self._made()
+        self._loaded: dict[tuple[int, ...], Reference] = {}
+
+    def __call__(self, values: Mapping[str, Array]) -> list[Array]:
+        """What it writes, in order, of ``values`` by name.
+
+        Raises:
+            Exception: whatever the operator raises.
+        """
+        if self._operator is None:
+            return self._in_float32(values)
+        read = [values[name] if name else None for name in self.node.input]
+        context = {"context": dict(values)} if self._operator.need_context() else {}
+        with np.errstate(all="ignore"):
+            answers: Sequence[Any] = self._operator.run(*read, **context)
+        return [np.asarray(answer) for answer in answers]
+
+    def _made(self) -> Any:
+        node = onnx.NodeProto()
+        node.CopyFrom(self.node)
+        if not self._narrow:
+            widen_node(node)
+        try:
+            evaluator = ReferenceEvaluator(self._model(node, {}), new_ops=list(FAST))
+        except Exception:  # noqa: BLE001 - it says in several ways that it does not know an operator
+            return None
+        return evaluator.rt_nodes_[0]
+
+    def _model(self, node: onnx.NodeProto, types: Mapping[str, int]) -> onnx.ModelProto:
+        inputs = [helper.make_tensor_value_info(n, types.get(n, TensorProto.FLOAT), None) for n in self.reads]
+        outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+        graph = helper.make_graph([node], "operator", inputs, outputs)
+        opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+    def _in_float32(self, values: Mapping[str, Array]) -> list[Array]:
+        given = {n: _narrowed(values[n]) for n in self.reads}
+        types = {n: helper.np_dtype_to_tensor_dtype(v.dtype) for n, v in given.items()}
+        key = tuple(types.values())
+        if key not in self._loaded:
+            self._loaded[key] = Reference(self._model(self.node, types))
+        answers = self._loaded[key].run(given)
+        return [widened_values(answers[name]) if name else np.zeros(0) for name in self.node.output]
+
+
+def _narrowed(values: Array) -> Array:
+    return values.astype(np.float32) if values.dtype == np.float64 else values
+
+
+def _read(node: onnx.NodeProto) -> list[str]:
+    """What a node reads, its subgraphs included."""
+    found = [name for name in node.input if name]
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            inner = {name for n in graph.node for name in n.output} | {v.name for v in graph.input}
+            inner |= {tensor.name for tensor in graph.initializer}
+            found += [name for n in graph.node for name in _read(n) if name not in inner]
+            found += [v.name for v in graph.output if v.name not in inner]
+    return found

@@ -1,0 +1,395 @@
+"""How rounding and jumps go through an operator.
+
+Every rule keeps one promise. Where each input x is off by at most ε·M(x) and its reach, the output y is off by at most
+ε'·M(y), with ε' ≥ ε the next running error, and its reach; and |y| ≤ M(y).
+
+1. Linear operators: the same operator on M, with |w|; differences become sums. Maxima and selections: the largest error.
+2. Functions of one value with a slope of at most L: L·M(x) + |f(0)|.
+3. Products of signals: the product of their M; errors add.
+4. Quotients of signals: M(x) by the least that the divisor may be, as many times more as that is off.
+5. Functions that never turn round, or are convex: their answers at both ends.
+6. Softmax: within e^(±2r) of its answer, for scores that are off by r.
+7. Jumps: the farther of their answers at both ends is their reach; of a comparison 1, where both sides may be equal.
+8. A selection by a condition that may change: what lies between its choices.
+9. Places of scores: those that may have the same rank.
+10. Anything else has no rule; what it makes of moved inputs is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from onnx2snn.operators.running_error import Step
+from onnx2snn.operators.signals import Ranking, Rounding, Signal, Wide, widened
+from onnx2snn.operators.table import Errors, of
+
+#: Where an operator has no rule: this share of the largest number of the sample is taken for rounding.
+MEASURED = 2e-5
+#: Numbers below 2⁻¹²⁶ may be zero: so much of M holds them.
+UNDERFLOW = 2.0**-100
+
+#: M of what an operator writes, with reaches or without.
+_Magnitude: TypeAlias = Callable[[Step, bool], Sequence[Wide]]
+
+
+def written(
+    step: Step,
+    magnitudes: Sequence[Wide | None] | None = None,
+    reaches: Sequence[Wide | None] | None = None,
+    *,
+    fresh: bool = False,
+) -> list[Signal]:
+    """Signals: ``fresh`` ones are not rounded yet, and so are integers."""
+    rounding, count = _rounding(step), len(step.answers)
+    measured = any(s.measured for s in step.read.values())
+    found = []
+    for y, m, reach in zip(
+        step.answers, magnitudes or [None] * count, reaches or [None] * count, strict=True
+    ):
+        own = Rounding(quantum=rounding.quantum) if fresh else rounding
+        signal = Signal(y, magnitude=m, reach=reach, rounding=own, measured=measured)
+        found.append(
+            replace(signal, magnitude=None, rounding=Rounding(quantum=1.0)) if signal.whole else signal
+        )
+    return found
+
+
+def _rounding(step: Step) -> Rounding:
+    """How often the answers were rounded."""
+    read = [s.rounding for s in step.signals.values()]
+    terms = [r.terms for r in read]
+    own = step.roundings()
+    joined = sum(terms) if of(step.node).bilinear else max(terms, default=0)
+    return Rounding(
+        joined + own,
+        max((r.constants for r in read), default=0) + 2 * bool(step.constants()),
+        step.quantum(),
+        max((r.operators for r in read), default=0) + bool(own),
+    )
+
+
+def passed(magnitude: _Magnitude) -> Errors:
+    """Rules 1 to 3: reaches go through the operator as M does."""
+
+    def rule(step: Step) -> list[Signal]:
+        read = [s for s in step.read.values() if not s.fixed]
+        untouched = all(s.magnitude is None for s in read) and _alike(step)
+        near = None if untouched else magnitude(step, False)
+        reaches = None
+        if any(s.reach is not None for s in read):
+            reaches = [
+                far - m for far, m in zip(magnitude(step, True), near or magnitude(step, False), strict=True)
+            ]
+        return [_ranked_still(step, s) for s in written(step, near, _where_any(reaches))]
+
+    return rule
+
+
+def _alike(step: Step) -> bool:
+    """Whether the operator computes nothing but what it reads, and no constant."""
+    return not step.roundings() and not step.constants()
+
+
+def _ranked_still(step: Step, signal: Signal) -> Signal:
+    """Places are places still where they are but written in another shape or type."""
+    ranking = step.signal(0).ranking if of(step.node).plain else None
+    return signal if ranking is None else replace(signal, ranking=ranking)
+
+
+def same(step: Step, reach: bool) -> Sequence[Wide]:
+    """Rule 1, and rule 3: the operator itself."""
+    return step.on_sizes(reach=reach)
+
+
+def total(step: Step, reach: bool) -> Sequence[Wide]:
+    """Rule 1: a difference is a sum."""
+    return [step.size(0, reach=reach) + step.size(1, reach=reach)]
+
+
+def of_first(step: Step, reach: bool) -> Sequence[Wide]:
+    """Rule 1: what loses its sign at most."""
+    return [step.size(0, reach=reach)]
+
+
+def of_largest(step: Step, reach: bool) -> Sequence[Wide]:
+    """Rule 1, of all operands."""
+    whole = step.size(0, reach=reach)
+    for position in range(1, len(step.inputs)):
+        if step.inputs[position] is not None:
+            whole = np.maximum(whole, step.size(position, reach=reach))
+    return [whole]
+
+
+def of_least(step: Step, reach: bool) -> Sequence[Wide]:
+    """A maximum is the least of negative numbers, turned round."""
+    return step.on_sizes(reach=reach, changed={step.node.input[0]: -step.size(0, reach=reach)})
+
+
+def batch_norm(step: Step, reach: bool) -> Sequence[Wide]:
+    """γ/σ·(x − μ) + β: with −|μ| the difference is a sum."""
+    mean, variance = (step.node.input[i] for i in (3, 4))
+    changed = {mean: -np.abs(widened(step.signal(3).value)), variance: widened(step.signal(4).value)}
+    return step.on_sizes(reach=reach, changed=changed)
+
+
+def line(slope: float | None, at_zero: float = 0.0, *, alpha: float = 0.0) -> Errors:
+    """Rule 2; a slope that is not given is what the attribute ``alpha`` says, at least 1."""
+
+    def magnitude(step: Step, reach: bool) -> Sequence[Wide]:
+        steepest = max(1.0, abs(float(step.attributes.get("alpha", alpha)))) if slope is None else slope
+        return [steepest * step.size(0, reach=reach) + at_zero]
+
+    return passed(magnitude)
+
+
+def leaky_by_channel(step: Step, reach: bool) -> Sequence[Wide]:
+    """Rule 2: the steepest of a slope and 1."""
+    return [step.size(0, reach=reach) * np.maximum(1.0, step.size(1, reach=reach))]
+
+
+def clipped(step: Step) -> list[Signal]:
+    """Rule 2: limits are the most that is added."""
+    limits = [s for s in step.inputs[1:] if s is not None]
+    if not all(s.fixed for s in limits):
+        return passed(of_largest)(step)
+    ends = [0.0] + [abs(float(np.max(np.abs(s.value), initial=0))) for s in limits]
+    most = max(ends)
+
+    def magnitude(step: Step, reach: bool) -> Sequence[Wide]:
+        return [step.size(0, reach=reach) + most]
+
+    return passed(magnitude)(step)
+
+
+def resized(step: Step, reach: bool) -> Sequence[Wide]:
+    """Neighbours up to two cells away; cubic coefficients add up to less than 1.4 in absolute value, each axis."""
+    if step.attributes.get("mode", b"nearest") == b"nearest":
+        return step.on_sizes(reach=reach)
+    whole = step.size(0, reach=reach)
+    for axis in range(2, whole.ndim):
+        whole = _neighbours(whole, axis)
+    share = 1.4 ** (whole.ndim - 2)
+    return [np.multiply(share, m) for m in step.on_sizes(reach=reach, changed={step.node.input[0]: whole})]
+
+
+def _neighbours(values: Wide, axis: int) -> Wide:
+    """The largest of the five cells around each."""
+    found: Wide = values.copy()
+    ahead, back = np.moveaxis(found, axis, 0), np.moveaxis(values, axis, 0)
+    for far in (1, 2):
+        np.maximum(ahead[far:], back[:-far], out=ahead[far:])
+        np.maximum(ahead[:-far], back[far:], out=ahead[:-far])
+    return found
+
+
+def divided(step: Step) -> list[Signal]:
+    """Rule 4; by a constant rule 1, and integers jump."""
+    divisor = step.signal(1)
+    if step.answers[0].dtype.kind in "iu":
+        return jump(step) if divisor.fixed else measured(step)
+    if divisor.fixed:
+        return passed(same)(step)
+    off = step.radius(divisor)
+    with np.errstate(all="ignore"):
+        least = np.abs(widened(divisor.value)) - (0.0 if off is None else off)
+        least = np.where(least > 0, least, 0.0)
+        near = step.size(0, reach=False) / least * (divisor.size / least)
+        reaches = [r for r in (step.signal(0).reach, divisor.reach) if r is not None]
+        reach = None
+        if reaches:
+            own, other = (step.signal(i).reach for i in (0, 1))
+            parts = (0.0 if own is None else own) + np.abs(widened(step.answers[0])) * (
+                0.0 if other is None else other
+            )
+            reach = np.nan_to_num(parts / least, nan=np.inf, posinf=np.inf)
+    return written(step, [np.nan_to_num(near, nan=np.inf, posinf=np.inf)], [reach])
+
+
+def ends(*, least: float = -math.inf) -> Errors:
+    """Rule 5, for arguments of at ``least`` so much."""
+
+    def rule(step: Step) -> list[Signal]:
+        sizes = [np.abs(widened(y)) + UNDERFLOW for y in step.answers]
+        rounded = step.radii(reach=False)
+        if rounded:
+            share = _share(step)
+            sizes = [
+                m + far / share for m, far in zip(sizes, step.deviations(rounded, least=least), strict=True)
+            ]
+        if all(s.reach is None for s in step.signals.values()):
+            return written(step, sizes)
+        return written(step, sizes, step.deviations(step.radii(), least=least))
+
+    return rule
+
+
+def _share(step: Step) -> float:
+    """What of M inputs are off by, at most."""
+    if step.precision is None:
+        raise AssertionError("there are bounds")
+    return max(step.precision.coefficient(s.rounding) for s in step.signals.values())
+
+
+def reciprocal(step: Step) -> list[Signal]:
+    """Rule 5 on either side of the pole; across it there is no bound."""
+    off = step.radius(step.signal(0))
+    found = ends()(step)
+    if off is None:
+        return found
+    across = np.abs(widened(step.signal(0).value)) <= off
+    return [replace(s, magnitude=np.where(across, np.inf, s.size)) for s in found]
+
+
+def raised(step: Step) -> list[Signal]:
+    """Rule 5 for a constant exponent: powers are convex, or never turn round."""
+    exponent = step.signal(1)
+    if not exponent.fixed:
+        return measured(step)
+    whole = np.all(widened(exponent.value) == np.rint(widened(exponent.value)))
+    return ends(least=-math.inf if whole and np.all(exponent.value > 0) else 0.0)(step)
+
+
+def softmax(step: Step) -> list[Signal]:
+    """Rule 6."""
+    axis = int(step.attributes.get("axis", -1))
+    y, scores = widened(step.answers[0]), step.signal(0)
+
+    def most(values: Wide) -> Wide:
+        return np.asarray(values.max(axis=axis, keepdims=True, initial=0))
+
+    off, reach = step.radius(scores), scores.reach
+    with np.errstate(over="ignore"):
+        farther = 1.0 if off is None else np.exp(np.minimum(2 * most(off), 700))
+        size = np.minimum(y * (1 + 2 * most(scores.size) * farther), 1 + 2 * most(scores.size))
+        moved = (
+            None
+            if reach is None
+            else np.minimum(y * np.expm1(np.minimum(2 * most(reach), 700)) * farther, 1.0)
+        )
+    return written(step, [size + UNDERFLOW], [moved])
+
+
+def log_softmax(step: Step, reach: bool) -> Sequence[Wide]:
+    """Rule 2, of all scores."""
+    largest = step.size(0, reach=reach).max(
+        axis=int(step.attributes.get("axis", -1)), keepdims=True, initial=0
+    )
+    return [np.abs(widened(step.answers[0])) + 2 * largest + 32.0]
+
+
+def jump(step: Step) -> list[Signal]:
+    """Rule 7."""
+    radii = step.radii()
+    reaches = step.deviations(radii) if radii else None
+    return written(step, None, _where_any(reaches), fresh=True)
+
+
+def remainder(step: Step) -> list[Signal]:
+    """Rule 7, of a function that does not start anew."""
+    radii = step.radii()
+    reaches = step.deviations(radii) if radii else None
+    return written(step, [step.size(0, reach=False)], _where_any(reaches))
+
+
+def _where_any(reaches: Sequence[Wide] | None) -> list[Wide | None] | None:
+    return None if reaches is None else [r if r.any() else None for r in reaches]
+
+
+def compared(step: Step) -> list[Signal]:
+    """Rule 7, of what may be on the other side."""
+    one, other = (widened(s.value) for s in step.inputs if s is not None)
+    return written(step, None, [_near(step, one - other)])
+
+
+def _near(step: Step, distance: Wide) -> Wide | None:
+    """1 where a distance may be zero, or on the other side of it."""
+    reach = sum(step.radii().values(), np.zeros(1))
+    near = np.where((reach > 0) & (np.abs(distance) <= reach), 1.0, 0.0)
+    return near if near.any() else None
+
+
+def logic(step: Step) -> list[Signal]:
+    """Of conditions that may change."""
+    reaches = [s.reach for s in step.signals.values() if s.reach is not None]
+    whole = [np.broadcast_to(r, step.answers[0].shape) for r in reaches]
+    return written(step, None, [np.max(whole, axis=0) if whole else None])
+
+
+def chosen(step: Step) -> list[Signal]:
+    """Rule 8."""
+    condition, one, other = (step.signal(i) for i in range(3))
+    if condition.reach is None:
+        return passed(same)(step)
+    may_change = condition.reach > 0
+    size = np.maximum(one.size, other.size)
+    apart = np.where(may_change, np.abs(widened(one.value) - widened(other.value)), 0.0)
+    reaches = [s.reach for s in (one, other) if s.reach is not None]
+    farthest = apart + np.max(np.broadcast_arrays(*reaches), axis=0) if reaches else apart
+    return written(step, [np.broadcast_to(size, apart.shape)], [farthest])
+
+
+def cast(step: Step) -> list[Signal]:
+    """Rule 1 between types that hold the numbers, rule 7 to integers and truth values."""
+    kind = step.answers[0].dtype.kind
+    if kind == "b":
+        return written(step, None, [_near(step, widened(step.signal(0).value))])
+    if kind in "iu" and step.signal(0).value.dtype.kind == "f":
+        return jump(step)
+    return passed(same)(step)
+
+
+def ranked(step: Step) -> list[Signal]:
+    """Rule 9: of ArgMax, ArgMin and TopK; the scores that TopK gives are those of the ranks at both ends."""
+    top = len(step.answers) > 1
+    scores = step.signal(0)
+    off = step.radius(scores)
+    if off is None:
+        return written(step, [np.abs(widened(y)) for y in step.answers], fresh=False)
+    axis = int(step.attributes.get("axis", -1 if top else 0)) % scores.value.ndim
+    falling = step.node.op_type == "ArgMin" or (top and not step.attributes.get("largest", 1))
+    x = -widened(scores.value) if falling else widened(scores.value)
+    places = step.answers[-1]
+    count = places.shape[axis] if places.ndim == x.ndim else 1
+    ranking = Ranking(
+        x - off, x + off, axis, count, ordered=not top or bool(step.attributes.get("sorted", 1))
+    )
+    found = written(step, [np.abs(widened(y)) for y in step.answers], [None] * (1 + top))
+    found[-1] = replace(found[-1], reach=ranking.reach(places), ranking=ranking)
+    if top:
+        values = -found[0].value if falling else found[0].value
+        low, high = ranking.ends
+        apart = np.maximum(high - values, values - low)
+        rounded = step.radius(scores, reach=False)
+        share = _share(step)
+        size = found[0].size + (0.0 if rounded is None else apart / share)
+        found[0] = replace(found[0], magnitude=size, reach=None if scores.reach is None else apart)
+    return found
+
+
+def measured(step: Step) -> list[Signal]:
+    """Rule 10: at both ends, and with signs that are drawn; twice the farthest."""
+    radii = step.radii()
+    exact = not radii and all(y.dtype.kind in "iub" for y in step.answers)
+    if exact:
+        return written(step)
+    reaches = [MEASURED * _largest_of(widened(y)) for y in step.answers]
+    if radii:
+        draws = np.random.default_rng(0)
+        signs = {name: draws.choice((-1.0, 1.0), r.shape) for name, r in radii.items()}
+        for ways in (radii, {name: signs[name] * r for name, r in radii.items()}):
+            farther = step.deviations(ways)
+            reaches = [np.maximum(reach, 2 * far) for reach, far in zip(reaches, farther, strict=True)]
+    sizes = [np.abs(widened(y)) for y in step.answers]
+    return [replace(s, measured=True) for s in written(step, sizes, reaches, fresh=True)]
+
+
+def _largest_of(values: Wide) -> Wide:
+    """By sample, the largest absolute value that is a number."""
+    axes = tuple(range(1, values.ndim))
+    largest = np.max(np.abs(values), axis=axes, keepdims=True, initial=0, where=np.isfinite(values))
+    return np.broadcast_to(largest, values.shape)
