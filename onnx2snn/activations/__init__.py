@@ -8,6 +8,7 @@ from onnx2snn.activations.neuron import (
 )
 from onnx2snn.activations.piecewise_linear import ChannelsDifferError, NotPiecewiseLinearError
 from onnx2snn.activations.rules import Rounding
+from onnx2snn.activations.tables import Table, TableParameters, table_parameters
 
 __all__ = [
     "ChannelsDifferError",
@@ -15,6 +16,9 @@ __all__ = [
     "NotPiecewiseLinearError",
     "Rounding",
     "Staircase",
+    "Table",
+    "TableParameters",
     "neuron_parameters",
     "rate_parameters",
+    "table_parameters",
 ]

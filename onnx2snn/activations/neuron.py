@@ -55,6 +55,11 @@ class Staircase:
         return max(1, math.ceil(math.log2(self.levels + 1)))
 
     @property
+    def reach(self) -> NDArray[np.float64]:
+        """The largest threshold by magnitude, in units of θ."""
+        return np.asarray(self.levels + 1.0)
+
+    @property
     def formula(self) -> str:
         """The staircase in the terms of the module, with numbers where all channels share them."""
         theta, delta = number(self.threshold, "θ"), number(self.offset, "δ")
@@ -86,6 +91,12 @@ class Staircase:
         """The level k of pre-activations ``z`` (N, ...), computed in float64."""
         u = (np.asarray(z, np.float64) + self.offset) / self.threshold
         return np.clip(rounded(u, self.rounding), 0, self.ceilings).astype(np.int64)
+
+    def level_range(
+        self, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lowest and the highest level between two pre-activations."""
+        return self.level(low), self.level(high)
 
     def decode(self, k: NDArray[Any]) -> NDArray[np.float64]:
         """The activation a = α·k + o of levels ``k`` (N, ...)."""

@@ -8,8 +8,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.activations import Staircase
+from onnx2snn.activations import Staircase, Table
 from onnx2snn.graph.core import Array
+from onnx2snn.graph.neuron_nodes import Reading
 from onnx2snn.operators.signals import UNIT
 
 #: Levels (N, ...): whole numbers, which float32 holds exactly.
@@ -32,21 +33,39 @@ class Activation:
         staircase: Its parameters.
         operators: How many operators of the source compute it: each rounds once.
         exact: Whether all that they multiply and divide by are powers of two: then none rounds a few-bit number.
+        reading: What shows its level, where no tensor of the source holds α·k + o.
         unit: Unit roundoff of the numbers that the source computes with: 2⁻²⁴ in float32.
     """
 
     tensor: str
-    staircase: Staircase
+    staircase: Staircase | Table
     operators: int
     exact: bool = False
     unit: float = UNIT
+    reading: Reading | None = None
+
+    @property
+    def shown_by(self) -> str:
+        """The tensor of the normalised source that shows its level."""
+        return self.tensor if self.reading is None else self.reading.tensor
 
     def levels(self, values: Array) -> tuple[Levels, Mask | None]:
-        """The level k of activations α·k + o (N, ...), and where they are no such numbers, even up to the source's rounding.
+        """The level k of what shows it (N, ...), and where that are no such numbers, even up to the source's rounding.
 
-        None if they are such numbers everywhere, as they should be.
+        None if they are such numbers everywhere, as they should be. Activations α·k + o show it themselves, or the levels of a
+        quantiser in front of them, or the potential.
         """
-        staircase = self.staircase
+        if self.reading is None:
+            return self._of_values(values, self.staircase)
+        first = self.reading.levels
+        if first is None:
+            bad = ~np.isfinite(values)
+            return self.staircase.level(values).astype(np.float32), bad if bad.any() else None
+        k, off = self._of_values(values, first)
+        middles = first.lower_edges(k) + first.threshold / 2
+        return self.staircase.level(middles).astype(np.float32), off
+
+    def _of_values(self, values: Array, staircase: Staircase | Table) -> tuple[Levels, Mask | None]:
         if values.dtype.kind == "V":  # codes of four bits: NumPy has them from ml_dtypes
             values = values.astype(np.float32)
         if values.dtype.kind not in "fiu" or not _fits(values.shape[1:], staircase):
@@ -54,14 +73,14 @@ class Activation:
         reach = staircase.levels + 1 + np.abs(staircase.shift / staircase.scale)
         near = np.minimum(2 * (self.operators + 2) * self.unit * reach, 0.25)
         if values.dtype == np.float32:
-            k = self._quickly(values, float(np.min(near - _QUICK * UNIT * reach)))
+            k = self._quickly(values, staircase, float(np.min(near - _QUICK * UNIT * reach)))
             if k is not None:
                 return k, None
-        return self._exactly(values, near)
+        return self._exactly(values, staircase, near)
 
-    def _quickly(self, values: Array, near: float) -> Levels | None:
+    @staticmethod
+    def _quickly(values: Array, staircase: Staircase | Table, near: float) -> Levels | None:
         """The same in float32, block by block; None where some value is not even then ``near`` to its level."""
-        staircase = self.staircase
         shift, scale = (np.asarray(a, np.float32) for a in (staircase.shift, staircase.scale))
         k = np.empty_like(values)
         rows = max(1, BLOCK // max(values[:1].size, 1))
@@ -77,18 +96,19 @@ class Activation:
                 return None
         return k
 
-    def _exactly(self, values: Array, near: Array) -> tuple[Levels, Mask | None]:
+    @staticmethod
+    def _exactly(values: Array, staircase: Staircase | Table, near: Array) -> tuple[Levels, Mask | None]:
         exact = values.astype(np.float64)
-        exact -= self.staircase.shift
-        exact /= self.staircase.scale
+        exact -= staircase.shift
+        exact /= staircase.scale
         k = np.rint(exact)
         exact -= k
-        off = ~((np.abs(exact) <= near) & (k >= 0) & (k <= self.staircase.ceilings))
+        off = ~((np.abs(exact) <= near) & (k >= 0) & (k <= staircase.ceilings))
         k[~np.isfinite(k)] = 0
         return k.astype(np.float32), off if off.any() else None
 
 
-def _fits(sample: tuple[int, ...], staircase: Staircase) -> bool:
+def _fits(sample: tuple[int, ...], staircase: Staircase | Table) -> bool:
     """Whether parameters by channel fit the shape of one sample."""
     parameters = (staircase.scale, staircase.shift, staircase.ceilings)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -76,11 +76,9 @@ class Comparison:
         self.source = Source(model)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
-        self.session: Answers = SpikingSession(
-            file, execution=execution, backend=backend, chunk=CHUNK, count="levels"
-        )
-        self.timesteps = self.session.timesteps
+        self._file, self._execution, self._backend = file, execution, backend
         table = read_layer_table(converted.structure)
+        self.timesteps = int(table["timesteps"])
         names = {p.name: p.source for p in self.pairs}
         self.spiking = cut_spiking(converted, names, bias=str(table.get("bias", "once")))
         self.neurons = {p.name: int(e["neurons"]) for p, e in zip(self.pairs, table["layers"], strict=True)}
@@ -93,6 +91,13 @@ class Comparison:
         self._forced: ForcedNetwork | None = None
         self._paths: dict[tuple[str, str], Path] = {}
         self._ranks: dict[str, int] = {}
+
+    @cached_property
+    def session(self) -> Answers:
+        """What runs the spiking network, made when first asked for."""
+        return SpikingSession(
+            self._file, execution=self._execution, backend=self._backend, chunk=CHUNK, count="levels"
+        )
 
     def __call__(self, batch: Batch) -> Findings:
         """Compare both networks on ``batch``."""

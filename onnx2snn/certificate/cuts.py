@@ -10,7 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.dialect.functions import DOMAIN, NEURONS
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.neuron_nodes import SOURCE_TENSOR
 from onnx2snn.model.weights import SplitModel
@@ -157,6 +157,6 @@ def cut_spiking(converted: SplitModel, layers: Mapping[str, str], *, bias: str) 
         light.graph.initializer.append(numpy_helper.from_array(np.array(share, np.float32), factor))
         light.graph.node.append(helper.make_node("Mul", [node.input[1], factor], [whole]))
         light.graph.node.append(helper.make_node("Add", [node.input[0], whole], [target]))
-        if node.op_type == "IF":
+        if node.op_type in NEURONS:
             potentials[layers[node.name]], levels[layers[node.name]] = target, node.output[0]
     return CutNetwork(SplitModel(light, converted.weights), potentials, levels)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from onnx2snn.certificate.pairing import Pair
-from onnx2snn.dialect.functions import DOMAIN, function_body
+from onnx2snn.dialect.functions import DOMAIN, NEURONS, function_body
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.graph.core import Array
 from onnx2snn.model.reference import make_runner
@@ -35,7 +35,7 @@ class ForcedNetwork:
             if info.type.tensor_type.shape.dim:
                 info.type.tensor_type.shape.dim[0].dim_param = "N"  # inside, the batch is free
         for node in forced.graph.node:
-            if node.domain == DOMAIN and node.op_type == "IF":
+            if node.domain == DOMAIN and node.op_type in NEURONS:
                 train = node.output[0]
                 node.output[0] = f"own/{self._trains[train]}"
                 shape = _shape(model.structure, train)

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.activations import NeuronParameters
 from onnx2snn.certificate.activation import Activation
-from onnx2snn.certificate.neurons import generate
+from onnx2snn.certificate.neurons import Neuron, generate, theta_of
 from onnx2snn.certificate.potentials import Potentials
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import (
@@ -65,20 +64,20 @@ class Judge:
     """
 
     activation: Activation
-    neuron: NeuronParameters
+    neuron: Neuron
     timesteps: int
 
     def positions(self, p: Potentials) -> tuple[Wide, Wide]:
         """Where both potentials stand: u and v/θ', (N, ...)."""
         staircase = self.activation.staircase
         u = (p.source + staircase.offset) / staircase.threshold
-        return u, p.spiking / self.neuron.subtract[-1].astype(np.float64)
+        return u, p.spiking / theta_of(self.neuron)
 
     def margins(self, p: Potentials) -> Margins:
         """E, E' and W."""
         staircase, n = self.activation.staircase, p.rounding.terms
         m = (p.magnitude + np.abs(staircase.offset)) / staircase.threshold
-        own = (self.activation.operators + 2) * 2 * self.activation.unit * (m + staircase.levels + 1)
+        own = (self.activation.operators + 2) * 2 * self.activation.unit * (m + staircase.reach)
         narrow = coarse(self.activation.unit, p.rounding.operators) * m
         exact_source, exact_spiking = self._exact(p)
         maps = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (n + 4) * UNIT64
@@ -96,7 +95,7 @@ class Judge:
         magnitude = p.magnitude + np.abs(staircase.offset)
         whole = self.activation.exact and is_power_of_two(staircase.threshold)
         source = (2 * (magnitude + staircase.threshold) <= held / self.activation.unit) & whole
-        scale = self.neuron.subtract[-1] / staircase.threshold
+        scale = theta_of(self.neuron) / staircase.threshold
         spiking = magnitude * scale <= EXACT * min(p.spiking_quantum, ANY)
         return source, spiking & (p.spiking_quantum > 0)
 
@@ -106,7 +105,7 @@ class Judge:
             self.activation.staircase,
             self.margins(p).source * self.activation.staircase.threshold,
         )
-        return staircase.level(p.source - reach), staircase.level(p.source + reach)
+        return staircase.level_range(p.source - reach, p.source + reach)
 
     def agrees(self, p: Potentials) -> NDArray[np.bool_]:
         """Criterion 3, (N, ...)."""
@@ -119,7 +118,7 @@ class Judge:
         """Criteria 1 to 3 for the levels that both networks answered, (N, ...)."""
         lowest, highest = self.alternatives(p)
         theirs = [lowest <= source, source <= highest]
-        reach = self.margins(p).spiking * self.neuron.subtract[-1].astype(np.float64)
+        reach = self.margins(p).spiking * theta_of(self.neuron)
         ours = [
             generate(self.neuron, p.spiking - reach) <= spiking,
             spiking <= generate(self.neuron, p.spiking + reach),

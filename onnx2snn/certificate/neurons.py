@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.activations import NeuronParameters, Staircase
+from onnx2snn.activations import NeuronParameters, Staircase, Table
 from onnx2snn.activations.rules import Rules, by_rule
+from onnx2snn.activations.tables import reached, smallest_reached
 from onnx2snn.operators.signals import UNIT
 
 #: Thresholds that are looked at one by one; of more levels, those around powers of two and a random choice.
@@ -35,8 +36,32 @@ class Misstep:
     found: int
 
 
-def generate(neuron: NeuronParameters, v: NDArray[np.float64]) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class TableNeuron:
+    """A neuron with a table, as its node holds it.
+
+    Attributes:
+        thresholds: float32 (2^T − 1, ...), sorted, padded with +∞.
+        theta: What stands for the threshold θ of the activation.
+    """
+
+    thresholds: NDArray[np.float32]
+    theta: NDArray[np.float64]
+
+
+#: What a neuron of the spiking network holds.
+Neuron: TypeAlias = NeuronParameters | TableNeuron
+
+
+def theta_of(neuron: Neuron) -> NDArray[np.float64]:
+    """What stands for the threshold θ of the activation: what the last spike takes."""
+    return neuron.theta if isinstance(neuron, TableNeuron) else neuron.subtract[-1].astype(np.float64)
+
+
+def generate(neuron: Neuron, v: NDArray[np.float64]) -> NDArray[np.int64]:
     """The level that the neuron's spikes carry at potentials ``v`` (N, ...), in exact arithmetic (METHOD 3)."""
+    if isinstance(neuron, TableNeuron):
+        return reached(neuron.thresholds, v)
     v = np.minimum(v, neuron.ceiling.astype(np.float64))
     k = np.zeros(v.shape, np.int64)
     for threshold, taken in zip(neuron.compare, neuron.subtract, strict=True):
@@ -46,7 +71,39 @@ def generate(neuron: NeuronParameters, v: NDArray[np.float64]) -> NDArray[np.int
     return k
 
 
-def missteps(neuron: NeuronParameters, staircase: Staircase) -> list[Misstep]:
+def missteps(neuron: Neuron, activation: Staircase | Table) -> list[Misstep]:
+    """Where the neuron is not its activation, at thresholds."""
+    if isinstance(neuron, TableNeuron) and isinstance(activation, Table):
+        return _misplaced(neuron, activation)
+    if isinstance(neuron, TableNeuron) or isinstance(activation, Table):
+        raise AssertionError("a pair is of one kind")
+    return _missteps(neuron, activation)
+
+
+def _misplaced(neuron: TableNeuron, table: Table) -> list[Misstep]:
+    """Each threshold is the smallest number that has reached that of the activation, up to its slack."""
+    expected = smallest_reached(replace(table, threshold=neuron.theta)).astype(np.float64)
+    there = neuron.thresholds.astype(np.float64)
+    sample = np.broadcast_shapes(expected.shape[1:], there.shape[1:])
+    missing = (max(0, len(there) - len(expected)), *expected.shape[1:])
+    expected = np.concatenate([expected, np.full(missing, np.inf)])
+    slack = np.concatenate([table.slack, np.zeros((missing[0], *table.slack.shape[1:]))])
+    aligned = [
+        a.reshape(len(a), *(1,) * (len(sample) + 1 - a.ndim), *a.shape[1:]) for a in (expected, there, slack)
+    ]
+    expected, there, slack = (np.broadcast_to(a, (len(a), *sample)) for a in aligned)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(expected - there) <= slack * neuron.theta
+    found = []
+    for at in np.argwhere(~((expected == there) | near)):
+        index, level = tuple(int(i) for i in at), int(at[0])
+        place = float(min(expected[index], there[index]))
+        order = (level, level + 1) if expected[index] > there[index] else (level + 1, level)
+        found.append(Misstep(index[1:], place, *order))
+    return found
+
+
+def _missteps(neuron: NeuronParameters, staircase: Staircase) -> list[Misstep]:
     """Where the neuron is not the staircase of threshold θ' = what its last spike takes, offset 0.
 
     Just below each threshold, just above it, and, where the threshold is a number of float32, exactly on it: there the

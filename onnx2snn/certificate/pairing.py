@@ -12,9 +12,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from onnx2snn.activations import NeuronParameters, Staircase
+from onnx2snn.activations import NeuronParameters, Staircase, Table
 from onnx2snn.activations.rules import names_of
-from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.activations.tables import TABLE
+from onnx2snn.certificate.neurons import Neuron, TableNeuron
+from onnx2snn.dialect.functions import DOMAIN, NEURONS, TABLE_IF
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.dialect.macs import train_names
 from onnx2snn.errors import InvalidModelError
@@ -37,11 +39,11 @@ class Pair:
     name: str
     train: str
     source: str
-    neuron: NeuronParameters
+    neuron: Neuron
 
 
 def pair(
-    network: SplitModel, activations: Mapping[str, Staircase], outputs: Sequence[str]
+    network: SplitModel, activations: Mapping[str, Staircase | Table], outputs: Sequence[str]
 ) -> tuple[Pair, ...]:
     """Every IF node with its activation, in the order of the layer table.
 
@@ -59,7 +61,7 @@ def pair(
         )
     _check_steps(converted, int(table["timesteps"]))
     nodes = {
-        node.name: node for node in converted.graph.node if node.domain == DOMAIN and node.op_type == "IF"
+        node.name: node for node in converted.graph.node if node.domain == DOMAIN and node.op_type in NEURONS
     }
     _same_names("IF node", [e["name"] for e in entries], list(nodes))
     _same_names("activation", [e["source_tensor"] for e in entries], list(activations))
@@ -73,7 +75,8 @@ def pair(
     for entry in entries:
         node, staircase = nodes[entry["name"]], activations[entry["source_tensor"]]
         _check_facts(entry, node, staircase, table)
-        neuron = _parameters(node, constants, int(table["timesteps"]))
+        _check_kind(node, staircase)
+        neuron = _parameters(node, constants, int(table["timesteps"]), entry.get("unit"))
         pairs.append(Pair(entry["name"], entry["output"], entry["source_tensor"], neuron))
     return tuple(pairs)
 
@@ -121,7 +124,7 @@ def _same_names(what: str, listed: Sequence[str], there: Sequence[str]) -> None:
 
 
 def _check_facts(
-    entry: Mapping[str, Any], node: onnx.NodeProto, staircase: Staircase, table: Mapping[str, Any]
+    entry: Mapping[str, Any], node: onnx.NodeProto, staircase: Staircase | Table, table: Mapping[str, Any]
 ) -> None:
     """What the table says of a layer against the IF node and the activation."""
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
@@ -132,14 +135,14 @@ def _check_facts(
         ("levels", entry["levels"], staircase.levels),
         ("levels", entry["levels"], attributes.get("levels")),
         ("rounding", entry["rounding"], names_of(staircase.rounding)),
-        ("rounding", entry["rounding"], _decoded(attributes.get("rounding"))),
+        ("rounding", entry["rounding"], _decoded(attributes.get("rounding", TABLE))),
     )
     for what, listed, there in facts:
         if listed != there:
             raise InvalidModelError(
                 f"the layer table gives this neuron other {what}",
                 node=entry["name"],
-                operator="IF",
+                operator=node.op_type,
                 found=f"{listed} in the table, {there} in the network",
                 remedy=_REMEDY,
             )
@@ -162,9 +165,16 @@ def _check_steps(converted: onnx.ModelProto, timesteps: int) -> None:
                 raise _unfit(node, f"it integrates {steps} steps; T = {timesteps}")
 
 
+def _check_kind(node: onnx.NodeProto, activation: Staircase | Table) -> None:
+    if (node.op_type == TABLE_IF) != isinstance(activation, Table):
+        raise _unfit(node, "its activation has other steps")
+
+
 def _parameters(
-    node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]], timesteps: int
-) -> NeuronParameters:
+    node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]], timesteps: int, unit: Any
+) -> Neuron:
+    if node.op_type == TABLE_IF:
+        return _table(node, constants, timesteps, unit)
     if len(node.input) != 5 or any(name not in constants for name in node.input[2:]):
         raise _unfit(node, "its thresholds are not constants")
     compare, subtract, ceiling = (constants[name] for name in node.input[2:])
@@ -179,6 +189,26 @@ def _parameters(
     if bool(next((a.i for a in node.attribute if a.name == "unit"), 0)) != bool(np.all(subtract[-1] == 1)):
         raise _unfit(node, "its attribute 'unit' does not tell whether all thresholds are 1")
     return NeuronParameters(np.zeros(1, np.float32), compare, subtract, ceiling)
+
+
+def _table(
+    node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]], timesteps: int, unit: Any
+) -> TableNeuron:
+    if len(node.input) != 4 or any(name not in constants for name in node.input[2:]):
+        raise _unfit(node, "its thresholds are not constants")
+    thresholds, rows = (constants[name] for name in node.input[2:])
+    width = 2**timesteps - 1
+    if thresholds.dtype != np.float32 or rows.dtype != np.int64 or thresholds.ndim != 1:
+        raise _unfit(node, f"thresholds {thresholds.dtype} {thresholds.shape}, rows {rows.dtype}")
+    if not rows.size or rows.min() < 0 or rows.max() + width > thresholds.size:
+        raise _unfit(node, f"its rows do not lie in its table of {thresholds.size} thresholds")
+    columns = np.moveaxis(thresholds[rows[..., None] + np.arange(width)], -1, 0)
+    if np.isnan(columns).any() or np.any(columns[1:] < columns[:-1]):
+        raise _unfit(node, "its thresholds are not sorted")
+    theta = np.asarray(unit, np.float64) if isinstance(unit, (float, int, list)) else np.zeros(())
+    if theta.size not in (1, rows.size) or not np.all(np.isfinite(theta) & (theta > 0)):
+        raise _unfit(node, "the layer table does not tell in which unit its thresholds are")
+    return TableNeuron(columns, theta.reshape(rows.shape if theta.size > 1 else ()))
 
 
 def _finite(*arrays: NDArray[Any]) -> bool:

@@ -26,7 +26,7 @@ from onnx2snn.data import input_specs
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, apply_owned, constant_input, origin
 from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
+from onnx2snn.graph.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
 from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators.linear import is_neuron
@@ -118,10 +118,12 @@ class Source:
                 len(origin(node)) + 2,
                 exact=not lossy and inexact.isdisjoint(origin(node)),
                 unit=self.unit,
+                reading=node.attrs.get(READING),
             )
             for node in levels.nodes
             if is_neuron(node)
         }
+        self._shown = {one.shown_by: one for one in self.activations.values()}
         self.outputs = [tensor.name for tensor in self._graph.outputs]
         self.cut = cut_source(levels)
         functions = bool(self._model.structure.functions)
@@ -134,7 +136,8 @@ class Source:
     @property
     def unread(self) -> tuple[str, ...]:
         """Activations that the file holds nowhere; known from the first batch on."""
-        return () if self._found is None else self._found.unread
+        unread = () if self._found is None else self._found.unread
+        return tuple(name for name, one in self.activations.items() if one.shown_by in unread)
 
     def __call__(self, inputs: Mapping[str, Array]) -> Answer:
         """Run the source on a batch.
@@ -152,13 +155,13 @@ class Source:
     def _readings(self, inputs: Mapping[str, Array]) -> _Readings:
         """By samples of noise, of the data's sizes: which tensors of the file hold what the normalised form does."""
         noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
-        found = origins(self._graph, self.activations, written_tensors(self._open))
+        found = origins(self._graph, self._shown, written_tensors(self._open))
         everything = self._parts(found, ())
         answer = everything.file(noise)
         self.growing = self._grown(everything.file, noise, answer)
         values = everything.values(noise, answer)
         kept = {name: found[name] for name in self._held(noise, values)}
-        return self._parts(kept, tuple(name for name in self.activations if name not in kept))
+        return self._parts(kept, tuple(name for name in self._shown if name not in kept))
 
     def _grown(self, file: Runner, noise: Mapping[str, Array], answer: Mapping[str, Array]) -> frozenset[str]:
         """Outputs that are half as long for half the samples; of a fixed batch, those that it divides."""
@@ -177,10 +180,10 @@ class Source:
         """Those of the file's tensors that the normalised form would make of what the file holds before them."""
         if not values:
             return []
-        normalised = make_runner(resumed(self._graph, (), self.activations))(noise)
+        normalised = make_runner(resumed(self._graph, (), self._shown))(noise)
         fits = {n: v for n, v in values.items() if v.shape == normalised[n].shape}
         given = normalised | _in_float32(fits, fits)
-        own = make_runner(responses(self._graph, self.activations))({**noise, **given})
+        own = make_runner(responses(self._graph, self._shown))({**noise, **given})
         return [name for name in fits if self._holds(name, fits[name], own[own_name(name)])]
 
     def _parts(self, found: Mapping[str, str], unread: tuple[str, ...]) -> _Readings:
@@ -195,12 +198,15 @@ class Source:
         )
 
     def _holds(self, name: str, value: Array, normalised: Array) -> bool:
-        activation = self.activations[name]
+        activation = self._shown[name]
         (own, off), (other, _) = activation.levels(value), activation.levels(normalised)
         return read_alike(own, other) and not holds_others(off)
 
     def _read(self, values: Mapping[str, Array]) -> tuple[dict[str, Levels], dict[str, Mask | None]]:
-        read = {name: activation.levels(values[name]) for name, activation in self.activations.items()}
+        read = {
+            name: activation.levels(values[activation.shown_by])
+            for name, activation in self.activations.items()
+        }
         return {name: k for name, (k, _) in read.items()}, {name: off for name, (_, off) in read.items()}
 
 

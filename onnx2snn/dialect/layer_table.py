@@ -36,6 +36,7 @@ class Layer:
         scale: α.
         offset: o.
         fan_out: Synapses that a spike reaches, on average, borders not subtracted.
+        unit: Of a neuron with a table, what stands for θ at its potential; others hold it in their thresholds.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Layer:
     scale: float | list[float]
     offset: float | list[float]
     fan_out: float
+    unit: float | list[float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

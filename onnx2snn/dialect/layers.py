@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations import Staircase
+from onnx2snn.activations import Staircase, Table
 from onnx2snn.activations.rules import names_of
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.graph.core import constant_input, origin
-from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
+from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR, parameters
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron
 
@@ -22,7 +22,7 @@ def layers_of(graph: gs.Graph, coding: str = "binary") -> tuple[Layer, ...]:
 
 
 def _layer(node: gs.Node, coding: str) -> Layer:
-    staircase: Staircase = node.attrs[SOURCE]
+    staircase: Staircase | Table = node.attrs[SOURCE]
     shape = [int(s) if isinstance(s, (int, np.integer)) else None for s in node.outputs[0].shape[1:]]
     if node.attrs.get(ROWS, 1) > 1:
         shape = [int(node.attrs[ROWS]), *shape]
@@ -40,6 +40,7 @@ def _layer(node: gs.Node, coding: str) -> Layer:
         scale=_plain(staircase.scale),
         offset=_plain(staircase.shift),
         fan_out=round(_fan_out(node.outputs[0]), 3),
+        unit=_plain(parameters(node).threshold) if isinstance(staircase, Table) else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.dialect.functions import DOMAIN, NEURONS
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.model.reference import sampled_tensors
 from onnx2snn.operators import of
@@ -86,7 +86,7 @@ def _deepest(model: onnx.ModelProto, layers: Sequence[Layer]) -> dict[str, str]:
     deepest: dict[str, int] = {}
     for node in model.graph.node:
         read = [deepest[name] for name in node.input if name in deepest]
-        if node.domain == DOMAIN and node.op_type == "IF":
+        if node.domain == DOMAIN and node.op_type in NEURONS:
             deepest[node.output[0]] = order[node.output[0]]
         elif read:
             deepest.update(dict.fromkeys(node.output, max(read)))
@@ -136,7 +136,7 @@ def _behind_neurons(model: onnx.ModelProto) -> set[str]:
     """Names of tensors that some neuron influences."""
     found: set[str] = set()
     for node in model.graph.node:
-        if (node.domain == DOMAIN and node.op_type == "IF") or any(name in found for name in node.input):
+        if (node.domain == DOMAIN and node.op_type in NEURONS) or any(name in found for name in node.input):
             found.update(node.output)
     return found
 
@@ -157,7 +157,7 @@ def train_names(model: onnx.ModelProto) -> set[str]:
     no_signals = {tensor.name for tensor in model.graph.initializer} | _integers(model)
     for node in model.graph.node:
         if node.domain == DOMAIN:
-            if node.op_type == "IF":
+            if node.op_type in NEURONS:
                 found.update(node.output)
             continue
         given = node.input[:1] if node.op_type == "Resize" else node.input  # its factors are no signal

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.activations import Staircase, neuron_parameters
+from onnx2snn.activations import Staircase, Table, neuron_parameters, table_parameters
 from onnx2snn.activations.rules import names_of
 from onnx2snn.graph.core import ORIGIN, Names, is_constant, value_of
-from onnx2snn.operators.linear import DOMAIN, STAIRCASE
+from onnx2snn.operators.linear import DOMAIN, STAIRCASE, TABLE_STAIRCASE
 
 #: Where a node keeps its :class:`Staircase`, in units of its present input; not exported.
 PARAMETERS = "_onnx2snn_staircase"
@@ -19,8 +20,23 @@ PARAMETERS = "_onnx2snn_staircase"
 SOURCE_TENSOR = "_onnx2snn_source_tensor"
 #: On a maximum of potentials that has a neuron behind it; it stays where it is.
 POOLED = "_onnx2snn_pooled"
+#: What shows its level where no tensor of the source holds α·k + o: a :class:`Reading`.
+READING = "_onnx2snn_reading"
 #: The staircase as recognised, in units of the source.
 SOURCE = "_onnx2snn_source"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A tensor of the normalised source that decides the level of a neuron.
+
+    Attributes:
+        tensor: Its name.
+        levels: It holds those of this staircase, and the neuron's level is a function of them; None: it is the potential.
+    """
+
+    tensor: str
+    levels: Staircase | None
 
 
 def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
@@ -44,44 +60,59 @@ def scale_weights(names: Names, node: gs.Node, factors: NDArray[np.float64]) -> 
     replace_weights(names, node, f"{node.name}/weight", scaled)
 
 
-def parameters(node: gs.Node) -> Staircase:
-    """The staircase that ``node`` computes, in units of its input."""
-    found: Staircase = node.attrs[PARAMETERS]
+def parameters(node: gs.Node) -> Staircase | Table:
+    """What ``node`` computes, in units of its input."""
+    found: Staircase | Table = node.attrs[PARAMETERS]
     return found
+
+
+def staircase_of(node: gs.Node) -> Staircase | None:
+    """The uniform staircase that ``node`` computes; None where it computes a table, or is no neuron."""
+    found = node.attrs.get(PARAMETERS)
+    return found if isinstance(found, Staircase) else None
 
 
 def staircase_node(
     names: Names,
-    staircase: Staircase,
+    staircase: Staircase | Table,
     pre_activation: gs.Tensor,
     *,
     name: str,
     origin: list[str],
     source: str,
 ) -> gs.Node:
-    """A new ``Staircase`` node: pre-activation (N, ...) → level (N, ...), both float32."""
+    """A new ``Staircase`` or ``TableStaircase`` node: pre-activation (N, ...) → level (N, ...), both float32."""
     level = gs.Variable(names.fresh(f"{source}/level"), np.float32, list(pre_activation.shape))
-    node = gs.Node(op=STAIRCASE, name=names.fresh(name), domain=DOMAIN, outputs=[level])
+    op = TABLE_STAIRCASE if isinstance(staircase, Table) else STAIRCASE
+    node = gs.Node(op=op, name=names.fresh(name), domain=DOMAIN, outputs=[level])
     node.attrs.update({ORIGIN: origin, SOURCE_TENSOR: source, SOURCE: staircase})
     node.inputs = [pre_activation]
     set_parameters(names, node, staircase)
     return node
 
 
-def set_parameters(names: Names, node: gs.Node, staircase: Staircase, *, bias: Any = None) -> None:
-    """Make ``node`` compute ``staircase``; ``bias`` replaces its offset where one was shifted in."""
-    held = neuron_parameters(staircase, staircase.timesteps)
+def set_parameters(
+    names: Names,
+    node: gs.Node,
+    staircase: Staircase | Table,
+    *,
+    timesteps: int | None = None,
+    bias: Any = None,
+) -> None:
+    """Make ``node`` compute ``staircase``, in as many ``timesteps`` as it needs, or more; ``bias`` in place of its offset."""
+    steps = timesteps or staircase.timesteps
+    first = np.atleast_1d(np.asarray(staircase.offset if bias is None else bias, np.float32))
     node.attrs[PARAMETERS] = staircase
-    node.attrs["timesteps"] = staircase.timesteps
+    node.attrs["timesteps"] = steps
     node.attrs["levels"] = staircase.levels
-    node.attrs["rounding"] = names_of(staircase.rounding)
-    node.attrs["unit"] = int(np.all(held.subtract[-1] == 1))
-    first = np.atleast_1d(held.bias if bias is None else np.asarray(bias, np.float32))
-    columns = {
-        "bias": first,
-        "compare": held.compare,
-        "subtract": held.subtract,
-        "ceiling": np.atleast_1d(held.ceiling),
-    }
-    tensors = [make_constant(names, f"{node.name}/{key}", values) for key, values in columns.items()]
+    columns: dict[str, Any]
+    if isinstance(staircase, Table):
+        table = table_parameters(staircase, steps)
+        columns = {"thresholds": table.thresholds, "rows": table.rows}
+    else:
+        held = neuron_parameters(staircase, steps)
+        node.attrs["rounding"] = names_of(staircase.rounding)
+        node.attrs["unit"] = int(np.all(held.subtract[-1] == 1))
+        columns = {"compare": held.compare, "subtract": held.subtract, "ceiling": np.atleast_1d(held.ceiling)}
+    tensors = [make_constant(names, f"{node.name}/{key}", v) for key, v in {"bias": first, **columns}.items()]
     node.inputs = [node.inputs[0], *tensors]

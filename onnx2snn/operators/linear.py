@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 STAIRCASE, INTEGRATE, IF = "Staircase", "Integrate", "IF"
+TABLE_STAIRCASE, TABLE_IF = "TableStaircase", "TableIF"
 DOMAIN = "onnx2snn"
 
 #: Names of operators, for those who look at the operator alone.
@@ -45,8 +46,8 @@ MOVEMENT = tuple(operator.name for operator in every() if operator.moves)
 
 
 def is_neuron(node: gs.Node) -> bool:
-    """Whether ``node`` is a staircase or an IF neuron."""
-    return bool(node.domain == DOMAIN and node.op in (STAIRCASE, IF))
+    """Whether ``node`` is a staircase, a table or an IF neuron."""
+    return bool(node.domain == DOMAIN and node.op in (STAIRCASE, TABLE_STAIRCASE, IF, TABLE_IF))
 
 
 def is_integrate(node: gs.Node) -> bool:

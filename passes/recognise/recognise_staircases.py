@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -10,8 +11,10 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.recognise import Found
+from onnx2snn.activations.tabulate import Tabulated, tabulate
+from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
-from onnx2snn.graph.neuron_nodes import make_constant, staircase_node
+from onnx2snn.graph.neuron_nodes import READING, Reading, make_constant, staircase_node
 from onnx2snn.operators.linear import ROWS, is_weighted
 
 
@@ -25,11 +28,54 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     2. A quantiser of the network's output that would need more time steps than all others stays: a readout.
     3. Where that would leave no neuron at all, those become neurons too.
     4. It falls: it becomes one of −z that rises, so that maxima commute with every staircase that is alike everywhere.
+    5. A function of one tensor that is no staircase of a line of it: tables of thresholds, one of its rising steps and one of its
+       falling ones (METHOD 11).
     """
     names = Names(graph)
-    for found in chosen(graph, recognise_checked(graph).found):
-        put_staircase(graph, names, found)
+    recognition = recognise_checked(graph)
+    tables = _hidden_tables(graph, tabulate(graph, recognition)[0])
+    covered = {id(one.output) for one in tables}
+    for found in chosen(graph, recognition.found):
+        if id(found.output) not in covered:
+            put_staircase(graph, names, found)
+    for one in tables:
+        put_table(graph, names, one)
     return graph
+
+
+def _hidden_tables(graph: gs.Graph, tables: Sequence[Tabulated]) -> list[Tabulated]:
+    """Those with synapses in front and behind."""
+    behind, feeding = _reached(graph), _feeding(graph)
+    return [one for one in tables if id(one.root) in behind and id(one.output) in feeding]
+
+
+def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
+    """Case 5: neurons in place of a function of one tensor, all on that potential; α·(k − k') + o."""
+    last = one.nodes[-1]
+    origins = list(dict.fromkeys(name for node in one.nodes for name in origin(node)))
+    stem = origin(last)[-1] if origin(last) else one.output.name
+    reading = Reading(one.root.name, None)
+    if one.first is not None:
+        reading = Reading(one.first.output.name, one.first.staircase)
+    terms: list[gs.Tensor] = []
+    for number, part in enumerate(one.parts):
+        tensor, name = one.output.name, f"{stem}/neuron"
+        if len(one.parts) > 1:
+            tensor, name = (f"{text}/{('rising', 'falling')[number]}" for text in (tensor, name))
+        held = part if terms else replace(part, shift=one.shift)
+        node = staircase_node(names, held, one.root, name=name, origin=origins, source=tensor)
+        if len(one.parts) > 1:
+            node.attrs[READING] = reading
+        if ROWS in last.attrs:
+            node.attrs[ROWS] = last.attrs[ROWS]
+        graph.nodes.append(node)
+        terms.append(node.outputs[0])
+    spelling = Spelling(graph, names, last)
+    last.outputs = [gs.Variable(names.fresh(f"{one.output.name}/replaced"), np.float32, one.output.shape)]
+    value = spelling.apply("Sub", *terms) if len(terms) > 1 else terms[0] if terms else one.root
+    scale = one.parts[0].scale if terms else np.zeros(1)
+    value = spelling.apply("Mul", value, np.atleast_1d(scale).astype(np.float32))
+    spelling.apply("Add", value, np.atleast_1d(one.shift).astype(np.float32), output=one.output)
 
 
 def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.Tensor]]) -> list[gs.Tensor]:

@@ -9,8 +9,9 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.rules import by_rule, rules_of
+from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import ORIGIN, Names, Pass, graph_pass, origin
-from onnx2snn.graph.neuron_nodes import SOURCE, make_constant, parameters, set_parameters
+from onnx2snn.graph.neuron_nodes import SOURCE, make_constant, parameters, set_parameters, staircase_of
 from onnx2snn.operators.linear import is_neuron
 
 
@@ -38,7 +39,13 @@ def rate_levels(timesteps: int | None) -> Pass:
         for node in list(graph.nodes):
             if not is_neuron(node):
                 continue
-            before = parameters(node)
+            before = staircase_of(node)
+            if before is None:
+                raise ConversionError(
+                    "a rate code counts levels of equal steps, and those of this activation are not",
+                    node=next(iter(origin(node)), node.name),
+                    remedy='leave coding as it is ("binary")',
+                )
             after = with_levels(before, steps)
             set_parameters(names, node, after)
             node.attrs[SOURCE] = after

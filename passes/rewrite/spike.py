@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations import neuron_parameters, rate_parameters
+from onnx2snn.activations import Table, neuron_parameters, rate_parameters, table_parameters
 from onnx2snn.analysis.trains import infer_kinds, is_train
 from onnx2snn.graph.core import Array, Names, Pass, graph_pass, is_constant, value_of
 from onnx2snn.graph.neuron_nodes import make_constant, parameters
-from onnx2snn.operators.linear import IF, is_integrate, is_neuron
+from onnx2snn.operators.linear import IF, TABLE_IF, is_integrate, is_neuron
 from onnx2snn.passes.normalise.free_batch import BATCH
 
 
@@ -60,8 +60,16 @@ def spike(bias: str, coding: str = "binary") -> Pass:
 
 
 def _fire(names: Names, node: gs.Node, timesteps: int, coding: str) -> None:
+    computed = parameters(node)
+    if isinstance(computed, Table):
+        table = table_parameters(computed, timesteps)
+        node.op = TABLE_IF
+        node.attrs["timesteps"] = timesteps
+        node.inputs[2] = make_constant(names, f"{node.name}/thresholds", table.thresholds)
+        node.inputs[3] = make_constant(names, f"{node.name}/rows", table.rows)
+        return
     made = rate_parameters if coding == "rate" else neuron_parameters
-    held = made(parameters(node), timesteps)
+    held = made(computed, timesteps)
     node.op = IF
     node.attrs["timesteps"] = timesteps
     node.inputs[2] = make_constant(names, f"{node.name}/compare", held.compare)

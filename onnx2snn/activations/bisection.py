@@ -1,0 +1,219 @@
+"""Where a chain of a source's own operators changes its level: found by bisection over float32 (METHOD 11).
+
+Float32 numbers are integers, in their order. The chain is run on a grid that is dense in every octave; where what it rounds has
+an extremum, the grid is refined around it; between neighbours of the grid each level's step is found by halving, to the last
+bit. Around a step the operators' own rounding may take either side: so far its *slack* reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.activations.chains import Evaluation, Single
+from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError
+
+Integers = NDArray[np.int64]
+Level = Callable[[Single], NDArray[np.float64]]
+
+#: Numbers of the grid in each octave, and octaves: potentials are not larger, nor do smaller ones matter.
+_IN_OCTAVE, _SMALLEST, _LARGEST = 128, -40, 40
+#: Numbers into which the surroundings of an extremum are divided, and how often.
+_ZOOM, _ZOOMS = 33, 6
+#: A function that turns more often is not taken apart, nor one of more steps.
+MAX_TURNS, MAX_STEPS = 32, 1 << 18
+#: Which numbers beside an edge are looked at: so many further on in the order of float32.
+_BESIDE = np.unique((2 ** np.arange(0, 17, 0.25)).astype(np.int64))
+#: Random numbers at which the steps are tried.
+_RANDOM = 4096
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A step function, by channel: level ``start`` below all edges, and ``rise`` more (or fewer) from each on.
+
+    Attributes:
+        edges: (J, C), in ascending order; z has reached an edge where z ≥ it (``strict``: z > it); +∞ where there are fewer.
+        strict: (J, C).
+        slack: (J, C): see :class:`onnx2snn.activations.tables.Table`.
+        rise: (J, C); 0 where there are fewer.
+        start: (C,).
+    """
+
+    edges: NDArray[np.float64]
+    strict: NDArray[np.bool_]
+    slack: NDArray[np.float64]
+    rise: NDArray[np.int64]
+    start: NDArray[np.int64]
+
+
+def bisected(evaluation: Evaluation, level: Level) -> Steps:
+    """The steps of a chain; ``level`` of what it answers, (P, C), not necessarily a number.
+
+    Raises:
+        NotPiecewiseLinearError: it has none, or too many, or does not keep to those that were found.
+    """
+    search = _Search(evaluation, level)
+    grid = _refined(evaluation, _octaves())
+    levels = search.levels(grid[:, None])
+    steps = search.steps(_brackets(grid, levels), levels[0])
+    search.verify(steps)
+    return steps
+
+
+def _octaves() -> Single:
+    """Numbers on both sides of zero, so many in every octave, in ascending order."""
+    octaves = np.arange(_SMALLEST * _IN_OCTAVE, _LARGEST * _IN_OCTAVE + 1)
+    whole, part = np.divmod(octaves, _IN_OCTAVE)
+    positive = np.ldexp(1 + part / _IN_OCTAVE, whole)
+    grid: Single = np.concatenate([-positive[::-1], [0.0], positive]).astype(np.float32)
+    return grid
+
+
+def _refined(evaluation: Evaluation, grid: Single) -> Single:
+    """With numbers around every extremum of what is rounded, nearer and nearer."""
+    recent = grid
+    for _ in range(_ZOOMS):
+        inner, _ = evaluation.run(grid[:, None])
+        with np.errstate(invalid="ignore"):
+            rises = np.sign(np.diff(inner, axis=0))
+        turns = np.flatnonzero((rises[1:] * rises[:-1] < 0).any(axis=1)) + 1
+        if len(recent) == len(grid) and len(turns) > MAX_TURNS * evaluation.channels:
+            raise NotPiecewiseLinearError("it turns round too often")
+        turns = turns[np.isin(grid[turns], recent)][: MAX_TURNS * evaluation.channels]
+        fresh = [np.linspace(np.float64(grid[i - 1]), np.float64(grid[i + 1]), _ZOOM) for i in turns]
+        recent = np.setdiff1d(np.concatenate(fresh).astype(np.float32), grid) if fresh else grid[:0]
+        if not len(recent):
+            break
+        grid = np.union1d(grid, recent)
+    return grid
+
+
+@dataclass(frozen=True)
+class _Brackets:
+    """Between which numbers, as integers in their order, each level is reached: (B, C); where there are fewer, low = high.
+
+    Attributes:
+        low: Where the level ``target`` is not reached.
+        high: Where it is.
+        target: The level.
+        sign: 1 where it rises to it, −1 where it falls; 0 where there are fewer.
+    """
+
+    low: Integers
+    high: Integers
+    target: Integers
+    sign: Integers
+
+
+def _brackets(grid: Single, levels: Integers) -> _Brackets:
+    """One for every level passed."""
+    columns = [_of_channel(_ordered(grid), levels[:, channel]) for channel in range(levels.shape[1])]
+    most = max(len(column[0]) for column in columns)
+    held = [np.zeros((most, len(columns)), np.int64) for _ in range(4)]
+    for channel, column in enumerate(columns):
+        for array, values in zip(held, column, strict=True):
+            array[: len(values), channel] = values
+    return _Brackets(*held)
+
+
+def _of_channel(grid: Integers, levels: Integers) -> tuple[Integers, Integers, Integers, Integers]:
+    at = np.flatnonzero(np.diff(levels))
+    counts = np.abs(levels[at + 1] - levels[at])
+    if counts.sum() > MAX_STEPS:
+        raise NotPiecewiseLinearError(f"it has {int(counts.sum()) + 1} levels")
+    owner = np.repeat(np.arange(len(at)), counts)
+    ordinal = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+    sign = np.sign(levels[at + 1] - levels[at])[owner]
+    return grid[at][owner], grid[at + 1][owner], levels[at][owner] + sign * ordinal, sign
+
+
+class _Search:
+    """A chain, its levels."""
+
+    def __init__(self, evaluation: Evaluation, level: Level) -> None:
+        self._evaluation, self._level = evaluation, level
+
+    def levels(self, z: Single) -> Integers:
+        """(P, C) at (P, C), or (P, 1)."""
+        levels = self._level(self._evaluation.run(z)[1])
+        if not np.all(np.isfinite(levels)):
+            raise NotPiecewiseLinearError("it is not a number everywhere")
+        return np.rint(levels).astype(np.int64)
+
+    def steps(self, b: _Brackets, start: Integers) -> Steps:
+        """By halving each bracket."""
+        low, high = b.low, b.high
+        while np.any(high - low > 1):
+            middle = low + (high - low) // 2
+            past = b.sign * (self.levels(_unordered(middle)) - b.target) >= 0
+            high, low = np.where(past, middle, high), np.where(past, low, middle)
+        there = b.sign != 0
+        edges = np.where(there, _unordered(high).astype(np.float64), np.inf)
+        slack = np.where(there, self._slack(high, b), 0.0)
+        order = np.argsort(edges, axis=0, kind="stable")
+        edges, slack, rise = (np.take_along_axis(a, order, axis=0) for a in (edges, slack, b.sign))
+        return Steps(edges, np.zeros(edges.shape, bool), slack, rise, start)
+
+    def _slack(self, edges: Integers, b: _Brackets) -> NDArray[np.float64]:
+        """How far below each edge its level is reached already, or how far above not yet, (B, C); see the module."""
+        lowest, highest = _runs(edges, b.sign)
+        here, slack = _unordered(edges).astype(np.float64), np.zeros(edges.shape)
+        for offset in (*-_BESIDE, *_BESIDE):
+            beside = np.clip(edges + offset, lowest, highest)
+            past = b.sign * (self.levels(_unordered(beside)) - b.target) >= 0
+            wrong = past != (beside >= edges)
+            slack = np.where(wrong, np.maximum(slack, np.abs(_unordered(beside) - here)), slack)
+        return 2 * slack
+
+    def verify(self, steps: Steps) -> None:
+        """At random numbers: among the edges, and as far out as the grid reaches."""
+        draws, channels = np.random.default_rng(0), steps.edges.shape[1]
+        finite = np.where(np.isfinite(steps.edges), steps.edges, 0.0)
+        low, high = finite.min(axis=0, initial=0.0) - 1, finite.max(axis=0, initial=0.0) + 1
+        near = draws.uniform(low, high, (_RANDOM, channels))
+        octaves = draws.integers(_SMALLEST, _LARGEST, (_RANDOM // 4, channels))
+        far = np.ldexp(draws.uniform(0.5, 1, octaves.shape), octaves)
+        z = np.concatenate([near, far, -far]).astype(np.float32)
+        found = self.levels(z)
+        for channel in range(channels):
+            own = np.isfinite(steps.edges[:, channel])
+            edges, slack = steps.edges[own, channel], steps.slack[own, channel]
+            total = np.concatenate([[0], np.cumsum(steps.rise[own, channel])]) + steps.start[channel]
+            wrong = np.flatnonzero(
+                total[np.searchsorted(edges, z[:, channel], side="right")] != found[:, channel]
+            )
+            beside = np.abs(z[wrong, channel, None] - edges[None]) <= slack[None]
+            if not np.all(beside.any(axis=1)):
+                at = float(z[wrong[~beside.any(axis=1)][0], channel])
+                raise NotPiecewiseLinearError(f"its levels are not where its steps are, at {at:.9g} for one")
+
+
+def _runs(edges: Integers, sign: Integers) -> tuple[Integers, Integers]:
+    """For each edge the numbers between which the function does not turn round."""
+    lowest, highest = (
+        np.full(edges.shape, _ordered(np.float32(-3e38))),
+        np.full(edges.shape, _ordered(np.float32(3e38))),
+    )
+    for channel in range(edges.shape[1]):
+        own = sign[:, channel] != 0
+        held, turns = edges[own, channel], np.flatnonzero(np.diff(sign[own, channel]))
+        middles = (held[turns] + held[turns + 1]) // 2
+        run = np.searchsorted(turns, np.arange(len(held)), side="left")
+        lowest[own, channel] = np.concatenate([lowest[:1, channel], middles])[run]
+        highest[own, channel] = np.concatenate([middles, highest[:1, channel]])[run]
+    return lowest, highest
+
+
+def _ordered(z: Single | np.float32) -> Integers:
+    """Float32 numbers as integers in the same order; −0 is 0."""
+    bits = np.asarray(z + np.float32(0), np.float32).view(np.int32).astype(np.int64)
+    return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+
+
+def _unordered(integers: Integers) -> Single:
+    bits = np.where(integers < 0, -integers | 0x80000000, integers).astype(np.uint32)
+    return bits.view(np.float32)

@@ -1,0 +1,135 @@
+"""Which operators work entry by entry: found by running them, not by their names."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnx2snn.activations.elementwise import MAX_PARAMETERS
+from onnx2snn.errors import Onnx2SnnError
+from onnx2snn.graph.core import Array, is_constant, signals, value_of
+from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.model.reference import Reference
+from onnx2snn.model.weights import SplitModel, split_model
+
+
+@dataclass(frozen=True)
+class Opsets:
+    """Versions of operators: of the default domain, and of others."""
+
+    version: int
+    others: Any = None
+
+    @classmethod
+    def of(cls, graph: gs.Graph) -> Opsets:
+        """Those of a graph."""
+        return cls(graph.opset, getattr(graph, "import_domains", None))
+
+    def of_graph(self) -> dict[str, Any]:
+        """Arguments of a new graph."""
+        return {"opset": self.version, "import_domains": self.others}
+
+
+#: Samples, and entries along an axis, with which an operator is tried.
+_SAMPLES, _ENTRIES = 2, 3
+_TRIALS = 4
+
+
+def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
+    """Whether each entry of the output depends on the entries at the same place of what ``node`` reads, and on constants.
+
+    Shapes must say so, and the operator itself: entries are changed at random places, and no others may change.
+    """
+    read = signals(node)
+    if len(node.outputs) != 1 or not read or any(True for _ in node.subgraphs()):
+        return False
+    shapes = [tuple(t.shape) for t in (*read, *node.outputs) if t.shape is not None]
+    if len(shapes) != len(read) + 1 or len(set(shapes)) > 1 or not shapes[0]:
+        return False
+    if any(t.dtype is None for t in read) or any(_is_large(t) for t in node.inputs):
+        return False
+    sizes = sample_of(node.inputs, len(shapes[0]))
+    if sizes is None:
+        return False
+    tried = [_SAMPLES, *(size if size > 1 else _ENTRIES for size in sizes)]
+    read = list({id(t): t for t in read}.values())
+    model = _alone(node, read, opsets).whole()
+    types = tuple(np.dtype(t.dtype).str for t in read)
+    return _tried(model.SerializeToString(deterministic=True), tuple(tried), types)
+
+
+def sample_of(tensors: Sequence[gs.Tensor], rank: int) -> tuple[int, ...] | None:
+    """The shape of one sample (rank − 1 axes) along which constants among ``tensors`` differ; None if samples differ, too."""
+    shape = (1,) * rank
+    for tensor in tensors:
+        if is_constant(tensor) and not tensor.is_empty() and value_of(tensor).ndim <= rank:
+            try:
+                shape = np.broadcast_shapes(shape, value_of(tensor).shape)
+            except ValueError:
+                continue  # a list of values to choose from
+    return shape[1:] if shape[0] == 1 else None
+
+
+def _is_large(tensor: gs.Tensor) -> bool:
+    return is_constant(tensor) and not tensor.is_empty() and value_of(tensor).size > MAX_PARAMETERS
+
+
+def _alone(node: gs.Node, read: Sequence[gs.Tensor], opsets: Opsets) -> SplitModel:
+    copies: dict[int, gs.Tensor] = {
+        id(t): gs.Variable(f"x{i}", t.dtype, [f"x{i}_{axis}" for axis in range(len(t.shape))])
+        for i, t in enumerate(read)
+    }
+    entrances = list(copies.values())
+    alone = copied(node, copies, "alone")
+    alone.outputs[0].name = "y"
+    return to_split_model(gs.Graph([alone], entrances, alone.outputs, name="alone", **opsets.of_graph()))
+
+
+def copied(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:
+    """``node`` on ``copies`` of what it reads, by id; what it writes joins them. Constants, too, if there."""
+    inputs: list[gs.Tensor] = []
+    for position, tensor in enumerate(node.inputs):
+        held = copies.get(id(tensor))
+        if held is None and is_constant(tensor):
+            held = gs.Constant(f"{node.name}/{position}#{suffix}", value_of(tensor))
+        inputs.append(tensor if held is None else held)
+    outputs = [gs.Variable(f"{t.name}#{suffix}", t.dtype) for t in node.outputs]
+    copies.update((id(t), o) for t, o in zip(node.outputs, outputs, strict=True))
+    name = f"{node.name}#{suffix}"
+    return gs.Node(node.op, name, dict(node.attrs), inputs, outputs, domain=node.domain)
+
+
+@functools.lru_cache(maxsize=512)
+def _tried(model: bytes, shape: tuple[int, ...], types: tuple[str, ...]) -> bool:
+    try:
+        reference = Reference(split_model(onnx.ModelProto.FromString(model)))
+        return all(_is_local(reference, shape, types, np.random.default_rng(seed)) for seed in range(_TRIALS))
+    except Onnx2SnnError:
+        return False
+
+
+def _is_local(
+    reference: Reference, shape: tuple[int, ...], types: tuple[str, ...], draws: np.random.Generator
+) -> bool:
+    one, other = ({f"x{i}": _drawn(shape, t, draws) for i, t in enumerate(types)} for _ in range(2))
+    places = draws.random(shape) < 0.5
+    mixed = {name: np.where(places, other[name], one[name]) for name in one}
+    first, second, third = (reference.run(given)["y"] for given in (one, other, mixed))
+    return first.shape == shape and np.array_equal(
+        third, np.where(places, second, first), equal_nan=first.dtype.kind == "f"
+    )
+
+
+def _drawn(shape: tuple[int, ...], kind: str, draws: np.random.Generator) -> Array:
+    dtype = np.dtype(kind)
+    values: NDArray[Any] = (
+        draws.uniform(0.05, 0.95, shape) if dtype.kind == "f" else draws.integers(0, 2, shape)
+    )
+    return values.astype(dtype)

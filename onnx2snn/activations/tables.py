@@ -1,0 +1,173 @@
+"""Tables: step functions whose steps are not alike (METHOD 11)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.activations.neuron import Float, number, signed
+from onnx2snn.activations.rules import Rules
+
+Wide = NDArray[np.float64]
+
+#: The name of a table where others have that of a rounding rule.
+TABLE = "table"
+
+
+@dataclass(frozen=True)
+class Table:
+    """k = the number of thresholds that u = (z + δ)/θ has reached,  a = α·k + o.
+
+    Arrays broadcast against one sample, without the batch axis; those of thresholds have their number J in front.
+
+    Attributes:
+        positions: t_1 ≤ t_2 ≤ … (J, ...), in units of θ; +∞ behind the last of a channel that has fewer.
+        strict: (J, ...): a threshold is reached where u > t, not where u ≥ t.
+        slack: (J, ...): so far around a threshold the source's own float32 operators may take either side; in units of θ.
+        threshold: θ > 0, in units of z.
+        offset: δ, in units of z.
+        scale: α, output per level; may be negative.
+        shift: o, the output at level 0.
+
+    >>> positions, no, zero, one = np.array([-1.0, 0.5, 0.5]), np.zeros(3, bool), np.zeros(()), np.ones(())
+    >>> table = Table(positions, no, np.zeros(3), one, zero, 2 * one, -one)
+    >>> table.level(np.array([-2.0, -1.0, 0.5])).tolist(), table.timesteps
+    ([0, 1, 3], 2)
+    """
+
+    positions: Wide
+    strict: NDArray[np.bool_]
+    slack: Wide
+    threshold: Wide
+    offset: Wide
+    scale: Wide
+    shift: Wide
+
+    @property
+    def rounding(self) -> Rules:
+        """In place of a rounding rule."""
+        return np.array(TABLE)
+
+    @property
+    def ceilings(self) -> NDArray[np.int64]:
+        """The highest level of each channel."""
+        return np.asarray(np.isfinite(self.positions).sum(axis=0), np.int64)
+
+    @property
+    def levels(self) -> int:
+        """The highest level."""
+        return int(self.ceilings.max(initial=0))
+
+    @property
+    def timesteps(self) -> int:
+        """T = ceil(log2(K + 1))."""
+        return max(1, math.ceil(math.log2(self.levels + 1)))
+
+    @property
+    def reach(self) -> Wide:
+        """The largest threshold by magnitude, in units of θ."""
+        held = np.where(np.isfinite(self.positions), np.abs(self.positions), 0.0)
+        return np.asarray(held.max(axis=0) + 1)
+
+    @property
+    def formula(self) -> str:
+        """In the terms of :class:`onnx2snn.activations.Staircase`."""
+        shift = number(self.shift, "o")
+        tail = "" if shift == "0" else f" {signed(shift)}"
+        return f"{number(self.scale, 'α')}·table(z, {self.levels}){tail}"
+
+    def level(self, z: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """The level k of pre-activations ``z`` (N, ...)."""
+        return reached(self._closed, self._units(z))
+
+    def level_range(self, low: Wide, high: Wide) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lowest and the highest level between two pre-activations, what the source may do around thresholds included."""
+        farther, nearer = (np.sort(self._closed + s * self.slack, axis=0) for s in (1, -1))
+        return reached(farther, self._units(low)), reached(nearer, self._units(high))
+
+    def _units(self, z: NDArray[np.floating[Any]]) -> Wide:
+        return np.asarray((np.asarray(z, np.float64) + self.offset) / self.threshold)
+
+    @property
+    def _closed(self) -> Wide:
+        return np.where(self.strict, np.nextafter(self.positions, np.inf), self.positions)
+
+    def decode(self, k: NDArray[Any]) -> Wide:
+        """The activation a = α·k + o of levels ``k`` (N, ...)."""
+        return np.asarray(self.scale * k + self.shift)
+
+    def lower_edges(self, k: NDArray[Any]) -> Wide:
+        """The smallest z (up to strictness) at which the level is ``k`` (k ≥ 1)."""
+        own = self.positions.shape[1:]
+        sample = np.broadcast_shapes(own, k.shape[1:])
+        places = np.clip(k, 1, len(self.positions)).astype(np.int64) - 1
+        places = np.broadcast_to(
+            places.reshape(len(k), *(1,) * (len(sample) + 1 - k.ndim), *k.shape[1:]), (len(k), *sample)
+        )
+        whole = self.positions.reshape(-1, *(1,) * (len(sample) - len(own)), *own)
+        edges = np.take_along_axis(np.broadcast_to(whole, (len(whole), *sample)), places, axis=0)
+        return np.asarray(edges * self.threshold - self.offset)
+
+    def per_sample(self, rank: int) -> Table:
+        """Parameters without the batch axis of tensors of ``rank`` axes."""
+
+        def strip(values: Any, ahead: int = 0) -> Any:
+            whole = values.ndim - ahead == rank
+            return values.reshape(values.shape[:ahead] + values.shape[ahead + 1 :]) if whole else values
+
+        columns = {name: strip(getattr(self, name), 1) for name in ("positions", "strict", "slack")}
+        rest = {name: strip(getattr(self, name)) for name in ("threshold", "offset", "scale", "shift")}
+        return replace(self, **columns, **rest)
+
+
+@dataclass(frozen=True)
+class TableParameters:
+    """What a TableIF node holds besides its bias (METHOD 11).
+
+    Attributes:
+        thresholds: float32 (R,): rows of 2^T − 1, each sorted, padded with +∞.
+        rows: int64, broadcasts to one sample: where the row of each neuron starts.
+    """
+
+    thresholds: Float
+    rows: NDArray[np.int64]
+
+
+def table_parameters(table: Table, timesteps: int) -> TableParameters:
+    """The thresholds of ``table`` as float32 compares with them: the smallest number that has reached each."""
+    thresholds = smallest_reached(table)
+    sample = thresholds.shape[1:]
+    rows, inverse = np.unique(thresholds.reshape(len(thresholds), -1).T, axis=0, return_inverse=True)
+    width = 2**timesteps - 1
+    held = np.full((len(rows), width), np.inf, np.float32)
+    held[:, : rows.shape[1]] = rows[:, :width]
+    starts = (inverse.reshape(-1) * width).astype(np.int64)
+    return TableParameters(held.ravel(), starts.reshape(sample or (1,)))
+
+
+def smallest_reached(table: Table) -> Float:
+    """The smallest float32 number, in units of z, that has reached each threshold, (J, ...)."""
+    positions, strict = table.positions, table.strict
+    missing = (1,) * max(0, table.threshold.ndim + 1 - positions.ndim)
+    exact = positions.reshape(-1, *missing, *positions.shape[1:]) * table.threshold
+    near = exact.astype(np.float32)
+    below = (near < exact) | (strict.reshape(-1, *missing, *strict.shape[1:]) & (near == exact))
+    return np.where(below, np.nextafter(near, np.float32(np.inf)), near).astype(np.float32)
+
+
+def reached(thresholds: NDArray[Any], z: NDArray[Any]) -> NDArray[np.int64]:
+    """How many of ``thresholds`` (J, ...), sorted, each of ``z`` (N, ...) is not below."""
+    sample = thresholds.shape[1:]
+    if math.prod(sample) == 1:
+        return np.searchsorted(thresholds.ravel(), z, side="right").astype(np.int64)
+    whole = np.broadcast_to(z, np.broadcast_shapes(z.shape, (1, *sample)))
+    k = np.empty(whole.shape, np.int64)
+    for place in np.ndindex(sample):
+        own = (..., *(i if size > 1 else slice(None) for i, size in zip(place, sample, strict=True)))
+        row = thresholds.reshape(len(thresholds), -1)[:, np.ravel_multi_index(place, sample)]
+        k[own] = np.searchsorted(row, whole[own], side="right")
+    return k

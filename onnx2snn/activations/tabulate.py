@@ -1,0 +1,325 @@
+"""Functions of one tensor that take finitely many values, as tables (METHOD 11).
+
+A tensor is *made of* another if nothing but entrywise operators lies between. Where a chain of them ends in a quantiser, or takes
+values of one grid only, it is a step function of what it is made of:
+
+1. *behind a quantiser*: its levels are presented to the chain, one in the middle of each step; steps are those of that quantiser;
+2. *in front of the first quantiser*: steps are found by bisection (:mod:`.bisection`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnx2snn.activations.bisection import MAX_STEPS, Steps, bisected
+from onnx2snn.activations.chains import Chain, Evaluation, Single, between
+from onnx2snn.activations.entrywise import Opsets, acts_entrywise
+from onnx2snn.activations.findings import Found, Recognition, Rejected, rejected
+from onnx2snn.activations.neuron import Staircase
+from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError
+from onnx2snn.activations.rules import by_rule, counted_from
+from onnx2snn.activations.tables import Table
+from onnx2snn.graph.core import is_float, signals
+from onnx2snn.operators.linear import from_sizes, is_linear
+
+#: How far a value may be from the grid of the last quantiser, in levels.
+ON_GRID = 1e-2
+#: A grid is one if float32 tells its numbers apart so many times.
+_APART = 32 * float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class Tabulated:
+    """A function of one tensor: ``output`` = Σ parts(``root``) + ``shift``, a part being α·k.
+
+    Attributes:
+        parts: Rising steps, and falling ones with a scale of the other sign; one where all rise or all fall; none of a constant.
+        shift: o.
+        root: The potential.
+        output: The tensor of the source.
+        nodes: The nodes that compute it, in topological order.
+        first: The quantiser whose levels it is a function of; None where it is one of the potential.
+    """
+
+    parts: tuple[Staircase | Table, ...]
+    shift: NDArray[np.float64]
+    root: gs.Tensor
+    output: gs.Tensor
+    nodes: tuple[gs.Node, ...]
+    first: Found | None = None
+
+
+def tabulate(graph: gs.Graph, recognition: Recognition) -> tuple[list[Tabulated], dict[str, Rejected]]:
+    """The functions of one tensor that are no staircase of a line of it; and those that might have been, with the reason."""
+    search = _Search(graph, recognition)
+    made: list[Tabulated] = []
+    failed: dict[str, Rejected] = {}
+    for end in search.ends():
+        found = search.tabulated_or_rejected(end)
+        if isinstance(found, Rejected):
+            failed[end.name] = found
+        elif found is not None:
+            made.append(found)
+    return made, failed
+
+
+class _Search:
+    def __init__(self, graph: gs.Graph, recognition: Recognition) -> None:
+        self._graph, self._opsets = graph, Opsets.of(graph)
+        self._order = {id(node): i for i, node in enumerate(graph.nodes)}
+        self._found = {id(one.output): one for one in recognition.found}
+        self._outputs = {id(tensor) for tensor in graph.outputs}
+        self._sized = from_sizes(graph)
+        self._entrywise: set[int] = set()
+        self._made_of: dict[int, tuple[gs.Tensor, ...]] = {}
+        for node in graph.nodes:
+            self._visit(node)
+
+    def _visit(self, node: gs.Node) -> None:
+        """What a tensor is made of, the nearest first, the root last; levels on the way, and nothing else."""
+        common = self._common(node)
+        for tensor in node.outputs:
+            path = common or (tensor,)
+            if common and id(tensor) in self._found:
+                path = (tensor, *common)
+            self._made_of[id(tensor)] = path
+        if common:
+            self._entrywise.add(id(node))
+
+    def _common(self, node: gs.Node) -> tuple[gs.Tensor, ...]:
+        read = signals(node)
+        if not read or any(id(t) in self._sized for t in node.outputs):
+            return ()
+        paths = [self._made_of.get(id(t), (t,)) for t in read]
+        shared = set.intersection(*({id(t) for t in path} for path in paths))
+        root = paths[0][-1]
+        if (
+            not shared
+            or not is_float(root)
+            or np.dtype(root.dtype) != np.float32
+            or not acts_entrywise(node, self._opsets)
+        ):
+            return ()
+        first = next(i for i, t in enumerate(paths[0]) if id(t) in shared)
+        return paths[0][first:]
+
+    def ends(self) -> list[gs.Tensor]:
+        """Tensors that something else reads than entrywise operators that are a part of another such function."""
+        needed: set[int] = set()
+        ends = []
+        for node in reversed(self._graph.nodes):
+            for tensor in node.outputs:
+                if id(tensor) not in needed and not self._is_read_outside(tensor):
+                    continue
+                if id(node) not in self._entrywise or not self._bends(tensor):
+                    continue
+                if id(tensor) in self._found or not is_linear(node):
+                    ends.append(tensor)
+                else:
+                    needed.update(id(t) for t in signals(node))
+        return ends[::-1]
+
+    def _is_read_outside(self, tensor: gs.Tensor) -> bool:
+        return id(tensor) in self._outputs or any(id(r) not in self._entrywise for r in tensor.outputs)
+
+    def _bends(self, tensor: gs.Tensor) -> bool:
+        """Whether anything but lines lies between the root and ``tensor``, or the staircase that ends there."""
+        if not is_float(tensor):
+            return False
+        found = self._found.get(id(tensor))
+        start = tensor if found is None else found.root
+        return any(not is_linear(n) for n in self.chain(start).nodes) or (
+            found is None and any(not is_linear(n) for n in self.chain(tensor).nodes)
+        )
+
+    def chain(self, tensor: gs.Tensor) -> Chain:
+        """From its root, lines at the beginning left out, to ``tensor``."""
+        chain = between(self._made_of.get(id(tensor), (tensor,))[-1], tensor, self._order)
+        while chain.nodes:
+            first, *others = [n for n in chain.nodes if any(t is chain.root for t in n.inputs)]
+            if others or not is_linear(first) or first.outputs[0] is tensor:
+                break
+            chain = Chain(first.outputs[0], tensor, tuple(n for n in chain.nodes if n is not first))
+        return chain
+
+    def _presented_to(self, end: gs.Tensor) -> Found | None:
+        """The first staircase of the chain that all of ``end`` is made of; None if there is none."""
+        for tensor in self._made_of[id(end)][-2::-1]:
+            found = self._found.get(id(tensor))
+            if found is not None and tensor is not end:
+                return found if found.root is self._made_of[id(end)][-1] or self._begins(found, end) else None
+        return None
+
+    def _begins(self, found: Found, end: gs.Tensor) -> bool:
+        """Whether ``end`` is made of the root of ``found`` alone."""
+        return all(id(n) in self._entrywise for n in between(found.root, end, self._order).nodes)
+
+    def tabulated_or_rejected(self, end: gs.Tensor) -> Tabulated | Rejected | None:
+        """As :meth:`tabulated`, or why not."""
+        try:
+            return self.tabulated(end)
+        except NotPiecewiseLinearError as error:
+            return rejected(end.inputs[0], str(error), tuple(n.name for n in self.chain(end).nodes))
+
+    def tabulated(self, end: gs.Tensor) -> Tabulated | None:
+        """The function that ends there; None where it takes too many values."""
+        found, first, chain = self._found.get(id(end)), self._presented_to(end), self.chain(end)
+        if first is not None:
+            chain = between(first.root, end, self._order)
+        evaluation = Evaluation(chain, end if found is None else found.root, self._opsets)
+        grid = None if found is None else Grid.of(found.staircase, evaluation)
+        if first is not None:
+            answers = evaluation.run(evaluation.gathered(_middles(first.staircase)).astype(np.float32))[1]
+            grid = grid or Grid.read(answers)
+            steps = None if grid is None else _changes(grid.level(answers))
+        else:
+            grid = grid or Grid.read(evaluation.run(SAMPLES[:, None])[1])
+            steps = None if grid is None else bisected(evaluation, grid.level)
+        if steps is None or grid is None:
+            return None
+        scale, shift = (
+            evaluation.spread(a[None])[0] for a in (grid.scale, grid.shift + grid.scale * steps.start)
+        )
+        held = (steps.edges, steps.strict, steps.slack, steps.rise)
+        edges, strict, slack, rise = (evaluation.spread(a) for a in held)
+        spread = Steps(edges, strict, slack, rise, steps.start)
+        parts = _parts(spread, scale, None if first is None else first.staircase)
+        return Tabulated(parts, shift, chain.root, end, chain.nodes, first)
+
+
+#: Potentials that show which values a function takes.
+SAMPLES = np.concatenate([np.linspace(-12, 12, 3001), np.linspace(-400, 400, 1001)]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Values α·m + o, m whole; (C,)."""
+
+    scale: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, staircase: Staircase, evaluation: Evaluation) -> Grid:
+        """That of a quantiser."""
+        return cls(*(evaluation.gathered(np.asarray(a)[None])[0] for a in (staircase.scale, staircase.shift)))
+
+    @classmethod
+    def read(cls, values: Single) -> Grid | None:
+        """The coarsest that holds ``values`` (P, C); None where they lie on none of few levels."""
+        columns = [_unit_of(values[:, channel]) for channel in range(values.shape[1])]
+        if any(column is None for column in columns):
+            return None
+        return cls(*np.array(columns, np.float64).T)
+
+    def level(self, values: Single) -> NDArray[np.float64]:
+        """Numbers m of values (P, C); not a number where they are none of the grid's."""
+        with np.errstate(invalid="ignore"):
+            exact = (values.astype(np.float64) - self.shift) / self.scale
+            whole = np.rint(exact)
+            near = np.abs(exact - whole) <= ON_GRID + 8 * float(np.finfo(np.float32).eps) * np.abs(whole)
+        return np.where(near, whole, np.nan)
+
+
+def _unit_of(values: Single) -> tuple[float, float] | None:
+    """The largest unit of which all differences are multiples, up to float32's rounding, and the smallest value."""
+    distinct = np.unique(values[np.isfinite(values)]).astype(np.float64)
+    if len(distinct) > len(values) / 2 or not len(distinct):
+        return None
+    tolerance, unit = _APART * max(float(np.abs(distinct).max()), 1e-30), 0.0
+    for difference in np.diff(distinct):
+        a, b = float(max(unit, difference)), float(min(unit, difference))
+        while b > tolerance:
+            a, b = b, abs(a - np.rint(a / b) * b)
+        unit = a
+    if len(distinct) > 1 and (distinct[-1] - distinct[0]) / unit > MAX_STEPS:
+        return None
+    return (unit or 1.0), float(distinct[0])
+
+
+def _middles(staircase: Staircase) -> NDArray[np.float64]:
+    """A potential in the middle of each level (K + 1, ...)."""
+    sample = np.broadcast_shapes(
+        *(a.shape for a in (staircase.threshold, staircase.offset, staircase.rounding))
+    )
+    column = np.arange(staircase.levels + 1).reshape((-1,) + (1,) * len(sample))
+    return np.broadcast_to(staircase.lower_edges(column) + staircase.threshold / 2, (len(column), *sample))
+
+
+def _changes(levels: NDArray[np.float64]) -> Steps:
+    """The steps of a function of the levels 0 … K, (K + 1, C): the edge of level k is k."""
+    if not np.all(np.isfinite(levels)):
+        raise NotPiecewiseLinearError("its values are none of the grid of its last quantiser")
+    rise = np.diff(levels, axis=0).astype(np.int64)
+    if len(rise) and np.abs(rise).sum(axis=0).max() > MAX_STEPS:
+        raise NotPiecewiseLinearError(f"it has {int(np.abs(rise).sum(axis=0).max())} levels")
+    edges = np.broadcast_to(np.arange(1, len(levels))[:, None], rise.shape).astype(np.float64)
+    return Steps(edges, np.zeros(rise.shape, bool), np.zeros(rise.shape), rise, levels[0].astype(np.int64))
+
+
+def _parts(
+    steps: Steps, scale: NDArray[np.float64], first: Staircase | None
+) -> tuple[Staircase | Table, ...]:
+    """Rising steps, and falling ones: whole staircases where they follow each other as those of ``first`` do."""
+    parts: list[Staircase | Table] = []
+    for sign in (1, -1):
+        rise = np.maximum(sign * steps.rise, 0)
+        if not rise.any():
+            continue
+        uniform = None if first is None else _restricted(first, rise, sign * scale)
+        parts.append(uniform or _table(steps, rise, sign * scale, first))
+    return tuple(parts)
+
+
+def _restricted(first: Staircase, rise: NDArray[np.int64], scale: NDArray[np.float64]) -> Staircase | None:
+    """The levels of ``first`` from some level on to another, if those are all that ``rise`` has, one by one."""
+    begin, count = rise.argmax(axis=0), rise.sum(axis=0)
+    places = np.arange(len(rise)).reshape((-1,) + (1,) * (rise.ndim - 1))
+    if not np.array_equal(rise, ((places >= begin) & (places < begin + count)).astype(np.int64)):
+        return None
+    return replace(
+        first,
+        offset=np.asarray(first.offset - begin * first.threshold),
+        levels=int(count.max()),
+        ceilings=np.asarray(count),
+        scale=scale,
+        shift=np.zeros_like(scale),
+        rounding=counted_from(first.rounding, begin),
+    )
+
+
+def _table(
+    steps: Steps, rise: NDArray[np.int64], scale: NDArray[np.float64], first: Staircase | None
+) -> Table:
+    """Each step as often as it rises by one; where levels of ``first`` are told apart, in its units."""
+    sample, one = rise.shape[1:], np.ones(())
+    columns = rise.reshape(len(rise), -1)
+    most = int(columns.sum(axis=0).max())
+    places = np.full((most, columns.shape[1]), len(rise), np.int64)
+    for channel in range(columns.shape[1]):
+        own = np.repeat(np.arange(len(rise)), columns[:, channel])
+        places[: len(own), channel] = own
+    places = places.reshape(most, *sample)
+
+    def taken(values: NDArray[Any], beyond: Any) -> NDArray[Any]:
+        ends = np.full((1, *sample), beyond, values.dtype)
+        whole = np.broadcast_to(values, (len(values), *sample))
+        return np.take_along_axis(np.concatenate([whole, ends]), places, axis=0)
+
+    if first is None:
+        edges, slack = taken(steps.edges, np.inf), taken(steps.slack, 0.0)
+        return Table(edges, np.zeros(edges.shape, bool), slack, one, 0 * one, scale, np.zeros_like(scale))
+    k = taken(steps.edges, np.inf)
+    odd = k % 2 == 1
+    rules = first.rounding
+    positions = by_rule(rules, floor=k, ceil=k - 1, half_even=k - 0.5, half_odd=k - 0.5)
+    strict = by_rule(rules, floor=k < 0, ceil=k >= 0, half_even=odd, half_odd=~odd)
+    whole = np.broadcast_shapes(positions.shape, strict.shape)
+    positions, strict = np.broadcast_to(positions, whole), np.broadcast_to(strict, whole)
+    return Table(
+        positions, strict, np.zeros(whole), first.threshold, first.offset, scale, np.zeros_like(scale)
+    )
