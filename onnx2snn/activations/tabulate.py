@@ -128,14 +128,13 @@ class _Search:
         return id(tensor) in self._outputs or any(id(r) not in self._entrywise for r in tensor.outputs)
 
     def _bends(self, tensor: gs.Tensor) -> bool:
-        """Whether anything but lines lies between the root and ``tensor``, or the staircase that ends there."""
+        """Whether ``tensor`` is no line of what it is made of, nor a staircase of one."""
         if not is_float(tensor):
             return False
         found = self._found.get(id(tensor))
-        start = tensor if found is None else found.root
-        return any(not is_linear(n) for n in self.chain(start).nodes) or (
-            found is None and any(not is_linear(n) for n in self.chain(tensor).nodes)
-        )
+        last = tensor if found is None else found.root
+        nearest = self._made_of.get(id(last), (last,))[0]
+        return any(not is_linear(node) for node in between(nearest, last, self._order).nodes)
 
     def chain(self, tensor: gs.Tensor) -> Chain:
         """From its root, lines at the beginning left out, to ``tensor``."""
@@ -175,10 +174,10 @@ class _Search:
         grid = None if found is None else Grid.of(found.staircase, evaluation)
         if first is not None:
             answers = evaluation.run(evaluation.gathered(_middles(first.staircase)).astype(np.float32))[1]
-            grid = grid or Grid.read(answers)
+            grid = grid or Grid.read(answers, few=False)
             steps = None if grid is None else _changes(grid.level(answers))
         else:
-            grid = grid or Grid.read(evaluation.run(SAMPLES[:, None])[1])
+            grid = grid or Grid.read(evaluation.run(SAMPLES[:, None])[1], few=True)
             steps = None if grid is None else bisected(evaluation, grid.level)
         if steps is None or grid is None:
             return None
@@ -209,9 +208,9 @@ class Grid:
         return cls(*(evaluation.gathered(np.asarray(a)[None])[0] for a in (staircase.scale, staircase.shift)))
 
     @classmethod
-    def read(cls, values: Single) -> Grid | None:
-        """The coarsest that holds ``values`` (P, C); None where they lie on none of few levels."""
-        columns = [_unit_of(values[:, channel]) for channel in range(values.shape[1])]
+    def read(cls, values: Single, *, few: bool) -> Grid | None:
+        """The coarsest that holds ``values`` (P, C); None where they lie on none, or (``few``) most are different."""
+        columns = [_unit_of(values[:, channel], few=few) for channel in range(values.shape[1])]
         if any(column is None for column in columns):
             return None
         return cls(*np.array(columns, np.float64).T)
@@ -225,13 +224,13 @@ class Grid:
         return np.where(near, whole, np.nan)
 
 
-def _unit_of(values: Single) -> tuple[float, float] | None:
+def _unit_of(values: Single, *, few: bool) -> tuple[float, float] | None:
     """The largest unit of which all differences are multiples, up to float32's rounding, and the smallest value."""
     distinct = np.unique(values[np.isfinite(values)]).astype(np.float64)
-    if len(distinct) > len(values) / 2 or not len(distinct):
+    if not len(distinct) or (few and len(distinct) > len(values) / 2):
         return None
     tolerance, unit = _APART * max(float(np.abs(distinct).max()), 1e-30), 0.0
-    for difference in np.diff(distinct):
+    for difference in np.unique(np.diff(distinct)):
         a, b = float(max(unit, difference)), float(min(unit, difference))
         while b > tolerance:
             a, b = b, abs(a - np.rint(a / b) * b)
@@ -314,7 +313,7 @@ def _table(
         edges, slack = taken(steps.edges, np.inf), taken(steps.slack, 0.0)
         return Table(edges, np.zeros(edges.shape, bool), slack, one, 0 * one, scale, np.zeros_like(scale))
     k = taken(steps.edges, np.inf)
-    odd = k % 2 == 1
+    odd = np.where(np.isfinite(k), k, 0) % 2 == 1
     rules = first.rounding
     positions = by_rule(rules, floor=k, ceil=k - 1, half_even=k - 0.5, half_odd=k - 0.5)
     strict = by_rule(rules, floor=k < 0, ceil=k >= 0, half_even=odd, half_odd=~odd)

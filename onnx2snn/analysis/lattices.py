@@ -33,6 +33,7 @@ from onnx2snn.operators.linear import (
     DOMAIN,
     ORDER_PRESERVING,
     STAIRCASE,
+    TABLE_STAIRCASE,
     axes_of,
     compared_axes,
     is_linear,
@@ -56,7 +57,7 @@ def lattices(graph: gs.Graph, made: Mapping[int, Value]) -> dict[int, Lattice]:
     found: dict[int, Lattice] = {}
     for node in graph.nodes:
         lattice: Lattice | None
-        if node.op == STAIRCASE and node.domain == DOMAIN:
+        if node.op in (STAIRCASE, TABLE_STAIRCASE) and node.domain == DOMAIN:
             lattice = _of_levels(parameters(node).ceilings)
         elif (lattice := _behind(node, found)) is None and id(node.outputs[0]) in made:
             lattice = _expressed(made[id(node.outputs[0])], found)
