@@ -35,6 +35,7 @@ from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.graph.core import Array, Pass, apply_owned, is_constant
 from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.graph.fingerprint import fingerprint
 from onnx2snn.graph.importer import import_model
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model, save_model
@@ -222,6 +223,7 @@ class _Driver:
         self.checks: list[tuple[str, float]] = []
         self._samples = samples
         self._expected = None if samples is None else run_reference(source, samples)
+        self._seen: tuple[object, ...] = ()
 
     def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
         """``graph`` is given away."""
@@ -237,6 +239,11 @@ class _Driver:
         return graph
 
     def _check(self, name: str, graph: gs.Graph) -> None:
+        """Run ``graph``; one that the pass did not change answers what it answered before."""
+        before, self._seen = self._seen, fingerprint(graph)
+        if self._seen == before:
+            self.checks.append((name, self.checks[-1][1]))
+            return
         model = to_split_model(graph)
         attach_functions(model.structure, bias=self.form.bias, coding=self.form.coding)
         found = run_reference(model, self._samples or {})

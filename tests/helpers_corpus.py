@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+import onnx2snn
 
 FOLDER = Path(__file__).parent / "corpus"
 #: Not quantised, or with an activation that no neuron can be.
@@ -13,6 +16,11 @@ REFUSED = ("torchts17__mlp-relu-dyn", "torchts13__plain-silu-b1")
 #: Average pooling of levels gives exact halves, and the next quantiser rounds them to even; in float32 the source decides
 #: them by its own rounding errors. Its certificate shows them; the outputs move by single levels.
 TIES = ("ortquant__plain-relu-qdq_u4",)
+
+
+@cache
+def _converted(path: Path) -> onnx2snn.Conversion:
+    return onnx2snn.convert(path)
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,11 @@ class Example:
         return {
             k.removeprefix("expected_"): v for k, v in self._arrays().items() if k.startswith("expected_")
         }
+
+    @property
+    def conversion(self) -> onnx2snn.Conversion:
+        """It, converted; once in a process."""
+        return replace(_converted(self.path))
 
     def _arrays(self) -> dict[str, np.ndarray]:
         with np.load(self.path.with_suffix(".npz")) as data:

@@ -65,7 +65,7 @@ class PageMaker:
             write_report(self._files.ann, self._files.snn, self._files.data, html, sweep=SWEEP, sample=3)
         elif name in helpers_corpus.ALL:
             found = helpers_corpus.Example(name)
-            onnx2snn.convert(found.path).save(snn)
+            found.conversion.save(snn)
             write_report(found.path, snn, found.inputs, html)
         else:
             network = deep() if name == "deep" else NETWORKS["pooled" if name == "spoilt" else name]()

@@ -140,7 +140,7 @@ def test_devices_and_folders_are_no_models(path: str) -> None:
 
 @pytest.fixture(scope="module")
 def snn() -> onnx.ModelProto:
-    return onnx2snn.convert(CorpusExample("torchdy21__mlp-qcfs16-dyadic-b1").path).model
+    return CorpusExample("torchdy21__mlp-qcfs16-dyadic-b1").conversion.model
 
 
 def neuron(model: onnx.ModelProto) -> onnx.NodeProto:

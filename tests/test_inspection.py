@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from helpers_corpus import Example
 
-import onnx2snn
 from onnx2snn.inspection import inspect_model
 
 
@@ -25,7 +24,7 @@ def test_a_float_activation_says_what_is_missing() -> None:
 def test_the_same_activations_before_and_after() -> None:
     example = Example("torchts17__plain-pact4-nofold-dyn")
     before = inspect_model(example.path)
-    after = inspect_model(onnx2snn.convert(example.path).model)
+    after = inspect_model(example.conversion.model)
     assert not before.rejected
     assert [a.levels for a in before.activations] == [a.levels for a in after.activations]
     assert before.timesteps == after.timesteps == 4

@@ -57,6 +57,6 @@ def test_no_mutant_survives(benchmark: Any, number: int) -> None:
 
 def test_the_snn_of_another_network_is_refused() -> None:
     first, second = (Example(n) for n in ("torchts17__plain-pact4-nofold-dyn", "torchts13__dense-qcfs8c-dyn"))
-    model = onnx2snn.convert(first.path).model
+    model = first.conversion.model
     with pytest.raises(onnx2snn.InvalidModelError, match="not made from this source"):
         onnx2snn.verify(second.path, model, second.inputs)

@@ -56,7 +56,7 @@ def test_calibrated_networks(relu_network: Path, example: Example) -> None:
 def test_ties_that_the_source_rounds_by_chance_are_ambiguous(name: str) -> None:
     """Averages of levels are exact in the spiking network, and lie on thresholds; the source's float32 is a little off."""
     corpus = Corpus(name)
-    certificate = onnx2snn.verify(corpus.path, onnx2snn.convert(corpus.path).model, corpus.inputs)
+    certificate = onnx2snn.verify(corpus.path, corpus.conversion.model, corpus.inputs)
     assert certificate.lossless
     assert sum(layer.ambiguous for layer in certificate.layers) > 0
 

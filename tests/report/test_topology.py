@@ -69,7 +69,7 @@ def test_sizes_that_the_network_computes_are_no_lines() -> None:
 
 @pytest.mark.parametrize("name", QUANTISED)
 def test_every_layer_is_on_the_map_in_order(name: str) -> None:
-    conversion = onnx2snn.convert(Example(name).path)
+    conversion = Example(name).conversion
     found = stops_of(conversion.model)
     assert [stop.name for stop in found if stop.kind == "layer"] == [la.name for la in conversion.layers]
     assert all(source < position for position, stop in enumerate(found) for source in stop.sources)
