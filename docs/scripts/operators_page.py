@@ -11,7 +11,7 @@ from pathlib import Path
 from onnx2snn.activations.operators import HANDLERS as ELEMENTWISE
 from onnx2snn.operators import Operator, every
 from onnx2snn.operators.linear import EXTREME, ORDER_PRESERVING
-from onnx2snn.passes.normalise.expand_fused_operators import HANDLERS as FUSED
+from onnx2snn.passes.normalise.expand_fused_operators import DEFINITIONS as FUSED
 from onnx2snn.passes.normalise.expand_integer_operators import HANDLERS as INTEGER
 from onnx2snn.passes.normalise.qonnx import HANDLERS as QONNX_OPERATORS
 from onnx2snn.passes.normalise.qonnx import QONNX
@@ -81,7 +81,9 @@ Rewritten in float32 operators of exactly the same meaning, before anything else
 | --- | --- |
 {integers}
 
-Files that onnxruntime optimised hold operators that it fused ({fused}): these are read as what they were made from.
+Operators of com.microsoft that onnxruntime makes of several, when it optimises a file, are written out in those of ONNX first:
+{fused}. Attention is read without a past; MatMulNBits at the accuracy levels 0 and 1, since at others a kernel may round what it
+reads.
 """
 
 
@@ -92,7 +94,7 @@ def page() -> str:
         linear="\n".join(_row(operator) for operator in every() if operator.linear),
         order=_listed(ORDER_PRESERVING),
         extreme=_listed(EXTREME),
-        fused=_listed(FUSED),
+        fused=_listed(name for _, name in FUSED),
         elementwise=_listed(ELEMENTWISE),
         integers="\n".join(f"| {domain} | {_listed(names)} |" for domain, names in _quantisers().items()),
     )

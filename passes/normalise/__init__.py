@@ -33,6 +33,7 @@ NORMALISE: tuple[Pass, ...] = (
     open_sequences,
     drop_identities,
     infer_shapes,
+    expand_fused_operators,
     spell_windows,
     fold_constants,
     channels_first,

@@ -1,0 +1,193 @@
+"""Attention: products of queries, keys and values, written out.
+
+Inside, each of them is (N, S, heads, d): samples, places, heads, and the size of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph.core import Array
+from onnx2snn.passes.normalise.microsoft.definition import Definition, Operands, integers
+from onnx2snn.passes.normalise.microsoft.rotation import rotated
+
+_LOWEST = np.finfo(np.float32).min
+
+
+def _attention(o: Operands) -> None:
+    """The weights of queries, keys and values lie side by side."""
+    weights = o.constant(1)
+    plain = o.only(0, 1, 2, 3, 5) and not o.flag("do_rotary") and _is_mask(o, 3)
+    if plain and weights is not None:
+        product = o.apply("MatMul", o.must(0), o.must(1))
+        _from_one_product(o, product, weights.shape[1], [_mask(o, 3), o.read(5)])
+
+
+def _quantised_attention(o: Operands) -> None:
+    """The same, of codes: input and weights have a scale, and perhaps a zero point."""
+    codes, scale, step = (o.constant(i) for i in (1, 3, 4))
+    zero = np.zeros(1) if o.read(7) is None else o.constant(7)
+    plain = o.only(0, 1, 2, 3, 4, 5, 6, 7) and not o.flag("do_rotary") and _is_mask(o, 5)
+    if not plain or codes is None or scale is None or step is None or zero is None:
+        return
+    given = [t for t in [o.read(6)] if t is not None]
+    x = o.apply("DequantizeLinear", o.must(0), o.must(3), *given)
+    weights = (codes.astype(np.float32) - zero.astype(np.float32)) * step
+    _from_one_product(o, o.apply("MatMul", x, weights), codes.shape[1], [_mask(o, 5)])
+
+
+def _from_one_product(
+    o: Operands, product: gs.Tensor, width: int, biases: Sequence[gs.Tensor | None]
+) -> None:
+    """Queries, keys and values are parts of one product, to which input 2 is added."""
+    count, bias = int(o.number("num_heads", 1)), o.read(2)
+    sizes = [int(size) for size in o.node.attrs.get("qkv_hidden_sizes", [width // 3] * 3)]
+    summed = product if bias is None else o.apply("Add", product, bias)
+    parts = o.several("Split", summed, integers(*sizes), kinds=(np.float32,) * 3, axis=-1)
+    query, key, value = (_apart(o, part, count) for part in parts)
+    _attend(o, query, key, value, sizes[0] // count, [*biases, _causal(o, "unidirectional", query, key)])
+
+
+def _several_heads(o: Operands) -> None:
+    """Queries, keys and values are inputs of their own; keys and values may have their heads apart already."""
+    count, width = int(o.number("num_heads", 1)), _width(o, 0)
+    known = o.rank(0) == 3 and o.rank(1) in (3, 4) and o.rank(2) in (3, 4)
+    if not o.only(0, 1, 2, 3, 4, 5) or not known or width is None or not _is_mask(o, 4):
+        return
+    operands: list[gs.Tensor] = [o.must(i) for i in range(3)]
+    if o.read(3) is not None:
+        biases = o.constant(3)
+        if biases is None:
+            return
+        parts = np.split(biases, [width, 2 * width])
+        operands = [o.apply("Add", t, part) for t, part in zip(operands, parts, strict=True)]
+    query, key, value = (
+        _apart(o, t, count) if o.rank(i) == 3 else o.apply("Transpose", t, perm=[0, 2, 1, 3])
+        for i, t in enumerate(operands)
+    )
+    causal = _causal(o, "unidirectional", query, key)
+    _attend(o, query, key, value, width // count, [_mask(o, 4), o.read(5), causal])
+
+
+def _grouped_queries(o: Operands) -> None:
+    """Several queries share a key and a value; of whole sequences, that is without a past.
+
+    Queries, keys and values may come as one tensor.
+    """
+    count, shared = int(o.number("num_heads", 1)), int(o.number("kv_num_heads", 1))
+    width, together = _width(o, 0), o.read(1) is None
+    if width is None or not _is_whole_sequence(o) or o.rank(0) != 3:
+        return
+    size = width // (count + 2 * shared if together else count)
+    parts = integers(count * size, shared * size, shared * size)
+    if together:
+        operands = o.several("Split", o.must(0), parts, kinds=(np.float32,) * 3, axis=-1)
+    else:
+        operands = [o.must(i) for i in range(3)]
+    query, key, value = (_apart(o, t, n) for t, n in zip(operands, (count, shared, shared), strict=True))
+    if o.flag("do_rotary"):
+        query, key = (_turned(o, t, size) for t in (query, key))
+    key, value = (_repeated(o, t, count, shared, size) for t in (key, value))
+    _attend(o, query, key, value, size, [o.read(10), _causal(o, "causal", query, key, given=True)])
+
+
+#: Attributes of GroupQueryAttention that limit or add something, where they are more than this.
+_NEUTRAL = {"local_window_size": -1.0, "softcap": 0.0, "smooth_softmax": 0.0, "qk_output": 0.0}
+
+
+def _turned(o: Operands, heads: gs.Tensor, size: int) -> gs.Tensor:
+    """By the angles of places that are counted from zero: tables (places, half) of inputs 7 and 8."""
+    cosines, sines = (np.asarray(o.constant(i))[: o.must(0).shape[1], np.newaxis] for i in (7, 8))
+    half = cosines.shape[-1]
+    return rotated(o, heads, (cosines, sines), half, partial=size != 2 * half)
+
+
+def _is_whole_sequence(o: Operands) -> bool:
+    """Whether each sample has as many places as the tensor, which are known, and nothing is set that changes more."""
+    length = None if o.must(0).shape is None else o.must(0).shape[1]
+    last, total = o.constant(5), o.constant(6)
+    if last is None or total is None or not isinstance(length, int) or not o.only(0, 1, 2, 5, 6, 7, 8, 10):
+        return False
+    if o.flag("do_rotary") and (o.constant(7) is None or o.constant(8) is None):
+        return False
+    neutral = all(o.number(name, value) <= value for name, value in _NEUTRAL.items())
+    return neutral and bool(np.all(last == length - 1) and np.all(total == length))
+
+
+def _width(o: Operands, position: int) -> int | None:
+    """The size of the last axis, where it is known."""
+    shape = o.must(position).shape
+    return int(shape[-1]) if shape is not None and isinstance(shape[-1], (int, np.integer)) else None
+
+
+def _attend(  # noqa: PLR0917 - in the order of the equation
+    o: Operands,
+    query: gs.Tensor,
+    key: gs.Tensor,
+    value: gs.Tensor,
+    size: int,
+    biases: Sequence[gs.Tensor | Array | None],
+) -> None:
+    """softmax(q·kᵀ·scale + biases)·v, each head for itself; (N, S, heads·d) again."""
+    rows, columns = (
+        o.apply("Transpose", t, perm=order) for t, order in ((query, [0, 2, 1, 3]), (key, [0, 2, 3, 1]))
+    )
+    scale = o.number("scale", 0) or 1 / np.sqrt(size)
+    scores = o.apply("Mul", o.apply("MatMul", rows, columns), np.float32(scale))
+    for bias in biases:
+        if bias is not None:
+            scores = o.apply("Add", scores, bias)
+    shares = o.apply("Softmax", scores, axis=-1)
+    answers = o.apply("MatMul", shares, o.apply("Transpose", value, perm=[0, 2, 1, 3]))
+    o.apply("Reshape", o.apply("Transpose", answers, perm=[0, 2, 1, 3]), integers(0, 0, -1), output=0)
+
+
+def _apart(o: Operands, tensor: gs.Tensor, count: int) -> gs.Tensor:
+    """(N, S, heads·d) as (N, S, heads, d)."""
+    return o.apply("Reshape", tensor, integers(0, 0, count, -1))
+
+
+def _repeated(o: Operands, tensor: gs.Tensor, count: int, shared: int, size: int) -> gs.Tensor:
+    """Each head as often as queries share it."""
+    if count == shared:
+        return tensor
+    wide = o.apply("Unsqueeze", tensor, integers(3))
+    wide = o.apply("Expand", wide, integers(1, 1, 1, count // shared, 1))
+    return o.apply("Reshape", wide, integers(0, 0, count, size))
+
+
+def _causal(
+    o: Operands, name: str, query: gs.Tensor, key: gs.Tensor, *, given: bool = False
+) -> gs.Tensor | None:
+    """Where the attribute ``name`` says so: nothing for what lies before, no chance for what comes after, (S, L)."""
+    if not o.number(name, given):
+        return None
+    sizes = [o.apply("Shape", t, kind=np.int64, start=1, end=2) for t in (query, key)]
+    square = o.apply("Concat", *sizes, kind=np.int64, axis=0)
+    return o.apply("Trilu", o.apply("Expand", np.full((1, 1), _LOWEST), square), np.int64(1), upper=1)
+
+
+def _mask(o: Operands, position: int) -> gs.Tensor | None:
+    """1 for what is there and 0 for padding, (N, L) or (N, S, L), as what is added to scores."""
+    mask = o.read(position)
+    if mask is None:
+        return None
+    there = o.apply("Greater", mask, np.zeros((), mask.dtype), kind=np.bool_)
+    bias = o.apply("Where", there, np.float32(0), np.float32(o.number("mask_filter_value", -10000)))
+    return o.apply("Unsqueeze", bias, integers(*((1, 2) if o.rank(position) == 2 else (1,))))
+
+
+def _is_mask(o: Operands, position: int) -> bool:
+    """Whether it is left out, or of a form that :func:`_mask` reads; others count what is there."""
+    return o.read(position) is None or o.rank(position) in (2, 3)
+
+
+DEFINITIONS: Mapping[str, Definition] = {
+    "Attention": _attention,
+    "GroupQueryAttention": _grouped_queries,
+    "MultiHeadAttention": _several_heads,
+    "QAttention": _quantised_attention,
+}

@@ -1,0 +1,120 @@
+"""Convolutions and products of matrices that hold more than one operator, or packed weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph.core import Array
+from onnx2snn.passes.normalise.microsoft.definition import Definition, Operands
+
+#: Of a FusedConv, what the numbers in ``activation_params`` are, in their order.
+_PARAMETERS = {"LeakyRelu": ("alpha",), "HardSigmoid": ("alpha", "beta")}
+#: The attributes of the linear operators.
+_CONV = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
+_GEMM = ("alpha", "beta", "transA", "transB")
+#: Levels of accuracy of MatMulNBits at which its kernels do not round what they read.
+_FLOAT32 = (0, 1)
+
+
+def _conv(o: Operands) -> None:
+    """Conv, perhaps Add, perhaps an activation."""
+    read = [o.must(0), o.must(1), *(t for t in [o.read(2)] if t is not None)]
+    result, summand = o.apply("Conv", *read, **o.attrs(*_CONV)), o.read(3)
+    if summand is not None:
+        result = o.apply("Add", result, summand)
+    name = str(o.node.attrs.get("activation", ""))
+    numbers = [float(v) for v in o.node.attrs.get("activation_params", [])]
+    if name == "Clip":
+        o.apply("Clip", result, *(np.float32(v) for v in numbers), output=0)
+    else:
+        attributes: dict[str, Any] = dict(zip(_PARAMETERS.get(name, ()), numbers, strict=False))
+        o.apply(name or "Identity", result, output=0, **attributes)
+
+
+def _gemm(o: Operands) -> None:
+    """Gemm, then an activation, whose attributes have ``activation_`` in front."""
+    read = [o.must(0), o.must(1), *(t for t in [o.read(2)] if t is not None)]
+    result = o.apply("Gemm", *read, **o.attrs(*_GEMM))
+    given = o.node.attrs.items()
+    attributes = {k.removeprefix("activation_"): v for k, v in given if k.startswith("activation_")}
+    o.apply(str(o.node.attrs.get("activation", "Identity")), result, output=0, **attributes)
+
+
+def _matmul(o: Operands) -> None:
+    """A product of what may be transposed, times alpha; none of transposed batches."""
+    turns = [o.flag("transA"), o.flag("transB")]
+    unknown = any(turn and (o.rank(i) or 0) < 2 for i, turn in enumerate(turns))
+    if o.flag("transBatchA") or o.flag("transBatchB") or unknown:
+        return
+    operands = [_turned(o, i) if turn else o.must(i) for i, turn in enumerate(turns)]
+    o.apply("Mul", o.apply("MatMul", *operands), np.float32(o.number("alpha", 1)), output=0)
+
+
+def _turned(o: Operands, position: int) -> gs.Tensor:
+    rank = o.rank(position) or 0
+    return o.apply("Transpose", o.must(position), perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def _packed_matmul(o: Operands) -> None:
+    """x·W, where W = (codes − zero point)·scale, a scale for each block of rows.
+
+    At other levels of accuracy its kernels may round x to integers of their choice: the node stays.
+    """
+    weights, scales = o.constant(1), o.constant(2)
+    exact = int(o.number("accuracy_level", 0)) in _FLOAT32 and not o.flag("weight_prepacked")
+    if weights is None or scales is None or not weights.size or not exact or not o.only(0, 1, 2, 3, 5):
+        return
+    if o.read(3) is not None and o.constant(3) is None:
+        return
+    matrix = _unpacked_weights(o, weights, scales, o.constant(3))
+    if o.read(5) is None:
+        o.apply("MatMul", o.must(0), matrix, output=0)
+    else:
+        o.apply("Add", o.apply("MatMul", o.must(0), matrix), o.must(5), output=0)
+
+
+def _unpacked_weights(o: Operands, packed: Array, scales: Array, zeros: Array | None) -> Array:
+    """(inputs, outputs), from codes (outputs, blocks, bytes)."""
+    bits, rows = int(o.number("bits", 4)), int(o.number("K", 0))
+    outputs, blocks = packed.shape[:2]
+    column = (outputs, blocks, 1)
+    if zeros is None:
+        zeros = np.full(column, 2.0 ** (bits - 1))
+    elif zeros.dtype == np.uint8:
+        zeros = _unpacked(zeros.reshape(outputs, -1), bits)[:, :blocks]
+    steps = _unpacked(packed, bits).astype(np.float32) - zeros.reshape(column).astype(np.float32)
+    matrix: Array = (steps * scales.reshape(column)).astype(np.float32).reshape(outputs, -1)
+    return np.ascontiguousarray(matrix[:, :rows].T)
+
+
+def _unpacked(packed: Array, bits: int) -> Array:
+    """Codes of so many bits, the lowest first, from bytes along the last axis."""
+    each = np.unpackbits(packed, axis=-1, bitorder="little")
+    whole = each[..., : each.shape[-1] // bits * bits].reshape(*packed.shape[:-1], -1, bits)
+    return np.asarray(whole @ (1 << np.arange(bits)))
+
+
+def _dynamic_matmul(o: Operands) -> None:
+    """MatMulInteger of x, quantised by its own range, and of codes; then the scales."""
+    codes, scale, zero = o.several("DynamicQuantizeLinear", o.must(0), kinds=(np.uint8, np.float32, np.uint8))
+    zeros = [t for t in [o.read(3)] if t is not None]
+    summed = o.apply("MatMulInteger", codes, o.must(1), zero, *zeros, kind=np.int32)
+    counted = o.apply("Cast", summed, to=1)
+    bias = o.read(4)
+    scaled = o.apply("Mul", counted, o.apply("Mul", scale, o.must(2)), output=0 if bias is None else None)
+    if bias is not None:
+        o.apply("Add", scaled, bias, output=0)
+
+
+DEFINITIONS: Mapping[str, Definition] = {
+    "DynamicQuantizeMatMul": _dynamic_matmul,
+    "FusedConv": _conv,
+    "FusedGemm": _gemm,
+    "FusedMatMul": _matmul,
+    "MatMulNBits": _packed_matmul,
+    "TransposeMatMul": _matmul,
+}
