@@ -10,6 +10,6 @@ from onnx2snn.runtime.energy import FLOAT32, INT8, Energy, EnergyTable
 from onnx2snn.runtime.result import Result
 from onnx2snn.runtime.session import SpikingSession
 from onnx2snn.runtime.stream import Stream
-from onnx2snn.runtime.tracing import Trace
+from onnx2snn.runtime.trace import Trace
 
 __all__ = ["FLOAT32", "INT8", "Energy", "EnergyTable", "Result", "SpikingSession", "Stream", "Trace"]

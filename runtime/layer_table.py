@@ -6,6 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+#: Metadata of converted files, and of compiled ones.
+TABLE_KEY, COMPILED_KEY = "onnx2snn", "onnx2snn.compiled"
+#: The newest dialect that is understood.
+NEWEST = 2
 #: float32 tells 2²⁴ levels apart; no code needs more time steps than a number of 64 bits has.
 MOST_TIMESTEPS = 64
 #: A rate code has as many steps as levels.

@@ -1,176 +1,133 @@
-"""A spiking network as a pipeline: two stateless graphs, and the states that they hand on.
-
-    step   once a time step      spikes of one time step, potentials before → potentials after
-    turn   at the end of a phase inputs, integrated potentials → potentials to generate, answers; everything analog
-
-Both are cut out of the network at its neurons. Tensors that an operator reads late come in as ``delay/<tensor>/<phases>``
-(:mod:`onnx2snn.runtime.schedule`); what depends on sizes and constants alone is computed in both.
-"""
+"""A network as a pipeline: the graph of one time step, from states to states."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from onnx2snn.runtime import wire
-from onnx2snn.runtime.bodies import function_body
-from onnx2snn.runtime.network import Network, read_network
-from onnx2snn.runtime.schedule import Kind, Schedule, make_schedule
-from onnx2snn.runtime.step_bodies import step_functions
-from onnx2snn.runtime.step_graphs import StepGraph, TurnGraph, integrates, serialized
-from onnx2snn.runtime.tensors import described
-from onnx2snn.runtime.wire import FLOAT, value_info
+from onnx2snn.errors import InputError, InvalidModelError
+from onnx2snn.runtime.backends import Engine, InputSpec, fixed_batch
+from onnx2snn.runtime.batches import joined
+from onnx2snn.runtime.layer_table import COMPILED_KEY
 
-_INITIALIZER = 5
-#: Constants of more values are weights: no size is computed from them.
-_FEW = 1024
+Array: TypeAlias = NDArray[Any]
+#: States of a stream by name.
+State: TypeAlias = dict[str, Array]
 
-#: Operators that move spikes, and add none.
-_MOVING = ("Concat", "Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+#: Places that the samples of one run are spread over: many keep the pipeline full, few keep calls cheap.
+_PLACES = 16
 
 
-@dataclass(frozen=True)
-class Line:
-    """A delay line: what a tensor held in the phases before.
-
-    Attributes:
-        tensor: Its name.
-        taps: Delays at which it is read, in phases.
-        every_step: Whether it holds a value a time step, or one a phase.
-        spikes: Whether it holds zeros and ones: a neuron's spikes.
-    """
-
-    tensor: str
-    taps: tuple[int, ...]
-    every_step: bool
-    spikes: bool
-
-
-@dataclass(frozen=True)
 class Pipeline:
-    """A network, ready to be executed step by step.
-
-    Attributes:
-        step: The model of one time step; None where the network has no neurons.
-        turn: The model of the end of a phase.
-        sizes: A model that writes a tensor of the shape of every state, from the network's inputs.
-        inputs: Names of the network's inputs.
-        depth: Layers of neurons on the longest path.
-        integrating: The train that each neuron and each readout integrates, by its name.
-        generating: (the train that it makes, its stage) of each neuron, by its name.
-        lines: Delay lines, by tensor.
-        outputs: Phases by which each output waits for the deepest one.
-    """
-
-    step: bytes | None
-    turn: bytes
-    sizes: bytes
-    inputs: tuple[str, ...]
-    depth: int
-    integrating: Mapping[str, str]
-    generating: Mapping[str, tuple[str, int]]
-    lines: Mapping[str, Line]
-    outputs: Mapping[str, int]
-
-
-def make_pipeline(content: bytes, *, timesteps: int, bias: str, opset: int) -> Pipeline:
-    """Cut a network into its pipeline.
+    """Executes single time steps; it holds no state of its own, so that many streams can share it.
 
     Args:
-        content: The serialized network, in any execution.
+        engine: The network of the execution ``step``.
         timesteps: T.
-        bias: The form in which it stores biases.
-        opset: Version of the default operator set.
 
-    Raises:
-        ValueError: it is no network of the dialect.
+    Attributes:
+        depth: Layers of neurons on the longest path.
+        inputs: Of the network, by name.
+        states: By name.
     """
-    network = read_network(content)
-    schedule = make_schedule(network)
-    hearing = {
-        position: node
-        for position, node in enumerate(network.nodes)
-        if integrates(node) and schedule.kinds[node.inputs[0]] is Kind.TRAIN
-    }
-    neurons = {node.name: node.outputs[0] for node in network.nodes if node.is_dialect("IF")}
-    lines = _lines(network, schedule)
-    steps = [line.tensor for line in lines.values() if line.every_step]
-    phases = [
-        line.tensor for line in lines.values() if not line.every_step and line.tensor not in network.inputs
-    ]
-    step, turn = (part(network, schedule, timesteps, bias) for part in (StepGraph, TurnGraph))
-    functions = step_functions(bias, opset)
-    trains = list(neurons.values())
-    heard = [node.inputs[0] for node in hearing.values()]
-    return Pipeline(
-        step=step.model([*trains, *steps], roots=hearing, functions=functions) if neurons else None,
-        turn=turn.model([*network.outputs, *phases, *trains]),
-        sizes=_sizes(network, opset, bias, [*heard, *trains, *lines]),
-        inputs=tuple(network.inputs),
-        depth=schedule.depth,
-        integrating={node.name: node.inputs[0] for node in hearing.values()},
-        generating={name: (train, schedule.stages[train]) for name, train in neurons.items()},
-        lines=lines,
-        outputs={name: schedule.output_delay(name) for name in network.outputs},
-    )
+
+    def __init__(self, engine: Engine, timesteps: int) -> None:
+        self._engine = engine
+        self.timesteps = timesteps
+        try:
+            facts = json.loads(engine.metadata[COMPILED_KEY])
+            self.depth, names = int(facts["depth"]), list(facts["states"])
+            self.states = {name: engine.inputs[name] for name in names}
+        except (KeyError, ValueError, TypeError) as error:
+            raise InvalidModelError("this is no network of one time step", found=str(error)) from error
+        self.inputs: dict[str, InputSpec] = {
+            name: spec for name, spec in engine.inputs.items() if name not in self.states and name != "enters"
+        }
+
+    @property
+    def outputs(self) -> list[str]:
+        """What it answers, counts included."""
+        further = ("answered", "train/", "next/")
+        return [name for name in self._engine.outputs if not name.startswith(further)]
+
+    def at_rest(self, batch: int) -> State:
+        """The states of an empty pipeline; sizes that the network leaves open are one, until the first step."""
+        return {
+            name: np.zeros([self._size(axis, batch) for axis in self._engine.axes[name]], spec.dtype)
+            for name, spec in self.states.items()
+        }
+
+    @staticmethod
+    def _size(axis: int | str, batch: int) -> int:
+        if isinstance(axis, int):
+            return axis
+        return batch if axis == "N" else 1
+
+    def step(
+        self, state: State, inputs: Mapping[str, Array], *, enters: bool
+    ) -> tuple[State, dict[str, Array], dict[str, Array] | None]:
+        """Advance by one time step.
+
+        Args:
+            state: Before.
+            inputs: Of the phase, by input name.
+            enters: Whether they bring a sample.
+
+        Returns:
+            The state behind it; the spikes of the step by layer, (N, ...) uint8; what the network answers to the sample that
+            leaves, None where none does.
+        """
+        found = self._engine.run({**inputs, **state, "enters": np.array(enters)})
+        after = {name: found[f"next/{name}"] for name in self.states}
+        spikes = {name[6:]: value for name, value in found.items() if name.startswith("train/")}
+        answers = {name: found[name] for name in self.outputs} if found["answered"] else None
+        return after, spikes, answers
 
 
-def _lines(network: Network, schedule: Schedule) -> dict[str, Line]:
-    taps: dict[str, set[int]] = {}
-    for position, reader in enumerate(network.nodes):
-        for name in reader.reads:
-            if schedule.delay(position, name) > 0:
-                taps.setdefault(name, set()).add(schedule.delay(position, name))
-    for name in network.outputs:
-        if schedule.output_delay(name):
-            taps.setdefault(name, set()).add(schedule.output_delay(name))
-    spikes = _spikes(network)
-    return {
-        name: Line(name, tuple(sorted(taps[name])), schedule.kinds[name] is Kind.TRAIN, name in spikes)
-        for name in sorted(taps)
-    }
+class StreamingEngine:
+    """A pipeline behind the interface of an engine: a batch in, its answers out.
+
+    Args:
+        pipeline: What executes the network.
+        alike: Outputs that are the same for all samples.
+    """
+
+    def __init__(self, pipeline: Pipeline, alike: frozenset[str]) -> None:
+        self.pipeline = pipeline
+        self._alike = alike
+        self.inputs = pipeline.inputs
+        self.axes: dict[str, tuple[int | str, ...]] = {}
+        self.outputs = pipeline.outputs
+        self.metadata: dict[str, str] = {}
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name.
+
+        Raises:
+            InputError: an output neither grows with the samples nor is the same for all of them.
+        """
+        from onnx2snn.runtime.stream import Stream  # noqa: PLC0415 - which drives pipelines
+
+        samples = len(next(iter(inputs.values())))
+        size = fixed_batch(self.inputs) or -(-samples // _PLACES)
+        places = [
+            {name: _filled_up(value[start : start + size], size) for name, value in inputs.items()}
+            for start in range(0, samples, size)
+        ]
+        answers = list(Stream(self.pipeline, batch=size).run(places))
+        alike = self._alike | {name for name in self.outputs if name.startswith("sizes/")}
+        whole = joined(answers, [size] * len(answers), samples, set(self.outputs) - alike)
+        if whole is None:
+            remedy = f"give {size} at a time"
+            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
+        return {name: whole[name] for name in self.outputs}
 
 
-def _spikes(network: Network) -> set[str]:
-    """Tensors of zeros and ones: what neurons make, and what only moves it."""
-    found: set[str] = set()
-    for node in network.nodes:
-        read = [name for name in node.inputs if name in network.producers]
-        moved = not node.domain and node.operator in _MOVING and found.issuperset(read)
-        if node.is_dialect("IF") or (moved and read):
-            found.update(node.outputs)
-    return found
-
-
-def _sizes(network: Network, opset: int, bias: str, wanted: Iterable[str]) -> bytes:
-    """The network on levels, where every train has the size of one time step; weights have sizes and no values."""
-    bodies = (function_body(name, execution="fused", bias=bias, opset=opset) for name in ("IF", "Integrate"))
-    names = [name for name in dict.fromkeys(wanted) if name not in network.inputs]
-    infos = {name: network.outputs.get(name, value_info(name, network.type_of(name))) for name in names}
-    zeros = {name: _zeros(name, held) for name, held in network.initializers.items()}
-    kept = [held for name, held in network.initializers.items() if not zeros[name]]
-    return serialized(
-        network,
-        nodes=[
-            *(made for nodes in zeros.values() for made in nodes),
-            *(node.content for node in network.nodes),
-        ],
-        initializers=kept,
-        inputs=network.inputs.values(),
-        outputs=infos.values(),
-        functions=bodies,
-    )
-
-
-def _zeros(name: str, initializer: memoryview) -> list[bytes]:
-    """Nodes that make zeros of the size of a large constant, when they are read; none for any other."""
-    if initializer[0] >> 3 != _INITIALIZER:
-        return []
-    kind, sizes = described(next(value for _, _, value, _, _ in wire.fields(initializer)))
-    if kind != FLOAT or math.prod(sizes) <= _FEW:
-        return []
-    shape = wire.node("Constant", [], [f"{name}/sizes"], value=np.array(sizes, np.int64))
-    return [shape, wire.node("ConstantOfShape", [f"{name}/sizes"], [name], value=np.zeros(1, np.float32))]
+def _filled_up(value: Array, size: int) -> Array:
+    """``value`` with its last sample repeated, up to ``size`` samples."""
+    missing = size - len(value)
+    return np.concatenate([value, np.repeat(value[-1:], missing, axis=0)]) if missing else value

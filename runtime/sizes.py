@@ -9,10 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.runtime.wire import INT64, message, node, value_info
-
 Array: TypeAlias = NDArray[Any]
-_NODE, _OUTPUT = 1, 12
 
 
 def open_tensors(table: Mapping[str, Any]) -> tuple[str, ...]:
@@ -20,15 +17,6 @@ def open_tensors(table: Mapping[str, Any]) -> tuple[str, ...]:
     trains = [layer["output"] for layer in table["layers"] if None in layer["shape"]]
     weighted = [entry["tensor"] for entry in table.get("open_macs", ())]
     return tuple(dict.fromkeys([*trains, *weighted]))
-
-
-def size_nodes(tensors: Sequence[str]) -> bytes:
-    """A graph fragment that writes the sizes of each of ``tensors`` for one sample, as ``sizes/<its number>``."""
-    parts = []
-    for number, tensor in enumerate(tensors):
-        parts.append(message(_NODE, node("Shape", [tensor], [f"sizes/{number}"], start=1)))
-        parts.append(message(_OUTPUT, value_info(f"sizes/{number}", INT64)))
-    return b"".join(parts)
 
 
 def with_sizes(
@@ -39,7 +27,7 @@ def with_sizes(
     Args:
         table: Of the network.
         tensors: Its :func:`open_tensors`.
-        found: What :func:`size_nodes` wrote.
+        found: ``sizes/<number>``, the sizes of each of these for one sample.
     """
     sizes = {name: [int(s) for s in found[f"sizes/{i}"]] for i, name in enumerate(tensors)}
     macs, by_layer = dict(table.get("macs", {})), dict(table.get("layer_macs", {}))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError
-from onnx2snn.runtime.engine import InputSpec
-from onnx2snn.runtime.machine import Machine, State
+from onnx2snn.runtime.backends import InputSpec
+from onnx2snn.runtime.pipeline import Pipeline, State
 from onnx2snn.runtime.result import Result
 
 Array: TypeAlias = NDArray[Any]
@@ -28,9 +28,9 @@ class Stream:
             answer = stream.step({"image": frame} if stream.ready else None)
 
     Args:
-        machine: What executes the network.
+        pipeline: What executes the network.
         batch: Samples in each place of the pipeline.
-        result: Makes a :class:`Result` of a machine's answers, and inputs of their sizes; None hands them out as they are,
+        result: Makes a :class:`Result` of a pipeline's answers, and inputs of their sizes; None hands them out as they are,
             counts included.
 
     Attributes:
@@ -41,29 +41,29 @@ class Stream:
 
     def __init__(
         self,
-        machine: Machine,
+        pipeline: Pipeline,
         *,
         batch: int,
         result: Callable[[dict[str, Array], dict[str, Array]], Result] | None = None,
     ) -> None:
-        fixed = {spec.shape[0] for spec in machine.inputs.values() if spec.shape} - {None}
+        fixed = {spec.shape[0] for spec in pipeline.inputs.values() if spec.shape} - {None}
         if batch < 1 or fixed - {batch}:
             remedy = f"give {fixed.pop()}, which the model fixes" if fixed else "give at least 1"
             raise InputError("a stream cannot hold this many samples in a place", found=batch, remedy=remedy)
         self.batch = batch
-        self._machine = machine
+        self._pipeline = pipeline
         self._result = result
         self.reset()
 
     @property
     def timesteps(self) -> int:
         """T: steps of a phase."""
-        return self._machine.timesteps
+        return self._pipeline.timesteps
 
     @property
     def latency(self) -> int:
         """Time steps from the start of the step at which an input enters to the end of the one that answers."""
-        return (self._machine.pipeline.depth + 1) * self.timesteps
+        return (self._pipeline.depth + 1) * self.timesteps
 
     @property
     def ready(self) -> bool:
@@ -73,19 +73,23 @@ class Stream:
     @property
     def pending(self) -> int:
         """Places of the pipeline that hold samples."""
-        return int(self._filled.sum())
+        return int(self._state["filled"].sum())
+
+    @property
+    def _time(self) -> int:
+        return int(self._state["time"])
 
     def reset(self) -> None:
         """Empty the pipeline, and start at time 0."""
-        self._time = 0
-        self._filled = np.zeros(self._machine.pipeline.depth + 1, np.bool_)
-        self._state: State = {}
+        self._state = self._pipeline.at_rest(self.batch)
+        self._inputs: dict[str, Array] = {}
         self.spikes: dict[str, NDArray[np.uint8]] = {}
         self.result: Result | None = None
         shapes = self._sizes()
         if shapes is not None:
-            specs = self._machine.inputs
-            self._begin({name: np.zeros(shape, specs[name].dtype) for name, shape in shapes.items()})
+            specs = self._pipeline.inputs
+            self._inputs = {name: np.zeros(shape, specs[name].dtype) for name, shape in shapes.items()}
+            self._rest()
 
     def step(self, inputs: Mapping[str, Array] | None = None) -> dict[str, Array] | None:
         """Advance by one time step.
@@ -101,16 +105,16 @@ class Stream:
         """
         if inputs is not None:
             self._enter(inputs)
-        answer = None
-        if self._filled.any():
-            spikes = self._machine.step(self._state, self._time)
-            self.spikes = {name: train.astype(np.uint8) for name, train in spikes.items()}
-            if (self._time + 1) % self.timesteps == 0:
-                answer = self._end_of_phase()
-        else:
+        elif not self.pending:
             self._rest()
-        self._time += 1
-        return answer
+            self._state["time"] = np.array(self._time + 1, np.int64)
+            return None
+        enters = inputs is not None
+        self._state, self.spikes, answers = self._pipeline.step(self._state, self._inputs, enters=enters)
+        if answers is None or self._result is None:
+            return answers
+        self.result = self._result(answers, self._inputs)
+        return dict(self.result.outputs)
 
     def run(self, samples: Iterable[Mapping[str, Array] | None]) -> Iterator[dict[str, Array]]:
         """Feed one sample a phase, and yield the answers in order; None leaves a place empty.
@@ -135,49 +139,64 @@ class Stream:
         """All that the pipeline remembers, as a copy: arrays by name, ready for ``numpy.savez``.
 
         ``time``, ``filled`` (which stages hold a sample), ``input/<name>``, ``integrating/<node>`` and
-        ``generating/<layer>`` (the two membrane potentials), ``delay/<tensor>`` (spikes, or analog values, on their way).
-        Assigned to a stream of the same network and batch, it goes on where the other stood.
+        ``generating/<layer>`` (the two membrane potentials), ``delay/<tensor>`` (spikes, or analog values, on their way), and
+        what is counted. Assigned to a stream of the same network and batch, it goes on where the other stood.
         """
-        held = {name: value.copy() for name, value in self._state.items()}
-        return {"time": np.array(self._time, np.int64), "filled": self._filled.copy(), **held}
+        held = {f"input/{name}": value for name, value in self._inputs.items()} | self._state
+        return {name: value.copy() for name, value in held.items()}
 
     @state.setter
     def state(self, state: Mapping[str, Array]) -> None:
         held = {name: np.asarray(value) for name, value in state.items()}
-        expected: State = {"time": np.array(0, np.int64), "filled": np.zeros_like(self._filled)}
-        specs = self._machine.inputs
-        names = [f"input/{name}" for name in specs]
-        if self._sizes() or np.any(held.get("filled", False)) or any(name in held for name in names):
-            _same_names(names, [name for name in names if name in held])
-            inputs = {name: self._checked(name, spec, held[f"input/{name}"]) for name, spec in specs.items()}
-            expected |= self._machine.at_rest(inputs)
-        _check(held, expected)
-        self.reset()
-        self._time = int(held.pop("time"))
-        self._filled = held.pop("filled").copy()
+        inputs = {
+            name: held.pop(f"input/{name}") for name in self._pipeline.inputs if f"input/{name}" in held
+        }
+        expected = self._pipeline.at_rest(self.batch)
+        _same_names(expected, held)
+        if self._sizes() or inputs or np.any(held["filled"]):
+            _same_names(self._pipeline.inputs, inputs)
+            inputs = {n: self._checked(n, spec, inputs[n]) for n, spec in self._pipeline.inputs.items()}
+        for name, value in expected.items():
+            self._fits(name, held[name], value)
         self._state = {name: value.copy() for name, value in held.items()}
-        self._rest()
+        self._inputs = {name: value.copy() for name, value in inputs.items()}
+        self.spikes, self.result = {}, None
+        if inputs:
+            self._rest()
+
+    def _fits(self, name: str, found: Array, expected: Array) -> None:
+        """Refuse a state of another network, batch or size."""
+        declared = self._pipeline.states[name].shape
+        sizes = [
+            size if size is not None else held for size, held in zip(declared, found.shape, strict=False)
+        ]
+        known = self._sizes() is None or found.shape == expected.shape
+        if (
+            found.dtype != expected.dtype
+            or list(found.shape) != sizes
+            or len(sizes) != len(declared)
+            or not known
+        ):
+            raise InputError(
+                f"'{name}' of this state does not fit the stream",
+                found=f"{found.dtype} {found.shape}",
+                remedy=f"give {expected.dtype} {expected.shape}",
+            )
 
     def _sizes(self) -> dict[str, tuple[int, ...]] | None:
         """Shapes of the inputs, where the network leaves no size open."""
         shapes = {
             name: (self.batch, *(size for size in spec.shape[1:] if size is not None))
-            for name, spec in self._machine.inputs.items()
+            for name, spec in self._pipeline.inputs.items()
         }
-        known = all(len(shapes[name]) == len(spec.shape) for name, spec in self._machine.inputs.items())
+        known = all(len(shapes[name]) == len(spec.shape) for name, spec in self._pipeline.inputs.items())
         return shapes if known else None
 
-    def _begin(self, inputs: Mapping[str, Array]) -> None:
-        at_rest = self._machine.at_rest(inputs)
-        self._state = {name: value.copy() for name, value in at_rest.items()}
-        self._rest()
-
     def _rest(self) -> None:
-        self.spikes = {
-            name: np.zeros(self._state[f"generating/{name}"].shape, np.uint8)
-            for name in self._machine.pipeline.generating
-            if self._state
-        }
+        """No neuron fires."""
+        trains = {name[11:]: value for name, value in self._state.items() if name.startswith("generating/")}
+        if self._inputs:
+            self.spikes = {name: np.zeros(value.shape, np.uint8) for name, value in trains.items()}
 
     def _enter(self, inputs: Mapping[str, Array]) -> None:
         if not self.ready:
@@ -187,21 +206,21 @@ class Stream:
                 found=f"step {self._time % self.timesteps} of {self.timesteps}",
                 remedy=f"step without an input {steps} times more",
             )
-        specs = self._machine.inputs
+        specs = self._pipeline.inputs
         if set(inputs) != set(specs):
             found = ", ".join(inputs) or "nothing"
             raise InputError(
                 "the inputs are not those of the model", found=found, remedy=f"give {', '.join(specs)}"
             )
         checked = {name: self._checked(name, spec, inputs[name]) for name, spec in specs.items()}
-        held = {name: self._state.get(f"input/{name}") for name in specs}
-        if any(value is None or value.shape != checked[name].shape for name, value in held.items()):
+        if {name: value.shape for name, value in self._inputs.items()} != {
+            name: value.shape for name, value in checked.items()
+        }:
             if self.pending:
                 remedy = "reset the stream, or step it until it is empty"
                 raise InputError("the input has another size than those on their way", remedy=remedy)
-            self._begin(checked)
-        self._state |= {f"input/{name}": value.copy() for name, value in checked.items()}
-        self._filled[0] = True
+            self._state = self._pipeline.at_rest(self.batch) | {"time": self._state["time"]}
+        self._inputs = {name: value.copy() for name, value in checked.items()}
 
     def _checked(self, name: str, spec: InputSpec, value: Any) -> Array:
         array = spec.checked(name, value)
@@ -213,31 +232,6 @@ class Stream:
                 remedy=remedy,
             )
         return array
-
-    def _end_of_phase(self) -> dict[str, Array] | None:
-        answers = self._machine.turn(self._state, self._time, self._filled)
-        leaves = bool(self._filled[-1])
-        self._filled[1:] = self._filled[:-1].copy()
-        self._filled[0] = False
-        if not leaves:
-            return None
-        if self._result is None:
-            return answers
-        inputs = {name: self._state[f"input/{name}"] for name in self._machine.inputs}  # all of one size
-        self.result = self._result(answers, inputs)
-        return dict(self.result.outputs)
-
-
-def _check(found: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
-    """Refuse a state of another network, batch or size."""
-    _same_names(expected, found)
-    for name, value in expected.items():
-        if found[name].shape != value.shape or found[name].dtype != value.dtype:
-            raise InputError(
-                f"'{name}' of this state does not fit the stream",
-                found=f"{found[name].dtype} {found[name].shape}",
-                remedy=f"give {value.dtype} {value.shape}",
-            )
 
 
 def _same_names(expected: Iterable[str], found: Iterable[str]) -> None:

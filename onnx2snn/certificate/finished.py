@@ -17,6 +17,7 @@ from onnx2snn.certificate.compare import Comparison
 from onnx2snn.certificate.differences import difference
 from onnx2snn.certificate.drawing import ways
 from onnx2snn.certificate.findings import Findings
+from onnx2snn.certificate.forcing import counts_of
 from onnx2snn.data import Batch, InputSpec, input_specs
 from onnx2snn.errors import InputError, InvalidModelError, Onnx2SnnError, SelfCheckError
 from onnx2snn.graph.core import Array
@@ -24,8 +25,7 @@ from onnx2snn.model.files import save_model
 from onnx2snn.model.reference import Reference, make_runner
 from onnx2snn.model.weights import SplitModel, split_model, weights_as_inputs
 from onnx2snn.model.writer import write_embedded
-from onnx2snn.runtime.counts import counts_of
-from onnx2snn.runtime.engine import tensor_of
+from onnx2snn.runtime.backends import tensor_of
 
 #: Bytes of weights up to which the very bytes of the file are loaded; larger ones are given to the runtime where they are.
 LIGHT = 1 << 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +16,6 @@ from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.graph.core import Array
 from onnx2snn.model.reference import make_runner
 from onnx2snn.model.weights import SplitModel
-from onnx2snn.runtime.counts import counts_of
 
 
 class ForcedNetwork:
@@ -62,6 +62,15 @@ class ForcedNetwork:
 
     def _decoded(self, train: Array) -> Array:
         return train if self._timesteps is None else counts_of(train, self._timesteps)
+
+
+def counts_of(train: NDArray[Any], timesteps: int) -> NDArray[np.float32]:
+    """The level (N, ...) that a train (T·N, ...) carries: Σ 2^(T−1−t)·s(t)."""
+    steps = train.reshape(timesteps, -1, *train.shape[1:])
+    level: NDArray[np.float32] = steps[0].astype(np.float32)
+    for spikes in steps[1:]:
+        level += level + spikes
+    return level
 
 
 def _with_bodies(model: onnx.ModelProto, execution: str) -> onnx.ModelProto:

@@ -20,16 +20,17 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.dialect.neuron import Search, fired, integrated, level, rate_fired, rows_of, searched
+from onnx2snn.runtime.layer_table import NEWEST
 
 DOMAIN = "onnx2snn"
-VERSION = 2
+VERSION = NEWEST
 TABLE_IF, TABLE_STAIRCASE = "TableIF", "TableStaircase"
 #: Functions that write trains.
 NEURONS = ("IF", TABLE_IF)
 
 _COMPARED = ("bias", "compare", "subtract", "ceiling")
 _SEARCHED = ("bias", "thresholds", "rows")
-_OPERANDS = {
+OPERANDS = {
     "IF": _COMPARED,
     TABLE_IF: _SEARCHED,
     "Integrate": ("bias",),
@@ -96,7 +97,7 @@ def function_body(
         ValueError: there is no such function, execution or bias form.
     """
     if (
-        name not in _OPERANDS
+        name not in OPERANDS
         or execution not in ("spiking", "fused")
         or bias not in ("once", "per-step", "paper")
     ):
@@ -116,7 +117,7 @@ def function_body(
     return helper.make_function(
         DOMAIN,
         name,
-        ["x", *_OPERANDS[name]],
+        ["x", *OPERANDS[name]],
         ["y"],
         body.nodes,
         [helper.make_opsetid("", opset)],
@@ -163,7 +164,7 @@ class _Body:
                 "ConstantOfShape", [self._steps], value=numpy_helper.from_array(np.ones(1, np.float32))
             )
             live = rows_of(self, self._behind_zeros(filled, self.constant([], np.int64)), self._T)
-        return integrated(self, rows_of(self, currents, self._T), "bias", self._form, live)
+        return integrated(self, rows_of(self, currents, self._T), "bias", self._form, live)[0]
 
     def _currents(self) -> str:
         """(T, N, ...): where S is less than T, nothing arrives in the leading steps."""

@@ -10,11 +10,23 @@ from typing import Any
 
 import onnx
 
-from onnx2snn.dialect.functions import DOMAIN, VERSION
+from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.runtime.layer_table import read_table
+from onnx2snn.runtime.layer_table import COMPILED_KEY
+from onnx2snn.runtime.layer_table import TABLE_KEY as METADATA_KEY
+from onnx2snn.runtime.source import table_of
 
-METADATA_KEY = "onnx2snn"
+__all__ = [
+    "COUNTING_KEY",
+    "METADATA_KEY",
+    "Layer",
+    "NonSpikingOperator",
+    "check_pair",
+    "is_snn",
+    "read_layer_table",
+]
+__all__ += ["write_counting_graph", "write_layer_table"]
+
 COUNTING_KEY = "onnx2snn.counting"
 
 
@@ -113,34 +125,28 @@ def check_pair(source: tuple[object, onnx.ModelProto], snn: tuple[object, onnx.M
     )
 
 
-def read_layer_table(model: onnx.ModelProto) -> dict[str, Any]:
+def read_layer_table(model: onnx.ModelProto, *, compiled: bool = False) -> dict[str, Any]:
     """The layer table of a converted model.
+
+    Args:
+        model: The model.
+        compiled: Whether it may be a compiled one, too.
 
     Raises:
         InvalidModelError: it has none, or one that a newer version wrote.
     """
-    text = next((e.value for e in model.metadata_props if e.key == METADATA_KEY), None)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
     remedy = "give the file that onnx2snn wrote"
-    if text is None and not is_snn(model):
-        raise InvalidModelError(
-            "this model is no spiking network of onnx2snn",
-            remedy="convert it first: onnx2snn in.onnx out.onnx",
-        )
-    if text is None:
+    if METADATA_KEY not in metadata and is_snn(model):
         found = "none of its metadata: another tool has dropped it"
         raise InvalidModelError("this spiking network has lost its layer table", found=found, remedy=remedy)
-    if not is_snn(model):
-        found = "plain operators: another tool has written its functions out"
-        raise InvalidModelError("this spiking network has lost its neurons", found=found, remedy=remedy)
-    try:
-        table = read_table(text, VERSION)
-    except ValueError as error:
+    table = table_of(metadata)
+    if is_snn(model) or (compiled and COMPILED_KEY in metadata):
+        return table
+    if COMPILED_KEY in metadata:
         raise InvalidModelError(
-            "the layer table of this model is damaged", found=str(error), remedy=remedy
-        ) from error
-    if table["dialect"] > VERSION:
-        found = f"version {table['dialect']}"
-        raise InvalidModelError(
-            "this model was written in a newer dialect", found=found, remedy="upgrade onnx2snn"
+            "this spiking network is compiled for running it",
+            remedy="give the file that it was compiled from",
         )
-    return table
+    found = "plain operators: another tool has written its functions out"
+    raise InvalidModelError("this spiking network has lost its neurons", found=found, remedy=remedy)

@@ -37,8 +37,8 @@ def rows_of(nodes: Nodes, tensor: str, steps: int) -> list[str]:
 
 def integrated(
     nodes: Nodes, currents: Sequence[str], bias: str, form: str, live: Sequence[str] | None = None
-) -> str:
-    """The potential v after the currents of each time step, with its bias (METHOD 4).
+) -> tuple[str, list[str]]:
+    """The potential v after the currents of each time step and its bias; and v behind each step, without it (METHOD 4).
 
     Args:
         nodes: Where it is written.
@@ -47,18 +47,23 @@ def integrated(
         form: ``once``, ``per-step`` or ``paper``.
         live: 1 for steps in which there is a current at all, 0 for others; None: there is one in each.
     """
-    if form == "paper":
-        gains = [nodes.constant(2.0**bit) for bit in reversed(range(len(currents)))]
-        currents = [nodes.add("Mul", [gain, current]) for gain, current in zip(gains, currents, strict=True)]
-    v = ""
+    v, course = "", []
     for t, current in enumerate(currents):
-        if v and form != "paper":
-            v = nodes.add("Add", [v, v])
-        v = nodes.add("Add", [v, current]) if v else current
-        if form != "once":
-            share = nodes.add("Mul", [bias, live[t]]) if live else bias
-            v = nodes.add("Add", [v, share])
-    return nodes.add("Add", [v, bias]) if form == "once" else v
+        gain = nodes.constant(2.0 ** (len(currents) - 1 - t)) if form == "paper" else ""
+        share = nodes.add("Mul", [bias, live[t]]) if live and form != "once" else bias
+        v = accumulated(nodes, v, current, share, gain=gain, form=form)
+        course.append(v)
+    return (nodes.add("Add", [v, bias]) if form == "once" else v), course
+
+
+def accumulated(nodes: Nodes, v: str, current: str, bias: str, *, form: str, gain: str = "") -> str:
+    """The potential ``v`` after one more time step; "" stands for a potential of zero."""
+    if form == "paper":
+        current = nodes.add("Mul", [current, gain])
+    elif v:
+        v = nodes.add("Add", [v, v])
+    v = nodes.add("Add", [v, current]) if v else current
+    return v if form == "once" else nodes.add("Add", [v, bias])
 
 
 def fired(
@@ -70,13 +75,18 @@ def fired(
         course.append(v)
         spikes.append(spike(nodes, v, threshold))
         if t + 1 < len(compare):
-            v = nodes.add("Sub", [v, nodes.add("Mul", [spikes[-1], taken])])
+            v = reset(nodes, v, spikes[-1], taken)
     return spikes, course
 
 
 def spike(nodes: Nodes, v: str, threshold: str) -> str:
     """A one where v reaches ``threshold``, a zero elsewhere."""
     return nodes.add("Cast", [nodes.add("GreaterOrEqual", [v, threshold])], to=TensorProto.FLOAT)
+
+
+def reset(nodes: Nodes, v: str, spikes: str, taken: str) -> str:
+    """What is left of v: soft reset, by subtraction."""
+    return nodes.add("Sub", [v, nodes.add("Mul", [spikes, taken])])
 
 
 def level(nodes: Nodes, spikes: Sequence[str]) -> str:
@@ -97,40 +107,42 @@ class Search:
         thresholds: Rows of ``limit`` − 1 thresholds one after the other, sorted; (R,).
         rows: Where the row of each neuron starts, int64, broadcasts to v.
         limit: int64, 2 to the power of the bits that rows are made for; steps of more bits are silent. None: of all bits.
+
+    Attributes:
+        found: The place p that has been found so far, int64, broadcasts to v; "" for the start of the row.
     """
 
-    def __init__(self, nodes: Nodes, thresholds: str, rows: str, limit: str | None = None) -> None:
+    def __init__(
+        self, nodes: Nodes, thresholds: str, rows: str, limit: str | None = None, found: str = ""
+    ) -> None:
         self._nodes, self._thresholds, self._rows, self._limit = nodes, thresholds, rows, limit
-        self._found = ""
+        self.found = found
 
-    def threshold(self, weight: int) -> str:
-        """Of the spike that carries ``weight``."""
-        nodes = self._nodes
-        place = nodes.constant(weight - 1, np.int64)
-        if self._found:
-            place = nodes.add("Add", [self._found, place])
+    def threshold(self, weight: str) -> str:
+        """Of the spike that carries ``weight``, int64."""
+        nodes, one = self._nodes, self._nodes.constant(1, np.int64)
+        place = nodes.add("Add", [self.found, weight]) if self.found else weight
         if self._limit is None:
-            return nodes.add("Gather", [self._thresholds, nodes.add("Add", [self._rows, place])], axis=0)
-        inside = nodes.add("Less", [nodes.add("Add", [place, nodes.constant(1, np.int64)]), self._limit])
-        last = nodes.add("Sub", [self._limit, nodes.constant(2, np.int64)])
-        place = nodes.add("Add", [self._rows, nodes.add("Min", [place, last])])
+            place = nodes.add("Sub", [nodes.add("Add", [self._rows, place]), one])
+            return nodes.add("Gather", [self._thresholds, place], axis=0)
+        inside = nodes.add("Less", [place, self._limit])
+        last = nodes.add("Sub", [self._limit, one])
+        place = nodes.add("Sub", [nodes.add("Add", [self._rows, nodes.add("Min", [place, last])]), one])
         held = nodes.add("Gather", [self._thresholds, place], axis=0)
         return nodes.add("Where", [inside, held, nodes.constant(np.inf)])
 
-    def take(self, spikes: str, weight: int) -> None:
-        """Go on behind the threshold that was reached."""
+    def take(self, spikes: str, weight: str) -> None:
+        """Go on behind the thresholds that were reached."""
         nodes = self._nodes
-        step = nodes.add(
-            "Mul", [nodes.add("Cast", [spikes], to=TensorProto.INT64), nodes.constant(weight, np.int64)]
-        )
-        self._found = nodes.add("Add", [self._found, step]) if self._found else step
+        step = nodes.add("Mul", [nodes.add("Cast", [spikes], to=TensorProto.INT64), weight])
+        self.found = nodes.add("Add", [self.found, step]) if self.found else step
 
 
 def searched(nodes: Nodes, v: str, search: Search, timesteps: int) -> tuple[list[str], list[str]]:
     """Spikes (N, ...) of each time step of a neuron with a table, and the thresholds that v was compared with."""
     spikes, thresholds = [], []
     for t in range(timesteps):
-        weight = 2 ** (timesteps - 1 - t)
+        weight = nodes.constant(2 ** (timesteps - 1 - t), np.int64)
         thresholds.append(search.threshold(weight))
         spikes.append(spike(nodes, v, thresholds[-1]))
         if t + 1 < timesteps:
@@ -141,7 +153,7 @@ def searched(nodes: Nodes, v: str, search: Search, timesteps: int) -> tuple[list
 def rate_fired(
     nodes: Nodes, currents: Sequence[str], bias: str, compare: Sequence[str], subtract: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Spikes of a plain integrate-and-fire neuron, which fires while it integrates, and v in front of each.
+    """Spikes of a plain integrate-and-fire neuron, which fires while it integrates; and v in front of each.
 
         v ← v + I(t) + bias;   s(t) = [v ≥ compare(t)];   v ← v − s(t)·subtract(t)
 
@@ -155,5 +167,5 @@ def rate_fired(
         v = nodes.add("Add", [v, bias])
         course.append(v)
         spikes.append(spike(nodes, v, compare[t]))
-        left = nodes.add("Sub", [v, nodes.add("Mul", [spikes[-1], subtract[t]])])
+        left = reset(nodes, v, spikes[-1], subtract[t])
     return spikes, course

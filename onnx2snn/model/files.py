@@ -18,11 +18,11 @@ from onnx2snn.errors import InvalidModelError, OutputError
 from onnx2snn.model.checks import check_rules
 from onnx2snn.model.external_data import locate_external, tensors_of
 from onnx2snn.model.file_kinds import MODEL, folder_remedy, kind_of, missing_remedy
+from onnx2snn.model.in_place import without_weights
 from onnx2snn.model.quantiser_repairs import with_valid_quantisers
 from onnx2snn.model.repairs import repaired
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.model.writer import write_beside, write_embedded
-from onnx2snn.runtime.weights_in_place import without_weights
 
 #: Protobuf holds no message of 2 GiB; what is near it keeps its weights in a file of their own.
 LARGEST = 2**31 - 2**20

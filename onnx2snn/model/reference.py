@@ -15,8 +15,8 @@ from onnx2snn.graph.core import Array
 from onnx2snn.model.equal_signs import with_equal_signs
 from onnx2snn.model.qonnx_definition import with_definitions
 from onnx2snn.model.weights import SplitModel, let_go, split_model, weights_as_inputs
+from onnx2snn.runtime.backends import tensor_of
 from onnx2snn.runtime.batches import joined, of_samples
-from onnx2snn.runtime.engine import tensor_of
 
 #: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]

@@ -9,8 +9,8 @@ from typing import IO, Any
 import numpy as np
 import onnx
 
+from onnx2snn.model import wire
 from onnx2snn.model.weights import Array, SplitModel, is_hollow
-from onnx2snn.runtime import wire
 
 #: Tensors in a file of weights begin at multiples of this: pages can be mapped.
 ALIGNED = 4096

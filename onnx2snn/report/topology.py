@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from onnx2snn.runtime.network import Network, Node, read_network
-from onnx2snn.runtime.schedule import Schedule, make_schedule, signals
+from onnx2snn.compile.draft import is_neuron
+from onnx2snn.compile.schedule import Schedule, make_schedule, signals
 
 _PLACES = {"Conv": "Conv", "ConvTranspose": "ConvTranspose", "Gemm": "Dense", "MatMul": "Dense"}
 _TOLD = {
@@ -58,52 +58,44 @@ def stops_of(model: onnx.ModelProto, non_spiking: Iterable[str] = ()) -> tuple[S
         model: A converted network.
         non_spiking: Names of operators that were kept as they are.
     """
-    network = read_network(_without_values(model).SerializeToString())
-    return tuple(_Walk(model, network, make_schedule(network), frozenset(non_spiking)).stops)
-
-
-def _without_values(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The nodes, and tensors by name and shape: kilobytes, however large the weights are."""
-    light = onnx.ModelProto(opset_import=model.opset_import)
-    for part in ("node", "input", "output", "value_info"):
-        getattr(light.graph, part).extend(getattr(model.graph, part))
-    for tensor in model.graph.initializer:
-        light.graph.initializer.add(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
-    return light
+    held = {tensor.name for tensor in model.graph.initializer}
+    inputs = [info.name for info in model.graph.input if info.name not in held]
+    schedule = make_schedule(model.graph.node, inputs)
+    return tuple(_Walk(model, inputs, schedule, frozenset(non_spiking)).stops)
 
 
 class _Walk:
     """Follows the graph once, from inputs to outputs."""
 
     def __init__(
-        self, model: onnx.ModelProto, network: Network, schedule: Schedule, kept: frozenset[str]
+        self, model: onnx.ModelProto, inputs: Sequence[str], schedule: Schedule, kept: frozenset[str]
     ) -> None:
         self.stops: list[Stop] = []
         self._wires: dict[str, _Wire] = {}
         self._schedule = schedule
-        self._readers = _readers(network, schedule)
+        self._readers = _readers(model.graph.node, schedule)
         self._weights = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-        for name in network.inputs:
+        for name in inputs:
             self._stop("input", name, _Wire(), [name])
-        for node, proto in zip(network.nodes, model.graph.node, strict=True):
-            self._pass(node, proto, node.name in kept)
-        for name in network.outputs:
+        for node in model.graph.node:
+            self._pass(node, node.name in kept)
+        for name in (info.name for info in model.graph.output):
             self._stop("output", name, self._wires.get(name, _Wire()), [])
 
-    def _pass(self, node: Node, proto: onnx.NodeProto, kept: bool) -> None:
+    def _pass(self, node: onnx.NodeProto, kept: bool) -> None:
         read = signals(node, self._schedule)
         if not read:
             return
         wire = _joined([self._wires[name] for name in read if name in self._wires])
-        words = () if node.domain else self._described(proto)
+        words = () if node.domain else self._described(node)
         wire = _Wire(wire.sources, tuple(dict.fromkeys((*wire.operators, *words))))
-        outputs = [name for name in node.outputs if name]
-        if node.is_dialect("IF"):
+        outputs = [name for name in node.output if name]
+        if is_neuron(node):
             self._stop("layer", node.name, wire, outputs)
         elif kept:
             self._stop("operator", node.name, wire, outputs)
         elif len(wire.sources) > 1 and self._forks(outputs):
-            self._stop("join", node.operator, wire, outputs)
+            self._stop("join", node.op_type, wire, outputs)
         else:
             self._wires.update(dict.fromkeys(outputs, wire))
 
@@ -120,9 +112,9 @@ class _Walk:
             if len(readers) != 1:
                 return len(readers) > 1
             node = readers[0]
-            if node.is_dialect("IF") or len(signals(node, self._schedule)) > 1:
+            if is_neuron(node) or len(signals(node, self._schedule)) > 1:
                 return False
-            outputs = [name for name in node.outputs if name]
+            outputs = [name for name in node.output if name]
         return False
 
     def _described(self, proto: onnx.NodeProto) -> tuple[str, ...]:
@@ -135,9 +127,9 @@ class _Walk:
         return (proto.op_type,) if len(read) > 1 else ()
 
 
-def _readers(network: Network, schedule: Schedule) -> dict[str, list[Node]]:
-    found: dict[str, list[Node]] = {}
-    for node in network.nodes:
+def _readers(nodes: Iterable[onnx.NodeProto], schedule: Schedule) -> dict[str, list[onnx.NodeProto]]:
+    found: dict[str, list[onnx.NodeProto]] = {}
+    for node in nodes:
         for name in signals(node, schedule):
             found.setdefault(name, []).append(node)
     return found

@@ -1,0 +1,236 @@
+"""A graph in the making: what an execution reads from a converted network, and writes in its place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from onnx2snn.dialect.functions import DOMAIN, NEURONS
+from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow
+
+Array: TypeAlias = NDArray[Any]
+
+#: New constants of so few values are held once, however often they are asked for.
+_FEW = 16
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """Of a node, by name; texts are text."""
+    held = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    return {key: value.decode() if isinstance(value, bytes) else value for key, value in held.items()}
+
+
+def is_dialect(node: onnx.NodeProto, *operators: str) -> bool:
+    """Whether a node calls one of these functions of the dialect."""
+    return node.domain == DOMAIN and node.op_type in operators
+
+
+def is_neuron(node: onnx.NodeProto) -> bool:
+    """Whether a node makes spikes."""
+    return is_dialect(node, *NEURONS)
+
+
+def is_own(node: onnx.NodeProto, *operators: str) -> bool:
+    """Whether a node is one of these operators of ONNX itself."""
+    return node.domain in ("", "ai.onnx") and node.op_type in operators
+
+
+def reads(node: onnx.NodeProto) -> set[str]:
+    """Names of all tensors that a node depends on, its subgraphs' too."""
+    found = {name for name in node.input if name}
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            made = {name for inner in graph.node for name in inner.output}
+            made |= {i.name for i in graph.input} | {i.name for i in graph.initializer}
+            found |= {name for inner in graph.node for name in reads(inner)} - made
+    return found
+
+
+def sizes_of(info: onnx.ValueInfoProto) -> tuple[int | None, ...] | None:
+    """The sizes that a value declares, None for one that is open; None where it declares none."""
+    tensor = info.type.tensor_type
+    if not tensor.HasField("shape"):
+        return None
+    return tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+
+
+class Draft:
+    """A network, and the nodes that are to stand in place of its own.
+
+    Args:
+        network: What is rewritten; not changed.
+        growth: A matrix in place of a kernel may hold this many times its weights.
+    """
+
+    def __init__(self, network: SplitModel, *, growth: float = 2.0) -> None:
+        graph = network.structure.graph
+        self.network, self.growth = network, growth
+        self.nodes = list(graph.node)
+        self.initializers = {tensor.name: tensor for tensor in graph.initializer}
+        self.inputs = {info.name: info for info in graph.input if info.name not in self.initializers}
+        self.outputs = {info.name: info for info in graph.output}
+        self.infos = {i.name: i for i in (*graph.value_info, *graph.input, *graph.output)}
+        self.producers = {name: p for p, node in enumerate(self.nodes) for name in node.output if name}
+        self._written: list[onnx.NodeProto] = []
+        self._held: dict[str, Array] = {}
+        self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._names: Counter[str] = Counter()
+        self._readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.nodes:
+            for name in reads(node):
+                self._readers.setdefault(name, []).append(node)
+
+    def value(self, name: str) -> Array | None:
+        """The values of a constant; None of anything else."""
+        if name in self._held:
+            return self._held[name]
+        if name in self.network.weights:
+            return self.network.weights[name]
+        tensor = self.initializers.get(name)
+        if tensor is None or is_hollow(tensor):
+            return None
+        return numpy_helper.to_array(tensor)
+
+    def sample_shape(self, name: str) -> tuple[int, ...] | None:
+        """Sizes of one sample, without the first axis; None where one of them is open."""
+        info = self.infos.get(name)
+        sizes = (None if info is None else sizes_of(info)) or (None, None)
+        known = tuple(size for size in sizes[1:] if size is not None)
+        return known if len(known) == len(sizes) - 1 else None
+
+    def type_of(self, name: str) -> int:
+        """Element type; float32, the type of every potential and spike, where none is declared."""
+        if name in self.initializers:
+            return int(self.initializers[name].data_type)
+        declared = self.infos[name].type.tensor_type.elem_type if name in self.infos else 0
+        return int(declared or onnx.TensorProto.FLOAT)
+
+    def producer(self, name: str) -> onnx.NodeProto | None:
+        """The node of the network that writes ``name``."""
+        position = self.producers.get(name)
+        return None if position is None else self.nodes[position]
+
+    def only_reader(self, name: str) -> onnx.NodeProto | None:
+        """The one node that reads ``name``, if nothing else does."""
+        found = self._readers.get(name, [])
+        return found[0] if len(found) == 1 and name not in self.outputs else None
+
+    def fresh(self, stem: str) -> str:
+        """A name that nothing has."""
+        self._names[stem] += 1
+        return f"{stem}/compiled{self._names[stem]}"
+
+    def at(self, stem: str) -> Place:
+        """Where nodes are written whose tensors are named after ``stem``."""
+        return Place(self, stem)
+
+    def hold(self, stem: str, values: Any, dtype: Any) -> str:
+        """A new constant; its name."""
+        array = np.ascontiguousarray(values, dtype).reshape(np.shape(values))
+        key = (array.dtype.name, array.shape, array.tobytes()) if array.size <= _FEW else None
+        if key is not None and key in self._known:
+            return self._known[key]
+        name = self.fresh(stem)
+        self._held[name] = array
+        if key is not None:
+            self._known[key] = name
+        return name
+
+    def write(self, node: onnx.NodeProto) -> None:
+        """Write a new node."""
+        self._written.append(node)
+
+    def keep(
+        self,
+        node: onnx.NodeProto,
+        inputs: Iterable[str] | None = None,
+        outputs: Iterable[str] | None = None,
+    ) -> None:
+        """Write a node of the network, which may read and write other tensors."""
+        if inputs is not None or outputs is not None:
+            other = onnx.NodeProto()
+            other.CopyFrom(node)
+            other.input[:] = node.input if inputs is None else inputs
+            other.output[:] = node.output if outputs is None else outputs
+            node = other
+        self._written.append(node)
+
+    def finished(
+        self,
+        *,
+        inputs: Sequence[onnx.ValueInfoProto] | None = None,
+        outputs: Sequence[onnx.ValueInfoProto] | None = None,
+        functions: Iterable[onnx.FunctionProto] = (),
+    ) -> SplitModel:
+        """The model of what has been written, with the constants that it reads."""
+        source = self.network.structure
+        outputs = list(self.outputs.values()) if outputs is None else outputs
+        nodes = needed(self._written, [info.name for info in outputs])
+        read = {name for node in nodes for name in reads(node)} | {info.name for info in outputs}
+        kept = [tensor for name, tensor in self.initializers.items() if name in read]
+        weights = {t.name: self.network.weights[t.name] for t in kept if t.name in self.network.weights}
+        for name, values in self._held.items():
+            if name in read and values.size > SMALL:
+                weights[name] = values
+                kind = helper.np_dtype_to_tensor_dtype(values.dtype)
+                kept.append(hollow(name, kind, values.shape))
+            elif name in read:
+                kept.append(numpy_helper.from_array(values, name))
+        graph = helper.make_graph(
+            nodes,
+            source.graph.name or "compiled",
+            list(self.inputs.values()) if inputs is None else inputs,
+            outputs,
+            kept,
+        )
+        opsets = [o for o in source.opset_import if o.domain != DOMAIN]
+        model = helper.make_model(
+            graph,
+            opset_imports=opsets,
+            ir_version=source.ir_version,
+            producer_name=source.producer_name,
+            producer_version=source.producer_version,
+            functions=list(functions),
+        )
+        return SplitModel(model, weights)
+
+
+class Place:
+    """Where nodes are written whose tensors are named after one of the network's."""
+
+    def __init__(self, draft: Draft, stem: str) -> None:
+        self._draft, self._stem = draft, stem
+
+    def add(self, operator: str, inputs: Sequence[str], *, output: str = "", **attributes: Any) -> str:
+        """A node of the default domain; the name of its one output, ``output`` or a fresh one."""
+        name = output or self._draft.fresh(self._stem)
+        self._draft.write(helper.make_node(operator, list(inputs), [name], **attributes))
+        return name
+
+    def end(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """The node that writes the network's tensor itself."""
+        return self.add(operator, inputs, output=self._stem, **attributes)
+
+    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+        """A new constant; its name."""
+        return self._draft.hold(self._stem, values, dtype)
+
+    def fresh(self) -> str:
+        """A name that nothing has."""
+        return self._draft.fresh(self._stem)
+
+
+def needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:
+    """Those of ``nodes``, in order, that the outputs depend on."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(node.output):
+            wanted |= reads(node)
+            kept.append(node)
+    return kept[::-1]

@@ -1,0 +1,111 @@
+"""One converted network, written for one execution."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+
+from onnx2snn.compile.counting import Counting
+from onnx2snn.compile.draft import Draft
+from onnx2snn.compile.fused import FusedWriter
+from onnx2snn.compile.int8 import Int8Writer
+from onnx2snn.compile.int8_kernels import integer_kernels_are_exact
+from onnx2snn.compile.network import Network
+from onnx2snn.compile.spiking import SpikingWriter
+from onnx2snn.compile.step import write_step
+from onnx2snn.compile.tracing import TracingWriter
+from onnx2snn.compile.writer import Writer
+from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.dialect.layer_table import METADATA_KEY
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.model.weights import SplitModel
+from onnx2snn.runtime.layer_table import COMPILED_KEY
+from onnx2snn.runtime.sizes import open_tensors
+
+#: What a compiled network may count, each with what stands in front of it.
+COUNTS = ("nothing", "spikes", "synops", "levels")
+
+
+def write_execution(
+    network: Network, execution: str, *, count: str = "nothing", growth: float = 2.0, plain: bool = False
+) -> SplitModel:
+    """The network in plain operators.
+
+    Args:
+        network: What is compiled; not changed.
+        execution: ``spiking``, ``fused``, ``int8``, ``step`` or ``trace``.
+        count: One of :data:`COUNTS`; ``levels`` are outputs ``levels/<layer>``.
+        growth: How many times its kernel's 8-bit weights a matrix may hold that is faster; 0: weights stay as they are.
+        plain: Nothing is rewritten for speed.
+
+    Raises:
+        InvalidModelError: it contradicts itself.
+    """
+    try:
+        return _written(network, execution, count, growth, plain)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise InvalidModelError(
+            "this network cannot be compiled", found=str(error), remedy="convert the network again"
+        ) from error
+
+
+def _written(network: Network, execution: str, count: str, growth: float, plain: bool) -> SplitModel:
+    table = network.table
+    rate = table.get("coding", "binary") == "rate"
+    if execution == "step" and rate:
+        remedy = "compile it spiking, or convert it with the binary code"
+        raise InvalidModelError("a rate-coded network is not streamed in phases", remedy=remedy)
+    if rate and execution in ("fused", "int8"):
+        execution = "spiking"  # a rate code has no shorter way
+    wider = onnx.ModelProto()
+    wider.CopyFrom(network.split.structure)
+    draft = Draft(SplitModel(wider, network.split.weights))
+    counting = Counting(wider, table, execution)
+    if count == "levels":
+        counting.add_levels()
+    if count in ("spikes", "synops"):
+        counting.add_spikes()
+        counting.add_sizes(open_tensors(table))
+    if count == "synops":
+        counting.add_synops(draft.value)
+    draft = Draft(SplitModel(wider, network.split.weights), growth=growth)
+    form = str(table.get("bias", "once"))
+    if execution == "step":
+        made, facts = write_step(draft, table, form=form)
+    else:
+        made, facts = _whole(draft, execution, table, bias=form, plain=plain), {}
+    facts |= {"execution": execution, "count": count, "alike": sorted(network.alike)}
+    _describe(made.structure, table, facts)
+    return made
+
+
+def _whole(draft: Draft, execution: str, table: Mapping[str, Any], **options: Any) -> SplitModel:
+    """An execution that takes all time steps at once."""
+    if execution == "int8" and (
+        options["plain"] or options["bias"] != "once" or not integer_kernels_are_exact()
+    ):
+        execution = "fused"
+    writer: Writer
+    if execution == "trace":
+        writer = TracingWriter(draft, coding=table.get("coding", "binary"), **options)
+        writer.run()
+        return draft.finished(outputs=writer.outputs)
+    if execution == "spiking":
+        writer = SpikingWriter(draft, coding=table.get("coding", "binary"), **options)
+    else:
+        writer = {"fused": FusedWriter, "int8": Int8Writer}[execution](draft, **options)
+    writer.run()
+    return draft.finished()
+
+
+def _describe(model: onnx.ModelProto, table: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """What a runtime has to know stands in the metadata."""
+    for key, value in ((METADATA_KEY, table), (COMPILED_KEY, facts)):
+        model.metadata_props.add(key=key, value=json.dumps(value, sort_keys=True))
+    if any(node.domain == DOMAIN for node in model.graph.node):
+        raise AssertionError("an operator of the dialect is left")
+    del model.functions[:]
+    model.producer_name = "onnx2snn"

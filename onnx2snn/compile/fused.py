@@ -1,0 +1,101 @@
+"""The fused execution in plain operators: levels flow, one pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron, is_own
+from onnx2snn.compile.integers import integers
+from onnx2snn.compile.small_images import tap_by_tap
+from onnx2snn.compile.writer import Writer, whole_values
+from onnx2snn.dialect.neuron import level
+
+
+class FusedWriter(Writer):
+    """Levels flow."""
+
+    def __init__(self, draft: Draft, **options: Any) -> None:
+        super().__init__(draft, **options)
+        self._biases: dict[str, Array] = {}
+        self._folded: set[str] = set()
+        for convolution, node, values in _foldable(draft) if not self.plain else ():
+            self._biases[convolution] = self._biases.get(convolution, 0) + values.astype(np.float64)
+            self._folded.add(node.output[0])
+
+    def integrate(self, node: onnx.NodeProto) -> None:
+        """As :meth:`Writer.integrate`."""
+        at = self.draft.at(node.output[0])
+        at.end("Identity", [self._potential(at, node)])
+
+    def neuron(self, node: onnx.NodeProto) -> None:
+        """As :meth:`Writer.neuron`."""
+        at = self.draft.at(node.output[0])
+        v, rounding = self._potential(at, node), self.rounding(node)
+        if rounding is not None:
+            self.rounded(at, v, rounding, output=node.output[0])
+        else:
+            at.end("Identity", [level(at, self.compared(at, v, node))])
+
+    def convolution(self, node: onnx.NodeProto) -> bool:
+        """As :meth:`Writer.convolution`."""
+        bias = self._biases.get(node.output[0])
+        if bias is not None:
+            own = self.draft.value(node.input[2]) if len(node.input) > 2 else None
+            values = self.draft.hold(node.output[0], bias if own is None else own + bias, np.float32)
+            biased = onnx.NodeProto()
+            biased.CopyFrom(node)
+            biased.input[:] = [*node.input[:2], values]
+            node = biased
+        if not tap_by_tap(node, self.draft):
+            self.draft.keep(node)
+        return True
+
+    def _potential(self, at: Place, node: onnx.NodeProto) -> str:
+        if node.output[0] in self._folded:
+            return str(node.input[0])
+        return self.biased(at, node.input[0], node.input[1], factor=self.factor(node))
+
+
+def _foldable(draft: Draft) -> list[tuple[str, onnx.NodeProto, Array]]:
+    """(output of a convolution, the neuron or Integrate behind it, a bias by channel) wherever one can add the other's."""
+    found = []
+    for node in draft.nodes:
+        if not (is_neuron(node) or is_dialect(node, "Integrate")):
+            continue
+        convolution = _convolution_behind(node.input[0], node, draft)
+        if convolution is None:
+            continue
+        bias, weights = draft.value(node.input[1]), draft.sample_shape(convolution.output[0])
+        if bias is None or weights is None or not np.any(bias) or _exact_without(convolution, bias, draft):
+            continue
+        shape = bias.shape[-len(weights) :] if bias.ndim >= len(weights) else bias.shape
+        if bias.size == 1:
+            values = np.full(weights[0], bias.reshape(()))
+        elif bias.ndim >= len(weights) and bias.size == shape[0] == weights[0]:
+            values = bias.reshape(-1)
+        else:
+            continue
+        found.append((convolution.output[0], node, values))
+    return found
+
+
+def _exact_without(convolution: onnx.NodeProto, bias: Array, draft: Draft) -> bool:
+    """Whether sums of whole-number weights are exact, and would not be with ``bias`` among them."""
+    return not whole_values(bias) and integers(draft, convolution.input[1]) is not None
+
+
+def _convolution_behind(name: str, reader: onnx.NodeProto, draft: Draft) -> onnx.NodeProto | None:
+    """The convolution that makes ``name``, or an operand of the sum that does, for ``reader`` alone."""
+    node = draft.producer(name)
+    if node is None or draft.only_reader(name) is not reader:
+        return None
+    if is_dialect(node, "Integrate") or (is_own(node, "MaxPool") and len(node.output) == 1):
+        return _convolution_behind(node.input[0], node, draft)
+    if is_own(node, "Conv"):
+        return node if all(draft.value(read) is not None for read in node.input[1:]) else None
+    if is_own(node, "Add"):
+        return next(filter(None, (_convolution_behind(operand, node, draft) for operand in node.input)), None)
+    return None

@@ -1,0 +1,65 @@
+"""What a session gets that is given a converted file: compiled when it is asked for, its weights where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from onnx2snn.compile.executions import write_execution
+from onnx2snn.compile.network import Network, is_compiled, read_network
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.model.weights import SplitModel, is_hollow
+from onnx2snn.runtime.backends import Loadable
+
+#: The layer table, what is the same for all samples, and a model by execution and count.
+Compiler = tuple[dict[str, Any], frozenset[str], Callable[[str, str], Loadable]]
+
+
+def compiler_of(
+    model: str | Path | bytes, *, growth: float, plain: bool, whole: bool = False
+) -> Compiler | None:
+    """What compiles ``model``; None where it is compiled already.
+
+    Args:
+        model: Path or bytes.
+        growth: As of :func:`onnx2snn.compile.executions.write_execution`, like ``plain``.
+        plain: Likewise.
+        whole: Weights are put into the model, and not beside it.
+
+    Raises:
+        InvalidModelError: it is damaged, no spiking network, or of a newer dialect.
+    """
+    stamp = None if isinstance(model, bytes) else _stamp(Path(model))
+    network = read_network(model, or_compiled=True)
+    if is_compiled(network.split.structure):
+        return None
+
+    def compiled(execution: str, count: str) -> Loadable:
+        if stamp is not None and not isinstance(model, bytes) and _stamp(Path(model)) != stamp:
+            raise InvalidModelError(
+                f"{model} has changed since the session read it", remedy="make a new session"
+            )
+        made = write_execution(network, execution, count=count, growth=growth, plain=plain)
+        return _loadable(made, network, whole=whole)
+
+    return network.table, network.alike, compiled
+
+
+def _loadable(made: SplitModel, network: Network, *, whole: bool) -> Loadable:
+    if whole:
+        return Loadable(made.whole().SerializeToString(), lean=network.beside)
+    for tensor in made.structure.graph.initializer:
+        if is_hollow(tensor):
+            tensor.external_data.add(key="location", value="memory")
+    return Loadable(made.structure.SerializeToString(), made.weights, lean=network.beside)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written again; None where it is gone."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - of a link, the file that it points to
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,0 +1,101 @@
+"""What an IF node computes, read from its constants: a rounding operator where one does, comparisons otherwise.
+
+With θ = 1 and the thresholds of a rounding rule, generation equals the rule for every float32 v (METHOD 5; each
+subtraction v − 2^j happens with 2^j ≤ v < 2^(j+1) and is exact):
+
+    floor      k = floor(clip(v, 0, pred(K + 1)))         pred: the float32 below
+    half_even  k = round(clip(v, 0, K))
+    ceil       k = ceil(clip(v, 0, K))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnx2snn.compile.draft import Array, Draft, attributes
+
+_INFINITY = np.float32(np.inf)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """A neuron that rounds: operator(clip((v − shift)·multiplier, 0, top)).
+
+    Attributes:
+        operator: ``Floor``, ``Round`` or ``Ceil``.
+        top: What the potential is cut to before; one value, or one per channel.
+        multiplier: None for 1.
+        shift: None for 0.
+    """
+
+    operator: str
+    top: Array
+    multiplier: Array | None = None
+    shift: Array | None = None
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The constants of an IF node (METHOD 3).
+
+    Attributes:
+        compare: (T, ...).
+        subtract: (T, ...).
+        ceiling: Broadcasts to one sample.
+    """
+
+    compare: Array
+    subtract: Array
+    ceiling: Array
+
+    @property
+    def rounding(self) -> Rounding | None:
+        """The rounding operator that gives the same level for every potential, if there is one."""
+        timesteps = len(self.compare)
+        powers = np.ldexp(np.float32(1), np.arange(timesteps - 1, -1, -1)).astype(np.float32)
+        powers = powers.reshape((-1,) + (1,) * (self.subtract.ndim - 1))
+        if timesteps > 22 or not np.array_equal(self.subtract, np.broadcast_to(powers, self.subtract.shape)):
+            return None
+        half, last = powers - np.float32(0.5), powers == 1
+        for operator, compare, highest in (
+            ("Floor", powers, self.ceiling - np.float32(0.5)),
+            ("Ceil", np.nextafter(powers - np.float32(1), _INFINITY), self.ceiling + np.float32(0.5)),
+            ("Round", np.where(last, np.nextafter(half, _INFINITY), half), self.ceiling),
+        ):
+            levels = np.array_equal(highest, np.floor(highest)) and np.all(highest < 2 * powers[0])
+            if levels and np.array_equal(self.compare, np.broadcast_to(compare, self.compare.shape)):
+                top = np.nextafter(highest + 1, -_INFINITY) if operator == "Floor" else highest
+                return Rounding(operator, top.astype(np.float32))
+        return None
+
+    def levels(self, v: Array) -> NDArray[np.int64]:
+        """The level of potentials ``v`` (..., C), by the node's own comparisons, in float32."""
+        v = np.minimum(v.astype(np.float32), self.ceiling.reshape(-1))
+        level = np.zeros(v.shape, np.int64)
+        for compare, subtract in zip(self.compare, self.subtract, strict=True):
+            fires = v >= compare.reshape(-1)
+            v = v - fires * subtract.reshape(-1)
+            level = 2 * level + fires
+        return level
+
+
+def thresholds_of(node: onnx.NodeProto, draft: Draft) -> Thresholds | None:
+    """Of an IF node; None where they are no constants."""
+    compare, subtract, ceiling = (draft.value(name) for name in node.input[2:5])
+    if compare is None or subtract is None or ceiling is None:
+        return None
+    return Thresholds(compare, subtract, ceiling)
+
+
+def timesteps_of(node: onnx.NodeProto) -> int:
+    """T of a neuron."""
+    return int(attributes(node)["timesteps"])
+
+
+def steps_of(node: onnx.NodeProto) -> int:
+    """S of a neuron or an Integrate: the time steps of what it reads."""
+    return int(attributes(node)["input_steps"])

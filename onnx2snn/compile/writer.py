@@ -1,0 +1,118 @@
+"""What executions share: how a neuron is written in plain operators."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron, is_own
+from onnx2snn.compile.integers import is_whole, whole_rounding
+from onnx2snn.compile.small_images import tap_by_tap
+from onnx2snn.compile.thresholds import Rounding, steps_of, thresholds_of, timesteps_of
+from onnx2snn.dialect.neuron import Search, fired, rows_of, searched
+
+
+class Writer:
+    """Writes nodes in place of those of a network.
+
+    Args:
+        draft: Where.
+        bias: The form in which the network stores biases.
+        plain: Neurons and synapses by the operators of the dialect's own bodies, nothing rewritten for speed. Biases that
+            enter at every step are there to be studied: networks with them are written so anyway.
+    """
+
+    def __init__(self, draft: Draft, *, bias: str = "once", plain: bool = False) -> None:
+        self.draft, self.form, self.plain = draft, bias, plain or bias != "once"
+
+    def run(self) -> None:
+        """Write the network."""
+        for node in self.draft.nodes:
+            if not self.write(node):
+                self.draft.keep(node)
+        self.finish()
+
+    def write(self, node: onnx.NodeProto) -> bool:
+        """Whether something else has been written in place of ``node``."""
+        if is_neuron(node):
+            self.neuron(node)
+        elif is_dialect(node, "Integrate"):
+            self.integrate(node)
+        else:
+            return is_own(node, "Conv") and not self.plain and self.convolution(node)
+        return True
+
+    def finish(self) -> None:
+        """Write what the network's outputs still need."""
+
+    def neuron(self, node: onnx.NodeProto) -> None:
+        """Write a neuron."""
+        raise NotImplementedError
+
+    def integrate(self, node: onnx.NodeProto) -> None:
+        """Write an Integrate node."""
+        raise NotImplementedError
+
+    def convolution(self, node: onnx.NodeProto) -> bool:
+        """Write a convolution; False: it stays as it is."""
+        return tap_by_tap(node, self.draft)
+
+    def biased(self, at: Place, v: str, bias: str, *, factor: float = 1, output: str = "") -> str:
+        """``v`` + ``factor``·``bias``; where every bias is zero, ``v`` itself."""
+        values = self.draft.value(bias)
+        if values is None:
+            whole = bias if factor == 1 else at.add("Mul", [bias, at.constant([factor])])
+            return at.add("Add", [v, whole], output=output)
+        if not np.any(values):
+            return at.add("Identity", [v], output=output) if output else v
+        # A runtime would move an addition into the product in front, where its place among the summands is another.
+        return at.add("Sub", [v, at.constant(-values * np.float32(factor))], output=output)
+
+    def rounded(self, at: Place, v: str, rounding: Rounding, *, output: str = "") -> str:
+        """The level of ``v``."""
+        top = rounding.top
+        if rounding.shift is not None:
+            v = at.add("Sub", [v, at.constant(rounding.shift)])
+        # Behind a convolution a Relu costs nothing; it keeps the factor out of the weights, which are exact.
+        v = at.add("Relu", [v])
+        if rounding.multiplier is not None:
+            v = at.add("Mul", [v, at.constant(rounding.multiplier)])
+        if top.size == 1:
+            v = at.add("Clip", [v, at.constant(0), at.constant(top.reshape(()))])
+        else:
+            v = at.add("Min", [v, at.constant(top)])
+        return at.add(rounding.operator, [v], output=output)
+
+    def rounding(self, node: onnx.NodeProto) -> Rounding | None:
+        """The rounding operator that gives the same levels: for every potential, or for the integers that reach this neuron."""
+        held = thresholds_of(node, self.draft) if is_dialect(node, "IF") and not self.plain else None
+        if held is None or held.rounding is not None:
+            return None if held is None else held.rounding
+        bias, shape = self.draft.value(node.input[1]), self.draft.sample_shape(node.input[0])
+        if bias is None or not shape or not is_whole(self.draft, node.input[0]):
+            return None
+        return whole_rounding(held, bias, shape)
+
+    def compared(self, at: Place, v: str, node: onnx.NodeProto) -> list[str]:
+        """The spikes of each time step, by the neuron's own comparisons."""
+        timesteps = timesteps_of(node)
+        if not is_dialect(node, "IF"):
+            return searched(at, v, Search(at, *node.input[2:4]), timesteps)[0]
+        v = at.add("Min", [v, node.input[4]])
+        compare, subtract = (self.rows(at, name, timesteps) for name in node.input[2:4])
+        return fired(at, v, compare, subtract)[0]
+
+    def rows(self, at: Place, name: str, steps: int) -> list[str]:
+        """An operand of a neuron (T, ...) for each time step."""
+        values = self.draft.value(name)
+        return rows_of(at, name, steps) if values is None else [at.constant(row) for row in values]
+
+    def factor(self, node: onnx.NodeProto) -> float:
+        """How often a neuron's or an Integrate's bias is added in all (METHOD 4)."""
+        steps = steps_of(node)
+        return float({"once": 1, "per-step": 2**steps - 1, "paper": steps}[self.form])
+
+
+def whole_values(values: Array) -> bool:
+    """Whether all are whole numbers."""
+    return bool(np.all(values == np.rint(values)))

@@ -1,0 +1,252 @@
+"""What executes an ONNX model: onnxruntime, or the reference evaluator (NumPy)."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnx2snn.errors import InputError, InvalidModelError
+
+Array: TypeAlias = NDArray[Any]
+
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
+    "tensor(bool)": "bool",
+}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """An input as the model declares it; None stands for any size."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def checked(self, name: str, value: Array) -> Array:
+        """``value`` as an array, if it fits.
+
+        Raises:
+            InputError: rank, size or dtype differ, or it holds NaN or infinity.
+        """
+        array = np.asarray(value)
+        if array.dtype != np.dtype(self.dtype):
+            raise InputError(
+                f"input '{name}' has the wrong dtype", found=array.dtype, remedy=f"convert it to {self.dtype}"
+            )
+        sizes = zip(self.shape[1:], array.shape[1:], strict=False)
+        if array.ndim != len(self.shape) or any(s is not None and s != found for s, found in sizes):
+            wanted = "(N" + "".join(f", {s if s is not None else '?'}" for s in self.shape[1:]) + ")"
+            raise InputError(
+                f"input '{name}' has the wrong shape", found=array.shape, remedy=f"give it {wanted}"
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"input '{name}' holds NaN or infinity", remedy="clean the data first")
+        return array
+
+
+@dataclass(frozen=True)
+class Loadable:
+    """A model, ready for a backend.
+
+    Attributes:
+        content: Its path, or the serialized model, which may say of weights that they lie elsewhere: in ``weights``.
+        weights: By name; not copied.
+        lean: Compute from weights when it runs what would otherwise be kept beside them, as large as they are.
+    """
+
+    content: str | bytes
+    weights: Mapping[str, Array] = field(default_factory=dict)
+    lean: bool = False
+
+
+class Engine(Protocol):
+    """A loaded model.
+
+    Attributes:
+        inputs: By name.
+        axes: Of each input: a size, or the name of one that is open.
+        outputs: Names, in the model's order.
+        metadata: Texts by key.
+    """
+
+    inputs: dict[str, InputSpec]
+    axes: dict[str, tuple[int | str, ...]]
+    outputs: list[str]
+    metadata: dict[str, str]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name."""
+        ...
+
+
+def fixed_batch(inputs: Mapping[str, InputSpec]) -> int | None:
+    """The batch size that inputs declare, None for any."""
+    sizes = {spec.shape[0] for spec in inputs.values() if spec.shape}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+class OnnxruntimeEngine:
+    """Stock onnxruntime; concurrent runs are safe.
+
+    Args:
+        model: What to run.
+        threads: See :class:`onnx2snn.runtime.SpikingSession`, as of the rest.
+    """
+
+    def __init__(
+        self,
+        model: Loadable,
+        *,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+        session_options: Any = None,
+    ) -> None:
+        import onnxruntime as ort  # noqa: PLC0415 - one of two engines
+
+        self._weights = model.weights  # onnxruntime reads them where they are
+        options = session_options
+        if options is None:
+            options = ort.SessionOptions()
+            options.log_severity_level = 3
+            # It would hold what a run needs once more, beside what the first run needed.
+            options.enable_mem_pattern = False
+            # Spikes are counted at once, not all at the end.
+            options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
+            if threads is not None:
+                options.intra_op_num_threads = threads
+            if model.weights:
+                held = [ort.OrtValue.ortvalue_from_numpy(values) for values in model.weights.values()]
+                options.add_external_initializers(list(model.weights), held)
+        if model.lean:
+            options.add_session_config_entry("session.disable_prepacking", "1")
+        try:
+            self._session = ort.InferenceSession(
+                model.content,
+                options,
+                providers=list(providers) if providers else ["CPUExecutionProvider"],
+                disabled_optimizers=["ConstantFolding"] if model.lean else None,
+            )
+        except Exception as error:  # onnxruntime's errors share no base class
+            found = str(error).splitlines()[0]
+            raise InvalidModelError("onnxruntime cannot load this model", found=found) from error
+        _give_back()
+        declared = self._session.get_inputs()
+        self.axes = {i.name: tuple(s if isinstance(s, int) else str(s) for s in i.shape) for i in declared}
+        self.inputs = {
+            i.name: InputSpec(_sizes(self.axes[i.name]), _TYPES.get(i.type, "float32")) for i in declared
+        }
+        self.outputs = [o.name for o in self._session.get_outputs()]
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name."""
+        with _computing():
+            return _named(self.outputs, self._session.run(None, dict(inputs)))
+
+
+class ReferenceEngine:
+    """The reference evaluator of the onnx package: NumPy, slow, and the meaning of ONNX."""
+
+    def __init__(self, model: Loadable) -> None:
+        import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
+        from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
+
+        from onnx2snn.float64.padding import Pad  # noqa: PLC0415
+
+        with _computing():
+            loaded = onnx.load(model.content) if isinstance(model.content, str) else onnx.ModelProto()
+            if isinstance(model.content, bytes):
+                loaded.ParseFromString(model.content)
+            self._evaluator = ReferenceEvaluator(loaded, new_ops=[Pad])
+        self.outputs = [o.name for o in loaded.graph.output]
+        self.inputs, self.axes = {}, {}
+        for info in loaded.graph.input:
+            described = info.type.tensor_type
+            axes = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param for d in described.shape.dim)
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(described.elem_type)
+            self.axes[info.name], self.inputs[info.name] = axes, InputSpec(_sizes(axes), str(dtype))
+        self.metadata = {entry.key: entry.value for entry in loaded.metadata_props}
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name."""
+        with _computing():
+            return _named(self.outputs, self._evaluator.run(None, dict(inputs)))
+
+
+def _sizes(axes: Sequence[int | str]) -> tuple[int | None, ...]:
+    return tuple(size if isinstance(size, int) else None for size in axes)
+
+
+def _give_back() -> None:
+    """Let the operating system have the memory that was freed, where the C library keeps it for later (glibc).
+
+    While onnxruntime loads a network it holds weights several times; what it needs to run it is less, and comes in other
+    pieces, which do not fit into what was freed.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library; a system without one by this name
+        return
+    trim(0)
+
+
+def tensor_of(answer: Any) -> Array:
+    """An output as one array (N, ...).
+
+    Classifiers of scikit-learn answer one dictionary a sample, {class: probability}: here (N, classes), the classes in
+    increasing order.
+    """
+    if isinstance(answer, list) and answer and isinstance(answer[0], Mapping):
+        return np.array([list(sample.values()) for sample in answer])
+    return np.asarray(answer)
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    """What the libraries raise where a model contradicts itself."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # neither library has a base class for its errors
+        found = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InvalidModelError("this network cannot be computed", found=found) from error
+
+
+def _named(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:
+    return {name: tensor_of(answer) for name, answer in zip(names, answers, strict=True)}
+
+
+def make_engine(model: Loadable, backend: str, **options: Any) -> Engine:
+    """The engine that ``backend`` names.
+
+    Args:
+        model: What it loads.
+        backend: ``onnxruntime`` or ``numpy``.
+        **options: Of onnxruntime.
+
+    Raises:
+        InputError: there is none of that name.
+        InvalidModelError: it cannot be loaded.
+    """
+    if backend == "onnxruntime":
+        return OnnxruntimeEngine(model, **options)
+    if backend == "numpy":
+        return ReferenceEngine(model)
+    raise InputError(f"there is no backend '{backend}'", remedy="choose onnxruntime or numpy")

@@ -1,0 +1,156 @@
+"""Which file a session was given, and what can be made of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from onnx2snn.errors import InputError, InvalidModelError
+from onnx2snn.runtime.backends import Loadable, OnnxruntimeEngine
+from onnx2snn.runtime.layer_table import COMPILED_KEY, NEWEST, TABLE_KEY, read_table
+
+Count = Literal["synops", "spikes", "nothing"]
+#: What is made of a converted file: the model of an execution, for what it counts.
+Compile = Callable[[str, str], Loadable]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A converted network, or a compiled one.
+
+    Attributes:
+        table: Its layer table.
+        ready: The model as it is; None of a converted one where the onnx package is there to compile it.
+        compile: (execution, count) → the model; None where there is no more than ``ready``.
+        execution: Of ``ready``.
+        count: What ``ready`` counts.
+        alike: Outputs, and layers, that are the same for all samples.
+    """
+
+    table: dict[str, Any]
+    ready: Loadable | None = None
+    compile: Compile | None = None
+    execution: str = "spiking"
+    count: str = "nothing"
+    alike: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def counts(self) -> Count:
+        """The most that it counts."""
+        if self.compile is not None:
+            return "synops"
+        return "spikes" if self.count == "spikes" else "synops" if self.count == "synops" else "nothing"
+
+    def model(self, execution: str, count: str) -> Loadable:
+        """The model of an execution, for what it counts.
+
+        Raises:
+            InputError: this file does not hold it, and there is no onnx package to compile it.
+        """
+        if self.compile is not None:
+            return self.compile(execution, count)
+        if self.ready is None:
+            raise AssertionError("a source is compiled, or ready")
+        if execution != self.execution:
+            raise InputError(
+                f"this file holds the {self.execution} execution",
+                found=execution,
+                remedy=f"compile it: onnx2snn compile snn.onnx fast.onnx --execution {execution}",
+            )
+        if count not in _WITHIN.get(self.count, (self.count,)):
+            raise InputError(
+                "this file does not count that",
+                found=count,
+                remedy=f"compile it beforehand with --count {count}, or install the onnx package",
+            )
+        return self.ready
+
+
+#: What a file that counts something also answers.
+_WITHIN = {
+    "nothing": ("nothing",),
+    "spikes": ("nothing", "spikes"),
+    "synops": ("nothing", "spikes", "synops"),
+}
+
+
+def open_source(
+    model: str | Path | bytes, *, growth: float = 2.0, plain: bool = False, whole: bool = False
+) -> Source:
+    """Read a converted or compiled network.
+
+    Args:
+        model: Path or bytes.
+        growth: As of ``onnx2snn.compile``.
+        plain: Nothing is rewritten for speed.
+        whole: Weights are put into the model, and not beside it.
+
+    Raises:
+        InvalidModelError: it is missing, damaged, no spiking network, or of a newer dialect.
+    """
+    if not isinstance(model, bytes):
+        _check_path(Path(model))
+    if importlib.util.find_spec("onnx") is None:
+        return _as_it_is(model)
+    from onnx2snn.compile.in_memory import compiler_of  # noqa: PLC0415 - needs the onnx package
+
+    found = compiler_of(model, growth=growth, plain=plain, whole=whole)
+    if found is None:
+        return _as_it_is(model)
+    table, alike, compile_for = found
+    return Source(table, compile=compile_for, alike=alike)
+
+
+def _as_it_is(model: str | Path | bytes) -> Source:
+    """The file itself, described by its metadata."""
+    ready = Loadable(model if isinstance(model, bytes) else os.fspath(model))
+    metadata = OnnxruntimeEngine(ready).metadata
+    table = table_of(metadata)
+    try:
+        facts = json.loads(metadata.get(COMPILED_KEY, "{}"))
+        return Source(
+            table,
+            ready,
+            execution=str(facts.get("execution", table.get("execution", "spiking"))),
+            count=str(facts.get("count", "nothing")),
+            alike=frozenset(facts.get("alike", ())),
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidModelError("the metadata of this model is damaged", found=str(error)) from error
+
+
+def table_of(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The layer table in a file's metadata.
+
+    Raises:
+        InvalidModelError: there is none, it is damaged, or of a newer dialect.
+    """
+    if TABLE_KEY not in metadata:
+        remedy = "convert it first: onnx2snn in.onnx out.onnx"
+        raise InvalidModelError("this model is no spiking network of onnx2snn", remedy=remedy)
+    try:
+        table = read_table(metadata[TABLE_KEY], NEWEST)
+    except ValueError as error:
+        raise InvalidModelError("the layer table of this model is damaged", found=str(error)) from error
+    if table["dialect"] > NEWEST:
+        found = f"dialect {table['dialect']}"
+        raise InvalidModelError(
+            "this model was written in a newer dialect", found=found, remedy="upgrade onnx2snn"
+        )
+    return table
+
+
+def _check_path(path: Path) -> None:
+    remedy = "give the path of a converted model"
+    try:
+        if not path.exists():
+            raise InvalidModelError(f"{path} cannot be read: it does not exist", remedy=remedy)
+        if not path.is_file():
+            raise InvalidModelError(f"{path} cannot be read: it is no file", remedy=remedy)
+    except (OSError, ValueError) as error:  # a null character, a loop of links
+        raise InvalidModelError(f"{path} cannot be read: {error}", remedy=remedy) from error
