@@ -22,6 +22,7 @@ from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx
 if TYPE_CHECKING:
     from onnx2snn.calibration import calibrate
     from onnx2snn.certificate import verify
+    from onnx2snn.compile import compile  # noqa: A004 - named as its command
     from onnx2snn.conversion import convert
     from onnx2snn.evaluation import evaluate
     from onnx2snn.inspection import inspect_model
@@ -36,6 +37,7 @@ __all__ = [
     "OutputError",
     "__version__",
     "calibrate",
+    "compile",
     "convert",
     "evaluate",
     "inspect_model",
@@ -44,6 +46,7 @@ __all__ = [
 
 _HOMES = {
     "calibrate": "onnx2snn.calibration",
+    "compile": "onnx2snn.compile",
     "convert": "onnx2snn.conversion",
     "evaluate": "onnx2snn.evaluation",
     "inspect_model": "onnx2snn.inspection",

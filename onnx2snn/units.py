@@ -79,12 +79,14 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def number(value: float | Sequence[float]) -> str:
-    """A scalar, or the range of per-channel values.
+def number(value: float | Sequence[float] | None) -> str:
+    """A scalar, or the range of per-channel values; a dash where there is none.
 
     >>> number(0.0666667), number([0.5, 0.25]), number([2.0, 2.0])
     ('0.0667', '0.25…0.5', '2')
     """
+    if value is None:
+        return "-"
     if isinstance(value, (int, float)):
         return f"{value:.3g}"
     low, high = f"{min(value):.3g}", f"{max(value):.3g}"

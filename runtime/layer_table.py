@@ -80,6 +80,22 @@ _TABLE: Mapping[str, Check] = {
 }
 
 
+def compiled_facts(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """What a compiled network says of itself: ``execution``, ``count``, ``alike``, ``states``; None of any other.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if COMPILED_KEY not in metadata:
+        return None
+    facts = json.loads(metadata[COMPILED_KEY])
+    if not isinstance(facts, dict) or not (_is_text(facts.get("execution")) and _is_text(facts.get("count"))):
+        raise ValueError("its metadata names no execution")
+    if not all(_list_of(_is_text)(facts.get(key, [])) for key in ("alike", "states")):
+        raise ValueError("its metadata is unusable")
+    return facts
+
+
 def read_table(content: str | bytes, newest: int) -> dict[str, Any]:
     """The layer table; of a dialect newer than ``newest``, its version is all that is looked at.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Engine, InputSpec, fixed_batch
 from onnx2snn.runtime.batches import joined
-from onnx2snn.runtime.layer_table import COMPILED_KEY
+from onnx2snn.runtime.layer_table import compiled_facts
 
 Array: TypeAlias = NDArray[Any]
 #: States of a stream by name.
@@ -39,9 +38,9 @@ class Pipeline:
         self._engine = engine
         self.timesteps = timesteps
         try:
-            facts = json.loads(engine.metadata[COMPILED_KEY])
-            self.depth, names = int(facts["depth"]), list(facts["states"])
-            self.states = {name: engine.inputs[name] for name in names}
+            facts = compiled_facts(engine.metadata) or {}
+            self.depth = int(facts["depth"])
+            self.states = {name: engine.inputs[name] for name in facts["states"]}
         except (KeyError, ValueError, TypeError) as error:
             raise InvalidModelError("this is no network of one time step", found=str(error)) from error
         self.inputs: dict[str, InputSpec] = {

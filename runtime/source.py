@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Loadable, OnnxruntimeEngine
-from onnx2snn.runtime.layer_table import COMPILED_KEY, NEWEST, TABLE_KEY, read_table
+from onnx2snn.runtime.layer_table import NEWEST, TABLE_KEY, compiled_facts, read_table
 
 Count = Literal["synops", "spikes", "nothing"]
 #: What is made of a converted file: the model of an execution, for what it counts.
@@ -112,16 +111,13 @@ def _as_it_is(model: str | Path | bytes) -> Source:
     metadata = OnnxruntimeEngine(ready).metadata
     table = table_of(metadata)
     try:
-        facts = json.loads(metadata.get(COMPILED_KEY, "{}"))
-        return Source(
-            table,
-            ready,
-            execution=str(facts.get("execution", table.get("execution", "spiking"))),
-            count=str(facts.get("count", "nothing")),
-            alike=frozenset(facts.get("alike", ())),
-        )
-    except (ValueError, TypeError, AttributeError) as error:
+        facts = compiled_facts(metadata)
+    except ValueError as error:
         raise InvalidModelError("the metadata of this model is damaged", found=str(error)) from error
+    if facts is None:
+        return Source(table, ready, execution=str(table.get("execution", "spiking")))
+    alike = frozenset(facts.get("alike", ()))
+    return Source(table, ready, execution=facts["execution"], count=facts["count"], alike=alike)
 
 
 def table_of(metadata: Mapping[str, str]) -> dict[str, Any]:

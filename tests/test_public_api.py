@@ -18,6 +18,7 @@ _PUBLIC = [
     "OutputError",
     "__version__",
     "calibrate",
+    "compile",
     "convert",
     "evaluate",
     "inspect_model",
@@ -47,7 +48,7 @@ def test_every_public_name_is_there(name: str) -> None:
     assert getattr(onnx2snn, name) is not None
 
 
-@pytest.mark.parametrize("name", ["calibrate", "convert", "evaluate", "inspect_model", "verify"])
+@pytest.mark.parametrize("name", ["calibrate", "compile", "convert", "evaluate", "inspect_model", "verify"])
 def test_functions_are_callable_even_after_modules_were_imported(name: str) -> None:
     home = onnx2snn._HOMES[name]
     code = f"import onnx2snn, {home}; from {home} import {name}; assert onnx2snn.{name} is {name}"

@@ -23,6 +23,7 @@ PURPOSE = {
     "operators": "what each ONNX operator is",
     "analysis": "facts of a graph's tensors",
     "dialect": "what a converted file holds: functions, layer table, counts",
+    "compile": "a converted network in plain operators, one file an execution",
     "activations": "the algebra: an elementwise expression becomes k = clip(R((z + δ)/θ), 0, K), a = αk + o",
     "passes": "graph → graph, one pass a file",
     "runtime": "sessions, streams, counting, energy",

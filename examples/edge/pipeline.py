@@ -1,9 +1,10 @@
 """A stream of frames through a spiking network: answer, spikes, energy and latency of every frame.
 
-    python examples/edge/pipeline.py snn.onnx examples/digits/digits.npz --frames 20
-    python examples/edge/pipeline.py snn.onnx examples/digits/digits.npz --camera --rate 30 --execution int8
+    onnx2snn compile snn.onnx fast.onnx --execution fused --count synops
+    python examples/edge/pipeline.py fast.onnx examples/digits/digits.npz --frames 20
+    python examples/edge/pipeline.py fast.onnx examples/digits/digits.npz --camera --rate 30
 
-Needs NumPy, onnxruntime and onnx2snn.runtime: nothing else is loaded.
+Needs NumPy, onnxruntime and onnx2snn.runtime, and nothing else.
 """
 
 from __future__ import annotations
@@ -92,7 +93,6 @@ def run(given: argparse.Namespace) -> None:
     """Print a row for every frame, and what all of them took."""
     session = SpikingSession(
         given.model,
-        execution=given.execution,
         threads=given.threads,
         chunk=1,
         **({"table": INT8} if given.int8_energy else {}),
@@ -114,7 +114,7 @@ def run(given: argparse.Namespace) -> None:
 
     print(HEADER)
     found = []
-    for answer in (streamed if given.execution == "streaming" else answers)(session, arriving()):
+    for answer in (streamed if session.execution == "streaming" else answers)(session, arriving()):
         print(answer.line, flush=True)
         found.append(answer)
     if not found:
@@ -131,7 +131,7 @@ def run(given: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The command; 0, or 4 for what the user has to mend."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("model", type=Path, help="a network that onnx2snn wrote")
+    parser.add_argument("model", type=Path, help="a network that onnx2snn compiled")
     parser.add_argument(
         "frames_from", metavar="frames", type=Path, help=".npy, .npz, .pgm, .ppm, or a folder of them"
     )
@@ -140,7 +140,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--frames", type=int, help="stop after this many")
     parser.add_argument("--rate", type=float, help="frames a second; those that come too early are lost")
-    parser.add_argument("--execution", choices=["spiking", "fused", "int8", "streaming"], default="fused")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--int8-energy", action="store_true", help="energy of 8-bit integers, not of 32-bit floats"

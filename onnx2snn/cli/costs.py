@@ -44,8 +44,7 @@ def _layers(evaluation: Evaluation) -> Table:
             names[layer["name"]],
             count(layer["neurons"]),
             str(layer["timesteps"]),
-            f"{layer['spikes_per_neuron']:.3f}",
-            f"{layer['spike_rate']:.3f}",
+            *(f"{layer[key]:.3f}" if layer["spikes"] else "-" for key in ("spikes_per_neuron", "spike_rate")),
             si(layer["synops"]["mean"]) if layer["synops"] else "-",
         )
     return table

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--execution",
     type=click.Choice(["spiking", "fused", "int8", "streaming"]),
-    default="fused",
-    show_default=True,
-    help="fused counts the same spikes at the cost of one pass.",
+    help="fused counts the same spikes at the cost of one pass. Default: what a compiled network was made for, else fused.",
 )
 @click.option(
     "--backend",

@@ -25,6 +25,7 @@ from onnx2snn.cli.failure import explain
 _COMMANDS = {
     "convert": "A quantised network becomes a spiking one.",
     "verify": "The same answers, neuron by neuron, or why not.",
+    "compile": "A spiking network, to run fast anywhere.",
     "run": "Outputs, spikes, energy against the ANN.",
     "inspect": "What is in a model, before or after conversion.",
     "calibrate": "A float ReLU network becomes a quantised one.",

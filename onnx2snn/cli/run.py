@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 @click.option(
     "--execution",
     type=click.Choice(["spiking", "fused", "int8", "streaming"]),
-    default="spiking",
-    show_default=True,
-    help="What flows: spikes, whole levels in one pass (int8: in 8-bit integers), or one time step a call.",
+    help="What flows: spikes, whole levels in one pass (int8: in 8-bit integers), or one time step a call. Default: what a "
+    "compiled network was made for, else spiking.",
 )
 @click.option(
     "--backend",

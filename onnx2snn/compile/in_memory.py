@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.network import Network, is_compiled, read_network
 from onnx2snn.errors import InvalidModelError
@@ -42,18 +44,20 @@ def compiler_of(
                 f"{model} has changed since the session read it", remedy="make a new session"
             )
         made = write_execution(network, execution, count=count, growth=growth, plain=plain)
-        return _loadable(made, network, whole=whole)
+        return loadable(made, network, whole=whole)
 
     return network.table, network.alike, compiled
 
 
-def _loadable(made: SplitModel, network: Network, *, whole: bool) -> Loadable:
+def loadable(made: SplitModel, network: Network, *, whole: bool = False) -> Loadable:
+    """What a backend loads; weights that are mapped stay so."""
     if whole:
         return Loadable(made.whole().SerializeToString(), lean=network.beside)
-    for tensor in made.structure.graph.initializer:
-        if is_hollow(tensor):
-            tensor.external_data.add(key="location", value="memory")
-    return Loadable(made.structure.SerializeToString(), made.weights, lean=network.beside)
+    model = onnx.ModelProto()
+    model.CopyFrom(made.structure)
+    for tensor in filter(is_hollow, model.graph.initializer):
+        tensor.external_data.add(key="location", value="memory")
+    return Loadable(model.SerializeToString(), made.weights, lean=network.beside)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

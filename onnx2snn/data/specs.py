@@ -52,7 +52,7 @@ class InputSpec:
 
 
 def input_specs(model: str | Path | ModelProto) -> tuple[InputSpec, ...]:
-    """The inputs of ``model`` that a caller has to feed (initializers are not among them).
+    """The inputs of ``model`` that a caller has to feed: no initializers, and no states of a network of one time step.
 
     Args:
         model: A path, or a model in memory, which is taken as it is.
@@ -63,10 +63,13 @@ def input_specs(model: str | Path | ModelProto) -> tuple[InputSpec, ...]:
     import onnx  # noqa: PLC0415 - only where a model is read
 
     from onnx2snn.model.files import load_model  # noqa: PLC0415
+    from onnx2snn.runtime.layer_table import compiled_facts  # noqa: PLC0415
 
     proto = model if isinstance(model, onnx.ModelProto) else load_model(model)
-    initialised = {tensor.name for tensor in proto.graph.initializer}
-    return tuple(_spec(value) for value in proto.graph.input if value.name not in initialised)
+    handed = {tensor.name for tensor in proto.graph.initializer}
+    states = (compiled_facts({e.key: e.value for e in proto.metadata_props}) or {}).get("states")
+    handed |= {"enters", *states} if states else set()
+    return tuple(_spec(value) for value in proto.graph.input if value.name not in handed)
 
 
 def _spec(value: ValueInfoProto) -> InputSpec:

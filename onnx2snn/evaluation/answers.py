@@ -31,7 +31,7 @@ def run_all(
     data: Source,
     *,
     output: str | os.PathLike[str] | None = None,
-    execution: str = "spiking",
+    execution: str | None = None,
     backend: str = "onnxruntime",
     batch: int = 100,
     workers: int = 1,
@@ -45,7 +45,7 @@ def run_all(
         model: The spiking network.
         data: Whatever :func:`onnx2snn.data.open_data` opens.
         output: An .npz: outputs by name, spike counts as ``spikes/<layer>``, rows in the order of the data.
-        execution: Of :class:`onnx2snn.runtime.SpikingSession`.
+        execution: Of :class:`onnx2snn.runtime.SpikingSession`; None: that of a compiled network, else ``spiking``.
         backend: Likewise.
         batch: Samples at a time.
         workers: Processes that share the work.
@@ -59,10 +59,10 @@ def run_all(
         OutputError: the result cannot be written.
     """
     proto = load_model(model)
-    layers = tuple(read_layer_table(proto)["layers"])
+    layers = tuple(read_layer_table(proto, compiled=True)["layers"])
     sent = SentModel.of(model, proto, remote=ray is not None)
     samples = open_data(data, input_specs(proto))
-    task = {"model": sent.digest, "execution": execution, "backend": backend, "work": f"run to {output}"}
+    task = {"model": sent.digest, "execution": str(execution), "backend": backend, "work": f"run to {output}"}
     work = functools.partial(respond, Job(sent, execution, backend), output is not None)
     parts = _Parts(Path(f"{resume}.parts") if resume and output else None)
     with ResultWriter(output) if output else nullcontext() as writer:

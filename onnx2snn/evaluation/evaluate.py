@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onnx2snn.data import Source, input_specs, open_data
-from onnx2snn.dialect.layer_table import read_layer_table
+from onnx2snn.dialect.layer_table import is_snn, read_layer_table
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.stream import merged
 from onnx2snn.evaluation.tally import Moments, Tally
@@ -66,14 +66,15 @@ class Evaluation:
     def _layer(self, layer: Mapping[str, Any]) -> dict[str, Any]:
         sized = self.tally.moments.get(f"neurons/{layer['name']}")
         neurons = layer["neurons"] if sized is None else sized.mean
-        per_neuron = self[f"spikes/{layer['name']}"].mean / neurons
+        spikes = self.summary(f"spikes/{layer['name']}")
+        per_neuron = None if spikes is None else spikes["mean"] / neurons
         return {
             "name": layer["name"],
             "neurons": int(neurons) if neurons == int(neurons) else neurons,
             "timesteps": layer["timesteps"],
             "spikes_per_neuron": per_neuron,
-            "spike_rate": per_neuron / layer["timesteps"],
-            "spikes": self.summary(f"spikes/{layer['name']}"),
+            "spike_rate": None if per_neuron is None else per_neuron / layer["timesteps"],
+            "spikes": spikes,
             "synops": self.summary(f"synops/{layer['name']}"),
         }
 
@@ -82,7 +83,7 @@ def evaluate(
     model: str | Path,
     data: Source,
     *,
-    execution: Literal["spiking", "fused", "int8", "streaming"] = "fused",
+    execution: Literal["spiking", "fused", "int8", "streaming"] | None = None,
     backend: Literal["onnxruntime", "numpy"] = "onnxruntime",
     batch: int = 100,
     workers: int = 1,
@@ -97,7 +98,7 @@ def evaluate(
     Args:
         model: The spiking network.
         data: Whatever :func:`onnx2snn.data.open_data` opens.
-        execution: ``fused`` counts the same spikes at the cost of one pass.
+        execution: ``fused`` counts the same spikes at the cost of one pass. None: that of a compiled network, else ``fused``.
         backend: What runs the network.
         batch: Samples a batch; part of what identifies the result.
         workers: Processes that share the work.
@@ -109,10 +110,12 @@ def evaluate(
         InputError: the data does not fit, or the state file belongs to another evaluation.
     """
     proto = load_model(model)
-    layers = tuple(read_layer_table(proto)["layers"])
+    layers = tuple(read_layer_table(proto, compiled=True)["layers"])
     sent = SentModel.of(model, proto, remote=ray is not None)
     samples = open_data(data, input_specs(proto))
-    task = {"model": sent.digest, "execution": execution, "backend": backend, "work": "evaluate"}
+    if is_snn(proto):
+        execution = execution or "fused"
+    task = {"model": sent.digest, "execution": str(execution), "backend": backend, "work": "evaluate"}
     work = functools.partial(answer, Job(sent, execution, backend))
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
     tally = merged(samples, work, Tally(), task, batch=batch, **ways)

@@ -32,7 +32,7 @@ class Job:
     """
 
     model: SentModel
-    execution: str
+    execution: str | None
     backend: str
 
 

@@ -25,15 +25,35 @@ def images(samples: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0, 1, (samples, 1, 8, 8)).astype(np.float32)
 
 
-def test_importing_loads_numpy_and_onnxruntime_and_nothing_else_of_ours(example: Example) -> None:
+def test_a_device_needs_numpy_and_onnxruntime_and_nothing_else(example: Example, tmp_path: Path) -> None:
+    """Where there is no onnx package, a compiled network runs and counts; a converted one runs as it is."""
+    fast, step = tmp_path / "fast.onnx", tmp_path / "step.onnx"
+    onnx2snn.compile(example.snn, execution="fused", count="synops").save(fast)
+    onnx2snn.compile(example.snn, execution="step", count="spikes").save(step)
     code = f"""
 import sys, time
 import numpy, onnxruntime
+sys.modules["onnx"] = None  # not there
 began = time.process_time()  # whatever else the machine does
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.errors import InputError
 seconds = time.process_time() - began
-session = SpikingSession({str(example.snn)!r}, execution="fused")
-session.run({{"image": numpy.zeros((1, 1, 8, 8), numpy.float32)}})
+x = {{"image": numpy.random.default_rng(0).uniform(0, 1, (3, 1, 8, 8)).astype("float32")}}
+fast, step, plain = map(SpikingSession, ({str(fast)!r}, {str(step)!r}, {str(example.snn)!r}))
+results = [session.run(x) for session in (fast, step, plain)]
+for result in results[1:]:
+    numpy.testing.assert_allclose(result.outputs["logits"], results[0].outputs["logits"], atol=1e-5)
+for name, spikes in results[0].spikes.items():
+    numpy.testing.assert_array_equal(results[1].spikes[name], spikes)
+assert results[0].synops and not results[1].synops and not results[2].spikes
+for ask in (lambda: plain.run(x, count="synops"), lambda: step.run(x, count="synops"), lambda: plain.trace(x)):
+    try:
+        ask()
+    except InputError as error:
+        assert "onnx2snn compile" in error.remedy or "--count" in error.remedy, error.remedy
+    else:
+        raise AssertionError("it needs the onnx package")
+sys.modules.pop("onnx")
 heavy = {{"onnx", "onnx_graphsurgeon", "sympy", "click", "torch", "rich", "google"}} & {{m.split(".")[0] for m in sys.modules}}
 print(seconds, sorted(heavy))
 """

@@ -1,0 +1,107 @@
+"""A compiled network, loaded and run beside the file that it was made from, before anybody gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from onnx2snn.certificate.finished import Witness
+from onnx2snn.compile.draft import Array
+from onnx2snn.compile.executions import write_execution
+from onnx2snn.compile.in_memory import loadable
+from onnx2snn.compile.network import Network
+from onnx2snn.errors import InvalidModelError, SelfCheckError
+from onnx2snn.model.weights import SplitModel
+from onnx2snn.runtime.backends import OnnxruntimeEngine
+from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
+
+#: Answers as near as this, as a share of the largest, need no explanation.
+NEAR = 1e-5
+#: float32 sums of some thousand terms in another order, as a share of a layer's largest potential.
+ROUNDING = 2.0**-12
+
+_REMEDY = "this is a defect of onnx2snn: report it with this network; --no-check writes the file all the same"
+
+
+def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
+    """Load it, and let it answer a drawn sample as the converted file does, run as it is: ``equal``, or ``explained``.
+
+    Outputs may differ where a potential is so near to its threshold that the order of a sum decides: then the first layer
+    whose levels differ has to have such a potential wherever they do.
+
+    Raises:
+        SelfCheckError: it does not; says what differs.
+    """
+    witness = Witness.of(network.split)
+    try:
+        found = _answers(made, network, execution, witness.inputs)
+    except InvalidModelError as error:
+        raise _defect("onnxruntime cannot run the compiled network", str(error.found or error)) from error
+    if not witness.outputs:
+        return f"loaded; no sample could be drawn: {witness.failure}".splitlines()[0]
+    far = [name for name, value in witness.outputs.items() if not _near(found.get(name), value)]
+    if not far:
+        return "equal"
+    _explain(network, execution, witness.inputs, far[0])
+    return "explained"
+
+
+def _answers(
+    made: SplitModel, network: Network, execution: str, inputs: Mapping[str, Array]
+) -> dict[str, Array]:
+    """What a model answers in onnxruntime; nothing where there are no inputs, but it has been loaded."""
+    engine = OnnxruntimeEngine(loadable(made, network), threads=1)
+    if not inputs:
+        return {}
+    if execution == "step":
+        pipeline = Pipeline(engine, int(network.table["timesteps"]))
+        return StreamingEngine(pipeline, network.alike).run(inputs)
+    return engine.run(inputs)
+
+
+def _near(found: Array | None, expected: Array) -> bool:
+    if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+        return False
+    if expected.dtype.kind != "f":
+        return bool(np.array_equal(found, expected))
+    largest = np.max(np.abs(expected[np.isfinite(expected)].astype(np.float64)), initial=0)
+    return np.allclose(found, expected, rtol=0, atol=NEAR * float(largest), equal_nan=True)
+
+
+def _explain(network: Network, execution: str, inputs: Mapping[str, Array], output: str) -> None:
+    """Why the answers differ.
+
+    Raises:
+        SelfCheckError: there is no reason.
+    """
+    levels = write_execution(network, execution, count="levels")
+    compiled = _answers(levels, network, execution, inputs)
+    traced = _answers(write_execution(network, "trace"), network, "trace", inputs)
+    for layer in network.table["layers"]:
+        name = layer["name"]
+        train, course = (
+            traced[f"train/{name}"],
+            traced[f"potentials/{name}"][-int(network.table["timesteps"]) :],
+        )
+        weights = 2.0 ** np.arange(len(train) - 1, -1, -1)
+        differ = np.tensordot(weights, train, axes=1) != compiled[f"levels/{name}"]
+        if not differ.any():
+            continue
+        thresholds = traced[f"thresholds/{name}"]
+        thresholds = thresholds.reshape(
+            len(train), *(1,) * (train.ndim - thresholds.ndim), *thresholds.shape[1:]
+        )
+        margin = np.min(np.abs(course - thresholds), axis=0)[differ].max()
+        largest = np.abs(course).max()
+        if margin > ROUNDING * largest:
+            raise _defect(
+                f"layer '{name}' of the compiled network answers other levels",
+                f"a potential {margin:.3g} from its threshold, of up to {largest:.3g}",
+            )
+        return
+    raise _defect(f"output '{output}' of the compiled network differs where no level does", "other values")
+
+
+def _defect(message: str, found: str) -> SelfCheckError:
+    return SelfCheckError(message, found=found, remedy=_REMEDY)

@@ -1,0 +1,103 @@
+"""A converted network becomes one that runs fast anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx
+
+from onnx2snn.compile.executions import write_execution
+from onnx2snn.compile.network import Network, read_network
+from onnx2snn.compile.opsets import in_opset
+from onnx2snn.errors import InputError
+from onnx2snn.model.files import save_model
+from onnx2snn.model.weights import SplitModel
+
+Execution = Literal["spiking", "fused", "int8", "step"]
+Count = Literal["spikes", "synops", "nothing"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A compiled network: plain ONNX operators, the layer table in its metadata.
+
+    Attributes:
+        network: The model, its large weights in arrays apart.
+        execution: What it computes; ``spiking`` where a rate code has no shorter way.
+        count: What it counts.
+        tried: What came of it on a drawn sample beside the converted file: ``equal``, ``explained`` (by neurons on a
+            threshold) or ``loaded`` and why no more was tried; ``not tried`` with ``check=False``.
+    """
+
+    network: SplitModel = dataclasses.field(repr=False)
+    execution: str
+    count: str
+    tried: str = "not tried"
+
+    @cached_property
+    def model(self) -> onnx.ModelProto:
+        """The compiled network; made when first asked for, as it copies the weights."""
+        return self.network.whole()
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to ``path``, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        save_model(self.__dict__.get("model", self.network), path)
+
+
+def compile(  # noqa: A001 - onnx2snn.compile, as its command
+    model: Any,
+    *,
+    execution: Execution = "fused",
+    count: Count = "nothing",
+    opset: int | None = None,
+    check: bool = True,
+) -> Compiled:
+    """Write a converted network for one execution: plain operators, no functions, no control flow, no domain of ours.
+
+    Args:
+        model: A path, a model, or a :class:`onnx2snn.conversion.Conversion`; not changed.
+        execution: ``spiking``: trains of 0 and 1, T steps folded into the batch. ``fused``: integer levels, one pass. ``int8``:
+            the same in 8-bit integers wherever that is the same bit for bit. ``step``: one time step a call, every state an
+            input and an output (:mod:`onnx2snn.compile.step`).
+        count: What is among the outputs: ``spikes/<layer>`` (N,) float64, with ``synops`` also ``synops/<layer>``.
+        opset: Version of the default operator set, 17 or later; None: the model's own.
+        check: Load the result in onnxruntime, and compare its answer to one drawn sample with that of ``model``.
+
+    Raises:
+        InvalidModelError: it is missing, damaged, or no converted network.
+        InputError: there is no such execution or count, or the network cannot be written in this opset.
+        SelfCheckError: what was made does not load, or answers something else.
+    """
+    for value, known in ((execution, Execution), (count, Count)):
+        choices = known.__args__  # type: ignore[attr-defined]
+        if value not in choices:
+            remedy = f"choose one of {', '.join(choices)}"
+            raise InputError(f"there is no '{value}' to compile", remedy=remedy)
+    network = read_network(getattr(model, "network", model))
+    made = write_execution(network, execution, count=count)
+    if opset is not None:
+        made = in_opset(made, opset)
+    return Compiled(
+        made,
+        _execution(network, execution),
+        count,
+        _tried(made, network, execution) if check else "not tried",
+    )
+
+
+def _execution(network: Network, execution: str) -> str:
+    rate = network.table.get("coding", "binary") == "rate"
+    return "spiking" if rate and execution in ("fused", "int8") else execution
+
+
+def _tried(made: SplitModel, network: Network, execution: str) -> str:
+    from onnx2snn.compile.check import check_compiled  # noqa: PLC0415 - what a session never needs
+
+    return check_compiled(made, network, _execution(network, execution))

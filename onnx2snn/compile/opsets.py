@@ -1,0 +1,58 @@
+"""A finished graph in an older version of the default operator set."""
+
+from __future__ import annotations
+
+import onnx
+from onnx import helper, version_converter
+
+from onnx2snn.errors import InputError
+from onnx2snn.model.weights import SplitModel, weights_as_inputs
+
+#: The first version that has all that is written.
+OLDEST = 17
+#: Operators of a network that onnx's converter does not take, and that are what they were, but for new element types and inputs.
+_SAME = {"ConstantOfShape": 1, "Pad": 3}
+_ASIDE = "onnx2snn.aside"
+
+
+def in_opset(network: SplitModel, opset: int) -> SplitModel:
+    """``network`` in version ``opset``.
+
+    Raises:
+        InputError: an operator has no equivalent there.
+    """
+    model = network.structure
+    present = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if present == opset:
+        return network
+    try:
+        if opset < OLDEST:
+            raise ValueError(f"it is older than {OLDEST}")
+        older = version_converter.convert_version(_aside(weights_as_inputs(model)), opset)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"this network cannot be written in opset {opset}",
+            found=str(error).splitlines()[0].split("failed: ")[-1],
+            remedy=f"leave --opset away, for {present}",
+        ) from error
+    structure = onnx.ModelProto()
+    structure.CopyFrom(model)
+    del structure.graph.node[:], structure.opset_import[:]
+    structure.opset_import.append(helper.make_opsetid("", opset))
+    structure.ir_version = min(model.ir_version, helper.find_min_ir_version_for(list(structure.opset_import)))
+    structure.ir_version = max(structure.ir_version, 8)  # initializers are no inputs
+    for node in older.graph.node:
+        node.domain = "" if node.domain == _ASIDE else node.domain
+        structure.graph.node.append(node)
+    known = {tensor.name for tensor in structure.graph.initializer}
+    structure.graph.initializer.extend(t for t in older.graph.initializer if t.name not in known)
+    return SplitModel(structure, network.weights)
+
+
+def _aside(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the nodes that are the same in every version, as far as the converter sees."""
+    model.opset_import.append(helper.make_opsetid(_ASIDE, 1))
+    for node in model.graph.node:
+        if not node.domain and len(node.input) <= _SAME.get(node.op_type, 0):
+            node.domain = _ASIDE
+    return model

@@ -1,0 +1,175 @@
+"""Compiled files: plain operators that any runtime executes, and the spikes of the file that they were made from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from click.testing import CliRunner
+from helpers_networks import NETWORKS
+from onnx.reference import ReferenceEvaluator
+
+import onnx2snn
+from onnx2snn.cli import main
+from onnx2snn.compile.thresholds import Rounding
+from onnx2snn.compile.writer import Writer
+from onnx2snn.errors import InputError, InvalidModelError, SelfCheckError
+from onnx2snn.runtime import SpikingSession
+
+EXECUTIONS: tuple[Any, ...] = ("spiking", "fused", "int8", "step")
+#: Several sizes, inputs and outputs, a size that is open, an operator that does not spike.
+CHOSEN = ("residual", "several", "of_any_size", "hybrid")
+
+
+def converted(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    network = NETWORKS[name]()
+    return onnx2snn.convert(network.model, hybrid=network.hybrid).model, network.inputs(3)
+
+
+def facts(model: onnx.ModelProto) -> dict[str, Any]:
+    return json.loads(next(e.value for e in model.metadata_props if e.key == "onnx2snn.compiled"))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_compiled_file_spikes_as_the_converted_one(name: str, execution: Any, tmp_path: Path) -> None:
+    model, inputs = converted(name)
+    expected = SpikingSession(model.SerializeToString()).run(inputs)
+    for opset in (None, 17):
+        compiled = onnx2snn.compile(model, execution=execution, count="synops", opset=opset)
+        assert compiled.tried == "equal"
+        onnx.checker.check_model(compiled.model, full_check=True)
+        assert not compiled.model.functions
+        assert {node.domain for node in compiled.model.graph.node} == {""}
+        assert {node.op_type for node in compiled.model.graph.node}.isdisjoint({"If", "Loop", "Scan"})
+        compiled.save(tmp_path / "fast.onnx")
+        session = SpikingSession(tmp_path / "fast.onnx")
+        found = session.run(inputs)
+        assert session.execution == ("streaming" if execution == "step" else execution)
+        for layer, spikes in expected.spikes.items():
+            np.testing.assert_array_equal(found.spikes[layer], spikes)
+            np.testing.assert_array_equal(found.synops[layer], expected.synops[layer])
+        assert found.neurons == expected.neurons
+        np.testing.assert_allclose(found.energy.snn, expected.energy.snn)
+        for output, values in expected.outputs.items():
+            np.testing.assert_allclose(found.outputs[output], values, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("execution", ["spiking", "fused", "int8"])
+def test_the_reference_evaluator_runs_it_too(execution: Any) -> None:
+    model, inputs = converted("residual")
+    compiled = onnx2snn.compile(model, execution=execution, count="spikes", check=False)
+    evaluator = ReferenceEvaluator(compiled.model)
+    found = dict(zip(evaluator.output_names, evaluator.run(None, inputs), strict=True))
+    for layer, spikes in SpikingSession(model.SerializeToString()).run(inputs).spikes.items():
+        np.testing.assert_array_equal(found[f"spikes/{layer}"], spikes)
+
+
+def test_any_runtime_drives_the_graph_of_one_step() -> None:
+    """As its documentation says: inputs held for a phase, all states zero at first, answers where ``answered`` is true."""
+    model, inputs = converted("residual")
+    compiled = onnx2snn.compile(model, execution="step", count="spikes")
+    session = ort.InferenceSession(compiled.model.SerializeToString(), providers=["CPUExecutionProvider"])
+    expected = SpikingSession(model.SerializeToString()).run(inputs)
+    states = facts(compiled.model)["states"]
+    types = {"tensor(float)": np.float32, "tensor(bool)": np.bool_, "tensor(int64)": np.int64}
+    types["tensor(double)"] = np.float64
+    state = {
+        i.name: np.zeros([size if isinstance(size, int) else 1 for size in i.shape], types[i.type])
+        for i in session.get_inputs()
+        if i.name in states
+    }
+    names = [output.name for output in session.get_outputs()]
+    T = SpikingSession(model.SerializeToString()).timesteps
+    answers = []
+    for time in range(8 * T):
+        phase = time // T
+        x = {key: value[min(phase, 2)][None] for key, value in inputs.items()}
+        found = dict(
+            zip(names, session.run(None, {**x, "enters": np.array(phase < 3), **state}), strict=True)
+        )
+        state = {name: found[f"next/{name}"] for name in states}
+        if found["answered"]:
+            answers.append(found)
+    assert len(answers) == 3
+    for layer, spikes in expected.spikes.items():
+        np.testing.assert_array_equal([a[f"spikes/{layer}"][0] for a in answers], spikes)
+    np.testing.assert_allclose(np.concatenate([a["y"] for a in answers]), expected.outputs["y"])
+
+
+def test_a_rate_code_has_no_shorter_way() -> None:
+    network = NETWORKS["residual"]()
+    conversion = onnx2snn.convert(network.model, coding="rate", timesteps=4)
+    compiled = onnx2snn.compile(conversion, execution="fused", count="spikes")
+    assert compiled.execution == facts(compiled.model)["execution"] == "spiking"
+    with pytest.raises(InvalidModelError, match="not streamed"):
+        onnx2snn.compile(conversion, execution="step")
+
+
+def test_what_a_file_does_not_hold_is_named(tmp_path: Path) -> None:
+    model, inputs = converted("residual")
+    onnx2snn.compile(model, count="spikes").save(tmp_path / "fast.onnx")
+    session = SpikingSession(tmp_path / "fast.onnx")
+    assert session.run(inputs, count="nothing").outputs.keys() == {"y"}
+    for ask in (lambda: session.run(inputs, count="synops"), lambda: session.levels(inputs)):
+        with pytest.raises(InputError, match="does not count") as caught:
+            ask()
+        assert "--count" in str(caught.value.remedy)
+    for ask in (
+        lambda: session.trace(inputs),
+        lambda: SpikingSession(tmp_path / "fast.onnx", execution="int8"),
+    ):
+        with pytest.raises(InputError, match="holds the fused execution"):
+            ask()
+    with pytest.raises(InvalidModelError, match="compiled for running"):
+        onnx2snn.compile(tmp_path / "fast.onnx")
+    with pytest.raises(InputError, match="opset 9"):
+        onnx2snn.compile(model, opset=9)
+    with pytest.raises(InputError, match="no 'quick'"):
+        onnx2snn.compile(model, execution="quick")  # type: ignore[arg-type]
+
+
+def test_a_network_that_answers_something_else_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Thresholds that are off by one level: the check names the layer."""
+    model, _ = converted("residual")
+
+    def broken(_: object, __: object) -> Rounding:
+        return Rounding("Ceil", np.float32([3]))
+
+    monkeypatch.setattr(Writer, "rounding", broken)
+    onnx.save(model, tmp_path / "snn.onnx")
+    with pytest.raises(SelfCheckError, match="answers other levels"):
+        onnx2snn.compile(model, execution="fused")
+    ran = CliRunner().invoke(main, ["compile", str(tmp_path / "snn.onnx"), str(tmp_path / "fast.onnx")])
+    assert ran.exit_code == 3
+    assert not (tmp_path / "fast.onnx").exists()
+
+
+def test_the_command(tmp_path: Path) -> None:
+    model, inputs = converted("several")
+    paths = [str(tmp_path / name) for name in ("snn.onnx", "fast.onnx", "x.npz", "y.npz")]
+    onnx.save(model, paths[0])
+    np.savez(paths[2], **inputs)  # type: ignore[arg-type]
+    command = ["compile", *paths[:2], "--execution", "step", "--count", "synops", "--opset", "17", "--json"]
+    ran = CliRunner().invoke(main, command)
+    assert ran.exit_code == 0, ran.output
+    told = json.loads(ran.output)
+    assert (told["execution"], told["count"], told["opset"], told["tried"]) == ("step", "synops", 17, "equal")
+    ran = CliRunner().invoke(main, ["run", paths[1], "--data", paths[2], "--output", paths[3], "--json"])
+    assert ran.exit_code == 0, ran.output
+    expected = SpikingSession(model.SerializeToString()).run(inputs)
+    with np.load(paths[3]) as written:
+        for layer, spikes in expected.spikes.items():
+            np.testing.assert_array_equal(written[f"spikes/{layer}"], spikes)
+    assert CliRunner().invoke(main, ["compile", str(tmp_path / "no.onnx"), paths[1]]).exit_code == 4
+    assert CliRunner().invoke(main, ["compile", paths[0], paths[0]]).exit_code == 2
+    nothing = CliRunner().invoke(main, ["compile", *paths[:2]])
+    assert nothing.exit_code == 0, nothing.output
+    assert CliRunner().invoke(main, ["run", paths[1], "--data", paths[2]]).exit_code == 0
