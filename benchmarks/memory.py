@@ -52,6 +52,7 @@ print(json.dumps({"seconds": time.perf_counter() - began, "peak": peak(), "beyon
 """
 _SESSION = """
 import onnxruntime
+from onnx2snn.compile import in_memory
 from onnx2snn.runtime import SpikingSession
 path, options, batch = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
 before = now()

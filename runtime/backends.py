@@ -67,11 +67,13 @@ class Loadable:
     Attributes:
         content: Its path, or the serialized model, which may say of weights that they lie elsewhere: in ``weights``.
         weights: By name; not copied.
+        folder: Of files in which other weights lie.
         lean: Compute from weights when it runs what would otherwise be kept beside them, as large as they are.
     """
 
     content: str | bytes
     weights: Mapping[str, Array] = field(default_factory=dict)
+    folder: str | None = None
     lean: bool = False
 
 
@@ -133,6 +135,9 @@ class OnnxruntimeEngine:
             if model.weights:
                 held = [ort.OrtValue.ortvalue_from_numpy(values) for values in model.weights.values()]
                 options.add_external_initializers(list(model.weights), held)
+        if model.folder is not None:
+            key = "session.model_external_initializers_file_folder_path"
+            options.add_session_config_entry(key, model.folder)
         if model.lean:
             options.add_session_config_entry("session.disable_prepacking", "1")
         try:

@@ -123,6 +123,7 @@ _SESSION = """
 import json, sys
 from pathlib import Path
 import numpy as np, onnxruntime
+from onnx2snn.compile import in_memory  # libraries
 from onnx2snn.runtime import SpikingSession
 def held(key):
     return 1024 * int(Path("/proc/self/status").read_text().split(key)[1].split()[0])

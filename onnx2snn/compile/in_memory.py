@@ -12,7 +12,7 @@ import onnx
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.network import Network, is_compiled, read_network
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.model.weights import SplitModel, is_hollow
+from onnx2snn.model.weights import SplitModel, is_hollow, let_go
 from onnx2snn.runtime.backends import Loadable
 
 #: The layer table, what is the same for all samples, and a model by execution and count.
@@ -44,20 +44,36 @@ def compiler_of(
                 f"{model} has changed since the session read it", remedy="make a new session"
             )
         made = write_execution(network, execution, count=count, growth=growth, plain=plain)
-        return loadable(made, network, whole=whole)
+        ready = loadable(made, network, whole=whole)
+        for values in network.split.weights.values():
+            let_go(values)  # what was read of them to compile
+        return ready
 
     return network.table, network.alike, compiled
 
 
 def loadable(made: SplitModel, network: Network, *, whole: bool = False) -> Loadable:
-    """What a backend loads; weights that are mapped stay so."""
+    """What a backend loads; weights that lie in files stay there, and it maps them."""
     if whole:
         return Loadable(made.whole().SerializeToString(), lean=network.beside)
     model = onnx.ModelProto()
     model.CopyFrom(made.structure)
+    folders = {os.path.dirname(place.location) for place in network.places.values()}  # noqa: PTH120
+    folder = folders.pop() if len(folders) == 1 else None
+    weights = dict(made.weights)
     for tensor in filter(is_hollow, model.graph.initializer):
-        tensor.external_data.add(key="location", value="memory")
-    return Loadable(model.SerializeToString(), made.weights, lean=network.beside)
+        held = {"location": "memory"}
+        if (
+            folder
+            and weights[tensor.name] is network.split.weights.get(tensor.name)
+            and tensor.name in network.places
+        ):
+            place, values = network.places[tensor.name], weights.pop(tensor.name)
+            name = os.path.basename(place.location)  # noqa: PTH119
+            held = {"location": name, "offset": str(place.offset or 0), "length": str(values.nbytes)}
+        for key, text in held.items():
+            tensor.external_data.add(key=key, value=text)
+    return Loadable(model.SerializeToString(), weights, folder=folder, lean=network.beside)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

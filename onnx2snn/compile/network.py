@@ -34,11 +34,13 @@ class Network:
         split: Its structure and its weights, which stay in their file.
         table: Its layer table.
         beside: Whether weights are in a file of their own.
+        places: Where weights lie in files, by name.
     """
 
     split: SplitModel
     table: dict[str, Any]
     beside: bool = False
+    places: dict[str, ExternalDataInfo] = dataclasses.field(default_factory=dict)
 
     @property
     def opset(self) -> int:
@@ -88,9 +90,10 @@ def read_network(
     if or_compiled and is_compiled(loaded):
         return Network(SplitModel(structure_of(loaded)), table)
     own = os.path.realpath(model) if not isinstance(model, onnx.ModelProto) else ""
-    beside = [t for t in loaded.graph.initializer if uses_external_data(t)]
-    others = any(ExternalDataInfo(tensor).location != own for tensor in beside)
-    return _checked(Network(SplitModel(structure_of(loaded), _mapped(loaded)), table, others))
+    places = {t.name: ExternalDataInfo(t) for t in loaded.graph.initializer if uses_external_data(t)}
+    others = any(place.location != own for place in places.values())
+    split = SplitModel(structure_of(loaded), _mapped(loaded, places))
+    return _checked(Network(split, table, others, {n: p for n, p in places.items() if n in split.weights}))
 
 
 def _parsed(content: bytes) -> onnx.ModelProto:
@@ -102,7 +105,7 @@ def _parsed(content: bytes) -> onnx.ModelProto:
     return model
 
 
-def _mapped(model: onnx.ModelProto) -> dict[str, Array]:
+def _mapped(model: onnx.ModelProto, places: dict[str, ExternalDataInfo]) -> dict[str, Array]:
     """Large weights; those that lie in a file are mapped, all of a file at once."""
     maps: dict[str, mmap.mmap] = {}
     weights: dict[str, Array] = {}
@@ -110,10 +113,10 @@ def _mapped(model: onnx.ModelProto) -> dict[str, Array]:
         if not is_large(tensor):
             continue
         dtype = element_type(tensor)
-        if not uses_external_data(tensor) or dtype is None:
+        place = places.get(tensor.name)
+        if place is None or dtype is None:
             weights[tensor.name] = numpy_helper.to_array(tensor)
             continue
-        place = ExternalDataInfo(tensor)
         if place.location not in maps:
             with Path(place.location).open("rb") as stream:
                 maps[place.location] = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

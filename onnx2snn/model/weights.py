@@ -166,7 +166,7 @@ def values_of(tensor: onnx.TensorProto) -> Array:
 def let_go(values: Array) -> None:
     """Give back the memory of a mapped array, until somebody reads it again; of any other array, nothing."""
     base: Any = values
-    while isinstance(base, np.ndarray):
-        base = base.base
+    while isinstance(base, (np.ndarray, memoryview)):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
     if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)
