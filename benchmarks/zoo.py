@@ -16,8 +16,8 @@ import onnx_graphsurgeon as gs
 from onnx import numpy_helper
 
 from onnx2snn.calibration.stages import make_stages
-from onnx2snn.graph.core import apply_owned
 from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.passes import PREPARE
 
 FOLDER = Path(onnx.backend.test.__file__).parent / "data" / "light"

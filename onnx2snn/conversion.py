@@ -33,10 +33,11 @@ from onnx2snn.dialect.layers import layers_of
 from onnx2snn.dialect.macs import dense_macs, macs_by_layer, open_macs
 from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
-from onnx2snn.graph.core import Array, Pass, apply_owned, is_constant
+from onnx2snn.graph.core import Array, Pass, is_constant
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.fingerprint import fingerprint
 from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model, save_model
 from onnx2snn.model.qonnx_definition import inlined
@@ -222,21 +223,23 @@ class _Driver:
         self.form = form
         self.checks: list[tuple[str, float]] = []
         self._samples = samples
+        self._began = 0.0
         self._expected = None if samples is None else run_reference(source, samples)
         self._seen: tuple[object, ...] = ()
 
     def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
         """``graph`` is given away."""
-        for graph_pass in passes:
-            began, before = time.perf_counter(), len(graph.nodes)
-            graph = apply_owned(graph, [graph_pass])
-            took = 1000 * (time.perf_counter() - began)
-            _LOG.debug("%s: %d → %d nodes, %.0f ms", graph_pass.__name__, before, len(graph.nodes), took)
-            if _size_of_constants(graph) >= _HEAVY:
-                gc.collect()  # graphs are full of cycles: weights that were replaced would wait for the next collection
-            if self._expected is not None:
-                self._check(graph_pass.__name__, graph)
-        return graph
+        self._began = time.perf_counter()
+        return apply_owned(graph, passes, self._watch)
+
+    def _watch(self, graph_pass: Pass, graph: gs.Graph) -> None:
+        took = 1000 * (time.perf_counter() - self._began)
+        _LOG.debug("%s: %d nodes, %.0f ms", graph_pass.__name__, len(graph.nodes), took)
+        if _size_of_constants(graph) >= _HEAVY:
+            gc.collect()  # graphs are full of cycles: weights that were replaced would wait for the next collection
+        if self._expected is not None:
+            self._check(graph_pass.__name__, graph)
+        self._began = time.perf_counter()
 
     def _check(self, name: str, graph: gs.Graph) -> None:
         """Run ``graph``; one that the pass did not change answers what it answered before."""

@@ -20,9 +20,10 @@ from onnx2snn.activations.rules import names_of, rules_of
 from onnx2snn.data.specs import input_specs
 from onnx2snn.dialect.layer_table import is_snn, read_layer_table
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph.core import apply_owned, origin
+from onnx2snn.graph.core import origin
 from onnx2snn.graph.importer import import_model
 from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model
 from onnx2snn.model.training_mode import refuse_training_mode

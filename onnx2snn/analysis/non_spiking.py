@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.activations.recognise import Rejected
+from onnx2snn.analysis.facts import facts
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import is_integer_type
 from onnx2snn.graph.core import origin, signals
@@ -19,7 +20,6 @@ from onnx2snn.operators.linear import (
     MOVEMENT,
     ORDER_PRESERVING,
     float_signals,
-    from_sizes,
     is_integrate,
     is_linear,
     is_mean,
@@ -107,10 +107,10 @@ def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
 
 def _evaluated(graph: gs.Graph) -> list[gs.Node]:
     """Nodes behind synapses, in front of synapses or neurons, that are neither: evaluated on decoded values."""
-    behind = _behind_synapses(graph)
+    behind = facts(graph).behind_synapses
     before = _before_neurons(graph)
     pooled = _straight_to_neurons(graph)
-    sized = from_sizes(graph)
+    sized = facts(graph).from_sizes
     found = []
     for node in graph.nodes:
         if is_neuron(node) or is_integrate(node) or is_linear(node) or keeps_integers(node):
@@ -242,14 +242,6 @@ def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
         "its parameters (scale, zero point, bits, thresholds) are no constants",
         CONSTANTS,
     )
-
-
-def _behind_synapses(graph: gs.Graph) -> set[int]:
-    reached: set[int] = set()
-    for node in graph.nodes:
-        if is_weighted(node) or is_neuron(node) or any(id(t) in reached for t in node.inputs):
-            reached.update(id(t) for t in node.outputs)
-    return reached
 
 
 def _before_synapses(graph: gs.Graph) -> set[int]:

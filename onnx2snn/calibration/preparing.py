@@ -13,8 +13,8 @@ from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_
 from onnx2snn.calibration.lines import ClippedLine, clipped_lines
 from onnx2snn.calibration.writing import Staircased, write_staircase
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph.core import apply_owned
 from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.training_mode import refuse_training_mode
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE

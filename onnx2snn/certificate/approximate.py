@@ -15,8 +15,8 @@ from onnx2snn.calibration.result import decibels
 from onnx2snn.calibration.statistics import with_outputs
 from onnx2snn.certificate.result import Certificate, LayerCounts, OutputCheck
 from onnx2snn.data import Batch, DataSet
-from onnx2snn.graph.core import apply_owned
 from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.passes import PREPARE
 from onnx2snn.runtime import SpikingSession

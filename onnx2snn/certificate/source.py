@@ -24,9 +24,10 @@ from onnx2snn.certificate.reading import (
 )
 from onnx2snn.data import input_specs
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import Array, apply_owned, constant_input, origin
+from onnx2snn.graph.core import Array, constant_input, origin
 from onnx2snn.graph.importer import import_model
 from onnx2snn.graph.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators.linear import is_neuron

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -43,17 +43,9 @@ def graph_pass(function: Pass) -> Pass:
     return pure
 
 
-def apply_owned(graph: gs.Graph, passes: Iterable[Pass]) -> gs.Graph:
-    """Apply passes one after the other to a graph that nobody else holds: without a copy for each of them."""
-    for one in passes:
-        function: Pass = getattr(one, "__wrapped__", one)
-        graph = tidy(function(graph))
-    return graph
-
-
 def tidy(graph: gs.Graph) -> gs.Graph:
     """Drop nodes that no output needs and restore topological order; linear, without recursion."""
-    needed = _needed(graph)
+    needed = needed_for(graph.outputs)
     for node in graph.nodes:
         if id(node) not in needed:
             node.inputs.clear()
@@ -62,8 +54,9 @@ def tidy(graph: gs.Graph) -> gs.Graph:
     return graph
 
 
-def _needed(graph: gs.Graph) -> set[int]:
-    stack = [producer for tensor in graph.outputs for producer in tensor.inputs]
+def needed_for(tensors: Sequence[gs.Tensor]) -> set[int]:
+    """The nodes, by ``id``, on which ``tensors`` depend."""
+    stack = [producer for tensor in tensors for producer in tensor.inputs]
     needed = {id(node) for node in stack}
     while stack:
         for tensor in read_tensors(stack.pop()):
@@ -100,8 +93,9 @@ def _sorted(nodes: Sequence[gs.Node]) -> list[gs.Node]:
 def read_tensors(node: gs.Node) -> Iterator[gs.Tensor]:
     """The tensors that ``node`` reads, those that its subgraphs take from outside included."""
     yield from node.inputs
-    for subgraph in node.subgraphs(recursive=True):
-        yield from subgraph._foreign_tensors().values()  # noqa: SLF001 - no public spelling
+    if any(isinstance(value, gs.Graph) for value in node.attrs.values()):
+        for subgraph in node.subgraphs(recursive=True):
+            yield from subgraph._foreign_tensors().values()  # noqa: SLF001 - no public spelling
 
 
 def is_constant(tensor: object) -> TypeGuard[gs.Constant]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-from onnx_graphsurgeon.ir.tensor import LazyValues
+from onnx import helper, numpy_helper
+from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_import_domains
 
-from onnx2snn.graph.core import is_constant
-from onnx2snn.graph.large_constants import take_weights_out
-from onnx2snn.model.weights import SplitModel, hollow
+from onnx2snn.graph.core import Array, is_constant, needed_for
+from onnx2snn.model.weights import SMALL, SplitModel, hollow
 
 #: Attributes with this prefix are the passes' own notes.
 PRIVATE = "_onnx2snn"
@@ -20,47 +23,99 @@ def to_model(graph: gs.Graph) -> onnx.ModelProto:
     return to_split_model(graph).whole()
 
 
-def to_split_model(graph: gs.Graph) -> SplitModel:
-    """As :func:`to_model`, the large weights left in the arrays where they are."""
-    copy = graph.copy()
-    _share_constants(copy)
-    weights = take_weights_out(copy)
-    _pack_constants(copy)
-    for node in copy.nodes:
-        for name in [name for name in node.attrs if name.startswith(PRIVATE)]:
-            del node.attrs[name]
-    model: onnx.ModelProto = gs.export_onnx(copy, do_type_check=False)
-    given = [info for info in model.graph.input if info.name in weights]
-    kept = [info for info in model.graph.input if info.name not in weights]
-    del model.graph.input[:]
-    model.graph.input.extend(kept)
-    for info in given:
-        kind = info.type.tensor_type
-        model.graph.initializer.append(
-            hollow(info.name, kind.elem_type, [d.dim_value for d in kind.shape.dim])
+def to_split_model(graph: gs.Graph, wanted: Sequence[gs.Tensor] | None = None) -> SplitModel:
+    """As :func:`to_model`, the large weights left in the arrays where they are. The graph is not copied.
+
+    Args:
+        graph: In topological order.
+        wanted: What to compute instead of the graph's outputs: what they do not need is left out.
+    """
+    if wanted is not None:
+        needed = needed_for(wanted)
+        inputs = [t for t in graph.inputs if any(id(reader) in needed for reader in t.outputs)]
+        export = _Export([n for n in graph.nodes if id(n) in needed], inputs, wanted)
+    else:
+        export = _Export(graph.nodes, graph.inputs, graph.outputs)
+    proto = export.graph(graph)
+    functions = [OnnxExporter.export_function(function) for function in graph.functions]
+    model = helper.make_model(proto, opset_imports=update_import_domains(graph), functions=functions)
+    model.producer_name, model.producer_version = graph.producer_name or "", graph.producer_version or ""
+    if graph.ir_version is not None:
+        model.ir_version = graph.ir_version
+    return SplitModel(model, export.weights)
+
+
+class _Export:
+    """Nodes and tensors on their way into a model.
+
+    Attributes:
+        weights: The large constants, by name.
+    """
+
+    def __init__(
+        self, nodes: Sequence[gs.Node], inputs: Sequence[gs.Tensor], outputs: Sequence[gs.Tensor]
+    ) -> None:
+        self.weights: dict[str, Array] = {}
+        self._nodes, self._inputs, self._outputs = nodes, inputs, outputs
+        self._first: dict[tuple[object, ...], gs.Constant] = {}
+
+    def graph(self, graph: gs.Graph) -> onnx.GraphProto:
+        """All of them."""
+        nodes = [self._node(node) for node in self._nodes]
+        small = {id(t): t for t in self._first.values() if t.name not in self.weights}
+        initializers = [_stored(tensor) for tensor in small.values()]
+        large = [t for t in self._first.values() if t.name in self.weights]
+        initializers += [
+            hollow(t.name, helper.np_dtype_to_tensor_dtype(np.dtype(t.dtype)), t.shape) for t in large
+        ]
+        return helper.make_graph(
+            nodes,
+            graph.name,
+            [_described(tensor) for tensor in self._inputs],
+            [_described(tensor) for tensor in self._outputs],
+            initializers,
+            doc_string=graph.doc_string,
+            value_info=[_described(tensor) for tensor in self._between()],
         )
-    return SplitModel(model, weights)
+
+    def _node(self, node: gs.Node) -> onnx.NodeProto:
+        read = [self._shared(t).name if is_constant(t) else t.name for t in node.inputs]
+        proto: onnx.NodeProto = helper.make_node(
+            node.op, read, [t.name for t in node.outputs], name=node.name, domain=node.domain
+        )
+        kept = {key: value for key, value in node.attrs.items() if not key.startswith(PRIVATE)}
+        proto.attribute.extend(OnnxExporter.export_attributes(kept))
+        return proto
+
+    def _shared(self, tensor: gs.Constant) -> gs.Constant:
+        """The first constant with these values."""
+        values = tensor.values
+        key: tuple[object, ...] = (id(values),)
+        if values.size <= 64:
+            key = (str(values.dtype), values.shape, np.ascontiguousarray(values).tobytes())
+        first = self._first.setdefault(key, tensor)
+        if first is tensor and math.prod(values.shape) > SMALL and values.dtype.isbuiltin == 1:
+            self.weights[tensor.name] = values
+        return first
+
+    def _between(self) -> Iterator[gs.Tensor]:
+        """Tensors inside, of which something is known."""
+        ends = {id(t) for t in (*self._inputs, *self._outputs)}
+        found: dict[int, gs.Tensor] = {}
+        for node in self._nodes:
+            for tensor in (*node.inputs, *node.outputs):
+                known = not is_constant(tensor) and (tensor.dtype is not None or tensor.shape is not None)
+                if known and id(tensor) not in ends:
+                    found.setdefault(id(tensor), tensor)
+        yield from found.values()
 
 
-def _share_constants(graph: gs.Graph) -> None:
-    held: dict[tuple[object, ...], gs.Constant] = {}
-    for node in graph.nodes:
-        for position, tensor in enumerate(node.inputs):
-            if not is_constant(tensor):
-                continue
-            values = tensor.values
-            key: tuple[object, ...] = (id(values),)
-            if values.size <= 64:
-                key = (str(values.dtype), values.shape, np.ascontiguousarray(values).tobytes())
-            first = held.setdefault(key, tensor)
-            if first is not tensor:
-                node.inputs[position] = first
+def _described(tensor: gs.Tensor) -> onnx.ValueInfoProto:
+    return OnnxExporter.export_value_info_proto(tensor, do_type_check=False)
 
 
-def _pack_constants(graph: gs.Graph) -> None:
-    """Types that numpy has not: 4-bit numbers are stored two in a byte."""
-    for node in graph.nodes:
-        for position, tensor in enumerate(node.inputs):
-            if is_constant(tensor) and isinstance(tensor.dtype, np.dtype) and tensor.dtype.isbuiltin != 1:
-                packed = LazyValues(onnx.numpy_helper.from_array(tensor.values, tensor.name))
-                node.inputs[position] = gs.Constant(tensor.name, packed)
+def _stored(tensor: gs.Constant) -> onnx.TensorProto:
+    """An initializer; numbers of types that numpy has not are packed, two of 4 bits in a byte."""
+    if tensor.values.dtype.isbuiltin != 1:
+        return numpy_helper.from_array(tensor.values, tensor.name)
+    return OnnxExporter.export_tensor_proto(tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnx2snn.graph.core import Pass
+from onnx2snn.graph.pass_manager import Fixpoint
 from onnx2snn.passes.normalise.batch_to_front import batch_to_front
 from onnx2snn.passes.normalise.channels_first import channels_first
 from onnx2snn.passes.normalise.compute_in_float32 import compute_in_float32
@@ -25,20 +26,17 @@ from onnx2snn.passes.normalise.spell_windows import spell_windows
 
 NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
-    expand_fused_operators,
-    channels_first,
-    decompose_quantisers,
-    fold_constants,
-    inline_conditionals,
-    open_sequences,
-    drop_identities,
-    infer_shapes,
-    expand_fused_operators,
-    spell_windows,
-    fold_constants,
-    channels_first,
-    decompose_quantisers,
-    drop_identities,
+    Fixpoint(  # each may show the others more: constants, types, sizes
+        expand_fused_operators,
+        channels_first,
+        decompose_quantisers,
+        fold_constants,
+        inline_conditionals,
+        open_sequences,
+        drop_identities,
+        infer_shapes,
+        spell_windows,
+    ),
     spell_einsum,
     spell_global_maxima,
     spell_masks,

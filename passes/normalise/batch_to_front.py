@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import batch_axes
+from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_constant, origin, replace_uses
 from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators import of
@@ -31,7 +31,7 @@ def batch_to_front(graph: gs.Graph) -> gs.Graph:
     Exporters write windows over all axes of a channels-last tensor like that.
     """
     names = Names(graph)
-    axes = batch_axes(graph)
+    axes = facts(graph).batch_axes
     for node in list(graph.nodes):
         if not (of(node).windows or node.op == "Conv") or not node.inputs or len(node.outputs) != 1:
             continue

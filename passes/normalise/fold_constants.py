@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.symbolic_sizes import taken_entries
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import Array, graph_pass, is_constant, tidy
+from onnx2snn.graph.core import Array, graph_pass, is_constant
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators import of
@@ -100,13 +100,10 @@ def _is_read_outside(tensor: gs.Tensor, foldable: dict[int, gs.Node], graph: gs.
 
 
 def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[Array]:
-    copy = graph.copy()
-    tensors = copy.tensors()
-    copy.inputs, copy.outputs = [], [tensors[t.name] for t in wanted]
-    for output in copy.outputs:
-        output.dtype = output.dtype or np.float32
+    for tensor in wanted:
+        tensor.dtype = tensor.dtype or np.float32
     try:
-        answers = run_reference(to_split_model(tidy(copy)), {})
+        answers = run_reference(to_split_model(graph, wanted), {})
     except InvalidModelError:
         raise
     except Exception as error:  # onnxruntime's errors share no base class

@@ -7,17 +7,17 @@ import math
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import batch_axes
+from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.symbolic_sizes import spelled_sizes
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, value_of
-from onnx2snn.graph.exporter import to_model
-from onnx2snn.graph.large_constants import graph_without_weights
+from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.graph.size_editor import SizeEditor
+from onnx2snn.model.weights import weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
-from onnx2snn.operators.linear import ROWS, is_weighted
+from onnx2snn.operators.linear import ROWS
 from onnx2snn.passes.normalise.inference import inferred
 from onnx2snn.remedies import DYNAMIC_BATCH
 
@@ -49,7 +49,7 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
     batch = _fixed_batch(graph)
     if batch == 1:
         _reshape_single_samples(graph, names)
-    axes = batch_axes(graph)
+    axes = facts(graph).batch_axes
     _mark_rows(graph, axes)
     sizes = SizeEditor(graph, names)
     for node in list(graph.nodes):
@@ -97,10 +97,7 @@ def _reshape_single_samples(graph: gs.Graph, names: Names) -> None:
 
 def _mark_rows(graph: gs.Graph, axes: dict[str, int]) -> None:
     """Case 5; behind the last synapses nothing needs it."""
-    feeding: set[int] = set()
-    for node in reversed(graph.nodes):
-        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
-            feeding.update(id(t) for t in node.inputs)
+    feeding = facts(graph).before_synapses
     rows = {t.name: 1 for t in graph.inputs if t.shape}
     for node in graph.nodes:
         read = next((t for t in node.inputs if t.name in rows and axes.get(t.name) == 0), None)
@@ -208,7 +205,7 @@ def _forget_sizes(graph: gs.Graph) -> None:
 
 def _check(graph: gs.Graph, batch: int, sized: list[str], axes: dict[str, int]) -> None:
     """Shapes for another batch: they must exist, and the outputs must grow with the batch."""
-    model = to_model(graph_without_weights(graph)[0])
+    model = weights_as_inputs(to_split_model(graph).structure)
     del model.graph.value_info[:]
     for info in model.graph.input:
         if info.type.tensor_type.shape.dim and info.type.tensor_type.shape.dim[0].dim_param == BATCH:

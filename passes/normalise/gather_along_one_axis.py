@@ -7,7 +7,7 @@ import math
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import batch_axes
+from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Array, Names, constant_input, graph_pass
 from onnx2snn.operators.batch import static
@@ -25,7 +25,7 @@ def gather_along_one_axis(graph: gs.Graph) -> gs.Graph:
     1. Batch dimensions, an index into the batch axis, or open sizes: the node stays.
     """
     names = Names(graph)
-    axes = batch_axes(graph)
+    axes = facts(graph).batch_axes
     for node in list(graph.nodes):
         if node.op != "GatherND" or node.domain or node.attrs.get("batch_dims", 0):
             continue

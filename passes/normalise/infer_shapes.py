@@ -11,10 +11,9 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, graph_pass, is_constant
-from onnx2snn.graph.exporter import to_model, to_split_model
-from onnx2snn.graph.large_constants import graph_without_weights
+from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
-from onnx2snn.model.weights import SplitModel
+from onnx2snn.model.weights import SplitModel, weights_as_inputs
 from onnx2snn.passes.normalise.inference import inferred
 
 #: Values of one tensor, at most: 4 TiB of them.
@@ -33,7 +32,7 @@ def infer_shapes(graph: gs.Graph) -> gs.Graph:
        two batches of zeros, if the network runs at all and only its batch is dynamic.
     """
     produced = {id(t) for node in graph.nodes for t in node.outputs}
-    model = to_model(graph_without_weights(graph)[0])
+    model = weights_as_inputs(to_split_model(graph).structure)
     del model.graph.value_info[:]
     found = inferred(model).graph
     known = {v.name: v for v in [*found.value_info, *found.output]}
@@ -71,10 +70,7 @@ def _observe(graph: gs.Graph, blank: Sequence[gs.Tensor]) -> None:
     fixed = all(isinstance(size, int) for t in graph.inputs for size in (t.shape or [""])[1:])
     if len(dynamic) > 1 or not fixed:
         return
-    copy = graph.copy()
-    tensors = copy.tensors()
-    copy.outputs = [tensors[t.name] for t in blank]
-    model = to_split_model(copy)
+    model = to_split_model(graph, blank)
     first, second = (_answers(model, graph, size) for size in _TRIED)
     batch = next(iter(dynamic), "")
     for tensor in blank:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import batch_axes
+from onnx2snn.analysis.facts import facts
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import graph_pass, origin
 from onnx2snn.operators import of
@@ -20,7 +20,7 @@ def refuse_mixed_samples(graph: gs.Graph) -> gs.Graph:
     Raises:
         ConversionError: an operator mixes the entries of axis 0 of the inputs, which would be samples.
     """
-    axes = batch_axes(graph)
+    axes = facts(graph).batch_axes
     for node in graph.nodes:
         if not of(node).channels_second:
             continue

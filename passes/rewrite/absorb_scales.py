@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.scale_propagation import (
     can_push,
     factor_of,
@@ -17,7 +18,7 @@ from onnx2snn.analysis.scale_propagation import (
     reciprocal,
     take_in,
 )
-from onnx2snn.analysis.trains import Kind, infer_kinds, is_train
+from onnx2snn.analysis.trains import Kind, is_train
 from onnx2snn.graph.core import (
     Names,
     graph_pass,
@@ -79,7 +80,7 @@ def absorb_backwards(graph: gs.Graph) -> gs.Graph:
     Only trains: their constants are gone, so nothing but weights is scaled.
     """
     names = Names(graph)
-    kinds = infer_kinds(graph)
+    kinds = facts(graph).kinds
     for node in reversed(list(graph.nodes)):
         scale = factor_of(node)
         if scale is None or kinds.get(id(node.outputs[0])) is not Kind.TRAIN:
@@ -116,7 +117,7 @@ def absorb_forwards(graph: gs.Graph) -> gs.Graph:
     multiplication: the synaptic weight of that branch.
     """
     names = Names(graph)
-    kinds = infer_kinds(graph)
+    kinds = facts(graph).kinds
     carried: dict[int, tuple[gs.Tensor, Scale]] = {}
     for node in list(graph.nodes):
         if not any(id(t) in carried for t in node.inputs) and factor_of(node) is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.trains import Kind, infer_kinds
+from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.trains import Kind
 from onnx2snn.graph.core import constant_input, graph_pass, replace_uses, signals
 from onnx2snn.operators import of
 
@@ -17,7 +18,7 @@ def drop_neutral(graph: gs.Graph) -> gs.Graph:
     Trains only: on analog values ``x + 0`` turns −0.0 into 0.0, and a lossless converter changes no bit without need.
     A constant that widens the shape stays.
     """
-    kinds = infer_kinds(graph)
+    kinds = facts(graph).kinds
     for node in list(graph.nodes):
         neutral = of(node).neutral
         read = signals(node)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.scale_propagation import COARSE, is_coarse
-from onnx2snn.analysis.trains import infer_kinds, is_train
+from onnx2snn.analysis.trains import is_train
 from onnx2snn.graph.core import (
     Array,
     Names,
@@ -71,11 +73,11 @@ def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
     safe = _nonzero(peaks).astype(np.float64)[:, None]
     few = rows[:, :: max(1, rows.shape[1] // _SAMPLED)] / safe
     candidates = np.arange(1, _HIGHEST + 1)
+    if not _fit(few[:1], candidates).any():
+        return None
     found = np.zeros(len(rows), np.int64)
     for n in candidates[::-1]:
-        steps = few * n
-        fits = np.all(np.abs(steps - np.rint(steps)) <= n * _ROUNDINGS, axis=1)
-        found[fits] = n
+        found[_fit(few, n)] = n
     if np.any(found == 0):
         return None
     for multiple in candidates:  # few weights may share a divisor that all do not
@@ -87,6 +89,13 @@ def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
         if np.any(found * (multiple + 1) > _HIGHEST):
             return None
     return None
+
+
+def _fit(shares: Array, candidates: Any) -> NDArray[np.bool_]:
+    """Which of the ``candidates`` for a largest integer make whole numbers of all ``shares`` of a row."""
+    steps = shares[..., None] * candidates
+    fits: NDArray[np.bool_] = np.all(np.abs(steps - np.rint(steps)) <= candidates * _ROUNDINGS, axis=1)
+    return fits if np.ndim(candidates) else fits[..., 0]
 
 
 def _is_exact(rows: Array, peaks: Array, largest: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -131,7 +140,7 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
        spikes but the currents of other synapses: nothing is done.
     """
     names = Names(graph)
-    kinds = infer_kinds(graph)
+    kinds = facts(graph).kinds
     neurons = [node for node in graph.nodes if is_neuron(node)]
     most = max((2 ** parameters(node).timesteps - 1 for node in neurons), default=1)
     for neuron in neurons:

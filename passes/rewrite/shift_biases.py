@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.trains import Kind, infer_kinds, is_train
+from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.trains import Kind, is_train
 from onnx2snn.errors import ConversionError
 from onnx2snn.float64 import streamed
 from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, is_constant, origin, tidy, value_of
@@ -29,7 +30,7 @@ def shift_biases(graph: gs.Graph) -> gs.Graph:
     2. They are not: the same operators stay in the graph, on zeros of batch one, and feed the bias.
     """
     names = Names(graph)
-    kinds = infer_kinds(graph)
+    kinds = facts(graph).kinds
     sinks = [n for n in graph.nodes if (is_neuron(n) or is_integrate(n)) and is_train(n.inputs[0], kinds)]
     if not sinks:
         return graph

@@ -8,7 +8,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Table, neuron_parameters, rate_parameters, table_parameters
-from onnx2snn.analysis.trains import infer_kinds, is_train
+from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.trains import is_train
 from onnx2snn.graph.core import Array, Names, Pass, graph_pass, is_constant, value_of
 from onnx2snn.graph.neuron_nodes import make_constant, parameters
 from onnx2snn.operators.linear import IF, TABLE_IF, is_integrate, is_neuron
@@ -34,7 +35,7 @@ def spike(bias: str, coding: str = "binary") -> Pass:
     def spike_with(graph: gs.Graph) -> gs.Graph:
         names = Names(graph)
         timesteps = network_timesteps(graph, coding)
-        kinds = infer_kinds(graph)
+        kinds = facts(graph).kinds
         for node in list(graph.nodes):
             if not is_neuron(node) and not is_integrate(node):
                 continue

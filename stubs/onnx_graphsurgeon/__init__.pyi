@@ -54,6 +54,11 @@ class Graph:
     inputs: MutableSequence[Tensor]
     outputs: MutableSequence[Tensor]
     opset: int
+    functions: Sequence[Function]
+    doc_string: str | None
+    producer_name: str | None
+    producer_version: str | None
+    ir_version: int | None
     def __init__(
         self,
         nodes: Sequence[Node] | None = None,
@@ -69,5 +74,6 @@ class Graph:
     def subgraphs(self, recursive: bool = False) -> Iterator[Graph]: ...
     def _foreign_tensors(self) -> dict[str, Tensor]: ...
 
+class Function(Graph): ...
+
 def import_onnx(onnx_model: onnx.ModelProto) -> Graph: ...
-def export_onnx(graph: Graph, do_type_check: bool = True) -> onnx.ModelProto: ...

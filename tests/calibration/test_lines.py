@@ -11,8 +11,8 @@ from helpers_networks import Builder
 
 import onnx2snn
 from onnx2snn.calibration.lines import clipped_lines
-from onnx2snn.graph.core import apply_owned
 from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
 

@@ -7,9 +7,9 @@ import pytest
 from helpers_networks import Builder
 
 from onnx2snn.calibration.writing import add_to
-from onnx2snn.graph.core import apply_owned
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
 

@@ -1,0 +1,68 @@
+"""Facts of a graph, each computed once: until a pass changes it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import onnx_graphsurgeon as gs
+
+from onnx2snn.analysis.batch_axis import batch_axes
+from onnx2snn.analysis.trains import Kind, infer_kinds
+from onnx2snn.operators.linear import from_sizes, is_neuron, is_weighted
+
+_KEPT = "_onnx2snn_facts"
+
+
+class Facts:
+    """What is known of the tensors of a graph, by ``id`` or by name; asked by passes before they change anything.
+
+    Args:
+        graph: Which.
+    """
+
+    def __init__(self, graph: gs.Graph) -> None:
+        self._graph = graph
+
+    @cached_property
+    def kinds(self) -> dict[int, Kind]:
+        """Trains, and analog values; whatever is missing is analog."""
+        return infer_kinds(self._graph)
+
+    @cached_property
+    def batch_axes(self) -> dict[str, int]:
+        """By name, the axis that counts samples; see :func:`onnx2snn.analysis.batch_axis.batch_axes`."""
+        return batch_axes(self._graph)
+
+    @cached_property
+    def from_sizes(self) -> set[int]:
+        """Tensors that nothing but sizes and constants decide."""
+        return from_sizes(self._graph)
+
+    @cached_property
+    def behind_synapses(self) -> set[int]:
+        """Tensors that a layer of synapses, or neurons, influence."""
+        reached: set[int] = set()
+        for node in self._graph.nodes:
+            if is_weighted(node) or is_neuron(node) or any(id(t) in reached for t in node.inputs):
+                reached.update(id(t) for t in node.outputs)
+        return reached
+
+    @cached_property
+    def before_synapses(self) -> set[int]:
+        """Tensors that influence a layer of synapses."""
+        feeding: set[int] = set()
+        for node in reversed(self._graph.nodes):
+            if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
+                feeding.update(id(t) for t in node.inputs)
+        return feeding
+
+
+def facts(graph: gs.Graph) -> Facts:
+    """Those of ``graph`` as it is. They are kept with it, until :func:`forget` is told that it changed."""
+    found: Facts = vars(graph).setdefault(_KEPT, Facts(graph))
+    return found
+
+
+def forget(graph: gs.Graph) -> None:
+    """A pass has changed ``graph``."""
+    vars(graph).pop(_KEPT, None)
