@@ -25,10 +25,10 @@ from onnx.reference import ReferenceEvaluator
 import onnx2snn
 from onnx2snn.conversion import relative_change
 from onnx2snn.dialect.functions import attach_functions
-from onnx2snn.graph.core import apply_owned
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.graph.fingerprint import fingerprint
 from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import pipeline
 from onnx2snn.runtime import SpikingSession

@@ -10,10 +10,10 @@ import pytest
 from helpers_corpus import Example
 from helpers_graphs import make_model, node
 
-from onnx2snn.graph.core import apply_owned
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.graph.fingerprint import fingerprint
 from onnx2snn.graph.importer import import_model
+from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.files import load_model
 from onnx2snn.passes import pipeline
 
