@@ -6,21 +6,23 @@ import onnx
 
 from onnx2snn.data import input_specs
 
-_SINGLE = "the source declares an open batch, and works for one sample at a time; the spiking network takes any number"
+_INSIDE = (
+    "the source declares an open batch, and works for {0} at a time; the spiking network takes any number"
+)
 _FIXED = (
     "the source fixes a batch of {0}: it is free inside, and declared as in the source; "
     "sessions take any number of samples, {0} at a time"
 )
 
 
-def batch_notes(source: onnx.ModelProto, *, single: bool) -> tuple[str, ...]:
+def batch_notes(source: onnx.ModelProto, *, at_a_time: int | None) -> tuple[str, ...]:
     """Lines for whoever converted ``source``; none where its batch is open.
 
     Args:
         source: As it was given.
-        single: It declares an open batch, and works for one sample at a time.
+        at_a_time: It declares an open batch, and works for so many samples at a time.
     """
-    if single:
-        return (_SINGLE,)
+    if at_a_time is not None:
+        return (_INSIDE.format("one sample" if at_a_time == 1 else f"{at_a_time} samples"),)
     fixed = {spec.batch for spec in input_specs(source)} - {None}
     return tuple(_FIXED.format(batch) for batch in fixed) if len(fixed) == 1 else ()

@@ -172,7 +172,7 @@ def convert(
     return dataclasses.replace(
         conversion,
         calibration=calibration,
-        notes=batch_notes(source, single=witness is not None and witness.single),
+        notes=batch_notes(source, at_a_time=witness.at_a_time if witness is not None else None),
     )
 
 

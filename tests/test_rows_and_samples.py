@@ -195,12 +195,16 @@ def test_a_constant_of_higher_rank_moves_the_batch_behind_the_last_neuron() -> N
 SINGLE = {
     "reshape": ("h = Reshape(d, t)", {"t": np.array([1, 36]), "v": dyadic(36, 3)}),
     "resize": ("u = Resize(d, , , t) h = Flatten(u)", {"t": np.array([1, 4, 3, 6]), "v": dyadic(72, 3)}),
+    "resize to three": (
+        "u = Resize(d, , , t) h = Flatten(u)",
+        {"t": np.array([3, 4, 3, 6]), "v": dyadic(72, 3)},
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", SINGLE)
-def test_a_file_that_names_a_batch_of_one_inside_is_run_sample_by_sample(kind: str) -> None:
-    """It declares an open batch, and fails on two samples, or answers to one of them: it works for one at a time."""
+def test_a_file_that_names_a_batch_inside_is_run_on_so_many(kind: str) -> None:
+    """It declares an open batch, and fails on others, or answers as many rows whatever it is given."""
     text, constants = SINGLE[kind]
     source = network(
         f"""g (float[N,2,3,3] x) => (float[N,3] y) {{
@@ -212,16 +216,19 @@ def test_a_file_that_names_a_batch_of_one_inside_is_run_sample_by_sample(kind: s
         {"w": dyadic(4, 2, 1, 1), **constants},
     )
     x = dyadic(5, 2, 3, 3)
-    one_by_one = np.concatenate([run_reference(source, {"x": row[None]})["y"] for row in x])
-    np.testing.assert_array_equal(make_runner(source)({"x": x})["y"], one_by_one)
+    size = int(constants["t"][0])
+    groups = [x[np.minimum(np.arange(at, at + size), 4)] for at in range(0, 5, size)]
+    expected = np.concatenate([run_reference(source, {"x": group})["y"] for group in groups])[:5]
+    np.testing.assert_array_equal(make_runner(source)({"x": x})["y"], expected)
     conversion = onnx2snn.convert(source)
     assert conversion.tried == "equal"
+    at_a_time = "one sample" if size == 1 else f"{size} samples"
     assert conversion.notes[0].startswith(
-        "the source declares an open batch, and works for one sample at a time"
+        f"the source declares an open batch, and works for {at_a_time} at a time"
     )
     assert onnx2snn.verify(source, conversion.model, {"x": x}).lossless
     found = SpikingSession(conversion.model.SerializeToString()).run({"x": x}).outputs["y"]
-    np.testing.assert_array_equal(found, one_by_one)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("batch", ["1", "N"])

@@ -44,14 +44,14 @@ class Witness:
         inputs: The sample, as a batch of two where the source takes one, by name.
         outputs: The source's answers by name; empty where no sample was found that it computes.
         failure: Why not.
-        single: It declares an open batch, and works for one sample at a time.
+        at_a_time: It declares an open batch, and works for so many samples at a time; None for any number.
     """
 
     source: SplitModel
     inputs: Mapping[str, Array] = field(default_factory=dict)
     outputs: Mapping[str, Array] = field(default_factory=dict)
     failure: Onnx2SnnError | None = None
-    single: bool = False
+    at_a_time: int | None = None
 
     @classmethod
     def of(cls, model: onnx.ModelProto | SplitModel) -> Witness:
@@ -67,8 +67,8 @@ class Witness:
                     failure = failure or error
                     continue
                 if all(output.size for output in outputs.values()):
-                    single = run.batch == 1 and all(spec.batch is None for spec in specs)
-                    return cls(source, inputs, outputs, single=single)
+                    open_ = all(spec.batch is None for spec in specs)
+                    return cls(source, inputs, outputs, at_a_time=run.batch if open_ else None)
         except Onnx2SnnError as error:
             failure = error
         empty = InputError("whatever the size of its open axes, an output is empty")

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 import onnxruntime as ort
+from onnx.numpy_helper import to_array
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.errors import InputError, InvalidModelError
@@ -124,7 +125,7 @@ class Batches:
     """A model that is given any number of samples.
 
     1. Its batch is open: all at once.
-    2. It declares an open batch, but names the size 1 inside (a ``Reshape`` or ``Resize`` to [1, ...]): one by one.
+    2. It declares an open batch, but names a size of it inside (a ``Reshape`` to [1, ...], a ``Resize`` to [4, ...]): so many.
     3. Its batch is fixed: so many at a time.
 
     Attributes:
@@ -138,13 +139,13 @@ class Batches:
         self.batch: int | None = sizes.pop() if len(sizes) == 1 else None
         self._reached = sampled_tensors(model)
         graph = (model.structure if isinstance(model, SplitModel) else model).graph
-        self._resizes = any(node.op_type == "Resize" and len(node.input) > 3 for node in graph.node)
+        self._named = _resized_to(graph)
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name; see :func:`make_runner`."""
         given = {name: inputs[name] for name in self._inputs}
         samples = len(given[self._inputs[0]]) if given else 0
-        if self.batch is None and samples > 1:
+        if self.batch is None and (samples > 1 or self._named):
             whole = self._at_once(given)
             if whole is not None:
                 return whole
@@ -160,8 +161,8 @@ class Batches:
         except InvalidModelError as error:
             failure = error
         else:
-            if not (self._resizes and any(self._is_one(name, value) for name, value in whole.items())):
-                return whole
+            self.batch = self._inside(whole, len(next(iter(inputs.values()))))
+            return whole if self.batch is None else None
         try:
             self._reference.run({name: value[:1] for name, value in inputs.items()})
         except InvalidModelError as error:
@@ -169,9 +170,11 @@ class Batches:
         self.batch = 1
         return None
 
-    def _is_one(self, name: str, value: Array) -> bool:
-        """Whether samples decide this output, and it has one row for all of them."""
-        return name in self._reached and value.ndim > 0 and len(value) == 1
+    def _inside(self, whole: Mapping[str, Array], samples: int) -> int | None:
+        """The batch that is named inside: samples decide an output, and it has that many rows whatever their number."""
+        decided = [value for name, value in whole.items() if name in self._reached and value.ndim > 0]
+        rows = {len(value) for value in decided} & self._named - {samples}
+        return rows.pop() if len(rows) == 1 else None
 
     def _in_batches(self, inputs: Mapping[str, Array], samples: int, batch: int) -> dict[str, Array]:
         parts = []
@@ -183,6 +186,26 @@ class Batches:
             remedy = f"give {batch} at a time"
             raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
         return whole
+
+
+def _resized_to(graph: onnx.GraphProto) -> set[int]:
+    """Sizes that a Resize gives to the first axis."""
+    held = {tensor.name: tensor for tensor in graph.initializer}
+    held |= {
+        n.output[0]: a.t
+        for n in graph.node
+        if n.op_type == "Constant"
+        for a in n.attribute
+        if a.name == "value"
+    }
+    wanted = [
+        held.get(node.input[3])
+        for node in graph.node
+        if node.op_type == "Resize"
+        and len(node.input) > 3
+        and not any(a.name == "axes" for a in node.attribute)
+    ]
+    return {int(to_array(sizes).ravel()[0]) for sizes in wanted if sizes is not None}
 
 
 def sampled_tensors(model: onnx.ModelProto | SplitModel) -> set[str]:

@@ -13,7 +13,7 @@ import onnx
 
 import onnx2snn
 from drawn_cases.building import run
-from onnx2snn.errors import Onnx2SnnError
+from onnx2snn.errors import Onnx2SnnError, SelfCheckError
 from onnx2snn.model.reference import run_reference
 
 #: What is right: the same answers and a certificate, answers that differ where a neuron is at its threshold, or a reason why not.
@@ -27,7 +27,8 @@ class Verdict:
     """How it ended.
 
     Attributes:
-        kind: ``ok``; ``tie``: a neuron at its threshold; ``refused``; ``crash`` of convert; ``unloadable`` by stock onnxruntime;
+        kind: ``ok``; ``tie``: a neuron at its threshold; ``refused``; ``defect``, found by convert itself, and
+            its ``crash``; ``unloadable`` by stock onnxruntime;
             ``shape``: another shape or type; ``wrong`` answers; ``blind``: wrong and certified; ``denied``: right, and not
             certified; ``verify refuses``, ``verify crash``. Behind ``hybrid`` where conversion is refused without it.
         why: The message, or the difference.
@@ -60,6 +61,8 @@ def _judge(source: Path, data: Mapping[str, np.ndarray], *, hybrid: bool) -> Ver
     target = source.with_name("snn.onnx")
     try:
         onnx2snn.convert(source, hybrid=hybrid).save(target)
+    except SelfCheckError as error:
+        return Verdict("defect", _line(error))
     except Onnx2SnnError as error:
         return Verdict("refused", _line(error))
     except Exception as error:  # noqa: BLE001 - a crash is a result here
