@@ -85,7 +85,7 @@ class Evaluation:
     def run(self, z: Single) -> tuple[Single, Single]:
         """The inner tensor and the output (P, C) at potentials (P, C), or (P, 1) for all channels."""
         rows = max(1, _AT_A_TIME // self.channels)
-        parts = [self._some(z[first : first + rows]) for first in range(0, len(z), rows)]
+        parts = [self._some(z[first : first + rows]) for first in range(0, max(len(z), 1), rows)]
         inner, output = (np.concatenate(column) for column in zip(*parts, strict=True))
         return inner, output
 
