@@ -30,7 +30,7 @@ from onnx2snn.dialect.layer_table import (
     write_layer_table,
 )
 from onnx2snn.dialect.layers import layers_of
-from onnx2snn.dialect.macs import dense_macs, macs_by_layer, open_macs
+from onnx2snn.dialect.macs import macs_of
 from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.graph.core import Array, Pass, is_constant
@@ -284,8 +284,7 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
     layers = layers_of(graph, form.coding)
     timesteps = network_timesteps(graph, form.coding)
     write_counting_graph(model, counting_graph(model, layers))
-    macs, by_layer = dense_macs(model), macs_by_layer(model, layers)
-    unknown = None in (*macs.values(), *by_layer.values())
+    macs = macs_of(graph, layers)
     write_layer_table(
         model,
         {
@@ -295,15 +294,17 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
             **dataclasses.asdict(form),
             "layers": [dataclasses.asdict(layer) for layer in layers],
             "outputs": [output.name for output in model.graph.output],
-            "macs": macs,
-            "layer_macs": by_layer,
-            **({"open_macs": open_macs(model, layers)} if unknown else {}),
+            "macs": macs.total,
+            "layer_macs": macs.by_layer,
+            **(
+                {"open_macs": macs.unknown} if None in (*macs.total.values(), *macs.by_layer.values()) else {}
+            ),
             "non_spiking": [dataclasses.asdict(operator) for operator in kept],
         },
     )
     model.producer_name = "onnx2snn"
     model.producer_version = onnx2snn.__version__
-    return Conversion(network, layers, timesteps, tuple(kept), macs, tuple(driver.checks))
+    return Conversion(network, layers, timesteps, tuple(kept), macs.total, tuple(driver.checks))
 
 
 def _declare_as(model: onnx.ModelProto, source: onnx.ModelProto) -> None:

@@ -18,7 +18,7 @@ from onnx2snn.activations.tables import TABLE
 from onnx2snn.certificate.neurons import Neuron, TableNeuron
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, TABLE_IF
 from onnx2snn.dialect.layer_table import read_layer_table
-from onnx2snn.dialect.macs import train_names
+from onnx2snn.dialect.trains import train_names
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel, is_hollow
 

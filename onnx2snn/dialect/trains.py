@@ -1,0 +1,41 @@
+"""What a finished file says of its tensors: sizes, and which are trains."""
+
+from __future__ import annotations
+
+import onnx
+
+from onnx2snn.dialect.functions import DOMAIN, NEURONS
+from onnx2snn.operators import of
+
+
+def shapes_of(model: onnx.ModelProto) -> dict[str, list[int | None]]:
+    """Sizes by tensor name, constants too; None for a size that is open."""
+    found: dict[str, list[int | None]] = {}
+    for info in [*model.graph.value_info, *model.graph.input, *model.graph.output]:
+        dims = info.type.tensor_type.shape.dim
+        found[info.name] = [d.dim_value if d.HasField("dim_value") else None for d in dims]
+    found.update((tensor.name, list(tensor.dims)) for tensor in model.graph.initializer)
+    return found
+
+
+def train_names(model: onnx.ModelProto) -> set[str]:
+    """Names of the trains of a converted network: what comes from an IF before the next Integrate."""
+    found: set[str] = set()
+    no_signals = {tensor.name for tensor in model.graph.initializer} | _integers(model)
+    for node in model.graph.node:
+        if node.domain == DOMAIN:
+            if node.op_type in NEURONS:
+                found.update(node.output)
+            continue
+        given = node.input[:1] if node.op_type == "Resize" else node.input  # its factors are no signal
+        read = [name for name in given if name and name not in no_signals]
+        if read and all(name in found for name in read):
+            found.update(name for name in node.output if name not in no_signals)
+    return found
+
+
+def _integers(model: onnx.ModelProto) -> set[str]:
+    """Names of tensors that hold sizes, indices or masks."""
+    others = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
+    sizes = {name for node in model.graph.node if of(node).sizes for name in node.output}
+    return sizes | {v.name for v in model.graph.value_info if v.type.tensor_type.elem_type in others}
