@@ -172,13 +172,13 @@ class ReferenceEngine:
         import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
 
-        from onnx2snn.float64.padding import Pad  # noqa: PLC0415
+        from onnx2snn.float64.operators import CORRECTED  # noqa: PLC0415
 
         with _computing():
             loaded = onnx.load(model.content) if isinstance(model.content, str) else onnx.ModelProto()
             if isinstance(model.content, bytes):
                 loaded.ParseFromString(model.content)
-            self._evaluator = ReferenceEvaluator(loaded, new_ops=[Pad])
+            self._evaluator = ReferenceEvaluator(loaded, new_ops=list(CORRECTED))
         self.outputs = [o.name for o in loaded.graph.output]
         self.inputs, self.axes = {}, {}
         for info in loaded.graph.input:

@@ -51,9 +51,10 @@ REFUSED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str, str]] = {
     "squeeze and excite": (SQUEEZE_EXCITE, {}, r"'s' \(Sigmoid\)", "nonlinearity"),
     "product of two activations": ([node("Conv", ["a", "w3"], ["h"]), *act("h", "c"), node("Mul", ["a", "c"], ["m"])], {}, r"'m' \(Mul\)", "product"),
     "attention": ([node("Softmax", ["a"], ["s"]), node("MatMul", ["s", "a"], ["m"])], {}, r"'s' \(Softmax\)", "nonlinearity"),
-    "power mean": ([node("LpPool", ["a"], ["m"], kernel_shape=[1, 1], p=2)], {}, r"'m' \(LpPool\)", "nonlinearity"),
+    "power mean": ([node("LpPool", ["a"], ["m"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], p=2)], {}, r"'m' \(LpPool\)", "nonlinearity"),
     "instance norm": ([node("InstanceNormalization", ["a", "one", "nil"], ["m"])], {"one": np.ones(3, np.float32), "nil": np.zeros(3, np.float32)}, r"'m' \(InstanceNormalization\)", "nonlinearity"),
     "local response": ([node("LRN", ["a"], ["m"], size=3)], {}, r"'m' \(LRN\)", "nonlinearity"),
+    "mean and variance": ([node("MeanVarianceNormalization", ["a"], ["m"])], {}, r"'m' \(MeanVarianceNormalization\)", "nonlinearity"),
     "smooth activation": ([node("Conv", ["a", "w3"], ["h"]), node("Tanh", ["h"], ["m"])], {}, r"'m' \(Tanh\)", "nonlinearity"),
     "float activation": ([node("Conv", ["a", "w3"], ["h"]), node("Relu", ["h"], ["m"])], {}, r"'m' \(Relu\)", "nothing rounds it"),
     "sum over the batch": ([node("ReduceMean", ["a"], ["h"], axes=[0]), node("Add", ["a", "h"], ["m"])], {}, r"'.' \(.*\)", "mixes samples"),
@@ -90,9 +91,10 @@ ON_INTEGERS: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], list[str]]] =
         [node("Cast", ["a"], ["c"], to=7), node("TopK", ["c", "six"], ["t", "p"], axis=3), node("Cast", ["t"], ["m"], to=1)],
         {"six": np.array([6])}, ["c", "t"],
     ),
-    "a product of codes": (
-        [node("Cast", ["a"], ["c"], to=6), node("Mul", ["c", "c"], ["t"]), node("Cast", ["t"], ["m"], to=1)],
-        {}, ["c", "t"],
+    "a remainder of codes": (
+        [node("Conv", ["a", "w3"], ["h"]), *act("h", "k"), node("Cast", ["a"], ["c"], to=6), node("Cast", ["k"], ["d"], to=6),
+         node("Add", ["d", "more"], ["e"]), node("Mod", ["c", "e"], ["t"]), node("Cast", ["t"], ["m"], to=1)],
+        {"more": np.int32(1)}, ["c", "d", "t"],
     ),
     "masks": (
         [node("ReduceMax", ["a"], ["h"], axes=[1], keepdims=1), node("Equal", ["a", "h"], ["e"]), node("Greater", ["a", "half"], ["g"]),

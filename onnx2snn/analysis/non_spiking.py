@@ -130,7 +130,7 @@ def refusal(
 ) -> ConversionError:
     """Names the first operator that cannot spike, or says that the network has no neuron; with node, cause and remedy."""
     between = obstacles(found)
-    if between and not hybrid:
+    if between and not (hybrid and spikes):
         first, *others = between
         more = f" ({len(others)} more like it)" if others else ""
         remedy = first.remedy if spikes else first.remedy.replace(HYBRID, REPLACE)  # nothing else would spike

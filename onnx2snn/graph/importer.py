@@ -40,6 +40,7 @@ def import_model(model: onnx.ModelProto | SplitModel) -> gs.Graph:
     _constant_nodes(graph)
     _constant_outputs(graph)
     _drop_empty_attributes(graph)
+    _write_lists_left_out(graph)
     _private_constants(graph)
     _name_nodes(graph)
     _numpy_types(graph)
@@ -146,6 +147,15 @@ def _drop_empty_attributes(graph: gs.Graph) -> None:
         for node in nodes:
             for name in [name for name, value in node.attrs.items() if isinstance(value, list) and not value]:
                 del node.attrs[name]
+
+
+def _write_lists_left_out(graph: gs.Graph) -> None:
+    """Lists that an operator (MeanVarianceNormalization) leaves to their default: a strict check does not read it."""
+    for node in graph.nodes:
+        if not node.domain and onnx.defs.has(node.op):
+            for name, attribute in onnx.defs.get_schema(node.op, graph.opset).attributes.items():
+                if attribute.default_value.ints:
+                    node.attrs.setdefault(name, list(attribute.default_value.ints))
 
 
 def _constant_outputs(graph: gs.Graph) -> None:

@@ -85,8 +85,10 @@ class Reference:
 
     def _evaluated(self, names: Sequence[str], feed: dict[str, Array], error: Exception) -> dict[str, Array]:
         """Where onnxruntime failed: by the reference evaluator, from now on, or not at all."""
+        from onnx2snn.float64.operators import CORRECTED  # noqa: PLC0415 - rarely needed
+
         try:
-            evaluator = ReferenceEvaluator(self._model)
+            evaluator = ReferenceEvaluator(self._model, new_ops=list(CORRECTED))
             answers = _tensors(names, evaluator.run(names, feed))
         except Exception:  # noqa: BLE001 - any of Python's; onnxruntime's says best what is wrong
             raise _unusable("this network cannot be computed", error) from error

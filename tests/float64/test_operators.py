@@ -11,22 +11,23 @@ from helpers_graphs import make_model, node
 
 from onnx2snn.float64 import Float64Network
 from onnx2snn.model.reference import run_reference
+from onnx2snn.runtime.backends import Loadable, ReferenceEngine
 
 RANDOM = np.random.default_rng(0)
 
 
-def agree(op: str, size: tuple[int, ...], *constants: tuple[int, ...], **attributes: Any) -> None:
-    held = {f"c{i}": RANDOM.normal(size=shape).astype(np.float32) for i, shape in enumerate(constants)}
+def agree(op: str, shape: tuple[int, ...], /, *constants: tuple[int, ...], **attributes: Any) -> None:
+    held = {f"c{i}": RANDOM.normal(size=sizes).astype(np.float32) for i, sizes in enumerate(constants)}
     nodes = [node(op, ["x", *held], ["y"], "n", **attributes)]
     model = make_model(
         nodes,
         held,
-        {"x": ["N", *size[1:]]},
-        {"y": [f"y{i}" for i in range(len(size))]},
+        {"x": ["N", *shape[1:]]},
+        {"y": [f"y{i}" for i in range(len(shape))]},
         opset=21,
         ir_version=10,
     )
-    x = RANDOM.normal(size=size).astype(np.float32)
+    x = RANDOM.normal(size=shape).astype(np.float32)
     wide = Float64Network(model).run({"x": x})["y"]
     assert wide.dtype == np.float64
     np.testing.assert_allclose(wide, run_reference(model, {"x": x})["y"], atol=2e-5)
@@ -60,6 +61,26 @@ def test_padding_by_name(auto_pad: str) -> None:
 def test_global_maxima() -> None:
     for shape in ((3, 4, 7), (3, 4, 5, 6), (2, 3, 4, 2, 3)):
         agree("GlobalMaxPool", shape)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_normalisation_over_channels(channels: int) -> None:
+    for shape in ((2, 7, 3, 4), (5, 3, 2, 2)):
+        agree("LRN", shape, size=channels, alpha=0.3, beta=0.7, bias=1.5)
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, (2, 3)), (1, (3, 40)), (-1, (2, 5)), (1, (1, 50))])
+def test_entries_by_index(axis: int, shape: tuple[int, ...]) -> None:
+    """Fewer indices than data along other axes, negative ones, more than 32 of them."""
+    indices = RANDOM.integers(-3, 3, shape)
+    nodes = [node("GatherElements", ["x", "i"], ["y"], "n", axis=axis)]
+    model = make_model(nodes, {"i": indices}, {"x": [3, 40]}, {"y": list(shape)}, opset=21, ir_version=10)
+    x = RANDOM.normal(size=(3, 40)).astype(np.float32)
+    for found in (
+        Float64Network(model).run({"x": x})["y"],
+        ReferenceEngine(Loadable(model.SerializeToString())).run({"x": x})["y"],
+    ):
+        np.testing.assert_array_equal(found, run_reference(model, {"x": x})["y"])
 
 
 def test_a_mean_in_front_of_a_jump_is_float32() -> None:
