@@ -94,7 +94,7 @@ ON_INTEGERS: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], list[str]]] =
     "a remainder of codes": (
         [node("Conv", ["a", "w3"], ["h"]), *act("h", "k"), node("Cast", ["a"], ["c"], to=6), node("Cast", ["k"], ["d"], to=6),
          node("Add", ["d", "more"], ["e"]), node("Mod", ["c", "e"], ["t"]), node("Cast", ["t"], ["m"], to=1)],
-        {"more": np.int32(1)}, ["c", "d", "t"],
+        {"more": np.int32(1)}, ["c", "d", "e", "t"],
     ),
     "masks": (
         [node("ReduceMax", ["a"], ["h"], axes=[1], keepdims=1), node("Equal", ["a", "h"], ["e"]), node("Greater", ["a", "half"], ["g"]),
