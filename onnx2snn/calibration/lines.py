@@ -14,20 +14,9 @@ from onnx2snn.activations.piecewise_linear import Curve
 from onnx2snn.activations.recognise import expressions
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import is_float, origin, producer_of, signals
+from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_weighted
 from onnx2snn.passes.recognise.recognise_staircases import between_synapses
-
-#: Operators that make a line of what they read, beside constants.
-_AFFINE = ("Add", "Div", "Identity", "Mul", "Neg", "Sub", "Sum", "Cast")
-#: Elementwise operators that keep channels where they are.
-_CHANNELWISE = (
-    *_AFFINE,
-    "BatchNormalization",
-    "MaxPool",
-    "GlobalMaxPool",
-    "AveragePool",
-    "GlobalAveragePool",
-)
 
 
 @dataclass(frozen=True)
@@ -111,7 +100,7 @@ def _is_line_of(value: Value, taken: set[int]) -> bool:
     for node in reversed(value.nodes):
         if id(node.outputs[0]) in taken:
             return True
-        if node.op not in _AFFINE:
+        if not (of(node).line or of(node).sums or of(node).plain):
             return False
     return False
 
@@ -160,7 +149,15 @@ def channel_axis(tensor: gs.Tensor) -> int:
     """Axis 1, or the last where a matrix product over sequences makes the features."""
     rank = len(tensor.shape)
     maker = producer_of(tensor)
-    while maker is not None and not is_weighted(maker) and maker.op in _CHANNELWISE:
+    while maker is not None and not is_weighted(maker) and _keeps_channels(maker):
         read = signals(maker)
         maker = producer_of(read[0]) if read else None
-    return rank - 1 if maker is not None and maker.op == "MatMul" else min(1, rank - 1)
+    weights = None if maker is None else of(maker).weights
+    return rank - 1 if weights is not None and weights.channels == -1 else min(1, rank - 1)
+
+
+def _keeps_channels(node: gs.Node) -> bool:
+    """Whether channels stay where they are: entry by entry, or pooled."""
+    operator = of(node)
+    pools = operator.channels_second and operator.places is not None
+    return operator.line or operator.sums or pools or (operator.plain and operator.elementwise)

@@ -11,7 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from onnx2snn.graph.core import Array, constant_input, is_constant, producer_of, signals, value_of
-from onnx2snn.operators.linear import is_linear
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_linear, is_weighted
 
 #: Longer sums than this are not corrected: solving for them costs their third power.
 MOST_TERMS = 1152
@@ -37,13 +38,13 @@ class Synapses:
     @property
     def groups(self) -> int:
         """Of a convolution."""
-        return int(self.node.attrs.get("group", 1)) if self.node.op == "Conv" else 1
+        return int(self.node.attrs.get("group", 1))
 
     @property
     def terms(self) -> int:
         """Length of the sums."""
-        shape = value_of(self.node.inputs[1]).shape
-        return int(np.prod(shape[1:])) if self.node.op == "Conv" else int(shape[_summed_axis(self.node)])
+        rows = _rows(self.node)
+        return 0 if rows is None else rows.shape[1]
 
     def operands(
         self, x: Array, samples: NDArray[np.int64], places: NDArray[np.int64]
@@ -58,25 +59,24 @@ class Synapses:
         Returns:
             (groups, R, terms).
         """
-        if self.node.op == "Conv":
+        if of(self.node).channels_second:
             return _patches(self.node, x, samples, places, self.groups)
         flat = x.reshape(len(x), -1, x.shape[-1])
         return flat[samples, places][None]
 
     def add(self, change: NDArray[np.float64]) -> None:
         """Add ``change``, (groups, terms, channels of a group), to the weights."""
-        weights = value_of(self.node.inputs[1])
-        if self.node.op == "Conv":
-            delta = np.moveaxis(change, 1, 2).reshape(weights.shape)
-        else:
-            delta = change[0] if _summed_axis(self.node) == 0 else change[0].T
-        self.node.inputs[1] = gs.Constant(
-            self.node.inputs[1].name, np.asarray(weights + delta, weights.dtype)
-        )
+        weights, held = value_of(self.node.inputs[1]), of(self.node).weights
+        rows = np.moveaxis(change, 1, 2).reshape(-1, change.shape[1])
+        if held is not None:
+            changed = np.asarray(weights + held.held(self.node, rows, weights.shape), weights.dtype)
+            self.node.inputs[1] = gs.Constant(self.node.inputs[1].name, changed)
 
 
-def _summed_axis(node: gs.Node) -> int:
-    return 1 if node.op == "Gemm" and node.attrs.get("transB", 0) else 0
+def _rows(node: gs.Node) -> Array | None:
+    """Constant weights as (output channels, weights of each)."""
+    held, weights = of(node).weights, constant_input(node, 1)
+    return None if held is None or weights is None else held.rows(node, weights)
 
 
 def synapses_of(tensor: gs.Tensor, channels: int) -> Synapses | None:
@@ -85,7 +85,7 @@ def synapses_of(tensor: gs.Tensor, channels: int) -> Synapses | None:
     node = producer_of(tensor)
     while node is not None:
         read = signals(node)
-        if node.op in ("Conv", "Gemm", "MatMul") and not node.domain:
+        if is_weighted(node):
             return _checked(node, gain)
         if not is_linear(node) or not read:
             return None
@@ -110,15 +110,10 @@ def _of_branch(branch: gs.Tensor, channels: int) -> Synapses | None:
 
 
 def _checked(node: gs.Node, gain: NDArray[np.float64]) -> Synapses | None:
-    weights = constant_input(node, 1)
-    if weights is None or is_constant(node.inputs[0]) or node.attrs.get("transA", 0):
+    rows = _rows(node)
+    if rows is None or len(rows) != len(gain) or is_constant(node.inputs[0]) or node.attrs.get("transA", 0):
         return None
-    if node.op == "Conv":
-        if str(node.attrs.get("auto_pad", "NOTSET")) not in ("NOTSET", "VALID") or weights.shape[0] != len(
-            gain
-        ):
-            return None
-    elif weights.ndim != 2 or weights.shape[1 - _summed_axis(node)] != len(gain):
+    if str(node.attrs.get("auto_pad", "NOTSET")) not in ("NOTSET", "VALID"):
         return None
     found = Synapses(node, gain * float(node.attrs.get("alpha", 1.0)))
     return found if found.terms <= MOST_TERMS and np.all(found.gain != 0) else None
@@ -126,14 +121,16 @@ def _checked(node: gs.Node, gain: NDArray[np.float64]) -> Synapses | None:
 
 def _factor(node: gs.Node, channels: int) -> NDArray[np.float64] | None:
     """What a channelwise operator multiplies by, (C,)."""
-    if node.op in ("Add", "Sum", "Identity") or (node.op == "Sub" and not is_constant(node.inputs[0])):
-        return np.ones(channels) if node.op != "Sub" or is_constant(node.inputs[1]) else None
+    if node.op == "Sub" and not is_constant(node.inputs[1]):
+        return None
+    if of(node).sums or node.op == "Identity":
+        return np.ones(channels)
     if node.op == "BatchNormalization":
         scale, variance = constant_input(node, 1), constant_input(node, 4)
         if scale is None or variance is None:
             return None
         return np.asarray(scale / np.sqrt(variance.astype(np.float64) + node.attrs.get("epsilon", 1e-5)))
-    if node.op not in ("Mul", "Div"):
+    if of(node).neutral != 1:
         return None
     held = next((value_of(t) for t in node.inputs if is_constant(t)), None)
     rank = len(node.outputs[0].shape)

@@ -14,6 +14,8 @@ from onnx2snn.calibration.thresholds import Steps
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, constant_input, producer_of, tidy
 from onnx2snn.graph.neuron_nodes import make_constant
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import by_channel
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,10 @@ def add_to(graph: gs.Graph, node: gs.Node, shift: NDArray[np.float64]) -> None:
     """Add ``shift`` (C,) to what a Conv, Gemm or MatMul answers."""
     names = Names(graph)
     given = constant_input(node, 2)
-    if node.op != "MatMul" and (len(node.inputs) < 3 or (given is not None and given.size == len(shift))):
-        beta = float(node.attrs.get("beta", 1.0)) if node.op == "Gemm" else 1.0
+    if of(node).terms is not None and (
+        len(node.inputs) < 3 or (given is not None and given.size == len(shift))
+    ):
+        beta = float(node.attrs.get("beta", 1.0))
         old = np.zeros(len(shift)) if given is None else beta * given.astype(np.float64).ravel()
         bias = make_constant(names, f"{node.name}/bias", (old + shift).astype(np.float32))
         node.inputs = [*node.inputs[:2], bias]
@@ -104,6 +108,5 @@ def add_to(graph: gs.Graph, node: gs.Node, shift: NDArray[np.float64]) -> None:
     spelling = Spelling(graph, names, node)
     answer = gs.Variable(names.fresh(f"{out.name}/uncorrected"), np.float32, list(out.shape))
     node.outputs = [answer]
-    shape = (-1,) + (1,) * (len(out.shape) - 2) if node.op == "Conv" else (-1,)
-    spelling.apply("Add", answer, shift.reshape(shape).astype(np.float32), output=out)
+    spelling.apply("Add", answer, by_channel(node, shift).astype(np.float32), output=out)
     tidy(graph)

@@ -12,24 +12,7 @@ from onnx import inliner
 from onnx2snn.graph.core import is_constant, tidy
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.weights import SplitModel, weights_as_inputs
-
-#: Operators of one signal between a tensor of the file and an activation, none of which decides anything: layouts, and the lines
-#: that make values of codes.
-_MOVES = frozenset(
-    (
-        "Transpose",
-        "Reshape",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "Identity",
-        "Cast",
-        "Add",
-        "Sub",
-        "Mul",
-        "Div",
-    )
-)
+from onnx2snn.operators import of
 
 
 def open_functions(model: SplitModel) -> SplitModel:
@@ -62,9 +45,10 @@ def origins(graph: gs.Graph, activations: Iterable[str], there: Collection[str])
 
 
 def _origin(tensor: gs.Tensor, there: Collection[str]) -> str | None:
+    """Back over what decides nothing: layouts, and the lines that make values of codes."""
     while tensor.name not in there:
         node = tensor.inputs[0] if tensor.inputs else None
-        if node is None or node.domain or node.op not in _MOVES:
+        if node is None or not (of(node).plain or of(node).moves or of(node).line):
             return None
         signals = [t for t in node.inputs if not is_constant(t) and not t.is_empty()]
         if len(signals) != 1:

@@ -30,16 +30,10 @@ from onnx2snn.graph.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
 from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
+from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.passes import PREPARE, RECOGNISE
-
-#: Operators of activations that add, compare and choose.
-_WITHOUT_FACTORS = frozenset(
-    ("Add", "Sub", "Neg", "Abs", "Sign", "Floor", "Ceil", "Round", "Clip", "Relu", "Min", "Max", "Sum", "Cast", "Where", "Not",
-     "And", "Or", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal", "Identity", "MaxPool", "GlobalMaxPool",
-     "ReduceMax", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Slice", "Split", "Gather", "Expand")
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -230,13 +224,19 @@ def _inexact(graph: gs.Graph) -> frozenset[str]:
     return frozenset(
         name
         for node in graph.nodes
-        if node.op not in _WITHOUT_FACTORS and not _by_powers_of_two(node)
+        if not _without_factors(node) and not _by_powers_of_two(node)
         for name in origin(node)
     )
 
 
+def _without_factors(node: gs.Node) -> bool:
+    """Whether it adds, compares, chooses or moves."""
+    operator = of(node)
+    return operator.sums or operator.jumps or operator.whole or operator.roundings == 0
+
+
 def _by_powers_of_two(node: gs.Node) -> bool:
-    if node.op not in ("Mul", "Div"):
+    if of(node).neutral != 1:
         return False
     factors = (constant_input(node, i) for i in range(len(node.inputs)))
     return all(is_power_of_two(f) for f in factors if f is not None)

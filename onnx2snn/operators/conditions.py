@@ -7,8 +7,8 @@ import math
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.symbolic_sizes import spelled_sizes
 from onnx2snn.graph.core import constant_input, is_constant, is_float, signals
+from onnx2snn.operators.symbolic_sizes import spelled_sizes
 from onnx2snn.operators.table import Test, of
 
 #: On a node whose result has several rows of each sample on axis 0, how many; on a Reshape that makes one of them, 1.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onnx2snn.operators import conditions, counting, error_rules, places, running_error
+from onnx2snn.operators import conditions, counting, entries, error_rules, places, running_error
 from onnx2snn.operators.moves import every_input
 from onnx2snn.operators.table import Operator
 
@@ -20,9 +20,13 @@ _SUM = replace(
 _LINE = replace(_OPERANDS, line=True, roundings=1)
 _EXACT = replace(_EACH, roundings=0, quantum=running_error.first)
 _EXTREME = replace(
-    _OPERANDS, extreme=True, codes=(), roundings=0, quantum=running_error.smallest,
+    _OPERANDS,
+    extreme=True,
+    codes=(),
+    roundings=0,
+    quantum=running_error.smallest,
     errors=error_rules.passed(error_rules.of_largest),
-)  # fmt: skip
+)
 _RULED = replace(_EACH, errors=error_rules.line(1.0))
 _AT_ENDS = replace(_EACH, errors=error_rules.ends())
 _JUMP = replace(_EACH, jumps=True, quantum=running_error.whole, errors=error_rules.jump)
@@ -30,36 +34,82 @@ _COMPARISON = replace(_OPERANDS, jumps=True, whole=True, errors=error_rules.comp
 
 _LINEAR = (
     replace(
-        _SUM, name="Add", sums=True, line=True, roundings=1, quantum=running_error.smallest, neutral=0.0, sums_codes=True
+        _SUM,
+        name="Add",
+        sums=True,
+        line=True,
+        roundings=1,
+        quantum=running_error.smallest,
+        neutral=0.0,
+        sums_codes=True,
     ),
     replace(
-        _SUM, name="Sub", sums=True, line=True, roundings=1, quantum=running_error.smallest, neutral=0.0, sums_codes=True,
+        _SUM,
+        name="Sub",
+        sums=True,
+        line=True,
+        roundings=1,
+        quantum=running_error.smallest,
+        neutral=0.0,
+        sums_codes=True,
         errors=error_rules.passed(error_rules.total),
     ),
-    replace(_SUM, name="Sum", sums=True, roundings=running_error.operands, quantum=running_error.smallest, neutral=0.0),
     replace(
-        _SUM, name="Mean", roundings=running_error.one_more(running_error.operands),
+        _SUM,
+        name="Sum",
+        sums=True,
+        roundings=running_error.operands,
+        quantum=running_error.smallest,
+        neutral=0.0,
+    ),
+    replace(
+        _SUM,
+        name="Mean",
+        roundings=running_error.one_more(running_error.operands),
         quantum=running_error.mean(running_error.operands),
     ),
     replace(
-        _LINE, name="Mul", bilinear=True, linear=conditions.product, counts=counting.masked, silent=True, neutral=1.0,
-        sums_codes=True, errors=error_rules.passed(error_rules.same), quantum=running_error.product,
+        _LINE,
+        name="Mul",
+        bilinear=True,
+        linear=conditions.product,
+        counts=counting.masked,
+        silent=True,
+        neutral=1.0,
+        sums_codes=True,
+        errors=error_rules.passed(error_rules.same),
+        quantum=running_error.product,
     ),
     replace(
-        _LINE, name="Div", linear=conditions.quotient, counts=counting.spread, silent=True, neutral=1.0,
-        errors=error_rules.divided, roundings=running_error.both(1), quantum=running_error.quotient,
+        _LINE,
+        name="Div",
+        linear=conditions.quotient,
+        counts=counting.spread,
+        silent=True,
+        neutral=1.0,
+        errors=error_rules.divided,
+        roundings=running_error.both(1),
+        quantum=running_error.quotient,
     ),
     replace(
-        _EXACT, name="Neg", linear=conditions.first, line=True, silent=True, places=places.same, counts=counting.same,
+        _EXACT,
+        name="Neg",
+        linear=conditions.first,
+        line=True,
+        silent=True,
+        places=places.same,
+        counts=counting.same,
         errors=error_rules.passed(error_rules.of_first),
     ),
-)  # fmt: skip
+)
 
 _PIECEWISE = (
     *_EXACT.called("Abs", errors=error_rules.passed(error_rules.of_first)),
     *_EXACT.called("Relu", errors=error_rules.passed(error_rules.of_first), codes=()),
     *_EXTREME.called("Max", "Min"),
-    replace(_EACH, name="Clip", codes=(), errors=error_rules.clipped, roundings=0, quantum=running_error.smallest),
+    replace(
+        _EACH, name="Clip", codes=(), errors=error_rules.clipped, roundings=0, quantum=running_error.smallest
+    ),
     *_EACH.called("LeakyRelu", errors=error_rules.line(None, alpha=0.01)),
     *_EACH.called("HardSigmoid", errors=error_rules.line(1.0, 1.0)),
     *_OPERANDS.called("PRelu", errors=error_rules.passed(error_rules.leaky_by_channel)),
@@ -70,9 +120,16 @@ _PIECEWISE = (
     *_OPERANDS.called("And", "Or", "Xor", whole=True, errors=error_rules.logic),
     *_EACH.called("Not", whole=True, errors=error_rules.logic),
     replace(
-        _EACH, name="Cast", any_type=True, plain=True, errors=error_rules.cast, roundings=0, quantum=running_error.first
+        _EACH,
+        name="Cast",
+        entries=entries.same,
+        any_type=True,
+        plain=True,
+        errors=error_rules.cast,
+        roundings=0,
+        quantum=running_error.first,
     ),
-)  # fmt: skip
+)
 
 _CURVED = (
     *_RULED.called("Tanh", "Softsign", "Sin", "Atan"),

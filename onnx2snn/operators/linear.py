@@ -22,6 +22,8 @@ __all__ = [
     "ROWS",
     "STAIRCASE",
     "axes_of",
+    "by_axis_1",
+    "by_channel",
     "compared_axes",
     "float_signals",
     "from_sizes",
@@ -83,6 +85,18 @@ def keeps_integers(node: gs.Node) -> bool:
         return not read
     codes = operator.codes or range(len(node.inputs))
     return all(node.inputs.index(t) in codes for t in read) and not (operator.bilinear and len(read) > 1)
+
+
+def by_axis_1(synapses: gs.Node) -> bool:
+    """Whether output channels lie along axis 1, where poolings keep them."""
+    weights = of(synapses).weights
+    return weights is not None and weights.channels == 1
+
+
+def by_channel(synapses: gs.Node, values: Array) -> Array:
+    """``values`` of output channels, in the shape in which they multiply one sample of the result."""
+    behind = len(synapses.outputs[0].shape) - 2 if by_axis_1(synapses) else 0
+    return values.reshape((-1,) + (1,) * behind)
 
 
 def reads_sizes(node: gs.Node) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.operators import batch, conditions, counting, error_rules, places, running_error
+from onnx2snn.operators import batch, conditions, counting, entries, error_rules, places, running_error
 from onnx2snn.operators.table import Operator
 
 
@@ -28,46 +28,137 @@ def every_input(node: gs.Node) -> range:
 
 
 _COPY = Operator(
-    name="", copies=_always, counts=counting.copy, codes=(0,), errors=error_rules.passed(error_rules.same), roundings=0,
-    quantum=running_error.first, values=(0,),
-)  # fmt: skip
+    name="",
+    copies=_always,
+    counts=counting.copy,
+    codes=(0,),
+    errors=error_rules.passed(error_rules.same),
+    roundings=0,
+    quantum=running_error.first,
+    values=(0,),
+)
 _MOVE = replace(_COPY, moves=True, silent=True)
 _AMONG_CHANNELS = replace(_COPY, places=places.alike, linear=conditions.first)
 
 OPERATORS = (
     replace(
-        _MOVE, name="Identity", linear=conditions.first, places=places.same, counts=counting.same, elementwise=True, plain=True
+        _MOVE,
+        name="Identity",
+        entries=entries.same,
+        linear=conditions.first,
+        places=places.same,
+        counts=counting.same,
+        elementwise=True,
+        plain=True,
     ),
-    replace(_MOVE, name="Reshape", linear=conditions.reshape, places=places.regrouped, batch=batch.moved, plain=True),
-    replace(_MOVE, name="Flatten", linear=conditions.flatten, places=places.regrouped, batch=batch.moved, plain=True),
-    replace(_MOVE, name="Squeeze", linear=conditions.squeeze, places=places.regrouped, batch=batch.removed, axes=1, plain=True),
-    replace(_MOVE, name="Unsqueeze", linear=conditions.unsqueeze, places=places.regrouped, batch=batch.inserted, plain=True),
+    replace(
+        _MOVE,
+        name="Reshape",
+        entries=entries.same,
+        linear=conditions.reshape,
+        places=places.regrouped,
+        batch=batch.moved,
+        plain=True,
+    ),
+    replace(
+        _MOVE,
+        name="Flatten",
+        linear=conditions.flatten,
+        places=places.regrouped,
+        batch=batch.moved,
+        plain=True,
+    ),
+    replace(
+        _MOVE,
+        name="Squeeze",
+        entries=entries.same,
+        linear=conditions.squeeze,
+        places=places.regrouped,
+        batch=batch.removed,
+        axes=1,
+        plain=True,
+    ),
+    replace(
+        _MOVE,
+        name="Unsqueeze",
+        entries=entries.same,
+        linear=conditions.unsqueeze,
+        places=places.regrouped,
+        batch=batch.inserted,
+        plain=True,
+    ),
     replace(_MOVE, name="Transpose", linear=conditions.transpose, places=places.turned, batch=batch.turned),
     *_AMONG_CHANNELS.called("DepthToSpace", "SpaceToDepth"),
     replace(_COPY, name="Split", linear=conditions.split, places=places.alike),
-    replace(_COPY, name="Gather", linear=conditions.gather, places=places.alike, batch=batch.gathered, grows=True),
-    replace(_COPY, name="Slice", linear=conditions.axes_kept, places=places.by_channel, axes=3),
+    replace(
+        _COPY,
+        name="Gather",
+        entries=entries.taken,
+        linear=conditions.gather,
+        places=places.alike,
+        batch=batch.gathered,
+        grows=True,
+    ),
+    replace(
+        _COPY,
+        name="Slice",
+        entries=entries.taken,
+        linear=conditions.axes_kept,
+        places=places.by_channel,
+        axes=3,
+    ),
     replace(_COPY, name="Expand", linear=conditions.expand, places=places.by_channel, grows=True),
     replace(_COPY, name="Tile", linear=conditions.tile, places=places.by_channel, grows=True),
     replace(
-        _COPY, name="Pad", linear=conditions.pad, places=places.padded, terms=_fill, counts=counting.pad, codes=(0, 2),
-        quantum=running_error.smallest, grows=True, values=(0, 2),
+        _COPY,
+        name="Pad",
+        linear=conditions.pad,
+        places=places.padded,
+        terms=_fill,
+        counts=counting.pad,
+        codes=(0, 2),
+        quantum=running_error.smallest,
+        grows=True,
+        values=(0, 2),
     ),
     replace(
-        _COPY, name="Resize", linear=conditions.resize, places=places.by_channel, copies=_nearest, grows=True,
-        counts=counting.resize, errors=error_rules.passed(error_rules.resized),
-        roundings=running_error.resized, quantum=running_error.nearest,
+        _COPY,
+        name="Resize",
+        linear=conditions.resize,
+        places=places.by_channel,
+        copies=_nearest,
+        grows=True,
+        counts=counting.resize,
+        errors=error_rules.passed(error_rules.resized),
+        roundings=running_error.resized,
+        quantum=running_error.nearest,
     ),
     replace(
-        _COPY, name="Concat", linear=conditions.axis_kept(), terms=every_input, counts=counting.concat, codes=(), values=None,
+        _COPY,
+        name="Concat",
+        entries=entries.joined,
+        linear=conditions.axis_kept(),
+        terms=every_input,
+        counts=counting.concat,
+        codes=(),
+        values=None,
         quantum=running_error.smallest,
     ),
     replace(
-        _COPY, name="Where", linear=conditions.where, terms=lambda _: (1, 2), broadcasts=True, elementwise=True,
-        counts=counting.where, codes=(1, 2), values=(1, 2), errors=error_rules.chosen, quantum=running_error.smallest,
+        _COPY,
+        name="Where",
+        linear=conditions.where,
+        terms=lambda _: (1, 2),
+        broadcasts=True,
+        elementwise=True,
+        counts=counting.where,
+        codes=(1, 2),
+        values=(1, 2),
+        errors=error_rules.chosen,
+        quantum=running_error.smallest,
     ),
     replace(_COPY, name="Dropout", copies=None, counts=None, codes=None),
     *replace(_COPY, copies=None, counts=None, codes=None).called("GatherND", "GatherElements", "Trilu"),
     Operator(name="CenterCropPad", grows=True),
     Operator(name="OneHot", grows=True),
-)  # fmt: skip
+)

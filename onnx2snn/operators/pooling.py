@@ -28,32 +28,54 @@ _MEAN = replace(_POOL, linear=conditions.first, mean=True)
 _LARGEST = replace(_POOL, compares=_spatial, roundings=0, quantum=running_error.first)
 _REDUCTION = Operator(name="", one=True, axes=1, batch=batch.reduced, values=(0,))
 _LINEAR_REDUCTION = replace(
-    _REDUCTION, linear=conditions.axes_kept, places=places.by_channel, counts=counting.reduce, errors=_SAME,
+    _REDUCTION,
+    linear=conditions.axes_kept,
+    places=places.by_channel,
+    counts=counting.reduce,
+    errors=_SAME,
     mean=True,
-)  # fmt: skip
+)
 
 OPERATORS = (
     replace(
-        _MEAN, name="AveragePool", windows=True, silent=True, counts=counting.average_pool,
-        roundings=running_error.one_more(running_error.kernel), quantum=running_error.mean(running_error.kernel),
+        _MEAN,
+        name="AveragePool",
+        windows=True,
+        silent=True,
+        counts=counting.average_pool,
+        roundings=running_error.one_more(running_error.kernel),
+        quantum=running_error.mean(running_error.kernel),
     ),
     replace(
-        _MEAN, name="GlobalAveragePool", counts=counting.global_average_pool,
-        roundings=running_error.one_more(running_error.cells), quantum=running_error.mean(running_error.cells),
+        _MEAN,
+        name="GlobalAveragePool",
+        counts=counting.global_average_pool,
+        roundings=running_error.one_more(running_error.cells),
+        quantum=running_error.mean(running_error.cells),
     ),
     replace(_LARGEST, name="MaxPool", windows=True, codes=(0,)),
     replace(_LARGEST, name="GlobalMaxPool"),
     replace(
-        _LINEAR_REDUCTION, name="ReduceMean",
-        roundings=running_error.one_more(running_error.cells), quantum=running_error.mean(running_error.cells),
+        _LINEAR_REDUCTION,
+        name="ReduceMean",
+        roundings=running_error.one_more(running_error.cells),
+        quantum=running_error.mean(running_error.cells),
     ),
     replace(_LINEAR_REDUCTION, name="ReduceSum", roundings=running_error.cells, quantum=running_error.first),
     replace(
-        _REDUCTION, name="ReduceMax", compares=_reduced, places=places.by_channel, errors=_SAME, roundings=0,
+        _REDUCTION,
+        name="ReduceMax",
+        compares=_reduced,
+        places=places.by_channel,
+        errors=_SAME,
+        roundings=0,
         quantum=running_error.first,
     ),
     replace(
-        _REDUCTION, name="ReduceMin", errors=error_rules.passed(error_rules.of_least), roundings=0,
+        _REDUCTION,
+        name="ReduceMin",
+        errors=error_rules.passed(error_rules.of_least),
+        roundings=0,
         quantum=running_error.first,
     ),
     *_REDUCTION.called("ReduceProd"),
@@ -67,10 +89,19 @@ OPERATORS = (
     *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=error_rules.ranked),
     Operator(name="NonZero", jumps=True, whole=True),
     Operator(
-        name="TopK", jumps=True, values=(0,), errors=error_rules.ranked, roundings=0, quantum=running_error.first
+        name="TopK",
+        jumps=True,
+        values=(0,),
+        errors=error_rules.ranked,
+        roundings=0,
+        quantum=running_error.first,
     ),
     Operator(
-        name="CumSum", values=(0,), errors=_SAME, roundings=running_error.added_up, quantum=running_error.first
+        name="CumSum",
+        values=(0,),
+        errors=_SAME,
+        roundings=running_error.added_up,
+        quantum=running_error.first,
     ),
     Operator(name="Einsum", errors=_SAME, roundings=running_error.contracted, quantum=running_error.product),
-)  # fmt: skip
+)

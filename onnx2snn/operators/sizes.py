@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx2snn.operators import batch
+from onnx2snn.operators import batch, entries
 from onnx2snn.operators.table import Operator
 
 _SIZES = Operator(
@@ -14,7 +14,8 @@ _SIZES = Operator(
 )
 
 OPERATORS = (
-    *_SIZES.called("Shape", "Size"),
+    *_SIZES.called("Shape", entries=entries.shape),
+    *_SIZES.called("Size"),
     Operator(name="Constant"),
     *Operator(name="", grows=True).called("ConstantOfShape", "Range"),
     *Operator(name="", undecided=True).called(

@@ -30,6 +30,10 @@ Places: TypeAlias = Callable[[gs.Node, Array, gs.Tensor, gs.Tensor], "Array | No
 Counts: TypeAlias = Callable[["Count", onnx.NodeProto], list[str]]
 #: The batch axis of what a node writes (last), from the tensor and the axis that it reads.
 Batch: TypeAlias = Callable[[gs.Node, gs.Tensor, int, gs.Tensor], "int | None"]
+#: A number, the name of a size that is not known before the run, or None where nothing is known.
+Entries: TypeAlias = "list[int | str | None]"
+#: The entries of a vector of sizes, where they are known.
+Spelled: TypeAlias = Callable[[gs.Tensor], "Entries | None"]
 #: The signals that an operator writes: how rounding, and jumps, go through it.
 Errors: TypeAlias = "Callable[[Step], list[Signal]]"
 #: Of one operator: how many roundings lie between its inputs and its output, at most.
@@ -101,6 +105,7 @@ class Operator:
 
         places: What belongs to the entries of its input, behind it (METHOD 5: how thresholds are absorbed).
         batch: Where the batch axis goes; None: an axis from the back stays where it is.
+        entries: What its result says as a vector of sizes, entry by entry.
         counts: What it does to spike counts: its matrix, a one wherever that is not zero (METHOD 7).
 
         codes: The inputs that hold integer codes, which it may as well read in float32; empty: all.
@@ -146,6 +151,7 @@ class Operator:
 
     places: Places | None = None
     batch: Batch | None = None
+    entries: Callable[[gs.Node, Spelled], Entries | None] | None = None
     counts: Counts | None = None
 
     codes: tuple[int, ...] | None = None

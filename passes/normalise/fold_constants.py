@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.symbolic_sizes import taken_entries
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, graph_pass, is_constant
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators import of
+from onnx2snn.operators.entries import taken_entries
 
 #: A constant larger than this, and than what it is made from, is left to be computed.
 MAX_VALUES = 1 << 24

@@ -8,7 +8,6 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
-from onnx2snn.analysis.symbolic_sizes import spelled_sizes
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, value_of
 from onnx2snn.graph.exporter import to_split_model
@@ -18,6 +17,7 @@ from onnx2snn.model.weights import weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.linear import ROWS
+from onnx2snn.operators.symbolic_sizes import spelled_sizes
 from onnx2snn.passes.normalise.inference import inferred
 from onnx2snn.remedies import DYNAMIC_BATCH
 

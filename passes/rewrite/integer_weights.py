@@ -25,7 +25,7 @@ from onnx2snn.graph.core import (
 )
 from onnx2snn.graph.neuron_nodes import make_constant, parameters, replace_weights, set_parameters
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import is_integrate, is_neuron, is_weighted
+from onnx2snn.operators.linear import by_axis_1, by_channel, is_integrate, is_neuron, is_weighted
 from onnx2snn.operators.scales import is_power_of_two
 
 #: Where a node notes the whole number that its largest weight is, by output channel.
@@ -158,21 +158,9 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
     return graph
 
 
-def by_axis_1(synapses: gs.Node) -> bool:
-    """Whether output channels lie along axis 1, where poolings keep them."""
-    weights = of(synapses).weights
-    return weights is not None and weights.channels == 1
-
-
 def is_pooling(node: gs.Node) -> bool:
     """Whether ``node`` takes maxima within channels."""
     return of(node).compares is not None and of(node).channels_second
-
-
-def by_channel(synapses: gs.Node, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``values`` of output channels, in the shape in which they multiply one sample of the result."""
-    behind = len(synapses.outputs[0].shape) - 2 if by_axis_1(synapses) else 0
-    return values.reshape((-1,) + (1,) * behind)
 
 
 def chain_to(neuron: gs.Node, *, inputs: int) -> list[gs.Node] | None:

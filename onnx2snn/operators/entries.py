@@ -1,0 +1,66 @@
+"""What a vector of sizes says, as far as that is known: the rules of the records, entry by entry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.graph.core import Array, constant_input
+
+if TYPE_CHECKING:
+    from onnx2snn.operators.table import Entries, Spelled
+
+
+def same(node: gs.Node, spelled: Spelled) -> Entries | None:
+    """Those that it reads."""
+    return spelled(node.inputs[0])
+
+
+def joined(node: gs.Node, spelled: Spelled) -> Entries | None:
+    """A Concat; parts that are computed otherwise are as many unknown entries."""
+    found: Entries = []
+    for part in node.inputs:
+        entries = spelled(part) or _unknown(part)
+        if entries is None:
+            return None
+        found += entries
+    return found
+
+
+def shape(node: gs.Node, _: Spelled) -> Entries | None:
+    """The sizes of a tensor, those that are open by name."""
+    sizes = node.inputs[0].shape
+    return None if sizes is None else list(sizes)[slice(node.attrs.get("start", 0), node.attrs.get("end"))]
+
+
+def taken(node: gs.Node, spelled: Spelled) -> Entries | None:
+    """Some of them."""
+    source = spelled(node.inputs[0])
+    found = None if source is None else taken_entries(node, np.array(source, object))
+    return None if found is None else np.atleast_1d(found).tolist()
+
+
+def taken_entries(node: gs.Node, entries: Array) -> Array | None:
+    """What a ``Gather`` or ``Slice`` by constants takes of the vector ``entries``; None if that is not known."""
+    constants = [constant_input(node, i) for i in range(1, len(node.inputs))]
+    if node.domain or any(c is None for c in constants):
+        return None
+    if node.op == "Gather":
+        index = np.asarray(constants[0])
+        within = np.all((index >= -entries.size) & (index < entries.size))
+        return np.asarray(entries[index], object) if within else None
+    if node.op == "Slice":
+        start, end = (int(np.asarray(c).reshape(-1)[0]) for c in constants[:2])
+        step = int(np.asarray(constants[3]).reshape(-1)[0]) if len(constants) > 3 else 1
+        return np.asarray(entries[slice(start, end, step)], object) if step > 0 else None
+    return None
+
+
+def _unknown(tensor: gs.Tensor) -> Entries | None:
+    """As many unknown entries as ``tensor`` has; None where even that is not known."""
+    if tensor.shape is None or len(tensor.shape) > 1:
+        return None
+    length = tensor.shape[0] if tensor.shape else 1
+    return [None] * int(length) if isinstance(length, (int, np.integer)) else None
