@@ -13,6 +13,7 @@ from onnx.reference.op_run import OpRun
 
 from onnx2snn.float64.indexing import LRN, GatherElements
 from onnx2snn.float64.padding import Pad, padded
+from onnx2snn.float64.resizing import Resize
 from onnx2snn.operators.pool_windows import windows_of
 
 Array = NDArray[Any]
@@ -218,4 +219,4 @@ class GlobalMaxPool(OpRun):
 
 #: The reference evaluator's own fail, or answer otherwise than ONNX says.
 CORRECTED = (ConvTranspose, GatherElements, GlobalMaxPool, LRN, Pad)
-FAST = (Conv, AveragePool, MaxPool, *CORRECTED)
+FAST = (Conv, AveragePool, MaxPool, Resize, *CORRECTED)

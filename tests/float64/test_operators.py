@@ -58,6 +58,19 @@ def test_padding_by_name(auto_pad: str) -> None:
     agree("MaxPool", (2, 4, 11, 10), kernel_shape=[3, 2], strides=[2, 2], auto_pad=auto_pad)
 
 
+@pytest.mark.parametrize("mode", ["align_corners", "asymmetric", "half_pixel", "tf_crop_and_resize"])
+def test_the_nearest_cell_is_where_float32_finds_it(mode: str) -> None:
+    for rounding in ("round_prefer_floor", "ceil"):
+        how = {"coordinate_transformation_mode": mode, "nearest_mode": rounding, "extrapolation_value": 0.7}
+        held = {"roi": np.array([0, 0, 0.1, 0.2, 1, 1, 0.8, 1.3], np.float32)}
+        held["scales"] = np.array([1, 1, 1.5, 2.1], np.float32)
+        nodes = [node("Resize", ["x", *held], ["y"], "n", mode="nearest", **how)]
+        model = make_model(nodes, held, {"x": ["N", 2, 7, 7]}, {"y": ["N", 2, 10, 14]}, opset=13)
+        x = RANDOM.normal(size=(3, 2, 7, 7)).astype(np.float32)
+        found = Float64Network(model).run({"x": x})["y"].astype(np.float32)
+        np.testing.assert_array_equal(found, run_reference(model, {"x": x})["y"])
+
+
 def test_global_maxima() -> None:
     for shape in ((3, 4, 7), (3, 4, 5, 6), (2, 3, 4, 2, 3)):
         agree("GlobalMaxPool", shape)
