@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Protocol, TypeAlias
@@ -12,14 +12,24 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate.by_sample import BySample, apart, together
 from onnx2snn.certificate.cuts import cut_spiking
-from onnx2snn.certificate.differences import Levels, Mask, any_of, defect, given, places, unequal
+from onnx2snn.certificate.differences import (
+    Lazy,
+    Levels,
+    Mask,
+    any_of,
+    compact,
+    defect,
+    given,
+    places,
+    unequal,
+)
 from onnx2snn.certificate.findings import Counts, Findings, first
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.outputs import Readout, errors_of, has_samples, readout_defects
 from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path, Potentials, broken, together_again
-from onnx2snn.certificate.reconstruction import Hidden
+from onnx2snn.certificate.reconstruction import recovered_levels
 from onnx2snn.certificate.sorting import Layer, sort_neurons
 from onnx2snn.certificate.source import Answer, Source
 from onnx2snn.data import Batch
@@ -33,8 +43,10 @@ from onnx2snn.runtime import SpikingSession
 #: A tensor, in the source and in the spiking network.
 Tensors: TypeAlias = tuple[str, str]
 
-#: Samples at a time inside of the networks.
+#: Samples at a time, at most.
 CHUNK = 64
+#: Neurons of all layers whose levels are held at a time, and of one layer that are explained at a time.
+MOST, BLOCK = 1 << 25, 1 << 22
 
 
 class Answers(Protocol):
@@ -88,9 +100,15 @@ class Comparison:
         self.fused = execution == "fused"
         self.converted = converted
         self._by_sample = BySample(())
-        self._forced: ForcedNetwork | None = None
         self._paths: dict[tuple[str, str], Path] = {}
         self._ranks: dict[str, int] = {}
+
+    @property
+    def rows(self) -> int:
+        """Samples at a time: whole batches, and no more levels than are held at once."""
+        batch = self.source.batch or 1
+        fit = MOST // max(sum(self.neurons.values()), 1)
+        return batch * max(1, min(CHUNK, fit) // batch)
 
     @cached_property
     def session(self) -> Answers:
@@ -105,13 +123,13 @@ class Comparison:
         snn = self.snn_levels(batch.inputs, answer.levels)
         same = self._with_the_source_s_levels(batch, answer, snn)
         if self.source.unread:
-            recovered = self._recovered(batch, answer, same.outputs)
+            recovered = recovered_levels(self, batch, answer, same.outputs)
             if recovered is not answer:
                 answer, same = recovered, self._with_the_source_s_levels(batch, recovered, snn)
         found = {name: snn[name] for name in self.source.outputs}
         findings = errors_of(batch, answer.outputs, found) + self._equal(batch, answer, same.differing)
-        if same.forced is not None:
-            findings += self._explain(batch, np.flatnonzero(same.rows), answer.levels, snn, same.forced)
+        if same.rows.any():
+            findings += self._explain(batch, np.flatnonzero(same.rows), answer.levels, snn)
         for name in self.source.outputs:
             findings += readout_defects(self._readout(name, batch, answer, same.outputs))
         return findings
@@ -125,70 +143,16 @@ class Comparison:
                 rows |= any_of(mask)
         outputs = {name: snn[name] for name in self.source.outputs}
         if not rows.any():
-            return _Same(differing, rows, None, outputs)
+            return _Same(differing, rows, outputs)
         rows = _in_whole_batches(np.flatnonzero(rows), len(batch), self.source.batch or 1)
-        forced = self._forced_answer(batch.inputs, answer.levels, np.flatnonzero(rows))
-        apart = {name: has_samples(value, len(batch)) for name, value in outputs.items()}
-        everything = forced
-        if not all(apart.values()):  # all samples make such an output
-            everything = self._forced_answer(batch.inputs, answer.levels, np.arange(len(batch)))
-        outputs = {
-            name: _replaced(value, rows, forced[name]) if apart[name] else everything[name]
-            for name, value in outputs.items()
-        }
-        return _Same(differing, rows, forced, outputs)
+        apart = [name for name, value in outputs.items() if has_samples(value, len(batch))]
+        joint = [name for name in outputs if name not in apart]  # all samples make such an output
+        some = self.forced_outputs(apart, batch.inputs, answer.levels, np.flatnonzero(rows))
+        outputs |= {name: _replaced(outputs[name], rows, value) for name, value in some.items()}
+        outputs |= self.forced_outputs(joint, batch.inputs, answer.levels, np.arange(len(batch)))
+        return _Same(differing, rows, outputs)
 
-    def _recovered(self, batch: Batch, answer: Answer, outputs: Mapping[str, Array]) -> Answer:
-        """The answer, its hidden levels found again in those samples whose outputs are not those of the levels that were read."""
-        excess = self._excess(batch, answer, outputs)
-        levels = dict(answer.levels)
-        for sample in np.flatnonzero(excess > 0):
-            inputs = {n: v[sample : sample + 1] for n, v in batch.inputs.items()}
-            one = Batch(batch.start + int(sample), inputs, None)
-            written = {n: v[sample : sample + 1] for n, v in answer.outputs.items()}
-            found = self._hidden(one, written).explained(
-                {n: k[sample : sample + 1] for n, k in answer.levels.items()}
-            )
-            for name, k in (found or {}).items():
-                if not np.array_equal(levels[name][sample], k[0]):
-                    levels[name] = (
-                        levels[name].copy() if levels[name] is answer.levels[name] else levels[name]
-                    )
-                    levels[name][sample] = k[0]
-        unchanged = all(levels[name] is k for name, k in answer.levels.items())
-        return answer if unchanged else replace(answer, levels=levels)
-
-    def _hidden(self, one: Batch, written: Mapping[str, Array]) -> Hidden:
-        """What is known of the sample that is ``one``."""
-        hidden = [p for p in self.pairs if p.source in self.source.unread]
-        of = {p.source: p for p in hidden}
-
-        def many(levels: Mapping[str, Array]) -> tuple[Batch, NDArray[np.int64]]:
-            rows = np.arange(len(next(iter(levels.values()))))
-            return Batch(
-                one.start, {n: np.repeat(v, len(rows), axis=0) for n, v in one.inputs.items()}, None
-            ), rows
-
-        def reachable(name: str, levels: dict[str, Array]) -> tuple[Array, Array]:
-            batch, rows = many(levels)
-            p = of[name]
-            return self.judge(p).alternatives(
-                self._evaluate(self.layer_tensors(p), batch.inputs, levels, rows)
-            )
-
-        def answered(levels: dict[str, Array]) -> dict[str, Array]:
-            batch, rows = many(levels)
-            forced = self._forced_answer(batch.inputs, levels, rows)
-            return {p.source: forced[p.name] for p in hidden}
-
-        def excess(levels: dict[str, Array]) -> NDArray[np.float64]:
-            batch, rows = many(levels)
-            answer = Answer(levels, {}, {n: np.repeat(v, len(rows), axis=0) for n, v in written.items()})
-            return self._excess(batch, answer, self._forced_answer(batch.inputs, levels, rows))
-
-        return Hidden([p.source for p in hidden], reachable, answered, excess)
-
-    def _excess(self, batch: Batch, answer: Answer, outputs: Mapping[str, Array]) -> NDArray[np.float64]:
+    def excess(self, batch: Batch, answer: Answer, outputs: Mapping[str, Array]) -> NDArray[np.float64]:
         """By sample, how far the file's outputs are from those of its levels; 0 where rounding explains that."""
         total = np.zeros(len(batch))
         for name in self.source.outputs:
@@ -204,7 +168,7 @@ class Comparison:
         given_answer = self.source(inputs)
         samples = len(next(iter(inputs.values())))
         self._ranks = {name: k.ndim for name, k in given_answer.levels.items()}
-        levels = {name: apart(k, samples) for name, k in given_answer.levels.items()}
+        levels = {name: compact(apart(k, samples), self.timesteps) for name, k in given_answer.levels.items()}
         off = {
             name: None if mask is None else apart(mask, samples)
             for name, mask in given_answer.off_grid.items()
@@ -233,7 +197,7 @@ class Comparison:
         samples = len(next(iter(inputs.values())))
         found |= self._by_sample.outputs({name: found[name] for name in self.source.outputs}, samples)
         for p in self.pairs:
-            found[p.name] = apart(found[p.name], samples)
+            found[p.name] = compact(apart(found[p.name], samples), self.timesteps)
             if found[p.name].shape != ann[p.source].shape:
                 raise InvalidModelError(
                     f"this layer has another shape than the activation '{p.source}' of the source",
@@ -260,9 +224,10 @@ class Comparison:
             )
         return self._paths[tensors]
 
-    def _evaluate(
+    def evaluate(
         self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]
     ) -> Potentials:
+        """What both networks make of the source's levels in some samples."""
         path, batch = self.path(tensors, inputs, levels), self.source.batch or 1
         if batch == 1:
             return together_again([path(given(inputs, levels, some)) for some in path.blocks(rows)])
@@ -292,46 +257,75 @@ class Comparison:
                 defects.append(defect(p.name, batch.start + at[0], at[1:], reason, ann=level, snn=level))
         return Findings(layers=layers, defects=first(defects))
 
-    def _forced_answer(
-        self, inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]
+    def forced_levels(
+        self, name: str, inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]
+    ) -> Array:
+        """What a layer answers in ``rows``, given the source's levels."""
+        some = {n: value[rows] for n, value in inputs.items()}
+        return apart(self._forced_network.layer(name, some, self._held(ann, rows)), len(rows))
+
+    def forced_outputs(
+        self, names: Sequence[str], inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]
     ) -> dict[str, Array]:
-        """What every layer answers in ``rows``, given the source's levels."""
-        if self._forced is None:
-            self._forced = ForcedNetwork(self.converted, self.pairs, fused=self.fused)
-        some = {name: value[rows] for name, value in inputs.items()}
-        held = {p.name: together(ann[p.source][rows], self._ranks.get(p.source, 0)) for p in self.pairs}
-        answers = self._forced.levels(some, held)
-        outputs = {name: answers.pop(name) for name in self.source.outputs}
-        apart_again = {name: apart(k, len(rows)) for name, k in answers.items()}
-        return apart_again | self._by_sample.outputs(outputs, len(rows))
+        """Some outputs in ``rows``, given the source's levels."""
+        some = {n: value[rows] for n, value in inputs.items()}
+        found = self._forced_network.outputs(names, some, self._held(ann, rows))
+        return self._by_sample.outputs(found, len(rows))
+
+    def _held(self, ann: Levels, rows: NDArray[np.int64]) -> Mapping[str, Array]:
+        """Levels by IF node, in the rows of the network, each looked up when it is read."""
+        of = {p.name: p.source for p in self.pairs}
+        return Lazy(of, lambda name: together(ann[of[name]][rows], self._ranks.get(of[name], 0)))
+
+    @cached_property
+    def _forced_network(self) -> ForcedNetwork:
+        return ForcedNetwork(self.converted, self.pairs, fused=self.fused)
 
     def _explain(
-        self,
-        batch: Batch,
-        rows: NDArray[np.int64],
-        ann: Levels,
-        snn: dict[str, Array],
-        forced: Mapping[str, Array],
+        self, batch: Batch, rows: NDArray[np.int64], ann: Levels, snn: Mapping[str, Array]
     ) -> Findings:
         """Sort the neurons whose levels differ, by what they answer when every layer gets the ANN's levels."""
-        held = {name: k[rows] for name, k in ann.items()}
-        inputs = {name: value[rows] for name, value in batch.inputs.items()}
-        differing = {p.source: any_of(snn[p.name][rows] != held[p.source]) for p in self.pairs}
+        differing = {
+            p.source: unequal(snn[p.name], ann[p.source]) is not None
+            and any_of(snn[p.name][rows] != ann[p.source][rows])
+            for p in self.pairs
+        }
         findings = Findings()
         for p in self.pairs:
             before = np.zeros(len(rows), bool)
             for name in self._before[p.source]:
                 before |= differing[name]
-            found = snn[p.name][rows]
-            alone = _replaced(found, before, forced[p.name][before])
-            potentials = partial(self._evaluate, self.layer_tensors(p), inputs, held)
-            layer = Layer(p.name, batch.start + rows, held[p.source], found, alone, self.judge(p), potentials)
-            findings += sort_neurons(layer)
+            for some in self._blocks(p, rows):
+                findings += self._sorted(p, batch, rows[some], (ann, snn[p.name]), before=before[some])
         return findings
+
+    def _blocks(self, p: Pair, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Positions in ``rows`` that are looked at together."""
+        count = max(1, BLOCK // max(self.neurons[p.name], 1))
+        return [np.arange(i, min(i + count, len(rows))) for i in range(0, len(rows), count)]
+
+    def _sorted(
+        self, p: Pair, batch: Batch, rows: NDArray[np.int64], levels: tuple[Levels, Array], *, before: Mask
+    ) -> Findings:
+        """Those of one layer in some samples, ``before`` which there may be others, by levels of both networks."""
+        ann, found = levels[0], levels[1][rows]
+        alone = found
+        if before.any():
+            forced = self.forced_levels(p.name, batch.inputs, ann, rows[before])
+            alone = _replaced(found, before, forced)
+        tensors = self.layer_tensors(p)
+
+        def potentials(some: NDArray[np.int64]) -> Potentials:
+            return self.evaluate(tensors, batch.inputs, ann, rows[some])
+
+        layer = Layer(
+            p.name, batch.start + rows, ann[p.source][rows], found, alone, self.judge(p), potentials
+        )
+        return sort_neurons(layer)
 
     def _readout(self, name: str, batch: Batch, answer: Answer, found: Mapping[str, Array]) -> Readout:
         """With equal levels (forced where they were not) an output may differ by the readout's rounding only."""
-        potentials = partial(self._evaluate, self.readout_tensors(name), batch.inputs, answer.levels)
+        potentials = partial(self.evaluate, self.readout_tensors(name), batch.inputs, answer.levels)
         return Readout(
             name, batch.start, len(batch), answer.outputs[name], found[name], self.precision, potentials
         )
@@ -344,13 +338,11 @@ class _Same:
     Attributes:
         differing: By source tensor, where its own levels are others; None where nowhere.
         rows: Samples with any such level.
-        forced: What each layer, and each output, answers in these; None if there are none.
-        outputs: In all samples.
+        outputs: What it answers, in all samples.
     """
 
     differing: Mapping[str, Mask | None]
     rows: Mask
-    forced: Mapping[str, Array] | None
     outputs: Mapping[str, Array]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -12,15 +12,43 @@ from onnx2snn.certificate.findings import MOST_DEFECTS
 from onnx2snn.certificate.result import Defect
 from onnx2snn.graph.core import Array
 
-#: Levels (N, ...) by source tensor: whole numbers, which float32 holds exactly.
-Levels: TypeAlias = Mapping[str, NDArray[np.float32]]
+#: Levels (N, ...) by source tensor: whole numbers.
+Levels: TypeAlias = Mapping[str, Array]
 Mask: TypeAlias = NDArray[np.bool_]
 
 
-def given(inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]) -> dict[str, Array]:
-    """Network inputs and ``level/<layer>`` of some samples."""
-    held = {f"level/{name}": k[rows].astype(np.float64) for name, k in levels.items()}
-    return {name: value[rows] for name, value in inputs.items()} | held
+def given(inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]) -> Mapping[str, Array]:
+    """Network inputs and ``level/<layer>`` of some samples, each made when it is read."""
+    of = {f"level/{name}": name for name in levels} | {name: name for name in inputs}
+
+    def value(name: str) -> Array:
+        return levels[of[name]][rows].astype(np.float64) if name not in inputs else inputs[name][rows]
+
+    return Lazy(of, value)
+
+
+class Lazy(Mapping[str, Array]):
+    """Arrays by name, each made when it is asked for: all of them at once may not fit."""
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], Array]) -> None:
+        self._names, self._make = dict.fromkeys(names), make
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def compact(levels: Array, timesteps: int) -> Array:
+    """Levels of so many bits, in as few bytes as hold them."""
+    most = 2**timesteps - 1
+    return np.clip(levels, 0, most).astype(np.min_scalar_type(most))
 
 
 def difference(a: Array, b: Array) -> NDArray[np.float64]:

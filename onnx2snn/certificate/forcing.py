@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,17 @@ from onnx import TensorProto, helper
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, function_body
 from onnx2snn.dialect.layer_table import read_layer_table
+from onnx2snn.float64.kernel import names_read
 from onnx2snn.graph.core import Array
-from onnx2snn.model.reference import make_runner
+from onnx2snn.model.reference import Runner, make_runner
 from onnx2snn.model.weights import SplitModel
+
+#: Numbers of the trains that are presented at a time.
+BLOCK = 1 << 24
 
 
 class ForcedNetwork:
-    """Each layer of a converted network on its own, its inputs given.
+    """Each layer of a converted network on its own, its inputs given; what lies before a layer is loaded when it is asked for.
 
     Args:
         model: The converted network.
@@ -31,34 +35,69 @@ class ForcedNetwork:
         forced = _with_bodies(model.structure, "fused" if fused else "spiking")
         self._timesteps = None if fused else int(read_layer_table(forced)["timesteps"])
         self._trains = {pair.train: pair.name for pair in pairs}
-        for info in [*forced.graph.input, *forced.graph.output]:
-            if info.type.tensor_type.shape.dim:
-                info.type.tensor_type.shape.dim[0].dim_param = "N"  # inside, the batch is free
+        shapes = {train: _shape(model.structure, train) for train in self._trains}
         for node in forced.graph.node:
             if node.domain == DOMAIN and node.op_type in NEURONS:
-                train = node.output[0]
-                node.output[0] = f"own/{self._trains[train]}"
-                shape = _shape(model.structure, train)
-                forced.graph.input.append(helper.make_tensor_value_info(train, TensorProto.FLOAT, shape))
-                own = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, shape)
-                forced.graph.output.append(own)
-        del forced.graph.value_info[:]  # sizes of trains, which fused networks do not have
-        self._run = make_runner(SplitModel(forced, model.weights))
+                node.output[0] = f"own/{self._trains[node.output[0]]}"
+        self._forced, self._weights = forced, model.weights
+        self._given = {t: helper.make_tensor_value_info(t, TensorProto.FLOAT, s) for t, s in shapes.items()}
+        self._pieces: dict[str, tuple[Runner, tuple[str, ...]]] = {}
 
-    def levels(
-        self, inputs: Mapping[str, Array], levels: Mapping[str, NDArray[np.float32]]
+    def layer(self, name: str, inputs: Mapping[str, Array], levels: Mapping[str, Array]) -> Array:
+        """What a layer answers (N, ...) to ``levels`` (by layer) of the layers before it."""
+        run, read = self._piece(f"own/{name}")
+        widest = sum(levels[self._trains[train]][:1].size for train in read) * (self._timesteps or 1)
+        rows, step = len(next(iter(inputs.values()))), max(1, BLOCK // max(widest, 1))
+        parts = []
+        for first in range(0, rows, step):
+            trains = {t: self._on_wire(levels[self._trains[t]], first, step, rows) for t in read}
+            answer = run({**{n: v[first : first + step] for n, v in inputs.items()}, **trains})
+            parts.append(self._decoded(answer[f"own/{name}"]))
+        return np.concatenate(parts)
+
+    def outputs(
+        self, names: Iterable[str], inputs: Mapping[str, Array], levels: Mapping[str, Array]
     ) -> dict[str, Array]:
-        """What each layer answers to ``levels`` (by layer) of the layers before it; outputs of the network by name."""
-        answer = self._run({**inputs, **{t: self._on_wire(levels[name]) for t, name in self._trains.items()}})
-        found = {name: self._decoded(answer[f"own/{name}"]) for name in self._trains.values()}
-        return {**found, **{n: v for n, v in answer.items() if not n.startswith("own/")}}
+        """Outputs of the network by name."""
+        rows, found = len(next(iter(inputs.values()))), {}
+        for name in names:
+            run, read = self._piece(name)
+            trains = {t: self._on_wire(levels[self._trains[t]], 0, rows, rows) for t in read}
+            found[name] = run({**inputs, **trains})[name]
+        return found
 
-    def _on_wire(self, k: NDArray[np.float32]) -> Array:
+    def _piece(self, tensor: str) -> tuple[Runner, tuple[str, ...]]:
+        """What computes ``tensor`` of trains and inputs, and the trains that it reads."""
+        if tensor not in self._pieces:
+            graph, needed, nodes = self._forced.graph, {tensor}, []
+            for node in reversed(graph.node):
+                if any(name in needed for name in node.output):
+                    nodes.append(node)
+                    needed.update(names_read(node))
+            piece = onnx.ModelProto()
+            piece.CopyFrom(self._forced)
+            read = tuple(train for train in self._trains if train in needed)
+            piece.graph.CopyFrom(onnx.GraphProto(name=graph.name, node=reversed(nodes)))
+            piece.graph.initializer.extend(t for t in graph.initializer if t.name in needed)
+            piece.graph.input.extend(_free(info) for info in graph.input if info.name in needed)
+            piece.graph.input.extend(self._given[train] for train in read)
+            own = [_free(info) for info in graph.output if info.name == tensor]
+            train = self._given.get(next((t for t, n in self._trains.items() if f"own/{n}" == tensor), ""))
+            piece.graph.output.extend(own or [_renamed(train, tensor)])
+            weights = {name: w for name, w in self._weights.items() if name in needed}
+            self._pieces[tensor] = make_runner(SplitModel(piece, weights)), read
+        return self._pieces[tensor]
+
+    def _on_wire(self, levels: Array, first: int, count: int, rows: int) -> Array:
+        """Those of some of so many samples, each of which may have several rows, as the network reads them."""
+        each = len(levels) // rows
+        k = levels[first * each : (first + count) * each]
         if self._timesteps is None:
-            return k
-        bits = np.arange(self._timesteps - 1, -1, -1).reshape((-1,) + (1,) * k.ndim)
-        train = (k[None].astype(np.int64) >> bits) & 1
-        return train.reshape(-1, *k.shape[1:]).astype(np.float32)
+            return k.astype(np.float32)
+        whole, train = k.astype(np.int32), np.empty((self._timesteps, *k.shape), np.float32)
+        for step in range(self._timesteps):
+            train[step] = (whole >> (self._timesteps - 1 - step)) & 1
+        return train.reshape(-1, *k.shape[1:])
 
     def _decoded(self, train: Array) -> Array:
         return train if self._timesteps is None else counts_of(train, self._timesteps)
@@ -71,6 +110,23 @@ def counts_of(train: NDArray[Any], timesteps: int) -> NDArray[np.float32]:
     for spikes in steps[1:]:
         level += level + spikes
     return level
+
+
+def _free(info: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    """For any number of samples."""
+    free = onnx.ValueInfoProto()
+    free.CopyFrom(info)
+    if free.type.tensor_type.shape.dim:
+        free.type.tensor_type.shape.dim[0].dim_param = "N"
+    return free
+
+
+def _renamed(info: onnx.ValueInfoProto | None, name: str) -> onnx.ValueInfoProto:
+    fresh = onnx.ValueInfoProto()
+    if info is not None:
+        fresh.CopyFrom(info)
+    fresh.name = name
+    return fresh
 
 
 def _with_bodies(model: onnx.ModelProto, execution: str) -> onnx.ModelProto:

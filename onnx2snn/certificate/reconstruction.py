@@ -8,14 +8,20 @@ which none are found is unexplained, and so is one without an ambiguous neuron.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.activation import Levels
+from onnx2snn.data import Batch
 from onnx2snn.graph.core import Array
+
+if TYPE_CHECKING:
+    from onnx2snn.certificate.compare import Comparison
+    from onnx2snn.certificate.source import Answer
 
 #: Neurons that are turned at a time, one in each trial, and trials for one sample.
 TRIALS, ROUNDS = 64, 64
@@ -28,13 +34,13 @@ class Hidden:
     Attributes:
         layers: Those whose levels the file does not show, in order.
         reachable: By layer, from levels (n, ...) of all layers: the lowest and highest that rounding can give.
-        answered: From levels of all layers, what each layer answers to them.
+        answered: By layer, from levels of all layers, what it answers to them.
         excess: From levels of all layers, how far the file's outputs are from what these give, (n,): 0 where explained.
     """
 
     layers: Sequence[str]
     reachable: Callable[[str, dict[str, Levels]], tuple[Array, Array]]
-    answered: Callable[[dict[str, Levels]], dict[str, Array]]
+    answered: Callable[[str, dict[str, Levels]], Array]
     excess: Callable[[dict[str, Levels]], NDArray[np.float64]]
 
     def explained(self, levels: dict[str, Levels]) -> dict[str, Levels] | None:
@@ -75,7 +81,7 @@ class Hidden:
         for position, name in enumerate(self.layers):
             rows = np.array([first < position for first in turned])
             if rows.any():
-                trials[name][rows] = self.answered(trials)[name][rows]
+                trials[name][rows] = self.answered(name, trials)[rows]
         return trials
 
     def _possible(self, levels: dict[str, Levels]) -> bool:
@@ -85,3 +91,51 @@ class Hidden:
             bool(np.all((low <= levels[name]) & (levels[name] <= high)))
             for name, (low, high) in bounds.items()
         )
+
+
+def recovered_levels(
+    comparison: Comparison, batch: Batch, answer: Answer, outputs: Mapping[str, Array]
+) -> Answer:
+    """The answer, its hidden levels found again in those samples whose outputs are not those of the levels that were read."""
+    levels = dict(answer.levels)
+    for sample in np.flatnonzero(comparison.excess(batch, answer, outputs) > 0):
+        at = slice(sample, sample + 1)
+        one = Batch(batch.start + int(sample), {n: v[at] for n, v in batch.inputs.items()}, None)
+        written = {n: v[at] for n, v in answer.outputs.items()}
+        found = _hidden(comparison, one, answer, written).explained(
+            {n: k[at] for n, k in answer.levels.items()}
+        )
+        for name, k in (found or {}).items():
+            if not np.array_equal(levels[name][sample], k[0]):
+                levels[name] = levels[name].copy() if levels[name] is answer.levels[name] else levels[name]
+                levels[name][sample] = k[0]
+    unchanged = all(levels[name] is k for name, k in answer.levels.items())
+    return answer if unchanged else replace(answer, levels=levels)
+
+
+def _hidden(comparison: Comparison, one: Batch, answer: Answer, written: Mapping[str, Array]) -> Hidden:
+    """What is known of the sample that is ``one``."""
+    of = {p.source: p for p in comparison.pairs if p.source in comparison.source.unread}
+
+    def many(levels: Mapping[str, Array]) -> tuple[Batch, NDArray[np.int64]]:
+        rows = np.arange(len(next(iter(levels.values()))))
+        inputs = {n: np.repeat(v, len(rows), axis=0) for n, v in one.inputs.items()}
+        return Batch(one.start, inputs, None), rows
+
+    def reachable(name: str, levels: dict[str, Levels]) -> tuple[Array, Array]:
+        batch, rows = many(levels)
+        p = of[name]
+        potentials = comparison.evaluate(comparison.layer_tensors(p), batch.inputs, levels, rows)
+        return comparison.judge(p).alternatives(potentials)
+
+    def answered(name: str, levels: dict[str, Levels]) -> Array:
+        batch, rows = many(levels)
+        return comparison.forced_levels(of[name].name, batch.inputs, levels, rows)
+
+    def excess(levels: dict[str, Levels]) -> NDArray[np.float64]:
+        batch, rows = many(levels)
+        outputs = {n: np.repeat(v, len(rows), axis=0) for n, v in written.items()}
+        forced = comparison.forced_outputs(list(outputs), batch.inputs, levels, rows)
+        return comparison.excess(batch, replace(answer, levels=levels, off_grid={}, outputs=outputs), forced)
+
+    return Hidden(list(of), reachable, answered, excess)

@@ -17,6 +17,8 @@ from onnx2snn.model.files import load_model
 COUNT = 64
 #: Halvings of the way between two samples: float32 has no finer place for a threshold.
 HALVINGS = 24
+#: Levels of all layers that are held at a time.
+MOST = 1 << 25
 
 
 def drawn(
@@ -52,11 +54,24 @@ def _aimed(
     source: Source, first: Mapping[str, Array], second: Mapping[str, Array], random: np.random.Generator
 ) -> dict[str, Array]:
     """On the way from ``first`` to ``second``, as near as float32 can to where some neuron's level changes."""
-    count = len(next(iter(first.values())))
-    names = list(source.activations)
+    count, names = len(next(iter(first.values()))), list(source.activations)
     if not names:
         return dict(second)
-    start, end = _levels(source, first), _levels(source, second)
+    neurons = sum(k.size for k in source({n: v[:1] for n, v in first.items()}).levels.values())
+    rows = source.batch or max(1, min(count, MOST // max(neurons, 1)))
+    parts = []
+    for start in range(0, count, rows):
+        one, other = ({n: v[start : start + rows] for n, v in ends.items()} for ends in (first, second))
+        parts.append(_bisected(source, one, other, random))
+    return {name: np.concatenate([part[name] for part in parts]) for name in first}
+
+
+def _bisected(
+    source: Source, first: Mapping[str, Array], second: Mapping[str, Array], random: np.random.Generator
+) -> dict[str, Array]:
+    """Samples on the way, each of which aims at a neuron that is drawn."""
+    count, names = len(next(iter(first.values()))), list(source.activations)
+    start, end = source(first).levels, source(second).levels
     goals = []
     for sample in range(count):
         name = names[int(random.integers(len(names)))]
@@ -65,18 +80,11 @@ def _aimed(
     low, high = np.zeros(count), np.ones(count)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        levels = _levels(source, _between(first, second, middle))
+        levels = source(_between(first, second, middle)).levels
         for sample, (name, neuron) in enumerate(goals):
-            here = levels[name][sample].ravel()[neuron]
-            if here == start[name][sample].ravel()[neuron]:
-                low[sample] = middle[sample]
-            else:
-                high[sample] = middle[sample]
+            same = levels[name][sample].flat[neuron] == start[name][sample].flat[neuron]
+            (low if same else high)[sample] = middle[sample]
     return _between(first, second, high)
-
-
-def _levels(source: Source, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    return dict(source(inputs).levels)
 
 
 def _between(first: Mapping[str, Array], second: Mapping[str, Array], share: Array) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.certificate.activation import Activation, Levels, Mask, holds_others, read_alike
+from onnx2snn.certificate.activation import Activation, Mask, holds_others, read_alike
 from onnx2snn.certificate.cuts import cut_source
+from onnx2snn.certificate.differences import compact
 from onnx2snn.certificate.precision import narrowed_with_loss, unit_of
 from onnx2snn.certificate.reading import (
     moves,
@@ -35,6 +37,9 @@ from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.passes import PREPARE, RECOGNISE
 
+#: Numbers of a sample of an input, from which on one is enough to try where levels are.
+LARGE = 1 << 18
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -46,7 +51,7 @@ class Answer:
         outputs: By name, what the file answers, as it is written.
     """
 
-    levels: dict[str, Levels]
+    levels: dict[str, Array]
     off_grid: dict[str, Mask | None]
     outputs: dict[str, Array]
 
@@ -143,23 +148,30 @@ class Source:
         if self._found is None:
             self._found = self._readings(inputs)
         answer = self._found.file(inputs)
-        levels, off = self._read(self._found.values(inputs, answer))
+        values = self._found.values(inputs, answer)
         outputs = answer if self._file is None else self._file(inputs)
-        return Answer(levels, off, {name: outputs[name] for name in self.outputs})
+        outputs = {name: outputs[name] for name in self.outputs}
+        del answer
+        return Answer(*self._read(values), outputs)
 
     def _readings(self, inputs: Mapping[str, Array]) -> _Readings:
         """By samples of noise, of the data's sizes: which tensors of the file hold what the normalised form does."""
         noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
         found = origins(self._graph, self._shown, written_tensors(self._open))
+        self.growing = self._grown(noise)
         everything = self._parts(found, ())
-        answer = everything.file(noise)
-        self.growing = self._grown(everything.file, noise, answer)
-        values = everything.values(noise, answer)
+        if self.batch is None and any(value[0].size > LARGE for value in noise.values()):
+            noise = {name: value[:1] for name, value in noise.items()}
+        values = everything.values(noise, everything.file(noise))
         kept = {name: found[name] for name in self._held(noise, values)}
+        if len(kept) == len(self._shown):
+            return everything
         return self._parts(kept, tuple(name for name in self._shown if name not in kept))
 
-    def _grown(self, file: Runner, noise: Mapping[str, Array], answer: Mapping[str, Array]) -> frozenset[str]:
+    def _grown(self, noise: Mapping[str, Array]) -> frozenset[str]:
         """Outputs that are half as long for half the samples; of a fixed batch, those that it divides."""
+        file = self._file or make_runner(self._open)
+        answer = file(noise)
         if self.batch is not None:
             reached = sampled_tensors(self._open)
             rows = {n: len(answer[n]) if answer[n].ndim else 0 for n in self.outputs if n in reached}
@@ -175,9 +187,11 @@ class Source:
         """Those of the file's tensors that the normalised form would make of what the file holds before them."""
         if not values:
             return []
-        normalised = make_runner(resumed(self._graph, (), self._shown))(noise)
-        fits = {n: v for n, v in values.items() if v.shape == normalised[n].shape}
-        given = normalised | _in_float32(fits, fits)
+        fits, given = values, _in_float32(values, values)
+        if len(values) < len(self._shown):
+            normalised = make_runner(resumed(self._graph, (), self._shown))(noise)
+            fits = {n: v for n, v in values.items() if v.shape == normalised[n].shape}
+            given = normalised | _in_float32(fits, fits)
         own = make_runner(responses(self._graph, self._shown))({**noise, **given})
         return [name for name in fits if self._holds(name, fits[name], own[own_name(name)])]
 
@@ -197,12 +211,19 @@ class Source:
         (own, off), (other, _) = activation.levels(value), activation.levels(normalised)
         return read_alike(own, other) and not holds_others(off)
 
-    def _read(self, values: Mapping[str, Array]) -> tuple[dict[str, Levels], dict[str, Mask | None]]:
-        read = {
-            name: activation.levels(values[activation.shown_by])
-            for name, activation in self.activations.items()
-        }
-        return {name: k for name, (k, _) in read.items()}, {name: off for name, (_, off) in read.items()}
+    def _read(self, values: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Mask | None]]:
+        """Levels, and where there is none; each of ``values`` is let go when it is read."""
+        left = Counter(activation.shown_by for activation in self.activations.values())
+        levels: dict[str, Array] = {}
+        off: dict[str, Mask | None] = {}
+        for name, activation in self.activations.items():
+            tensor = activation.shown_by
+            k, off[name] = activation.levels(values[tensor])
+            levels[name] = compact(k, int(activation.staircase.levels).bit_length())
+            left[tensor] -= 1
+            if not left[tensor]:
+                del values[tensor]
+        return levels, off
 
 
 def _noise(value: Array, count: int) -> Array:

@@ -83,7 +83,7 @@ def verify(
     }
     work = functools.partial(compare, job)
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
-    findings = merged(samples, work, Findings(), task, batch=CHUNK, **ways)
+    findings = merged(samples, work, Findings(), task, batch=comparison.rows, **ways)
     return _certificate(comparison, structure, findings, generated=data is None)
 
 

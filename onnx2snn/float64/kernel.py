@@ -36,7 +36,7 @@ class Kernel:
         self, node: onnx.NodeProto, opsets: Mapping[str, int], *, narrow: bool = False, native: bool = False
     ) -> None:
         self.node = node
-        self.reads = tuple(dict.fromkeys(_read(node)))
+        self.reads = tuple(dict.fromkeys(names_read(node)))
         self._opsets, self._narrow = opsets, narrow
         self._operator = None if native else self._made()
         self._loaded: dict[tuple[int, ...], Reference] = {}
@@ -87,13 +87,13 @@ def _narrowed(values: Array) -> Array:
     return values.astype(np.float32) if values.dtype == np.float64 else values
 
 
-def _read(node: onnx.NodeProto) -> list[str]:
+def names_read(node: onnx.NodeProto) -> list[str]:
     """What a node reads, its subgraphs included."""
     found = [name for name in node.input if name]
     for attribute in node.attribute:
         for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
             inner = {name for n in graph.node for name in n.output} | {v.name for v in graph.input}
             inner |= {tensor.name for tensor in graph.initializer}
-            found += [name for n in graph.node for name in _read(n) if name not in inner]
+            found += [name for n in graph.node for name in names_read(n) if name not in inner]
             found += [v.name for v in graph.output if v.name not in inner]
     return found

@@ -64,7 +64,7 @@ def hidden(reachable: np.ndarray, weights: np.ndarray, answer: np.ndarray) -> Hi
     def excess(levels: dict[str, Levels]) -> np.ndarray:
         return np.asarray(np.abs(levels["a"] @ weights - answer).sum(axis=1))
 
-    return Hidden(["a"], bounds, lambda levels: levels, excess)
+    return Hidden(["a"], bounds, lambda name, levels: levels[name], excess)
 
 
 class TestHiddenLevels:
