@@ -15,7 +15,7 @@ from onnx2snn.operators import of
 from onnx2snn.operators.signals import Array, Precision, Ranking, Rounding, Signal, Wide, quantum, widened
 
 #: Numbers of the largest tensor between levels that are held at a time.
-BLOCK = 1 << 23
+BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,9 @@ class Path:
         #: Elements of one sample of the tensor, and the length of its sums, at most.
         self.size, self.fan_in = one.value.size // max(len(one.value), 1), one.rounding.terms
         self._apart = source.by_samples(tensors[0])
-        self._rows = max(1, BLOCK // max(self._source.largest, self._spiking.largest))
+        #: Numbers of the largest tensor, of one sample.
+        self.largest = max(self._source.largest, self._spiking.largest, 1)
+        self._rows = max(1, BLOCK // self.largest)
 
     def blocks(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Those of ``rows`` that are computed at a time: of what all samples make, all of them."""

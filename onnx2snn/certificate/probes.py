@@ -8,7 +8,7 @@ of a whole sum. Patterns that are full, and silence, complete them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from onnx2snn.graph.core import Array
 MOST, LEAST, WORK = 16, 8, 5e8
 #: Patterns in which every input takes part.
 FULL = 4
-#: Numbers of a pattern that are computed on at a time.
+#: Numbers of the largest tensor between levels that are computed on at a time.
 BLOCK = 1 << 22
 
 Found = tuple[MapCheck, list[Defect]]
@@ -40,7 +40,7 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
     Raises:
         InvalidModelError: a layer has another shape than in the source.
     """
-    example = given(inputs, levels, np.array([0]))
+    example = given(inputs, levels, np.arange(comparison.source.batch or 1))
     activations = comparison.source.activations
     tops = {f"level/{name}": activation.staircase.levels for name, activation in activations.items()}
     found = []
@@ -114,39 +114,52 @@ class _Tally:
         return MapCheck(self._name, self._probes, self._differing, self._largest, thresholds, self._rigorous)
 
 
-def _blocks(path: Path, example: Mapping[str, Array], tops: Mapping[str, int]) -> list[dict[str, Array]]:
-    """Patterns (P, ...) by input: silence, full ones, and those among which inputs are shared out."""
+def _blocks(path: Path, example: Mapping[str, Array], tops: Mapping[str, int]) -> Iterator[dict[str, Array]]:
+    """Patterns (P, ...) by input, some at a time: silence, full ones, and those among which inputs are shared out."""
     work = max(path.size * max(path.fan_in, 1), 1)
     shares = int(np.clip(WORK // work, LEAST, min(MOST, max(path.fan_in, LEAST))))
     draws = np.random.default_rng(0)
-    patterns = {
-        name: _patterns(example[name], tops.get(name), shares, draws, path.linear) for name in path.reads
-    }
-    total = len(next(iter(patterns.values()), ()))
-    size = max(path.size, *(value[0].size for value in patterns.values()), 1)
-    step = max(1, BLOCK // size)
-    return [{n: v[first : first + step] for n, v in patterns.items()} for first in range(0, total, step)]
+    patterns = {name: _Patterns(example[name], tops.get(name), shares, draws) for name in path.reads}
+    total = 1 + FULL + (1 if path.linear else 2) * shares
+    step = max(1, BLOCK // path.largest)
+    for first in range(0, total, step):
+        some = range(first, min(first + step, total))
+        yield {name: np.concatenate([made(i) for i in some]) for name, made in patterns.items()}
 
 
-def _patterns(
-    example: Array, top: int | None, shares: int, draws: np.random.Generator, linear: bool
-) -> Array:
-    """(P, ...): silence, full ones, shares; unless all is linear, the shares with the other sign, which maxima let through."""
-    shape = example.shape[1:]
-    if example.dtype.kind != "f" and top is None:
-        return np.repeat(
-            example, 1 + FULL + (1 if linear else 2) * shares, axis=0
-        )  # indices and the like: as they are
+class _Patterns:
+    """Silence, full ones, shares; unless all is linear, the shares with the other sign, which maxima let through.
 
-    def values(rows: int) -> NDArray[np.float64]:
-        if top is not None:
-            return draws.integers(1, top + 1, (rows, *shape)).astype(np.float64)
-        return draws.normal(0, 1, (rows, *shape)).astype(np.float32).astype(np.float64)
+    Args:
+        example: One sample (or one fixed batch) of the input: of indices and the like, that is every pattern.
+        top: The highest level; None of other signals.
+        shares: Patterns among which the input is shared out.
+        draws: Of values and owners.
+    """
 
-    full = values(FULL) * (draws.random((FULL, *shape)) < 0.5)
-    count = int(np.prod(shape))
-    owner = draws.permutation(count) % shares
-    sparse = np.zeros((shares, count))
-    sparse[owner, np.arange(count)] = values(1).ravel()
-    sparse = sparse.reshape(shares, *shape)
-    return np.concatenate([np.zeros((1, *shape)), full, sparse, *([] if linear else [-sparse])])
+    def __init__(self, example: Array, top: int | None, shares: int, draws: np.random.Generator) -> None:
+        self._example, self._top, self._shares = example, top, shares
+        self._fixed = example.dtype.kind != "f" and top is None
+        self._seed = int(draws.integers(1 << 31))
+        if not self._fixed:
+            own = np.random.default_rng(self._seed)
+            self._owner = (own.permutation(example.size) % shares).astype(np.uint8).reshape(example.shape)
+            self._values = self._drawn(own)
+
+    def __call__(self, number: int) -> Array:
+        """One pattern (1, ...)."""
+        if self._fixed:
+            return self._example
+        if number == 0:
+            return np.zeros(self._example.shape)
+        if number <= FULL:
+            own = np.random.default_rng((self._seed, number))
+            return self._drawn(own) * (own.random(self._example.shape) < 0.5)
+        share = number - 1 - FULL
+        sign = 1.0 if share < self._shares else -1.0
+        return np.where(self._owner == share % self._shares, sign * self._values, 0.0)
+
+    def _drawn(self, draws: np.random.Generator) -> NDArray[np.float64]:
+        if self._top is not None:
+            return draws.integers(1, self._top + 1, self._example.shape).astype(np.float64)
+        return draws.normal(0, 1, self._example.shape).astype(np.float32).astype(np.float64)

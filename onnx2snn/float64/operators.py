@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from onnx2snn.operators.pool_windows import windows_of
 
 Array = NDArray[Any]
 
-#: Numbers that the windows of a convolution may hold at a time.
+#: Numbers that the windows of a convolution may hold at a time, save those of one row.
 WINDOW_LIMIT = 1 << 23
 
 
@@ -62,13 +63,16 @@ def convolved(
     places = view.shape[2 : 2 + rank]
     inner, outer = w.shape[1] * math.prod(w.shape[2:]), w.shape[0] // group
     weights = w.reshape(group, outer, inner)
-    result = np.empty((group, outer, samples, math.prod(places)), x.dtype)
-    step = max(1, WINDOW_LIMIT // max(1, group * inner * math.prod(places)))
+    result = np.empty((group, outer, samples, *places), x.dtype)
+    row = group * inner * math.prod(places[1:])
+    rows = max(1, min(places[0], WINDOW_LIMIT // max(1, row)))
+    step = max(1, WINDOW_LIMIT // max(1, row * places[0]))
     order = (1, *range(2 + rank, 2 + 2 * rank), 0, *range(2, 2 + rank))
-    for first in range(0, samples, step):
-        part = view[first : first + step]
+    for first, top in itertools.product(range(0, samples, step), range(0, places[0], rows)):
+        part = view[first : first + step, :, top : top + rows]
         sums = weights @ part.transpose(order).reshape(group, inner, -1)
-        result[:, :, first : first + step] = sums.reshape(group, outer, len(part), -1)
+        shape = (group, outer, len(part), part.shape[2], *places[1:])
+        result[:, :, first : first + step, top : top + rows] = sums.reshape(shape)
     return np.moveaxis(result.reshape(w.shape[0], samples, *places), 0, 1)
 
 
