@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What depends most on the libraries: reading, passes, activations, executions, files of earlier versions.
 CORE := $(addprefix tests/,test_golden.py test_conversion.py test_model_file.py test_reference.py calibration \
-	passes/test_importer.py passes/test_fold_constants.py passes/test_decompose_quantisers.py passes/test_synaptic_operators.py \
+	passes/test_importer.py passes/normalise/test_fold_constants.py passes/normalise/test_decompose_quantisers.py passes/test_synaptic_operators.py \
 	runtime/test_brute_force.py activations cli/test_commands.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 

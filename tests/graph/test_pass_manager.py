@@ -92,6 +92,7 @@ CHANGES: dict[str, Callable[[gs.Graph], object]] = {
     "shape": lambda g: setattr(g.nodes[0].outputs[0], "shape", ["N", 5]),
     "type": lambda g: setattr(g.nodes[0].outputs[0], "dtype", np.float64),
     "constant": lambda g: g.nodes[-1].inputs.__setitem__(1, gs.Constant("low/2", np.zeros((), np.float32))),
+    "values": lambda g: setattr(g.nodes[-1].inputs[1], "values", np.zeros((), np.float32)),
     "output": lambda g: g.outputs.append(g.nodes[0].outputs[0]),
     "input": lambda g: setattr(g.inputs[0], "shape", ["M", 4]),
     "node": lambda g: g.nodes.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -31,3 +32,14 @@ def test_each_file_that_is_no_code_is_package_data() -> None:
     data = [path for path in files() if path.suffix not in (".py", ".pyc")]
     assert len(data) >= 3
     assert not [path for path in data if not any(fnmatch(path.name, pattern) for pattern in patterns)]
+
+
+def test_the_tests_that_run_on_the_oldest_libraries_are_there() -> None:
+    """The Makefile names them by path."""
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    named = re.search(r"CORE := \$\(addprefix tests/,(.*?)\)", text)
+    assert named is not None
+    deselected = re.findall(r"CRASHES := tests/(.*?)::", text)
+    paths = named.group(1).split() + deselected
+    assert len(paths) > 10
+    assert not [path for path in paths if not (ROOT / "tests" / path).exists()]
