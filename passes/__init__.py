@@ -23,10 +23,12 @@ from onnx2snn.passes.recognise.straighten_lines import straighten_lines
 from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
 from onnx2snn.passes.rewrite.drop_neutral import drop_neutral
 from onnx2snn.passes.rewrite.fuse_batch_norm import fuse_batch_norm
+from onnx2snn.passes.rewrite.hold_operands import hold_operands
 from onnx2snn.passes.rewrite.insert_integrates import insert_integrates
 from onnx2snn.passes.rewrite.integer_inputs import integer_inputs
 from onnx2snn.passes.rewrite.integer_weights import integer_weights, note_integers
 from onnx2snn.passes.rewrite.rate_levels import rate_levels
+from onnx2snn.passes.rewrite.scale_thresholds import scale_thresholds
 from onnx2snn.passes.rewrite.shift_biases import shift_biases
 from onnx2snn.passes.rewrite.spike import spike
 
@@ -58,6 +60,8 @@ RECOGNISE: tuple[Pass, ...] = (
 #: Affine maps between staircases become synapses and biases.
 REWRITE: tuple[Pass, ...] = (
     fuse_batch_norm,
+    scale_thresholds,
+    hold_operands,
     insert_integrates,
     shift_biases,
     drop_neutral,

@@ -142,6 +142,27 @@ def test_an_affine_map_is_its_linear_part_on_spikes_and_its_answer_to_silence(T:
     assert sympy.expand(affine(levels) - integrated(currents) - silence) == 0
 
 
+@pytest.mark.parametrize("T", STEPS)
+def test_a_product_is_linear_in_the_operand_that_spikes(T: int) -> None:
+    """METHOD 12: I(t) = α·s(t)·G for a held G gives v = α·k·G; with the offset's share o·G that is (α·k + o)·G."""
+    alpha, offset, held = symbols("alpha o G")
+    s = list(symbols(f"s:{T}"))
+    v = integrated([alpha * one * held for one in s]) + offset * held
+    assert sympy.expand(v - (alpha * decoded(s) + offset) * held) == 0
+
+
+@pytest.mark.parametrize("T", STEPS)
+def test_generation_with_scaled_thresholds_divides(T: int) -> None:
+    """METHOD 13: thresholds and resets times d leave n − k·θ·d, d times what the quotient n/d leaves: it spikes alike."""
+    n, d, theta = symbols("n d theta", positive=True)
+    s = list(symbols(f"s:{T}"))
+    scaled, divided = n, n / d
+    for t, one in enumerate(s):
+        threshold = 2 ** (T - 1 - t) * theta
+        assert sympy.expand((scaled - threshold * d) - d * (divided - threshold)) == 0  # the same sign: d > 0
+        scaled, divided = scaled - one * threshold * d, divided - one * threshold
+
+
 @pytest.mark.parametrize("T", [1, 2, 3])
 def test_every_pattern_of_levels_through_a_neuron(T: int) -> None:
     """Exhaustively: two inputs at every level, signed weights, a bias; integration and generation in integers."""

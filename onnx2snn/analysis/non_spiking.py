@@ -11,19 +11,25 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.activations.recognise import Rejected
 from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.trains import is_train
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import is_integer_type
 from onnx2snn.graph.core import origin, signals
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
+    DOMAIN,
     EXTREME,
     MOVEMENT,
     ORDER_PRESERVING,
+    STAIRCASE,
     float_signals,
     is_integrate,
+    is_line,
     is_linear,
     is_mean,
     is_neuron,
+    is_product,
+    is_quotient,
     is_weighted,
     keeps_integers,
 )
@@ -111,9 +117,18 @@ def _evaluated(graph: gs.Graph) -> list[gs.Node]:
     before = _before_neurons(graph)
     pooled = _straight_to_neurons(graph)
     sized = facts(graph).from_sizes
+    kinds, dendrites = facts(graph).kinds, _dendrites(graph)
     found = []
     for node in graph.nodes:
-        if is_neuron(node) or is_integrate(node) or is_linear(node) or keeps_integers(node):
+        if is_product(node) and any(is_train(t, kinds) for t in node.inputs):
+            continue
+        if (
+            id(node) in dendrites
+            or is_neuron(node)
+            or is_integrate(node)
+            or is_linear(node)
+            or keeps_integers(node)
+        ):
             continue
         if node.outputs and id(node.outputs[0]) in sized:
             continue
@@ -122,6 +137,26 @@ def _evaluated(graph: gs.Graph) -> list[gs.Node]:
         if node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in pooled for t in node.outputs):
             continue
         found.append(node)
+    return found
+
+
+def _dendrites(graph: gs.Graph) -> set[int]:
+    """Nodes, by ``id``, that belong to neurons: quotients that only neurons read, and what only those quotients are made of.
+
+    Thresholds are scaled by the divisor (METHOD 13); numerator and divisor are made of potentials, in the neuron.
+    """
+    outputs = {id(tensor) for tensor in graph.outputs}
+    found: set[int] = set()
+    lines: set[int] = set()
+    for node in reversed(graph.nodes):
+        readers = [reader for tensor in node.outputs for reader in tensor.outputs]
+        if is_neuron(node) or not readers or any(id(tensor) in outputs for tensor in node.outputs):
+            continue
+        neurons = all((r.domain == DOMAIN and r.op == STAIRCASE) or id(r) in lines for r in readers)
+        if neurons and is_line(node):
+            lines.add(id(node))
+        if (neurons and is_quotient(node)) or all(id(reader) in found for reader in readers):
+            found.add(id(node))
     return found
 
 

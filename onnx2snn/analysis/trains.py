@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from enum import Enum
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import is_constant
-from onnx2snn.operators.linear import float_signals, is_integrate, is_linear, is_neuron
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import (
+    ROWS,
+    float_signals,
+    is_hold,
+    is_integrate,
+    is_linear,
+    is_neuron,
+    is_product,
+)
 
 
 class Kind(Enum):
@@ -15,10 +25,12 @@ class Kind(Enum):
 
     ANALOG: one value a sample: the network's input, a membrane potential, a decoded output.
     TRAIN: a value a time step: spikes, or the synaptic currents that they cause.
+    HELD: a potential, the same at each time step: what the spikes of a train select (METHOD 12).
     """
 
     ANALOG = "analog"
     TRAIN = "train"
+    HELD = "held"
 
 
 def node_kind(node: gs.Node, kinds: dict[int, Kind]) -> Kind:
@@ -26,14 +38,37 @@ def node_kind(node: gs.Node, kinds: dict[int, Kind]) -> Kind:
 
     1. A neuron makes a train, Integrate an analog value.
     2. A linear operator that reads trains, and nothing analog beside them, makes a train.
-    3. Everything else makes analog values.
+    3. A product of a train and a held potential is linear in the train.
+    4. An analog value that is added to a train, or joined to it, is part of the bias behind: what is left is a train.
+    5. Everything else makes analog values.
     """
     if is_neuron(node):
         return Kind.TRAIN
     if is_integrate(node):
         return Kind.ANALOG
+    if is_hold(node):
+        return Kind.HELD
     read = [kinds.get(id(t), Kind.ANALOG) for t in float_signals(node)]
-    return Kind.TRAIN if read and all(k is Kind.TRAIN for k in read) and is_linear(node) else Kind.ANALOG
+    if is_product(node):
+        return Kind.TRAIN if {*read} == {Kind.TRAIN, Kind.HELD} else Kind.ANALOG
+    if not is_linear(node) or Kind.TRAIN not in read or (Kind.ANALOG in read and not _joins(node, kinds)):
+        return Kind.ANALOG
+    return Kind.TRAIN
+
+
+def _joins(node: gs.Node, kinds: dict[int, Kind]) -> bool:
+    """Whether what is analog beside trains can be taken off ``node``: its sizes are known, and do not shape the result."""
+    if ROWS in node.attrs:
+        return False
+    made = node.outputs[0].shape
+    trains = [is_train(tensor, kinds) for tensor in node.inputs]
+    if of(node).sums:
+        return all(list(t.shape) == list(made) for t, train in zip(node.inputs, trains, strict=True) if train)
+    if node.op != "Concat":
+        return False
+    axis = int(node.attrs["axis"]) % len(made)
+    sizes = [t.shape[axis] for t, train in zip(node.inputs, trains, strict=True) if not train]
+    return all(isinstance(size, (int, np.integer)) for size in sizes)
 
 
 def infer_kinds(graph: gs.Graph) -> dict[int, Kind]:

@@ -10,7 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.functions import DOMAIN, NEURONS
+from onnx2snn.dialect.functions import DOMAIN, NEURONS, SCALED_IF
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.neuron_nodes import SOURCE_TENSOR
 from onnx2snn.model.weights import SplitModel
@@ -150,13 +150,21 @@ def cut_spiking(converted: SplitModel, layers: Mapping[str, str], *, bias: str) 
         if node.domain != DOMAIN:
             light.graph.node.append(node)
             continue
+        if node.op_type == "Hold":
+            light.graph.node.append(helper.make_node("Identity", node.input, node.output))
+            continue
         steps = next(a.i for a in node.attribute if a.name == "input_steps")
         share = {"once": 1, "per-step": 2**steps - 1, "paper": steps}[bias]
         target = node.output[0] if node.op_type == "Integrate" else f"{node.output[0]}/potential"
         factor, whole = f"{target}/cut/share", f"{target}/cut/bias"
         light.graph.initializer.append(numpy_helper.from_array(np.array(share, np.float32), factor))
         light.graph.node.append(helper.make_node("Mul", [node.input[1], factor], [whole]))
-        light.graph.node.append(helper.make_node("Add", [node.input[0], whole], [target]))
+        if node.op_type == SCALED_IF:
+            light.graph.node.append(
+                helper.make_node("Div", [node.input[0], node.input[5]], [f"{target}/cut/quotient"])
+            )
+        read = f"{target}/cut/quotient" if node.op_type == SCALED_IF else node.input[0]
+        light.graph.node.append(helper.make_node("Add", [read, whole], [target]))
         if node.op_type in NEURONS:
             potentials[layers[node.name]], levels[layers[node.name]] = target, node.output[0]
     return CutNetwork(SplitModel(light, converted.weights), potentials, levels)

@@ -16,7 +16,7 @@ from onnx2snn.activations import NeuronParameters, Staircase, Table
 from onnx2snn.activations.rules import names_of
 from onnx2snn.activations.tables import TABLE
 from onnx2snn.certificate.neurons import Neuron, TableNeuron
-from onnx2snn.dialect.functions import DOMAIN, NEURONS, TABLE_IF
+from onnx2snn.dialect.functions import DOMAIN, NEURONS, OPERANDS, TABLE_IF
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.dialect.trains import train_names
 from onnx2snn.errors import InvalidModelError
@@ -159,7 +159,7 @@ def _check_steps(converted: onnx.ModelProto, timesteps: int) -> None:
     """Trains are integrated over T steps, analog values over one."""
     trains = train_names(converted)
     for node in converted.graph.node:
-        if node.domain == DOMAIN:
+        if node.domain == DOMAIN and node.op_type != "Hold":
             steps = next((a.i for a in node.attribute if a.name == "input_steps"), None)
             if steps != (timesteps if node.input[0] in trains else 1):
                 raise _unfit(node, f"it integrates {steps} steps; T = {timesteps}")
@@ -175,9 +175,11 @@ def _parameters(
 ) -> Neuron:
     if node.op_type == TABLE_IF:
         return _table(node, constants, timesteps, unit)
-    if len(node.input) != 5 or any(name not in constants for name in node.input[2:]):
+    if len(node.input) != 1 + len(OPERANDS[node.op_type]) or any(
+        name not in constants for name in node.input[2:5]
+    ):
         raise _unfit(node, "its thresholds are not constants")
-    compare, subtract, ceiling = (constants[name] for name in node.input[2:])
+    compare, subtract, ceiling = (constants[name] for name in node.input[2:5])
     if any(a.dtype != np.float32 for a in (compare, subtract, ceiling)) or not _finite(
         compare, subtract, ceiling
     ):

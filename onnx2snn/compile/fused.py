@@ -11,6 +11,7 @@ from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron, i
 from onnx2snn.compile.integers import integers
 from onnx2snn.compile.small_images import tap_by_tap
 from onnx2snn.compile.writer import Writer, whole_values
+from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.dialect.neuron import level
 
 
@@ -29,6 +30,10 @@ class FusedWriter(Writer):
         """As :meth:`Writer.integrate`."""
         at = self.draft.at(node.output[0])
         at.end("Identity", [self._potential(at, node)])
+
+    def hold(self, node: onnx.NodeProto) -> None:
+        """As :meth:`Writer.hold`."""
+        self.draft.at(node.output[0]).end("Identity", [node.input[0]])
 
     def neuron(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.neuron`."""
@@ -54,6 +59,8 @@ class FusedWriter(Writer):
         return True
 
     def _potential(self, at: Place, node: onnx.NodeProto) -> str:
+        if is_dialect(node, SCALED_IF):
+            return self.scaled(at, node)
         if node.output[0] in self._folded:
             return str(node.input[0])
         return self.biased(at, node.input[0], node.input[1], factor=self.factor(node))

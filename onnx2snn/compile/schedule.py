@@ -5,6 +5,7 @@ sample that entered in phase n − k.
 
     analog input         stage 0
     neuron               integrates during stage k, generates during stage k + 1
+    Hold                 takes its value at the end of stage k, holds it during stage k + 1
     Integrate            the stage of its train, at the end of the phase
     any other operator   the stage of the deepest tensor that it reads
 
@@ -20,8 +21,8 @@ from enum import Enum
 
 import onnx
 
-from onnx2snn.compile.draft import is_neuron, is_own, reads
-from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.compile.draft import is_dialect, is_neuron, is_own, reads
+from onnx2snn.dialect.functions import DOMAIN, HOLD
 
 
 class Kind(Enum):
@@ -86,19 +87,19 @@ def signals(node: onnx.NodeProto, schedule: Schedule) -> list[str]:
     """The tensors that carry a sample from stage to stage: not constants, not what only lends its size."""
     if is_own(node, "Shape", "Size"):
         return []
-    read = node.input[:1] if node.domain == DOMAIN else sorted(reads(node))
+    read = node.input if node.domain == DOMAIN else sorted(reads(node))
     return [name for name in read if schedule.kinds.get(name, Kind.STATIC) is not Kind.STATIC]
 
 
 def _forwards(found: Schedule, position: int, node: onnx.NodeProto) -> None:
     read = signals(node, found)
     kinds = {found.kinds[name] for name in read}
-    if len(kinds) > 1:
+    if len(kinds) > 1 and node.domain != DOMAIN:
         raise ValueError(f"{node.op_type} '{node.name}' reads a spike train beside an analog value")
     kind = kinds.pop() if kinds else Kind.STATIC
     stage = max((found.stages[name] for name in read), default=0)
     found.reading[position] = stage
-    if is_neuron(node):
+    if is_neuron(node) or is_dialect(node, HOLD):
         kind, stage = Kind.TRAIN, stage + 1
     elif node.domain == DOMAIN:
         kind = Kind.ANALOG

@@ -9,10 +9,11 @@ import onnx
 from onnx import TensorProto
 
 from onnx2snn.compile.byte_trains import ByteTrains
-from onnx2snn.compile.draft import Draft, Place, is_own, reads
+from onnx2snn.compile.draft import Draft, Place, is_dialect, is_own, reads
 from onnx2snn.compile.im2col import Currents
 from onnx2snn.compile.thresholds import Rounding, steps_of, timesteps_of
 from onnx2snn.compile.writer import Writer
+from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.dialect.neuron import integrated, rate_fired, rows_of
 
 
@@ -53,6 +54,10 @@ class SpikingWriter(Writer):
         else:
             at.end("Identity", [self.potential(at, node)])
 
+    def hold(self, node: onnx.NodeProto) -> None:
+        """As :meth:`Writer.hold`."""
+        self.draft.at(node.output[0]).end("Concat", [node.input[0]] * timesteps_of(node), axis=0)
+
     def neuron(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.neuron`."""
         at = self.draft.at(node.output[0])
@@ -82,6 +87,8 @@ class SpikingWriter(Writer):
     def potential(self, at: Place, node: onnx.NodeProto) -> str:
         """The potential of a neuron or an Integrate, with its bias."""
         x, steps = node.input[0], steps_of(node)
+        if is_dialect(node, SCALED_IF):
+            return self.scaled(at, node)
         if not self.plain:
             return self.biased(at, self._summed(at, x, steps), node.input[1])
         currents = [x] if steps == 1 else rows_of(at, self.unfolded(at, node), steps)

@@ -23,6 +23,7 @@ from onnx2snn.compile.counting import TALLY
 from onnx2snn.compile.delays import Line, delay_lines, renamed
 from onnx2snn.compile.draft import Draft, Place, is_dialect, is_neuron, reads, sizes_of
 from onnx2snn.compile.schedule import Kind, make_schedule
+from onnx2snn.dialect.functions import HOLD, SCALED_IF, TABLE_IF
 from onnx2snn.dialect.neuron import Search, accumulated, reset, spike
 from onnx2snn.model.weights import SplitModel, weights_as_inputs
 
@@ -60,7 +61,7 @@ class _StepWriter:
     def run(self) -> tuple[SplitModel, dict[str, Any]]:
         """Write the network."""
         for position, node in enumerate(self.draft.nodes):
-            if is_neuron(node) or is_dialect(node, "Integrate", TALLY):
+            if is_neuron(node) or is_dialect(node, "Integrate", HOLD, TALLY):
                 self._dialect(position, node)
             else:
                 late = {name: self._late(position, name) for name in sorted(reads(node))}
@@ -103,18 +104,34 @@ class _StepWriter:
         if is_dialect(node, TALLY):
             self._named(self._now.get(node.output[0], node.output[0]), self._counted(at, node, x))
             return
-        v = self._potential(at, node, x)
+        if is_dialect(node, HOLD):
+            self._named(node.output[0], self._taken(at, f"held/{node.name}", node.input[0], x))
+            return
+        v = self._potential(at, position, node, x)
         if not is_neuron(node):
             self._named(self._now.get(node.output[0], node.output[0]), v)
             return
-        spikes = self._fired(at, node, v) if is_dialect(node, "IF") else self._searched(at, node, v)
+        spikes = (
+            self._searched(at, node, v) if is_dialect(node, TABLE_IF) else self._fired(at, position, node, v)
+        )
         at.end("Identity", [spikes])
         told = at.add("Cast", [spikes], output=f"train/{node.name}", to=TensorProto.UINT8)
         self._outputs.append(_info(told, TensorProto.UINT8, self._sizes(node.input[0], node.output[0])))
 
-    def _potential(self, at: Place, node: onnx.NodeProto, x: str) -> str:
+    def _taken(self, at: Place, state: str, tensor: str, now: str) -> str:
+        """What an analog value was at the end of the phase before."""
+        sizes = self._declared(tensor)
+        before = self._state(state, TensorProto.FLOAT, sizes)
+        if _is_open(sizes):
+            before = at.add("Expand", [before, at.add("Shape", [now])])
+        self._next(state, at.add("Where", [self._last, now, before]))
+        return before
+
+    def _potential(self, at: Place, position: int, node: onnx.NodeProto, x: str) -> str:
         """What has been integrated by now, with the bias."""
-        bias = node.input[1]
+        bias = self._late(position, node.input[1])
+        if is_dialect(node, SCALED_IF):
+            return at.add("Add", [x, at.add("Mul", [bias, self._late(position, node.input[5])])])
         if self.schedule.kinds[node.input[0]] is Kind.TRAIN:
             name = f"integrating/{node.name}"
             gains = at.constant(2.0 ** np.arange(self.steps - 1, -1, -1))
@@ -133,11 +150,17 @@ class _StepWriter:
         self._next(name, at.add("Where", [self._last, at.constant(0, np.float64), total]))
         return total
 
-    def _fired(self, at: Place, node: onnx.NodeProto, v: str) -> str:
+    def _fired(self, at: Place, position: int, node: onnx.NodeProto, v: str) -> str:
         compare, subtract = (at.add("Gather", [name, self._step], axis=0) for name in node.input[2:4])
+        ceiling = node.input[4]
+        if is_dialect(node, SCALED_IF):
+            now = self._late(position, node.input[5])
+            scale = self._taken(at, f"scale/{node.name}", node.input[5], now)
+            compare, subtract = (at.add("Mul", [row, scale]) for row in (compare, subtract))
+            ceiling = at.add("Mul", [ceiling, now])
         g = self._generating(at, node, v)
         spikes = spike(at, g, self._silenced(at, node, compare))
-        ready = at.add("Min", [v, node.input[4]])
+        ready = at.add("Min", [v, ceiling])
         left = reset(at, g, spikes, subtract)
         self._next(f"generating/{node.name}", at.add("Where", [self._last, ready, left]))
         return spikes

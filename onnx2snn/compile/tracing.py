@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from onnx2snn.compile.draft import Draft, Place, is_dialect
 from onnx2snn.compile.spiking import SpikingWriter
 from onnx2snn.compile.thresholds import steps_of, timesteps_of
+from onnx2snn.dialect.functions import SCALED_IF, TABLE_IF
 from onnx2snn.dialect.neuron import Search, fired, integrated, rate_fired, rows_of, searched
 
 #: What is told of each layer, as ``<kind>/<layer>``.
@@ -30,10 +31,10 @@ class TracingWriter(SpikingWriter):
         at = self.draft.at(node.output[0])
         if self._rate:
             spikes, told = self._traced_rate(at, node)
-        elif is_dialect(node, "IF"):
-            spikes, told = self._traced(at, node)
-        else:
+        elif is_dialect(node, TABLE_IF):
             spikes, told = self._traced_table(at, node)
+        else:
+            spikes, told = self._traced(at, node)
         at.end("Concat", spikes, axis=0)
         for kind, values in (told | {"train": self._steps(at, spikes)}).items():
             name = f"{kind}/{node.name}"
@@ -42,11 +43,15 @@ class TracingWriter(SpikingWriter):
 
     def _traced(self, at: Place, node: onnx.NodeProto) -> tuple[list[str], dict[str, str]]:
         v, course = self._course(at, node)
-        v = at.add("Min", [v, node.input[4]])
         compare, subtract = (rows_of(at, name, timesteps_of(node)) for name in node.input[2:4])
-        spikes, left = fired(at, v, compare, subtract)
-        potentials = self._steps(at, [*course, *left])
-        return spikes, {"potentials": potentials, "thresholds": node.input[2], "resets": node.input[3]}
+        ceiling, held = node.input[4], {"thresholds": node.input[2], "resets": node.input[3]}
+        if is_dialect(node, SCALED_IF):
+            scale = node.input[5]
+            ceiling = at.add("Mul", [ceiling, scale])
+            compare, subtract = ([at.add("Mul", [r, scale]) for r in rows] for rows in (compare, subtract))
+            held = {"thresholds": self._steps(at, compare), "resets": self._steps(at, subtract)}
+        spikes, left = fired(at, at.add("Min", [v, ceiling]), compare, subtract)
+        return spikes, {"potentials": self._steps(at, [*course, *left]), **held}
 
     def _traced_table(self, at: Place, node: onnx.NodeProto) -> tuple[list[str], dict[str, str]]:
         v, course = self._course(at, node)
@@ -69,6 +74,10 @@ class TracingWriter(SpikingWriter):
     def _course(self, at: Place, node: onnx.NodeProto) -> tuple[str, list[str]]:
         """The potential with its bias, and behind each of the T steps; an analog value arrives with the last."""
         x, steps = node.input[0], steps_of(node)
+        if is_dialect(node, SCALED_IF):
+            v = self.scaled(at, node)
+            rest = at.add("Sub", [v, v])
+            return v, [*[rest] * (timesteps_of(node) - 1), v]
         currents = [x] if steps == 1 else rows_of(at, self.unfolded(at, node), steps)
         v, course = integrated(at, currents, node.input[1], self.form)
         rest = at.add("Sub", [course[0], course[0]])

@@ -9,6 +9,7 @@ from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron, i
 from onnx2snn.compile.integers import is_whole, whole_rounding
 from onnx2snn.compile.small_images import tap_by_tap
 from onnx2snn.compile.thresholds import Rounding, steps_of, thresholds_of, timesteps_of
+from onnx2snn.dialect.functions import HOLD, SCALED_IF, TABLE_IF
 from onnx2snn.dialect.neuron import Search, fired, rows_of, searched
 
 
@@ -38,6 +39,8 @@ class Writer:
             self.neuron(node)
         elif is_dialect(node, "Integrate"):
             self.integrate(node)
+        elif is_dialect(node, HOLD):
+            self.hold(node)
         else:
             return is_own(node, "Conv") and not self.plain and self.convolution(node)
         return True
@@ -52,6 +55,17 @@ class Writer:
     def integrate(self, node: onnx.NodeProto) -> None:
         """Write an Integrate node."""
         raise NotImplementedError
+
+    def hold(self, node: onnx.NodeProto) -> None:
+        """Write a potential that is held beside a train."""
+        raise NotImplementedError
+
+    def scaled(self, at: Place, node: onnx.NodeProto) -> str:
+        """The potential of a neuron whose thresholds are scaled: its bias is scaled alike."""
+        bias = self.draft.value(node.input[1])
+        if bias is not None and not np.any(bias):
+            return str(node.input[0])
+        return at.add("Add", [node.input[0], at.add("Mul", [node.input[1], node.input[5]])])
 
     def convolution(self, node: onnx.NodeProto) -> bool:
         """Write a convolution; False: it stays as it is."""
@@ -96,11 +110,16 @@ class Writer:
     def compared(self, at: Place, v: str, node: onnx.NodeProto) -> list[str]:
         """The spikes of each time step, by the neuron's own comparisons."""
         timesteps = timesteps_of(node)
-        if not is_dialect(node, "IF"):
+        if is_dialect(node, TABLE_IF):
             return searched(at, v, Search(at, *node.input[2:4]), timesteps)[0]
-        v = at.add("Min", [v, node.input[4]])
+        ceiling = node.input[4]
         compare, subtract = (self.rows(at, name, timesteps) for name in node.input[2:4])
-        return fired(at, v, compare, subtract)[0]
+        if is_dialect(node, SCALED_IF):
+            scale = node.input[5]
+            ceiling = at.add("Mul", [ceiling, scale])
+            compare = [at.add("Mul", [row, scale]) for row in compare]
+            subtract = [at.add("Mul", [row, scale]) for row in subtract]
+        return fired(at, at.add("Min", [v, ceiling]), compare, subtract)[0]
 
     def rows(self, at: Place, name: str, steps: int) -> list[str]:
         """An operand of a neuron (T, ...) for each time step."""

@@ -3,9 +3,11 @@
 | function | inputs | output |
 | --- | --- | --- |
 | ``IF`` | x, bias, compare, subtract, ceiling | the train of its spikes |
+| ``ScaledIF`` | x, bias, compare, subtract, ceiling, scale | the train of its spikes: x over scale, without dividing |
 | ``TableIF`` | x, bias, thresholds, rows | the train of its spikes |
 | ``Integrate`` | x, bias | v |
-| ``Staircase``, ``TableStaircase`` | as ``IF``, ``TableIF`` | the level that the spikes carry; between passes only |
+| ``Hold`` | x | x, the same at each time step: (T·N, ...) |
+| ``Staircase``, ``ScaledStaircase``, ``TableStaircase`` | as these | the level that the spikes carry; between passes only |
 
 x is a train (S·N, ...), S = ``input_steps`` = T, or an analog value, S = 1. A layer of fewer bits is silent in the leading steps.
 """
@@ -24,30 +26,41 @@ from onnx2snn.runtime.layer_table import NEWEST
 
 DOMAIN = "onnx2snn"
 VERSION = NEWEST
-TABLE_IF, TABLE_STAIRCASE = "TableIF", "TableStaircase"
+TABLE_IF, TABLE_STAIRCASE, HOLD = "TableIF", "TableStaircase", "Hold"
+SCALED_IF, SCALED_STAIRCASE = "ScaledIF", "ScaledStaircase"
 #: Functions that write trains.
-NEURONS = ("IF", TABLE_IF)
+NEURONS = ("IF", TABLE_IF, SCALED_IF)
 
 _COMPARED = ("bias", "compare", "subtract", "ceiling")
+_SCALED = (*_COMPARED, "scale")
 _SEARCHED = ("bias", "thresholds", "rows")
 OPERANDS = {
     "IF": _COMPARED,
     TABLE_IF: _SEARCHED,
+    SCALED_IF: _SCALED,
+    SCALED_STAIRCASE: _SCALED,
     "Integrate": ("bias",),
+    HOLD: (),
     "Staircase": _COMPARED,
     TABLE_STAIRCASE: _SEARCHED,
 }
 _ATTRIBUTES = {
     "IF": ("input_steps", "timesteps", "levels", "rounding", "unit"),
     TABLE_IF: ("input_steps", "timesteps", "levels"),
+    SCALED_IF: ("input_steps", "timesteps", "levels", "rounding", "unit"),
+    SCALED_STAIRCASE: ("timesteps", "levels", "rounding", "unit"),
     "Integrate": ("input_steps",),
+    HOLD: ("timesteps",),
     "Staircase": ("timesteps", "levels", "rounding", "unit"),
     TABLE_STAIRCASE: ("timesteps", "levels"),
 }
 _DOC = {
     "IF": "Integrate-and-fire neuron: integrate, add the bias, saturate, generate (soft reset). Train or analog to train.",
     TABLE_IF: "Integrate-and-fire neuron whose threshold depends on its spikes so far. Train or analog to train.",
+    SCALED_IF: "Integrate-and-fire neuron whose thresholds are multiplied by a potential (METHOD 13). Analog to train.",
+    SCALED_STAIRCASE: "The level that the spikes of a neuron with scaled thresholds carry. Analog to analog.",
     "Integrate": "Membrane potential after integration and bias. Train or analog to analog.",
+    HOLD: "A potential, held while the T time steps of a train come in (METHOD 12). Analog to held.",
     "Staircase": "The level that the neuron's spikes carry. Analog to analog.",
     TABLE_STAIRCASE: "The level that the spikes of a neuron with a table carry. Analog to analog.",
 }
@@ -103,16 +116,7 @@ def function_body(
     ):
         raise ValueError(f"no body for {name}, {execution}, {bias}")
     body = _Body(timesteps, bias)
-    if name.endswith("Staircase"):
-        made = body.levels(name, body.add("Add", ["x", "bias"]), aligned=True)
-    elif coding == "rate":
-        made = body.rate_train() if name == "IF" else body.rate_potential()
-    elif execution == "fused":
-        v = body.fused_potential()
-        made = v if name == "Integrate" else body.levels(name, v)
-    else:
-        v = body.potential()
-        made = v if name == "Integrate" else body.train(body.spikes(name, v))
+    made = body.made(name, execution, coding)
     body.add("Identity", [made], output="y")
     return helper.make_function(
         DOMAIN,
@@ -147,6 +151,28 @@ class _Body:
         if key not in self._constants:
             self._constants[key] = self.add("Constant", [], value=numpy_helper.from_array(array))
         return self._constants[key]
+
+    def made(self, name: str, execution: str, coding: str) -> str:
+        """What the function answers."""
+        if name == HOLD:
+            return "x" if execution == "fused" else self.train(["x"] * self._T)
+        if name.endswith("Staircase"):
+            return self.levels(name, self.biased(name), aligned=True)
+        if coding == "rate":
+            return self.rate_train() if name == "IF" else self.rate_potential()
+        if name == SCALED_IF:
+            v = self.biased(name)
+        else:
+            v = self.fused_potential() if execution == "fused" else self.potential()
+        if name == "Integrate":
+            return v
+        return self.levels(name, v) if execution == "fused" else self.train(self.spikes(name, v))
+
+    def biased(self, name: str) -> str:
+        """An analog ``x`` and its bias, which is multiplied as thresholds are."""
+        if name in (SCALED_IF, SCALED_STAIRCASE):
+            return self.add("Add", ["x", self.add("Mul", ["bias", "scale"])])
+        return self.add("Add", ["x", "bias"])
 
     def attribute(self, name: str) -> str:
         """An attribute of the node that calls the function, (1,) int64."""
@@ -206,13 +232,19 @@ class _Body:
             if aligned:
                 limit = self.add("Pow", [self.constant([2], np.int64), self.attribute("timesteps")])
             return searched(self, v, Search(self, "thresholds", "rows", limit), self._T)[0]
-        v = self.add("Min", [v, "ceiling"])
+        scaled = name in (SCALED_IF, SCALED_STAIRCASE)
+        ceiling = self.add("Mul", ["ceiling", "scale"]) if scaled else "ceiling"
+        v = self.add("Min", [v, ceiling])
         compare, subtract = "compare", "subtract"
         if aligned:
             shape = self.add("Shape", [compare], start=1)
             compare = self._behind_zeros(compare, shape, np.inf)
             subtract = self._behind_zeros(subtract, shape)
-        return fired(self, v, rows_of(self, compare, self._T), rows_of(self, subtract, self._T))[0]
+        thresholds, resets = rows_of(self, compare, self._T), rows_of(self, subtract, self._T)
+        if scaled:
+            thresholds = [self.add("Mul", [row, "scale"]) for row in thresholds]
+            resets = [self.add("Mul", [row, "scale"]) for row in resets]
+        return fired(self, v, thresholds, resets)[0]
 
     def levels(self, name: str, v: str, *, aligned: bool = False) -> str:
         """The level (N, ...) that the spikes of ``v`` carry."""

@@ -13,6 +13,7 @@ from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.graph.core import signals
+from onnx2snn.graph.twins import TWIN
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.linear import is_neuron
@@ -49,7 +50,11 @@ def macs_of(graph: gs.Graph, layers: Sequence[Layer] = ()) -> Macs:
         ):  # what sizes alone decide is no signal, but a bias
             continue
         number = reached[id(read[0])]
-        keys = ["ann"] if is_train(read[0], kinds) else ["ann", "analog", *["non_spiking"] * (number >= 0)]
+        keys = ["ann", "analog", *["non_spiking"] * (number >= 0)]
+        if is_train(node.outputs[0], kinds):
+            keys = ["ann"]
+        elif TWIN in node.attrs:
+            keys = ["analog"]  # the ANN's are those of the operator itself
         spent.append(_Spent(keys, layers[number].name if number >= 0 else None, weights.sums(node)))
         for totals, held in ((total, keys), (by_layer, [name for name in [spent[-1].layer] if name])):
             for key in held:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from onnx2snn.dialect.functions import DOMAIN, NEURONS
+from onnx2snn.dialect.functions import DOMAIN, HOLD, NEURONS
 from onnx2snn.operators import of
 
 
@@ -21,7 +21,7 @@ def shapes_of(model: onnx.ModelProto) -> dict[str, list[int | None]]:
 def train_names(model: onnx.ModelProto) -> set[str]:
     """Names of the trains of a converted network: what comes from an IF before the next Integrate."""
     found: set[str] = set()
-    no_signals = {tensor.name for tensor in model.graph.initializer} | _integers(model)
+    no_signals = {tensor.name for tensor in model.graph.initializer} | _integers(model) | _held(model)
     for node in model.graph.node:
         if node.domain == DOMAIN:
             if node.op_type in NEURONS:
@@ -32,6 +32,12 @@ def train_names(model: onnx.ModelProto) -> set[str]:
         if read and all(name in found for name in read):
             found.update(name for name in node.output if name not in no_signals)
     return found
+
+
+def _held(model: onnx.ModelProto) -> set[str]:
+    """Names of potentials that stand beside trains: synapses, as far as these are concerned."""
+    nodes = (n for n in model.graph.node if n.domain == DOMAIN and n.op_type == HOLD)
+    return {name for node in nodes for name in node.output}
 
 
 def _integers(model: onnx.ModelProto) -> set[str]:

@@ -99,9 +99,10 @@ def set_parameters(
     timesteps: int | None = None,
     bias: Any = None,
 ) -> None:
-    """Make ``node`` compute ``staircase``, in as many ``timesteps`` as it needs, or more; ``bias`` in place of its offset."""
+    """Make ``node`` compute ``staircase`` in ``timesteps``, or what it needs; ``bias``, values or a tensor, is its offset."""
     steps = timesteps or staircase.timesteps
-    first = np.atleast_1d(np.asarray(staircase.offset if bias is None else bias, np.float32))
+    computed = isinstance(bias, gs.Tensor)
+    first = np.atleast_1d(np.asarray(staircase.offset if bias is None or computed else bias, np.float32))
     node.attrs[PARAMETERS] = staircase
     node.attrs["timesteps"] = steps
     node.attrs["levels"] = staircase.levels
@@ -115,4 +116,17 @@ def set_parameters(
         node.attrs["unit"] = int(np.all(held.subtract[-1] == 1))
         columns = {"compare": held.compare, "subtract": held.subtract, "ceiling": np.atleast_1d(held.ceiling)}
     tensors = [make_constant(names, f"{node.name}/{key}", v) for key, v in {"bias": first, **columns}.items()]
-    node.inputs = [node.inputs[0], *tensors]
+    node.inputs = [node.inputs[0], *tensors, *node.inputs[5:]]
+    if computed:
+        node.inputs[1] = bias
+
+
+def scaled_bias(graph: gs.Graph, names: Names, node: gs.Node, factor: NDArray[np.float64]) -> Any:
+    """The bias of ``node`` times ``factor``, shaped as one sample: values in float64, or a tensor if the graph computes it."""
+    bias = node.inputs[1]
+    if is_constant(bias):
+        return value_of(bias).astype(np.float64) * factor
+    out = gs.Variable(names.fresh(f"{bias.name}/scaled"), np.float32, list(bias.shape))
+    held = make_constant(names, f"{bias.name}/factor", np.atleast_1d(factor.astype(np.float32)))
+    graph.nodes.append(gs.Node(op="Mul", name=names.fresh(out.name), inputs=[bias, held], outputs=[out]))
+    return out

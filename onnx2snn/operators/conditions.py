@@ -214,3 +214,38 @@ def split(node: gs.Node) -> bool:
 def dot(node: gs.Node) -> bool:
     """Weights are constant."""
     return first(node) and is_constant(node.inputs[1])
+
+
+def normalised_behind(node: gs.Node) -> bool:
+    """Not along the batch, with constant factors."""
+    rank = rank_of(node.inputs[0])
+    return rank > 1 and int(node.attrs.get("axis", -1)) % rank != 0 and _constant_factors(node)
+
+
+def normalised_places(node: gs.Node) -> bool:
+    """Of samples with places, with constant factors."""
+    return rank_of(node.inputs[0]) > 2 and _constant_factors(node)
+
+
+def normalised_groups(node: gs.Node) -> bool:
+    """Of samples of known size, with constant factors."""
+    known = all(isinstance(size, (int, np.integer)) for size in node.inputs[0].shape[1:])
+    return rank_of(node.inputs[0]) > 2 and known and _constant_factors(node)
+
+
+def normalised_axes(node: gs.Node) -> bool:
+    """The batch is not among the axes."""
+    rank = rank_of(node.inputs[0])
+    return rank > 1 and all(int(axis) % rank != 0 for axis in node.attrs.get("axes", (0, 2, 3)))
+
+
+def quotient_of_signals(node: gs.Node) -> bool:
+    """Both operands are signals of the same rank."""
+    ranks = {rank_of(tensor) for tensor in node.inputs}
+    return len(float_signals(node)) == 2 and len(ranks) == 1 and min(ranks) > 1
+
+
+def _constant_factors(node: gs.Node) -> bool:
+    read = [tensor for tensor in node.inputs[1:] if not tensor.is_empty()]
+    used = [tensor for tensor in node.outputs[1:] if tensor.name and tensor.outputs]
+    return all(map(is_constant, read)) and not used

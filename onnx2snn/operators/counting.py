@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 if TYPE_CHECKING:
     from onnx2snn.dialect.synops import Count
@@ -17,9 +18,20 @@ if TYPE_CHECKING:
 
 def weighted(count: Count, node: onnx.NodeProto) -> list[str]:
     """The operator itself, a one for each weight that is not zero."""
-    inputs = [count.counts(name) or count.nonzero(name) for name in node.input[:2]]
+    inputs = [count.counts(name) or _synapses(count, name) for name in node.input[:2]]
     attributes = {k: v for k, v in count.attributes(node).items() if k not in ("alpha", "beta")}
     return [count.add(node.op_type, inputs, **attributes)]
+
+
+def _synapses(count: Count, name: str) -> str:
+    """Ones where there is a synapse: weights that are not zero, and every entry of a held potential."""
+    if count.is_constant(name):
+        return count.nonzero(name)
+    shape = [1, *count.shape(name)[1:]]
+    if None not in shape:
+        return count.constant(np.ones([size or 1 for size in shape], np.float32))
+    sizes = count.add("Concat", [count.constant(np.array([1])), count.add("Shape", [name], start=1)], axis=0)
+    return count.add("ConstantOfShape", [sizes], value=numpy_helper.from_array(np.ones(1, np.float32)))
 
 
 def spread(count: Count, node: onnx.NodeProto) -> list[str]:

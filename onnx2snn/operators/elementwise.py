@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onnx2snn.operators import conditions, counting, entries, error_rules, places, running_error
+from onnx2snn.operators import conditions, counting, entries, error_rules, places, quotients, running_error
 from onnx2snn.operators.moves import every_input
 from onnx2snn.operators.table import Operator
 
@@ -87,6 +87,8 @@ _LINEAR = (
         counts=counting.spread,
         silent=True,
         neutral=1.0,
+        divides=conditions.quotient_of_signals,
+        quotient=quotients.division,
         errors=error_rules.divided,
         roundings=running_error.both(1),
         quantum=running_error.quotient,

@@ -37,8 +37,10 @@ __all__ = [
     "reads_sizes",
 ]
 
-STAIRCASE, INTEGRATE, IF = "Staircase", "Integrate", "IF"
+STAIRCASE, INTEGRATE, IF, HOLD = "Staircase", "Integrate", "IF", "Hold"
 TABLE_STAIRCASE, TABLE_IF = "TableStaircase", "TableIF"
+SCALED_STAIRCASE, SCALED_IF = "ScaledStaircase", "ScaledIF"
+_NEURONS = (STAIRCASE, TABLE_STAIRCASE, SCALED_STAIRCASE, IF, TABLE_IF, SCALED_IF)
 DOMAIN = "onnx2snn"
 
 #: Names of operators, for those who look at the operator alone.
@@ -48,8 +50,8 @@ MOVEMENT = tuple(operator.name for operator in every() if operator.moves)
 
 
 def is_neuron(node: gs.Node) -> bool:
-    """Whether ``node`` is a staircase, a table or an IF neuron."""
-    return bool(node.domain == DOMAIN and node.op in (STAIRCASE, TABLE_STAIRCASE, IF, TABLE_IF))
+    """Whether ``node`` is a staircase or an IF neuron, of any kind."""
+    return bool(node.domain == DOMAIN and node.op in _NEURONS)
 
 
 def is_integrate(node: gs.Node) -> bool:
@@ -61,6 +63,30 @@ def is_linear(node: gs.Node) -> bool:
     """Whether ``node`` maps trains to trains: linear in its signals, each sample for itself."""
     test = of(node).linear
     return test is not None and test(node)
+
+
+def is_hold(node: gs.Node) -> bool:
+    """Whether ``node`` holds a potential while trains come in: the analog operand of a product (METHOD 12)."""
+    return bool(node.domain == DOMAIN and node.op == HOLD)
+
+
+def is_line(node: gs.Node) -> bool:
+    """Whether ``node`` multiplies its one signal by a constant, or adds one, entry by entry."""
+    return of(node).line and len(signals(node)) == 1 and is_linear(node)
+
+
+def is_quotient(node: gs.Node) -> bool:
+    """Whether ``node`` is a quotient of two values of the sample: thresholds behind it take the divisor in (METHOD 13)."""
+    test = of(node).divides
+    return test is not None and test(node)
+
+
+def is_product(node: gs.Node) -> bool:
+    """Whether ``node`` multiplies two signals, each sample for itself: it is linear in either (METHOD 12)."""
+    if not of(node).bilinear or len(node.inputs) != 2 or len(float_signals(node)) != 2:
+        return False
+    ranks = {rank_of(tensor) for tensor in node.inputs}
+    return len(ranks) == 1 and min(ranks) >= (3 if is_weighted(node) else 2)
 
 
 def is_weighted(node: gs.Node) -> bool:

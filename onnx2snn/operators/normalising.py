@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx2snn.operators import conditions, counting, error_rules, running_error
+from onnx2snn.operators import conditions, counting, error_rules, quotients, running_error
 from onnx2snn.operators.table import Operator
 
 OPERATORS = (
@@ -15,8 +15,26 @@ OPERATORS = (
         errors=error_rules.passed(error_rules.batch_norm),
         roundings=running_error.FUNCTION,
     ),
-    Operator(name="InstanceNormalization", channels_second=True),
-    Operator(name="Softmax", errors=error_rules.softmax, roundings=running_error.normalised),
+    Operator(
+        name="InstanceNormalization",
+        channels_second=True,
+        divides=conditions.normalised_places,
+        quotient=quotients.instance_norm,
+    ),
+    Operator(name="LayerNormalization", divides=conditions.normalised_behind, quotient=quotients.layer_norm),
+    Operator(name="RMSNormalization", divides=conditions.normalised_behind, quotient=quotients.rms_norm),
+    Operator(name="GroupNormalization", divides=conditions.normalised_groups, quotient=quotients.group_norm),
+    Operator(
+        name="MeanVarianceNormalization", divides=conditions.normalised_axes, quotient=quotients.mean_variance
+    ),
+    Operator(name="LpNormalization", divides=conditions.normalised_behind, quotient=quotients.lp_norm),
+    Operator(
+        name="Softmax",
+        divides=conditions.normalised_behind,
+        quotient=quotients.softmax,
+        errors=error_rules.softmax,
+        roundings=running_error.normalised,
+    ),
     Operator(
         name="LogSoftmax",
         errors=error_rules.passed(error_rules.log_softmax),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from onnx2snn.dialect.synops import Count
+    from onnx2snn.graph.build import Spelling
     from onnx2snn.operators.running_error import Step
     from onnx2snn.operators.signals import Signal
 
@@ -40,6 +41,10 @@ Errors: TypeAlias = "Callable[[Step], list[Signal]]"
 Roundings: TypeAlias = "int | Callable[[Step], int]"
 #: The power of two of which a result is a multiple, from those of the inputs; 0 where there is none.
 Quantum: TypeAlias = Callable[["Step", list[float]], float]
+
+
+#: Spells numerator and divisor of what a node computes, apart.
+Quotient: TypeAlias = Callable[["Spelling", gs.Node], tuple[gs.Tensor, gs.Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +83,8 @@ class Operator:
         linear: When it maps trains to trains: linear in its float signals, each sample for itself (METHOD 6).
         values: The inputs that may carry values; None: all. Others are sizes, indices, factors to resize by.
         bilinear: It is linear in each of its first two operands (METHOD 12: in the one that spikes).
+        divides: When it is a quotient of two values of the sample (METHOD 13).
+        quotient: Their spelling.
         weights: How it is a layer of synapses.
         terms: The inputs that are added when they are constant: what is left of a linear operator without them (METHOD 4).
         sums: It adds or subtracts its operands, and nothing else.
@@ -124,6 +131,8 @@ class Operator:
     linear: Test | None = None
     values: tuple[int, ...] | None = None
     bilinear: bool = False
+    divides: Test | None = None
+    quotient: Quotient | None = None
     weights: Weights | None = None
     terms: Callable[[gs.Node], Iterable[int]] | None = None
     sums: bool = False

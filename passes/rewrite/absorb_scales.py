@@ -22,12 +22,10 @@ from onnx2snn.analysis.trains import Kind, is_train
 from onnx2snn.graph.core import (
     Names,
     graph_pass,
-    is_constant,
     origin,
     signals,
-    value_of,
 )
-from onnx2snn.graph.neuron_nodes import parameters, set_parameters
+from onnx2snn.graph.neuron_nodes import parameters, scaled_bias, set_parameters
 from onnx2snn.operators import of, scales
 from onnx2snn.operators.linear import is_neuron, is_weighted
 from onnx2snn.operators.places import compact
@@ -49,7 +47,7 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for node in list(graph.nodes):
-        if not is_neuron(node) or not is_constant(node.inputs[1]):
+        if not is_neuron(node):
             continue
         staircase = parameters(node)
         rank = len(node.inputs[0].shape)
@@ -63,7 +61,7 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
             node.inputs[0] = multiplied(graph, names, node.inputs[0], scale, origin(node))
         else:
             continue
-        bias = value_of(node.inputs[1]).astype(np.float64) * of_sample(scale)
+        bias = scaled_bias(graph, names, node, of_sample(scale))
         scaled = replace(
             staircase,
             threshold=np.ones_like(staircase.threshold),

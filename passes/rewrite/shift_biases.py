@@ -6,14 +6,30 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.silence import answers_to_silence, is_static
 from onnx2snn.analysis.trains import Kind, is_train
 from onnx2snn.errors import ConversionError
-from onnx2snn.float64 import streamed
-from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, is_constant, origin, tidy, value_of
-from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.graph.core import (
+    ORIGIN,
+    Array,
+    Names,
+    constant_input,
+    graph_pass,
+    is_constant,
+    origin,
+    signals,
+    value_of,
+)
 from onnx2snn.graph.neuron_nodes import make_constant
+from onnx2snn.graph.twins import Twins
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron, is_weighted
+from onnx2snn.operators.linear import (
+    float_signals,
+    is_integrate,
+    is_neuron,
+    is_product,
+    is_weighted,
+)
 from onnx2snn.remedies import ROWS_APART
 
 
@@ -28,90 +44,86 @@ def shift_biases(graph: gs.Graph) -> gs.Graph:
 
     1. Spatial sizes are known: A(0) is evaluated here and kept as one value a channel, where channels are uniform.
     2. They are not: the same operators stay in the graph, on zeros of batch one, and feed the bias.
+    3. A(0) depends on the sample, where a held potential meets a train that is not zero without spikes (METHOD 12), or an
+       analog value is added to a train or joined to it: the operators behind stay in the graph, on A(0) of what lies before
+       them, and feed the bias.
     """
     names = Names(graph)
     kinds = facts(graph).kinds
     sinks = [n for n in graph.nodes if (is_neuron(n) or is_integrate(n)) and is_train(n.inputs[0], kinds)]
     if not sinks:
         return graph
-    sources = [n for n in graph.nodes if is_neuron(n)]
-    if all(_is_static(n.outputs[0]) for n in sources):
-        constants = _answers_to_silence(graph, sinks)
-        for node in sinks:
-            _add_to_bias(names, node, constants[node.inputs[0].name])
+    if all(is_static(n.outputs[0]) for n in graph.nodes if is_neuron(n)):
+        _evaluate(graph, names, sinks, kinds)
     else:
         _keep_evaluation(graph, names, sinks, kinds)
     for node in list(graph.nodes):
         if kinds.get(id(node.outputs[0])) is Kind.TRAIN and not is_neuron(node):
-            _drop_constant_part(names, node)
+            _drop_constant_part(graph, names, node, kinds)
     return graph
 
 
-def _is_static(tensor: gs.Tensor) -> bool:
-    return tensor.shape is not None and all(isinstance(s, (int, np.integer)) for s in tensor.shape[1:])
+def _evaluate(graph: gs.Graph, names: Names, sinks: list[gs.Node], kinds: dict[int, Kind]) -> None:
+    """Cases 1 and 3."""
+    moved = _moved(graph, kinds)
+    behind = [n for n in graph.nodes if any(id(t) in moved for t in n.outputs)]
+    read = [t for n in (*sinks, *behind) for t in n.inputs if is_train(t, kinds) and id(t) not in moved]
+    constants = answers_to_silence(graph, [t.name for t in read], _silent_products(graph, kinds, moved))
+    twins = Twins(graph, names)
+    for train in read:
+        twins.know(train, constants[train.name])
+    for node in behind:
+        twins.write(node)
+    for node in sinks:
+        if id(node.inputs[0]) in moved:
+            _add_computed(graph, names, node, twins.answer(node.inputs[0]))
+        else:
+            _add_to_bias(names, node, constants[node.inputs[0].name])
 
 
-def _answers_to_silence(graph: gs.Graph, sinks: list[gs.Node]) -> dict[str, Array]:
-    """A(0), (1, ...) in float64, for the train that each of ``sinks`` reads, by the train's name."""
-    silent = graph.copy()
-    tensors = silent.tensors()
-    wanted = list(dict.fromkeys(node.inputs[0].name for node in sinks))
-    for node in list(silent.nodes):
-        if is_neuron(node):
-            level = node.outputs[0]
-            zeros = gs.Constant(
-                f"{level.name}/silent", np.zeros([node.attrs.get(ROWS, 1), *level.shape[1:]], np.float32)
-            )
-            for reader in list(level.outputs):
-                reader.inputs = [zeros if t is level else t for t in reader.inputs]
-    _silence_synapses(silent)
-    silent.inputs = []
-    silent.outputs = []
-    for name in wanted:
-        tensor = tensors[name]
-        if tensor.inputs and not is_neuron(tensor.inputs[0]):
-            silent.outputs.append(tensor)
-    answers = streamed(to_split_model(tidy(silent))) if silent.outputs else {}
-    return {name: answers.get(name, np.zeros(1)) for name in wanted}
+def _moved(graph: gs.Graph, kinds: dict[int, Kind]) -> set[int]:
+    """The trains, by ``id``, whose answer to no spikes depends on the sample.
 
-
-def _silence_synapses(graph: gs.Graph) -> None:
-    """Weights answer nothing but their bias to silence: they need not be there, and most of a network is weights.
-
-    0 ─▶ Conv(W, b) ─▶ y      becomes      b ─▶ Expand ─▶ y
+    A product is silent where its train is: so trains that products read are evaluated, products by products in their order.
     """
-    quiet: set[int] = set()
-    for node in graph.nodes:
-        first = node.inputs[0] if node.inputs else None
-        zero = first is not None and (
-            id(first) in quiet or (is_constant(first) and not node.domain and first.name.endswith("/silent"))
-        )
-        if not zero or node.domain or not all(is_constant(t) for t in node.inputs[1:]):
-            continue
-        made = node.outputs[0]
-        bias = _answer_to_zeros(node) if _is_static(made) else None
-        if of(node).silent:
-            quiet.update(id(t) for t in node.outputs)
-        elif bias is not None:
-            shape = np.array([node.attrs.get(ROWS, 1), *made.shape[1:]], np.int64)
-            held = {"bias": bias, "shape": shape}
-            node.op, node.attrs = "Expand", {}
-            node.inputs = [gs.Constant(f"{made.name}/silent_{key}", values) for key, values in held.items()]
-            if not np.any(bias):
-                quiet.add(id(made))
+    moved: set[int] = set()
+    silent: set[int] = set()
+    while True:
+        waiting: list[tuple[gs.Node, gs.Tensor]] = []
+        unknown: set[int] = set()
+        for node in graph.nodes:
+            made = node.outputs[0]
+            if kinds.get(id(made)) is not Kind.TRAIN or is_neuron(node):
+                continue
+            trains = [t for t in signals(node) if is_train(t, kinds)]
+            joined = any(kinds.get(id(t), Kind.ANALOG) is Kind.ANALOG for t in float_signals(node))
+            if joined or any(id(t) in moved for t in trains):
+                moved.update(id(t) for t in node.outputs)
+            elif any(id(t) in unknown for t in trains):
+                unknown.update(id(t) for t in node.outputs)
+            elif is_product(node) and id(made) not in moved | silent:
+                waiting.append((node, trains[0]))
+                unknown.add(id(made))
+        if not waiting:
+            return moved
+        found = answers_to_silence(graph, [t.name for _, t in waiting], silent)
+        for node, train in waiting:
+            (moved if np.any(found[train.name]) else silent).add(id(node.outputs[0]))
 
 
-def _answer_to_zeros(node: gs.Node) -> Array | None:
-    """What a layer of synapses answers to zeros, up to broadcasting; None of another operator."""
-    weights = of(node).weights
-    if weights is None or node.attrs.get("beta", 1.0) != 1.0:
-        return None
-    if len(node.inputs) < 3 or node.inputs[2].is_empty():
-        return np.zeros(1, np.float32)
-    bias = value_of(node.inputs[2])
-    if bias.ndim > 1:
-        return bias if len(bias) == 1 else None
-    return bias if weights.channels == -1 else bias.reshape(1, -1, *(1,) * (len(node.outputs[0].shape) - 2))
+def _silent_products(graph: gs.Graph, kinds: dict[int, Kind], moved: set[int]) -> set[int]:
+    """Products, by the ``id`` of their result, that answer nothing to no spikes."""
+    made = {id(node.outputs[0]) for node in graph.nodes if is_product(node)}
+    return {key for key in made if kinds.get(key) is Kind.TRAIN and key not in moved}
+
+
+def _add_computed(graph: gs.Graph, names: Names, node: gs.Node, answer: gs.Tensor) -> None:
+    total = gs.Variable(names.fresh(f"{node.name}/bias_total"), np.float32, list(answer.shape))
+    added = [answer, node.inputs[1]]
+    graph.nodes.append(
+        gs.Node(op="Add", name=names.fresh(f"{node.name}/bias_sum"), inputs=added, outputs=[total])
+    )
+    node.inputs[1] = total
 
 
 def collapsed(values: Array) -> Array:
@@ -142,62 +154,19 @@ def _add_to_bias(names: Names, node: gs.Node, constant: Array) -> None:
 
 def _keep_evaluation(graph: gs.Graph, names: Names, sinks: list[gs.Node], kinds: dict[int, Kind]) -> None:
     """Case 2: copy the operators between neurons, and run them on one silent sample."""
-    copies: dict[int, gs.Tensor] = {}
+    twins = Twins(graph, names)
     for node in list(graph.nodes):
         if kinds.get(id(node.outputs[0])) is not Kind.TRAIN:
             continue
         if is_neuron(node):
-            copies[id(node.outputs[0])] = _silent(graph, names, node)
-            continue
-        outputs = [
-            gs.Variable(names.fresh(f"{t.name}/silent"), t.dtype, [1, *t.shape[1:]]) for t in node.outputs
-        ]
-        inputs = [_private(names, copies.get(id(t), t)) for t in node.inputs]
-        attrs = dict(node.attrs)
-        graph.nodes.append(
-            gs.Node(
-                op=node.op,
-                name=names.fresh(f"{node.name}/silent"),
-                attrs=attrs,
-                inputs=inputs,
-                outputs=outputs,
-            )
-        )
-        copies.update((id(t), o) for t, o in zip(node.outputs, outputs, strict=True))
+            twins.silence(node)
+        else:
+            twins.write(node)
     for node in sinks:
-        total = gs.Variable(
-            names.fresh(f"{node.name}/bias_total"), np.float32, [1, *node.inputs[0].shape[1:]]
-        )
-        added = [copies[id(node.inputs[0])], node.inputs[1]]
-        graph.nodes.append(
-            gs.Node(op="Add", name=names.fresh(f"{node.name}/bias_sum"), inputs=added, outputs=[total])
-        )
-        node.inputs[1] = total
+        _add_computed(graph, names, node, twins.answer(node.inputs[0]))
 
 
-def _private(names: Names, tensor: gs.Tensor) -> gs.Tensor:
-    return make_constant(names, tensor.name, value_of(tensor)) if is_constant(tensor) else tensor
-
-
-def _silent(graph: gs.Graph, names: Names, neuron: gs.Node) -> gs.Tensor:
-    """Zeros (1, ...) of the size of one sample of a neuron's level: they depend on its size alone, never on a spike."""
-    level, rows = neuron.outputs[0], neuron.attrs.get(ROWS, 1)
-    sizes = gs.Variable(names.fresh(f"{level.name}/sizes"), np.int64, [len(level.shape) - 1])
-    shape = gs.Variable(names.fresh(f"{level.name}/one_sample"), np.int64, [len(level.shape)])
-    zeros = gs.Variable(names.fresh(f"{level.name}/zeros"), np.float32, [1, *level.shape[1:]])
-    one = make_constant(names, f"{level.name}/one", np.array([rows], np.int64))
-    for op, attrs, read, made in (
-        ("Shape", {"start": 1}, [level], sizes),
-        ("Concat", {"axis": 0}, [one, sizes], shape),
-        ("ConstantOfShape", {}, [shape], zeros),
-    ):
-        graph.nodes.append(
-            gs.Node(op=op, name=names.fresh(made.name), attrs=attrs, inputs=read, outputs=[made])
-        )
-    return zeros
-
-
-def _drop_constant_part(names: Names, node: gs.Node) -> None:
+def _drop_constant_part(graph: gs.Graph, names: Names, node: gs.Node, kinds: dict[int, Kind]) -> None:
     """Make a linear operator of an affine one: its answer to zeros becomes zero."""
     terms = of(node).terms
     if is_weighted(node):
@@ -207,3 +176,46 @@ def _drop_constant_part(names: Names, node: gs.Node) -> None:
         if values is not None and np.any(values):
             node.inputs[position] = make_constant(names, node.inputs[position].name, np.zeros_like(values))
     node.attrs.pop("extrapolation_value", None)
+    analog = [not is_constant(t) and not is_train(t, kinds) for t in node.inputs]
+    if any(analog) and (of(node).sums or node.op == "Concat"):
+        _take_off(graph, names, node, analog)
+
+
+def _take_off(graph: gs.Graph, names: Names, node: gs.Node, analog: list[bool]) -> None:
+    """Leave the trains: a sum of them, or side by side, with silent places where analog values stood."""
+    trains = [t for t, other in zip(node.inputs, analog, strict=True) if not other]
+    if node.op == "Concat":
+        axis = int(node.attrs["axis"]) % len(node.outputs[0].shape)
+        sizes = [int(t.shape[axis]) if other else 0 for t, other in zip(node.inputs, analog, strict=True)]
+        trains = _beside_silence(graph, names, node, sizes, analog)
+    negative = node.op == "Sub" and analog[0]
+    if len(trains) == 1:
+        node.op, node.attrs = "Neg" if negative else "Identity", {ORIGIN: origin(node)}
+    node.inputs = trains
+
+
+def _beside_silence(
+    graph: gs.Graph, names: Names, node: gs.Node, sizes: list[int], analog: list[bool]
+) -> list[gs.Tensor]:
+    """The joined trains, padded with zeros by the ``sizes`` of what stood beside each."""
+    axis, rank = int(node.attrs["axis"]) % len(node.outputs[0].shape), len(node.outputs[0].shape)
+    places = [i for i, other in enumerate(analog) if not other]
+    found = []
+    for number, place in enumerate(places):
+        end = places[number + 1] if number + 1 < len(places) else len(sizes)
+        before, after = (sum(sizes[:place]) if number == 0 else 0), sum(sizes[place:end])
+        train = node.inputs[place]
+        if before or after:
+            pads = np.zeros(2 * rank, np.int64)
+            pads[axis], pads[rank + axis] = before, after
+            shape = list(train.shape)
+            if isinstance(shape[axis], (int, np.integer)):
+                shape[axis] += before + after
+            out = gs.Variable(names.fresh(f"{train.name}/beside"), np.float32, shape)
+            amounts = make_constant(names, f"{out.name}/pads", pads)
+            pad = gs.Node(op="Pad", name=names.fresh(out.name), inputs=[train, amounts], outputs=[out])
+            pad.attrs[ORIGIN] = origin(node)
+            graph.nodes.append(pad)
+            train = out
+        found.append(train)
+    return found

@@ -12,7 +12,15 @@ from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.graph.core import Array, Names, Pass, graph_pass, is_constant, value_of
 from onnx2snn.graph.neuron_nodes import make_constant, parameters
-from onnx2snn.operators.linear import IF, TABLE_IF, is_integrate, is_neuron
+from onnx2snn.operators.linear import (
+    IF,
+    SCALED_IF,
+    SCALED_STAIRCASE,
+    TABLE_IF,
+    is_hold,
+    is_integrate,
+    is_neuron,
+)
 from onnx2snn.passes.normalise.free_batch import BATCH
 
 
@@ -37,6 +45,9 @@ def spike(bias: str, coding: str = "binary") -> Pass:
         timesteps = network_timesteps(graph, coding)
         kinds = facts(graph).kinds
         for node in list(graph.nodes):
+            if is_hold(node):
+                node.attrs["timesteps"] = timesteps
+                _stretch(node.outputs[0], timesteps)
             if not is_neuron(node) and not is_integrate(node):
                 continue
             steps = timesteps if is_train(node.inputs[0], kinds) else 1
@@ -52,12 +63,18 @@ def spike(bias: str, coding: str = "binary") -> Pass:
                 _fire(names, node, timesteps, coding)
         for node in graph.nodes:
             for tensor in node.outputs:
-                if is_train(tensor, kinds) and tensor.shape:
-                    tensor.shape = [f"{timesteps}*{BATCH}", *tensor.shape[1:]]
+                if is_train(tensor, kinds):
+                    _stretch(tensor, timesteps)
         return graph
 
     spike_with.__name__ = "spike"
     return spike_with
+
+
+def _stretch(tensor: gs.Tensor, timesteps: int) -> None:
+    """Time stands on the axis of the batch."""
+    if tensor.shape:
+        tensor.shape = [f"{timesteps}*{BATCH}", *tensor.shape[1:]]
 
 
 def _fire(names: Names, node: gs.Node, timesteps: int, coding: str) -> None:
@@ -71,7 +88,7 @@ def _fire(names: Names, node: gs.Node, timesteps: int, coding: str) -> None:
         return
     made = rate_parameters if coding == "rate" else neuron_parameters
     held = made(computed, timesteps)
-    node.op = IF
+    node.op = SCALED_IF if node.op == SCALED_STAIRCASE else IF
     node.attrs["timesteps"] = timesteps
     node.inputs[2] = make_constant(names, f"{node.name}/compare", held.compare)
     node.inputs[3] = make_constant(names, f"{node.name}/subtract", held.subtract)

@@ -1,0 +1,154 @@
+"""Products of two signals, quotients in front of neurons, analog values beside trains: METHOD 12 and 13, from file to file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from helpers_quantised import Quantised
+
+import onnx2snn
+from onnx2snn.conversion import Conversion
+from onnx2snn.runtime import SpikingSession
+
+EXECUTIONS = ("spiking", "fused", "int8", "streaming")
+
+
+def gate() -> onnx.ModelProto:
+    """Squeeze and excitation: a channel's factor, from the whole map."""
+    net = Quantised()
+    x = net.quantised(net.add("Relu", net.add("Conv", "x", net.weights(8, 3, 3, 3), pads=[1] * 4)), 0.02)
+    squeezed = net.quantised(net.add("GlobalAveragePool", x), 0.013)
+    factor = net.quantised(net.add("Conv", squeezed, net.weights(8, 8, 1, 1)), 0.01, 100)
+    gated = net.quantised(net.add("Mul", x, factor), 0.017, 90)
+    net.add("Conv", gated, net.weights(4, 8, 3, 3), output="y")
+    return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 4, 6, 6]})
+
+
+def attention(softmax: bool = True) -> onnx.ModelProto:
+    """One head: signed queries and keys, whose constant part meets a held potential."""
+    net = Quantised(1)
+    parts = [net.add("MatMul", "x", net.weights(8, 8)) for _ in range(3)]
+    q, k, v = (net.quantised(part, 0.03, 0, np.int8) for part in parts)
+    scores = net.quantised(net.add("MatMul", q, net.add("Transpose", k, perm=[0, 2, 1])), 0.1, 3, np.int8)
+    weights = net.quantised(net.add("Softmax", scores, axis=-1), 0.004) if softmax else scores
+    mixed = net.quantised(net.add("MatMul", weights, v), 0.03, 2, np.int8)
+    net.add("MatMul", mixed, net.weights(8, 5), output="y")
+    return net.model({"x": ["N", 6, 8]}, {"y": ["N", 6, 5]})
+
+
+def normalised(spelling: str) -> onnx.ModelProto:
+    """A layer norm with factors of both signs, between synapses."""
+    net = Quantised(2)
+    a = net.quantised(net.add("MatMul", "x", net.weights(8, 8)), 0.03, 3, np.int8)
+    gamma, beta = net.weights(8, spread=1.0), net.weights(8)
+    if spelling == "operator":
+        n = net.add("LayerNormalization", a, gamma, beta, axis=-1)
+    elif spelling == "spelled":
+        centred = net.add("Sub", a, net.add("ReduceMean", a, axes=[-1], keepdims=1))
+        power = net.add("Pow", centred, net.hold(np.float32(2)))
+        variance = net.add(
+            "Add", net.add("ReduceMean", power, axes=[-1], keepdims=1), net.hold(np.float32(1e-5))
+        )
+        scaled = net.add("Mul", net.add("Div", centred, net.add("Sqrt", variance)), gamma)
+        n = net.add("Add", scaled, beta)
+    else:
+        n = net.add("LpNormalization", a, axis=-1, p=2)
+    n = net.quantised(n, 0.02, 5, np.int8)
+    hidden = net.quantised(net.add("MatMul", n, net.weights(8, 8)), 0.03, 90)
+    net.add("MatMul", hidden, net.weights(8, 5), output="y")
+    return net.model({"x": ["N", 6, 8]}, {"y": ["N", 6, 5]})
+
+
+def instances() -> onnx.ModelProto:
+    net = Quantised(3)
+    a = net.quantised(net.add("Conv", "x", net.weights(4, 3, 3, 3)), 0.03, 3, np.int8)
+    n = net.add("InstanceNormalization", a, net.weights(4, spread=1.0), net.weights(4))
+    net.add("Conv", net.quantised(n, 0.02, 100), net.weights(4, 4, 3, 3), output="y")
+    return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 4, 4, 4]})
+
+
+def joined(op: str) -> onnx.ModelProto:
+    """A branch of the input beside spikes, in front of synapses."""
+    net = Quantised(4)
+    a = net.quantised(net.add("Conv", "x", net.weights(3, 3, 3, 3), pads=[1] * 4), 0.03, 40)
+    both = net.add("Concat", "x", a, "x", axis=1) if op == "Concat" else net.add(op, "x", a)
+    channels = 9 if op == "Concat" else 3
+    b = net.quantised(net.add("Conv", both, net.weights(4, channels, 3, 3)), 0.03, 100)
+    net.add("Conv", b, net.weights(4, 4, 3, 3), output="y")
+    return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 4, 4, 4]})
+
+
+NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
+    "gate": gate,
+    "attention": attention,
+    "attention without softmax": lambda: attention(softmax=False),
+    "layer norm": lambda: normalised("operator"),
+    "layer norm, spelled": lambda: normalised("spelled"),
+    "unit vectors": lambda: normalised("lp"),
+    "instance norm": instances,
+    "joined": lambda: joined("Concat"),
+    "added": lambda: joined("Add"),
+    "subtracted": lambda: joined("Sub"),
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def pair(request: pytest.FixtureRequest) -> tuple[onnx.ModelProto, Conversion]:
+    source = NETWORKS[request.param]()
+    return source, onnx2snn.convert(source)
+
+
+def test_converts_by_default_and_is_certified(
+    pair: tuple[onnx.ModelProto, Conversion],
+) -> None:
+    source, conversion = pair
+    assert conversion.non_spiking == ()
+    certificate = onnx2snn.verify(source, conversion.model)
+    assert certificate.lossless
+    compared = sum(layer.levels_compared for layer in certificate.layers)
+    assert sum(layer.ambiguous for layer in certificate.layers) < 0.01 * compared
+
+
+def test_all_executions_agree_on_every_spike(
+    pair: tuple[onnx.ModelProto, Conversion],
+) -> None:
+    source, conversion = pair
+    shape = [d.dim_value for d in source.graph.input[0].type.tensor_type.shape.dim][1:]
+    x = {"x": np.random.default_rng(0).normal(0, 1, (3, *shape)).astype(np.float32)}
+    content = conversion.model.SerializeToString()
+    results = [SpikingSession(content, execution=e).run(x) for e in EXECUTIONS]
+    first = results[0]
+    for other in results[1:]:
+        np.testing.assert_allclose(other.outputs["y"], first.outputs["y"], rtol=0, atol=1e-4)
+        for layer in first.synops:
+            np.testing.assert_array_equal(other.spikes[layer], first.spikes[layer])
+            np.testing.assert_array_equal(other.synops[layer], first.synops[layer])
+
+
+def test_a_spike_reaches_as_many_held_entries_as_it_multiplies() -> None:
+    """Of two trains that are equally deep the second is held: a query meets all keys, a key its own potential."""
+    source = attention(softmax=False)
+    conversion = onnx2snn.convert(source)
+    x = {"x": np.random.default_rng(1).normal(0, 1, (3, 6, 8)).astype(np.float32)}
+    result = SpikingSession(conversion.model.SerializeToString()).run(x)
+    queries, keys, values, scores, mixed = (layer.name for layer in conversion.layers)
+    for name, reached in ((queries, 6), (keys, 1), (values, 1), (scores, 8), (mixed, 5)):
+        np.testing.assert_array_equal(result.synops[name], reached * result.spikes[name])
+
+
+@pytest.mark.parametrize("op", ["Concat", "Add"])
+def test_what_is_analog_beside_a_train_is_computed_once(op: str) -> None:
+    """Synapses behind read spikes, and the branch of the input by itself: no layer runs on decoded values."""
+    conversion = onnx2snn.convert(joined(op))
+    trains = {layer.output for layer in conversion.layers}
+    readers = {
+        name
+        for node in conversion.model.graph.node
+        if node.op_type in ("Pad", "Identity")
+        for name in node.input
+    }
+    assert trains & readers
+    assert conversion.macs["non_spiking"] == 0
