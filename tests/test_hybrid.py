@@ -49,7 +49,7 @@ SQUEEZE_EXCITE = [
 #: By name: the nodes, the node that the error names, and its reason.
 REFUSED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str, str]] = {
     "squeeze and excite": (SQUEEZE_EXCITE, {}, r"'s' \(Sigmoid\)", "nonlinearity"),
-    "product of two activations": ([node("Conv", ["a", "w3"], ["h"]), *act("h", "c"), node("Mul", ["a", "c"], ["m"])], {}, r"'m' \(Mul\)", "product"),
+    "product of values": ([node("Softmax", ["a"], ["s"]), node("Mul", ["s", "s"], ["m"])], {}, r"'s' \(Softmax\)", "nonlinearity"),
     "attention": ([node("Softmax", ["a"], ["s"]), node("MatMul", ["s", "a"], ["m"])], {}, r"'s' \(Softmax\)", "nonlinearity"),
     "power mean": ([node("LpPool", ["a"], ["m"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], p=2)], {}, r"'m' \(LpPool\)", "nonlinearity"),
     "instance norm": ([node("InstanceNormalization", ["a", "one", "nil"], ["m"])], {"one": np.ones(3, np.float32), "nil": np.zeros(3, np.float32)}, r"'m' \(InstanceNormalization\)", "nonlinearity"),
@@ -119,27 +119,25 @@ def test_operators_on_integers_have_lines_too(name: str) -> None:
 
 
 @pytest.mark.parametrize("pooled", [True, False])
-def test_in_front_of_a_quantised_output_an_operator_is_kept_unless_its_spikes_are_pooled(
-    pooled: bool,
-) -> None:
-    """Behind the last synapses a network may do what it likes; asked to keep, each operator has its line."""
+def test_in_front_of_a_quantised_output_a_softmax_is_part_of_its_neuron(pooled: bool) -> None:
+    """Its divisor scales the neuron's thresholds; where no neuron is wanted there, it belongs to the readout."""
     model = network([node("Identity", ["a"], ["m"])])
     pool = node("GlobalAveragePool" if pooled else "Identity", ["d"], ["out"])
     model.graph.node.extend([node("Softmax", ["y"], ["head"], axis=1), *act("head", "d"), pool])
     size = 1 if pooled else 6
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", 1, ["N", 3, size, size]))
-    if pooled:
-        with pytest.raises(onnx2snn.ConversionError, match=r"'head' \(Softmax\)"):
-            onnx2snn.convert(model)
-    else:
-        assert not onnx2snn.convert(model).non_spiking
-    assert [k.name for k in onnx2snn.convert(model, hybrid=True).non_spiking] == ["head"]
+    conversion = onnx2snn.convert(model)
+    assert not conversion.non_spiking
+    assert onnx2snn.verify(model, conversion.model, X).lossless
 
 
 def test_what_remains_of_the_multiply_accumulates_is_told() -> None:
-    """A convolution of 3 × 3 channels is 324 of them on the picture, 9 on the pooled one; the first reads the input."""
+    """A convolution of 3 × 3 channels is 324 of them on the picture, 9 on the pooled one; the first reads the input.
+
+    The factor of squeeze and excitation is a value; it is held while spikes come in, and what they cause are spikes still.
+    """
     macs = onnx2snn.convert(network(SQUEEZE_EXCITE), hybrid=True).macs
-    assert macs == {"ann": 3 * 324 + 9, "analog": 324 + 324, "non_spiking": 324}
+    assert macs == {"ann": 3 * 324 + 9, "analog": 324, "non_spiking": 0}
 
 
 def test_weights_on_the_left_read_trains_too() -> None:

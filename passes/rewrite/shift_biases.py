@@ -59,7 +59,8 @@ def shift_biases(graph: gs.Graph) -> gs.Graph:
         _keep_evaluation(graph, names, sinks, kinds)
     for node in list(graph.nodes):
         if kinds.get(id(node.outputs[0])) is Kind.TRAIN and not is_neuron(node):
-            _drop_constant_part(graph, names, node, kinds)
+            _drop_constant_part(names, node)
+            _drop_analog_part(graph, names, node, kinds)
     return graph
 
 
@@ -166,7 +167,7 @@ def _keep_evaluation(graph: gs.Graph, names: Names, sinks: list[gs.Node], kinds:
         _add_computed(graph, names, node, twins.answer(node.inputs[0]))
 
 
-def _drop_constant_part(graph: gs.Graph, names: Names, node: gs.Node, kinds: dict[int, Kind]) -> None:
+def _drop_constant_part(names: Names, node: gs.Node) -> None:
     """Make a linear operator of an affine one: its answer to zeros becomes zero."""
     terms = of(node).terms
     if is_weighted(node):
@@ -176,6 +177,10 @@ def _drop_constant_part(graph: gs.Graph, names: Names, node: gs.Node, kinds: dic
         if values is not None and np.any(values):
             node.inputs[position] = make_constant(names, node.inputs[position].name, np.zeros_like(values))
     node.attrs.pop("extrapolation_value", None)
+
+
+def _drop_analog_part(graph: gs.Graph, names: Names, node: gs.Node, kinds: dict[int, Kind]) -> None:
+    """Take analog values off a sum, or what is joined: they are part of the bias behind."""
     analog = [not is_constant(t) and not is_train(t, kinds) for t in node.inputs]
     if any(analog) and (of(node).sums or node.op == "Concat"):
         _take_off(graph, names, node, analog)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def integrated(x: Array, bias: Array, steps: int, form: str) -> Array:
     return v + bias if form == "once" else v
 
 
-def generated(v: Array, compare: Array, subtract: Array, ceiling: Array) -> Array:
+def generated(v: Array, compare: Sequence[Array], subtract: Sequence[Array], ceiling: Array) -> Array:
     """Spikes of v, time slowest."""
     v = np.minimum(v, ceiling)
     train = []
@@ -61,6 +62,29 @@ def evaluator(model: onnx.ModelProto, form: str, execution: str = "spiking") -> 
             train = generated(potential(x, bias, a["input_steps"], form), compare, subtract, ceiling)
             return (train if execution == "spiking" else decoded(train, a["timesteps"]).astype(np.float32),)
 
+    class ScaledIF(OpRun):
+        op_domain = "onnx2snn"
+
+        def _run(
+            self,
+            x: Array,
+            bias: Array,
+            compare: Array,
+            subtract: Array,
+            ceiling: Array,
+            scale: Array,
+            **a: Any,
+        ) -> Any:
+            rows = [compare[t] * scale for t in range(len(compare))], [taken * scale for taken in subtract]
+            train = generated(x + bias * scale, *rows, ceiling * scale)
+            return (train if execution == "spiking" else decoded(train, a["timesteps"]).astype(np.float32),)
+
+    class Hold(OpRun):
+        op_domain = "onnx2snn"
+
+        def _run(self, x: Array, **a: Any) -> Any:
+            return (np.concatenate([x] * a["timesteps"]) if execution == "spiking" else x,)
+
     class Integrate(OpRun):
         op_domain = "onnx2snn"
 
@@ -70,15 +94,18 @@ def evaluator(model: onnx.ModelProto, form: str, execution: str = "spiking") -> 
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     del bare.functions[:]
-    return ReferenceEvaluator(bare, new_ops=[IF, Integrate])
+    return ReferenceEvaluator(bare, new_ops=[IF, ScaledIF, Hold, Integrate])
 
 
 def stages(model: onnx.ModelProto) -> dict[str, int]:
     """The stage of every tensor that carries a sample, by the page's rules."""
     found = {info.name: 0 for info in model.graph.input}
     for node in model.graph.node:
-        own = node.domain == "onnx2snn"
-        read = [found[name] for name in (node.input[:1] if own else node.input) if name in found]
+        read = [found[name] for name in node.input if name in found]
         if read and node.op_type not in ("Shape", "Size"):
-            found.update(dict.fromkeys(node.output, max(read) + (node.op_type == "IF")))
+            found.update(
+                dict.fromkeys(
+                    node.output, max(read) + (node.op_type in ("IF", "TableIF", "ScaledIF", "Hold"))
+                )
+            )
     return found
