@@ -9,17 +9,10 @@ from __future__ import annotations
 from onnx2snn.graph.core import Pass
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.normalise.push_transposes import push_transposes
-from onnx2snn.passes.recognise.bound_choices import bound_choices
 from onnx2snn.passes.recognise.bound_roundings import bound_roundings
-from onnx2snn.passes.recognise.drop_requantisation import drop_requantisation
 from onnx2snn.passes.recognise.encode_lattices import encode_lattices
-from onnx2snn.passes.recognise.hoist_extremes import hoist_extremes
-from onnx2snn.passes.recognise.hoist_pools import hoist_pools
-from onnx2snn.passes.recognise.part_pools import part_pools
-from onnx2snn.passes.recognise.pools_first import pools_first
+from onnx2snn.passes.recognise.maxima_first import maxima_first
 from onnx2snn.passes.recognise.recognise_staircases import recognise_staircases
-from onnx2snn.passes.recognise.split_steps import split_steps
-from onnx2snn.passes.recognise.straighten_lines import straighten_lines
 from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
 from onnx2snn.passes.rewrite.drop_neutral import drop_neutral
 from onnx2snn.passes.rewrite.fuse_batch_norm import fuse_batch_norm
@@ -36,24 +29,15 @@ from onnx2snn.passes.rewrite.spike import spike
 PREPARE: tuple[Pass, ...] = (
     *NORMALISE,
     push_transposes,
-    part_pools,
-    pools_first,
+    maxima_first,
     bound_roundings,
-    bound_choices,
-    straighten_lines,
-    split_steps,
     note_integers,
 )
 
 #: Activations become staircases of integer levels.
 RECOGNISE: tuple[Pass, ...] = (
     recognise_staircases,
-    drop_requantisation,
-    hoist_extremes,
-    hoist_pools,
-    hoist_extremes,
     encode_lattices,
-    hoist_pools,
     encode_lattices,
 )
 

@@ -23,6 +23,8 @@ Level = Callable[[Single], NDArray[np.float64]]
 _IN_OCTAVE, _SMALLEST, _LARGEST = 128, -40, 40
 #: Numbers into which the surroundings of an extremum are divided, and how often.
 _ZOOM, _ZOOMS = 33, 6
+#: Extrema that stand out by so many steps of the quantiser are looked at.
+_FINE = 2.0**-10
 #: A function that turns more often is not taken apart, nor one of more steps.
 MAX_TURNS, MAX_STEPS = 32, 1 << 18
 #: Which numbers beside an edge are looked at: so many further on in the order of float32.
@@ -50,46 +52,67 @@ class Steps:
     start: NDArray[np.int64]
 
 
-def bisected(evaluation: Evaluation, level: Level) -> Steps:
-    """The steps of a chain; ``level`` of what it answers, (P, C), not necessarily a number.
+def bisected(evaluation: Evaluation, level: Level, step: NDArray[np.float64]) -> Steps:
+    """The steps of a chain.
+
+    Args:
+        evaluation: It.
+        level: Of what it answers (P, C); not necessarily a number.
+        step: Of the quantiser at its end, in units of the inner tensor, which it rounds (C,).
 
     Raises:
         NotPiecewiseLinearError: it has none, or too many, or does not keep to those that were found.
     """
     search = _Search(evaluation, level)
-    grid = _refined(evaluation, _octaves())
-    levels = search.levels(grid[:, None])
-    steps = search.steps(_brackets(grid, levels), levels[0])
+    z = _refined(evaluation, grid(), step)
+    levels = search.levels(z[:, None])
+    steps = search.steps(_brackets(z, levels), levels[0])
     search.verify(steps)
     return steps
 
 
-def _octaves() -> Single:
+def grid() -> Single:
     """Numbers on both sides of zero, so many in every octave, in ascending order."""
     octaves = np.arange(_SMALLEST * _IN_OCTAVE, _LARGEST * _IN_OCTAVE + 1)
     whole, part = np.divmod(octaves, _IN_OCTAVE)
     positive = np.ldexp(1 + part / _IN_OCTAVE, whole)
-    grid: Single = np.concatenate([-positive[::-1], [0.0], positive]).astype(np.float32)
-    return grid
+    numbers: Single = np.concatenate([-positive[::-1], [0.0], positive]).astype(np.float32)
+    return numbers
 
 
-def _refined(evaluation: Evaluation, grid: Single) -> Single:
-    """With numbers around every extremum of what is rounded, nearer and nearer."""
-    recent = grid
-    for _ in range(_ZOOMS):
-        inner, _ = evaluation.run(grid[:, None])
-        with np.errstate(invalid="ignore"):
-            rises = np.sign(np.diff(inner, axis=0))
-        turns = np.flatnonzero((rises[1:] * rises[:-1] < 0).any(axis=1)) + 1
-        if len(recent) == len(grid) and len(turns) > MAX_TURNS * evaluation.channels:
-            raise NotPiecewiseLinearError("it turns round too often")
-        turns = turns[np.isin(grid[turns], recent)][: MAX_TURNS * evaluation.channels]
-        fresh = [np.linspace(np.float64(grid[i - 1]), np.float64(grid[i + 1]), _ZOOM) for i in turns]
-        recent = np.setdiff1d(np.concatenate(fresh).astype(np.float32), grid) if fresh else grid[:0]
-        if not len(recent):
-            break
-        grid = np.union1d(grid, recent)
-    return grid
+def _refined(evaluation: Evaluation, z: Single, step: NDArray[np.float64]) -> Single:
+    """With numbers around every extremum of what is rounded in steps of ``step`` (C,), nearer and nearer."""
+    inner = evaluation.run(z[:, None])[0]
+    found = [_extrema(inner[:, c], float(step[c]) * _FINE) for c in range(evaluation.channels)]
+    most = max(len(places) for places, _ in found)
+    if most > MAX_TURNS:
+        raise NotPiecewiseLinearError("it turns round too often")
+    here, sign = np.ones((most, len(found)), np.int64), np.ones((most, len(found)), np.int64)
+    for channel, (places, kinds) in enumerate(found):
+        here[: len(places), channel], sign[: len(places), channel] = places, kinds
+    low, high, added = z[here - 1], z[here + 1], [z]
+    for _ in range(_ZOOMS if most else 0):
+        near = np.linspace(low.astype(np.float64), high.astype(np.float64), _ZOOM).astype(np.float32)
+        answers = evaluation.run(near.reshape(-1, near.shape[2]))[0].reshape(near.shape)
+        best = np.clip((sign * answers).argmax(axis=0), 1, _ZOOM - 2)[None]
+        low, high = (np.take_along_axis(near, best + side, axis=0)[0] for side in (-1, 1))
+        added.append(near.ravel())
+    return np.unique(np.concatenate(added))
+
+
+def _extrema(values: Single, unit: float) -> tuple[Integers, Integers]:
+    """Places of the maxima (1) and minima (−1) of a function that stand out by more than ``unit``."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        coarse = np.rint(np.clip(values.astype(np.float64) / unit, -(2.0**60), 2.0**60))
+        change = np.diff(coarse)
+    at = np.flatnonzero(change)
+    kinds = np.sign(change[at]).astype(np.int64)
+    turns = np.flatnonzero(np.diff(kinds))
+    places = [
+        at[i] + 1 + int((kinds[i] * values[at[i] + 1 : at[i + 1] + 1]).argmax())
+        for i in turns[: MAX_TURNS + 1]
+    ]
+    return np.array(places, np.int64), kinds[turns[: MAX_TURNS + 1]]
 
 
 @dataclass(frozen=True)

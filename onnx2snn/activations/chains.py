@@ -9,12 +9,14 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.activations.entrywise import Opsets, copied, sample_of
-from onnx2snn.graph.core import Array, is_constant, signals, value_of
+from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, sample_of
+from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference
 
 Single = NDArray[np.float32]
+#: Potentials at which channels that share constants are compared with all.
+_TRIED = 16
 #: Potentials that are run at a time.
 _AT_A_TIME = 1 << 21
 
@@ -64,23 +66,40 @@ class Evaluation:
     def __init__(self, chain: Chain, inner: gs.Tensor, opsets: Opsets) -> None:
         rank = len(chain.root.shape)
         constants = [t for node in chain.nodes for t in node.inputs]
-        sample = sample_of(constants, rank)
+        sample = sample_of(constants, chain.root.shape)
         if sample is None:
             raise AssertionError("entrywise operators keep samples apart")
-        self._sample, self._rank = sample, rank
-        copies, self._shape, self._inverse = _distinct(constants, sample, rank)
-        self.channels = int(np.prod(self._shape))
-        entrance = gs.Variable("z", np.float32, ["P", *self._shape])
+        self._sample, self._rank, self._inverse = sample, rank, None
+        self._load(chain, inner, opsets, {}, sample)
+        copies, shape, inverse = _distinct(constants, sample, chain.root.shape)
+        if inverse is not None:
+            z = np.random.default_rng(0).normal(0, 4, (_TRIED, 1)).astype(np.float32)
+            whole = self.run(z)
+            self._load(chain, inner, opsets, copies, shape)
+            for one, other in zip(whole, self.run(z), strict=True):
+                if not np.array_equal(one, other[:, inverse], equal_nan=True):
+                    raise AssertionError("what channels share is not all that they are made of")
+            self._inverse = inverse
+
+    def _load(
+        self,
+        chain: Chain,
+        inner: gs.Tensor,
+        opsets: Opsets,
+        copies: dict[int, gs.Tensor],
+        shape: tuple[int, ...],
+    ) -> None:
+        self._shape, self.channels = shape, int(np.prod(shape))
+        entrance = gs.Variable("z", np.float32, ["P", *shape])
         copies[id(chain.root)] = entrance
         nodes = [copied(node, copies, f"{i}") for i, node in enumerate(chain.nodes)]
         outputs = []
         for name, tensor in (("inner", inner), ("output", chain.output)):
-            out = gs.Variable(name, np.float32, [f"{name}_{i}" for i in range(rank)])
+            out = gs.Variable(name, np.float32, [f"{name}_{i}" for i in range(self._rank)])
             nodes.append(gs.Node("Cast", name, {"to": 1}, [copies[id(tensor)]], [out]))
             outputs.append(out)
-        self._reference = Reference(
-            to_split_model(gs.Graph(nodes, [entrance], outputs, name="chain", **opsets.of_graph()))
-        )
+        model = to_split_model(gs.Graph(nodes, [entrance], outputs, name="chain", **opsets.of_graph()))
+        self._reference = Reference(model)
 
     def run(self, z: Single) -> tuple[Single, Single]:
         """The inner tensor and the output (P, C) at potentials (P, C), or (P, 1) for all channels."""
@@ -116,37 +135,29 @@ class Evaluation:
         ).reshape(len(values), -1)
         if self._inverse is None:
             return whole
-        first = np.unique(self._inverse, return_index=True)[1]
-        return whole[:, first]
+        return whole[:, np.unique(self._inverse, return_index=True)[1]]
 
 
 def _distinct(
-    tensors: Sequence[gs.Tensor], sample: tuple[int, ...], rank: int
+    tensors: Sequence[gs.Tensor], sample: tuple[int, ...], shape: Sequence[int | str]
 ) -> tuple[dict[int, gs.Tensor], tuple[int, ...], NDArray[np.int64] | None]:
     """Constants of one channel each of those that are alike, by id; the shape of these channels; which of them each one is.
 
-    Where parameters differ along one axis.
+    None where parameters differ along several axes, or all channels.
     """
     axes = [axis for axis, size in enumerate(sample) if size > 1]
     if len(axes) != 1:
         return {}, sample, None
     axis, size = axes[0], sample[axes[0]]
-    own = {}
-    for tensor in tensors:
-        if is_constant(tensor) and not tensor.is_empty() and 0 < value_of(tensor).ndim <= rank:
-            position = axis - (rank - 1) + value_of(tensor).ndim
-            if position >= 0 and value_of(tensor).shape[position] == size and value_of(tensor).size == size:
-                own[id(tensor)] = (tensor, position)
-    others = (t for t in tensors if is_constant(t) and not t.is_empty() and id(t) not in own)
-    if not own or any(value_of(t).size > 1 and value_of(t).ndim <= rank for t in others):
-        return {}, sample, None
-    columns = [np.ascontiguousarray(value_of(t)).view(np.uint8).reshape(size, -1) for t, _ in own.values()]
+    own = [t for t in tensors if is_parameter(t, shape)]
+    columns = [np.ascontiguousarray(value_of(t)).view(np.uint8).reshape(size, -1) for t in own]
     _, first, inverse = np.unique(
         np.concatenate(columns, axis=1), axis=0, return_index=True, return_inverse=True
     )
+    if len(first) == size:
+        return {}, sample, None
     copies: dict[int, gs.Tensor] = {
-        key: gs.Constant(f"{t.name}#{number}", np.take(value_of(t), first, axis=position))
-        for number, (key, (t, position)) in enumerate(own.items())
+        id(t): gs.Constant(f"{t.name}#{number}", np.take(value_of(t), first, axis=axis - len(sample)))
+        for number, t in enumerate(own)
     }
-    shape = tuple(len(first) if a == axis else 1 for a in range(len(sample)))
-    return copies, shape, inverse.reshape(-1)
+    return copies, tuple(len(first) if a == axis else 1 for a in range(len(sample))), inverse.reshape(-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
         return False
     if any(t.dtype is None for t in read) or any(_is_large(t) for t in node.inputs):
         return False
-    sizes = sample_of(node.inputs, len(shapes[0]))
+    sizes = sample_of(node.inputs, shapes[0])
     if sizes is None:
         return False
     tried = [_SAMPLES, *(size if size > 1 else _ENTRIES for size in sizes)]
@@ -65,16 +65,24 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
     return _tried(model.SerializeToString(deterministic=True), tuple(tried), types)
 
 
-def sample_of(tensors: Sequence[gs.Tensor], rank: int) -> tuple[int, ...] | None:
-    """The shape of one sample (rank − 1 axes) along which constants among ``tensors`` differ; None if samples differ, too."""
-    shape = (1,) * rank
+def sample_of(tensors: Iterable[gs.Tensor], shape: Sequence[int | str]) -> tuple[int, ...] | None:
+    """Along which axes of a sample of ``shape`` (N, ...) constants among ``tensors`` differ; None if samples differ, too."""
+    found = [1] * len(shape)
     for tensor in tensors:
-        if is_constant(tensor) and not tensor.is_empty() and value_of(tensor).ndim <= rank:
-            try:
-                shape = np.broadcast_shapes(shape, value_of(tensor).shape)
-            except ValueError:
-                continue  # a list of values to choose from
-    return shape[1:] if shape[0] == 1 else None
+        if is_parameter(tensor, shape):
+            for axis, size in zip(range(-value_of(tensor).ndim, 0), value_of(tensor).shape, strict=True):
+                found[axis] = max(found[axis], size)
+    return tuple(found[1:]) if found[0] == 1 else None
+
+
+def is_parameter(tensor: gs.Tensor, shape: Sequence[int | str]) -> bool:
+    """Whether a constant may differ by place of a tensor of ``shape``: others are lists of values, bounds and the like."""
+    if not is_constant(tensor) or tensor.is_empty() or not 0 < value_of(tensor).ndim <= len(shape):
+        return False
+    own = value_of(tensor).shape
+    return value_of(tensor).size > 1 and all(
+        size in (1, dim) for size, dim in zip(own, shape[len(shape) - len(own) :], strict=True)
+    )
 
 
 def _is_large(tensor: gs.Tensor) -> bool:

@@ -72,6 +72,7 @@ class Recognition:
         found: The staircases.
         rejected: What is elementwise and not linear, but no staircase; by the name of the tensor that holds it.
         uneven: Those of the rejected that are sums of staircases.
+        inner: Staircases that nothing but the rejected are made of.
         unbounded: The roundings of those, where they lack a lowest or a highest level.
     """
 
@@ -79,6 +80,7 @@ class Recognition:
     rejected: dict[str, Rejected]
     uneven: tuple[Uneven, ...] = ()
     unbounded: tuple[Rounded, ...] = ()
+    inner: tuple[Found, ...] = ()
 
 
 def rejected(node: gs.Node, reason: str, nodes: tuple[str, ...]) -> Rejected:

@@ -28,7 +28,7 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
     for node in graph.nodes:
         for tensor in node.outputs:
             walk.settle(tensor, whole=whole)
-    found, sums, rejected = [], [], dict(walk.rejected)
+    found, inner, sums, rejected = [], [], [], dict(walk.rejected)
     for node in graph.nodes:
         for tensor in node.outputs:
             value = walk.produced.get(id(tensor))
@@ -41,8 +41,9 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
                 found.append(result)
             else:
                 rejected[tensor.name] = result
+                inner += walk.whole_parts(value)
                 sums += uneven(tensor, value)
-    return Recognition(tuple(found), rejected, tuple(sums), tuple(walk.unbounded.values()))
+    return Recognition(tuple(found), rejected, tuple(sums), tuple(walk.unbounded.values()), tuple(inner))
 
 
 def expressions(graph: gs.Graph) -> dict[int, Value]:

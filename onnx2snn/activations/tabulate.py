@@ -9,28 +9,34 @@ values of one grid only, it is a step function of what it is made of:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.bisection import MAX_STEPS, Steps, bisected
-from onnx2snn.activations.chains import Chain, Evaluation, Single, between
-from onnx2snn.activations.entrywise import Opsets, acts_entrywise
+from onnx2snn.activations.chains import Evaluation, Single
 from onnx2snn.activations.findings import Found, Recognition, Rejected, rejected
+from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.activations.neuron import Staircase
 from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError
 from onnx2snn.activations.rules import by_rule, counted_from
 from onnx2snn.activations.tables import Table
 from onnx2snn.graph.core import is_float, signals
-from onnx2snn.operators.linear import from_sizes, is_linear
+from onnx2snn.operators.linear import MOVEMENT, ORDER_PRESERVING, is_linear
 
+#: Steps of so many sizes, at most, are taken apart by size where nothing quantises them.
+MOST_SIZES = 3
 #: How far a value may be from the grid of the last quantiser, in levels.
 ON_GRID = 1e-2
 #: A grid is one if float32 tells its numbers apart so many times.
 _APART = 32 * float(np.finfo(np.float32).eps)
+
+
+Parts: TypeAlias = tuple[Staircase | Table, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Tabulated:
         first: The quantiser whose levels it is a function of; None where it is one of the potential.
     """
 
-    parts: tuple[Staircase | Table, ...]
+    parts: Parts
     shift: NDArray[np.float64]
     root: gs.Tensor
     output: gs.Tensor
@@ -68,45 +74,19 @@ def tabulate(graph: gs.Graph, recognition: Recognition) -> tuple[list[Tabulated]
     return made, failed
 
 
+def unchanged(graph: gs.Graph, recognition: Recognition) -> list[Found]:
+    """Quantisers that give back what they are given, at every level that can reach them: exporters write one behind each move."""
+    search = _Search(graph, recognition)
+    return [one for one in recognition.found if search.changes_nothing(one)]
+
+
 class _Search:
     def __init__(self, graph: gs.Graph, recognition: Recognition) -> None:
-        self._graph, self._opsets = graph, Opsets.of(graph)
-        self._order = {id(node): i for i, node in enumerate(graph.nodes)}
+        self._graph = graph
         self._found = {id(one.output): one for one in recognition.found}
+        self._levels = {id(one.output): one for one in recognition.inner} | self._found
         self._outputs = {id(tensor) for tensor in graph.outputs}
-        self._sized = from_sizes(graph)
-        self._entrywise: set[int] = set()
-        self._made_of: dict[int, tuple[gs.Tensor, ...]] = {}
-        for node in graph.nodes:
-            self._visit(node)
-
-    def _visit(self, node: gs.Node) -> None:
-        """What a tensor is made of, the nearest first, the root last; levels on the way, and nothing else."""
-        common = self._common(node)
-        for tensor in node.outputs:
-            path = common or (tensor,)
-            if common and id(tensor) in self._found:
-                path = (tensor, *common)
-            self._made_of[id(tensor)] = path
-        if common:
-            self._entrywise.add(id(node))
-
-    def _common(self, node: gs.Node) -> tuple[gs.Tensor, ...]:
-        read = signals(node)
-        if not read or any(id(t) in self._sized for t in node.outputs):
-            return ()
-        paths = [self._made_of.get(id(t), (t,)) for t in read]
-        shared = set.intersection(*({id(t) for t in path} for path in paths))
-        root = paths[0][-1]
-        if (
-            not shared
-            or not is_float(root)
-            or np.dtype(root.dtype) != np.float32
-            or not acts_entrywise(node, self._opsets)
-        ):
-            return ()
-        first = next(i for i, t in enumerate(paths[0]) if id(t) in shared)
-        return paths[0][first:]
+        self._made_of = MadeOf(graph, self._levels)
 
     def ends(self) -> list[gs.Tensor]:
         """Tensors that something else reads than entrywise operators that are a part of another such function."""
@@ -116,7 +96,7 @@ class _Search:
             for tensor in node.outputs:
                 if id(tensor) not in needed and not self._is_read_outside(tensor):
                     continue
-                if id(node) not in self._entrywise or not self._bends(tensor):
+                if not self._made_of.is_entrywise(node) or not self._bends(tensor):
                     continue
                 if id(tensor) in self._found or not is_linear(node):
                     ends.append(tensor)
@@ -125,7 +105,7 @@ class _Search:
         return ends[::-1]
 
     def _is_read_outside(self, tensor: gs.Tensor) -> bool:
-        return id(tensor) in self._outputs or any(id(r) not in self._entrywise for r in tensor.outputs)
+        return id(tensor) in self._outputs or not all(map(self._made_of.is_entrywise, tensor.outputs))
 
     def _bends(self, tensor: gs.Tensor) -> bool:
         """Whether ``tensor`` is no line of what it is made of, nor a staircase of one."""
@@ -133,62 +113,83 @@ class _Search:
             return False
         found = self._found.get(id(tensor))
         last = tensor if found is None else found.root
-        nearest = self._made_of.get(id(last), (last,))[0]
-        return any(not is_linear(node) for node in between(nearest, last, self._order).nodes)
-
-    def chain(self, tensor: gs.Tensor) -> Chain:
-        """From its root, lines at the beginning left out, to ``tensor``."""
-        chain = between(self._made_of.get(id(tensor), (tensor,))[-1], tensor, self._order)
-        while chain.nodes:
-            first, *others = [n for n in chain.nodes if any(t is chain.root for t in n.inputs)]
-            if others or not is_linear(first) or first.outputs[0] is tensor:
-                break
-            chain = Chain(first.outputs[0], tensor, tuple(n for n in chain.nodes if n is not first))
-        return chain
+        nearest = self._made_of.path(last)[0]
+        return any(not is_linear(node) for node in self._made_of.between(nearest, last).nodes)
 
     def _presented_to(self, end: gs.Tensor) -> Found | None:
-        """The first staircase of the chain that all of ``end`` is made of; None if there is none."""
-        for tensor in self._made_of[id(end)][-2::-1]:
-            found = self._found.get(id(tensor))
+        """The first staircase of the chain, if ``end`` is made of its root alone; None if there is none."""
+        for tensor in self._made_of.path(end)[-2::-1]:
+            found = self._levels.get(id(tensor))
             if found is not None and tensor is not end:
-                return found if found.root is self._made_of[id(end)][-1] or self._begins(found, end) else None
+                nodes = self._made_of.between(found.root, end).nodes
+                return found if all(map(self._made_of.is_entrywise, nodes)) else None
         return None
 
-    def _begins(self, found: Found, end: gs.Tensor) -> bool:
-        """Whether ``end`` is made of the root of ``found`` alone."""
-        return all(id(n) in self._entrywise for n in between(found.root, end, self._order).nodes)
+    def changes_nothing(self, found: Found) -> bool:
+        """Whether ``found`` answers what it is given, on all values that are moved or compared in front of it."""
+        tensor = found.root
+        while tensor.inputs and _copies(tensor.inputs[0]):
+            tensor = tensor.inputs[0].inputs[0]
+        before = self._found.get(id(self._made_of.path(tensor)[0]))
+        if before is None or before is found or not is_float(tensor):
+            return False
+        given = Evaluation(self._made_of.between(before.root, tensor), tensor, self._made_of.opsets)
+        again = Evaluation(
+            self._made_of.between(found.root, found.output), found.output, self._made_of.opsets
+        )
+        if given.channels > 1 or again.channels > 1:
+            return False
+        values = given.run(given.gathered(_middles(before.staircase)).astype(np.float32))[1]
+        return bool(np.array_equal(again.run(values)[1], values))
 
     def tabulated_or_rejected(self, end: gs.Tensor) -> Tabulated | Rejected | None:
         """As :meth:`tabulated`, or why not."""
         try:
             return self.tabulated(end)
         except NotPiecewiseLinearError as error:
-            return rejected(end.inputs[0], str(error), tuple(n.name for n in self.chain(end).nodes))
+            return rejected(end.inputs[0], str(error), tuple(n.name for n in self._made_of.chain(end).nodes))
 
     def tabulated(self, end: gs.Tensor) -> Tabulated | None:
         """The function that ends there; None where it takes too many values."""
-        found, first, chain = self._found.get(id(end)), self._presented_to(end), self.chain(end)
-        if first is not None:
-            chain = between(first.root, end, self._order)
-        evaluation = Evaluation(chain, end if found is None else found.root, self._opsets)
-        grid = None if found is None else Grid.of(found.staircase, evaluation)
-        if first is not None:
-            answers = evaluation.run(evaluation.gathered(_middles(first.staircase)).astype(np.float32))[1]
-            grid = grid or Grid.read(answers, few=False)
-            steps = None if grid is None else _changes(grid.level(answers))
-        else:
-            grid = grid or Grid.read(evaluation.run(SAMPLES[:, None])[1], few=True)
-            steps = None if grid is None else bisected(evaluation, grid.level)
-        if steps is None or grid is None:
+        found, first = self._found.get(id(end)), self._presented_to(end)
+        if first is None:
+            return self._in_front(end, found)
+        chain = self._made_of.between(first.root, end)
+        evaluation = Evaluation(chain, end, self._made_of.opsets)
+        answers = evaluation.run(evaluation.gathered(_middles(first.staircase)).astype(np.float32))[1]
+        grid = Grid.read(answers, few=False) if found is None else Grid.of(found.staircase, evaluation)
+        parts = None if grid is None else _of_grid(evaluation, grid, _changes(grid.level(answers)), first)
+        if found is None and (parts is None or _timesteps(parts) > first.staircase.timesteps + 1):
+            lines = _lines(answers)
+            parts = parts if lines is None else _of_lines(evaluation, lines, first)
+        if parts is None:
             return None
-        scale, shift = (
-            evaluation.spread(a[None])[0] for a in (grid.scale, grid.shift + grid.scale * steps.start)
-        )
-        held = (steps.edges, steps.strict, steps.slack, steps.rise)
-        edges, strict, slack, rise = (evaluation.spread(a) for a in held)
-        spread = Steps(edges, strict, slack, rise, steps.start)
-        parts = _parts(spread, scale, None if first is None else first.staircase)
+        shift = evaluation.spread(answers[:1].astype(np.float64))[0]
+        if grid is not None and found is not None:
+            shift = evaluation.spread(grid.nearest(answers[:1]))[0]
         return Tabulated(parts, shift, chain.root, end, chain.nodes, first)
+
+    def _in_front(self, end: gs.Tensor, found: Found | None) -> Tabulated | None:
+        """Case 2."""
+        chain = self._made_of.chain(end)
+        evaluation = Evaluation(chain, end if found is None else found.root, self._made_of.opsets)
+        grid = None if found is None else Grid.of(found.staircase, evaluation)
+        grid = grid or Grid.read(evaluation.run(SAMPLES[:, None])[1], few=True)
+        if grid is None:
+            return None
+        step = grid.scale if found is None else evaluation.gathered(found.staircase.threshold[None])[0]
+        steps = bisected(evaluation, grid.level, step)
+        shift = evaluation.spread((grid.shift + grid.scale * steps.start)[None])[0]
+        return Tabulated(_of_grid(evaluation, grid, steps, None), shift, chain.root, end, chain.nodes)
+
+
+def _timesteps(parts: Sequence[Staircase | Table]) -> int:
+    return max((part.timesteps for part in parts), default=1)
+
+
+def _copies(node: gs.Node) -> bool:
+    """Whether ``node`` moves entries, or picks the largest of some."""
+    return not node.domain and node.op in (*MOVEMENT, *ORDER_PRESERVING) and len(signals(node)) == 1
 
 
 #: Potentials that show which values a function takes.
@@ -214,6 +215,10 @@ class Grid:
         if any(column is None for column in columns):
             return None
         return cls(*np.array(columns, np.float64).T)
+
+    def nearest(self, values: Single) -> NDArray[np.float64]:
+        """The numbers of the grid next to values (P, C)."""
+        return np.asarray(np.rint((values - self.shift) / self.scale) * self.scale + self.shift)
 
     def level(self, values: Single) -> NDArray[np.float64]:
         """Numbers m of values (P, C); not a number where they are none of the grid's."""
@@ -260,9 +265,61 @@ def _changes(levels: NDArray[np.float64]) -> Steps:
     return Steps(edges, np.zeros(rise.shape, bool), np.zeros(rise.shape), rise, levels[0].astype(np.int64))
 
 
-def _parts(
-    steps: Steps, scale: NDArray[np.float64], first: Staircase | None
-) -> tuple[Staircase | Table, ...]:
+def _lines(values: Single) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]] | None:
+    """Sizes (C,) and steps (K, C) of that size, 1 or −1 each, for each of few sizes; None if there are more.
+
+    A quantised activation behind a LeakyRelu that nothing quantises has two: two neurons of few bits stand for it.
+    """
+    wide = values.astype(np.float64)
+    rise, near = (
+        np.diff(wide, axis=0),
+        8 * float(np.finfo(np.float32).eps) * float(np.abs(wide).max(initial=1e-30)),
+    )
+    kinds = [_kinds(np.abs(rise[:, channel]), near) for channel in range(rise.shape[1])]
+    most = max((len(kind) for kind in kinds), default=0)
+    if not 0 < most <= MOST_SIZES:
+        return None
+    found = []
+    for number in range(most):
+        sizes = np.array([kind[number] if number < len(kind) else 0.0 for kind in kinds])
+        own = (np.abs(np.abs(rise) - sizes) <= near) & (sizes > 0)
+        found.append((np.where(sizes > 0, sizes, 1.0), np.where(own, np.sign(rise), 0).astype(np.int64)))
+    return found
+
+
+def _kinds(sizes: NDArray[np.float64], near: float) -> list[float]:
+    """The different ones among ``sizes`` that are not zero."""
+    ordered = np.sort(sizes[sizes > near])
+    if not len(ordered):
+        return []
+    groups = np.split(ordered, np.flatnonzero(np.diff(ordered) > near) + 1)
+    return [float(group.mean()) for group in groups]
+
+
+def _of_grid(evaluation: Evaluation, grid: Grid, steps: Steps, first: Found | None) -> Parts:
+    """Its rising and its falling steps."""
+    held = (steps.edges, steps.strict, steps.slack, steps.rise)
+    edges, strict, slack, rise = (evaluation.spread(a) for a in held)
+    scale = evaluation.spread(grid.scale[None])[0]
+    return _parts(
+        Steps(edges, strict, slack, rise, steps.start), scale, None if first is None else first.staircase
+    )
+
+
+def _of_lines(
+    evaluation: Evaluation, lines: list[tuple[NDArray[np.float64], NDArray[np.int64]]], first: Found
+) -> Parts:
+    """Those of each size."""
+    parts: list[Staircase | Table] = []
+    for scale, rise in lines:
+        edges = np.broadcast_to(np.arange(1.0, len(rise) + 1)[:, None], rise.shape)
+        none = np.zeros(rise.shape)
+        steps = Steps(edges, none > 0, none, rise, np.zeros(0, np.int64))
+        parts += _of_grid(evaluation, Grid(scale, 0 * scale), steps, first)
+    return tuple(parts)
+
+
+def _parts(steps: Steps, scale: NDArray[np.float64], first: Staircase | None) -> Parts:
     """Rising steps, and falling ones: whole staircases where they follow each other as those of ``first`` do."""
     parts: list[Staircase | Table] = []
     for sign in (1, -1):

@@ -200,6 +200,14 @@ class Walk:
             return rejected(fault, str(error), names)
         return Found(per_sample(staircase, len(tensor.shape)), value.potential, tensor, value.nodes)
 
+    def whole_parts(self, value: Value) -> list[Found]:
+        """The first staircase in the chain of a value that is none itself."""
+        for node in value.nodes:
+            if self._is_whole(node):
+                part = self.conclude(node.outputs[0], self.produced[id(node.outputs[0])])
+                return [part] if isinstance(part, Found) else []
+        return []
+
     def _note_unbounded(self, error: Exception, *values: Value | None) -> None:
         """Roundings of what goes on for ever: bounds may help, if only for the clip behind them to do nothing any more."""
         rounded = [v.rounded for v in values if v is not None and v.rounded is not None]

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.selections import SELECTIONS, decoding, is_selection, padding
+from onnx2snn.analysis.selections import SELECTIONS, is_selection, normalisation, padding
 from onnx2snn.graph.core import Array, is_constant, is_float, value_of
 from onnx2snn.operators.linear import ORDER_PRESERVING, is_linear
 from onnx2snn.operators.places import arriving, compact, joined
@@ -133,7 +133,7 @@ def _widened(interval: Interval) -> Interval:
 def _normalised(node: gs.Node, read: list[Interval]) -> Interval | None:
     if not is_linear(node) or not all(is_constant(t) for t in node.inputs[1:]):
         return None
-    factor, term = decoding([node])
+    factor, term = normalisation(node)
     ends = [(factor * end + term).astype(np.float32) for end in read[0]]
     return _widened((np.minimum(*ends), np.maximum(*ends)))
 

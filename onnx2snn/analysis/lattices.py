@@ -26,7 +26,7 @@ from onnx2snn.activations.lattice import (
 )
 from onnx2snn.activations.piecewise_linear import Rationals, rationals
 from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
-from onnx2snn.analysis.selections import SELECTIONS, decoding, is_selection, padding
+from onnx2snn.analysis.selections import SELECTIONS, is_selection, normalisation, padding
 from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
 from onnx2snn.graph.neuron_nodes import parameters
 from onnx2snn.operators.linear import (
@@ -147,7 +147,7 @@ def _divided(node: gs.Node, read: list[Lattice]) -> Lattice | None:
 def _normalised(node: gs.Node, read: list[Lattice]) -> Lattice | None:
     if not is_linear(node) or not all(is_constant(t) for t in node.inputs[1:]):
         return None
-    factor, term = (rationals(values.astype(np.float32)) for values in decoding([node]))
+    factor, term = (rationals(values.astype(np.float32)) for values in normalisation(node))
     return _sum(node, [scaled(read[0], factor), _constant(term)])
 
 

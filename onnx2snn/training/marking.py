@@ -18,7 +18,7 @@ from onnx2snn.graph.importer import import_model
 from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators.linear import is_linear
 from onnx2snn.passes import PREPARE
-from onnx2snn.passes.recognise.pools_first import pools_first
+from onnx2snn.passes.recognise.maxima_first import maxima_first
 from onnx2snn.passes.recognise.recognise_staircases import chosen
 
 #: Where a marker keeps its :class:`Marked`; passes hand it on, files do not hold it.
@@ -65,7 +65,7 @@ def marked_graph(prepared: gs.Graph) -> tuple[dict[str, Marked], gs.Graph]:
             node.op, node.inputs = "Relu", node.inputs[:1]
             node.attrs.clear()
             node.attrs[MARK] = Marked()
-    graph = pools_first(graph)
+    graph = maxima_first(graph)
     markers = [node for node in graph.nodes if MARK in node.attrs]
     if not markers:
         raise _nothing_to_train(graph)

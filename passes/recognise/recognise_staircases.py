@@ -11,9 +11,9 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.recognise import Found
-from onnx2snn.activations.tabulate import Tabulated, tabulate
+from onnx2snn.activations.tabulate import Tabulated, tabulate, unchanged
 from onnx2snn.graph.build import Spelling
-from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
+from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of, replace_uses
 from onnx2snn.graph.neuron_nodes import READING, Reading, make_constant, staircase_node
 from onnx2snn.operators.linear import ROWS, is_weighted
 
@@ -30,9 +30,12 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     4. It falls: it becomes one of −z that rises, so that maxima commute with every staircase that is alike everywhere.
     5. A function of one tensor that is no staircase of a line of it: tables of thresholds, one of its rising steps and one of its
        falling ones (METHOD 11).
+    6. A quantiser that changes nothing, behind a move or a maximum: what it reads.
     """
     names = Names(graph)
     recognition = recognise_checked(graph)
+    for quantiser in unchanged(graph, recognition):
+        replace_uses(graph, quantiser.output, quantiser.root)
     tables = _hidden_tables(graph, tabulate(graph, recognition)[0])
     covered = {id(one.output) for one in tables}
     for found in chosen(graph, recognition.found):
@@ -57,25 +60,51 @@ def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
     reading = Reading(one.root.name, None)
     if one.first is not None:
         reading = Reading(one.first.output.name, one.first.staircase)
-    terms: list[gs.Tensor] = []
+    spelling = Spelling(graph, names, last)
+    last.outputs = [gs.Variable(names.fresh(f"{one.output.name}/replaced"), np.float32, one.output.shape)]
+    levels = []
     for number, part in enumerate(one.parts):
-        tensor, name = one.output.name, f"{stem}/neuron"
-        if len(one.parts) > 1:
-            tensor, name = (f"{text}/{('rising', 'falling')[number]}" for text in (tensor, name))
-        held = part if terms else replace(part, shift=one.shift)
-        node = staircase_node(names, held, one.root, name=name, origin=origins, source=tensor)
-        if len(one.parts) > 1:
+        suffix = f"/{number}" if len(one.parts) > 1 else ""
+        held = part if number else replace(part, shift=one.shift)
+        node = staircase_node(
+            names,
+            held,
+            one.root,
+            name=f"{stem}/neuron{suffix}",
+            origin=origins,
+            source=f"{one.output.name}{suffix}",
+        )
+        if suffix:
             node.attrs[READING] = reading
         if ROWS in last.attrs:
             node.attrs[ROWS] = last.attrs[ROWS]
         graph.nodes.append(node)
-        terms.append(node.outputs[0])
-    spelling = Spelling(graph, names, last)
-    last.outputs = [gs.Variable(names.fresh(f"{one.output.name}/replaced"), np.float32, one.output.shape)]
-    value = spelling.apply("Sub", *terms) if len(terms) > 1 else terms[0] if terms else one.root
-    scale = one.parts[0].scale if terms else np.zeros(1)
-    value = spelling.apply("Mul", value, np.atleast_1d(scale).astype(np.float32))
+        levels.append(node.outputs[0])
+    value = (
+        _summed(spelling, levels, [part.scale for part in one.parts])
+        if levels
+        else _nothing(spelling, one.root)
+    )
     spelling.apply("Add", value, np.atleast_1d(one.shift).astype(np.float32), output=one.output)
+
+
+def _summed(spelling: Spelling, levels: list[gs.Tensor], scales: list[Array]) -> gs.Tensor:
+    """Σ α·k; levels of scales that differ in sign alone are subtracted first."""
+    total: gs.Tensor | None = None
+    while levels:
+        level, scale = levels.pop(0), scales.pop(0)
+        if scales and np.array_equal(scales[0], -scale):
+            level = spelling.apply("Sub", level, levels.pop(0))
+            scales.pop(0)
+        term = spelling.apply("Mul", level, np.atleast_1d(scale).astype(np.float32))
+        total = term if total is None else spelling.apply("Add", total, term)
+    if total is None:
+        raise AssertionError("there is a level")
+    return total
+
+
+def _nothing(spelling: Spelling, root: gs.Tensor) -> gs.Tensor:
+    return spelling.apply("Mul", root, np.zeros(1, np.float32))
 
 
 def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.Tensor]]) -> list[gs.Tensor]:

@@ -1,0 +1,108 @@
+"""Maxima in front of what rises: onto membrane potentials."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.activations.bisection import grid
+from onnx2snn.activations.chains import Chain, Evaluation
+from onnx2snn.activations.entrywise import Opsets
+from onnx2snn.activations.made_of import MadeOf
+from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, tidy, value_of
+from onnx2snn.graph.neuron_nodes import make_constant
+from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes, is_alike, is_linear
+
+#: A function rises if it falls nowhere by more than its own rounding.
+_NOISE = 8 * float(np.finfo(np.float32).eps)
+
+
+@graph_pass
+def maxima_first(graph: gs.Graph) -> gs.Graph:
+    """A maximum commutes with a rising function, applied alike to all that it compares (METHOD 6).
+
+        z ─▶ f ─▶ MaxPool ─▶ a      becomes      z ─▶ MaxPool ─▶ f ─▶ a
+
+    f is what entrywise operators make of z: a Relu, a quantiser, both. Then the whole activation stands behind the maximum.
+
+    1. f has other readers: it stays for them.
+    2. It falls somewhere (its own operators are run), differs within what is compared, or is a line: nothing is done.
+    """
+    moved = any(map(_is_pool, graph.nodes))
+    while moved:
+        names, made_of = Names(graph), MadeOf(graph)
+        found = [(pool, _function(pool, made_of)) for pool in graph.nodes if _is_pool(pool)]
+        ready = [(pool, chain) for pool, chain in found if chain is not None]
+        used: set[int] = set()
+        for pool, chain in ready:
+            if used.isdisjoint((id(pool.inputs[0]), id(chain.root))):
+                _swap(graph, names, pool, chain)
+                used.update((id(pool.outputs[0]), id(chain.root)))
+        graph, moved = tidy(graph), bool(ready)
+    return graph
+
+
+def _is_pool(node: gs.Node) -> bool:
+    return node.op in ORDER_PRESERVING and not node.domain and len(node.outputs) == 1
+
+
+def _function(pool: gs.Node, made_of: MadeOf) -> Chain | None:
+    """The longest function in front of ``pool`` that may stand behind it."""
+    tensor = pool.inputs[0]
+    chains = made_of.between(made_of.path(tensor)[-1], tensor), made_of.chain(tensor)
+    return next((chain for chain in chains if _commutes(pool, chain, made_of.opsets)), None)
+
+
+def _commutes(pool: gs.Node, chain: Chain, opsets: Opsets) -> bool:
+    if all(is_linear(node) for node in chain.nodes):
+        return False
+    compared, rank = compared_axes(pool), len(pool.inputs[0].shape)
+    if compared is None:
+        return False
+    constants = [value_of(t) for n in chain.nodes for t in n.inputs if is_constant(t) and not t.is_empty()]
+    if len(pool.outputs[0].shape) != rank and any(c.size > 1 for c in constants):
+        return False
+    if not all(is_alike(c, rank, compared) for c in constants if c.ndim <= rank):
+        return False
+    return _rises(Evaluation(chain, chain.output, opsets))
+
+
+def _rises(evaluation: Evaluation) -> bool:
+    values = evaluation.run(grid()[:, None])[1].astype(np.float64)
+    if np.isnan(values).any():
+        return False
+    highest = np.maximum.accumulate(values, axis=0)
+    with np.errstate(invalid="ignore"):
+        fallen = highest - values
+    largest = np.minimum(np.abs(values).max(axis=0), 1.0)
+    return bool(np.all((highest == values) | (fallen <= _NOISE * np.maximum(np.abs(highest), largest))))
+
+
+def _swap(graph: gs.Graph, names: Names, pool: gs.Node, chain: Chain) -> None:
+    result, top = pool.outputs[0], pool.inputs[0]
+    pooled = gs.Variable(names.fresh(f"{result.name}/potential"), np.float32, list(result.shape))
+    copies: dict[int, gs.Tensor] = {id(chain.root): pooled}
+    dropped = len(result.shape) != len(top.shape)
+    for node in chain.nodes:
+        inputs = []
+        for tensor in node.inputs:
+            held = copies.get(id(tensor), tensor)
+            if is_constant(tensor) and not tensor.is_empty():
+                values = (
+                    value_of(tensor).reshape(())
+                    if dropped and value_of(tensor).size == 1
+                    else value_of(tensor)
+                )
+                held = make_constant(names, tensor.name, values)
+            inputs.append(held)
+        fresh = gs.Node(
+            node.op, names.fresh(f"{node.name}/pooled"), dict(node.attrs), inputs, domain=node.domain
+        )
+        fresh.attrs[ORIGIN] = origin(node)
+        for tensor in node.outputs:
+            copy = gs.Variable(names.fresh(f"{tensor.name}/pooled"), tensor.dtype, list(result.shape))
+            copies[id(tensor)] = result if tensor is top else copy
+            fresh.outputs.append(copies[id(tensor)])
+        graph.nodes.append(fresh)
+    pool.inputs[0] = chain.root
+    pool.outputs = [pooled]

@@ -1,0 +1,69 @@
+"""Maxima stand in front of what rises; what falls, or differs within what is compared, stays behind a neuron of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+import pytest
+from helpers_activations import HALVES, X, act, model
+from helpers_graphs import apply_checked, node, operators
+
+import onnx2snn
+from onnx2snn.passes.normalise.infer_shapes import infer_shapes
+from onnx2snn.passes.recognise.maxima_first import maxima_first
+
+RISING: dict[str, list[onnx.NodeProto]] = {
+    "a quantiser": [*act("z1", "a"), node("MaxPool", ["a"], ["p"], "pool", **HALVES)],
+    "a ReLU in front of the quantiser": [
+        node("Relu", ["z1"], ["r"]), node("MaxPool", ["r"], ["m"], "pool", **HALVES), *act("m", "p"),
+    ],
+    "a sigmoid, entry by entry": [
+        node("Sigmoid", ["z1"], ["r"]), node("MaxPool", ["r"], ["m"], "pool", **HALVES), *act("m", "p"),
+    ],
+    "signs": [node("Sign", ["z1"], ["a"]), node("MaxPool", ["a"], ["p"], "pool", **HALVES)],
+    "a quantiser with steps by channel": [*act("z1", "a", "column"), node("MaxPool", ["a"], ["p"], "pool", **HALVES)],
+}  # fmt: skip
+
+STAYING: dict[str, list[onnx.NodeProto]] = {
+    "it falls": [*act("z1", "a"), node("Neg", ["a"], ["n"]), node("MaxPool", ["n"], ["p"], "pool", **HALVES)],
+    "it turns": [*act("z1", "a", low="minus"), node("Abs", ["a"], ["n"]), node("MaxPool", ["n"], ["p"], "pool", **HALVES)],
+    "channels differ": [*act("z1", "a", "column"), node("ReduceMax", ["a"], ["p"], "pool", axes=[1])],
+    "a line": [node("Mul", ["z1", "two"], ["a"]), node("MaxPool", ["a"], ["m"], "pool", **HALVES), *act("m", "p")],
+}  # fmt: skip
+ONE_CHANNEL: dict[str, Any] = {"channels": 1}
+
+
+def source_of(name: str, nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
+    return model(*nodes, **(ONE_CHANNEL if name == "channels differ" else {}))
+
+
+@pytest.mark.parametrize("name", RISING)
+def test_the_maximum_is_one_of_potentials(name: str) -> None:
+    source = source_of(name, RISING[name])
+    graph = apply_checked(source, X, infer_shapes, maxima_first)
+    pool = next(n for n in graph.nodes if n.op == "MaxPool")
+    assert pool.inputs[0].inputs[0].op == "Conv"
+    certificate = onnx2snn.verify(source, onnx2snn.convert(source).model, X)
+    assert certificate.max_abs_error == 0
+
+
+@pytest.mark.parametrize("name", STAYING)
+def test_it_stays(name: str) -> None:
+    source = source_of(name, STAYING[name])
+    graph = apply_checked(source, X, infer_shapes)
+    assert operators(maxima_first(graph)) == operators(graph)
+    certificate = onnx2snn.verify(source, onnx2snn.convert(source).model, X)
+    assert certificate.max_abs_error == 0
+
+
+def test_an_activation_that_others_read_stays_for_them() -> None:
+    nodes = [
+        *act("z1", "a"),
+        node("MaxPool", ["a"], ["m"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        node("Concat", ["a", "m"], ["p"], axis=1),
+    ]
+    source = model(*nodes, channels=8)
+    conversion = onnx2snn.convert(source)
+    assert len(conversion.layers) == 2
+    assert onnx2snn.verify(source, conversion.model, X).max_abs_error == 0
