@@ -8,7 +8,7 @@ bit. Around a step the operators' own rounding may take either side: so far its 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ _FINE = 2.0**-10
 MAX_TURNS, MAX_STEPS = 32, 1 << 18
 #: Which numbers beside an edge are looked at: so many further on in the order of float32.
 _BESIDE = np.unique((2 ** np.arange(0, 17, 0.25)).astype(np.int64))
+#: What is rounded is the same if it differs by no more than the rounding of the operators in front of it.
+_NOISE = 8 * float(np.finfo(np.float32).eps)
 #: Random numbers at which the steps are tried.
 _RANDOM = 4096
 
@@ -66,9 +68,7 @@ def bisected(evaluation: Evaluation, level: Level, step: NDArray[np.float64]) ->
     search = _Search(evaluation, level)
     z = _refined(evaluation, grid(), step)
     levels = search.levels(z[:, None])
-    steps = search.steps(_brackets(z, levels), levels[0])
-    search.verify(steps)
-    return steps
+    return search.verified(search.steps(_brackets(z, levels), levels[0]))
 
 
 def grid() -> Single:
@@ -192,27 +192,40 @@ class _Search:
             slack = np.where(wrong, np.maximum(slack, np.abs(_unordered(beside) - here)), slack)
         return 2 * slack
 
-    def verify(self, steps: Steps) -> None:
-        """At random numbers: among the edges, and as far out as the grid reaches."""
-        draws, channels = np.random.default_rng(0), steps.edges.shape[1]
+    def verified(self, steps: Steps) -> Steps:
+        """The same, tried at random numbers: among the edges, and as far out as the grid reaches.
+
+        Another level is one of the slack where what is rounded cannot be told from what it is at the edge.
+        """
+        draws, slack = np.random.default_rng(0), steps.slack.copy()
         finite = np.where(np.isfinite(steps.edges), steps.edges, 0.0)
-        low, high = finite.min(axis=0, initial=0.0) - 1, finite.max(axis=0, initial=0.0) + 1
-        near = draws.uniform(low, high, (_RANDOM, channels))
-        octaves = draws.integers(_SMALLEST, _LARGEST, (_RANDOM // 4, channels))
+        near = draws.uniform(
+            finite.min(axis=0, initial=0.0) - 1,
+            finite.max(axis=0, initial=0.0) + 1,
+            (_RANDOM, slack.shape[1]),
+        )
+        octaves = draws.integers(_SMALLEST, _LARGEST, (_RANDOM // 4, slack.shape[1]))
         far = np.ldexp(draws.uniform(0.5, 1, octaves.shape), octaves)
         z = np.concatenate([near, far, -far]).astype(np.float32)
-        found = self.levels(z)
-        for channel in range(channels):
-            own = np.isfinite(steps.edges[:, channel])
-            edges, slack = steps.edges[own, channel], steps.slack[own, channel]
-            total = np.concatenate([[0], np.cumsum(steps.rise[own, channel])]) + steps.start[channel]
-            wrong = np.flatnonzero(
-                total[np.searchsorted(edges, z[:, channel], side="right")] != found[:, channel]
-            )
-            beside = np.abs(z[wrong, channel, None] - edges[None]) <= slack[None]
-            if not np.all(beside.any(axis=1)):
-                at = float(z[wrong[~beside.any(axis=1)][0], channel])
+        found, inner = self.levels(z), self._evaluation.run(z)[0]
+        at_edges = self._evaluation.run(finite.astype(np.float32))[0]
+        for channel in range(slack.shape[1]):
+            own = np.flatnonzero(np.isfinite(steps.edges[:, channel]))
+            edges, there = steps.edges[own, channel], z[:, channel]
+            total = steps.start[channel] + np.concatenate([[0], np.cumsum(steps.rise[own, channel])])
+            wrong = np.flatnonzero(total[np.searchsorted(edges, there, side="right")] != found[:, channel])
+            if not len(wrong):
+                continue
+            away = np.abs(there[wrong, None].astype(np.float64) - edges[None])
+            nearest = own[away.argmin(axis=1)]
+            one, other = inner[wrong, channel], at_edges[nearest, channel]
+            noise = np.abs(one - other) <= _NOISE * np.maximum(np.abs(one), np.abs(other))
+            bad = (away.min(axis=1) > slack[nearest, channel]) & ~noise
+            if bad.any():
+                at = float(there[wrong[bad][0]])
                 raise NotPiecewiseLinearError(f"its levels are not where its steps are, at {at:.9g} for one")
+            np.maximum.at(slack[:, channel], nearest, away.min(axis=1))
+        return replace(steps, slack=slack)
 
 
 def _runs(edges: Integers, sign: Integers) -> tuple[Integers, Integers]:
