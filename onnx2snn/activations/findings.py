@@ -30,6 +30,11 @@ class Found:
     nodes: tuple[gs.Node, ...]
 
     @property
+    def timesteps(self) -> int:
+        """T."""
+        return self.staircase.timesteps
+
+    @property
     def source_nodes(self) -> list[str]:
         """Names of the user's nodes, each once."""
         return list(dict.fromkeys(name for node in self.nodes for name in origin(node)))

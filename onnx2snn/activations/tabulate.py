@@ -59,6 +59,11 @@ class Tabulated:
     nodes: tuple[gs.Node, ...]
     first: Found | None = None
 
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return _timesteps(self.parts)
+
 
 def tabulate(graph: gs.Graph, recognition: Recognition) -> tuple[list[Tabulated], dict[str, Rejected]]:
     """The functions of one tensor that are no staircase of a line of it; and those that might have been, with the reason."""

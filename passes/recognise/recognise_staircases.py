@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -16,6 +17,9 @@ from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of, replace_uses
 from onnx2snn.graph.neuron_nodes import READING, Reading, make_constant, staircase_node
 from onnx2snn.operators.linear import ROWS, is_weighted
+
+#: What was found.
+A = TypeVar("A", bound=Found | Tabulated)
 
 
 @graph_pass
@@ -36,20 +40,16 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     recognition = recognise_checked(graph)
     for quantiser in unchanged(graph, recognition):
         replace_uses(graph, quantiser.output, quantiser.root)
-    tables = _hidden_tables(graph, tabulate(graph, recognition)[0])
+    tables = tabulate(graph, recognition)[0]
     covered = {id(one.output) for one in tables}
-    for found in chosen(graph, recognition.found):
-        if id(found.output) not in covered:
-            put_staircase(graph, names, found)
-    for one in tables:
-        put_table(graph, names, one)
+    staircases = [found for found in recognition.found if id(found.output) not in covered]
+    candidates: list[Found | Tabulated] = [*staircases, *tables]
+    for one in chosen(graph, candidates):
+        if isinstance(one, Tabulated):
+            put_table(graph, names, one)
+        else:
+            put_staircase(graph, names, one)
     return graph
-
-
-def _hidden_tables(graph: gs.Graph, tables: Sequence[Tabulated]) -> list[Tabulated]:
-    """Those with synapses in front and behind."""
-    behind, feeding = _reached(graph), _feeding(graph)
-    return [one for one in tables if id(one.root) in behind and id(one.output) in feeding]
 
 
 def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
@@ -117,18 +117,18 @@ def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.
     return [output for output in hidden if id(output) in feeding] or hidden
 
 
-def chosen(graph: gs.Graph, found: tuple[Found, ...]) -> list[Found]:
+def chosen(graph: gs.Graph, found: Sequence[A]) -> list[A]:
     """The activations that become neurons; see the cases of :func:`recognise_staircases`."""
     behind = _reached(graph)
     hidden = [f for f in found if id(f.root) in behind]
     if not hidden:
-        return list(found)
+        return [f for f in found if isinstance(f, Found)]
     feeding = _feeding(graph)
     inner = [f for f in hidden if id(f.output) in feeding]
     if not inner:
         return hidden
-    most = max(f.staircase.timesteps for f in inner)
-    return [f for f in hidden if id(f.output) in feeding or f.staircase.timesteps <= most]
+    most = max(f.timesteps for f in inner)
+    return [f for f in hidden if id(f.output) in feeding or f.timesteps <= most]
 
 
 def _reached(graph: gs.Graph) -> set[int]:
