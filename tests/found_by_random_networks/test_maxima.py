@@ -20,15 +20,6 @@ def maximum_of_channels_with_other_counts() -> onnx.ModelProto:
     return finished(b, b.add("MaxPool", clipped, kernel_shape=[2, 2], strides=[2, 2]), 12)
 
 
-def maximum_that_is_rounded_to_nothing() -> onnx.ModelProto:
-    """A constant, whatever the largest potential is: the maximum was left without a neuron."""
-    b = Builder()
-    pooled = b.add("MaxPool", b.conv("x", (2, 3), 1), kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1])
-    largest = b.add("Max", b.add("Clip", pooled, 0.0, 0.75), b.add("Clip", b.conv("x", (2, 3), 5), 0.0, 0.75))
-    nothing = b.add("Floor", b.add("Clip", largest, 0.0, 0.75))
-    return finished(b, b.add("Add", nothing, b.act(b.conv("x", (2, 3), 3))), 48)
-
-
 def maximum_of_a_falling_activation() -> onnx.ModelProto:
     """It falls: the largest answer is that of the smallest potential."""
     b = Builder()
@@ -103,7 +94,6 @@ def maximum_of_joined_levels_that_fall_when_rounded_again() -> onnx.ModelProto:
 
 EXAMPLES: list[Callable[[], onnx.ModelProto]] = [
     maximum_of_channels_with_other_counts,
-    maximum_that_is_rounded_to_nothing,
     maximum_of_a_falling_activation,
     maximum_over_axes_of_parameters_by_channel,
     maximum_of_decoded_maxima,
