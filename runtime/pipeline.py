@@ -82,7 +82,7 @@ class Pipeline:
         """
         found = self._engine.run({**inputs, **state, "enters": np.array(enters)})
         after = {name: found[f"next/{name}"] for name in self.states}
-        spikes = {name[6:]: value for name, value in found.items() if name.startswith("train/")}
+        spikes = {n[6:]: value.view(np.uint8) for n, value in found.items() if n.startswith("train/")}
         answers = {name: found[name] for name in self.outputs} if found["answered"] else None
         return after, spikes, answers
 

@@ -18,6 +18,8 @@ from onnx2snn.dialect.synops import COUNT, SYNOPS
 #: Adds up what arrives in the time steps of a phase, each step as much as any other: a node of graphs that are compiled.
 TALLY = "Tally"
 
+_EXACT = 2**24
+
 
 class Counting:
     """Nodes and outputs that are added to a network before it is written.
@@ -44,10 +46,18 @@ class Counting:
                 self._summed(layer["output"], count, prefix)
             else:
                 self._popcount(layer["output"], count, prefix)
-            self._add("Flatten", [count], f"{prefix}/flat", axis=1)
-            wide = self._add("Cast", [f"{prefix}/flat"], f"{prefix}/wide", to=TensorProto.DOUBLE)
-            axis = self._constant(f"{prefix}/axis", [1])
-            self._counted(f"spikes/{layer['name']}", "ReduceSum", [wide, axis], keepdims=0)
+            self._total(layer, count, prefix)
+
+    def _total(self, layer: Mapping[str, Any], count: str, prefix: str) -> None:
+        """The sum of each row; float32 holds every integer below 2²⁴, float64 below 2⁵³."""
+        name, axis = f"spikes/{layer['name']}", self._constant(f"{prefix}/axis", [1])
+        flat = self._add("Flatten", [count], f"{prefix}/flat", axis=1)
+        if None not in layer["shape"] and layer["neurons"] * self._steps < _EXACT:
+            total = self._add("ReduceSum", [flat, axis], f"{prefix}/total", keepdims=0)
+            self._counted(name, "Cast", [total], to=TensorProto.DOUBLE)
+        else:
+            wide = self._add("Cast", [flat], f"{prefix}/wide", to=TensorProto.DOUBLE)
+            self._counted(name, "ReduceSum", [wide, axis], keepdims=0)
 
     def add_synops(self, values: Values) -> None:
         """``synops/<layer>`` (N,) float64, where the file says how they are counted; behind :meth:`add_spikes`."""
