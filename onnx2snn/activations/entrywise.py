@@ -1,4 +1,4 @@
-"""Which operators work entry by entry: found by running them, not by their names."""
+"""Which operators work entry by entry: as their records say, or found by running them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from onnx2snn.graph.core import Array, is_constant, signals, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference
 from onnx2snn.model.weights import SplitModel, split_model
+from onnx2snn.operators import of
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
     sizes = sample_of(node.inputs, shapes[0])
     if sizes is None:
         return False
+    if of(node).elementwise:
+        return True
     tried = [_SAMPLES, *(size if size > 1 else _ENTRIES for size in sizes)]
     read = list({id(t): t for t in read}.values())
     model = _alone(node, read, opsets).whole()
