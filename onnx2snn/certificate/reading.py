@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 import onnx
@@ -37,24 +37,39 @@ def written_tensors(model: SplitModel) -> frozenset[str]:
     return frozenset(name for node in model.structure.graph.node for name in node.output if name)
 
 
-def origins(graph: gs.Graph, activations: Iterable[str], there: Collection[str]) -> dict[str, str]:
-    """By activation of the normalised ``graph``, the tensor ``there`` in the file that it is a move of; others are left out."""
+def written_codes(model: SplitModel) -> frozenset[str]:
+    """Names of the integers among them."""
+    nodes = model.structure.graph.node
+    return frozenset(name for node in nodes if of(node).whole for name in node.output if name)
+
+
+def origins(
+    graph: gs.Graph, activations: Iterable[str], there: Collection[str], better: Collection[str] = ()
+) -> dict[str, str]:
+    """By activation of the normalised ``graph``, the tensor ``there`` in the file that it is a move of; others are left out.
+
+    Those that are ``better`` are preferred to nearer ones: where floats are coarse, values of codes are rounded, codes are not.
+    """
     tensors = graph.tensors()
-    found = {name: _origin(tensors[name], there) for name in activations}
-    return {name: origin for name, origin in found.items() if origin is not None}
+    found = {name: list(_back(tensors[name])) for name in activations}
+    chosen = {
+        name: next((t for t in way if t in better), None) or next((t for t in way if t in there), None)
+        for name, way in found.items()
+    }
+    return {name: origin for name, origin in chosen.items() if origin is not None}
 
 
-def _origin(tensor: gs.Tensor, there: Collection[str]) -> str | None:
-    """Back over what decides nothing: layouts, and the lines that make values of codes."""
-    while tensor.name not in there:
+def _back(tensor: gs.Tensor) -> Iterator[str]:
+    """The tensors in front, over what decides nothing: layouts, and the lines that make values of codes."""
+    while True:
+        yield str(tensor.name)
         node = tensor.inputs[0] if tensor.inputs else None
         if node is None or not (of(node).plain or of(node).moves or of(node).line):
-            return None
+            return
         signals = [t for t in node.inputs if not is_constant(t) and not t.is_empty()]
         if len(signals) != 1:
-            return None
+            return
         tensor = signals[0]
-    return str(tensor.name)
 
 
 def moves(graph: gs.Graph, found: Mapping[str, str]) -> SplitModel:

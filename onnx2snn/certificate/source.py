@@ -22,6 +22,7 @@ from onnx2snn.certificate.reading import (
     responses,
     resumed,
     with_tensors,
+    written_codes,
     written_tensors,
 )
 from onnx2snn.data import input_specs
@@ -35,6 +36,7 @@ from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
+from onnx2snn.operators.signals import UNIT
 from onnx2snn.passes import PREPARE, RECOGNISE
 
 #: Numbers of a sample of an input, from which on one is enough to try where levels are.
@@ -157,7 +159,8 @@ class Source:
     def _readings(self, inputs: Mapping[str, Array]) -> _Readings:
         """By samples of noise, of the data's sizes: which tensors of the file hold what the normalised form does."""
         noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
-        found = origins(self._graph, self._shown, written_tensors(self._open))
+        codes = written_codes(self._open) if self.unit > UNIT else frozenset()
+        found = origins(self._graph, self._shown, written_tensors(self._open), codes)
         self.growing = self._grown(noise)
         everything = self._parts(found, ())
         if self.batch is None and any(value[0].size > LARGE for value in noise.values()):

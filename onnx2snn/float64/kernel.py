@@ -39,7 +39,7 @@ class Kernel:
         self.reads = tuple(dict.fromkeys(names_read(node)))
         self._opsets, self._narrow = opsets, narrow
         self._operator = None if native else self._made()
-        self._loaded: dict[tuple[int, ...], Reference] = {}
+        self._loaded: dict[tuple[Any, ...], Reference] = {}
 
     def __call__(self, values: Mapping[str, Array]) -> list[Array]:
         """What it writes, in order, of ``values`` by name.
@@ -66,8 +66,8 @@ class Kernel:
             return None
         return evaluator.rt_nodes_[0]
 
-    def _model(self, node: onnx.NodeProto, types: Mapping[str, int]) -> onnx.ModelProto:
-        inputs = [helper.make_tensor_value_info(n, types.get(n, TensorProto.FLOAT), None) for n in self.reads]
+    def _model(self, node: onnx.NodeProto, given: Mapping[str, Array]) -> onnx.ModelProto:
+        inputs = [_described(name, given.get(name)) for name in self.reads]
         outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
         graph = helper.make_graph([node], "operator", inputs, outputs)
         opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
@@ -75,12 +75,18 @@ class Kernel:
 
     def _in_float32(self, values: Mapping[str, Array]) -> list[Array]:
         given = {n: _narrowed(values[n]) for n in self.reads}
-        types = {n: helper.np_dtype_to_tensor_dtype(v.dtype) for n, v in given.items()}
-        key = tuple(types.values())
+        key = tuple((v.dtype, v.shape) for v in given.values())
         if key not in self._loaded:
-            self._loaded[key] = Reference(self._model(self.node, types))
+            self._loaded[key] = Reference(self._model(self.node, given))
         answers = self._loaded[key].run(given)
         return [widened_values(answers[name]) if name else np.zeros(0) for name in self.node.output]
+
+
+def _described(name: str, value: Array | None) -> onnx.ValueInfoProto:
+    """Type and shape of an input; some operators have to know them beforehand."""
+    if value is None:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
 
 
 def _narrowed(values: Array) -> Array:
