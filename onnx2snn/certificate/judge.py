@@ -15,6 +15,7 @@ Where operators with jumps lie before the layer, their reach is added to all thr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,9 @@ from onnx2snn.operators.signals import (
     integrated,
     quantum,
 )
+
+#: Potentials that are judged together.
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,19 @@ class Judge:
     activation: Activation
     neuron: Neuron
     timesteps: int
+
+    def parts(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
+        """Where in potentials (N, ...) so few stand that a dozen of their copies fit; thresholds are the same in each."""
+        held = [*vars(self.activation.staircase).values(), *vars(self.neuron).values()]
+        sizes = [np.shape(a) for a in held if isinstance(a, np.ndarray)]
+        free = [
+            a
+            for a in range(1, len(shape))
+            if all(s[a - len(shape) :][:1] in ((), (1,)) for s in sizes if len(s) >= len(shape) - a)
+        ]
+        axis = max(free, key=lambda a: shape[a], default=0)
+        step = max(1, BLOCK * shape[axis] // max(math.prod(shape), 1))
+        return [(*(slice(None),) * axis, slice(i, i + step)) for i in range(0, shape[axis], step)]
 
     def positions(self, p: Potentials) -> tuple[Wide, Wide]:
         """Where both potentials stand: u and v/θ', (N, ...)."""

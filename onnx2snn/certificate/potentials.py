@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,18 +43,21 @@ class Potentials:
     ranking: Ranking | None = None
     measured: bool = False
 
+    def part(self, at: Any) -> Potentials:
+        """Those at an index; of a layer's, which are no places."""
+        return replace(
+            self,
+            source=self.source[at],
+            spiking=self.spiking[at],
+            magnitude=self.magnitude[at],
+            reach=None if self.reach is None else self.reach[at],
+        )
+
     def at(self, rows: NDArray[np.int64]) -> Potentials:
         """Those of some samples; of what all samples make, all of it."""
         if len(self.source) == 1:
             return self
-        return replace(
-            self,
-            source=self.source[rows],
-            spiking=self.spiking[rows],
-            magnitude=self.magnitude[rows],
-            reach=None if self.reach is None else self.reach[rows],
-            ranking=None if self.ranking is None else self.ranking.at(rows),
-        )
+        return replace(self.part(rows), ranking=None if self.ranking is None else self.ranking.at(rows))
 
 
 def together_again(parts: Sequence[Potentials]) -> Potentials:

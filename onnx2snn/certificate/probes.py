@@ -68,8 +68,11 @@ def _other_shape(name: str) -> InvalidModelError:
 def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
     tally = _Tally(p.name)
     for potentials in map(path, blocks):
-        bound = judge.margins(potentials).maps
-        tally.add(*judge.positions(potentials), bound, rigorous=not potentials.measured)
+        for at in judge.parts(potentials.source.shape):
+            some = potentials.part(at)
+            bound = judge.margins(some).maps
+            tally.add(*judge.positions(some), bound, rigorous=not potentials.measured, at=at)
+        tally.probes += len(potentials.source)
     steps = missteps(p.neuron, judge.activation.staircase)
     reason = "at this potential (in units of θ) the neuron answers another level than the activation"
     for s in steps[:3]:
@@ -83,6 +86,7 @@ def _output(name: str, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Fou
     tally = _Tally(name)
     for p in map(path, blocks):
         tally.add(p.source, p.spiking, allowed_exactly(p), rigorous=not p.measured)
+        tally.probes += len(p.source)
     return tally.check(0), tally.defects
 
 
@@ -91,27 +95,31 @@ class _Tally:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._probes = self._differing = 0
+        self.probes = self._differing = 0
         self._largest = 0.0
         self._rigorous = True
         self.defects: list[Defect] = []
 
-    def add(self, source: Array, spiking: Array, bound: Array, *, rigorous: bool) -> None:
+    def add(
+        self, source: Array, spiking: Array, bound: Array, *, rigorous: bool, at: tuple[slice, ...] = ()
+    ) -> None:
         apart = difference(source, spiking)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(apart == 0, 0.0, apart / bound)
         bad = (apart > 0) & ~(apart <= bound)  # what is no number in either has no bound
-        self._probes += len(source)
         self._differing += int(bad.sum())
         self._largest = max(self._largest, float(share.max(initial=0)))
         self._rigorous &= rigorous
         reason = "for the same levels the synapses bring another potential (in units of θ) than rounded weights explain"
-        for at in places(bad)[: 3 - len(self.defects)]:
-            values = {"ann": source[at], "snn": spiking[at], "bound": np.broadcast_to(bound, bad.shape)[at]}
-            self.defects.append(defect(self._name, None, at[1:], reason, **values))
+        first = [part.start or 0 for part in at] + [0] * (source.ndim - len(at))
+        for place in places(bad)[: 3 - len(self.defects)]:
+            bounds = np.broadcast_to(bound, bad.shape)
+            values = {"ann": source[place], "snn": spiking[place], "bound": bounds[place]}
+            where = tuple(i + begin for i, begin in zip(place, first, strict=True))
+            self.defects.append(defect(self._name, None, where[1:], reason, **values))
 
     def check(self, thresholds: int) -> MapCheck:
-        return MapCheck(self._name, self._probes, self._differing, self._largest, thresholds, self._rigorous)
+        return MapCheck(self._name, self.probes, self._differing, self._largest, thresholds, self._rigorous)
 
 
 def _blocks(path: Path, example: Mapping[str, Array], tops: Mapping[str, int]) -> Iterator[dict[str, Array]]:

@@ -63,39 +63,48 @@ def sort_neurons(layer: Layer) -> Findings:
 
 
 def _unexplained(layer: Layer, off: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], list[Defect]]:
-    bad = np.zeros(off.shape, bool)
+    """Which of those that are ``off`` rounding does not explain, some potentials at a time."""
+    bad, defects = np.zeros(off.shape, bool), list[Defect]()
     some = np.flatnonzero(any_of(off))
     if not some.size:
-        return bad, []
+        return bad, defects
     potentials = layer.potentials(some)
-    expected, answered = layer.expected[some].astype(np.int64), layer.alone[some].astype(np.int64)
-    verdicts = layer.judge.explained(potentials, expected, answered)
-    bad[some] = off[some] & ~np.logical_and.reduce(verdicts)
-    return bad, _defects(layer, some, potentials, verdicts, bad[some])
+    for at in layer.judge.parts(potentials.source.shape):
+        here = off[some][at]
+        if not here.any():
+            continue
+        p = potentials.part(at)
+        levels = [k[some][at].astype(np.int64) for k in (layer.expected, layer.alone)]
+        verdicts = layer.judge.explained(p, *levels)
+        wrong = here & ~np.logical_and.reduce(verdicts)
+        if wrong.any():
+            whole = bad[some]
+            whole[at] = wrong
+            bad[some] = whole
+            defects += _defects(layer, (some, at), p, verdicts, wrong)
+    return bad, defects
 
 
 def _defects(
     layer: Layer,
-    some: NDArray[np.int64],
-    potentials: Potentials,
+    where: tuple[NDArray[np.int64], tuple[slice, ...]],
+    p: Potentials,
     verdicts: list[NDArray[np.bool_]],
     bad: NDArray[np.bool_],
 ) -> list[Defect]:
     """The first unexplained neurons; potential, threshold and bound in units of z."""
-    if not bad.any():
-        return []
-    expected, answered = layer.expected[some], layer.alone[some]
-    staircase, margins = layer.judge.activation.staircase, layer.judge.margins(potentials)
-    edges = staircase.lower_edges(np.maximum(expected, answered))
+    some, part = where
+    expected, answered = (k[some][part].astype(np.int64) for k in (layer.expected, layer.alone))
+    staircase, margins = layer.judge.activation.staircase, layer.judge.margins(p)
+    edges = np.broadcast_to(staircase.lower_edges(np.maximum(expected, answered)), bad.shape)
     bounds = [m * staircase.threshold for m in (margins.source, margins.spiking, margins.maps)]
+    begin = np.array([one.start or 0 for one in part] + [0] * (bad.ndim - len(part)))
     found = []
     for at in places(bad):
         which = next(i for i, fine in enumerate(verdicts) if not fine[at])
-        found.append(
-            defect(
-                layer.name, layer.samples[some[at[0]]], at[1:], _REASONS[which],
-                ann=expected[at], snn=answered[at], potential=float(np.float32(potentials.source[at])),
-                threshold=float(np.broadcast_to(edges, bad.shape)[at]), bound=bounds[which][at],
-            )
-        )  # fmt: skip
+        sample, *neuron = (int(i) for i in begin + at)
+        values = {"ann": expected[at], "snn": answered[at], "bound": bounds[which][at]}
+        z = {"potential": float(np.float32(p.source[at])), "threshold": float(edges[at])}
+        name, position = layer.name, layer.samples[some[sample]]
+        found.append(defect(name, position, tuple(neuron), _REASONS[which], **values, **z))
     return found
