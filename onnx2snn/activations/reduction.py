@@ -30,6 +30,10 @@ from onnx2snn.activations.steps import Run, runs_of
 MAX_LEVELS = 2**16
 
 
+#: Where an expression keeps what it was reduced to.
+_REDUCED = "_reduced"
+
+
 def reduce_to_staircase(value: Value) -> Staircase:
     """The staircase that ``value`` is; of K = 0 where exact arithmetic says that its last level is its first.
 
@@ -40,6 +44,19 @@ def reduce_to_staircase(value: Value) -> Staircase:
         NotPiecewiseLinearError: it is none; the message says why.
         ChannelsDifferError: channels need different cases.
     """
+    held: dict[str, Any] = value.__dict__  # an expression is asked several times whether it is one
+    if _REDUCED not in held:
+        try:
+            held[_REDUCED] = _reduced(value)
+        except (NotPiecewiseLinearError, ChannelsDifferError) as error:
+            held[_REDUCED] = error
+    if isinstance(held[_REDUCED], Exception):
+        raise held[_REDUCED]
+    found: Staircase = held[_REDUCED]
+    return found
+
+
+def _reduced(value: Value) -> Staircase:
     if value.of_level is None or value.rounded is None:
         return _from_step(value.of_root)
     if value.of_root.value is None:

@@ -25,6 +25,7 @@ from onnx2snn.certificate.reading import (
     written_codes,
     written_tensors,
 )
+from onnx2snn.certificate.shared_potentials import settled, sums_of
 from onnx2snn.data import input_specs
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, constant_input, origin
@@ -125,7 +126,8 @@ class Source:
             for node in levels.nodes
             if is_neuron(node)
         }
-        self._shown = {one.shown_by: one for one in self.activations.values()}
+        self._sums = sums_of(self.activations)
+        self._shown = {one.shown_by: one for one in self.activations.values()} | self._sums
         self.outputs = [tensor.name for tensor in self._graph.outputs]
         self.cut = cut_source(levels)
         functions = bool(self._model.structure.functions)
@@ -217,16 +219,31 @@ class Source:
     def _read(self, values: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Mask | None]]:
         """Levels, and where there is none; each of ``values`` is let go when it is read."""
         left = Counter(activation.shown_by for activation in self.activations.values())
-        levels: dict[str, Array] = {}
+        levels = self._settled(values)
         off: dict[str, Mask | None] = {}
         for name, activation in self.activations.items():
             tensor = activation.shown_by
             k, off[name] = activation.levels(values[tensor])
-            levels[name] = compact(k, int(activation.staircase.levels).bit_length())
+            levels[name] = compact(levels.get(name, k), int(activation.staircase.levels).bit_length())
             left[tensor] -= 1
             if not left[tensor]:
-                del values[tensor]
+                values.pop(tensor)
         return levels, off
+
+    def _settled(self, values: dict[str, Array]) -> dict[str, Array]:
+        """Levels of neurons that share a potential, as the file's sum of them says."""
+        found: dict[str, Array] = {}
+        for tensor, total in self._sums.items():
+            names = [n for n, one in self.activations.items() if one.reading and one.reading.sum == tensor]
+            parts = [self.activations[name] for name in names]
+            z = values[parts[0].shown_by]
+            levels = [part.levels(z)[0] for part in parts]
+            if tensor not in (() if self._found is None else self._found.unread):
+                settled(z, parts, levels, total.levels(values[tensor])[0])
+            found |= dict(zip(names, levels, strict=True))
+            if all(one.shown_by != tensor for one in self.activations.values()):
+                del values[tensor]
+        return found
 
 
 def _noise(value: Array, count: int) -> Array:

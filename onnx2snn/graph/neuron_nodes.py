@@ -33,10 +33,14 @@ class Reading:
     Attributes:
         tensor: Its name.
         levels: It holds those of this staircase, and the neuron's level is a function of them; None: it is the potential.
+        sum: Of a potential that several neurons share, the tensor of the source that holds the sum of their levels,
+        total: and that sum as a level, counted from the lowest that there may be.
     """
 
     tensor: str
     levels: Staircase | None
+    sum: str = ""
+    total: Staircase | None = None
 
 
 def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:

@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.recognise import Found
+from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tabulate import Tabulated, tabulate, unchanged
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of, replace_uses
@@ -57,9 +58,7 @@ def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
     last = one.nodes[-1]
     origins = list(dict.fromkeys(name for node in one.nodes for name in origin(node)))
     stem = origin(last)[-1] if origin(last) else one.output.name
-    reading = Reading(one.root.name, None)
-    if one.first is not None:
-        reading = Reading(one.first.output.name, one.first.staircase)
+    reading = _reading(one)
     spelling = Spelling(graph, names, last)
     last.outputs = [gs.Variable(names.fresh(f"{one.output.name}/replaced"), np.float32, one.output.shape)]
     levels = []
@@ -86,6 +85,25 @@ def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
         else _nothing(spelling, one.root)
     )
     spelling.apply("Add", value, np.atleast_1d(one.shift).astype(np.float32), output=one.output)
+
+
+def _reading(one: Tabulated) -> Reading:
+    if one.first is not None:
+        return Reading(one.first.output.name, one.first.staircase)
+    if len(one.parts) < 2:
+        return Reading(one.root.name, None)
+    rising, falling = one.parts
+    ceilings, nothing = np.asarray(rising.ceilings + falling.ceilings), np.zeros(())
+    total = Staircase(
+        threshold=nothing + 1,
+        offset=nothing,
+        levels=int(ceilings.max()),
+        ceilings=ceilings,
+        scale=rising.scale,
+        shift=np.asarray(one.shift - rising.scale * falling.ceilings),
+        rounding=rules_of("floor"),
+    )
+    return Reading(one.root.name, None, one.output.name, total)
 
 
 def _summed(spelling: Spelling, levels: list[gs.Tensor], scales: list[Array]) -> gs.Tensor:
