@@ -34,7 +34,8 @@ class Energy:
     """Joules for each sample, shape (N,); NaN where it was not counted.
 
     Attributes:
-        snn: SynOps · E_AC + multiply-accumulates of analog layers · E_MAC.
+        snn: SynOps · E_AC + multiply-accumulates of analog layers · E_MAC + what dendrites compute of potentials, an operation
+            counted as a multiply-accumulate.
         ann: Multiply-accumulates of the source network · E_MAC.
         analog: The part of both that analog layers spend, the input layer among them.
         snn_layers: By layer of neurons: the synaptic operations that its spikes caused · E_AC.
@@ -71,8 +72,9 @@ def energy_of(
     }
     macs = layer_table.get("macs", {})
     analog = dense(macs.get("analog"))
+    dendrites = dense(sum(sum(layer.get("analog", {}).values()) for layer in layer_table["layers"]))
     return Energy(
-        snn=sum(spent.values(), analog),
+        snn=sum(spent.values(), analog + dendrites),
         ann=dense(macs.get("ann")),
         analog=analog,
         snn_layers=spent,

@@ -46,6 +46,10 @@ def _is_rule(value: Any) -> bool:
     return value in ("floor", "ceil", "half_even", "half_odd", "table")
 
 
+def _is_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_whole(0), value.values()))
+
+
 _LAYER: Mapping[str, Check] = {
     "name": _is_text,
     "output": _is_text,
@@ -113,6 +117,8 @@ def read_table(content: str | bytes, newest: int) -> dict[str, Any]:
     _check(table, _TABLE, "the layer table")
     for layer in table["layers"]:
         _check(layer, _LAYER, "a layer")
+        if not _is_counts(layer.get("analog", {})):
+            raise ValueError("a layer has an unusable 'analog'")
     _check_open(table)
     _check_steps(table)
     for key in ("name", "output"):

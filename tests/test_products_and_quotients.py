@@ -139,6 +139,18 @@ def test_a_spike_reaches_as_many_held_entries_as_it_multiplies() -> None:
         np.testing.assert_array_equal(result.synops[name], reached * result.spikes[name])
 
 
+def test_what_dendrites_compute_of_potentials_is_counted_by_operator() -> None:
+    """A softmax over 6 × 6 scores: a maximum, a difference, an exponential and a sum of each; all in the energy."""
+    conversion = onnx2snn.convert(attention())
+    *_, weights, _ = conversion.layers
+    assert weights.analog == {"Exp": 36, "ReduceMax": 36, "ReduceSum": 36, "Sub": 36}
+    x = {"x": np.random.default_rng(1).normal(0, 1, (2, 6, 8)).astype(np.float32)}
+    energy = SpikingSession(conversion.model.SerializeToString()).run(x).energy
+    total = sum(sum(layer.analog.values()) for layer in conversion.layers)
+    spikes = sum(energy.snn_layers.values())
+    np.testing.assert_allclose(energy.snn, spikes + energy.analog + total * 4.6e-12)
+
+
 @pytest.mark.parametrize("op", ["Concat", "Add"])
 def test_what_is_analog_beside_a_train_is_computed_once(op: str) -> None:
     """Synapses behind read spikes, and the branch of the input by itself: no layer runs on decoded values."""

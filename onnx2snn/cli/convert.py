@@ -16,7 +16,7 @@ from onnx2snn.cli.calibrate import calibration_lines
 from onnx2snn.cli.calibration_options import Timesteps
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
-from onnx2snn.cli.layers import command_line, layer_table, next_commands, non_spiking_notes
+from onnx2snn.cli.layers import command_line, dendrite_note, layer_table, next_commands, non_spiking_notes
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
@@ -163,6 +163,7 @@ def _say(
         f"T = {things(conversion.timesteps, 'time step')}; "
         f"{file_size(target)}, {duration(facts['seconds'])}",
         layer_table(layers),
+        *dendrite_note(layers),
         *non_spiking_notes(conversion.non_spiking, conversion.macs),
         *_tried(conversion.tried),
         *(Text(note) for note in conversion.notes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,17 @@ def non_spiking_notes(kept: Sequence[NonSpikingOperator], macs: Mapping[str, int
         share = f"{remaining / whole:.1%} of the multiply-accumulates are not spiking ({count(remaining)} of {count(whole)})"
         notes.append(Text(share, style="yellow"))
     return notes
+
+
+def dendrite_note(layers: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """One line on what neurons compute of potentials, if they do."""
+    total: Counter[str] = Counter()
+    for layer in layers:
+        total.update(layer.get("analog", {}))
+    if not total:
+        return []
+    parts = ", ".join(f"{operator} {count(entries)}" for operator, entries in total.most_common())
+    return [Text(f"computed of potentials, in {count(total.total())} operations a sample: {parts}")]
 
 
 def command_line(*words: str) -> str:

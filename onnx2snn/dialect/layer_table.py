@@ -49,6 +49,7 @@ class Layer:
         offset: o.
         fan_out: Synapses that a spike reaches, on average, borders not subtracted.
         unit: Of a neuron with a table, what stands for θ at its potential; others hold it in their thresholds.
+        analog: By operator, entries of a sample that its dendrite computes of potentials (exp, sqrt, products): no spike's work.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Layer:
     offset: float | list[float]
     fan_out: float
     unit: float | list[float] | None = None
+    analog: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Staircase, Table
 from onnx2snn.activations.rules import names_of
+from onnx2snn.dialect.dendrites import analog_operations
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.graph.core import constant_input, origin
 from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR, parameters
@@ -18,10 +19,11 @@ from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron
 
 def layers_of(graph: gs.Graph, coding: str = "binary") -> tuple[Layer, ...]:
     """One :class:`Layer` for each neuron node, in the order of the graph."""
-    return tuple(_layer(node, coding) for node in graph.nodes if is_neuron(node))
+    analog = analog_operations(graph)
+    return tuple(_layer(node, coding, analog[node.name]) for node in graph.nodes if is_neuron(node))
 
 
-def _layer(node: gs.Node, coding: str) -> Layer:
+def _layer(node: gs.Node, coding: str, analog: dict[str, int]) -> Layer:
     staircase: Staircase | Table = node.attrs[SOURCE]
     shape = [int(s) if isinstance(s, (int, np.integer)) else None for s in node.outputs[0].shape[1:]]
     if node.attrs.get(ROWS, 1) > 1:
@@ -41,6 +43,7 @@ def _layer(node: gs.Node, coding: str) -> Layer:
         offset=_plain(staircase.shift),
         fan_out=round(_fan_out(node.outputs[0]), 3),
         unit=_plain(parameters(node).threshold) if isinstance(staircase, Table) else None,
+        analog=analog,
     )
 
 

@@ -1,0 +1,68 @@
+"""What neurons compute on potentials, in their dendrites: counted by operator, as it is no spike's work (METHOD 13)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import onnx_graphsurgeon as gs
+
+from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.trains import is_train
+from onnx2snn.graph.core import producer_of
+from onnx2snn.operators import of
+from onnx2snn.operators.batch import static
+from onnx2snn.operators.linear import float_signals, is_hold, is_integrate, is_neuron
+
+
+def analog_operations(graph: gs.Graph) -> dict[str, dict[str, int]]:
+    """By neuron node, operators on potentials between it and the spikes before it, and the entries of a sample that they work on.
+
+    Exponentials, roots, reductions and products of potentials, and what of a bias depends on the sample; not what only moves
+    entries, nor layers of synapses, whose multiply-accumulates are counted as such. What several neurons read counts for the
+    first. An operator of open sizes counts once.
+    """
+    found: dict[str, dict[str, int]] = {}
+    seen: set[int] = set()
+    behind = facts(graph).behind_synapses
+    for node in graph.nodes:
+        if is_neuron(node):
+            counts: Counter[str] = Counter()
+            for dendrite in _dendrites(graph, node, seen):
+                if any(id(t) in behind for t in dendrite.inputs):
+                    counts[dendrite.op] += _entries(dendrite)
+            found[node.name] = dict(sorted(counts.items()))
+    return found
+
+
+def _dendrites(graph: gs.Graph, neuron: gs.Node, seen: set[int]) -> Iterator[gs.Node]:
+    """Nodes on potentials that ``neuron`` reads, over one another, that were not ``seen``."""
+    kinds = facts(graph).kinds
+    waiting = list(neuron.inputs)
+    while waiting:
+        tensor = waiting.pop()
+        node = producer_of(tensor)
+        if (
+            node is None
+            or id(node) in seen
+            or is_train(tensor, kinds)
+            or is_neuron(node)
+            or is_integrate(node)
+        ):
+            continue
+        seen.add(id(node))
+        waiting.extend(node.inputs)
+        record = of(node)
+        if (
+            record.weights is None
+            and not (record.moves or record.sizes or is_hold(node))
+            and float_signals(node)
+        ):
+            yield node
+
+
+def _entries(node: gs.Node) -> int:
+    """The most that it reads or writes, of one sample."""
+    sizes = [t.shape[1:] for t in (*float_signals(node), *node.outputs) if t.shape is not None]
+    return max((math.prod(int(s) for s in size) for size in sizes if static(size)), default=1)
