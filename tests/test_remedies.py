@@ -288,6 +288,8 @@ FOLLOWED: dict[str, list[Case]] = {
     ],
     "KEEP": [
         Case(lambda: network(one("Relu"), one("Tanh")), None, CALIBRATED, (*CALIBRATED, "--hybrid")),
+        Case(lambda: network(quantised, one("LeakyRelu")), options=("--hybrid",)),
+        Case(lambda: network(one("LeakyRelu"), quantised), options=("--hybrid",)),
     ],
     "ACTIVATIONS": [Case(network, PLAIN), Case(network, FLOAT, CALIBRATED, CALIBRATED)],
     "STATIC": [
