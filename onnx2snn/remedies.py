@@ -25,11 +25,12 @@ ONE_SCALE_INSIDE = (
 CONSTANTS = "export it with constant ones"
 CHANNEL_SCALES = "give it one scale, or one for each channel"
 INTEGER_CODES = "quantise to integers"
-SPLIT_CHANNELS = "give these channels quantisers of their own, between Split and Concat"
+FEWER_BITS = "give its channels at most 16 bits"
 STATIC = (
     "quantise it with constant scales (onnxruntime.quantization.quantize_static), or give the float network that it was "
     "made from: --calibrate DATA --timesteps 4"
 )
+BINARY = 'leave coding as it is ("binary")'
 AS_IT_IS = "convert it as it is"
 ITS_SOURCE = "give the network it was made from"
 SHAPES = "export the network with the shapes of its inputs"

@@ -175,22 +175,12 @@ def small_floats() -> Model:
     return model
 
 
-def of_bits(parts: list[list[int]]) -> Model:
-    """QONNX quantisers with a sign, by channel; of several groups of channels."""
-    names = [f"part{i}" for i in range(len(parts))]
-
-    def make(z: str, a: str) -> list[onnx.NodeProto]:
-        whole = len(parts) == 1
-        nodes = [node("Split", [z, "sizes"], names, axis=1)] if not whole else []
-        nodes += [
-            node("Quant", [z if whole else name, "half", "zero", f"bits{i}"], [a if whole else f"{name}/q"], f"quant{i}",
-                 domain="qonnx.custom_op.general", signed=1, narrow=0, rounding_mode="ROUND")
-            for i, name in enumerate(names)
-        ]  # fmt: skip
-        return nodes if whole else [*nodes, node("Concat", [f"{n}/q" for n in names], [a], axis=1)]
-
-    bits = {f"bits{i}": np.array([part], np.float32) for i, part in enumerate(parts)}
-    model = network(quantised, make, sizes=np.array([len(p) for p in parts]), **bits)
+def of_bits(bits: list[int]) -> Model:
+    """QONNX quantisers with a sign, by channel."""
+    model = network(quantised, lambda z, a: [
+        node("Quant", [z, "half", "zero", "bits"], [a], "quant", domain="qonnx.custom_op.general",
+             signed=1, narrow=0, rounding_mode="ROUND"),
+    ], bits=np.array([bits], np.float32))  # fmt: skip
     model.opset_import.append(onnx.helper.make_opsetid("qonnx.custom_op.general", 1))
     return model
 
@@ -317,7 +307,8 @@ FOLLOWED: dict[str, list[Case]] = {
     ],
     "CHANNEL_SCALES": [Case(by_block, PLAIN)],
     "INTEGER_CODES": [Case(small_floats, PLAIN)],
-    "SPLIT_CHANNELS": [Case(lambda: of_bits([[1, 1, 4, 4, 4, 4, 4, 4]]), lambda: of_bits([[1, 1], [4] * 6]))],
+    "FEWER_BITS": [Case(lambda: of_bits([1, 1, *[20] * 6]), lambda: of_bits([1, 1, *[4] * 6]))],
+    "BINARY": [Case(lambda: of_bits([1, 1, *[4] * 6]), None, ("--coding", "rate"))],
     "REPLACE": [Case(lambda: network(quantised, one("Softmax")), PLAIN)],
     "DYNAMIC_BATCH": [Case(of_one_batch, PLAIN)],
     "SHAPES": [Case(without_shapes, PLAIN)],

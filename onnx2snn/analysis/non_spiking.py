@@ -38,6 +38,7 @@ from onnx2snn.remedies import (
     ACTIVATIONS,
     CHANNEL_SCALES,
     CONSTANTS,
+    FEWER_BITS,
     HYBRID,
     INTEGER_CODES,
     ONE_SCALE,
@@ -45,7 +46,6 @@ from onnx2snn.remedies import (
     QUANTISE,
     REPLACE,
     SHAPES,
-    SPLIT_CHANNELS,
     STATIC,
     either,
 )
@@ -258,7 +258,7 @@ def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
 
     1. Its codes are small floats (float8, float4): a table of thresholds, no staircase.
     2. It has a scale for each block of channels.
-    3. Some of its channels have one bit with a sign, others more.
+    3. Some of its channels have one bit with a sign, others more levels than a table holds.
     4. Its parameters are computed from data.
     """
     code = node.outputs[0].dtype if node.op == "QuantizeLinear" else node.inputs[0].dtype
@@ -269,10 +269,10 @@ def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
     if node.attrs.get("block_size", 0):
         return "it has a scale for each block", CHANNEL_SCALES
     if mixes_signs(node):
-        return (
-            "some of its channels are one bit with a sign, others are wider",
-            SPLIT_CHANNELS,
+        reason = (
+            "some of its channels are one bit with a sign, others have more levels than a table of thresholds"
         )
+        return reason, FEWER_BITS
     return (
         "its parameters (scale, zero point, bits, thresholds) are no constants",
         CONSTANTS,

@@ -13,6 +13,7 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import ORIGIN, Names, Pass, graph_pass, origin
 from onnx2snn.graph.neuron_nodes import SOURCE, make_constant, parameters, set_parameters, staircase_of
 from onnx2snn.operators.linear import is_neuron
+from onnx2snn.remedies import BINARY
 
 
 def most_levels(graph: gs.Graph) -> int:
@@ -44,7 +45,7 @@ def rate_levels(timesteps: int | None) -> Pass:
                 raise ConversionError(
                     "a rate code counts levels of equal steps, and those of this activation are not",
                     node=next(iter(origin(node)), node.name),
-                    remedy='leave coding as it is ("binary")',
+                    remedy=BINARY,
                 )
             after = with_levels(before, steps)
             set_parameters(names, node, after)
