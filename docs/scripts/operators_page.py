@@ -81,9 +81,15 @@ Rewritten in float32 operators of exactly the same meaning, before anything else
 | --- | --- |
 {integers}
 
+Operators of ONNX that are functions of others, and have no rule of their own, are read as the bodies that their definitions give
+them: Attention, RotaryEmbedding, ReduceSumSquare, CenterCropPad ... A body that loops is not.
+
 Operators of com.microsoft that onnxruntime makes of several, when it optimises a file, are written out in those of ONNX first:
 {fused}. Attention is read without a past; MatMulNBits at the accuracy levels 0 and 1, since at others a kernel may round what it
 reads.
+
+DynamicQuantizeLinear takes one scale for all that it reads. Where the file fixes a batch of 1 that is a scale for each sample,
+which a neuron's thresholds are multiplied with; of a batch of any other size it is refused.
 """
 
 
@@ -94,7 +100,7 @@ def page() -> str:
         linear="\n".join(_row(operator) for operator in every() if operator.linear),
         order=_listed(ORDER_PRESERVING),
         extreme=_listed(EXTREME),
-        fused=_listed(name for _, name in FUSED),
+        fused=_listed(FUSED),
         elementwise=_listed(ELEMENTWISE),
         integers="\n".join(f"| {domain} | {_listed(names)} |" for domain, names in _quantisers().items()),
     )
@@ -109,7 +115,7 @@ def _row(operator: Operator) -> str:
 
 def _quantisers() -> dict[str, list[str]]:
     found = {
-        "ONNX": ["QuantizeLinear", "DequantizeLinear"],
+        "ONNX": ["QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"],
         "com.microsoft": ["QuantizeLinear", "DequantizeLinear"],
     }
     for domain, name in INTEGER:

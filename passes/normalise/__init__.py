@@ -9,6 +9,7 @@ from onnx2snn.passes.normalise.channels_first import channels_first
 from onnx2snn.passes.normalise.compute_in_float32 import compute_in_float32
 from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
 from onnx2snn.passes.normalise.drop_identities import drop_identities
+from onnx2snn.passes.normalise.expand_functions import expand_functions
 from onnx2snn.passes.normalise.expand_fused_operators import expand_fused_operators
 from onnx2snn.passes.normalise.fold_constants import fold_constants
 from onnx2snn.passes.normalise.free_batch import free_batch
@@ -28,6 +29,7 @@ NORMALISE: tuple[Pass, ...] = (
     compute_in_float32,
     Fixpoint(  # each may show the others more: constants, types, sizes
         expand_fused_operators,
+        expand_functions,
         channels_first,
         decompose_quantisers,
         fold_constants,

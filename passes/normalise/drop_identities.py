@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import Array, graph_pass, is_constant, is_float, replace_uses, signals
+from onnx2snn.graph.core import Array, graph_pass, is_constant, is_float, replace_uses, signals, value_of
 from onnx2snn.operators import of
 
 
@@ -17,10 +17,12 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
     2. Cast and CastLike between floats of the same width, and of a boolean or integer constant: all is float32 here.
     3. Expand to the shape that its input has; Expand of a constant, and ConstantOfShape, for operators that broadcast by
        themselves.
+    4. Where by a condition that is constant, and the same everywhere, if what it chooses has the shape of the result.
     """
     for node in list(graph.nodes):
         if node.domain or not node.inputs or not node.outputs:
             continue
+        _choose(node)
         if _does_nothing(node):
             if not (is_constant(node.inputs[0]) and any(node.outputs[0] is o for o in graph.outputs)):
                 replace_uses(graph, node.outputs[0], node.inputs[0])
@@ -31,6 +33,18 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
             number = np.zeros(1, np.float32) if value is None else value.values
             _read_narrow(node, number.reshape((1,) * len(node.outputs[0].shape)))
     return graph
+
+
+def _choose(node: gs.Node) -> None:
+    """Case 4."""
+    if node.op != "Where" or not is_constant(node.inputs[0]):
+        return
+    condition, *choices = value_of(node.inputs[0]), *node.inputs[1:]
+    if not condition.size or np.any(condition != condition.flat[0]):
+        return
+    chosen, result = choices[not condition.flat[0]], node.outputs[0]
+    if chosen.shape is not None and result.shape is not None and list(chosen.shape) == list(result.shape):
+        node.op, node.inputs = "Identity", [chosen]
 
 
 def _does_nothing(node: gs.Node) -> bool:

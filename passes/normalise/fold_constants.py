@@ -14,6 +14,7 @@ from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators import of
 from onnx2snn.operators.entries import taken_entries
+from onnx2snn.operators.symbolic_sizes import spelled_sizes
 
 #: A constant larger than this, and than what it is made from, is left to be computed.
 MAX_VALUES = 1 << 24
@@ -62,8 +63,11 @@ def known_shapes(graph: gs.Graph) -> None:
     1. ``Shape`` of a tensor with static sizes.
     2. ``Gather`` or ``Slice`` by constants, of a ``Shape``, that takes static sizes only.
     3. ``Size`` of a tensor with static sizes.
+    4. Sizes of a ``Reshape`` that are those of what it reads, at the same place: 0 says so, and lets others be inferred.
     """
     for node in list(graph.nodes):
+        if node.op == "Reshape" and not node.domain:
+            _keep_sizes(node)
         if node.domain or not of(node).sizes or node.inputs[0].shape is None:
             continue
         sizes = list(node.inputs[0].shape)
@@ -79,6 +83,21 @@ def known_shapes(graph: gs.Graph) -> None:
             taken = taken_entries(reader, np.array(sizes, object))
             if taken is not None and _static(np.atleast_1d(taken).tolist()):
                 _become(reader.outputs[0], np.asarray(taken, np.int64))
+
+
+def _keep_sizes(reshape: gs.Node) -> None:
+    """Case 4."""
+    (source, target), after = reshape.inputs, reshape.outputs[0].shape
+    if is_constant(target) or source.shape is None or reshape.attrs.get("allowzero", 0):
+        return
+    spelled = spelled_sizes(target) or [None]
+    kept = [
+        0 if isinstance(size, str) and source.shape[i : i + 1] == [size] else size
+        for i, size in enumerate(spelled)
+    ]
+    known = after is not None and _static(a for a, size in zip(after, kept, strict=True) if size != 0)
+    if _static(kept) and not known:
+        reshape.inputs[1] = gs.Constant(f"{reshape.name}/sizes", np.array(kept, np.int64))
 
 
 def _static(sizes: Iterable[object]) -> bool:
