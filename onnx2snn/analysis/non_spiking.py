@@ -14,7 +14,7 @@ from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import is_integer_type
-from onnx2snn.graph.core import origin, signals
+from onnx2snn.graph.core import DYNAMIC, origin, signals
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     DOMAIN,
@@ -187,11 +187,13 @@ def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
     reached: set[int] = set()
     for node in graph.nodes:
         behind = any(id(t) in reached for t in node.inputs)
-        if node.op == "DynamicQuantizeLinear" and behind:
+        whole = node.op == "DynamicQuantizeLinear"
+        if behind and (whole or DYNAMIC in node.attrs):
+            samples = ", and on all samples of a batch together" if whole else ""
             return ConversionError(
-                "dynamic quantisation: its scale depends on the data",
+                f"dynamic quantisation: its scale depends on the data{samples}",
                 node=next(iter(origin(node)), node.name),
-                operator=node.op,
+                operator="DynamicQuantizeLinear",
                 remedy=STATIC,
             )
         if behind or is_weighted(node) or node.op in _INTEGER_SYNAPSES:

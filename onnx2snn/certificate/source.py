@@ -212,6 +212,8 @@ class Source:
         )
 
     def _holds(self, name: str, value: Array, normalised: Array) -> bool:
+        if not value.ndim:  # one number for all samples
+            return False
         activation = self._shown[name]
         (own, off), (other, _) = activation.levels(value), activation.levels(normalised)
         return read_alike(own, other) and not holds_others(off)

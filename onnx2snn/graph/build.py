@@ -63,9 +63,8 @@ class Spelling:
         if output is not None:
             out.inputs.clear()
             out.dtype = np.float32
-        node = gs.Node(
-            op=op, name=self._names.fresh(f"{self._node.name}/{op}"), attrs=attrs, inputs=read, outputs=[out]
-        )
+        name = self._names.fresh(f"{self._node.name}/{op}")
+        node = gs.Node(op=op, name=name, domain="", attrs=attrs, inputs=read, outputs=[out])
         node.attrs[ORIGIN] = self._origin
         self._graph.nodes.append(node)
         return out

@@ -29,6 +29,9 @@ MICROSOFT = "com.microsoft"
 #: Attribute under which a node keeps the names of the user's nodes that it stands for (comma-free list).
 ORIGIN = "_onnx2snn_origin"
 
+#: Attribute of the node that writes the scale of a quantiser from the range of a sample.
+DYNAMIC = "_onnx2snn_dynamic"
+
 
 def graph_pass(function: Pass) -> Pass:
     """Make ``function`` a pure pass: it receives a copy, and what it returns is tidied.

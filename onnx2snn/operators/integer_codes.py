@@ -37,7 +37,7 @@ class IntegerCodes:
         """
         tidy(graph)
         for node in list(graph.nodes):
-            codes = of(node).codes or range(len(node.inputs))
+            codes = of(node).codes or tuple(i for i in range(len(node.inputs)) if i != of(node).axes)
             if id(node) not in self._old:
                 self._read_floats(graph, names, node, codes)
             elif self._on_codes(node):

@@ -11,6 +11,9 @@ from onnx2snn.graph.core import MICROSOFT, Array, Names, constant_input, graph_p
 from onnx2snn.operators.integer_codes import IntegerCodes
 from onnx2snn.passes.normalise.expand_integer_operators import expand_integer_operator
 from onnx2snn.passes.normalise.qonnx import spell_qonnx
+from onnx2snn.passes.normalise.spell_dynamic_quantiser import spell_dynamic_quantiser
+
+_SPELLINGS = (expand_integer_operator, spell_dynamic_quantiser, spell_qonnx)
 
 
 @graph_pass
@@ -21,6 +24,7 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
         DequantizeLinear(q, s, z)    becomes    (q − z)·s
         Quant, BipolarQuant (QONNX)  become     what their domain says; see :mod:`.qonnx`
         QLinearConv, QGemm ...       become     all three: dequantise, the float operator, quantise
+        DynamicQuantizeLinear(x)     becomes    the same, of a range; see :mod:`.spell_dynamic_quantiser`
 
     1. Per-axis parameters are reshaped to broadcast.
     2. An integer constant becomes its numbers in float32.
@@ -33,7 +37,7 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     codes = IntegerCodes(graph)
     for node in list(graph.nodes):
-        if expand_integer_operator(graph, names, node) or spell_qonnx(graph, names, node):
+        if any(spell(graph, names, node) for spell in _SPELLINGS):
             continue
         if node.op in ("QuantizeLinear", "DequantizeLinear") and node.domain in ("", MICROSOFT):
             _linear(graph, names, node)

@@ -56,14 +56,25 @@ class _Operands:
 
     def real(self, code: int, scale: int, zero: int, column: tuple[int, ...] = ()) -> gs.Tensor:
         """DequantizeLinear of the input ``code``; ``column`` shapes per-channel parameters."""
-        s, z = self.scale(scale), self.zero(zero).astype(np.float32)
+        if self.present(scale) and not self.known(scale):
+            return self.spelling.apply("Mul", self.steps(code, zero, column), self.node.inputs[scale])
+        s = self.scale(scale)
         s = s.reshape(column) if s.size > 1 else s.reshape(())
-        z = z.reshape(column) if z.size > 1 else z.reshape(())
+        steps = self.steps(code, zero, column)
+        if is_constant(steps):
+            return self.spelling.constant((value_of(steps) * s).astype(np.float32))
+        return self.spelling.apply("Mul", steps, s)
+
+    def steps(self, code: int, zero: int, column: tuple[int, ...] = ()) -> gs.Tensor:
+        """The input ``code`` without its zero point, which may be a signal."""
         tensor = self.node.inputs[code]
+        if not self.known(zero):
+            return self.spelling.apply("Sub", tensor, self.node.inputs[zero])
+        z = self.zero(zero).astype(np.float32)
+        z = z.reshape(column) if z.size > 1 else z.reshape(())
         if is_constant(tensor):
-            values = value_of(tensor).astype(np.float32)
-            return self.spelling.constant(((values - z) * s).astype(np.float32))
-        return self.spelling.dequantise(tensor, Grid(s, z, 0, 0))
+            return self.spelling.constant(value_of(tensor).astype(np.float32) - z)
+        return self.spelling.apply("Sub", tensor, z) if np.any(z != 0) else tensor
 
     def finish(self, result: gs.Tensor, scale: int, zero: int, *, zero_point_first: bool = False) -> None:
         """QuantizeLinear of ``result``, or ``result`` itself where no output scale is given."""
@@ -106,7 +117,7 @@ def _matmul(o: _Operands) -> None:
 
 
 def _matmul_to_float(o: _Operands) -> None:
-    if not o.known(2, 3, 4, 5, 6):
+    if not o.known(3, 5, 6):
         return
     result = o.spelling.apply("MatMul", o.real(0, 2, 4, (-1, 1)), o.real(1, 3, 5, (-1,)))
     result.shape = o.node.outputs[0].shape
@@ -211,22 +222,17 @@ def _concat(o: _Operands) -> None:
 
 
 def _integer(op: str) -> Callable[[_Operands], None]:
-    """ConvInteger and MatMulInteger: the float operator on x − zx and w − zw, its sums whole numbers."""
+    """ConvInteger and MatMulInteger: the float operator on x − zx and w − zw, its sums whole numbers.
+
+    The zero point of x may be a signal, as a quantiser by its own range has it.
+    """
 
     def expand(o: _Operands) -> None:
-        if not o.known(2, 3):
+        if not o.known(3):
             return
-        one = np.float32(1)
-        operands: list[gs.Tensor] = []
-        for position in (0, 1):
-            zero = o.zero(2 + position).astype(np.float32)
-            tensor = o.node.inputs[position]
-            if is_constant(tensor):
-                column = (-1,) + (1,) * (len(tensor.shape) - 1) if op == "Conv" else (-1,)
-                zero = zero.reshape(column) if zero.size > 1 else zero
-                operands.append(o.spelling.constant(value_of(tensor).astype(np.float32) - zero))
-            else:
-                operands.append(o.spelling.dequantise(tensor, Grid(one, zero, 0, 0)))
+        weights = o.node.inputs[1]
+        column = (-1,) + (1,) * (len(weights.shape) - 1) if op == "Conv" else (-1,)
+        operands = [o.steps(0, 2), o.steps(1, 3, column)]
         result = o.spelling.apply(op, *operands, **(o.attrs(*_CONV) if op == "Conv" else {}))
         result.shape = o.node.outputs[0].shape
         o.finish(result, len(o.node.inputs), 0)
