@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.graph.core import Array
+from onnx2snn.model.domains import for_onnxruntime
 from onnx2snn.model.equal_signs import with_equal_signs
 from onnx2snn.model.qonnx_definition import with_definitions
 from onnx2snn.model.weights import SplitModel, let_go, split_model, weights_as_inputs
@@ -42,7 +43,7 @@ class Reference:
     def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
         split = with_equal_signs(model if isinstance(model, SplitModel) else split_model(model))
         self._weights = {name: np.ascontiguousarray(values) for name, values in split.weights.items()}
-        self._model = with_definitions(weights_as_inputs(split.structure))
+        self._model = for_onnxruntime(with_definitions(weights_as_inputs(split.structure)))
         self._evaluator: ReferenceEvaluator | None = None
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

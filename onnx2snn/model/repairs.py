@@ -6,6 +6,7 @@ from collections import Counter
 
 import onnx
 
+from onnx2snn.model.domains import of_onnxruntime
 from onnx2snn.model.qonnx_definition import DOMAINS, FAMILIES, all_nodes, is_qonnx
 from onnx2snn.model.weights import structure_of, weights_as_inputs
 
@@ -16,13 +17,13 @@ _QONNX = DOMAINS[0]
 def repaired(model: onnx.ModelProto) -> onnx.ModelProto:
     """``model`` with what onnxruntime does without put back or in order; itself where nothing is missing, else a copy.
 
-    1. Domains of QONNX that are not imported (:func:`with_domains`).
+    1. Domains of QONNX that are not imported (:func:`with_domains`), and that of onnxruntime (:mod:`onnx2snn.model.domains`).
     2. A graph without a name.
     3. Nodes in another order than that in which they are computed.
     4. An initializer that is there twice: the last one counts.
     5. Outputs without a type, or without a shape that can be inferred.
     """
-    model = with_domains(model)
+    model = of_onnxruntime(with_domains(model))
     graph = model.graph
     names = Counter(tensor.name for tensor in graph.initializer)
     order = _order(graph)

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import MICROSOFT, Names, graph_pass, tidy
-from onnx2snn.passes.normalise.infer_shapes import infer_shapes
+from onnx2snn.graph.core import MICROSOFT, Names, graph_pass
 from onnx2snn.passes.normalise.microsoft import activations, attention, normalisations, products, rotation
 from onnx2snn.passes.normalise.microsoft.definition import Definition, Operands
 
 _FAMILIES = (activations, attention, normalisations, products, rotation)
-#: Definitions, by domain and operator.
-DEFINITIONS: Mapping[tuple[str, str], Definition] = {
-    **{(MICROSOFT, name): write for family in _FAMILIES for name, write in family.DEFINITIONS.items()},
-    **{("", name): write for name, write in normalisations.STANDARD.items()},
+#: Definitions, by operator.
+DEFINITIONS: Mapping[str, Definition] = {
+    name: write for family in _FAMILIES for name, write in family.DEFINITIONS.items()
 }
 
 
@@ -30,9 +28,9 @@ def expand_fused_operators(graph: gs.Graph) -> gs.Graph:
     1. A form of an operator that its definition does not cover (a past, a rank that is not known yet): the node stays, and
        is refused by name where it matters.
     """
-    names, before = Names(graph), len(graph.nodes)
+    names = Names(graph)
     for node in list(graph.nodes):
-        write = DEFINITIONS.get((node.domain, node.op))
+        write = DEFINITIONS.get(node.op) if node.domain == MICROSOFT else None
         if write is not None:
             write(Operands(graph, names, node))
-    return infer_shapes(tidy(graph)) if len(graph.nodes) > before else graph
+    return graph

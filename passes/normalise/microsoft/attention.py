@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_graphsurgeon as gs
+from onnx import TensorProto
 
 from onnx2snn.graph.core import Array
 from onnx2snn.passes.normalise.microsoft.definition import Definition, Operands, integers
@@ -23,7 +24,7 @@ def _attention(o: Operands) -> None:
     plain = o.only(0, 1, 2, 3, 5) and not o.flag("do_rotary") and _is_mask(o, 3)
     if plain and weights is not None:
         product = o.apply("MatMul", o.must(0), o.must(1))
-        _from_one_product(o, product, weights.shape[1], [_mask(o, 3), o.read(5)])
+        _from_one_product(o, product, weights.shape[1], 3, o.read(5))
 
 
 def _quantised_attention(o: Operands) -> None:
@@ -36,11 +37,11 @@ def _quantised_attention(o: Operands) -> None:
     given = [t for t in [o.read(6)] if t is not None]
     x = o.apply("DequantizeLinear", o.must(0), o.must(3), *given)
     weights = (codes.astype(np.float32) - zero.astype(np.float32)) * step
-    _from_one_product(o, o.apply("MatMul", x, weights), codes.shape[1], [_mask(o, 5)])
+    _from_one_product(o, o.apply("MatMul", x, weights), codes.shape[1], 5, None)
 
 
 def _from_one_product(
-    o: Operands, product: gs.Tensor, width: int, biases: Sequence[gs.Tensor | None]
+    o: Operands, product: gs.Tensor, width: int, mask: int, added: gs.Tensor | None
 ) -> None:
     """Queries, keys and values are parts of one product, to which input 2 is added."""
     count, bias = int(o.number("num_heads", 1)), o.read(2)
@@ -48,7 +49,8 @@ def _from_one_product(
     summed = product if bias is None else o.apply("Add", product, bias)
     parts = o.several("Split", summed, integers(*sizes), kinds=(np.float32,) * 3, axis=-1)
     query, key, value = (_apart(o, part, count) for part in parts)
-    _attend(o, query, key, value, sizes[0] // count, [*biases, _causal(o, "unidirectional", query, key)])
+    biases = [_mask(o, mask, key), added, _causal(o, "unidirectional", query, key)]
+    _attend(o, query, key, value, sizes[0] // count, biases)
 
 
 def _several_heads(o: Operands) -> None:
@@ -69,7 +71,7 @@ def _several_heads(o: Operands) -> None:
         for i, t in enumerate(operands)
     )
     causal = _causal(o, "unidirectional", query, key)
-    _attend(o, query, key, value, width // count, [_mask(o, 4), o.read(5), causal])
+    _attend(o, query, key, value, width // count, [_mask(o, 4, key), o.read(5), causal])
 
 
 def _grouped_queries(o: Operands) -> None:
@@ -170,19 +172,34 @@ def _causal(
     return o.apply("Trilu", o.apply("Expand", np.full((1, 1), _LOWEST), square), np.int64(1), upper=1)
 
 
-def _mask(o: Operands, position: int) -> gs.Tensor | None:
-    """1 for what is there and 0 for padding, (N, L) or (N, S, L), as what is added to scores."""
-    mask = o.read(position)
+def _mask(o: Operands, position: int, key: gs.Tensor) -> gs.Tensor | None:
+    """What is there, as what is added to scores, from the mask at an input: 1 for what is there, 0 for padding.
+
+    Masks are (N, L) or (N, S, L); of (N) entries, each counts what is there, from the first place on.
+    """
+    mask, rank = o.read(position), o.rank(position)
     if mask is None:
         return None
-    there = o.apply("Greater", mask, np.zeros((), mask.dtype), kind=np.bool_)
+    if rank == 1:
+        length = o.apply("Shape", key, kind=np.int64, start=1, end=2)
+        numbers = (
+            o.apply("Squeeze", n, integers(0), kind=np.int64) for n in (integers(0), length, integers(1))
+        )
+        counted = o.apply("Cast", mask, kind=np.int64, to=TensorProto.INT64)
+        places = o.apply("Range", *numbers, kind=np.int64)
+        ends = o.apply("Unsqueeze", counted, integers(1), kind=np.int64)
+        there = o.apply("Less", places, ends, kind=np.bool_)
+    else:
+        there = o.apply("Greater", mask, np.zeros((), mask.dtype), kind=np.bool_)
     bias = o.apply("Where", there, np.float32(0), np.float32(o.number("mask_filter_value", -10000)))
-    return o.apply("Unsqueeze", bias, integers(*((1, 2) if o.rank(position) == 2 else (1,))))
+    return o.apply("Unsqueeze", bias, integers(1) if rank == 3 else integers(1, 2))
 
 
 def _is_mask(o: Operands, position: int) -> bool:
-    """Whether it is left out, or of a form that :func:`_mask` reads; others count what is there."""
-    return o.read(position) is None or o.rank(position) in (2, 3)
+    """Whether it is left out, or of a form that :func:`_mask` reads; longer vectors list beginnings, too."""
+    mask, samples = o.read(position), (o.must(0).shape or [None])[0]
+    counts = mask is not None and o.rank(position) == 1 and mask.shape[0] == samples
+    return mask is None or counts or o.rank(position) in (2, 3)
 
 
 DEFINITIONS: Mapping[str, Definition] = {

@@ -50,10 +50,12 @@ def _rms_norm(o: Operands, x: gs.Tensor, gamma: gs.Tensor, axes: np.ndarray, eps
 def _embedding(o: Operands) -> None:
     """LayerNormalization(words + positions + segments); the sum is its last output.
 
-    Without ``position_ids``, positions count from zero. The places of padding are not counted here.
+    Without ``position_ids``, positions count from zero. Output 1 counts what the mask, input 7, says is there.
     """
-    if not o.only(0, 1, 2, 3, 4, 5, 6, 8, outputs=(0, 2)):
+    if not o.only(*range(9), outputs=(0, 1, 2)) or (o.wanted(1) and o.read(7) is None):
         return
+    if o.wanted(1):
+        o.apply("ReduceSum", o.must(7), integers(1), output=1, keepdims=0).dtype = o.must(7).dtype
     words, places = o.apply("Gather", o.must(2), o.must(0)), o.read(8)
     if places is None:
         length = o.apply("Shape", o.must(0), kind=np.int64, start=1, end=2)
@@ -70,8 +72,7 @@ def _embedding(o: Operands) -> None:
 
 DEFINITIONS: Mapping[str, Definition] = {
     "EmbedLayerNormalization": _embedding,
+    "SimplifiedLayerNormalization": _rms,
     "SkipLayerNormalization": _skip,
     "SkipSimplifiedLayerNormalization": _skip_rms,
 }
-#: The operator of ONNX's own domain that only onnxruntime knows.
-STANDARD: Mapping[str, Definition] = {"SimplifiedLayerNormalization": _rms}

@@ -129,6 +129,10 @@ CASES: dict[str, tuple[str, list[Any], tuple[int, ...], list[str], dict[str, Any
     "sum and root mean square": (
         "SkipSimplifiedLayerNormalization", [X, Z, *EIGHT[:2]], (2, 3), ["y", "", "", "s"], {},
     ),
+    "root mean square": ("SimplifiedLayerNormalization", [X, EIGHT[0]], (1,), ["y"], {}),
+    "root mean square over two axes": (
+        "SimplifiedLayerNormalization", [X, samples(5, 8)], (1,), ["y"], {"axis": 1, "epsilon": 1e-3},
+    ),
     "embeddings": (
         "EmbedLayerNormalization",
         [IDS, WHERE, samples(10, 8), samples(6, 8), samples(2, 8), *EIGHT[:2]], (2, 3, 4, 5, 6), ["y", "", "s"], {},
@@ -137,6 +141,10 @@ CASES: dict[str, tuple[str, list[Any], tuple[int, ...], list[str], dict[str, Any
         "EmbedLayerNormalization",
         [IDS, None, samples(10, 8), samples(7, 8), None, *EIGHT[:2], None, PLACES.astype(np.int32)], (2, 3, 5, 6),
         ["y", ""], {},
+    ),
+    "embeddings, and how many": (
+        "EmbedLayerNormalization",
+        [IDS, None, samples(10, 8), samples(7, 8), None, *EIGHT[:2], WHERE], (2, 3, 5, 6), ["y", "counts"], {},
     ),
     "rotation": ("RotaryEmbedding", [X, PLACES, *TURNS], (2, 3), ["y"], {}),
     "rotation of pairs side by side, from a place on": (
@@ -150,6 +158,9 @@ CASES: dict[str, tuple[str, list[Any], tuple[int, ...], list[str], dict[str, Any
     "attention": ("Attention", [X, QKV, QKV_BIAS], (1, 2), ["y"], HELD),
     "attention to what came before": (
         "Attention", [X, QKV, QKV_BIAS, WHERE], (1, 2), ["y"], {"unidirectional": 1, "mask_filter_value": -500.0, **HELD},
+    ),
+    "attention to the first places": (
+        "Attention", [X, QKV, QKV_BIAS, np.array([4, 2], np.int32)], (1, 2), ["y"], HELD,
     ),
     "attention with a bias": (
         "Attention", [X, QKV, None, None, None, samples(1, 2, 5, 5)], (1,), ["y"], {"scale": 0.3, **HELD},
@@ -210,10 +221,9 @@ def fused_model(
     given = {name: v for name, v in values.items() if name not in held}
     if operator == "MatMulNBits":
         attributes = {"K": 60, "N": 3, "block_size": 32, **attributes}
-    fused = node(
-        operator, [f"in{i}" if v is not None else "" for i, v in enumerate(read)], outputs, domain=MICROSOFT,
-        name="theirs", **attributes,
-    )  # fmt: skip
+    names = [f"in{i}" if v is not None else "" for i, v in enumerate(read)]
+    domain = "" if operator == "SimplifiedLayerNormalization" else MICROSOFT
+    fused = node(operator, names, outputs, "theirs", domain=domain, **attributes)
     wanted = [name for name in outputs if name]
     types = {name: onnx.helper.np_dtype_to_tensor_dtype(v.dtype) for name, v in given.items()}
     shapes = {name: list(v.shape) for name, v in given.items()}
@@ -227,6 +237,8 @@ def fused_model(
         types=types,
         ir_version=10,
     )
+    del model.graph.output[:]
+    model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, wanted))
     for info, value in zip(model.graph.output, run_reference(model, given).values(), strict=True):
         info.CopyFrom(
             onnx.helper.make_tensor_value_info(

@@ -1,0 +1,42 @@
+"""Operators that only onnxruntime knows, though it writes them in ONNX's own domain.
+
+Inside they are in the domain of its other operators, so that files that hold them keep to the rules of ONNX; only where
+onnxruntime runs the file they are where it looks for them.
+"""
+
+from __future__ import annotations
+
+import onnx
+from onnx import helper
+
+from onnx2snn.graph.core import MICROSOFT
+from onnx2snn.model.qonnx_definition import all_nodes
+
+_STANDARD = ("", "ai.onnx")
+_NAMES = ("SimplifiedLayerNormalization",)
+
+
+def of_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
+    """``model`` with these operators in onnxruntime's domain; itself where it holds none, else a copy."""
+    if not any(node.op_type in _NAMES and node.domain in _STANDARD for node in all_nodes(model.graph)):
+        return model
+    copy = _moved(model, MICROSOFT)
+    if MICROSOFT not in {opset.domain for opset in copy.opset_import}:
+        copy.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+    return copy
+
+
+def for_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
+    """``model`` with these operators where onnxruntime looks for them; itself where it holds none, else a copy."""
+    if not any(node.op_type in _NAMES and node.domain == MICROSOFT for node in all_nodes(model.graph)):
+        return model
+    return _moved(model, "")
+
+
+def _moved(model: onnx.ModelProto, domain: str) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for node in all_nodes(copy.graph):
+        if node.op_type in _NAMES:
+            node.domain = domain
+    return copy
