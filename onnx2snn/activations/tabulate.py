@@ -247,7 +247,13 @@ def _unit_of(values: Single, *, few: bool) -> tuple[float, float] | None:
         unit = a
     if len(distinct) > 1 and (distinct[-1] - distinct[0]) / unit > MAX_STEPS:
         return None
-    return (unit or 1.0), float(distinct[0])
+    if not unit:
+        return 1.0, float(distinct[0])
+    # A difference of neighbours holds float32's rounding: the unit is the one that all values have.
+    for _ in range(2):
+        whole = np.rint((distinct - distinct[0]) / unit)
+        unit, lowest = (float(x) for x in np.polyfit(whole, distinct, 1))
+    return unit, lowest
 
 
 def _middles(staircase: Staircase) -> NDArray[np.float64]:
@@ -284,11 +290,22 @@ def _lines(values: Single) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]
     most = max((len(kind) for kind in kinds), default=0)
     if not 0 < most <= MOST_SIZES:
         return None
-    found = []
+    steps = []
     for number in range(most):
         sizes = np.array([kind[number] if number < len(kind) else 0.0 for kind in kinds])
         own = (np.abs(np.abs(rise) - sizes) <= near) & (sizes > 0)
-        found.append((np.where(sizes > 0, sizes, 1.0), np.where(own, np.sign(rise), 0).astype(np.int64)))
+        steps.append(np.where(own, np.sign(rise), 0).astype(np.int64))
+    return [(sizes, one) for sizes, one in zip(_sizes(wide, steps), steps, strict=True)]
+
+
+def _sizes(values: NDArray[np.float64], steps: list[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Of each kind of ``steps`` (kinds, C), as all values (K + 1, C) have them: a single difference holds float32's rounding."""
+    found = np.ones((len(steps), values.shape[1]))
+    for channel in range(values.shape[1]):
+        climbed = [np.concatenate([[0], np.cumsum(one[:, channel])]) for one in steps]
+        kinds = [number for number, one in enumerate(steps) if one[:, channel].any()]
+        columns = np.stack([*(climbed[number] for number in kinds), np.ones(len(values))], axis=1)
+        found[kinds, channel] = np.linalg.lstsq(columns, values[:, channel], rcond=None)[0][:-1]
     return found
 
 
