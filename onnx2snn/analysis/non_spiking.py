@@ -14,7 +14,7 @@ from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import is_integer_type
-from onnx2snn.graph.core import DYNAMIC, origin, signals
+from onnx2snn.graph.core import DYNAMIC, MICROSOFT, origin, signals
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     DOMAIN,
@@ -221,6 +221,9 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
     if node.op in ORDER_PRESERVING:
         reason = f"what it pools is no single activation (a sum, a mean, terms by place), {NO_LATTICE}"
         return NonSpiking(name, node.op, reason, either(ONE_SCALE_INSIDE, HYBRID))
+    if node.domain == MICROSOFT:
+        reason = "this form of onnxruntime's own operator is not written out in operators of ONNX"
+        return NonSpiking(name, node.op, reason, HYBRID)
     if not float_signals(node):
         reason = "what it computes with integers between neurons is not a spiking operator"
         return NonSpiking(name, node.op, reason, HYBRID)

@@ -77,6 +77,21 @@ def _packed_matmul(o: Operands) -> None:
         o.apply("Add", o.apply("MatMul", o.must(0), matrix), o.must(5), output=0)
 
 
+def _packed_gather(o: Operands) -> None:
+    """Rows of a table (rows, columns) of codes, which have a scale for each block of columns."""
+    codes, scales, zeros = o.constant(0), o.constant(2), o.constant(3)
+    along = (int(o.number("gather_axis", 0)), int(o.number("quantize_axis", 1)))
+    known = codes is not None and codes.ndim == 2 and scales is not None and codes.dtype == np.uint8
+    if codes is None or scales is None or not known or along not in ((0, 1), (0, -1)):
+        return
+    bits, block = int(o.number("bits", 4)), int(o.number("block_size", 128))
+    table = _unpacked(codes, bits)
+    middle = np.float32(2 ** (bits - 1)) if zeros is None else _unpacked(zeros, bits)[:, : scales.shape[1]]
+    each = [np.repeat(v, block, axis=1)[:, : table.shape[1]] for v in np.broadcast_arrays(middle, scales)]
+    values = (table.astype(np.float32) - each[0].astype(np.float32)) * each[1]
+    o.apply("Gather", values.astype(np.float32), o.must(1), output=0)
+
+
 def _unpacked_weights(o: Operands, packed: Array, scales: Array, zeros: Array | None) -> Array:
     """(inputs, outputs), from codes (outputs, blocks, bytes)."""
     bits, rows = int(o.number("bits", 4)), int(o.number("K", 0))
@@ -115,6 +130,7 @@ DEFINITIONS: Mapping[str, Definition] = {
     "FusedConv": _conv,
     "FusedGemm": _gemm,
     "FusedMatMul": _matmul,
+    "GatherBlockQuantized": _packed_gather,
     "MatMulNBits": _packed_matmul,
     "TransposeMatMul": _matmul,
 }

@@ -11,6 +11,7 @@ from drawn_cases.frames import optimised
 from helpers_graphs import apply_checked, make_model, node, operators, samples
 
 import onnx2snn
+from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import origin
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes.normalise.expand_fused_operators import expand_fused_operators
@@ -204,6 +205,14 @@ CASES: dict[str, tuple[str, list[Any], tuple[int, ...], list[str], dict[str, Any
         "MatMulNBits", packed(4, samples(3, 2), None, samples(3)), (1, 2, 3, 5), ["y"], {"bits": 4, "accuracy_level": 1},
     ),
     "eight bits and zero points": ("MatMulNBits", packed(8, codes(3, 2)), (1, 2, 3), ["y"], {"bits": 8}),
+    "rows of four bits": (
+        "GatherBlockQuantized", [codes(10, 24) * 2 + 1, IDS, samples(10, 2)], (0, 2), ["y"],
+        {"bits": 4, "block_size": 32, "quantize_axis": 1},
+    ),
+    "rows of eight bits and zero points": (
+        "GatherBlockQuantized", [codes(10, 48), IDS, samples(10, 2), codes(10, 2)], (0, 2, 3), ["y"],
+        {"bits": 8, "block_size": 32, "quantize_axis": -1},
+    ),
     "product of codes by the range of x": (
         "DynamicQuantizeMatMul", [X, codes(8, 3), np.float32([0.01, 0.02, 0.03]), np.uint8(57), samples(3)], (1, 2, 3, 4),
         ["y"], {},
@@ -269,3 +278,29 @@ def test_what_no_definition_covers_stays(name: str, change: dict[str, Any]) -> N
     source, given = fused_model(operator, read, constant, outputs, {**attributes, **change})
     graph = apply_checked(source, given, expand_fused_operators)
     assert operators(graph) == [operator]
+
+
+@pytest.mark.parametrize("level", [0, 4])
+def test_packed_weights_are_synapses(level: int) -> None:
+    """At the level at which its kernel may round what it reads, it is refused by its name."""
+    quantiser = [node("Floor", ["h"], ["f"]), node("Clip", ["f", "zero", "top"], ["a"])]
+    attributes = {"K": 32, "N": 6, "bits": 4, "block_size": 32, "accuracy_level": level}
+    packed_product = node("MatMulNBits", ["a", "b", "s"], ["p"], "packed", domain=MICROSOFT, **attributes)
+    behind = [
+        node("Floor", ["p"], ["g"]),
+        node("Clip", ["g", "zero", "top"], ["c"]),
+        node("MatMul", ["c", "v"], ["y"]),
+    ]
+    nodes = [node("MatMul", ["x", "w"], ["h"]), *quantiser, packed_product, *behind]
+    constants = {
+        "w": samples(8, 32), "v": samples(6, 2), "zero": np.float32(0), "top": np.float32(3),
+        "b": codes(6, 1, 16), "s": np.abs(samples(6, 1)) / 8,
+    }  # fmt: skip
+    source = make_model(nodes, constants, {"x": ["N", 8]}, {"y": ["N", 2]}, domains=[MICROSOFT])
+    if level:
+        with pytest.raises(ConversionError, match=r"'packed' \(MatMulNBits\): this form"):
+            onnx2snn.convert(source)
+        return
+    conversion = onnx2snn.convert(source)
+    assert len(conversion.layers) == 2
+    assert onnx2snn.verify(source, conversion.model, {"x": samples(20, 8)}).lossless
