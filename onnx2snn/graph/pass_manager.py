@@ -96,7 +96,7 @@ class State(NamedTuple):
     """What passes may change of a graph.
 
     Attributes:
-        things: Nodes, tensors, values of constants and attributes, in order.
+        things: Nodes, tensors and attributes, in order.
         facts: What is said of them.
     """
 
@@ -117,7 +117,7 @@ def state_of(graph: gs.Graph) -> State:
         inputs, outputs, attrs = node.inputs, node.outputs, node.attrs
         things.append(node)
         things.extend(inputs)
-        things.extend(t.values for t in inputs if is_constant(t))
+        facts.extend(id(t.values) for t in inputs if is_constant(t))  # not held: replaced weights are let go
         things.extend(outputs)
         facts += (node.op, node.domain, node.name, len(inputs), len(outputs), *attrs)
         facts.extend(map(_said, outputs))
