@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, NEURONS
-from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow
+from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow, let_go
 
 Array: TypeAlias = NDArray[Any]
 
+#: Bytes of weights that are held in memory together while they are looked at.
+_MUCH = 1 << 23
 #: New constants of so few values are held once, however often they are asked for.
 _FEW = 16
 
@@ -77,6 +79,7 @@ class Draft:
         self.outputs = {info.name: info for info in graph.output}
         self.infos = {i.name: i for i in (*graph.value_info, *graph.input, *graph.output)}
         self.producers = {name: p for p, node in enumerate(self.nodes) for name in node.output if name}
+        self._read = 0
         self._written: list[onnx.NodeProto] = []
         self._held: dict[str, Array] = {}
         self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -91,11 +94,20 @@ class Draft:
         if name in self._held:
             return self._held[name]
         if name in self.network.weights:
-            return self.network.weights[name]
+            return self._weights(name)
         tensor = self.initializers.get(name)
         if tensor is None or is_hollow(tensor):
             return None
         return numpy_helper.to_array(tensor)
+
+    def _weights(self, name: str) -> Array:
+        """Large values; those that lie in a file are let go again, once many have been looked at."""
+        values = self.network.weights[name]
+        self._read += values.nbytes
+        if self._read > _MUCH:
+            let_go(values)
+            self._read = values.nbytes
+        return values
 
     def sample_shape(self, name: str) -> tuple[int, ...] | None:
         """Sizes of one sample, without the first axis; None where one of them is open."""
