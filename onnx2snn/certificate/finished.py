@@ -218,8 +218,10 @@ def _explain(network: SplitModel, witness: Witness, found: Mapping[str, Array], 
             comparison.session = shown
             findings = comparison(batch)
             answered = shown.levels(witness.inputs)
-    except Onnx2SnnError as error:
-        raise _defect("the spiking network cannot be compared with its source", found=str(error)) from error
+    except Exception as error:  # whatever a comparison breaks on, the network has not been shown to be right
+        raise _defect(
+            "the spiking network cannot be compared with its source", found=_first_line(error)
+        ) from error
     _check_findings(findings)
     for name in witness.outputs:
         if not _near(found[name], answered[name]):
