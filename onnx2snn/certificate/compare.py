@@ -10,28 +10,35 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.by_sample import BySample, apart, together
-from onnx2snn.certificate.cuts import cut_spiking
-from onnx2snn.certificate.differences import (
+from onnx2snn.certificate.classify import equal_levels, explained
+from onnx2snn.certificate.findings import (
+    Findings,
     Lazy,
     Levels,
     Mask,
     any_of,
     compact,
-    defect,
     given,
-    places,
+    replaced,
     unequal,
 )
-from onnx2snn.certificate.findings import Counts, Findings, first
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
-from onnx2snn.certificate.outputs import Readout, errors_of, has_samples, readout_defects
+from onnx2snn.certificate.outputs import (
+    BySample,
+    Readout,
+    apart,
+    errors_of,
+    has_samples,
+    in_whole_batches,
+    readout_defects,
+    together,
+)
 from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path, Potentials, broken, together_again
 from onnx2snn.certificate.reconstruction import recovered_levels
-from onnx2snn.certificate.sorting import Layer, sort_neurons
 from onnx2snn.certificate.source import Answer, Source
+from onnx2snn.certificate.subnetworks import cut_spiking
 from onnx2snn.data import Batch
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.errors import InvalidModelError, Onnx2SnnError
@@ -45,8 +52,8 @@ Tensors: TypeAlias = tuple[str, str]
 
 #: Samples at a time, at most.
 CHUNK = 64
-#: Neurons of all layers whose levels are held at a time, and of one layer that are explained at a time.
-MOST, BLOCK = 1 << 25, 1 << 22
+#: Neurons of all layers whose levels are held at a time.
+MOST = 1 << 25
 
 
 class Answers(Protocol):
@@ -96,7 +103,7 @@ class Comparison:
         self.neurons = {p.name: int(e["neurons"]) for p, e in zip(self.pairs, table["layers"], strict=True)}
         self.precision = Precision(self.timesteps, self.source.unit)
         cut = self.source.cut
-        self._before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
+        self.before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
         self.fused = execution == "fused"
         self.converted = converted
         self._by_sample = BySample(())
@@ -127,9 +134,9 @@ class Comparison:
             if recovered is not answer:
                 answer, same = recovered, self._with_the_source_s_levels(batch, recovered, snn)
         found = {name: snn[name] for name in self.source.outputs}
-        findings = errors_of(batch, answer.outputs, found) + self._equal(batch, answer, same.differing)
+        findings = errors_of(batch, answer.outputs, found) + equal_levels(self, batch, answer, same.differing)
         if same.rows.any():
-            findings += self._explain(batch, np.flatnonzero(same.rows), answer.levels, snn)
+            findings += explained(self, batch, np.flatnonzero(same.rows), answer.levels, snn)
         for name in self.source.outputs:
             findings += readout_defects(self._readout(name, batch, answer, same.outputs))
         return findings
@@ -144,11 +151,11 @@ class Comparison:
         outputs = {name: snn[name] for name in self.source.outputs}
         if not rows.any():
             return _Same(differing, rows, outputs)
-        rows = _in_whole_batches(np.flatnonzero(rows), len(batch), self.source.batch or 1)
+        rows = in_whole_batches(np.flatnonzero(rows), len(batch), self.source.batch or 1)
         apart = [name for name, value in outputs.items() if has_samples(value, len(batch))]
         joint = [name for name in outputs if name not in apart]  # all samples make such an output
         some = self.forced_outputs(apart, batch.inputs, answer.levels, np.flatnonzero(rows))
-        outputs |= {name: _replaced(outputs[name], rows, value) for name, value in some.items()}
+        outputs |= {name: replaced(outputs[name], rows, value) for name, value in some.items()}
         outputs |= self.forced_outputs(joint, batch.inputs, answer.levels, np.arange(len(batch)))
         return _Same(differing, rows, outputs)
 
@@ -240,23 +247,6 @@ class Comparison:
         """Of one layer."""
         return Judge(self.source.activations[p.source], p.neuron, self.timesteps)
 
-    def _equal(self, batch: Batch, answer: Answer, differing: Mapping[str, Mask | None]) -> Findings:
-        """Count equal levels, and activations of the source that hold no level at all."""
-        layers, defects = {}, []
-        for p in self.pairs:
-            unlike, off, size = differing[p.source], answer.off_grid[p.source], answer.levels[p.source].size
-            if off is None:
-                layers[p.name] = Counts(size, size - (0 if unlike is None else int(unlike.sum())))
-                continue
-            bad = off if unlike is None else off & ~unlike
-            good = ~off if unlike is None else ~(off | unlike)
-            layers[p.name] = Counts(size, int(good.sum()), unexplained=int(bad.sum()))
-            for at in places(off):
-                level = float(answer.levels[p.source][at])
-                reason = "the source's activation holds a value that is none of its levels"
-                defects.append(defect(p.name, batch.start + at[0], at[1:], reason, ann=level, snn=level))
-        return Findings(layers=layers, defects=first(defects))
-
     def forced_levels(
         self, name: str, inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]
     ) -> Array:
@@ -281,48 +271,6 @@ class Comparison:
     def _forced_network(self) -> ForcedNetwork:
         return ForcedNetwork(self.converted, self.pairs, fused=self.fused)
 
-    def _explain(
-        self, batch: Batch, rows: NDArray[np.int64], ann: Levels, snn: Mapping[str, Array]
-    ) -> Findings:
-        """Sort the neurons whose levels differ, by what they answer when every layer gets the ANN's levels."""
-        differing = {
-            p.source: unequal(snn[p.name], ann[p.source]) is not None
-            and any_of(snn[p.name][rows] != ann[p.source][rows])
-            for p in self.pairs
-        }
-        findings = Findings()
-        for p in self.pairs:
-            before = np.zeros(len(rows), bool)
-            for name in self._before[p.source]:
-                before |= differing[name]
-            for some in self._blocks(p, rows):
-                findings += self._sorted(p, batch, rows[some], (ann, snn[p.name]), before=before[some])
-        return findings
-
-    def _blocks(self, p: Pair, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Positions in ``rows`` that are looked at together."""
-        count = max(1, BLOCK // max(self.neurons[p.name], 1))
-        return [np.arange(i, min(i + count, len(rows))) for i in range(0, len(rows), count)]
-
-    def _sorted(
-        self, p: Pair, batch: Batch, rows: NDArray[np.int64], levels: tuple[Levels, Array], *, before: Mask
-    ) -> Findings:
-        """Those of one layer in some samples, ``before`` which there may be others, by levels of both networks."""
-        ann, found = levels[0], levels[1][rows]
-        alone = found
-        if before.any():
-            forced = self.forced_levels(p.name, batch.inputs, ann, rows[before])
-            alone = _replaced(found, before, forced)
-        tensors = self.layer_tensors(p)
-
-        def potentials(some: NDArray[np.int64]) -> Potentials:
-            return self.evaluate(tensors, batch.inputs, ann, rows[some])
-
-        layer = Layer(
-            p.name, batch.start + rows, ann[p.source][rows], found, alone, self.judge(p), potentials
-        )
-        return sort_neurons(layer)
-
     def _readout(self, name: str, batch: Batch, answer: Answer, found: Mapping[str, Array]) -> Readout:
         """With equal levels (forced where they were not) an output may differ by the readout's rounding only."""
         potentials = partial(self.evaluate, self.readout_tensors(name), batch.inputs, answer.levels)
@@ -344,18 +292,3 @@ class _Same:
     differing: Mapping[str, Mask | None]
     rows: Mask
     outputs: Mapping[str, Array]
-
-
-def _in_whole_batches(rows: NDArray[np.int64], count: int, batch: int) -> Mask:
-    """Which of so many samples share a batch with any of ``rows``: a network that fixes its batch may tell places in it apart."""
-    found = np.zeros(count, bool)
-    found[rows] = True
-    starts = np.arange(0, count, batch)
-    return np.repeat(np.logical_or.reduceat(found, starts), batch)[:count]
-
-
-def _replaced(values: Array, rows: NDArray[np.bool_], others: Array) -> Array:
-    """``values`` with other values in some rows."""
-    result: Array = values.copy()
-    result[rows] = others
-    return result

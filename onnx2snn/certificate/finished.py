@@ -14,10 +14,9 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from onnx2snn.certificate.compare import Comparison
-from onnx2snn.certificate.differences import difference
-from onnx2snn.certificate.drawing import ways
-from onnx2snn.certificate.findings import Findings
+from onnx2snn.certificate.findings import Findings, difference
 from onnx2snn.certificate.forcing import counts_of
+from onnx2snn.certificate.samples import ways
 from onnx2snn.data import Batch, InputSpec, input_specs
 from onnx2snn.errors import InputError, InvalidModelError, Onnx2SnnError, SelfCheckError
 from onnx2snn.graph.core import Array

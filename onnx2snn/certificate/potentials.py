@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.cuts import CutNetwork
 from onnx2snn.certificate.running_error import RunningError
+from onnx2snn.certificate.subnetworks import CutNetwork
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.operators import of
 from onnx2snn.operators.signals import Array, Precision, Ranking, Rounding, Signal, Wide, quantum, widened

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.activation import Levels
+from onnx2snn.certificate.reading import Levels
 from onnx2snn.data import Batch
 from onnx2snn.graph.core import Array
 

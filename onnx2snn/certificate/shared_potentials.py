@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from onnx2snn.certificate.activation import Activation
+from onnx2snn.certificate.reading import Activation
 from onnx2snn.graph.core import Array
 
 

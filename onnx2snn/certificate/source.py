@@ -10,22 +10,26 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.certificate.activation import Activation, Mask, holds_others, read_alike
-from onnx2snn.certificate.cuts import cut_source
-from onnx2snn.certificate.differences import compact
-from onnx2snn.certificate.precision import narrowed_with_loss, unit_of
+from onnx2snn.certificate.findings import compact
 from onnx2snn.certificate.reading import (
+    Activation,
+    Mask,
+    holds_others,
     moves,
+    narrowed_with_loss,
     open_functions,
     origins,
     own_name,
+    read_alike,
     responses,
     resumed,
+    unit_of,
     with_tensors,
     written_codes,
     written_tensors,
 )
 from onnx2snn.certificate.shared_potentials import settled, sums_of
+from onnx2snn.certificate.subnetworks import cut_source
 from onnx2snn.data import input_specs
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, constant_input, origin

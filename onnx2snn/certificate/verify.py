@@ -12,12 +12,12 @@ from typing import Any
 
 import onnx
 
+from onnx2snn.certificate.affine_maps import Found, check_network
 from onnx2snn.certificate.approximate import approximate, holds_values
 from onnx2snn.certificate.compare import CHUNK, Comparison
 from onnx2snn.certificate.declared import check_declared
 from onnx2snn.certificate.findings import MOST_DEFECTS, Counts, Findings
 from onnx2snn.certificate.finished import Witness
-from onnx2snn.certificate.probes import Found, check_network
 from onnx2snn.certificate.result import Certificate, LayerCounts, OutputCheck
 from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, InputSpec, input_specs, open_data
@@ -112,7 +112,7 @@ def _job(
     *,
     remote: bool,
 ) -> tuple[Job, tuple[InputSpec, ...], dict[str, Any]]:
-    """The job, the inputs of the source, the layer table; both models are let go again."""
+    """The job, the inputs of the source, the layer table."""
     model, converted = load_model(source, in_place=True), load_model(snn, in_place=True)
     check_pair((source, model), (snn, converted))
     ours, theirs = (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
@@ -24,10 +25,12 @@ class SentModel:
     Attributes:
         content: Its path where the worker has the same files, or its weights lie in a file of their own; else its bytes.
         digest: What tells it from another model, whichever way it is sent.
+        loaded: The model itself; it is not sent.
     """
 
     content: str | bytes
     digest: str
+    loaded: SplitModel | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, source: str | Path | onnx.ModelProto, model: onnx.ModelProto, *, remote: bool) -> SentModel:
@@ -40,7 +43,7 @@ class SentModel:
         """
         if isinstance(source, onnx.ModelProto):
             content = model.SerializeToString()
-            return cls(content, hashlib.sha256(content).hexdigest())
+            return cls(content, hashlib.sha256(content).hexdigest(), split_model(model))
         found = hashlib.sha256()
         with Path(source).open("rb") as stream:
             while block := stream.read(_BLOCK):
@@ -52,10 +55,16 @@ class SentModel:
             status = Path(place).stat()
             found.update(f"{status.st_size} {status.st_mtime_ns}".encode())
         content = Path(source).read_bytes() if remote and not beside else os.fspath(source)
-        return cls(content, found.hexdigest())
+        return cls(content, found.hexdigest(), split_model(model))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent."""
+        return {"content": self.content, "digest": self.digest, "loaded": None}
 
     def load(self) -> SplitModel:
         """The model, its large weights apart."""
+        if self.loaded is not None:
+            return self.loaded
         if isinstance(self.content, bytes):
             return split_model(onnx.ModelProto.FromString(self.content))
         return split_model(load_model(self.content, in_place=True))

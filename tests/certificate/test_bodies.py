@@ -12,7 +12,7 @@ import pytest
 from conftest import Example
 
 import onnx2snn
-from onnx2snn.certificate.bodies import same_function
+from onnx2snn.certificate.declared import same_function
 from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.errors import InvalidModelError
 

@@ -10,8 +10,8 @@ import onnx
 import pytest
 from helpers_graphs import make_model, node
 
-from onnx2snn.certificate.cuts import POTENTIAL
 from onnx2snn.certificate.running_error import RunningError
+from onnx2snn.certificate.subnetworks import POTENTIAL
 from onnx2snn.model.reference import run_reference
 from onnx2snn.model.weights import split_model
 from onnx2snn.operators.signals import EXACT, UNIT64, Precision, Signal, gamma, quantum

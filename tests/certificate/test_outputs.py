@@ -10,9 +10,9 @@ from helpers_wrong import WEIGHTS, WRONG, X, network, put_in
 from onnx import TensorProto
 
 import onnx2snn
-from onnx2snn.certificate.activation import Levels
 from onnx2snn.certificate.findings import Numbers
 from onnx2snn.certificate.outputs import errors_of
+from onnx2snn.certificate.reading import Levels
 from onnx2snn.certificate.reconstruction import Hidden
 from onnx2snn.data import Batch
 from onnx2snn.graph.core import Pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnx2snn.activations import Table
-from onnx2snn.certificate.activation import Activation
+from onnx2snn.certificate.reading import Activation
 from onnx2snn.certificate.shared_potentials import settled
 
 

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.differences import any_of, defect, places
-from onnx2snn.certificate.findings import Counts, Findings, first
+from onnx2snn.certificate.findings import (
+    Counts,
+    Findings,
+    Levels,
+    Mask,
+    any_of,
+    defect,
+    first,
+    places,
+    replaced,
+    unequal,
+)
 from onnx2snn.certificate.judge import Judge
+from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Potentials
 from onnx2snn.certificate.result import Defect
+from onnx2snn.data import Batch
 from onnx2snn.graph.core import Array
 
+if TYPE_CHECKING:
+    from onnx2snn.certificate.compare import Comparison
+    from onnx2snn.certificate.source import Answer
+
+#: Neurons of one layer that are explained at a time.
+BLOCK = 1 << 22
 _REASONS = (
     "the source's own level is not one that rounding can give to its potential",
     "with the source's own inputs the neuron answers another level, and rounding does not explain it",
@@ -43,6 +62,74 @@ class Layer:
     alone: Array
     judge: Judge
     potentials: Callable[[NDArray[np.int64]], Potentials]
+
+
+def equal_levels(
+    comparison: Comparison, batch: Batch, answer: Answer, differing: Mapping[str, Mask | None]
+) -> Findings:
+    """Count equal levels, and activations of the source that hold no level at all."""
+    layers, defects = {}, []
+    for p in comparison.pairs:
+        unlike, off, size = differing[p.source], answer.off_grid[p.source], answer.levels[p.source].size
+        if off is None:
+            layers[p.name] = Counts(size, size - (0 if unlike is None else int(unlike.sum())))
+            continue
+        bad = off if unlike is None else off & ~unlike
+        good = ~off if unlike is None else ~(off | unlike)
+        layers[p.name] = Counts(size, int(good.sum()), unexplained=int(bad.sum()))
+        for at in places(off):
+            level = float(answer.levels[p.source][at])
+            reason = "the source's activation holds a value that is none of its levels"
+            defects.append(defect(p.name, batch.start + at[0], at[1:], reason, ann=level, snn=level))
+    return Findings(layers=layers, defects=first(defects))
+
+
+def explained(
+    comparison: Comparison, batch: Batch, rows: NDArray[np.int64], ann: Levels, snn: Mapping[str, Array]
+) -> Findings:
+    """The neurons whose levels differ in ``rows``, sorted by what they answer when every layer gets the ANN's levels."""
+    differing = {
+        p.source: unequal(snn[p.name], ann[p.source]) is not None
+        and any_of(snn[p.name][rows] != ann[p.source][rows])
+        for p in comparison.pairs
+    }
+    findings = Findings()
+    for p in comparison.pairs:
+        before = np.zeros(len(rows), bool)
+        for name in comparison.before[p.source]:
+            before |= differing[name]
+        count = max(1, BLOCK // max(comparison.neurons[p.name], 1))
+        for start in range(0, len(rows), count):
+            some = slice(start, start + count)
+            found = snn[p.name][rows[some]]
+            findings += sort_neurons(
+                _layer(comparison, p, batch, rows[some], ann, found, before=before[some])
+            )
+    return findings
+
+
+def _layer(  # noqa: PLR0917 - what tells one layer in some samples
+    comparison: Comparison,
+    p: Pair,
+    batch: Batch,
+    rows: NDArray[np.int64],
+    ann: Levels,
+    found: Array,
+    *,
+    before: Mask,
+) -> Layer:
+    """One layer in some samples, in front of which there may be other levels ``before``."""
+    alone = found
+    if before.any():
+        forced = comparison.forced_levels(p.name, batch.inputs, ann, rows[before])
+        alone = replaced(found, before, forced)
+    tensors = comparison.layer_tensors(p)
+
+    def potentials(some: NDArray[np.int64]) -> Potentials:
+        return comparison.evaluate(tensors, batch.inputs, ann, rows[some])
+
+    expected, judge = ann[p.source][rows], comparison.judge(p)
+    return Layer(p.name, batch.start + rows, expected, found, alone, judge, potentials)
 
 
 def sort_neurons(layer: Layer) -> Findings:

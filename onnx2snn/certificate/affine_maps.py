@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.compare import Comparison
-from onnx2snn.certificate.differences import Levels, defect, difference, given, places
+from onnx2snn.certificate.findings import Levels, defect, difference, given, places
 from onnx2snn.certificate.judge import Judge
-from onnx2snn.certificate.neurons import missteps
 from onnx2snn.certificate.outputs import allowed_exactly
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Path
 from onnx2snn.certificate.result import Defect, MapCheck
+from onnx2snn.certificate.thresholds import missteps
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array
 
