@@ -11,6 +11,7 @@ from helpers_graphs import apply_checked, make_model, node, operators, samples
 
 import onnx2snn
 from onnx2snn.errors import ConversionError
+from onnx2snn.graph.core import MICROSOFT
 from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
 
 RANDOM = np.random.default_rng(7)
@@ -59,6 +60,17 @@ def test_a_convolution() -> None:
     source = make_model(nodes, constants, {"x": [1, 3, 6, 6]}, {"y": [1, 4, 4, 4]}, opset=13)
     graph = apply_checked(source, {"x": samples(1, 3, 6, 6)}, decompose_quantisers, tolerance=1e-6)
     assert "Conv" in operators(graph)
+
+
+def test_a_product_that_holds_the_scales() -> None:
+    nodes = [
+        node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        node("MatMulIntegerToFloat", ["q", "hw", "s", "hws", "z", "hwz", "b"], ["y"], domain=MICROSOFT),
+    ]
+    constants = weights("h", 8, 16) | {"b": samples(16)}
+    source = make_model(nodes, constants, {"x": [1, 5, 8]}, {"y": [1, 5, 16]}, opset=13, domains=[MICROSOFT])
+    graph = apply_checked(source, {"x": samples(1, 5, 8)}, decompose_quantisers, tolerance=1e-6)
+    assert not {"DynamicQuantizeLinear", "MatMulIntegerToFloat"} & set(operators(graph))
 
 
 def test_each_sample_has_its_own_range() -> None:
