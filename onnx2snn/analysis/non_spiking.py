@@ -120,7 +120,8 @@ def _evaluated(graph: gs.Graph) -> list[gs.Node]:
     kinds, dendrites = facts(graph).kinds, _dendrites(graph)
     found = []
     for node in graph.nodes:
-        if is_product(node) and any(is_train(t, kinds) for t in node.inputs):
+        inside = [id(t) in behind for t in node.inputs]
+        if is_product(node) and (any(is_train(t, kinds) for t in node.inputs) or sum(inside) == 1):
             continue
         if (
             id(node) in dendrites
@@ -132,7 +133,7 @@ def _evaluated(graph: gs.Graph) -> list[gs.Node]:
             continue
         if node.outputs and id(node.outputs[0]) in sized:
             continue
-        if not any(id(t) in behind for t in node.inputs) or not any(id(t) in before for t in node.outputs):
+        if not any(inside) or not any(id(t) in before for t in node.outputs):
             continue
         if node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in pooled for t in node.outputs):
             continue
@@ -143,20 +144,28 @@ def _evaluated(graph: gs.Graph) -> list[gs.Node]:
 def _dendrites(graph: gs.Graph) -> set[int]:
     """Nodes, by ``id``, that belong to neurons: quotients that only neurons read, and what only those quotients are made of.
 
-    Thresholds are scaled by the divisor (METHOD 13); numerator and divisor are made of potentials, in the neuron.
+    Thresholds are scaled by the divisor (METHOD 13); numerator and divisor are made of potentials, in the neuron. Products
+    behind it may hold the divisor, too: it is the scale of its levels.
     """
+    kinds = facts(graph).kinds
     outputs = {id(tensor) for tensor in graph.outputs}
     found: set[int] = set()
     lines: set[int] = set()
+    held: set[int] = set()
     for node in reversed(graph.nodes):
+        if is_product(node) and any(is_train(t, kinds) for t in node.inputs):
+            held.add(id(node))
         readers = [reader for tensor in node.outputs for reader in tensor.outputs]
         if is_neuron(node) or not readers or any(id(tensor) in outputs for tensor in node.outputs):
             continue
         neurons = all((r.domain == DOMAIN and r.op == STAIRCASE) or id(r) in lines for r in readers)
         if neurons and is_line(node):
             lines.add(id(node))
-        if (neurons and is_quotient(node)) or all(id(reader) in found for reader in readers):
+        read = {id(reader) for reader in readers}
+        if (neurons and is_quotient(node)) or (read & found and read <= found | held):
             found.add(id(node))
+        elif read <= held and is_line(node):
+            held.add(id(node))
     return found
 
 
