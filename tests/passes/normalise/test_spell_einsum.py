@@ -59,12 +59,13 @@ def test_what_is_no_matrix_product_stays(name: str) -> None:
     assert operators(graph) == ["Einsum"]
 
 
-def test_a_product_of_two_activations_is_refused() -> None:
+def test_a_product_of_two_activations_is_one_of_spikes_and_potentials() -> None:
     nodes = [
         node("MatMul", ["x", "w"], ["z"]), node("Floor", ["z"], ["f"]), node("Clip", ["f", "zero", "top"], ["a"]),
         node("Einsum", ["a", "a"], ["e"], "square", equation="bc,bc->bc"), node("MatMul", ["e", "w"], ["y"]),
     ]  # fmt: skip
     constants = {"w": samples(6, 6), "zero": np.float32(0), "top": np.float32(3)}
     source = make_model(nodes, constants, {"x": ["N", 6]}, {"y": ["N", 6]})
-    with pytest.raises(onnx2snn.ConversionError, match=r"'square' \(Einsum\)"):
-        onnx2snn.convert(source)
+    conversion = onnx2snn.convert(source)
+    assert conversion.non_spiking == ()
+    assert onnx2snn.verify(source, conversion.model, {"x": samples(20, 6)}).lossless
