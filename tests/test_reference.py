@@ -43,6 +43,23 @@ def test_what_onnxruntime_lacks_is_said() -> None:
         run_reference(model, {"x": samples(2, 4)})
 
 
+@pytest.mark.parametrize("kind", [TensorProto.UINT4, TensorProto.INT4])
+@pytest.mark.parametrize("domain", ["", "com.microsoft"])
+def test_codes_of_four_bits_are_handed_out(kind: int, domain: str) -> None:
+    quantise = node("QuantizeLinear", ["x", "s", "z"], ["y"], domain=domain)
+    model = make_model(
+        [quantise], {"s": np.float32(0.5)}, {"x": SHAPE}, {"y": SHAPE}, opset=21 if not domain else 17
+    )
+    model.ir_version = 10
+    model.graph.initializer.append(helper.make_tensor("z", kind, [], [3]))
+    model.graph.output[0].type.tensor_type.elem_type = kind
+    if domain:
+        model.opset_import.append(helper.make_opsetid(domain, 1))
+    found = run_reference(model, {"x": np.array([[-1, 0, 1, 9]], np.float32)})["y"]
+    assert found.dtype == helper.tensor_dtype_to_np_dtype(kind)
+    np.testing.assert_array_equal(found.astype(np.int8), [[1, 3, 5, 15 if kind == TensorProto.UINT4 else 7]])
+
+
 def test_eight_bit_kernels_do_not_saturate() -> None:
     """Two products of 255·127 overflow the 16-bit sums of fused kernels; without optimisation they do not."""
     nodes = [

@@ -20,6 +20,14 @@ from onnx2snn.model.weights import SplitModel, let_go, split_model, weights_as_i
 from onnx2snn.runtime.backends import tensor_of
 from onnx2snn.runtime.batches import joined, of_samples
 
+#: NumPy's types of what onnxruntime calls so.
+_FOUR_BITS = {
+    "tensor(uint4)": onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.UINT4),
+    "tensor(int4)": onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.INT4),
+}
+#: Behind the name of an output that is shown as floats.
+_SHOWN = "/shown as floats"
+
 #: Runs a loaded model: {input name: array} to {output name: array}. Inputs that the model does not have are ignored.
 Runner: TypeAlias = Callable[[Mapping[str, Array]], dict[str, Array]]
 
@@ -52,16 +60,21 @@ class Reference:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # what goes wrong is raised; it need not be printed too
         try:
-            self._session = ort.InferenceSession(
-                self._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = _session(self._model, options)
+            #: Outputs of 4-bit codes: NumPy's type of each. They are fetched as floats.
+            self._codes = {
+                o.name: _FOUR_BITS[o.type] for o in self._session.get_outputs() if o.type in _FOUR_BITS
+            }
+            if self._codes:
+                _show(self._model, self._codes)
+                self._session = _session(self._model, options)
         except Exception as error:  # onnxruntime's errors share no base class
             raise _unusable("onnxruntime cannot load this network", error) from error
         #: Declared shapes of the inputs, by name.
         self.inputs: dict[str, list[int | str | None]] = {
             i.name: i.shape for i in self._session.get_inputs() if i.name not in self._weights
         }
-        self.outputs: list[str] = [output.name for output in self._session.get_outputs()]
+        self.outputs: list[str] = [o.name.removesuffix(_SHOWN) for o in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
         """Outputs by name, all or those asked for; inputs that the model does not have are ignored.
@@ -79,8 +92,10 @@ class Reference:
         feed = {name: inputs[name] for name in self.inputs if name in inputs} | self._weights
         if self._evaluator is not None:
             return _tensors(names, self._evaluator.run(names, feed))
+        fetched = [name + _SHOWN if name in self._codes else name for name in names]
         try:
-            return _tensors(names, self._session.run(names, feed))
+            answers = _tensors(names, self._session.run(fetched, feed))
+            return {n: a.astype(self._codes[n]) if n in self._codes else a for n, a in answers.items()}
         except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class
             return self._evaluated(names, feed, error)
 
@@ -95,6 +110,26 @@ class Reference:
             raise _unusable("this network cannot be computed", error) from error
         self._evaluator = evaluator
         return answers
+
+
+def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.InferenceSession:
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _show(model: onnx.ModelProto, outputs: Iterable[str]) -> None:
+    """Write ``outputs`` of 4 bits, which onnxruntime does not hand out, as floats under another name."""
+    one = onnx.helper.make_tensor(f"one{_SHOWN}", onnx.TensorProto.FLOAT, [], [1.0])
+    model.graph.initializer.append(one)
+    for info in model.graph.output:
+        if info.name in outputs:
+            shown = [info.name + _SHOWN]
+            node = onnx.helper.make_node(
+                "DequantizeLinear", [info.name, one.name], shown, domain="com.microsoft"
+            )
+            model.graph.node.append(node)
+            info.CopyFrom(onnx.helper.make_tensor_value_info(shown[0], onnx.TensorProto.FLOAT, None))
+    if all(opset.domain != "com.microsoft" for opset in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
 
 
 def _tensors(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:
