@@ -18,7 +18,7 @@ from onnx2snn.certificate.findings import Levels, defect, difference, given, pla
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.outputs import allowed_exactly
 from onnx2snn.certificate.pairing import Pair
-from onnx2snn.certificate.potentials import Path
+from onnx2snn.certificate.potentials import Path, Potentials
 from onnx2snn.certificate.result import Defect, MapCheck
 from onnx2snn.certificate.thresholds import missteps
 from onnx2snn.errors import InvalidModelError
@@ -67,12 +67,8 @@ def _other_shape(name: str) -> InvalidModelError:
 
 def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
     tally = _Tally(p.name)
-    for potentials in map(path, blocks):
-        for at in judge.parts(potentials.source.shape):
-            some = potentials.part(at)
-            bound = judge.margins(some).maps
-            tally.add(*judge.positions(some), bound, rigorous=not potentials.measured, at=at)
-        tally.probes += len(potentials.source)
+    for block in blocks:
+        _judged(tally, judge, path(block))
     steps = missteps(p.neuron, judge.activation.staircase)
     reason = "at this potential (in units of θ) the neuron answers another level than the activation"
     for s in steps[:3]:
@@ -80,6 +76,15 @@ def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Arra
             defect(p.name, None, s.channel, reason, ann=s.expected, snn=s.found, potential=s.potential)
         )
     return tally.check(len(steps)), tally.defects
+
+
+def _judged(tally: _Tally, judge: Judge, potentials: Potentials) -> None:
+    """Potentials of some patterns, a few at a time."""
+    for at in judge.parts(potentials.source.shape):
+        some = potentials.part(at)
+        bound = judge.margins(some).maps
+        tally.add(*judge.positions(some), bound, rigorous=not potentials.measured, at=at)
+    tally.probes += len(potentials.source)
 
 
 def _output(name: str, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
@@ -132,7 +137,10 @@ def _blocks(path: Path, example: Mapping[str, Array], tops: Mapping[str, int]) -
     step = max(1, BLOCK // path.largest)
     for first in range(0, total, step):
         some = range(first, min(first + step, total))
-        yield {name: np.concatenate([made(i) for i in some]) for name, made in patterns.items()}
+        yield {
+            name: made(some[0]) if len(some) == 1 else np.concatenate([made(i) for i in some])
+            for name, made in patterns.items()
+        }
 
 
 class _Patterns:
@@ -146,28 +154,28 @@ class _Patterns:
     """
 
     def __init__(self, example: Array, top: int | None, shares: int, draws: np.random.Generator) -> None:
-        self._example, self._top, self._shares = example, top, shares
-        self._fixed = example.dtype.kind != "f" and top is None
+        self._fixed = example if example.dtype.kind != "f" and top is None else None
+        self._shape, self._top, self._shares = example.shape, top, shares
         self._seed = int(draws.integers(1 << 31))
-        if not self._fixed:
+        if self._fixed is None:
             own = np.random.default_rng(self._seed)
             self._owner = (own.permutation(example.size) % shares).astype(np.uint8).reshape(example.shape)
-            self._values = self._drawn(own)
+            self._values = self._drawn(own).astype(np.float32)
 
     def __call__(self, number: int) -> Array:
         """One pattern (1, ...)."""
-        if self._fixed:
-            return self._example
+        if self._fixed is not None:
+            return self._fixed
         if number == 0:
-            return np.zeros(self._example.shape)
+            return np.zeros(self._shape)
         if number <= FULL:
             own = np.random.default_rng((self._seed, number))
-            return self._drawn(own) * (own.random(self._example.shape) < 0.5)
+            return self._drawn(own) * (own.random(self._shape) < 0.5)
         share = number - 1 - FULL
         sign = 1.0 if share < self._shares else -1.0
-        return np.where(self._owner == share % self._shares, sign * self._values, 0.0)
+        return np.where(self._owner == share % self._shares, sign * self._values, 0.0).astype(np.float64)
 
     def _drawn(self, draws: np.random.Generator) -> NDArray[np.float64]:
         if self._top is not None:
-            return draws.integers(1, self._top + 1, self._example.shape).astype(np.float64)
-        return draws.normal(0, 1, self._example.shape).astype(np.float32).astype(np.float64)
+            return draws.integers(1, self._top + 1, self._shape).astype(np.float64)
+        return draws.normal(0, 1, self._shape).astype(np.float32).astype(np.float64)

@@ -77,7 +77,9 @@ def convolved(
 
 
 def _with_bias(y: Array, bias: Array | None) -> Array:
-    return y if bias is None else y + bias.reshape(-1, *(1,) * (y.ndim - 2))
+    if bias is not None:
+        y += bias.reshape(-1, *(1,) * (y.ndim - 2))
+    return y
 
 
 class Conv(OpRun):

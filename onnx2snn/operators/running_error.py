@@ -125,7 +125,7 @@ class Step:
             changed: Other values for some inputs.
         """
         sizes = {n: self._size(n, s, reach) for n, s in self.read.items()} | dict(changed or {})
-        return [np.abs(widened(v)) for v in self.operator.absolute(sizes)]
+        return [_positive(v) for v in self.operator.absolute(sizes)]
 
     def size(self, position: int, *, reach: bool) -> Wide:
         """M of an input."""
@@ -166,6 +166,12 @@ class Step:
             for sign in signs
         ]
         return [_farther(widened(y), low, high) for y, low, high in zip(self.answers, *ends, strict=True)]
+
+
+def _positive(values: Array) -> Wide:
+    """Absolute values, in place where that may be."""
+    wide = widened(values)
+    return np.abs(wide, out=wide) if wide.flags.writeable and wide.base is None else np.abs(wide)
 
 
 def _moved(value: Array, way: Array) -> Array:
