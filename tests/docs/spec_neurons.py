@@ -38,6 +38,18 @@ def generated(v: Array, compare: Sequence[Array], subtract: Sequence[Array], cei
     return np.concatenate(train)
 
 
+def searched(v: Array, thresholds: Array, rows: Array, timesteps: int) -> Array:
+    """Spikes of v, of a neuron with a table of thresholds, time slowest."""
+    p = np.zeros(v.shape, np.int64)
+    train = []
+    for t in range(timesteps):
+        weight = 2 ** (timesteps - 1 - t)
+        spikes = v >= thresholds[rows + p + weight - 1]
+        p = p + weight * spikes
+        train.append(spikes.astype(np.float32))
+    return np.concatenate(train)
+
+
 def fused_potential(x: Array, bias: Array, steps: int, form: str) -> Array:
     """v of levels or analog values, with the whole bias."""
     return x + bias * np.float32({"once": 1, "per-step": 2**steps - 1, "paper": steps}[form])
@@ -60,6 +72,13 @@ def evaluator(model: onnx.ModelProto, form: str, execution: str = "spiking") -> 
             self, x: Array, bias: Array, compare: Array, subtract: Array, ceiling: Array, **a: Any
         ) -> Any:
             train = generated(potential(x, bias, a["input_steps"], form), compare, subtract, ceiling)
+            return (train if execution == "spiking" else decoded(train, a["timesteps"]).astype(np.float32),)
+
+    class TableIF(OpRun):
+        op_domain = "onnx2snn"
+
+        def _run(self, x: Array, bias: Array, thresholds: Array, rows: Array, **a: Any) -> Any:
+            train = searched(potential(x, bias, a["input_steps"], form), thresholds, rows, a["timesteps"])
             return (train if execution == "spiking" else decoded(train, a["timesteps"]).astype(np.float32),)
 
     class ScaledIF(OpRun):
@@ -94,7 +113,7 @@ def evaluator(model: onnx.ModelProto, form: str, execution: str = "spiking") -> 
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     del bare.functions[:]
-    return ReferenceEvaluator(bare, new_ops=[IF, ScaledIF, Hold, Integrate])
+    return ReferenceEvaluator(bare, new_ops=[IF, TableIF, ScaledIF, Hold, Integrate])
 
 
 def stages(model: onnx.ModelProto) -> dict[str, int]:

@@ -12,6 +12,7 @@ import onnx
 import pytest
 import spec_neurons
 from helpers_networks import NETWORKS, Network
+from helpers_tables import with_tables
 from onnx.reference import ReferenceEvaluator
 
 import onnx2snn
@@ -70,6 +71,19 @@ def test_neurons_written_from_the_page_spike_alike(name: str, bias: str) -> None
         found = answers[layer["output"]].reshape(spikes[layer["name"]].shape)
         assert np.array_equal(found, spikes[layer["name"]])
     assert any(train.any() for train in spikes.values())
+
+
+@pytest.mark.parametrize("name", ["few_levels", "residual"])
+def test_neurons_with_a_table_do(name: str) -> None:
+    network, model = converted(name)
+    model, inputs = with_tables(model), network.inputs(3)
+    for execution in ("spiking", "fused"):
+        answers = evaluated(model, inputs, execution)
+        session = SpikingSession(model.SerializeToString(), execution=execution)
+        spikes, levels = session.trace(inputs).spikes, session.levels(inputs)
+        for layer in read_layer_table(model)["layers"]:
+            train = spikes[layer["name"]] if execution == "spiking" else levels[layer["name"]]
+            assert np.array_equal(answers[layer["output"]].reshape(train.shape), train)
 
 
 @pytest.mark.parametrize("bias", ["once", "per-step", "paper"])
