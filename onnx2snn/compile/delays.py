@@ -12,9 +12,7 @@ from onnx import TensorProto
 from onnx2snn.compile.draft import Draft, Place, is_neuron, is_own, reads
 from onnx2snn.compile.schedule import Kind, Schedule
 from onnx2snn.compile.states import States, is_open
-
-#: Operators that move spikes, and add none.
-_MOVING = ("Concat", "Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+from onnx2snn.operators import of
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,9 @@ def _spikes(draft: Draft) -> set[str]:
     found: set[str] = set()
     for node in draft.nodes:
         read = [name for name in node.input if name in draft.producers]
-        if is_neuron(node) or (is_own(node, *_MOVING) and read and found.issuperset(read)):
+        if is_neuron(node) or (
+            (of(node).moves or is_own(node, "Concat", "Slice", "Split")) and read and found.issuperset(read)
+        ):
             found.update(node.output)
     return found
 

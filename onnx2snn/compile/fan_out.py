@@ -19,7 +19,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.compile.draft import Array, attributes, needed
+from onnx2snn.compile.draft import Array, attributes, is_own, needed
+from onnx2snn.operators import of
 
 #: The values of a constant of the network, by name; None of anything else.
 Values: TypeAlias = Callable[[str], Array | None]
@@ -28,22 +29,6 @@ Values: TypeAlias = Callable[[str], Array | None]
 _EXACT = 2**24
 #: Weights that are looked at together.
 _AT_A_TIME = 1 << 22
-#: Operators that hand on counts as they are, if to other places.
-_MOVING = (
-    *(
-        "AveragePool",
-        "DepthToSpace",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Identity",
-        "Pad",
-        "Reshape",
-        "Round",
-        "Slice",
-    ),
-    *("SpaceToDepth", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
-)
 
 
 def by_fan_out(graph: onnx.GraphProto, values: Values, timesteps: int) -> onnx.GraphProto:
@@ -115,7 +100,7 @@ class _Fragment:
         node = self.producers.get(name)
         if node is None:
             return timesteps
-        if node.op_type in _MOVING:
+        if of(node).copies or is_own(node, "AveragePool", "Round"):
             return self.highest(node.input[0], timesteps)
         factor = self.producers.get(node.input[1]) if node.op_type == "Mul" else None
         known = None if factor is None else attributes(factor).get("value")
