@@ -31,6 +31,7 @@ STATIC = (
     "made from: --calibrate DATA --timesteps 4"
 )
 BINARY = 'leave coding as it is ("binary")'
+ONE_SAMPLE = "export it with a batch of 1, so that each sample has a scale of its own"
 AS_IT_IS = "convert it as it is"
 ITS_SOURCE = "give the network it was made from"
 SHAPES = "export the network with the shapes of its inputs"

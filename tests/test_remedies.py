@@ -53,7 +53,7 @@ def network(*between: Any, **constants: np.ndarray) -> Model:
     return make_model(nodes, {**CONSTANTS, **constants}, {"x": ["N", 6]}, {"y": ["N", 3]})
 
 
-def dynamic() -> Model:
+def dynamic(batch: int | str = "N") -> Model:
     """As onnxruntime's quantize_dynamic writes it."""
     nodes = []
     for i, (source, result) in enumerate((("x", "z"), ("a", "y"))):
@@ -65,7 +65,7 @@ def dynamic() -> Model:
         ]
     nodes.insert(4, node("Relu", ["z"], ["a"]))
     weights = {f"v{i}": dyadic(*s, seed=i).astype(np.int8) for i, s in enumerate(((6, 8), (8, 3)))}
-    return make_model(nodes, weights, {"x": ["N", 6]}, {"y": ["N", 3]})
+    return make_model(nodes, weights, {"x": [batch, 6]}, {"y": [batch, 3]})
 
 
 def larger(step: str) -> Activation:
@@ -287,6 +287,7 @@ FOLLOWED: dict[str, list[Case]] = {
         Case(dynamic, FLOAT, CALIBRATED, CALIBRATED),
         Case(dynamic, PLAIN, ("--hybrid",)),
     ],
+    "ONE_SAMPLE": [Case(dynamic, lambda: dynamic(1))],
     "AS_IT_IS": [Case(PLAIN, refused_with=CALIBRATED)],
     "ITS_SOURCE": [Case(spiking, PLAIN)],
     "PLATEAUS": [Case(lambda: network(quantised, pact("Floor")), lambda: network(quantised, pact("Round")))],

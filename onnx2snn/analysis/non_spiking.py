@@ -41,6 +41,7 @@ from onnx2snn.remedies import (
     FEWER_BITS,
     HYBRID,
     INTEGER_CODES,
+    ONE_SAMPLE,
     ONE_SCALE,
     ONE_SCALE_INSIDE,
     QUANTISE,
@@ -203,7 +204,7 @@ def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
                 f"dynamic quantisation: its scale depends on the data{samples}",
                 node=next(iter(origin(node)), node.name),
                 operator="DynamicQuantizeLinear",
-                remedy=STATIC,
+                remedy=either(ONE_SAMPLE, STATIC) if whole else STATIC,
             )
         if behind or is_weighted(node) or node.op in _INTEGER_SYNAPSES:
             reached.update(id(t) for t in node.outputs)
