@@ -10,6 +10,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import constant_input, is_constant
+from onnx2snn.operators.table import of
 
 Sizes: TypeAlias = Sequence["int | str"]
 
@@ -24,10 +25,11 @@ def nowhere(_node: gs.Node, _read: gs.Tensor, _axis: int, _written: gs.Tensor) -
     return None
 
 
-def turned(node: gs.Node, read: gs.Tensor, axis: int, _: gs.Tensor) -> int | None:
-    """A Transpose."""
-    order = node.attrs.get("perm") or list(range(len(read.shape)))[::-1]
-    return int(list(order).index(axis))
+def shown(node: gs.Node, read: gs.Tensor, axis: int, _: gs.Tensor) -> int | None:
+    """Where the layout of a Transpose, a Squeeze or an Unsqueeze shows it."""
+    rule = of(node).layout
+    layout = None if rule is None or read is not node.inputs[0] else rule(node)
+    return None if layout is None or axis not in layout else layout.index(axis)
 
 
 def moved(_: gs.Node, read: gs.Tensor, axis: int, written: gs.Tensor) -> int | None:
@@ -52,19 +54,6 @@ def regrouped(before: Sizes, axis: int, after: Sizes) -> int | None:
             return None
         passed *= int(size)
     return None
-
-
-def inserted(node: gs.Node, _: gs.Tensor, axis: int, written: gs.Tensor) -> int | None:
-    """An Unsqueeze."""
-    rank = len(written.shape)
-    fresh = _axes(node, rank)
-    return None if fresh is None else [i for i in range(rank) if i not in fresh][axis]
-
-
-def removed(node: gs.Node, read: gs.Tensor, axis: int, _: gs.Tensor) -> int | None:
-    """A Squeeze: without axes, of all of one entry."""
-    gone = _axes(node, len(read.shape))
-    return _behind(axis, [i for i, size in enumerate(read.shape) if size == 1] if gone is None else gone)
 
 
 def reduced(node: gs.Node, read: gs.Tensor, axis: int, written: gs.Tensor) -> int | None:

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.operators import batch, conditions, counting, entries, error_rules, places, running_error
+from onnx2snn.operators import (
+    batch,
+    conditions,
+    counting,
+    entries,
+    error_rules,
+    layouts,
+    places,
+    running_error,
+)
 from onnx2snn.operators.table import Operator
 
 
@@ -74,7 +83,8 @@ OPERATORS = (
         entries=entries.same,
         linear=conditions.squeeze,
         places=places.regrouped,
-        batch=batch.removed,
+        batch=batch.shown,
+        layout=layouts.removed,
         axes=1,
         plain=True,
     ),
@@ -84,10 +94,18 @@ OPERATORS = (
         entries=entries.same,
         linear=conditions.unsqueeze,
         places=places.regrouped,
-        batch=batch.inserted,
+        batch=batch.shown,
+        layout=layouts.inserted,
         plain=True,
     ),
-    replace(_MOVE, name="Transpose", linear=conditions.transpose, places=places.turned, batch=batch.turned),
+    replace(
+        _MOVE,
+        name="Transpose",
+        linear=conditions.transpose,
+        places=places.turned,
+        batch=batch.shown,
+        layout=layouts.turned,
+    ),
     *_AMONG_CHANNELS.called("DepthToSpace", "SpaceToDepth"),
     replace(_COPY, name="Split", linear=conditions.split, places=places.alike),
     replace(

@@ -31,6 +31,8 @@ Places: TypeAlias = Callable[[gs.Node, Array, gs.Tensor, gs.Tensor], "Array | No
 Counts: TypeAlias = Callable[["Count", onnx.NodeProto], list[str]]
 #: The batch axis of what a node writes (last), from the tensor and the axis that it reads.
 Batch: TypeAlias = Callable[[gs.Node, gs.Tensor, int, gs.Tensor], "int | None"]
+#: For each axis of a result, the axis of the input that it shows; None for an inserted axis of one entry.
+Layout: TypeAlias = "tuple[int | None, ...]"
 #: A number, the name of a size that is not known before the run, or None where nothing is known.
 Entries: TypeAlias = "list[int | str | None]"
 #: The entries of a vector of sizes, where they are known.
@@ -111,6 +113,7 @@ class Operator:
         axes: The input that lists axes.
 
         places: What belongs to the entries of its input, behind it (METHOD 5: how thresholds are absorbed).
+        layout: The axis of its input that each axis of its result shows, where it does nothing else; the input's shape is known.
         batch: Where the batch axis goes; None: an axis from the back stays where it is.
         entries: What its result says as a vector of sizes, entry by entry.
         counts: What it does to spike counts: its matrix, a one wherever that is not zero (METHOD 7).
@@ -159,6 +162,7 @@ class Operator:
     axes: int | None = None
 
     places: Places | None = None
+    layout: Callable[[gs.Node], Layout | None] | None = None
     batch: Batch | None = None
     entries: Callable[[gs.Node, Spelled], Entries | None] | None = None
     counts: Counts | None = None

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_float, origin, replace_uses
+from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_float, origin, replace_uses
 from onnx2snn.graph.neuron_nodes import make_constant
-
-#: For each axis of a result, the axis of the root that it shows; None for an inserted axis of one entry.
-Layout: TypeAlias = tuple["int | None", ...]
+from onnx2snn.operators import of
+from onnx2snn.operators.table import Layout
 
 
 @dataclass(frozen=True)
@@ -53,26 +51,9 @@ def merge_moves(graph: gs.Graph) -> gs.Graph:
 
 def _layout(node: gs.Node) -> Layout | None:
     """The axis of the input that each axis of the output shows; None for operators that do more."""
-    if node.domain or node.op not in ("Transpose", "Squeeze", "Unsqueeze"):
-        return None
-    source, result = node.inputs[0], node.outputs[0]
-    if source.shape is None or result.shape is None or not is_float(source):
-        return None
-    rank = len(source.shape)
-    if node.op == "Transpose":
-        return tuple(node.attrs.get("perm") or range(rank)[::-1])
-    axes = constant_input(node, 1)
-    if axes is None:
-        if node.op == "Unsqueeze" or len(node.inputs) > 1:
-            return None
-        return tuple(i for i, size in enumerate(source.shape) if size != 1)
-    if node.op == "Squeeze":
-        gone = {int(a) % rank for a in axes}
-        return tuple(i for i in range(rank) if i not in gone)
-    wide = rank + len(axes)
-    inserted = {int(a) % wide for a in axes}
-    rest = iter(range(rank))
-    return tuple(None if i in inserted else next(rest) for i in range(wide))
+    rule = of(node).layout
+    known = rule is not None and node.inputs[0].shape is not None and node.outputs[0].shape is not None
+    return rule(node) if rule is not None and known and is_float(node.inputs[0]) else None
 
 
 def _canonical(moved: _Moved) -> list[tuple[str, list[int]]]:
