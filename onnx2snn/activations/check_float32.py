@@ -100,31 +100,6 @@ def plateaus(found: Sequence[Found], opset: int) -> list[tuple[NDArray[np.float3
     return [(_collapsed(low), _collapsed(high)) for low, high in ends]
 
 
-def stay_constant(
-    chains: Sequence[tuple[gs.Tensor, gs.Tensor, tuple[gs.Node, ...]]], opset: int
-) -> list[bool]:
-    """Whether each chain (from, to, by nodes) answers one number whatever it is given, in the float32 of its operators.
-
-    A level that exact arithmetic puts a hair out of reach (the top of ``floor(clip(z, 0, α)·fl(1/α))``) may be in reach of
-    float32: a clip reaches its ends far out.
-    """
-    parts = [Chain(*chain) for chain in chains]
-    powers = np.ldexp(np.float32(1), np.arange(-12, 32, 4))
-    z = np.concatenate([-powers, [0], powers]).astype(np.float32)
-    points = [z.reshape((-1,) + (1,) * (len(one.root.shape) - 1)) for one in parts]
-    answers = _run(parts, points, opset) if parts else []
-    return [bool(np.all(a == a[:1])) for a in answers]
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Elementwise operators between two tensors."""
-
-    root: gs.Tensor
-    output: gs.Tensor
-    nodes: tuple[gs.Node, ...]
-
-
 def _collapsed(values: NDArray[np.float64]) -> NDArray[np.float32]:
     same = np.all(values == values.ravel()[0])
     return (values.ravel()[0] if same else values).astype(np.float32)
@@ -164,7 +139,7 @@ def _ranked(points: NDArray[np.float32], found: Found) -> NDArray[np.float32]:
 
 
 def _run(
-    found: Sequence[Found | Chain], points: Sequence[NDArray[np.float32]], opset: int
+    found: Sequence[Found], points: Sequence[NDArray[np.float32]], opset: int
 ) -> list[NDArray[np.float64]]:
     inputs, outputs, nodes, feed = [], [], [], {}
     for number, (one, z) in enumerate(zip(found, points, strict=True)):

@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import onnx_graphsurgeon as gs
-
 from onnx2snn.activations.expression import Value
-from onnx2snn.activations.findings import Uneven
 from onnx2snn.activations.neuron import ARRAYS, Staircase
 from onnx2snn.activations.piecewise_linear import ChannelsDifferError, NotPiecewiseLinearError
 from onnx2snn.activations.reduction import reduce_to_staircase
-from onnx2snn.activations.steps import steps_of
-from onnx2snn.graph.core import is_float
 
 
 def is_staircase(value: Value) -> bool:
@@ -34,16 +29,6 @@ def channels_differ(value: Value) -> bool:
     except ChannelsDifferError:
         return True
     return False
-
-
-def uneven(tensor: gs.Tensor, value: Value) -> list[Uneven]:
-    """``value`` as a sum of staircases, if it is one."""
-    if not value.is_discrete or value.root is None or not is_float(tensor):
-        return []
-    try:
-        return [Uneven(steps_of(value), value.root, tensor, value.nodes)]
-    except (NotPiecewiseLinearError, ChannelsDifferError):
-        return []
 
 
 def per_sample(staircase: Staircase, rank: int) -> Staircase:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import piecewise_linear as curve
-from onnx2snn.activations.jumps import Rounded, jumps_of_rounding, round_rationals, step_curve
+from onnx2snn.activations.jumps import Rounded, round_rationals
 from onnx2snn.activations.piecewise_linear import Curve, NotPiecewiseLinearError, Rationals
 
 
@@ -74,6 +74,8 @@ def root(tensor: gs.Tensor) -> Value:
 
 def _common(values: tuple[Value, ...]) -> Value:
     """The root, rounding and nodes that all of ``values`` share."""
+    if len({id(v.rounded) for v in values if v.rounded is not None}) > 1:
+        raise NotPiecewiseLinearError("it combines two roundings")
     roots = [v for v in values if v.root is not None]
     rounded = [v.rounded for v in values if v.rounded is not None]
     nodes = tuple({id(n): n for v in values for n in v.nodes}.values())
@@ -81,27 +83,8 @@ def _common(values: tuple[Value, ...]) -> Value:
     return Value(first.root, curve.Curve.constant(0), None, rounded[0] if rounded else None, nodes)
 
 
-def stepped(value: Value) -> Value:
-    """The same function of z alone: its rounding as a step function.
-
-    Raises:
-        NotPiecewiseLinearError: it has no bounds, or too many levels.
-    """
-    if value.of_level is None or value.rounded is None:
-        return value
-    steps = step_curve(*jumps_of_rounding(value.rounded, value.of_level))
-    return replace(value, of_root=curve.add(value.of_root, steps), of_level=None, rounded=None)
-
-
-def _compatible(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """The same functions, all of one rounding: as they are, or each as a function of z alone."""
-    rounded = {id(v.rounded) for v in values if v.rounded is not None}
-    return values if len(rounded) <= 1 else tuple(stepped(v) for v in values)
-
-
 def add(*values: Value) -> Value:
     """The sum, part by part."""
-    values = _compatible(values)
     shared = _common(values)
     of_root, of_level = values[0].of_root, values[0].of_level
     for value in values[1:]:
@@ -121,10 +104,9 @@ def _settled(value: Value) -> Value:
 
 def combine(function: Callable[..., Curve], *values: Value) -> Value:
     """Apply a function that is not additive: to functions of z alone, or of n alone; what is mixed, as functions of z."""
-    values = _compatible(values)
-    if any(v.of_level is not None for v in values) and any(v.of_root.value is None for v in values):
-        values = tuple(stepped(v) for v in values)
     shared = _common(values)
+    if shared.rounded is not None and any(v.of_root.value is None for v in values):
+        raise NotPiecewiseLinearError("it combines the rounded with the unrounded activation")
     if all(v.of_level is None for v in values):
         return replace(shared, of_root=function(*(v.of_root for v in values)), rounded=None)
     curves = [v.of_root if v.of_level is None else curve.add(v.of_root, v.of_level) for v in values]

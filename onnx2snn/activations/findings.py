@@ -8,7 +8,6 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.jumps import Rounded
 from onnx2snn.activations.neuron import Staircase
-from onnx2snn.activations.steps import Steps
 from onnx2snn.graph.core import origin
 from onnx2snn.remedies import CALIBRATE
 
@@ -60,30 +59,18 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Uneven:
-    """An activation of unequal steps: ``output`` = steps(``root``), a sum of staircases."""
-
-    steps: Steps
-    root: gs.Tensor
-    output: gs.Tensor
-    nodes: tuple[gs.Node, ...]
-
-
-@dataclass(frozen=True)
 class Recognition:
     """All activations of a graph.
 
     Attributes:
         found: The staircases.
         rejected: What is elementwise and not linear, but no staircase; by the name of the tensor that holds it.
-        uneven: Those of the rejected that are sums of staircases.
         inner: Staircases that nothing but the rejected are made of.
         unbounded: The roundings of those, where they lack a lowest or a highest level.
     """
 
     found: tuple[Found, ...]
     rejected: dict[str, Rejected]
-    uneven: tuple[Uneven, ...] = ()
     unbounded: tuple[Rounded, ...] = ()
     inner: tuple[Found, ...] = ()
 

@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.endings import is_staircase, uneven
+from onnx2snn.activations.endings import is_staircase
 from onnx2snn.activations.expression import Value
-from onnx2snn.activations.findings import Found, Recognition, Rejected, Uneven
+from onnx2snn.activations.findings import Found, Recognition, Rejected
 from onnx2snn.activations.walk import Walk
 
 
-def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
+def recognise(graph: gs.Graph) -> Recognition:
     """Every staircase of ``graph``, and every elementwise nonlinearity that is none.
 
     Args:
         graph: With inferred shapes.
-        whole: A step function of unequal steps is one activation, even where a part of it is a staircase.
     """
     walk = Walk(graph)
     for node in graph.nodes:
         walk.visit(node)
     for node in graph.nodes:
         for tensor in node.outputs:
-            walk.settle(tensor, whole=whole)
-    found, inner, sums, rejected = [], [], [], dict(walk.rejected)
+            walk.settle(tensor)
+    found, inner, rejected = [], [], dict(walk.rejected)
     for node in graph.nodes:
         for tensor in node.outputs:
             value = walk.produced.get(id(tensor))
@@ -42,8 +41,7 @@ def recognise(graph: gs.Graph, *, whole: bool = False) -> Recognition:
             else:
                 rejected[tensor.name] = result
                 inner += walk.whole_parts(value)
-                sums += uneven(tensor, value)
-    return Recognition(tuple(found), rejected, tuple(sums), tuple(walk.unbounded.values()), tuple(inner))
+    return Recognition(tuple(found), rejected, tuple(walk.unbounded.values()), tuple(inner))
 
 
 def expressions(graph: gs.Graph) -> dict[int, Value]:
@@ -58,7 +56,6 @@ __all__ = [
     "Found",
     "Recognition",
     "Rejected",
-    "Uneven",
     "expressions",
     "is_staircase",
     "recognise",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from onnx2snn.activations.expression import Value
-from onnx2snn.activations.jumps import ROUNDINGS, Rounded, jumps_of_curve, round_rationals
+from onnx2snn.activations.jumps import ROUNDINGS, Rounded, Run, jumps_of_curve, round_rationals, runs_of
 from onnx2snn.activations.neuron import Staircase
 from onnx2snn.activations.piecewise_linear import (
     ChannelsDifferError,
@@ -24,7 +24,6 @@ from onnx2snn.activations.piecewise_linear import (
     rationals_of,
 )
 from onnx2snn.activations.rules import Rounding, Rules, counted_from, mirrored, rules_of
-from onnx2snn.activations.steps import Run, runs_of
 
 #: A higher K is no quantiser but a float grid. A 16-bit quantiser has 65,535, and one more where its clip in float32 lies above.
 MAX_LEVELS = 2**16
@@ -63,22 +62,6 @@ def _reduced(value: Value) -> Staircase:
         raise NotPiecewiseLinearError("it adds the unrounded activation to the rounded one")
     shift = value.of_root.pieces[0].offset
     return _from_rounding(value.rounded, value.of_level, shift)
-
-
-def constant_of(value: Value) -> Rationals | None:
-    """The number that ``value`` is, whatever its root: a line without slope, or a rounding that never leaves its level."""
-    if value.of_root.value is None or value.root is None:
-        return None
-    if value.of_level is None or value.rounded is None:
-        return value.of_root.value
-    try:
-        first, last = _rounded_range(value.rounded)
-        first, last, _, bottom = _level_range(value.of_level, first, last)
-    except (NotPiecewiseLinearError, ChannelsDifferError):
-        return None
-    if first is None or last is None or np.any(first != last):
-        return None
-    return _object(bottom + value.of_root.value)
 
 
 def _from_step(step: Curve) -> Staircase:
@@ -243,4 +226,4 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
     )
 
 
-__all__ = ["MAX_LEVELS", "clipped_line", "constant_of", "reduce_to_staircase"]
+__all__ = ["MAX_LEVELS", "clipped_line", "reduce_to_staircase"]

@@ -14,7 +14,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import expression as act
 from onnx2snn.activations.elementwise import is_elementwise
-from onnx2snn.activations.endings import channels_differ, is_staircase, per_sample, uneven
+from onnx2snn.activations.endings import channels_differ, is_staircase, per_sample
 from onnx2snn.activations.expression import RegridError, Value
 from onnx2snn.activations.findings import Found, Rejected, rejected
 from onnx2snn.activations.jumps import Rounded
@@ -58,12 +58,10 @@ class Walk:
         if value is not None:
             self.produced[id(node.outputs[0])] = value
 
-    def settle(self, tensor: gs.Tensor, *, whole: bool) -> None:
-        """End activations in front of ``tensor`` until it is one of its own, or (``whole``) a step function, or neither."""
+    def settle(self, tensor: gs.Tensor) -> None:
+        """End activations in front of ``tensor`` until it is one of its own, or none."""
         value, ended = self.produced.get(id(tensor)), False
         while value is not None and value.is_discrete and not is_staircase(value):
-            if whole and uneven(tensor, value):
-                return
             if self.end_activation(value):
                 ended = True
             elif ended or not self.end_line(value):

@@ -10,10 +10,10 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.expression import Value
+from onnx2snn.activations.jumps import floats
 from onnx2snn.activations.lattice import Lattice
 from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.activations.recognise import expressions
-from onnx2snn.activations.steps import floats
 from onnx2snn.analysis.lattices import lattices
 from onnx2snn.analysis.non_spiking import is_passed, non_spiking_nodes
 from onnx2snn.graph.build import Spelling
