@@ -82,8 +82,8 @@ def _unit_of(values: Single, *, few: bool) -> tuple[float, float] | None:
     # A difference of neighbours holds float32's rounding: the unit is the one that all values have.
     for _ in range(2):
         whole = np.rint((distinct - distinct[0]) / unit)
-        unit, lowest = (float(x) for x in np.polyfit(whole, distinct, 1))
-    return unit, lowest
+        unit = float(np.float32(np.polyfit(whole, distinct, 1)[0]))
+    return unit, float(distinct[0])
 
 
 def middles_of(staircase: Staircase) -> NDArray[np.float64]:
@@ -136,7 +136,7 @@ def _sizes(values: NDArray[np.float64], steps: list[NDArray[np.int64]]) -> NDArr
         kinds = [number for number, one in enumerate(steps) if one[:, channel].any()]
         columns = np.stack([*(climbed[number] for number in kinds), np.ones(len(values))], axis=1)
         found[kinds, channel] = np.linalg.lstsq(columns, values[:, channel], rcond=None)[0][:-1]
-    return found
+    return found.astype(np.float32).astype(np.float64)
 
 
 def _kinds(sizes: NDArray[np.float64], near: float) -> list[float]:
