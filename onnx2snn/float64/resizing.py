@@ -47,7 +47,7 @@ class Resize(ReferenceResize):
 
     def _kept(self, x: Array, axis: int, given: dict[str, Array | None]) -> bool:
         """Whether an axis stays as it is."""
-        axes = next((list(a.ints) for a in self.onnx_node.attribute if a.name == "axes"), range(x.ndim))
+        axes = self._axes(x.ndim)
         place = next((i for i, a in enumerate(axes) if a % x.ndim == axis), None)
         scales, sizes = given.get("scales"), given.get("sizes")
         if place is None:
@@ -55,6 +55,11 @@ class Resize(ReferenceResize):
         if scales is not None and scales.size:
             return bool(scales[place] == 1)
         return sizes is not None and bool(sizes[place] == x.shape[axis])
+
+    def _axes(self, rank: int) -> list[int]:
+        """What scales and sizes are listed for."""
+        given = next((list(a.ints) for a in self.onnx_node.attribute if a.name == "axes"), None)
+        return list(range(rank)) if given is None else given
 
     def _places(self, shape: tuple[int, ...], given: dict[str, Array | None], kept: int) -> NDArray[np.int64]:
         """Where each cell comes from, of places in ``shape`` that follow each other; −1 outside."""
@@ -66,8 +71,9 @@ class Resize(ReferenceResize):
         if not any(a.name == "extrapolation_value" for a in node.attribute):
             node.attribute.append(helper.make_attribute("extrapolation_value", -1.0))
         held = {name: value for name, value in given.items() if value is not None and value.size}
-        if "sizes" in held and len(held["sizes"]) == len(shape):
-            held["sizes"] = np.array([*(1 for _ in range(kept)), *held["sizes"][kept:]], np.int64)
+        if "sizes" in held:
+            axes = [a % len(shape) for a in self._axes(len(shape))]
+            held["sizes"] = np.where(np.array(axes) < kept, 1, held["sizes"]).astype(np.int64)
         held = {n: v if n == "sizes" else v.astype(np.float32) for n, v in held.items()}
         node.input[:] = ["x", *(name if name in held else "" for name in ("roi", "scales", "sizes"))]
         node.output[:] = ["y"]

@@ -71,6 +71,18 @@ def test_the_nearest_cell_is_where_float32_finds_it(mode: str) -> None:
         np.testing.assert_array_equal(found, run_reference(model, {"x": x})["y"])
 
 
+@pytest.mark.parametrize("axes", [None, [1, 2, 3], [2, 3]])
+def test_sizes_are_listed_for_axes(axes: list[int] | None) -> None:
+    sizes = np.array([3, 2, 10, 14])[axes if axes is not None else slice(None)]
+    attributes: dict[str, Any] = {"mode": "nearest"} | ({} if axes is None else {"axes": axes})
+    nodes = [node("Resize", ["x", "", "", "sizes"], ["y"], "n", **attributes)]
+    shapes: dict[str, Any] = {"y": ["N", 2, 10, 14]}
+    model = make_model(nodes, {"sizes": sizes}, {"x": ["N", 2, 7, 7]}, shapes, opset=18)
+    x = RANDOM.normal(size=(3, 2, 7, 7)).astype(np.float32)
+    found = Float64Network(model).run({"x": x})["y"].astype(np.float32)
+    np.testing.assert_array_equal(found, run_reference(model, {"x": x})["y"])
+
+
 def test_global_maxima() -> None:
     for shape in ((3, 4, 7), (3, 4, 5, 6), (2, 3, 4, 2, 3)):
         agree("GlobalMaxPool", shape)
