@@ -104,7 +104,7 @@ def _extrema(values: Single, unit: float) -> tuple[Integers, Integers]:
     """Places of the maxima (1) and minima (−1) of a function that stand out by more than ``unit``."""
     with np.errstate(invalid="ignore", over="ignore"):
         coarse = np.rint(np.clip(values.astype(np.float64) / unit, -(2.0**60), 2.0**60))
-        change = np.diff(coarse)
+        change = np.nan_to_num(np.diff(coarse))  # a function may have no value somewhere: no step there
     at = np.flatnonzero(change)
     kinds = np.sign(change[at]).astype(np.int64)
     turns = np.flatnonzero(np.diff(kinds))
