@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.compare import Comparison
-from onnx2snn.certificate.findings import Levels, defect, difference, given, places
+from onnx2snn.certificate.findings import Levels, defect, difference, first_batch, places
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.outputs import allowed_exactly
 from onnx2snn.certificate.pairing import Pair
@@ -40,7 +40,7 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
     Raises:
         InvalidModelError: a layer has another shape than in the source.
     """
-    example = given(inputs, levels, np.arange(comparison.source.batch or 1))
+    example = first_batch(inputs, levels, comparison.source.batch)
     activations = comparison.source.activations
     tops = {f"level/{name}": activation.staircase.levels for name, activation in activations.items()}
     found = []

@@ -18,6 +18,7 @@ from onnx2snn.certificate.findings import (
     Mask,
     any_of,
     compact,
+    first_batch,
     given,
     replaced,
     unequal,
@@ -225,7 +226,7 @@ class Comparison:
     def path(self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels) -> Path:
         """What lies before these tensors, made when first asked for; sizes are those of the data."""
         if tensors not in self._paths:
-            example = given(inputs, levels, np.arange(self.source.batch or 1))
+            example = first_batch(inputs, levels, self.source.batch)
             self._paths[tensors] = Path(
                 self.source.cut, self.spiking, tensors, example, precision=self.precision
             )

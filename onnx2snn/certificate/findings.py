@@ -164,6 +164,12 @@ def given(inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]) 
     return Lazy(of, value)
 
 
+def first_batch(inputs: Mapping[str, Array], levels: Levels, batch: int | None) -> Mapping[str, Array]:
+    """As :func:`given`, of the first samples: one, or a batch that the network fixes, filled up with the last of them."""
+    rows = np.arange(batch or 1)
+    return given(inputs, levels, np.minimum(rows, len(next(iter(inputs.values()))) - 1))
+
+
 class Lazy(Mapping[str, Array]):
     """Arrays by name, each made when it is asked for: all of them at once may not fit."""
 
