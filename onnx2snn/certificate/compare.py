@@ -55,6 +55,8 @@ Tensors: TypeAlias = tuple[str, str]
 CHUNK = 64
 #: Neurons of all layers whose levels are held at a time.
 MOST = 1 << 25
+#: Levels of one layer, from which on a session is not kept from batch to batch.
+LARGE = 1 << 22
 
 
 class Answers(Protocol):
@@ -205,6 +207,8 @@ class Comparison:
         samples = len(next(iter(inputs.values())))
         found |= self._by_sample.outputs({name: found[name] for name in self.source.outputs}, samples)
         for p in self.pairs:
+            if found[p.name].size > LARGE:  # what a runtime keeps of maps as large is let go with it
+                self.__dict__.pop("session", None)
             found[p.name] = compact(apart(found[p.name], samples), self.timesteps)
             if found[p.name].shape != ann[p.source].shape:
                 raise InvalidModelError(
