@@ -122,19 +122,7 @@ class OnnxruntimeEngine:
         import onnxruntime as ort  # noqa: PLC0415 - one of two engines
 
         self._weights = model.weights  # onnxruntime reads them where they are
-        options = session_options
-        if options is None:
-            options = ort.SessionOptions()
-            options.log_severity_level = 3
-            # It would hold what a run needs once more, beside what the first run needed.
-            options.enable_mem_pattern = False
-            # Spikes are counted at once, not all at the end.
-            options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
-            if threads is not None:
-                options.intra_op_num_threads = threads
-            if model.weights:
-                held = [ort.OrtValue.ortvalue_from_numpy(values) for values in model.weights.values()]
-                options.add_external_initializers(list(model.weights), held)
+        options = session_options or _options(model, threads)
         if model.folder is not None:
             key = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(key, model.folder)
@@ -192,6 +180,24 @@ class ReferenceEngine:
         """All outputs by name."""
         with _computing():
             return _named(self.outputs, self._evaluator.run(None, dict(inputs)))
+
+
+def _options(model: Loadable, threads: int | None) -> Any:
+    """A session's options, where the caller has none of his own."""
+    import onnxruntime as ort  # noqa: PLC0415 - one of two engines
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # It would hold what a run needs once more, beside what the first run needed.
+    options.enable_mem_pattern = False
+    # Spikes are counted at once, not all at the end.
+    options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if model.weights:
+        held = [ort.OrtValue.ortvalue_from_numpy(values) for values in model.weights.values()]
+        options.add_external_initializers(list(model.weights), held)
+    return options
 
 
 def _sizes(axes: Sequence[int | str]) -> tuple[int | None, ...]:

@@ -77,14 +77,7 @@ class SpikingSession:
         count: Prepared | None = None,
         save_memory: bool = False,
     ) -> None:
-        if execution not in (None, *EXECUTIONS):
-            raise InputError(
-                f"there is no execution '{execution}'", remedy=f"choose one of {', '.join(EXECUTIONS)}"
-            )
-        if count not in (None, *COUNTS):
-            raise InputError(f"there is no count '{count}'", remedy=f"choose one of {', '.join(COUNTS)}")
-        if chunk < 1:
-            raise InputError("a chunk holds at least one sample", found=chunk)
+        _check_options(execution, count, chunk)
         plain = backend == "numpy"
         self._source = open_source(
             model, growth=0.0 if save_memory else 2.0, plain=plain, whole=plain or session_options is not None
@@ -258,3 +251,13 @@ class SpikingSession:
                 part = {n: np.concatenate([v, np.repeat(v[-1:], missing, axis=0)]) for n, v in part.items()}
             parts.append(part)
         return parts
+
+
+def _check_options(execution: str | None, count: str | None, chunk: int) -> None:
+    if execution not in (None, *EXECUTIONS):
+        remedy = f"choose one of {', '.join(EXECUTIONS)}"
+        raise InputError(f"there is no execution '{execution}'", remedy=remedy)
+    if count not in (None, *COUNTS):
+        raise InputError(f"there is no count '{count}'", remedy=f"choose one of {', '.join(COUNTS)}")
+    if chunk < 1:
+        raise InputError("a chunk holds at least one sample", found=chunk)

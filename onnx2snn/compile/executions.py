@@ -25,9 +25,6 @@ from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.layer_table import COMPILED_KEY
 from onnx2snn.runtime.sizes import open_tensors
 
-#: What a compiled network may count, each with what stands in front of it.
-COUNTS = ("nothing", "spikes", "synops", "levels")
-
 
 def write_execution(
     network: Network, execution: str, *, count: str = "nothing", growth: float = 2.0, plain: bool = False
@@ -37,7 +34,7 @@ def write_execution(
     Args:
         network: What is compiled; not changed.
         execution: ``spiking``, ``fused``, ``int8``, ``step`` or ``trace``.
-        count: One of :data:`COUNTS`; ``levels`` are outputs ``levels/<layer>``.
+        count: ``nothing``, ``spikes``, ``synops`` (and spikes), or ``levels``: outputs ``levels/<layer>``.
         growth: How many times its kernel's 8-bit weights a matrix may hold that is faster; 0: weights stay as they are.
         plain: Nothing is rewritten for speed.
 

@@ -109,11 +109,8 @@ def function_body(
     Raises:
         ValueError: there is no such function, execution or bias form.
     """
-    if (
-        name not in OPERANDS
-        or execution not in ("spiking", "fused")
-        or bias not in ("once", "per-step", "paper")
-    ):
+    known = execution in ("spiking", "fused") and bias in ("once", "per-step", "paper")
+    if name not in OPERANDS or not known:
         raise ValueError(f"no body for {name}, {execution}, {bias}")
     body = _Body(timesteps, bias)
     made = body.made(name, execution, coding)
