@@ -15,7 +15,8 @@ from onnx2snn.float64.kernel import Kernel
 from onnx2snn.float64.network import is_jump
 from onnx2snn.model.weights import SplitModel, is_hollow
 from onnx2snn.operators import of
-from onnx2snn.operators.error_rules import measured, written
+from onnx2snn.operators.error_rules import written
+from onnx2snn.operators.jump_errors import measured
 from onnx2snn.operators.running_error import Step
 from onnx2snn.operators.signals import ANY, Array, Precision, Rounding, Signal, quantum, widened_values
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onnx2snn.operators import conditions, counting, entries, error_rules, places, quotients, running_error
+from onnx2snn.operators import (
+    conditions,
+    counting,
+    entries,
+    error_rules,
+    jump_errors,
+    places,
+    quotients,
+    running_error,
+)
 from onnx2snn.operators.moves import every_input
 from onnx2snn.operators.table import Operator
 
@@ -29,8 +38,8 @@ _EXTREME = replace(
 )
 _RULED = replace(_EACH, errors=error_rules.line(1.0))
 _AT_ENDS = replace(_EACH, errors=error_rules.ends())
-_JUMP = replace(_EACH, jumps=True, quantum=running_error.whole, errors=error_rules.jump)
-_COMPARISON = replace(_OPERANDS, jumps=True, whole=True, errors=error_rules.compared)
+_JUMP = replace(_EACH, jumps=True, quantum=running_error.whole, errors=jump_errors.jump)
+_COMPARISON = replace(_OPERANDS, jumps=True, whole=True, errors=jump_errors.compared)
 
 _LINEAR = (
     replace(
@@ -89,7 +98,7 @@ _LINEAR = (
         neutral=1.0,
         divides=conditions.quotient_of_signals,
         quotient=quotients.division,
-        errors=error_rules.divided,
+        errors=jump_errors.divided,
         roundings=running_error.both(1),
         quantum=running_error.quotient,
     ),
@@ -118,16 +127,16 @@ _PIECEWISE = (
     *_EACH.called("ThresholdedRelu", "Shrink"),
     *_JUMP.called("Round", "Floor", "Ceil", "Sign"),
     *_COMPARISON.called("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
-    *_OPERANDS.called("Mod", jumps=True, errors=error_rules.remainder),
-    *_OPERANDS.called("And", "Or", "Xor", whole=True, errors=error_rules.logic),
-    *_EACH.called("Not", whole=True, errors=error_rules.logic),
+    *_OPERANDS.called("Mod", jumps=True, errors=jump_errors.remainder),
+    *_OPERANDS.called("And", "Or", "Xor", whole=True, errors=jump_errors.logic),
+    *_EACH.called("Not", whole=True, errors=jump_errors.logic),
     replace(
         _EACH,
         name="Cast",
         entries=entries.same,
         any_type=True,
         plain=True,
-        errors=error_rules.cast,
+        errors=jump_errors.cast,
         roundings=0,
         quantum=running_error.first,
     ),
@@ -146,7 +155,7 @@ _CURVED = (
     *_AT_ENDS.called("Exp", "Cosh", "Sinh", "Asinh"),
     *_EACH.called("Log", "Sqrt", errors=error_rules.ends(least=0.0)),
     *_EACH.called("Reciprocal", errors=error_rules.reciprocal),
-    *_OPERANDS.called("Pow", errors=error_rules.raised),
+    *_OPERANDS.called("Pow", errors=jump_errors.raised),
 )
 
 OPERATORS = (*_LINEAR, *_PIECEWISE, *_CURVED)

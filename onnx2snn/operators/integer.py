@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from onnx2snn.graph.core import MICROSOFT
-from onnx2snn.operators import error_rules
+from onnx2snn.operators import jump_errors
 from onnx2snn.operators.table import Operator
 
 _INTEGER = Operator(name="", domain=MICROSOFT)
 
 OPERATORS = (
-    Operator(name="QuantizeLinear", jumps=True, whole=True, errors=error_rules.jump),
+    Operator(name="QuantizeLinear", jumps=True, whole=True, errors=jump_errors.jump),
     Operator(name="DynamicQuantizeLinear", jumps=True),
     replace(_INTEGER, name="QuantizeLinear", jumps=True, whole=True, code_type=2),
     *_INTEGER.called("QLinearConcat", code_type=1),

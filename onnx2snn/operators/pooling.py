@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.operators import batch, conditions, counting, error_rules, places, running_error
+from onnx2snn.operators import batch, conditions, counting, error_rules, jump_errors, places, running_error
 from onnx2snn.operators.table import Operator
 
 
@@ -86,13 +86,13 @@ OPERATORS = (
     *_REDUCTION.called("ReduceL2", one=False, errors=_SAME, roundings=running_error.squared),
     *_REDUCTION.called("ReduceSumSquare", one=False, errors=_SAME, roundings=running_error.squared),
     Operator(name="LpPool", windows=True),
-    *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=error_rules.ranked),
+    *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=jump_errors.ranked),
     Operator(name="NonZero", jumps=True, whole=True),
     Operator(
         name="TopK",
         jumps=True,
         values=(0,),
-        errors=error_rules.ranked,
+        errors=jump_errors.ranked,
         roundings=0,
         quantum=running_error.first,
     ),
