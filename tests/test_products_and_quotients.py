@@ -128,6 +128,20 @@ def test_all_executions_agree_on_every_spike(
             np.testing.assert_array_equal(other.synops[layer], first.synops[layer])
 
 
+def test_gates_of_open_sizes_are_counted_by_the_data() -> None:
+    """A factor's spike meets each place of its channel, however many there are."""
+    source = gate()
+    for axis in (2, 3):
+        for info in (source.graph.input[0], source.graph.output[0]):
+            info.type.tensor_type.shape.dim[axis].dim_param = f"{info.name}{axis}"
+    conversion = onnx2snn.convert(source)
+    factor = conversion.layers[2].name
+    for size in (5, 8):
+        x = {"x": np.random.default_rng(1).normal(0, 1, (2, 3, size, size)).astype(np.float32)}
+        result = SpikingSession(conversion.model.SerializeToString()).run(x)
+        np.testing.assert_array_equal(result.synops[factor], size**2 * result.spikes[factor])
+
+
 def test_a_spike_reaches_as_many_held_entries_as_it_multiplies() -> None:
     """Of two trains that are equally deep the second is held: a query meets all keys, a key its own potential."""
     source = attention(softmax=False)

@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx2snn.dialect.functions import DOMAIN, HOLD
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.dialect.trains import shapes_of
 from onnx2snn.operators import of
@@ -150,6 +151,11 @@ class Count:
     def counts(self, name: str) -> str | None:
         """Of the train ``name``; None where no spike of this layer comes through it."""
         return self._counts.get(name)
+
+    def is_held(self, name: str) -> bool:
+        """Whether ``name`` is a potential that is held beside a train."""
+        maker = self._network.makers.get(name)
+        return maker is not None and maker.domain == DOMAIN and maker.op_type == HOLD
 
     def sized_like(self, name: str) -> str:
         """Counts of some layers in the shape of the train ``name``, whoever spikes there: for sizes that are open."""

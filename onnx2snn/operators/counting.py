@@ -76,7 +76,8 @@ def _spread(count: Count, node: onnx.NodeProto, counts: str) -> str:
         return count.add("Expand", [counts, count.constant(np.array([1, *shape[1:]], np.int64))])
     others = [n for n in node.input if n and not count.is_constant(n) and not count.counts(n)]
     silent = count.constant(np.zeros(1, np.float32))
-    sizes = [count.add("Mul", [count.sized_like(name), silent]) for name in others]
+    ones = [_synapses(count, name) if count.is_held(name) else count.sized_like(name) for name in others]
+    sizes = [count.add("Mul", [name, silent]) for name in ones]
     return count.add("Sum", [counts, *sizes]) if sizes else counts
 
 
