@@ -26,7 +26,7 @@ _ZOOM, _ZOOMS = 33, 6
 #: Extrema that stand out by so many steps of the quantiser are looked at.
 _FINE = 2.0**-10
 #: A function that turns more often is not taken apart, nor one of more steps.
-MAX_TURNS, MAX_STEPS = 32, 1 << 18
+MAX_TURNS, MAX_STEPS = 32, 1 << 19
 #: Which numbers beside an edge are looked at: so many further on in the order of float32.
 _BESIDE = np.unique((2 ** np.arange(0, 17, 0.25)).astype(np.int64))
 #: What is rounded is the same if it differs by no more than the rounding of the operators in front of it.

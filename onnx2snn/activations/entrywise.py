@@ -64,7 +64,7 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
     tried = [_SAMPLES, *(size if size > 1 else _ENTRIES for size in sizes)]
     read = list({id(t): t for t in read}.values())
     model = _alone(node, read, opsets).whole()
-    types = tuple(np.dtype(t.dtype).str for t in read)
+    types = tuple(_common(t).str for t in read)
     return _tried(model.SerializeToString(deterministic=True), tuple(tried), types)
 
 
@@ -93,14 +93,37 @@ def _is_large(tensor: gs.Tensor) -> bool:
 
 
 def _alone(node: gs.Node, read: Sequence[gs.Tensor], opsets: Opsets) -> SplitModel:
-    copies: dict[int, gs.Tensor] = {
-        id(t): gs.Variable(f"x{i}", t.dtype, [f"x{i}_{axis}" for axis in range(len(t.shape))])
-        for i, t in enumerate(read)
-    }
-    entrances = list(copies.values())
-    alone = copied(node, copies, "alone")
-    alone.outputs[0].name = "y"
-    return to_split_model(gs.Graph([alone], entrances, alone.outputs, name="alone", **opsets.of_graph()))
+    """``node`` between tensors of types that NumPy has."""
+    copies: dict[int, gs.Tensor] = {}
+    entrances: list[gs.Tensor] = []
+    nodes: list[gs.Node] = []
+    for i, tensor in enumerate(read):
+        shape = [f"x{i}_{axis}" for axis in range(len(tensor.shape))]
+        entrance: gs.Tensor = gs.Variable(f"x{i}", _common(tensor), shape)
+        entrances.append(entrance)
+        copies[id(tensor)] = entrance
+        if np.dtype(tensor.dtype) != _common(tensor):
+            copies[id(tensor)] = gs.Variable(f"x{i}/cast", tensor.dtype, shape)
+            nodes.append(_cast(entrance, copies[id(tensor)]))
+    nodes.append(copied(node, copies, "alone"))
+    made = nodes[-1].outputs[0]
+    result: gs.Tensor = gs.Variable("y", _common(made) if made.dtype is not None else None)
+    if made.dtype is None or np.dtype(made.dtype) == _common(made):
+        made.name, result = "y", made
+    else:
+        nodes.append(_cast(made, result))
+    return to_split_model(gs.Graph(nodes, entrances, [result], name="alone", **opsets.of_graph()))
+
+
+def _common(tensor: gs.Tensor) -> np.dtype[Any]:
+    """The type of ``tensor``, or float32 in place of one that NumPy has not."""
+    dtype: np.dtype[Any] = np.dtype(tensor.dtype)
+    return dtype if dtype.isbuiltin == 1 else np.dtype(np.float32)
+
+
+def _cast(one: gs.Tensor, other: gs.Tensor) -> gs.Node:
+    to = int(onnx.helper.np_dtype_to_tensor_dtype(np.dtype(other.dtype)))
+    return gs.Node("Cast", f"{other.name}/cast", {"to": to}, [one], [other])
 
 
 def copied(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:

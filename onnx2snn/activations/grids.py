@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.activations.bisection import MAX_STEPS, Steps
+from onnx2snn.activations.bisection import MAX_STEPS, Steps, grid
 from onnx2snn.activations.chains import Evaluation, Single
 from onnx2snn.activations.findings import Found
 from onnx2snn.activations.neuron import Staircase
@@ -28,7 +28,7 @@ Parts: TypeAlias = tuple[Staircase | Table, ...]
 
 
 #: Potentials that show which values a function takes.
-SAMPLES = np.concatenate([np.linspace(-12, 12, 3001), np.linspace(-400, 400, 1001)]).astype(np.float32)
+SAMPLES = np.union1d(grid(), np.linspace(-12, 12, 24001).astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class _Search:
                     continue
                 if not self._made_of.is_entrywise(node) or not self._bends(tensor):
                     continue
-                if id(tensor) in self._found or not is_linear(node):
+                if id(tensor) in self._found or not is_linear(node) or self._joins(node):
                     ends.append(tensor)
                 else:
                     needed.update(id(t) for t in signals(node))
@@ -120,7 +120,13 @@ class _Search:
         found = self._found.get(id(tensor))
         last = tensor if found is None else found.root
         nearest = self._made_of.path(last)[0]
-        return any(not is_linear(node) for node in self._made_of.between(nearest, last).nodes)
+        nodes = self._made_of.between(nearest, last).nodes
+        return any(not is_linear(node) or self._joins(node) for node in nodes)
+
+    @staticmethod
+    def _joins(node: gs.Node) -> bool:
+        """Whether ``node`` reads several functions of one tensor: thresholds one by one, say."""
+        return len({id(t) for t in signals(node)}) > 1
 
     def _presented_to(self, end: gs.Tensor) -> Found | None:
         """The first staircase of the chain, if ``end`` is made of its root alone; None if there is none."""

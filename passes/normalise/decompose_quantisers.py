@@ -28,8 +28,8 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
 
     1. Per-axis parameters are reshaped to broadcast.
     2. An integer constant becomes its numbers in float32.
-    3. Parameters that are not constant, or blocked, or codes that are small floats, whose steps are not alike: the node stays,
-       and is refused by name later.
+    3. Parameters that are not constant, or blocked: the node stays, and is refused by name later. Codes that are small floats,
+       whose steps are not alike: it stays, and becomes a table.
 
     What stood between quantisers on integer codes (pooling, reshapes, Clip) then runs on float32 numbers; see
     :class:`IntegerCodes` for where integers are met.
@@ -64,7 +64,7 @@ def _linear(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     zeros = np.zeros(1, np.float32) if zero is None else zero.astype(np.float32)
     quantises = node.op == "QuantizeLinear"
     codes = _code_type(node, zero)
-    if quantises and not is_integer_type(codes):
+    if not is_integer_type(codes) and (quantises or not is_constant(node.inputs[0])):
         return
     low, high = code_range(codes) if quantises else (0.0, 0.0)
     grid = Grid(_aligned(scale.astype(np.float32), node), _aligned(zeros, node), low, high)
@@ -80,6 +80,9 @@ def _linear(graph: gs.Graph, names: Names, node: gs.Node) -> None:
 def _code_type(node: gs.Node, zero: Array | None) -> object:
     if zero is not None:
         return zero.dtype
+    read = node.inputs[0].dtype
+    if node.op == "DequantizeLinear" and read is not None and np.dtype(read).isbuiltin != 1:
+        return np.dtype(read)
     named = node.attrs.get("output_dtype", 0)
     return onnx.helper.tensor_dtype_to_np_dtype(named) if named else np.dtype(np.uint8)
 
