@@ -44,8 +44,8 @@ class Reading:
 
 
 def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
-    """A constant for one node input, named after ``stem``."""
-    return gs.Constant(names.fresh(stem), np.asarray(values, order="C"))
+    """A constant for one node input, named after ``stem``; a number becomes a list of one."""
+    return gs.Constant(names.fresh(stem), np.ascontiguousarray(values))
 
 
 def replace_weights(names: Names, node: gs.Node, stem: str, values: Any) -> None:

@@ -74,7 +74,7 @@ class Twins:
         if maker is not None and is_hold(maker):
             return maker.inputs[0]
         found = self._answers.get(id(tensor), tensor)
-        return make_constant(self._names, found.name, value_of(found)) if is_constant(found) else found
+        return gs.Constant(self._names.fresh(found.name), value_of(found)) if is_constant(found) else found
 
     def _each(self, node: gs.Node, inputs: list[gs.Tensor]) -> list[gs.Tensor]:
         """Case 1."""
