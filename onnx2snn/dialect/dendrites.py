@@ -25,7 +25,7 @@ def analog_operations(graph: gs.Graph) -> dict[str, dict[str, int]]:
     """
     found: dict[str, dict[str, int]] = {}
     seen: set[int] = set()
-    behind = facts(graph).behind_synapses
+    behind = facts(graph).behind_synapses - facts(graph).from_sizes
     for node in graph.nodes:
         if is_neuron(node):
             counts: Counter[str] = Counter()
