@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import Array, is_constant, signals, value_of
+from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
 
 #: A constant with more values than this is data, not an activation's parameter.
 MAX_PARAMETERS = 1 << 17
@@ -28,3 +29,8 @@ def _fits(values: Array, shape: tuple[int | str, ...]) -> bool:
     if values.ndim == len(shape) and values.shape[0] != 1:
         return False
     return all(size in (1, dim) for size, dim in zip(values.shape, aligned, strict=True))
+
+
+def leaves_float32(node: gs.Node) -> bool:
+    """Whether it is the Cast to an output of another floating-point type, which may round."""
+    return any(is_float(t) and t.dtype is not None and np.dtype(t.dtype) != np.float32 for t in node.outputs)

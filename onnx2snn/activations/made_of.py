@@ -8,6 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.chains import Chain, between
+from onnx2snn.activations.elementwise import leaves_float32
 from onnx2snn.activations.entrywise import Opsets, acts_entrywise
 from onnx2snn.graph.core import is_float, signals
 from onnx2snn.operators.linear import from_sizes, is_linear
@@ -38,7 +39,7 @@ class MadeOf:
     def _common(self, node: gs.Node) -> tuple[gs.Tensor, ...]:
         """What all that an entrywise operator reads is made of; nothing of others."""
         read = signals(node)
-        if not read or any(id(t) in self._sized for t in node.outputs):
+        if not read or leaves_float32(node) or any(id(t) in self._sized for t in node.outputs):
             return ()
         paths = [self.path(t) for t in read]
         shared = set.intersection(*({id(t) for t in path} for path in paths))

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import expression as act
-from onnx2snn.activations.elementwise import is_elementwise
+from onnx2snn.activations.elementwise import is_elementwise, leaves_float32
 from onnx2snn.activations.endings import channels_differ, is_staircase, per_sample
 from onnx2snn.activations.expression import RegridError, Value
 from onnx2snn.activations.findings import Found, Rejected, rejected
@@ -169,7 +169,7 @@ class Walk:
         try:
             values = [self._read(t) for t in node.inputs if not t.is_empty()]
             roots = {id(v.root): v.root for v in values if v.root is not None}
-            if len(roots) != 1 or not all(map(_is_potential, roots.values())) or _leaves(node):
+            if len(roots) != 1 or not all(map(_is_potential, roots.values())) or leaves_float32(node):
                 return None
             value = handler(node, values)
         except NotPiecewiseLinearError as error:
@@ -233,11 +233,6 @@ class Walk:
 def _is_potential(tensor: gs.Tensor) -> bool:
     """Whether a tensor may hold float32 numbers: inputs of another type are read through their Cast, which is the root then."""
     return tensor.dtype is None or np.dtype(tensor.dtype) == np.float32
-
-
-def _leaves(node: gs.Node) -> bool:
-    """Whether it is the Cast to an output of another floating-point type, which may round."""
-    return any(is_float(t) and not _is_potential(t) for t in node.outputs)
 
 
 def _is_waist(value: Value, position: int) -> bool:

@@ -39,10 +39,11 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     recognition = recognise_checked(graph)
-    for quantiser in unchanged(graph, recognition):
+    same = unchanged(graph, recognition)
+    for quantiser in same:
         replace_uses(graph, quantiser.output, quantiser.root)
     tables = tabulate(graph, recognition)[0]
-    covered = {id(one.output) for one in tables}
+    covered = {id(one.output) for one in tables} | {id(one.output) for one in same}
     staircases = [found for found in recognition.found if id(found.output) not in covered]
     candidates: list[Found | Tabulated] = [*staircases, *tables]
     for one in chosen(graph, candidates):
