@@ -143,11 +143,12 @@ def pooled() -> Network:
 
 
 def hybrid() -> Network:
-    """A product of two activations between neurons, kept as it is."""
+    """A softmax that nothing quantises, kept as it is: a factor, held while spikes come in."""
     b = Builder()
     a = b.act(b.dense("x", (6, 8), 1))
     c = b.act(b.dense(a, (8, 8), 3))
-    gated = b.add("Mul", b.dense(c, (8, 8), 5), b.dense(a, (8, 8), 7))
+    factor = b.add("Softmax", b.dense(c, (8, 8), 5), axis=1)
+    gated = b.add("Mul", factor, b.dense(a, (8, 8), 7))
     out = b.dense(b.act(gated), (8, 3), 9)
     return Network(b.model({"x": ["N", 6]}, {"y": (out, ["N", 3])}), {"x": (6,)}, hybrid=True)
 

@@ -87,7 +87,9 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     """
     misses = {name: miss for miss in rejected.values() for name in miss.nodes}
     nodes, feeding = _evaluated(graph), _before_synapses(graph)
-    hoped, awaited = _straight_to_neurons(graph, misses), _straight_to_unread(graph, nodes)
+    activations = {node.name for node in nodes if of(node).elementwise and not is_line(node)}
+    hoped = _straight_to_neurons(graph, {*misses, *activations})
+    awaited = _straight_to_unread(graph, nodes)
     found = []
     for node in nodes:
         described = _described(node, misses.get(node.name))

@@ -17,6 +17,7 @@ from onnx2snn.operators.linear import (
     is_linear,
     is_neuron,
     is_product,
+    is_weighted,
 )
 
 
@@ -39,7 +40,8 @@ def node_kind(node: gs.Node, kinds: dict[int, Kind]) -> Kind:
     1. A neuron makes a train, Integrate an analog value.
     2. A linear operator that reads trains, and nothing analog beside them, makes a train.
     3. A product of a train and a held potential is linear in the train.
-    4. An analog value that is added to a train, or joined to it, is part of the bias behind: what is left is a train.
+    4. An analog value that is added to a train, or joined to it, in front of synapses is part of the bias behind them: what is
+       left is a train. (In front of neurons alone, a residual stream, the train is integrated, once for all of them.)
     5. Everything else makes analog values.
     """
     if is_neuron(node):
@@ -56,9 +58,23 @@ def node_kind(node: gs.Node, kinds: dict[int, Kind]) -> Kind:
     return Kind.TRAIN
 
 
+def _meets_synapses(node: gs.Node) -> bool:
+    """Whether linear operators lead from ``node`` to weights."""
+    waiting, seen = [node], {id(node)}
+    while waiting:
+        for tensor in waiting.pop().outputs:
+            for reader in tensor.outputs:
+                if is_weighted(reader):
+                    return True
+                if id(reader) not in seen and is_linear(reader):
+                    seen.add(id(reader))
+                    waiting.append(reader)
+    return False
+
+
 def _joins(node: gs.Node, kinds: dict[int, Kind]) -> bool:
     """Whether what is analog beside trains can be taken off ``node``: its sizes are known, and do not shape the result."""
-    if ROWS in node.attrs:
+    if ROWS in node.attrs or not _meets_synapses(node):
         return False
     made = node.outputs[0].shape
     trains = [is_train(tensor, kinds) for tensor in node.inputs]

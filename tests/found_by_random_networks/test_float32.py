@@ -155,7 +155,7 @@ def test_shared_constants_that_cancel_are_certified(bias: str) -> None:
     assert onnx2snn.verify(source, onnx2snn.convert(source, bias=bias).model, inputs).lossless
 
 
-@pytest.mark.parametrize("ending", ["5/weight_1", "current/weight", "integrate/bias"])
+@pytest.mark.parametrize("ending", ["5/weight_1", "level/weight", "integrate/bias"])
 def test_what_is_joined_is_compared_part_by_part(ending: str) -> None:
     source = quantised_output_beside_another()
     model = onnx2snn.convert(source).model

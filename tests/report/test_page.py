@@ -134,7 +134,7 @@ def test_a_defect_is_shown_with_its_numbers(page: PageMaker) -> None:
 def test_what_does_not_spike_is_said(page: PageMaker) -> None:
     text = page("hybrid").read_text(encoding="utf-8")
     assert "1 operator does not spike" in text
-    assert "a product of two activations" in text
+    assert "this nonlinearity between neurons is not a spiking operator" in text
 
 
 def test_names_are_text_not_markup(page: PageMaker, example: Example, tmp_path: Path) -> None:
