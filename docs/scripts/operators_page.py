@@ -32,10 +32,10 @@ What matters is where an operator stands:
 | place | what may stand there |
 | --- | --- |
 | in front of the first synapses | anything: the input is analog |
-| between neurons | [synaptic operators](#synaptic-operators), [maxima](#maxima), [activations](#quantised-activations) |
+| between neurons | [synaptic operators](#synaptic-operators), [maxima](#maxima), [activations](#quantised-activations); any function of one tensor that a quantiser follows, or stands in front of; [products](method.md#products) of two signals; [quotients](method.md#quotients) in front of a quantiser: softmax, normalisation, division |
 | behind the last synapses | anything: softmax, argmax, ... read the decoded readout |
 
-Everything else between neurons (products of two activations, attention, gates, other nonlinearities) is refused with the
+Everything else between neurons (what reads values and is none of these: a softmax that nothing quantises, a sort) is refused with the
 node's name and a remedy, or kept and reported as non-spiking with `--hybrid`.
 
 ## Synaptic operators
