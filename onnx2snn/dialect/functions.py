@@ -83,8 +83,9 @@ def attach_functions(
             name, timesteps=max(steps), execution=execution, bias=bias, opset=opset, coding=coding
         )
         model.functions.append(body)
-    if not any(o.domain == DOMAIN for o in model.opset_import):
-        model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
+    for imported in [o for o in model.opset_import if o.domain == DOMAIN]:
+        model.opset_import.remove(imported)
+    model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
 
 
 def function_body(

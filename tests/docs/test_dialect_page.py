@@ -196,3 +196,8 @@ def test_the_neuron_in_numpy_runs() -> None:
     v = spec_neurons.integrated(x, np.float32(0.5), 3, "once")
     assert np.array_equal(found, spec_neurons.generated(v, compare, compare, ceiling))
     assert found.any()
+
+
+def test_a_file_imports_the_version_that_the_page_tells() -> None:
+    versions = {opset.domain: opset.version for opset in converted("floor")[1].opset_import}
+    assert f"# The SNN dialect, version {versions[DOMAIN]}" in PAGE
