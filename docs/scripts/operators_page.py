@@ -32,10 +32,12 @@ What matters is where an operator stands:
 | place | what may stand there |
 | --- | --- |
 | in front of the first synapses | anything: the input is analog |
-| between neurons | [synaptic operators](#synaptic-operators), [maxima](#maxima), [activations](#quantised-activations); any function of one tensor that a quantiser follows, or stands in front of; [products](method.md#products) of two signals; [quotients](method.md#quotients) in front of a quantiser: softmax, normalisation, division |
+| between neurons | [synaptic operators](#synaptic-operators), [maxima](#maxima), [activations](#quantised-activations) |
+| | [products](method.md#products) of two signals |
+| in front of a quantiser | any function of one tensor; [quotients](method.md#quotients): softmax, normalisation, division |
 | behind the last synapses | anything: softmax, argmax, ... read the decoded readout |
 
-Everything else between neurons (what reads values and is none of these: a softmax that nothing quantises, a sort) is refused with the
+Everything else between neurons (a softmax that nothing quantises, a sort: what reads values) is refused with the
 node's name and a remedy, or kept and reported as non-spiking with `--hybrid`.
 
 ## Synaptic operators

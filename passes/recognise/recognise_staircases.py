@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
-from onnx2snn.activations.recognise import Found
+from onnx2snn.activations.recognise import Found, Recognition
 from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tabulate import Tabulated, tabulate, unchanged
 from onnx2snn.graph.build import Spelling
@@ -42,8 +42,9 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     same = unchanged(graph, recognition)
     for quantiser in same:
         replace_uses(graph, quantiser.output, quantiser.root)
+    recognition = _without(recognition, same)
     tables = tabulate(graph, recognition)[0]
-    covered = {id(one.output) for one in tables} | {id(one.output) for one in same}
+    covered = {id(one.output) for one in tables}
     staircases = [found for found in recognition.found if id(found.output) not in covered]
     candidates: list[Found | Tabulated] = [*staircases, *tables]
     for one in chosen(graph, candidates):
@@ -52,6 +53,23 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
         else:
             put_staircase(graph, names, one)
     return graph
+
+
+def _without(recognition: Recognition, gone: Sequence[Found]) -> Recognition:
+    """What is left without these quantisers: what they were given is what others read."""
+    roots = {id(one.output): one.root for one in gone}
+
+    def kept(found: Sequence[Found]) -> tuple[Found, ...]:
+        left = []
+        for one in found:
+            root = one.root
+            while id(root) in roots:
+                root = roots[id(root)]
+            if id(one.output) not in roots:
+                left.append(one if root is one.root else replace(one, root=root))
+        return tuple(left)
+
+    return replace(recognition, found=kept(recognition.found), inner=kept(recognition.inner))
 
 
 def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:

@@ -22,7 +22,7 @@ def model(constant: np.ndarray, inside: tuple[int, ...] = (1, 3, 4, 4)) -> onnx.
 
 
 CASES = {
-    "one value everywhere": (np.full((1, 3, 4, 4), 2, np.float32), ()),
+    "one value everywhere": (np.full((1, 3, 4, 4), 2, np.float32), (1,)),
     "one value a channel": (np.broadcast_to(CHANNELS, (1, 3, 4, 4)).copy(), (3, 1, 1)),
     "one value already": (np.full((), 2, np.float32), ()),
     "all different": (samples(1, 3, 4, 4, seed=1), (3, 4, 4)),
