@@ -106,7 +106,7 @@ def test_converts_by_default_and_is_certified(
 ) -> None:
     source, conversion = pair
     assert conversion.non_spiking == ()
-    certificate = onnx2snn.verify(source, conversion.model)
+    certificate = onnx2snn.verify(source, conversion)
     assert certificate.lossless
     compared = sum(layer.levels_compared for layer in certificate.layers)
     assert sum(layer.ambiguous for layer in certificate.layers) < 0.01 * compared

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import onnx
 
@@ -29,9 +29,22 @@ from onnx2snn.model.files import load_model
 from onnx2snn.runtime import SpikingSession
 
 
+class Made(Protocol):
+    """A conversion or a calibration: it holds a model."""
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        """The model."""
+        ...
+
+
+def _named(network: str | Path | onnx.ModelProto | Made) -> str | Path | onnx.ModelProto:
+    return network if isinstance(network, (str, os.PathLike, onnx.ModelProto)) else network.model
+
+
 def verify(
-    source: str | Path | onnx.ModelProto,
-    snn: str | Path | onnx.ModelProto,
+    source: str | Path | onnx.ModelProto | Made,
+    snn: str | Path | onnx.ModelProto | Made,
     data: Any = None,
     *,
     execution: str = "spiking",
@@ -49,8 +62,8 @@ def verify(
     The result is the same, bit for bit, however the work is divided and whether or not it was interrupted.
 
     Args:
-        source: The network that was converted.
-        snn: The converted network.
+        source: The network that was converted: a path, a model, or what :func:`onnx2snn.calibrate` made.
+        snn: The converted network: a path, a model, or what :func:`onnx2snn.convert` made.
         data: A path, a data set, or {input name: array (N, ...)}; None: 64 samples are drawn, half of them at thresholds.
         execution: The execution of the spiking network to check.
         backend: What runs it.
@@ -63,6 +76,7 @@ def verify(
         InvalidModelError: a file is missing or damaged, or the SNN is not of this source.
         InputError: the data does not fit, or the state file belongs to another verification.
     """
+    source, snn = _named(source), _named(snn)
     job, specs, table = _job(source, snn, execution, backend, remote=ray is not None)
     comparison = None if table.get("coding") == "rate" else _comparable(job, table)
     if comparison is None:
