@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from onnx2snn.activations import Staircase, Table, neuron_parameters, table_parameters
 from onnx2snn.activations.rules import names_of
-from onnx2snn.graph.core import ORIGIN, Names, is_constant, value_of
-from onnx2snn.operators.linear import DOMAIN, STAIRCASE, TABLE_STAIRCASE
+from onnx2snn.errors import ConversionError
+from onnx2snn.graph.core import ORIGIN, Names, is_constant, origin, value_of
+from onnx2snn.operators.linear import DOMAIN, INTEGRATE, STAIRCASE, TABLE_STAIRCASE
+from onnx2snn.remedies import SHAPES
 
 #: Where a node keeps its :class:`Staircase`, in units of its present input; not exported.
 PARAMETERS = "_onnx2snn_staircase"
@@ -134,3 +136,31 @@ def scaled_bias(graph: gs.Graph, names: Names, node: gs.Node, factor: NDArray[np
     held = make_constant(names, f"{bias.name}/factor", np.atleast_1d(factor.astype(np.float32)))
     graph.nodes.append(gs.Node(op="Mul", name=names.fresh(out.name), inputs=[bias, held], outputs=[out]))
     return out
+
+
+def integrate_node(names: Names, train: gs.Tensor, output: gs.Tensor) -> gs.Node:
+    """A new ``Integrate`` node without a bias: train (T·N, ...) → value (N, ...)."""
+    bias = make_constant(names, f"{output.name}/bias", np.zeros(1, np.float32))
+    node = gs.Node(op=INTEGRATE, name=names.fresh(f"{train.name}/integrate"), domain=DOMAIN)
+    node.attrs.update({"input_steps": 1, ORIGIN: [name for p in train.inputs for name in origin(p)]})
+    node.inputs, node.outputs = [train, bias], [output]
+    return node
+
+
+def integrated(graph: gs.Graph, names: Names, train: gs.Tensor) -> gs.Tensor:
+    """The value of ``train``, by an ``Integrate`` of its own.
+
+    Raises:
+        ConversionError: its shape is not known.
+    """
+    if train.shape is None:
+        made = train.inputs[0]
+        raise ConversionError(
+            "the shape of what it makes is not known",
+            node=next(iter(origin(made)), made.name),
+            operator=made.op,
+            remedy=SHAPES,
+        )
+    value = gs.Variable(names.fresh(f"{train.name}/potential"), np.float32, list(train.shape))
+    graph.nodes.append(integrate_node(names, train, value))
+    return value

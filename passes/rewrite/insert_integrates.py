@@ -6,11 +6,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.trains import Kind, is_train, node_kind
-from onnx2snn.errors import ConversionError
-from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_float, origin
-from onnx2snn.graph.neuron_nodes import make_constant
-from onnx2snn.operators.linear import DOMAIN, INTEGRATE, is_integrate, reads_sizes
-from onnx2snn.remedies import SHAPES
+from onnx2snn.graph.core import Names, graph_pass, is_float
+from onnx2snn.graph.neuron_nodes import integrate_node, integrated
+from onnx2snn.operators.linear import is_integrate, reads_sizes
 
 
 @graph_pass
@@ -36,34 +34,12 @@ def insert_integrates(graph: gs.Graph) -> gs.Graph:
         for position, tensor in enumerate(node.inputs):
             if is_train(tensor, kinds) and is_float(tensor):
                 if id(tensor) not in made:
-                    made[id(tensor)] = _integrated(graph, names, tensor)
+                    made[id(tensor)] = integrated(graph, names, tensor)
                 node.inputs[position] = made[id(tensor)]
     for output in list(graph.outputs):
         if is_train(output, kinds):
             _integrate_output(graph, names, output, made.get(id(output)))
     return graph
-
-
-def _node(names: Names, train: gs.Tensor, output: gs.Tensor) -> gs.Node:
-    bias = make_constant(names, f"{output.name}/bias", np.zeros(1, np.float32))
-    node = gs.Node(op=INTEGRATE, name=names.fresh(f"{train.name}/integrate"), domain=DOMAIN)
-    node.attrs.update({"input_steps": 1, ORIGIN: [name for p in train.inputs for name in origin(p)]})
-    node.inputs, node.outputs = [train, bias], [output]
-    return node
-
-
-def _integrated(graph: gs.Graph, names: Names, train: gs.Tensor) -> gs.Tensor:
-    if train.shape is None:
-        made = train.inputs[0]
-        raise ConversionError(
-            "the shape of what it makes is not known",
-            node=next(iter(origin(made)), made.name),
-            operator=made.op,
-            remedy=SHAPES,
-        )
-    value = gs.Variable(names.fresh(f"{train.name}/potential"), np.float32, list(train.shape))
-    graph.nodes.append(_node(names, train, value))
-    return value
 
 
 def _integrate_output(graph: gs.Graph, names: Names, output: gs.Tensor, shared: gs.Tensor | None) -> None:
@@ -77,4 +53,4 @@ def _integrate_output(graph: gs.Graph, names: Names, output: gs.Tensor, shared: 
             gs.Node(op="Identity", name=names.fresh(output.name), inputs=[shared], outputs=[output])
         )
     else:
-        graph.nodes.append(_node(names, train, output))
+        graph.nodes.append(integrate_node(names, train, output))

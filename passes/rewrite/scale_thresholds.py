@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.graph.build import Spelling
-from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, producer_of, signals, value_of
-from onnx2snn.graph.neuron_nodes import make_constant
+from onnx2snn.graph.core import Names, graph_pass, is_constant, producer_of, signals, value_of
+from onnx2snn.graph.neuron_nodes import integrated
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import DOMAIN, INTEGRATE, SCALED_STAIRCASE, STAIRCASE, is_line, is_quotient
+from onnx2snn.operators.linear import DOMAIN, SCALED_STAIRCASE, STAIRCASE, is_line, is_quotient
 
 
 @graph_pass
@@ -30,7 +29,7 @@ def scale_thresholds(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     kinds = facts(graph).kinds
     made: dict[int, tuple[gs.Tensor, gs.Tensor]] = {}
-    integrated: dict[int, gs.Tensor] = {}
+    potentials: dict[int, gs.Tensor] = {}
     for node in list(graph.nodes):
         if (node.domain, node.op) != (DOMAIN, STAIRCASE):
             continue
@@ -40,9 +39,9 @@ def scale_thresholds(graph: gs.Graph) -> gs.Graph:
         if id(quotient) not in made:
             read = []
             for tensor in quotient.inputs:
-                if is_train(tensor, kinds) and id(tensor) not in integrated:
-                    integrated[id(tensor)] = _integrated(graph, names, tensor, quotient)
-                read.append(integrated.get(id(tensor), tensor))
+                if is_train(tensor, kinds) and id(tensor) not in potentials:
+                    potentials[id(tensor)] = integrated(graph, names, tensor)
+                read.append(potentials.get(id(tensor), tensor))
             made[id(quotient)] = _spelled(graph, names, quotient, read)
         numerator, divisor = made[id(quotient)]
         for line in lines:
@@ -85,13 +84,3 @@ def _spelled(
     found = spelling(Spelling(graph, names, apart), apart)
     apart.inputs.clear()
     return found
-
-
-def _integrated(graph: gs.Graph, names: Names, train: gs.Tensor, reader: gs.Node) -> gs.Tensor:
-    value = gs.Variable(names.fresh(f"{train.name}/potential"), np.float32, list(train.shape))
-    bias = make_constant(names, f"{value.name}/bias", np.zeros(1, np.float32))
-    node = gs.Node(op=INTEGRATE, name=names.fresh(f"{train.name}/integrate"), domain=DOMAIN)
-    node.attrs.update({"input_steps": 1, ORIGIN: origin(reader)})
-    node.inputs, node.outputs = [train, bias], [value]
-    graph.nodes.append(node)
-    return value
