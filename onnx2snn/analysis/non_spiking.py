@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,28 +10,24 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.activations.recognise import Rejected
-from onnx2snn.analysis.facts import facts
-from onnx2snn.analysis.trains import is_train
+from onnx2snn.analysis.reach import (
+    before_synapses,
+    evaluated_nodes,
+    is_passed,
+    is_quantiser,
+    straight_to_neurons,
+    straight_to_unread,
+)
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import is_integer_type
-from onnx2snn.graph.core import DYNAMIC, MICROSOFT, origin, signals
+from onnx2snn.graph.core import DYNAMIC, MICROSOFT, origin
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
-    DOMAIN,
     EXTREME,
-    MOVEMENT,
     ORDER_PRESERVING,
-    STAIRCASE,
     float_signals,
-    is_integrate,
     is_line,
-    is_linear,
-    is_mean,
-    is_neuron,
-    is_product,
-    is_quotient,
     is_weighted,
-    keeps_integers,
 )
 from onnx2snn.operators.quantising import QONNX, mixes_signs
 from onnx2snn.remedies import (
@@ -86,16 +82,16 @@ def non_spiking(graph: gs.Graph, rejected: Mapping[str, Rejected]) -> list[NonSp
     (its output is read out). Max pooling of potentials that go straight into neurons is part of the method.
     """
     misses = {name: miss for miss in rejected.values() for name in miss.nodes}
-    nodes, feeding = _evaluated(graph), _before_synapses(graph)
+    nodes, feeding = evaluated_nodes(graph), before_synapses(graph)
     activations = {node.name for node in nodes if of(node).elementwise and not is_line(node)}
-    hoped = _straight_to_neurons(graph, {*misses, *activations})
-    awaited = _straight_to_unread(graph, nodes)
+    hoped = straight_to_neurons(graph, {*misses, *activations})
+    awaited = straight_to_unread(graph, nodes)
     found = []
     for node in nodes:
         described = _described(node, misses.get(node.name))
         follows = node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in hoped for t in node.outputs)
         follows = follows and node.name not in misses
-        if _is_quantiser(node) or node.op in HANDLERS or is_passed(node):
+        if is_quantiser(node) or node.op in HANDLERS or is_passed(node):
             follows = follows or all(id(t) in awaited for t in node.outputs)
         readout = not any(id(t) in feeding for t in node.outputs)
         found.append(replace(described, follows=follows, readout=readout))
@@ -106,70 +102,6 @@ def obstacles(found: Sequence[NonSpiking]) -> list[NonSpiking]:
     """Those that have to change: what only follows from another is none, nor is what belongs to the readout."""
     between = [kept for kept in found if not kept.readout]
     return [kept for kept in between if not kept.follows] or between
-
-
-def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
-    """The nodes that are an obstacle, or follow from one."""
-    feeding = _before_synapses(graph)
-    return [node for node in _evaluated(graph) if any(id(t) in feeding for t in node.outputs)]
-
-
-def _evaluated(graph: gs.Graph) -> list[gs.Node]:
-    """Nodes behind synapses, in front of synapses or neurons, that are neither: evaluated on decoded values."""
-    behind = facts(graph).behind_synapses
-    before = _before_neurons(graph)
-    pooled = _straight_to_neurons(graph)
-    sized = facts(graph).from_sizes
-    kinds, dendrites = facts(graph).kinds, _dendrites(graph)
-    found = []
-    for node in graph.nodes:
-        inside = [id(t) in behind for t in node.inputs]
-        if is_product(node) and (any(is_train(t, kinds) for t in node.inputs) or sum(inside) == 1):
-            continue
-        if (
-            id(node) in dendrites
-            or is_neuron(node)
-            or is_integrate(node)
-            or is_linear(node)
-            or keeps_integers(node)
-        ):
-            continue
-        if node.outputs and id(node.outputs[0]) in sized:
-            continue
-        if not any(inside) or not any(id(t) in before for t in node.outputs):
-            continue
-        if node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in pooled for t in node.outputs):
-            continue
-        found.append(node)
-    return found
-
-
-def _dendrites(graph: gs.Graph) -> set[int]:
-    """Nodes, by ``id``, that belong to neurons: quotients that only neurons read, and what only those quotients are made of.
-
-    Thresholds are scaled by the divisor (METHOD 13); numerator and divisor are made of potentials, in the neuron. Products
-    behind it may hold the divisor, too: it is the scale of its levels.
-    """
-    kinds = facts(graph).kinds
-    outputs = {id(tensor) for tensor in graph.outputs}
-    found: set[int] = set()
-    lines: set[int] = set()
-    held: set[int] = set()
-    for node in reversed(graph.nodes):
-        if is_product(node) and any(is_train(t, kinds) for t in node.inputs):
-            held.add(id(node))
-        readers = [reader for tensor in node.outputs for reader in tensor.outputs]
-        if is_neuron(node) or not readers or any(id(tensor) in outputs for tensor in node.outputs):
-            continue
-        neurons = all((r.domain == DOMAIN and r.op == STAIRCASE) or id(r) in lines for r in readers)
-        if neurons and is_line(node):
-            lines.add(id(node))
-        read = {id(reader) for reader in readers}
-        if (neurons and is_quotient(node)) or (read & found and read <= found | held):
-            found.add(id(node))
-        elif read <= held and is_line(node):
-            held.add(id(node))
-    return found
 
 
 def refusal(
@@ -227,7 +159,7 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
     if node.op in EXTREME:
         reason = f"the activations that it compares lie on different grids, {NO_LATTICE}"
         return NonSpiking(name, node.op, reason, either(ONE_SCALE, HYBRID))
-    if _is_quantiser(node):
+    if is_quantiser(node):
         reason, remedy = _unread_quantiser(node)
         return NonSpiking(name, node.op, reason, either(remedy, HYBRID))
     if node.op in ORDER_PRESERVING:
@@ -244,30 +176,6 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         return NonSpiking(name, node.op, reason, HYBRID)
     reason = "this nonlinearity between neurons is not a spiking operator"
     return NonSpiking(name, node.op, reason, either(QUANTISE, HYBRID))
-
-
-def _is_quantiser(node: gs.Node) -> bool:
-    """One that is still there was not read."""
-    return node.op in ("QuantizeLinear", "DequantizeLinear") or node.domain in QONNX
-
-
-def _straight_to_unread(graph: gs.Graph, evaluated: Sequence[gs.Node]) -> set[int]:
-    """Tensors that only unread quantisers read, or operators on integers, over what works entry by entry, moves and pools."""
-    unread = {id(node) for node in evaluated if _is_quantiser(node) or not float_signals(node)}
-    straight: set[int] = set()
-    outputs = {id(t) for t in graph.outputs}
-    for node in reversed(graph.nodes):
-        for tensor in node.outputs:
-            if (
-                tensor.outputs
-                and id(tensor) not in outputs
-                and all(
-                    id(r) in unread or ((r.op in HANDLERS or is_passed(r)) and id(r.outputs[0]) in straight)
-                    for r in tensor.outputs
-                )
-            ):
-                straight.add(id(tensor))
-    return straight
 
 
 def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
@@ -294,54 +202,3 @@ def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
         "its parameters (scale, zero point, bits, thresholds) are no constants",
         CONSTANTS,
     )
-
-
-def _before_synapses(graph: gs.Graph) -> set[int]:
-    """Tensors in front of weights, or of neurons whose spikes are pooled."""
-    feeding: set[int] = set()
-    pooled: set[int] = set()
-    for node in reversed(graph.nodes):
-        read = {id(t) for t in node.inputs}
-        over_pools = any(id(t) in pooled for t in node.outputs)
-        if (
-            is_weighted(node)
-            or any(id(t) in feeding for t in node.outputs)
-            or (over_pools and is_neuron(node))
-        ):
-            feeding |= read
-        elif over_pools or is_mean(node):
-            pooled |= read
-    return feeding
-
-
-def _before_neurons(graph: gs.Graph) -> set[int]:
-    """Tensors in front of weights or neurons."""
-    feeding: set[int] = set()
-    for node in reversed(graph.nodes):
-        if is_weighted(node) or is_neuron(node) or any(id(t) in feeding for t in node.outputs):
-            feeding.update(id(t) for t in node.inputs)
-    return feeding
-
-
-def _straight_to_neurons(graph: gs.Graph, hoped: Collection[str] = ()) -> set[int]:
-    """Tensors that only neurons read, over moves, further max pooling, and factors and terms that thresholds could take in.
-
-    Nodes named in ``hoped`` count as neurons.
-    """
-    straight: set[int] = set()
-    outputs = {id(t) for t in graph.outputs}
-    for node in reversed(graph.nodes):
-        for tensor in node.outputs:
-            if id(tensor) not in outputs and all(
-                is_neuron(r) or r.name in hoped or (is_passed(r) and id(r.outputs[0]) in straight)
-                for r in tensor.outputs
-            ):
-                straight.add(id(tensor))
-    return straight
-
-
-def is_passed(node: gs.Node) -> bool:
-    """Moves, maxima, and lines of one signal."""
-    if node.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME):
-        return True
-    return of(node).line and len(signals(node)) == 1 and is_linear(node)

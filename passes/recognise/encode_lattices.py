@@ -15,7 +15,7 @@ from onnx2snn.activations.lattice import Lattice
 from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.activations.recognise import expressions
 from onnx2snn.analysis.lattices import lattices
-from onnx2snn.analysis.non_spiking import is_passed, non_spiking_nodes
+from onnx2snn.analysis.reach import is_passed, non_spiking_nodes
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, graph_pass, replace_uses, signals, tidy
 from onnx2snn.graph.neuron_nodes import POOLED

@@ -1,0 +1,168 @@
+"""What lies between neurons: which nodes are evaluated on decoded values, and what leads straight to neurons or weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import onnx_graphsurgeon as gs
+
+from onnx2snn.activations.operators import HANDLERS
+from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.trains import is_train
+from onnx2snn.operators.linear import (
+    DOMAIN,
+    EXTREME,
+    MOVEMENT,
+    ORDER_PRESERVING,
+    STAIRCASE,
+    float_signals,
+    is_integrate,
+    is_line,
+    is_linear,
+    is_mean,
+    is_neuron,
+    is_product,
+    is_quotient,
+    is_weighted,
+    keeps_integers,
+)
+from onnx2snn.operators.quantising import QONNX
+
+
+def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
+    """The nodes that are an obstacle, or follow from one."""
+    feeding = before_synapses(graph)
+    return [node for node in evaluated_nodes(graph) if any(id(t) in feeding for t in node.outputs)]
+
+
+def evaluated_nodes(graph: gs.Graph) -> list[gs.Node]:
+    """Nodes behind synapses, in front of synapses or neurons, that are neither: evaluated on decoded values."""
+    behind = facts(graph).behind_synapses
+    before = _before_neurons(graph)
+    pooled = straight_to_neurons(graph)
+    sized = facts(graph).from_sizes
+    kinds, dendrites = facts(graph).kinds, _dendrites(graph)
+    found = []
+    for node in graph.nodes:
+        inside = [id(t) in behind for t in node.inputs]
+        if is_product(node) and (any(is_train(t, kinds) for t in node.inputs) or sum(inside) == 1):
+            continue
+        if (
+            id(node) in dendrites
+            or is_neuron(node)
+            or is_integrate(node)
+            or is_linear(node)
+            or keeps_integers(node)
+        ):
+            continue
+        if node.outputs and id(node.outputs[0]) in sized:
+            continue
+        if not any(inside) or not any(id(t) in before for t in node.outputs):
+            continue
+        if node.op in (*ORDER_PRESERVING, *EXTREME) and all(id(t) in pooled for t in node.outputs):
+            continue
+        found.append(node)
+    return found
+
+
+def _dendrites(graph: gs.Graph) -> set[int]:
+    """Nodes, by ``id``, that belong to neurons: quotients that only neurons read, and what only those quotients are made of.
+
+    Thresholds are scaled by the divisor (METHOD 13); numerator and divisor are made of potentials, in the neuron. Products
+    behind it may hold the divisor, too: it is the scale of its levels.
+    """
+    kinds = facts(graph).kinds
+    outputs = {id(tensor) for tensor in graph.outputs}
+    found: set[int] = set()
+    lines: set[int] = set()
+    held: set[int] = set()
+    for node in reversed(graph.nodes):
+        if is_product(node) and any(is_train(t, kinds) for t in node.inputs):
+            held.add(id(node))
+        readers = [reader for tensor in node.outputs for reader in tensor.outputs]
+        if is_neuron(node) or not readers or any(id(tensor) in outputs for tensor in node.outputs):
+            continue
+        neurons = all((r.domain == DOMAIN and r.op == STAIRCASE) or id(r) in lines for r in readers)
+        if neurons and is_line(node):
+            lines.add(id(node))
+        read = {id(reader) for reader in readers}
+        if (neurons and is_quotient(node)) or (read & found and read <= found | held):
+            found.add(id(node))
+        elif read <= held and is_line(node):
+            held.add(id(node))
+    return found
+
+
+def before_synapses(graph: gs.Graph) -> set[int]:
+    """Tensors in front of weights, or of neurons whose spikes are pooled."""
+    feeding: set[int] = set()
+    pooled: set[int] = set()
+    for node in reversed(graph.nodes):
+        read = {id(t) for t in node.inputs}
+        over_pools = any(id(t) in pooled for t in node.outputs)
+        if (
+            is_weighted(node)
+            or any(id(t) in feeding for t in node.outputs)
+            or (over_pools and is_neuron(node))
+        ):
+            feeding |= read
+        elif over_pools or is_mean(node):
+            pooled |= read
+    return feeding
+
+
+def _before_neurons(graph: gs.Graph) -> set[int]:
+    """Tensors in front of weights or neurons."""
+    feeding: set[int] = set()
+    for node in reversed(graph.nodes):
+        if is_weighted(node) or is_neuron(node) or any(id(t) in feeding for t in node.outputs):
+            feeding.update(id(t) for t in node.inputs)
+    return feeding
+
+
+def straight_to_neurons(graph: gs.Graph, hoped: Collection[str] = ()) -> set[int]:
+    """Tensors that only neurons read, over moves, further max pooling, and factors and terms that thresholds could take in.
+
+    Nodes named in ``hoped`` count as neurons.
+    """
+    straight: set[int] = set()
+    outputs = {id(t) for t in graph.outputs}
+    for node in reversed(graph.nodes):
+        for tensor in node.outputs:
+            if id(tensor) not in outputs and all(
+                is_neuron(r) or r.name in hoped or (is_passed(r) and id(r.outputs[0]) in straight)
+                for r in tensor.outputs
+            ):
+                straight.add(id(tensor))
+    return straight
+
+
+def straight_to_unread(graph: gs.Graph, evaluated: Sequence[gs.Node]) -> set[int]:
+    """Tensors that only unread quantisers read, or operators on integers, over what works entry by entry, moves and pools."""
+    unread = {id(node) for node in evaluated if is_quantiser(node) or not float_signals(node)}
+    straight: set[int] = set()
+    outputs = {id(t) for t in graph.outputs}
+    for node in reversed(graph.nodes):
+        for tensor in node.outputs:
+            if (
+                tensor.outputs
+                and id(tensor) not in outputs
+                and all(
+                    id(r) in unread or ((r.op in HANDLERS or is_passed(r)) and id(r.outputs[0]) in straight)
+                    for r in tensor.outputs
+                )
+            ):
+                straight.add(id(tensor))
+    return straight
+
+
+def is_passed(node: gs.Node) -> bool:
+    """Moves, maxima, and lines of one signal."""
+    if node.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME):
+        return True
+    return is_line(node)
+
+
+def is_quantiser(node: gs.Node) -> bool:
+    """Whether ``node`` is a quantiser: one that is still there was not read."""
+    return node.op in ("QuantizeLinear", "DequantizeLinear") or node.domain in QONNX
