@@ -15,10 +15,10 @@ import onnx.backend.test
 import onnx_graphsurgeon as gs
 from onnx import numpy_helper
 
+from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.stages import make_stages
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.passes import PREPARE
+from onnx2snn.passes.importer import import_model
 
 FOLDER = Path(onnx.backend.test.__file__).parent / "data" / "light"
 #: Networks whose every nonlinearity between synapses is a ReLU or a maximum.

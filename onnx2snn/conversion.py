@@ -17,6 +17,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
+from onnx2snn.analysis.pass_manager import State, apply_owned, state_of
+from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.work import Progress
@@ -35,15 +37,13 @@ from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.graph.core import Array, Pass, is_constant
 from onnx2snn.graph.exporter import to_split_model
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import State, apply_owned, state_of
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model, save_model
 from onnx2snn.model.qonnx_definition import inlined
 from onnx2snn.model.reference import run_reference
-from onnx2snn.model.training_mode import refuse_training_mode
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.passes.rewrite.spike import network_timesteps
 from onnx2snn.remedies import ITS_SOURCE

@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
+from onnx2snn.activations.neuron_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.activations.recognise import Found, Rejected
 from onnx2snn.activations.rules import names_of, rules_of
+from onnx2snn.analysis.pass_manager import apply_owned
+from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data.specs import input_specs
 from onnx2snn.dialect.layer_table import is_snn, read_layer_table
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import origin
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR
-from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model
-from onnx2snn.model.training_mode import refuse_training_mode
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 
 

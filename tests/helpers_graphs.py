@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx2snn.dialect.functions import DOMAIN, attach_functions
 from onnx2snn.graph.core import Pass
 from onnx2snn.graph.exporter import to_model
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import run_reference
+from onnx2snn.passes.importer import import_model
 
 Shapes = Mapping[str, Sequence["int | str"]]
 

@@ -24,11 +24,11 @@ from onnx2snn.activations.lattice import (
     smaller,
     united,
 )
+from onnx2snn.activations.neuron_nodes import parameters
 from onnx2snn.activations.piecewise_linear import Rationals, rationals
 from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
 from onnx2snn.analysis.selections import SELECTIONS, is_selection, normalisation, padding
 from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
-from onnx2snn.graph.neuron_nodes import parameters
 from onnx2snn.operators.linear import (
     DOMAIN,
     ORDER_PRESERVING,

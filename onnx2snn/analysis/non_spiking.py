@@ -20,7 +20,8 @@ from onnx2snn.analysis.reach import (
 )
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import is_integer_type
-from onnx2snn.graph.core import DYNAMIC, MICROSOFT, origin
+from onnx2snn.graph.core import DYNAMIC, origin
+from onnx2snn.model.domains import MICROSOFT
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     EXTREME,

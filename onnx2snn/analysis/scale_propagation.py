@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.build import make_constant, scale_weights
 from onnx2snn.graph.core import ORIGIN, Array, Names, constant_input, is_constant, origin, signals, value_of
-from onnx2snn.graph.neuron_nodes import make_constant, scale_weights
 from onnx2snn.operators import of, scales
 from onnx2snn.operators.linear import is_integrate, is_weighted
 from onnx2snn.operators.places import compact

@@ -10,14 +10,14 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_spiking, obstacles
+from onnx2snn.analysis.pass_manager import apply_owned
+from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.calibration.lines import ClippedLine, clipped_lines
 from onnx2snn.calibration.writing import Staircased, write_staircase
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import apply_owned
-from onnx2snn.model.training_mode import refuse_training_mode
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.remedies import ACTIVATIONS, AS_IT_IS, CALIBRATE, KEEP, QUANTISE, RELU, either
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.thresholds import Steps
-from onnx2snn.graph.build import Spelling
+from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.graph.core import Names, constant_input, producer_of, tidy
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import by_channel
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from onnx import inliner
 
 from onnx2snn.activations import Staircase, Table
+from onnx2snn.activations.neuron_nodes import Reading
 from onnx2snn.graph.core import Array, is_constant, tidy, value_of
 from onnx2snn.graph.exporter import to_split_model
-from onnx2snn.graph.neuron_nodes import Reading
 from onnx2snn.model.weights import SplitModel, weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.operators.signals import UNIT

@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
+from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.certificate.findings import compact
 from onnx2snn.certificate.reading import (
     Activation,
@@ -33,9 +35,6 @@ from onnx2snn.certificate.subnetworks import cut_source
 from onnx2snn.data import input_specs
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, constant_input, origin
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
-from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators import of
@@ -43,6 +42,7 @@ from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import UNIT
 from onnx2snn.passes import PREPARE, RECOGNISE
+from onnx2snn.passes.importer import import_model
 
 #: Numbers of a sample of an input, from which on one is enough to try where levels are.
 LARGE = 1 << 18

@@ -10,9 +10,9 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, SCALED_IF
 from onnx2snn.graph.exporter import to_split_model
-from onnx2snn.graph.neuron_nodes import SOURCE_TENSOR
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators.linear import is_neuron
 

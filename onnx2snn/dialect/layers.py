@@ -8,11 +8,11 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Staircase, Table
+from onnx2snn.activations.neuron_nodes import SOURCE, SOURCE_TENSOR, parameters
 from onnx2snn.activations.rules import names_of
 from onnx2snn.dialect.dendrites import analog_operations
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.graph.core import constant_input, origin
-from onnx2snn.graph.neuron_nodes import SOURCE, SOURCE_TENSOR, parameters
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron
 

@@ -12,8 +12,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.dialect.layer_table import Layer
-from onnx2snn.graph.core import signals
-from onnx2snn.graph.twins import TWIN
+from onnx2snn.graph.core import TWIN, signals
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.linear import is_neuron

@@ -1,4 +1,4 @@
-"""Writing small float expressions in place of a node."""
+"""Constants for nodes, and small float expressions in place of a node."""
 
 from __future__ import annotations
 
@@ -7,9 +7,30 @@ from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
 
-from onnx2snn.graph.core import ORIGIN, Array, Names, is_constant, origin
-from onnx2snn.graph.neuron_nodes import make_constant
+from onnx2snn.graph.core import ORIGIN, Array, Names, is_constant, origin, value_of
+
+
+def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
+    """A constant for one node input, named after ``stem``; a number becomes a list of one."""
+    return gs.Constant(names.fresh(stem), np.ascontiguousarray(values))
+
+
+def replace_weights(names: Names, node: gs.Node, stem: str, values: Any) -> None:
+    """Give ``node`` other weights; the old ones are let go at once."""
+    old = node.inputs[1]
+    node.inputs[1] = make_constant(names, stem, values)
+    if is_constant(old):
+        old.values = np.empty(0, np.float32)  # nobody else reads it, but the graph's cycles would keep it
+
+
+def scale_weights(names: Names, node: gs.Node, factors: NDArray[np.float64]) -> None:
+    """Multiply the weights of ``node`` in float64 and round once, without a second copy of them."""
+    values = value_of(node.inputs[1])
+    scaled = np.empty(np.broadcast_shapes(values.shape, factors.shape), np.float32)
+    np.multiply(values, factors, out=scaled, dtype=np.float64, casting="same_kind")
+    replace_weights(names, node, f"{node.name}/weight", scaled)
 
 
 def code_range(dtype: object) -> tuple[float, float]:

@@ -23,14 +23,14 @@ G_LOGGER.severity = G_LOGGER.CRITICAL + 1
 Array: TypeAlias = NDArray[Any]
 Pass: TypeAlias = Callable[[gs.Graph], gs.Graph]
 
-#: Where onnxruntime keeps operators of its own.
-MICROSOFT = "com.microsoft"
-
 #: Attribute under which a node keeps the names of the user's nodes that it stands for (comma-free list).
 ORIGIN = "_onnx2snn_origin"
 
 #: Attribute of the node that writes the scale of a quantiser from the range of a sample.
 DYNAMIC = "_onnx2snn_dynamic"
+
+#: Attribute of a node that is no operator of the source: it computes a bias that depends on the sample.
+TWIN = "_onnx2snn_twin"
 
 
 def graph_pass(function: Pass) -> Pass:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import onnx
 from onnx import helper
 
-from onnx2snn.graph.core import MICROSOFT
 from onnx2snn.model.qonnx_definition import all_nodes
+
+#: Where onnxruntime keeps operators of its own.
+MICROSOFT = "com.microsoft"
 
 _STANDARD = ("", "ai.onnx")
 _NAMES = ("SimplifiedLayerNormalization",)

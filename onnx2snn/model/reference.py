@@ -12,11 +12,10 @@ from onnx.numpy_helper import to_array
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.graph.core import Array
 from onnx2snn.model.domains import for_onnxruntime
 from onnx2snn.model.equal_signs import with_equal_signs
 from onnx2snn.model.qonnx_definition import with_definitions
-from onnx2snn.model.weights import SplitModel, let_go, split_model, weights_as_inputs
+from onnx2snn.model.weights import Array, SplitModel, let_go, split_model, weights_as_inputs
 from onnx2snn.runtime.backends import tensor_of
 from onnx2snn.runtime.batches import joined, of_samples
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from onnx2snn.graph.core import MICROSOFT
+from onnx2snn.model.domains import MICROSOFT
 from onnx2snn.operators import jump_errors
 from onnx2snn.operators.table import Operator
 

@@ -12,12 +12,12 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.recognise import Found, recognise
 from onnx2snn.activations.rules import by_rule
 from onnx2snn.errors import ConversionError
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import Names, constant_input, producer_of, tidy
 from onnx2snn.graph.exporter import PRIVATE
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators.linear import is_linear
 from onnx2snn.passes import PREPARE
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.recognise.maxima_first import maxima_first
 from onnx2snn.passes.recognise.recognise_staircases import chosen
 

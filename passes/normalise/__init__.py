@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from onnx2snn.analysis.pass_manager import Fixpoint
 from onnx2snn.graph.core import Pass
-from onnx2snn.graph.pass_manager import Fixpoint
 from onnx2snn.passes.normalise.batch_to_front import batch_to_front
 from onnx2snn.passes.normalise.channels_first import channels_first
 from onnx2snn.passes.normalise.compute_in_float32 import compute_in_float32

@@ -8,8 +8,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_constant, origin, replace_uses
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_weighted
 

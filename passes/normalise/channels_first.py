@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import MICROSOFT, ORIGIN, Names, graph_pass, is_constant, origin
+from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin
+from onnx2snn.model.domains import MICROSOFT
 
 #: Where onnxruntime keeps the standard operators on channels-last tensors.
 INTERNAL = "com.ms.internal.nhwc"

@@ -7,7 +7,8 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import Grid, Spelling, code_range, is_integer_type
-from onnx2snn.graph.core import MICROSOFT, Array, Names, constant_input, graph_pass, is_constant, value_of
+from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, is_constant, value_of
+from onnx2snn.model.domains import MICROSOFT
 from onnx2snn.operators.integer_codes import IntegerCodes
 from onnx2snn.passes.normalise.expand_integer_operators import expand_integer_operator
 from onnx2snn.passes.normalise.qonnx import spell_qonnx

@@ -9,9 +9,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from onnx import defs, inliner
 
+from onnx2snn.analysis.pass_manager import Fixpoint, apply_owned
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin
 from onnx2snn.graph.exporter import to_model
-from onnx2snn.graph.pass_manager import Fixpoint, apply_owned
 from onnx2snn.operators import Operator, every
 from onnx2snn.passes.normalise.drop_identities import drop_identities
 from onnx2snn.passes.normalise.fold_constants import fold_constants

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import MICROSOFT, Names, graph_pass
+from onnx2snn.graph.core import Names, graph_pass
+from onnx2snn.model.domains import MICROSOFT
 from onnx2snn.passes.normalise.microsoft import activations, attention, normalisations, products, rotation
 from onnx2snn.passes.normalise.microsoft.definition import Definition, Operands
 

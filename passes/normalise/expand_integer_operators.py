@@ -9,7 +9,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import Grid, Spelling, code_range
-from onnx2snn.graph.core import MICROSOFT, Array, Names, constant_input, is_constant, value_of
+from onnx2snn.graph.core import Array, Names, constant_input, is_constant, value_of
+from onnx2snn.model.domains import MICROSOFT
 
 
 def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> bool:

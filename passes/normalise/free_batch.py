@@ -9,16 +9,16 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
 from onnx2snn.errors import ConversionError
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, value_of
 from onnx2snn.graph.exporter import to_split_model
-from onnx2snn.graph.neuron_nodes import make_constant
-from onnx2snn.graph.size_editor import SizeEditor
 from onnx2snn.model.weights import weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.linear import ROWS
 from onnx2snn.operators.symbolic_sizes import spelled_sizes
 from onnx2snn.passes.normalise.inference import inferred
+from onnx2snn.passes.normalise.size_editor import SizeEditor
 from onnx2snn.remedies import DYNAMIC_BATCH
 
 BATCH = "N"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_float, origin, replace_uses
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators import of
 from onnx2snn.operators.table import Layout
 

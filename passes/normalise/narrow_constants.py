@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import Array, Names, graph_pass, is_constant, value_of
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators import of
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, origin, replace_uses
-from onnx2snn.graph.neuron_nodes import make_constant
 
 #: The tensors of a sequence, by ``id`` of the sequence.
 Parts = dict[int, list[gs.Tensor]]

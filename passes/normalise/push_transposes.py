@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import (
     ORIGIN,
     Array,
@@ -16,7 +17,6 @@ from onnx2snn.graph.core import (
     signals,
     value_of,
 )
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators import of
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import Names, graph_pass
-from onnx2snn.graph.neuron_nodes import make_constant
 
 #: Rank of a batch of pictures (N, C, H, W), on which every runtime has a global maximum.
 PICTURES = 4

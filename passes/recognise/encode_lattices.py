@@ -12,13 +12,13 @@ from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.expression import Value
 from onnx2snn.activations.jumps import floats
 from onnx2snn.activations.lattice import Lattice
+from onnx2snn.activations.neuron_nodes import POOLED
 from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.activations.recognise import expressions
 from onnx2snn.analysis.lattices import lattices
 from onnx2snn.analysis.reach import is_passed, non_spiking_nodes
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, graph_pass, replace_uses, signals, tidy
-from onnx2snn.graph.neuron_nodes import POOLED
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes.recognise.recognise_staircases import put_staircase
 

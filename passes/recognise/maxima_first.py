@@ -9,8 +9,8 @@ from onnx2snn.activations.bisection import grid
 from onnx2snn.activations.chains import Chain, Evaluation
 from onnx2snn.activations.entrywise import Opsets
 from onnx2snn.activations.made_of import MadeOf
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, tidy, value_of
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes, is_alike, is_linear
 
 #: A function rises if it falls nowhere by more than its own rounding.

@@ -11,12 +11,12 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
+from onnx2snn.activations.neuron_nodes import READING, Reading, staircase_node
 from onnx2snn.activations.recognise import Found, Recognition
 from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tabulate import Tabulated, tabulate, unchanged
-from onnx2snn.graph.build import Spelling
+from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of, replace_uses
-from onnx2snn.graph.neuron_nodes import READING, Reading, make_constant, staircase_node
 from onnx2snn.operators.linear import ROWS, is_weighted
 
 #: What was found.

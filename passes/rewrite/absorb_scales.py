@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.neuron_nodes import parameters, scaled_bias, set_parameters
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.scale_propagation import (
     can_push,
@@ -25,7 +26,6 @@ from onnx2snn.graph.core import (
     origin,
     signals,
 )
-from onnx2snn.graph.neuron_nodes import parameters, scaled_bias, set_parameters
 from onnx2snn.operators import of, scales
 from onnx2snn.operators.linear import is_neuron, is_weighted
 from onnx2snn.operators.places import compact

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.build import make_constant, scale_weights
 from onnx2snn.graph.core import ORIGIN, Array, Names, constant_input, graph_pass, origin, producer_of
-from onnx2snn.graph.neuron_nodes import make_constant, scale_weights
 
 
 @graph_pass

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.neuron_nodes import integrate_node, integrated
 from onnx2snn.analysis.trains import Kind, is_train, node_kind
 from onnx2snn.graph.core import Names, graph_pass, is_float
-from onnx2snn.graph.neuron_nodes import integrate_node, integrated
 from onnx2snn.operators.linear import is_integrate, reads_sizes
 
 

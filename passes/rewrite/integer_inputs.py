@@ -8,8 +8,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.scale_propagation import factor_of
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import Names, constant_input, graph_pass, is_constant, producer_of, signals, value_of
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import by_axis_1, by_channel, is_neuron
 from onnx2snn.passes.rewrite.integer_weights import (

@@ -10,9 +10,11 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations.neuron_nodes import parameters, set_parameters
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.scale_propagation import COARSE, is_coarse
 from onnx2snn.analysis.trains import is_train
+from onnx2snn.graph.build import make_constant, replace_weights
 from onnx2snn.graph.core import (
     Array,
     Names,
@@ -23,7 +25,6 @@ from onnx2snn.graph.core import (
     signals,
     value_of,
 )
-from onnx2snn.graph.neuron_nodes import make_constant, parameters, replace_weights, set_parameters
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import by_axis_1, by_channel, is_integrate, is_neuron, is_weighted
 from onnx2snn.operators.scales import is_power_of_two

@@ -8,10 +8,11 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Staircase
+from onnx2snn.activations.neuron_nodes import SOURCE, parameters, set_parameters, staircase_of
 from onnx2snn.activations.rules import by_rule, rules_of
 from onnx2snn.errors import ConversionError
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, Pass, graph_pass, origin
-from onnx2snn.graph.neuron_nodes import SOURCE, make_constant, parameters, set_parameters, staircase_of
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.remedies import BINARY
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.neuron_nodes import integrated
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, graph_pass, is_constant, producer_of, signals, value_of
-from onnx2snn.graph.neuron_nodes import integrated
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import DOMAIN, SCALED_STAIRCASE, STAIRCASE, is_line, is_quotient
 

@@ -9,6 +9,7 @@ from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.silence import answers_to_silence, is_static
 from onnx2snn.analysis.trains import Kind, is_train
 from onnx2snn.errors import ConversionError
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import (
     ORIGIN,
     Array,
@@ -20,8 +21,6 @@ from onnx2snn.graph.core import (
     signals,
     value_of,
 )
-from onnx2snn.graph.neuron_nodes import make_constant
-from onnx2snn.graph.twins import Twins
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     float_signals,
@@ -30,6 +29,7 @@ from onnx2snn.operators.linear import (
     is_product,
     is_weighted,
 )
+from onnx2snn.passes.rewrite.twins import Twins
 from onnx2snn.remedies import ROWS_APART
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Table, neuron_parameters, rate_parameters, table_parameters
+from onnx2snn.activations.neuron_nodes import parameters
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import Array, Names, Pass, graph_pass, is_constant, value_of
-from onnx2snn.graph.neuron_nodes import make_constant, parameters
 from onnx2snn.operators.linear import (
     IF,
     SCALED_IF,

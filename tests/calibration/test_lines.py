@@ -10,11 +10,11 @@ import pytest
 from helpers_networks import Builder
 
 import onnx2snn
+from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.lines import clipped_lines
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
+from onnx2snn.passes.importer import import_model
 
 X = {"x": np.random.default_rng(0).normal(0, 1, (24, 6)).astype(np.float32)}
 C = np.float32([1, 2, 3, 1, 2, 3, 1, 2])

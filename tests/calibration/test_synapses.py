@@ -7,14 +7,14 @@ import onnx
 import pytest
 from helpers_networks import Builder
 
+from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.fit import draw_rows, weight_changes
 from onnx2snn.calibration.synapses import Synapses, synapses_of
 from onnx2snn.graph.core import Array
 from onnx2snn.graph.exporter import to_model
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
+from onnx2snn.passes.importer import import_model
 
 RANDOM = np.random.default_rng(1)
 

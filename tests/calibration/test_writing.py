@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from helpers_networks import Builder
 
+from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.writing import add_to
 from onnx2snn.graph.exporter import to_model
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import apply_owned
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
+from onnx2snn.passes.importer import import_model
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(0, 1, (4, 3, 5, 5)).astype(np.float32)

@@ -128,6 +128,10 @@ def test_the_table_of_imports_is_current() -> None:
     )
 
 
+def test_packages_import_only_what_stands_above_them() -> None:
+    assert _script("imports_table").downward() == []
+
+
 def test_method_page_has_doctests() -> None:
     page = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
     assert len(doctest.DocTestParser().get_examples(page)) >= 5

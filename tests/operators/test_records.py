@@ -13,10 +13,10 @@ from helpers_operators import CASES, Case, dyadic, op
 
 from onnx2snn.analysis.scale_propagation import give_out, take_in
 from onnx2snn.graph.core import Names, constant_input, is_constant
-from onnx2snn.graph.importer import import_model
 from onnx2snn.operators import Operator, every, of
 from onnx2snn.operators.linear import is_linear
 from onnx2snn.operators.scales import Scale, down, has_terms, up
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 from onnx2snn.passes.rewrite.shift_biases import _drop_constant_part
 

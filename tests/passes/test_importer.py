@@ -10,9 +10,9 @@ from onnx import helper, numpy_helper
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import is_constant
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import run_reference
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.upgrade_opset import OPSET
 
 IMAGE = {"x": ["N", 3, 8, 8]}

@@ -10,9 +10,9 @@ import pytest
 from helpers_graphs import make_model, node, run_graph
 from onnx import TensorProto
 
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import run_reference
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.channels_first import channels_first
 from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
 

@@ -9,9 +9,9 @@ from helpers_corpus import ALL, TIES, Example
 from helpers_graphs import assert_same, run_graph
 
 from onnx2snn.graph.core import is_constant
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import loads_in_onnxruntime
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise import NORMALISE
 
 #: A newer opset has another kernel of average pooling, which adds up in another order: ties fall otherwise.

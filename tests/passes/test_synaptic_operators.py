@@ -8,9 +8,9 @@ from helpers_graphs import make_model, node, operators
 from helpers_operators import CASES, PARAMETERS, activation, dyadic, inputs, network
 
 import onnx2snn
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import apply_owned, state_of
+from onnx2snn.analysis.pass_manager import apply_owned, state_of
 from onnx2snn.passes import pipeline
+from onnx2snn.passes.importer import import_model
 from onnx2snn.runtime import SpikingSession
 
 

@@ -11,14 +11,14 @@ import onnxruntime as ort
 import pytest
 
 import onnx2snn
+from onnx2snn.analysis.pass_manager import apply_owned, state_of
 from onnx2snn.dialect.functions import attach_functions
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import Array
 from onnx2snn.graph.exporter import to_model
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import apply_owned, state_of
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import pipeline
+from onnx2snn.passes.importer import import_model
 from onnx2snn.runtime import SpikingSession
 from random_networks.architecture import Drawn
 

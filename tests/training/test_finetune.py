@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 import onnx2snn  # noqa: E402
+from onnx2snn.cli.finetune_command import finetune as command  # noqa: E402
 from onnx2snn.runtime import SpikingSession  # noqa: E402
 from onnx2snn.training import (  # noqa: E402
     QCFS,
@@ -23,7 +24,6 @@ from onnx2snn.training import (  # noqa: E402
     finetune,
     replace_activations,
 )
-from onnx2snn.training.command import finetune as command  # noqa: E402
 from onnx2snn.training.importing import import_torch  # noqa: E402
 
 pytestmark = pytest.mark.train

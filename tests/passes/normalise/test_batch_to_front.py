@@ -9,7 +9,7 @@ import onnx
 import pytest
 from helpers_graphs import apply_checked, make_model, node, operators, run_graph, samples
 
-from onnx2snn.graph.importer import import_model
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.batch_to_front import batch_to_front
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 from onnx2snn.passes.normalise.merge_moves import merge_moves

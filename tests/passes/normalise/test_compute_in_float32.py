@@ -10,8 +10,8 @@ from onnx import TensorProto, numpy_helper
 
 from onnx2snn.graph.core import is_constant
 from onnx2snn.graph.exporter import to_model
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.normalise.compute_in_float32 import compute_in_float32
 

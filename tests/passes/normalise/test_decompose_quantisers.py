@@ -9,8 +9,8 @@ import pytest
 from helpers_graphs import apply_checked, make_model, node, operators, samples
 from onnx import TensorProto
 
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
 
 SHAPE = ["N", 3, 8, 8]

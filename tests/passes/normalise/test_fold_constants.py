@@ -9,8 +9,8 @@ from onnx import TensorProto
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import constant_input, is_constant
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.fold_constants import fold_constants
 
 SHAPE = ["N", 3, 8, 8]

@@ -13,10 +13,10 @@ from onnx2snn.analysis.batch_axis import batch_axes
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import constant_input
 from onnx2snn.graph.exporter import to_model
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators.batch import regrouped
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.normalise.fold_constants import fold_constants
 from onnx2snn.passes.normalise.free_batch import free_batch

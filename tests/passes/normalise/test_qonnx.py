@@ -9,9 +9,9 @@ import pytest
 from helpers_graphs import make_model, node, run_graph, samples
 from helpers_qonnx import ANSWERS, COUNT, SEED, draw
 
-from onnx2snn.graph.importer import import_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import run_reference
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
 from onnx2snn.passes.normalise.qonnx import QONNX
 

@@ -11,7 +11,7 @@ from helpers_graphs import apply_checked, make_model, node, operators, samples
 
 import onnx2snn
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph.core import MICROSOFT
+from onnx2snn.model.domains import MICROSOFT
 from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
 
 RANDOM = np.random.default_rng(7)

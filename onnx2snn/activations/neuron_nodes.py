@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx2snn.activations import Staircase, Table, neuron_parameters, table_parameters
 from onnx2snn.activations.rules import names_of
 from onnx2snn.errors import ConversionError
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, is_constant, origin, value_of
 from onnx2snn.operators.linear import DOMAIN, INTEGRATE, STAIRCASE, TABLE_STAIRCASE
 from onnx2snn.remedies import SHAPES
@@ -43,27 +44,6 @@ class Reading:
     levels: Staircase | None
     sum: str = ""
     total: Staircase | None = None
-
-
-def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
-    """A constant for one node input, named after ``stem``; a number becomes a list of one."""
-    return gs.Constant(names.fresh(stem), np.ascontiguousarray(values))
-
-
-def replace_weights(names: Names, node: gs.Node, stem: str, values: Any) -> None:
-    """Give ``node`` other weights; the old ones are let go at once."""
-    old = node.inputs[1]
-    node.inputs[1] = make_constant(names, stem, values)
-    if is_constant(old):
-        old.values = np.empty(0, np.float32)  # nobody else reads it, but the graph's cycles would keep it
-
-
-def scale_weights(names: Names, node: gs.Node, factors: NDArray[np.float64]) -> None:
-    """Multiply the weights of ``node`` in float64 and round once, without a second copy of them."""
-    values = value_of(node.inputs[1])
-    scaled = np.empty(np.broadcast_shapes(values.shape, factors.shape), np.float32)
-    np.multiply(values, factors, out=scaled, dtype=np.float64, casting="same_kind")
-    replace_weights(names, node, f"{node.name}/weight", scaled)
 
 
 def parameters(node: gs.Node) -> Staircase | Table:

@@ -11,9 +11,9 @@ import pytest
 from helpers_graphs import make_model, node, operators
 
 from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.pass_manager import Fixpoint, apply_owned, state_of
 from onnx2snn.graph.core import graph_pass
-from onnx2snn.graph.importer import import_model
-from onnx2snn.graph.pass_manager import Fixpoint, apply_owned, state_of
+from onnx2snn.passes.importer import import_model
 
 
 def relus(count: int = 3) -> gs.Graph:

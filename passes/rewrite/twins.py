@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import Array, Names, constant_input, is_constant, producer_of, value_of
-from onnx2snn.graph.neuron_nodes import make_constant
+from onnx2snn.graph.build import make_constant
+from onnx2snn.graph.core import TWIN, Array, Names, constant_input, is_constant, producer_of, value_of
 from onnx2snn.operators.linear import ROWS, is_hold, is_weighted
-
-#: On a twin: it is no operator of the source.
-TWIN = "_onnx2snn_twin"
 
 
 class Twins:

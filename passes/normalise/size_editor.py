@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, origin
-from onnx2snn.graph.neuron_nodes import make_constant
 from onnx2snn.operators.symbolic_sizes import spelled_sizes
 
 
