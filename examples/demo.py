@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.rule import Rule
 
 from onnx2snn.cli import main as onnx2snn
-from onnx2snn.cli.tables import make_table
+from onnx2snn.cli.fitted_tables import make_table
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.units import count, percent, si

@@ -21,7 +21,7 @@ from onnx2snn.analysis.pass_manager import State, apply_owned, state_of
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
-from onnx2snn.calibration.work import Progress
+from onnx2snn.calibration.attempts import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
 from onnx2snn.dialect.functions import VERSION, attach_functions
 from onnx2snn.dialect.layer_table import (
@@ -31,8 +31,8 @@ from onnx2snn.dialect.layer_table import (
     write_counting_graph,
     write_layer_table,
 )
-from onnx2snn.dialect.layers import layers_of
 from onnx2snn.dialect.macs import macs_of
+from onnx2snn.dialect.neuron_layers import layers_of
 from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.graph.core import Array, Pass, is_constant

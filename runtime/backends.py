@@ -32,7 +32,7 @@ _TYPES = {
 
 
 @dataclass(frozen=True)
-class InputSpec:
+class EngineInput:
     """An input as the model declares it; None stands for any size."""
 
     shape: tuple[int | None, ...]
@@ -87,7 +87,7 @@ class Engine(Protocol):
         metadata: Texts by key.
     """
 
-    inputs: dict[str, InputSpec]
+    inputs: dict[str, EngineInput]
     axes: dict[str, tuple[int | str, ...]]
     outputs: list[str]
     metadata: dict[str, str]
@@ -97,7 +97,7 @@ class Engine(Protocol):
         ...
 
 
-def fixed_batch(inputs: Mapping[str, InputSpec]) -> int | None:
+def fixed_batch(inputs: Mapping[str, EngineInput]) -> int | None:
     """The batch size that inputs declare, None for any."""
     sizes = {spec.shape[0] for spec in inputs.values() if spec.shape}
     return sizes.pop() if len(sizes) == 1 else None
@@ -142,7 +142,7 @@ class OnnxruntimeEngine:
         declared = self._session.get_inputs()
         self.axes = {i.name: tuple(s if isinstance(s, int) else str(s) for s in i.shape) for i in declared}
         self.inputs = {
-            i.name: InputSpec(_sizes(self.axes[i.name]), _TYPES.get(i.type, "float32")) for i in declared
+            i.name: EngineInput(_sizes(self.axes[i.name]), _TYPES.get(i.type, "float32")) for i in declared
         }
         self.outputs = [o.name for o in self._session.get_outputs()]
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -160,7 +160,7 @@ class ReferenceEngine:
         import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
 
-        from onnx2snn.float64.operators import CORRECTED  # noqa: PLC0415
+        from onnx2snn.float64.reference_kernels import CORRECTED  # noqa: PLC0415
 
         with _computing():
             loaded = onnx.load(model.content) if isinstance(model.content, str) else onnx.ModelProto()
@@ -173,7 +173,7 @@ class ReferenceEngine:
             described = info.type.tensor_type
             axes = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param for d in described.shape.dim)
             dtype = onnx.helper.tensor_dtype_to_np_dtype(described.elem_type)
-            self.axes[info.name], self.inputs[info.name] = axes, InputSpec(_sizes(axes), str(dtype))
+            self.axes[info.name], self.inputs[info.name] = axes, EngineInput(_sizes(axes), str(dtype))
         self.metadata = {entry.key: entry.value for entry in loaded.metadata_props}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.runtime.backends import Engine, InputSpec, fixed_batch
+from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch
 from onnx2snn.runtime.batches import joined
-from onnx2snn.runtime.layer_table import compiled_facts
+from onnx2snn.runtime.layer_records import compiled_facts
 
 Array: TypeAlias = NDArray[Any]
 #: States of a stream by name.
@@ -43,7 +43,7 @@ class Pipeline:
             self.states = {name: engine.inputs[name] for name in facts["states"]}
         except (KeyError, ValueError, TypeError) as error:
             raise InvalidModelError("this is no network of one time step", found=str(error)) from error
-        self.inputs: dict[str, InputSpec] = {
+        self.inputs: dict[str, EngineInput] = {
             name: spec for name, spec in engine.inputs.items() if name not in self.states and name != "enters"
         }
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.runtime.backends import Engine, InputSpec, fixed_batch, make_engine
+from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch, make_engine
 from onnx2snn.runtime.batches import by_sample, joined
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
+from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
 from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
 from onnx2snn.runtime.result import Result, result_of
-from onnx2snn.runtime.sizes import open_tensors, with_sizes
-from onnx2snn.runtime.source import open_source
+from onnx2snn.runtime.session_file import open_source
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.trace import Trace, trace_of
 
@@ -103,7 +103,7 @@ class SpikingSession:
             raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
 
     @property
-    def inputs(self) -> dict[str, InputSpec]:
+    def inputs(self) -> dict[str, EngineInput]:
         """What the network reads: shape (None for any size) and dtype, by name."""
         return dict(self._engine(self._first).inputs)
 

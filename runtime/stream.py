@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError
-from onnx2snn.runtime.backends import InputSpec
+from onnx2snn.runtime.backends import EngineInput
 from onnx2snn.runtime.pipeline import Pipeline, State
 from onnx2snn.runtime.result import Result
 
@@ -222,7 +222,7 @@ class Stream:
             self._state = self._pipeline.at_rest(self.batch) | {"time": self._state["time"]}
         self._inputs = {name: value.copy() for name, value in checked.items()}
 
-    def _checked(self, name: str, spec: InputSpec, value: Any) -> Array:
+    def _checked(self, name: str, spec: EngineInput, value: Any) -> Array:
         array = spec.checked(name, value)
         if len(array) != self.batch:
             remedy = f"give {self.batch}, or make a stream of another batch"

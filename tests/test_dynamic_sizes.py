@@ -15,7 +15,7 @@ from onnx2snn.dialect.functions import VERSION
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.model.reference import run_reference
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.runtime.layer_table import read_table
+from onnx2snn.runtime.layer_records import read_table
 
 HEAD = """
   c = Conv<pads=[1,1,1,1], kernel_shape=[3,3]>(x, w0)

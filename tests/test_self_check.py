@@ -17,7 +17,7 @@ from helpers_wrong import WRONG, changed, network, put_in
 from onnx import TensorProto
 
 import onnx2snn
-from onnx2snn.certificate.source import Source
+from onnx2snn.certificate.source_network import SourceNetwork
 from onnx2snn.cli.group import main
 from onnx2snn.errors import SelfCheckError
 from onnx2snn.graph.core import Pass, graph_pass
@@ -139,7 +139,7 @@ def test_a_source_that_no_runtime_computes_is_no_defect_of_ours(check: object) -
 
 def test_nor_when_it_is_verified() -> None:
     with pytest.raises(onnx2snn.InvalidModelError, match="cannot be computed"):
-        Source(enlarged())({"x": np.ones((2, 2, 6, 8), np.float32)})
+        SourceNetwork(enlarged())({"x": np.ones((2, 2, 6, 8), np.float32)})
 
 
 def pooled(kind: int = TensorProto.FLOAT, sizes: tuple[str | int, ...] = ("H", "W")) -> onnx.ModelProto:

@@ -12,7 +12,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.activations.elementwise import MAX_PARAMETERS
+from onnx2snn.activations.entry_by_entry import MAX_PARAMETERS
 from onnx2snn.errors import Onnx2SnnError
 from onnx2snn.graph.core import Array, is_constant, signals, value_of
 from onnx2snn.graph.exporter import to_split_model

@@ -13,8 +13,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import expression as act
-from onnx2snn.activations.elementwise import is_elementwise, leaves_float32
 from onnx2snn.activations.endings import channels_differ, is_staircase, per_sample
+from onnx2snn.activations.entry_by_entry import is_elementwise, leaves_float32
 from onnx2snn.activations.expression import RegridError, Value
 from onnx2snn.activations.findings import Found, Rejected, rejected
 from onnx2snn.activations.jumps import Rounded

@@ -6,7 +6,7 @@
 4. :mod:`.measure` says what is lost.
 """
 
-from onnx2snn.calibration.calibrate import calibrate
-from onnx2snn.calibration.result import CalibratedLayer, Calibration
+from onnx2snn.calibration.calibrated import CalibratedLayer, Calibration
+from onnx2snn.calibration.calibration import calibrate
 
 __all__ = ["CalibratedLayer", "Calibration", "calibrate"]

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from onnx2snn.calibration.histogram import Histogram
 from onnx2snn.calibration.lines import ClippedLine
-from onnx2snn.calibration.synapses import Synapses
-from onnx2snn.calibration.thresholds import STARTS, Steps, least_squares
+from onnx2snn.calibration.step_choice import STARTS, StepChoice, least_squares
+from onnx2snn.calibration.synapses_ahead import Synapses
 from onnx2snn.graph.core import Array
 
 #: Rows are drawn until there are so many values; more change nothing that can be measured.
@@ -205,8 +205,8 @@ def _error(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
 
 def fit_steps(
     driven: NDArray[np.float32], target: NDArray[np.float32], levels: int, *, per_channel: bool
-) -> Steps:
-    """Steps of least squared error, with δ and α free."""
+) -> StepChoice:
+    """StepChoice of least squared error, with δ and α free."""
     channels = len(driven)
     if not per_channel:
         driven, target = driven.reshape(1, -1), target.reshape(1, -1)
@@ -216,4 +216,4 @@ def fit_steps(
     if per_channel:
         return steps
     theta, start, alpha = (np.repeat(v, channels) for v in (steps.theta, steps.start, steps.alpha))
-    return Steps(theta, start, alpha, levels)
+    return StepChoice(theta, start, alpha, levels)

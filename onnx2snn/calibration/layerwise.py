@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx2snn.calibration.fit import Choice, Problem, Rows, choose, draw_rows, fit_steps
 from onnx2snn.calibration.lines import ClippedLine, channel_axis
 from onnx2snn.calibration.stages import Stage, make_stages
-from onnx2snn.calibration.synapses import Synapses, synapses_of
+from onnx2snn.calibration.synapses_ahead import Synapses, synapses_of
 from onnx2snn.calibration.writing import Staircased, add_to, staircase_of, write_staircase
 from onnx2snn.graph.core import Array
 from onnx2snn.operators.linear import is_weighted

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.statistics import batch_size, with_outputs
 from onnx2snn.data import Batch, DataSet
-from onnx2snn.evaluation.work import predicted_classes, right_answers
+from onnx2snn.evaluation.batch_job import predicted_classes, right_answers
 from onnx2snn.graph.core import Array
 
 

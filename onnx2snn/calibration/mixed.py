@@ -17,14 +17,14 @@ from onnx2snn.calibration.histogram import Histogram
 from onnx2snn.calibration.measure import measure
 from onnx2snn.calibration.preparing import Prepared
 from onnx2snn.calibration.statistics import gather
-from onnx2snn.calibration.thresholds import Steps, least_squares
+from onnx2snn.calibration.step_choice import StepChoice, least_squares
 from onnx2snn.calibration.writing import staircase_of, write_staircase
 from onnx2snn.data import open_data
 from onnx2snn.errors import InputError
 from onnx2snn.graph.core import Array
 
 if TYPE_CHECKING:
-    from onnx2snn.calibration.work import Outcome
+    from onnx2snn.calibration.attempts import Outcome
 
 #: Time steps that a layer can have.
 STEPS = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -108,7 +108,7 @@ def sensitivities(prepared: Prepared, inputs: Mapping[str, Array]) -> tuple[list
 
 def _spikes(found: Histogram, timesteps: int) -> float:
     """Ones in the codes of all levels, from the histogram."""
-    steps: Steps = least_squares(found, 2**timesteps - 1)
+    steps: StepChoice = least_squares(found, 2**timesteps - 1)
     middles = (np.arange(found.bins) + 0.5) * found.top[:, None] / found.bins
     levels = steps.level(middles)
     ones = np.zeros(levels.shape)

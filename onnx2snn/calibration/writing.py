@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.calibration.lines import ClippedLine
-from onnx2snn.calibration.thresholds import Steps
+from onnx2snn.calibration.step_choice import StepChoice
 from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.graph.core import Names, constant_input, producer_of, tidy
 from onnx2snn.operators import of
@@ -46,7 +46,7 @@ class Staircased:
         return answer
 
 
-def staircase_of(line: ClippedLine, steps: Steps, shift: NDArray[np.float64], rank: int) -> Staircased:
+def staircase_of(line: ClippedLine, steps: StepChoice, shift: NDArray[np.float64], rank: int) -> Staircased:
     """The staircase that stands in for ``line``.
 
     Args:

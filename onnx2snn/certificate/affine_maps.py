@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.certificate.batch_findings import Levels, defect, difference, first_batch, places
+from onnx2snn.certificate.certificate import Defect, MapCheck
 from onnx2snn.certificate.compare import Comparison
-from onnx2snn.certificate.findings import Levels, defect, difference, first_batch, places
 from onnx2snn.certificate.judge import Judge
+from onnx2snn.certificate.neuron_check import missteps
 from onnx2snn.certificate.outputs import allowed_exactly
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Path, Potentials
-from onnx2snn.certificate.result import Defect, MapCheck
-from onnx2snn.certificate.thresholds import missteps
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array
 

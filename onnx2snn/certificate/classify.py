@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.findings import (
+from onnx2snn.certificate.batch_findings import (
     Counts,
     Findings,
     Levels,
@@ -21,16 +21,16 @@ from onnx2snn.certificate.findings import (
     replaced,
     unequal,
 )
+from onnx2snn.certificate.certificate import Defect
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Potentials
-from onnx2snn.certificate.result import Defect
 from onnx2snn.data import Batch
 from onnx2snn.graph.core import Array
 
 if TYPE_CHECKING:
     from onnx2snn.certificate.compare import Comparison
-    from onnx2snn.certificate.source import Answer
+    from onnx2snn.certificate.source_network import Answer
 
 #: Neurons of one layer that are explained at a time.
 BLOCK = 1 << 22
@@ -42,7 +42,7 @@ _REASONS = (
 
 
 @dataclass(frozen=True)
-class Layer:
+class JudgedLayer:
     """One layer, in samples in which some neuron of the network differs.
 
     Attributes:
@@ -117,7 +117,7 @@ def _layer(  # noqa: PLR0917 - what tells one layer in some samples
     found: Array,
     *,
     before: Mask,
-) -> Layer:
+) -> JudgedLayer:
     """One layer in some samples, in front of which there may be other levels ``before``."""
     alone = found
     if before.any():
@@ -129,10 +129,10 @@ def _layer(  # noqa: PLR0917 - what tells one layer in some samples
         return comparison.evaluate(tensors, batch.inputs, ann, rows[some])
 
     expected, judge = ann[p.source][rows], comparison.judge(p)
-    return Layer(p.name, batch.start + rows, expected, found, alone, judge, potentials)
+    return JudgedLayer(p.name, batch.start + rows, expected, found, alone, judge, potentials)
 
 
-def sort_neurons(layer: Layer) -> Findings:
+def sort_neurons(layer: JudgedLayer) -> Findings:
     """Ambiguous, propagated, unexplained; equal levels that the layer alone would not answer are no longer exact.
 
     1. *ambiguous*: with the ANN's inputs it answers the same other level, and rounding explains it.
@@ -149,7 +149,7 @@ def sort_neurons(layer: Layer) -> Findings:
     return Findings(layers={layer.name: counts}, defects=first(defects))
 
 
-def _unexplained(layer: Layer, off: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], list[Defect]]:
+def _unexplained(layer: JudgedLayer, off: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], list[Defect]]:
     """Which of those that are ``off`` rounding does not explain, some potentials at a time."""
     bad, defects = np.zeros(off.shape, bool), list[Defect]()
     some = np.flatnonzero(any_of(off))
@@ -173,7 +173,7 @@ def _unexplained(layer: Layer, off: NDArray[np.bool_]) -> tuple[NDArray[np.bool_
 
 
 def _defects(
-    layer: Layer,
+    layer: JudgedLayer,
     where: tuple[NDArray[np.int64], tuple[slice, ...]],
     p: Potentials,
     verdicts: list[NDArray[np.bool_]],

@@ -10,8 +10,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.classify import equal_levels, explained
-from onnx2snn.certificate.findings import (
+from onnx2snn.certificate.batch_findings import (
     Findings,
     Lazy,
     Levels,
@@ -23,6 +22,7 @@ from onnx2snn.certificate.findings import (
     replaced,
     unequal,
 )
+from onnx2snn.certificate.classify import equal_levels, explained
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.outputs import (
@@ -38,7 +38,7 @@ from onnx2snn.certificate.outputs import (
 from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path, Potentials, broken, together_again
 from onnx2snn.certificate.reconstruction import recovered_levels
-from onnx2snn.certificate.source import Answer, Source
+from onnx2snn.certificate.source_network import Answer, SourceNetwork
 from onnx2snn.certificate.subnetworks import cut_spiking
 from onnx2snn.data import Batch
 from onnx2snn.dialect.layer_table import read_layer_table
@@ -59,7 +59,7 @@ MOST = 1 << 25
 LARGE = 1 << 22
 
 
-class Answers(Protocol):
+class SpikingNetwork(Protocol):
     """Whatever runs the spiking network, and shows the levels of its neurons."""
 
     @property
@@ -95,7 +95,7 @@ class Comparison:
         execution: str,
         backend: str,
     ) -> None:
-        self.source = Source(model)
+        self.source = SourceNetwork(model)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
         self._file, self._execution, self._backend = file, execution, backend
@@ -121,7 +121,7 @@ class Comparison:
         return batch * max(1, min(CHUNK, fit) // batch)
 
     @cached_property
-    def session(self) -> Answers:
+    def session(self) -> SpikingNetwork:
         """What runs the spiking network, made when first asked for."""
         return SpikingSession(
             self._file, execution=self._execution, backend=self._backend, chunk=CHUNK, count="levels"

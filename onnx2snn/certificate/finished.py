@@ -13,8 +13,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from onnx2snn.certificate.batch_findings import Findings, difference
 from onnx2snn.certificate.compare import Comparison
-from onnx2snn.certificate.findings import Findings, difference
 from onnx2snn.certificate.forcing import counts_of
 from onnx2snn.certificate.samples import ways
 from onnx2snn.data import Batch, InputSpec, input_specs

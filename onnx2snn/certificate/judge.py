@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.certificate.neuron_check import Neuron, generate, theta_of
 from onnx2snn.certificate.potentials import Potentials
-from onnx2snn.certificate.reading import Activation
-from onnx2snn.certificate.thresholds import Neuron, generate, theta_of
+from onnx2snn.certificate.reading import ReadActivation
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import (
     ANY,
@@ -67,7 +67,7 @@ class Judge:
         timesteps: T.
     """
 
-    activation: Activation
+    activation: ReadActivation
     neuron: Neuron
     timesteps: int
 

@@ -9,11 +9,20 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.findings import Findings, Numbers, any_of, defect, difference, first, places, worst
+from onnx2snn.certificate.batch_findings import (
+    Findings,
+    OutputNumbers,
+    any_of,
+    defect,
+    difference,
+    first,
+    places,
+    worst,
+)
 from onnx2snn.certificate.potentials import Potentials
 from onnx2snn.data import Batch
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.evaluation.work import predicted_classes, right_answers
+from onnx2snn.evaluation.batch_job import predicted_classes, right_answers
 from onnx2snn.graph.core import Array
 from onnx2snn.operators.signals import (
     CONSTANTS,
@@ -46,7 +55,7 @@ def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, A
         error = difference(expected[name], found[name])
         error = error.reshape(len(error), -1)
         largest[: len(error)] = np.maximum(largest[: len(error)], error.max(axis=1, initial=0))
-        outputs[name] = Numbers(error.size, float(error.max(initial=0)))
+        outputs[name] = OutputNumbers(error.size, float(error.max(initial=0)))
         total += sum((Fraction(e) for e in error.sum(axis=1).tolist() if np.isfinite(e)), Fraction(0))
     findings = Findings(
         samples=len(batch),
@@ -153,7 +162,7 @@ def readout_defects(readout: Readout) -> Findings:
         reason = "with equal levels the readout answers another value than the source's file"
         values = {"ann": readout.expected[where], "snn": readout.found[where], "bound": limit}
         defects.append(defect(readout.name, readout.start + where[0], where[1:], reason, **values))
-    unexplained = Numbers(unexplained=int(misfits.bad.sum()))
+    unexplained = OutputNumbers(unexplained=int(misfits.bad.sum()))
     return Findings(outputs={readout.name: unexplained}, defects=first(defects))
 
 

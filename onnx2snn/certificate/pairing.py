@@ -15,10 +15,10 @@ from onnx import helper, numpy_helper
 from onnx2snn.activations import NeuronParameters, Staircase, Table
 from onnx2snn.activations.rules import names_of
 from onnx2snn.activations.tables import TABLE
-from onnx2snn.certificate.thresholds import Neuron, TableNeuron
+from onnx2snn.certificate.neuron_check import Neuron, TableNeuron
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, OPERANDS, TABLE_IF
 from onnx2snn.dialect.layer_table import read_layer_table
-from onnx2snn.dialect.trains import train_names
+from onnx2snn.dialect.train_shapes import train_names
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel, is_hollow
 

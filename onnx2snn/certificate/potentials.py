@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.running_error import RunningError
+from onnx2snn.certificate.error_bounds import RunningError
 from onnx2snn.certificate.subnetworks import CutNetwork
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.operators import of
-from onnx2snn.operators.signals import Array, Precision, Ranking, Rounding, Signal, Wide, quantum, widened
+from onnx2snn.operators.signals import (
+    Array,
+    Precision,
+    Ranking,
+    RoundingCount,
+    Signal,
+    Wide,
+    quantum,
+    widened,
+)
 
 #: Numbers of the largest tensor between levels that are held at a time.
 BLOCK = 1 << 22
@@ -37,7 +46,7 @@ class Potentials:
     source: Wide
     spiking: Wide
     magnitude: Wide
-    rounding: Rounding
+    rounding: RoundingCount
     spiking_quantum: float
     reach: Wide | None = None
     ranking: Ranking | None = None

@@ -133,7 +133,7 @@ _QUICK = 5
 
 
 @dataclass(frozen=True)
-class Activation:
+class ReadActivation:
     """An activation of the source.
 
     Attributes:

@@ -21,7 +21,7 @@ from onnx2snn.graph.core import Array
 
 if TYPE_CHECKING:
     from onnx2snn.certificate.compare import Comparison
-    from onnx2snn.certificate.source import Answer
+    from onnx2snn.certificate.source_network import Answer
 
 #: Neurons that are turned at a time, one in each trial, and trials for one sample.
 TRIALS, ROUNDS = 64, 64

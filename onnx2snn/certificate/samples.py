@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from onnx2snn.certificate.source import Source
+from onnx2snn.certificate.source_network import SourceNetwork
 from onnx2snn.data import DataSet, InputSpec, input_specs, open_data
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.graph.core import Array
@@ -25,7 +25,7 @@ MOST = 1 << 25
 
 
 def drawn(
-    specs: Sequence[InputSpec], source: Source, *, seed: int = 0, count: int = COUNT
+    specs: Sequence[InputSpec], source: SourceNetwork, *, seed: int = 0, count: int = COUNT
 ) -> dict[str, Array]:
     """Inputs (count, ...) by name; deterministic.
 
@@ -45,7 +45,7 @@ def drawn_for(model: str | Path) -> DataSet:
     """The samples that a verification of ``model`` without data draws."""
     source = load_model(model)
     specs = input_specs(source)
-    return open_data(drawn(specs, Source(source)), specs)
+    return open_data(drawn(specs, SourceNetwork(source)), specs)
 
 
 def random_samples(specs: Sequence[InputSpec], *, seed: int = 0, count: int = COUNT) -> dict[str, Array]:
@@ -54,7 +54,10 @@ def random_samples(specs: Sequence[InputSpec], *, seed: int = 0, count: int = CO
 
 
 def _aimed(
-    source: Source, first: Mapping[str, Array], second: Mapping[str, Array], random: np.random.Generator
+    source: SourceNetwork,
+    first: Mapping[str, Array],
+    second: Mapping[str, Array],
+    random: np.random.Generator,
 ) -> dict[str, Array]:
     """On the way from ``first`` to ``second``, as near as float32 can to where some neuron's level changes."""
     count, names = len(next(iter(first.values()))), list(source.activations)
@@ -70,7 +73,10 @@ def _aimed(
 
 
 def _bisected(
-    source: Source, first: Mapping[str, Array], second: Mapping[str, Array], random: np.random.Generator
+    source: SourceNetwork,
+    first: Mapping[str, Array],
+    second: Mapping[str, Array],
+    random: np.random.Generator,
 ) -> dict[str, Array]:
     """Samples on the way, each of which aims at a neuron that is drawn."""
     count, names = len(next(iter(first.values()))), list(source.activations)

@@ -9,22 +9,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from onnx2snn.certificate.reading import Activation
+from onnx2snn.certificate.reading import ReadActivation
 from onnx2snn.graph.core import Array
 
 
-def sums_of(activations: Mapping[str, Activation]) -> dict[str, Activation]:
+def sums_of(activations: Mapping[str, ReadActivation]) -> dict[str, ReadActivation]:
     """By tensor, the sums that the source may hold, as activations of their own."""
     found = {}
     for one in activations.values():
         if one.reading is not None and one.reading.total is not None:
-            found[one.reading.sum] = Activation(
+            found[one.reading.sum] = ReadActivation(
                 one.reading.sum, one.reading.total, one.operators, exact=one.exact, unit=one.unit
             )
     return found
 
 
-def settled(z: Array, parts: Sequence[Activation], levels: Sequence[Array], total: Array) -> None:
+def settled(z: Array, parts: Sequence[ReadActivation], levels: Sequence[Array], total: Array) -> None:
     """Change ``levels`` (N, ...) of the parts, in place, where they do not add up to ``total``: those nearest to a threshold."""
     rising, falling = (one.staircase for one in parts)
     up, down = levels

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from onnx2snn.cli.calibration_options import Timesteps, calibration_options
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
+from onnx2snn.cli.fitted_tables import Name, make_table
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.progress import track_total
-from onnx2snn.cli.tables import Name, make_table
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import count, duration, file_size, percent, things

@@ -43,7 +43,7 @@ class ImageSize(ParamType):
         return int(parts[0]), int(parts[-1])
 
 
-class Numbers(ParamType):
+class NumberList(ParamType):
     """``0.485,0.456,0.406``: one number, or one a channel."""
 
     name = "NUMBERS"
@@ -75,8 +75,8 @@ def data_option(
             show_default=True,
             help="How they are fitted.",
         )
-        @click.option("--image-mean", type=Numbers(), default="0", help="Subtracted from pixels in 0..1.")
-        @click.option("--image-std", type=Numbers(), default="1", help="Divides what is left.")
+        @click.option("--image-mean", type=NumberList(), default="0", help="Subtracted from pixels in 0..1.")
+        @click.option("--image-std", type=NumberList(), default="1", help="Divides what is left.")
         @wraps(command)
         def with_images(
             *args: Any, image_size: Any, image_resize: Any, image_mean: Any, image_std: Any, **rest: Any

@@ -30,7 +30,7 @@ def _without_torch(words: tuple[str, ...]) -> None:
 def _load() -> click.Command:
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         return _without_torch
-    from onnx2snn.cli.finetune_command import finetune as with_torch  # noqa: PLC0415 - an extra
+    from onnx2snn.cli.finetune_with_torch import finetune as with_torch  # noqa: PLC0415 - an extra
 
     command: click.Command = with_torch
     return command

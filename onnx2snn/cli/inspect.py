@@ -9,9 +9,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from onnx2snn.cli.fitted_tables import make_table, names_of
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, layer_table, next_commands
-from onnx2snn.cli.tables import make_table, names_of
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import number, rule
 

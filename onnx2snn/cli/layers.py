@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from onnx2snn.cli.tables import Name, make_table, names_of
+from onnx2snn.cli.fitted_tables import Name, make_table, names_of
 from onnx2snn.units import count, number, rule
 
 if TYPE_CHECKING:

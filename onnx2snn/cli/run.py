@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from onnx2snn.cli.costs import show_costs
+from onnx2snn.cli.cost_table import show_costs
 from onnx2snn.cli.data_options import data_option, open_for, sharing_options
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track

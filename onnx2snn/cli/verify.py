@@ -10,9 +10,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for, sharing_options
+from onnx2snn.cli.fitted_tables import make_table, names_of
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
-from onnx2snn.cli.tables import make_table, names_of
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import count, duration, percent, things

@@ -10,13 +10,13 @@ import onnx
 from onnx import TensorProto
 
 from onnx2snn.compile.draft import Draft, Place, is_neuron, is_own, reads
-from onnx2snn.compile.schedule import Kind, Schedule
+from onnx2snn.compile.schedule import Schedule, StageKind
 from onnx2snn.compile.states import States, is_open
 from onnx2snn.operators import of
 
 
 @dataclass(frozen=True)
-class Line:
+class DelayLine:
     """What a tensor held in the phases before: a ring of time steps, of a train; the oldest first, of an analog value.
 
     Attributes:
@@ -81,7 +81,7 @@ class DelayLines:
                 moved = at.add("Where", [last, moved, held])
             self._states.set(f"delay/{tensor}", moved)
 
-    def _line(self, line: Line, now: str) -> str:
+    def _line(self, line: DelayLine, now: str) -> str:
         """What a tensor held in the phases before."""
         if line.tensor in self._held:
             return self._held[line.tensor]
@@ -95,7 +95,7 @@ class DelayLines:
         self._held[line.tensor] = held
         return held
 
-    def _position(self, at: Place, line: Line, phases: int) -> str:
+    def _position(self, at: Place, line: DelayLine, phases: int) -> str:
         """Where in a line stands what was there ``phases`` phases before; 0: where to put what is there now."""
         if not line.train:
             return at.constant(line.phases - phases, np.int64)
@@ -104,7 +104,7 @@ class DelayLines:
         return at.add("Mod", [at.add("Add", ["time", late]), length])
 
 
-def _lines(draft: Draft, schedule: Schedule) -> dict[str, Line]:
+def _lines(draft: Draft, schedule: Schedule) -> dict[str, DelayLine]:
     longest: dict[str, int] = {}
     for position, reader in enumerate(draft.nodes):
         for name in reads(reader):
@@ -113,7 +113,7 @@ def _lines(draft: Draft, schedule: Schedule) -> dict[str, Line]:
         longest[name] = max(longest.get(name, 0), schedule.output_delay(name))
     spikes = _spikes(draft)
     return {
-        name: Line(name, longest[name], schedule.kinds[name] is Kind.TRAIN, name in spikes)
+        name: DelayLine(name, longest[name], schedule.kinds[name] is StageKind.TRAIN, name in spikes)
         for name in sorted(longest)
         if longest[name] > 0
     }

@@ -8,22 +8,22 @@ from typing import Any
 
 import onnx
 
-from onnx2snn.compile.counting import Counting
+from onnx2snn.compile.counts import Counting
 from onnx2snn.compile.draft import Draft
 from onnx2snn.compile.fused import FusedWriter
 from onnx2snn.compile.int8 import Int8Writer
 from onnx2snn.compile.int8_kernels import integer_kernels_are_exact
 from onnx2snn.compile.network import Network
+from onnx2snn.compile.neuron_writer import Writer
 from onnx2snn.compile.spiking import SpikingWriter
 from onnx2snn.compile.step import write_step
 from onnx2snn.compile.tracing import TracingWriter
-from onnx2snn.compile.writer import Writer
 from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.dialect.layer_table import METADATA_KEY
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel
-from onnx2snn.runtime.layer_table import COMPILED_KEY
-from onnx2snn.runtime.sizes import open_tensors
+from onnx2snn.runtime.layer_records import COMPILED_KEY
+from onnx2snn.runtime.open_sizes import open_tensors
 
 
 def write_execution(

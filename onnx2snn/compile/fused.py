@@ -9,10 +9,10 @@ import onnx
 
 from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron, is_own
 from onnx2snn.compile.integers import integers
+from onnx2snn.compile.neuron_writer import Writer, whole_values
 from onnx2snn.compile.small_images import tap_by_tap
-from onnx2snn.compile.writer import Writer, whole_values
 from onnx2snn.dialect.functions import SCALED_IF
-from onnx2snn.dialect.neuron import level
+from onnx2snn.dialect.neuron_bodies import level
 
 
 class FusedWriter(Writer):

@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron, is_own
-from onnx2snn.compile.thresholds import Rounding, Thresholds
+from onnx2snn.compile.thresholds import RoundingOperator, Thresholds
 
 _HIGHEST = 127
 #: Weights that are looked at together.
@@ -133,7 +133,7 @@ def _scaled(node: onnx.NodeProto) -> bool:
     return node.op_type == "Gemm" and attributes(node).get("alpha", 1.0) != 1.0
 
 
-def whole_rounding(neuron: Thresholds, bias: Array, shape: Sequence[int]) -> Rounding | None:
+def whole_rounding(neuron: Thresholds, bias: Array, shape: Sequence[int]) -> RoundingOperator | None:
     """The rounding that gives the neuron's level for every potential that is a whole number plus ``bias``.
 
     Args:
@@ -154,7 +154,9 @@ def whole_rounding(neuron: Thresholds, bias: Array, shape: Sequence[int]) -> Rou
         return None
     column = (-1,) + (1,) * (len(shape) - 1)
     multiplier, shift = found[0].reshape(column), found[1].astype(np.float32).reshape(column)
-    return Rounding("Round", np.asarray(levels[:1], np.float32), multiplier, shift if shift.any() else None)
+    return RoundingOperator(
+        "Round", np.asarray(levels[:1], np.float32), multiplier, shift if shift.any() else None
+    )
 
 
 def is_by_channel(values: Array, shape: Sequence[int]) -> bool:

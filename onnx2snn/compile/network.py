@@ -21,7 +21,7 @@ from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.files import load_model
 from onnx2snn.model.weights import SplitModel, element_type, is_large, structure_of
 from onnx2snn.runtime.batches import of_samples
-from onnx2snn.runtime.layer_table import COMPILED_KEY
+from onnx2snn.runtime.layer_records import COMPILED_KEY
 
 _AGAIN = "convert the network again"
 

@@ -25,7 +25,7 @@ from onnx2snn.compile.draft import is_dialect, is_neuron, is_own, reads
 from onnx2snn.dialect.functions import DOMAIN, HOLD
 
 
-class Kind(Enum):
+class StageKind(Enum):
     """What a tensor holds.
 
     STATIC: what depends on sizes and constants alone.
@@ -49,7 +49,7 @@ class Schedule:
         depth: The stage of the answer: layers of neurons on the longest path.
     """
 
-    kinds: dict[str, Kind] = field(default_factory=dict)
+    kinds: dict[str, StageKind] = field(default_factory=dict)
     stages: dict[str, int] = field(default_factory=dict)
     reading: dict[int, int] = field(default_factory=dict)
     depth: int = 0
@@ -75,7 +75,7 @@ def make_schedule(nodes: Sequence[onnx.NodeProto], inputs: Iterable[str]) -> Sch
     """
     found = Schedule()
     for name in inputs:
-        found.kinds[name], found.stages[name] = Kind.ANALOG, 0
+        found.kinds[name], found.stages[name] = StageKind.ANALOG, 0
     for position, node in enumerate(nodes):
         _forwards(found, position, node)
     found.depth = max(found.stages.values(), default=0)
@@ -88,7 +88,7 @@ def signals(node: onnx.NodeProto, schedule: Schedule) -> list[str]:
     if is_own(node, "Shape", "Size"):
         return []
     read = node.input if node.domain == DOMAIN else sorted(reads(node))
-    return [name for name in read if schedule.kinds.get(name, Kind.STATIC) is not Kind.STATIC]
+    return [name for name in read if schedule.kinds.get(name, StageKind.STATIC) is not StageKind.STATIC]
 
 
 def _forwards(found: Schedule, position: int, node: onnx.NodeProto) -> None:
@@ -96,16 +96,16 @@ def _forwards(found: Schedule, position: int, node: onnx.NodeProto) -> None:
     kinds = {found.kinds[name] for name in read}
     if len(kinds) > 1 and node.domain != DOMAIN:
         raise ValueError(f"{node.op_type} '{node.name}' reads a spike train beside an analog value")
-    kind = kinds.pop() if kinds else Kind.STATIC
+    kind = kinds.pop() if kinds else StageKind.STATIC
     stage = max((found.stages[name] for name in read), default=0)
     found.reading[position] = stage
     if is_neuron(node) or is_dialect(node, HOLD):
-        kind, stage = Kind.TRAIN, stage + 1
+        kind, stage = StageKind.TRAIN, stage + 1
     elif node.domain == DOMAIN:
-        kind = Kind.ANALOG
+        kind = StageKind.ANALOG
     for name in node.output:
         found.kinds[name] = kind
-        if kind is not Kind.STATIC:
+        if kind is not StageKind.STATIC:
             found.stages[name] = stage
 
 
@@ -114,7 +114,7 @@ def _backwards(found: Schedule, nodes: Sequence[onnx.NodeProto]) -> None:
     allowed: dict[str, int] = {}
     for position in reversed(range(len(nodes))):
         node = nodes[position]
-        free = node.domain != DOMAIN and found.kinds[node.output[0]] is Kind.TRAIN
+        free = node.domain != DOMAIN and found.kinds[node.output[0]] is StageKind.TRAIN
         latest = [allowed[name] for name in node.output if name in allowed]
         if free and latest:
             found.reading[position] = min(latest)

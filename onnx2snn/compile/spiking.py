@@ -11,10 +11,10 @@ from onnx import TensorProto
 from onnx2snn.compile.byte_trains import ByteTrains
 from onnx2snn.compile.draft import Draft, Place, is_dialect, is_own, reads
 from onnx2snn.compile.im2col import Currents
-from onnx2snn.compile.thresholds import Rounding, steps_of, timesteps_of
-from onnx2snn.compile.writer import Writer
+from onnx2snn.compile.neuron_writer import Writer
+from onnx2snn.compile.thresholds import RoundingOperator, steps_of, timesteps_of
 from onnx2snn.dialect.functions import SCALED_IF
-from onnx2snn.dialect.neuron import integrated, rate_fired, rows_of
+from onnx2snn.dialect.neuron_bodies import integrated, rate_fired, rows_of
 
 
 class SpikingWriter(Writer):
@@ -112,7 +112,7 @@ class SpikingWriter(Writer):
         sample = at.add("Shape", [x], start=1)
         return at.add("Reshape", [v, at.add("Concat", [at.constant([-1], np.int64), sample], axis=0)])
 
-    def _bits(self, at: Place, v: str, rounding: Rounding, node: onnx.NodeProto) -> list[str]:
+    def _bits(self, at: Place, v: str, rounding: RoundingOperator, node: onnx.NodeProto) -> list[str]:
         """The binary code of the level: with q(j) = floor(k / 2^j), bit j is q(j) − 2·q(j + 1)."""
         quotients = [self.rounded(at, v, rounding)]
         for bit in range(1, timesteps_of(node)):

@@ -18,14 +18,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from onnx2snn.compile.counting import TALLY
+from onnx2snn.compile.counts import TALLY
 from onnx2snn.compile.delays import DelayLines, renamed
 from onnx2snn.compile.draft import Draft, Place, is_dialect, is_neuron, reads
-from onnx2snn.compile.schedule import Kind, make_schedule
+from onnx2snn.compile.schedule import StageKind, make_schedule
 from onnx2snn.compile.states import Clock, States, is_open
 from onnx2snn.compile.thresholds import thresholds_of
 from onnx2snn.dialect.functions import HOLD, SCALED_IF, TABLE_IF
-from onnx2snn.dialect.neuron import Search, reset
+from onnx2snn.dialect.neuron_bodies import Search, reset
 from onnx2snn.model.weights import SplitModel
 
 
@@ -99,7 +99,7 @@ class _StepWriter:
         bias = self._late(position, node.input[1])
         if is_dialect(node, SCALED_IF):
             return at.add("Add", [x, at.add("Mul", [bias, self._late(position, node.input[5])])])
-        if self.schedule.kinds[node.input[0]] is Kind.TRAIN:
+        if self.schedule.kinds[node.input[0]] is StageKind.TRAIN:
             name = f"integrating/{node.name}"
             u = self.states.get(name, TensorProto.FLOAT, self.states.of_train(node.input[0], node.output[0]))
             x = self._accumulated(at, u, x, bias)

@@ -22,7 +22,7 @@ _INFINITY = np.float32(np.inf)
 
 
 @dataclass(frozen=True)
-class Rounding:
+class RoundingOperator:
     """A neuron that rounds: operator(clip((v − shift)·multiplier, 0, top)).
 
     Attributes:
@@ -53,7 +53,7 @@ class Thresholds:
     ceiling: Array
 
     @property
-    def rounding(self) -> Rounding | None:
+    def rounding(self) -> RoundingOperator | None:
         """The rounding operator that gives the same level for every potential, if there is one."""
         timesteps = len(self.compare)
         powers = np.ldexp(np.float32(1), np.arange(timesteps - 1, -1, -1)).astype(np.float32)
@@ -69,7 +69,7 @@ class Thresholds:
             levels = np.array_equal(highest, np.floor(highest)) and np.all(highest < 2 * powers[0])
             if levels and np.array_equal(self.compare, np.broadcast_to(compare, self.compare.shape)):
                 top = np.nextafter(highest + 1, -_INFINITY) if operator == "Floor" else highest
-                return Rounding(operator, top.astype(np.float32))
+                return RoundingOperator(operator, top.astype(np.float32))
         return None
 
     def levels(self, v: Array) -> NDArray[np.int64]:

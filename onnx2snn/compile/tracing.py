@@ -13,7 +13,7 @@ from onnx2snn.compile.draft import Draft, Place, is_dialect
 from onnx2snn.compile.spiking import SpikingWriter
 from onnx2snn.compile.thresholds import steps_of, timesteps_of
 from onnx2snn.dialect.functions import SCALED_IF, TABLE_IF
-from onnx2snn.dialect.neuron import Search, fired, integrated, rate_fired, rows_of, searched
+from onnx2snn.dialect.neuron_bodies import Search, fired, integrated, rate_fired, rows_of, searched
 
 #: What is told of each layer, as ``<kind>/<layer>``.
 KINDS = ("train", "potentials", "thresholds", "resets")

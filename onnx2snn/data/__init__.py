@@ -10,9 +10,9 @@ Nothing is ever unpickled, and no file is trusted: what a header announces is ch
 from onnx2snn.data.columns import Column
 from onnx2snn.data.dataset import Batch, DataSet
 from onnx2snn.data.images import ImageOptions
+from onnx2snn.data.result_writer import ResultWriter
 from onnx2snn.data.sources import Source, open_data
 from onnx2snn.data.specs import InputSpec, input_specs
-from onnx2snn.data.writer import ResultWriter
 
 __all__ = [
     "Batch",

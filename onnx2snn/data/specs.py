@@ -63,7 +63,7 @@ def input_specs(model: str | Path | ModelProto) -> tuple[InputSpec, ...]:
     import onnx  # noqa: PLC0415 - only where a model is read
 
     from onnx2snn.model.files import load_model  # noqa: PLC0415
-    from onnx2snn.runtime.layer_table import compiled_facts  # noqa: PLC0415
+    from onnx2snn.runtime.layer_records import compiled_facts  # noqa: PLC0415
 
     proto = model if isinstance(model, onnx.ModelProto) else load_model(model)
     handed = {tensor.name for tensor in proto.graph.initializer}

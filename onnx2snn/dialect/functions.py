@@ -21,8 +21,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.neuron import Search, fired, integrated, level, rate_fired, rows_of, searched
-from onnx2snn.runtime.layer_table import NEWEST
+from onnx2snn.dialect.neuron_bodies import Search, fired, integrated, level, rate_fired, rows_of, searched
+from onnx2snn.runtime.layer_records import NEWEST
 
 DOMAIN = "onnx2snn"
 VERSION = NEWEST
@@ -137,13 +137,13 @@ class _Body:
         self._constants: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
 
     def add(self, operator: str, inputs: Sequence[str], *, output: str = "", **attributes: Any) -> str:
-        """As :class:`onnx2snn.dialect.neuron.Nodes`."""
+        """As :class:`onnx2snn.dialect.neuron_bodies.Nodes`."""
         output = output or f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
-        """As :class:`onnx2snn.dialect.neuron.Nodes`."""
+        """As :class:`onnx2snn.dialect.neuron_bodies.Nodes`."""
         array = np.asarray(values, dtype)
         key = array.dtype.name, array.tobytes(), array.shape
         if key not in self._constants:

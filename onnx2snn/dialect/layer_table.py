@@ -12,9 +12,9 @@ import onnx
 
 from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.runtime.layer_table import COMPILED_KEY
-from onnx2snn.runtime.layer_table import TABLE_KEY as METADATA_KEY
-from onnx2snn.runtime.source import table_of
+from onnx2snn.runtime.layer_records import COMPILED_KEY
+from onnx2snn.runtime.layer_records import TABLE_KEY as METADATA_KEY
+from onnx2snn.runtime.session_file import table_of
 
 __all__ = [
     "COUNTING_KEY",

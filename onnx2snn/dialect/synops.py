@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, HOLD
 from onnx2snn.dialect.layer_table import Layer
-from onnx2snn.dialect.trains import shapes_of
+from onnx2snn.dialect.train_shapes import shapes_of
 from onnx2snn.operators import of
 
 #: The name of a layer's spike counts (N, ...) float32, which the runtime makes, by the name of its train.

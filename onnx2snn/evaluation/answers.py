@@ -16,11 +16,11 @@ from onnx2snn.data import ResultWriter, Source, input_specs, open_data
 from onnx2snn.data.specs import Array
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.errors import InputError, OutputError
-from onnx2snn.evaluation.evaluate import Evaluation
+from onnx2snn.evaluation.batch_job import BatchJob, respond
+from onnx2snn.evaluation.evaluation import Evaluation
 from onnx2snn.evaluation.sent import SentModel
-from onnx2snn.evaluation.stream import merged
+from onnx2snn.evaluation.streaming import merged
 from onnx2snn.evaluation.tally import Tally
-from onnx2snn.evaluation.work import Job, respond
 from onnx2snn.model.files import load_model
 
 Sent = tuple[Tally, dict[str, Array]]
@@ -63,7 +63,7 @@ def run_all(
     sent = SentModel.of(model, proto, remote=ray is not None)
     samples = open_data(data, input_specs(proto))
     task = {"model": sent.digest, "execution": str(execution), "backend": backend, "work": f"run to {output}"}
-    work = functools.partial(respond, Job(sent, execution, backend), output is not None)
+    work = functools.partial(respond, BatchJob(sent, execution, backend), output is not None)
     parts = _Parts(Path(f"{resume}.parts") if resume and output else None)
     with ResultWriter(output) if output else nullcontext() as writer:
 

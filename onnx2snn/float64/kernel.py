@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from onnx2snn.float64.network import widen_node
-from onnx2snn.float64.operators import FAST
+from onnx2snn.float64.evaluator import widen_node
+from onnx2snn.float64.reference_kernels import FAST
 from onnx2snn.model.reference import Reference
 from onnx2snn.operators.signals import widened_values
 

@@ -11,8 +11,8 @@ import onnx
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from onnx2snn.float64.network import Array, before_jumps, widened
-from onnx2snn.float64.operators import FAST
+from onnx2snn.float64.evaluator import Array, before_jumps, widened
+from onnx2snn.float64.reference_kernels import FAST
 from onnx2snn.model.weights import SplitModel, weights_as_inputs
 
 #: Weights are widened so many at a time, where the operator's answer can be put together from parts.

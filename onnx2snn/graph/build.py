@@ -90,7 +90,7 @@ class Spelling:
         self._graph.nodes.append(node)
         return out
 
-    def quantise(self, x: gs.Tensor, grid: Grid, *, output: gs.Tensor | None = None) -> gs.Tensor:
+    def quantise(self, x: gs.Tensor, grid: CodeGrid, *, output: gs.Tensor | None = None) -> gs.Tensor:
         """clip(round(x/s) + z, lo, hi): QuantizeLinear in float32, its integers exact; or clip(round(x/s + z), lo, hi)."""
         level = self.apply("Div", x, grid.scale)
         steps = [grid.rounding]
@@ -100,14 +100,14 @@ class Spelling:
             level = self.apply(op, level, *([grid.zero_point] if op == "Add" else []))
         return self.apply("Clip", level, np.float32(grid.low), np.float32(grid.high), output=output)
 
-    def dequantise(self, q: gs.Tensor, grid: Grid, *, output: gs.Tensor | None = None) -> gs.Tensor:
+    def dequantise(self, q: gs.Tensor, grid: CodeGrid, *, output: gs.Tensor | None = None) -> gs.Tensor:
         """(q − z)·s: DequantizeLinear."""
         if np.any(grid.zero_point != 0):
             q = self.apply("Sub", q, grid.zero_point)
         return self.apply("Mul", q, grid.scale, output=output)
 
 
-class Grid:
+class CodeGrid:
     """The grid of a quantiser: float32 arrays that broadcast against the tensor.
 
     Attributes:

@@ -52,7 +52,7 @@ def with_equal_signs(model: SplitModel) -> SplitModel:
     structure.CopyFrom(model.structure)
     weights = dict(model.weights)
     typed = onnx.shape_inference.infer_shapes(structure)
-    _rewrite(structure.graph, typed.graph, _Scope({}, {}, weights))
+    _rewrite(structure.graph, typed.graph, _Visible({}, {}, weights))
     return SplitModel(structure, weights)
 
 
@@ -66,23 +66,23 @@ def _bodies(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
 
 
 @dataclass(frozen=True)
-class _Scope:
+class _Visible:
     """What names mean inside a graph: its own, and those of the graphs around it."""
 
     types: MutableMapping[str, int]
     constants: MutableMapping[str, TensorProto]
     weights: dict[str, NDArray[Any]]
 
-    def inside(self, graph: onnx.GraphProto) -> _Scope:
+    def inside(self, graph: onnx.GraphProto) -> _Visible:
         types = {
             i.name: i.type.tensor_type.elem_type for i in [*graph.input, *graph.value_info, *graph.output]
         }
         constants = {tensor.name: tensor for tensor in graph.initializer}
         types |= {name: tensor.data_type for name, tensor in constants.items()}
-        return _Scope(ChainMap(types, self.types), ChainMap(constants, self.constants), self.weights)
+        return _Visible(ChainMap(types, self.types), ChainMap(constants, self.constants), self.weights)
 
 
-def _rewrite(graph: onnx.GraphProto, typed: onnx.GraphProto, around: _Scope) -> None:
+def _rewrite(graph: onnx.GraphProto, typed: onnx.GraphProto, around: _Visible) -> None:
     scope = around.inside(typed)
     for body, typed_body in zip(_bodies(graph), _bodies(typed), strict=True):
         _rewrite(body, typed_body, scope)
@@ -94,7 +94,7 @@ def _rewrite(graph: onnx.GraphProto, typed: onnx.GraphProto, around: _Scope) -> 
         graph.node.append(node)
 
 
-def _signs_differ(node: onnx.NodeProto, scope: _Scope) -> bool:
+def _signs_differ(node: onnx.NodeProto, scope: _Visible) -> bool:
     if node.op_type not in _OPERANDS:
         return False
     activation, zero_point, weight, weight_zero_point = _OPERANDS[node.op_type]
@@ -102,13 +102,13 @@ def _signs_differ(node: onnx.NodeProto, scope: _Scope) -> bool:
     return {inside, _type(node, (weight, weight_zero_point), scope)} == set(_OTHER)
 
 
-def _type(node: onnx.NodeProto, positions: tuple[int | None, ...], scope: _Scope) -> int:
+def _type(node: onnx.NodeProto, positions: tuple[int | None, ...], scope: _Visible) -> int:
     """The type of an operand, which is its zero point's too; 0 where neither is known."""
     names = [node.input[p] for p in positions if p is not None and p < len(node.input)]
     return next((kind for kind in (scope.types.get(name, 0) for name in names if name) if kind), 0)
 
 
-def _turn_weights(graph: onnx.GraphProto, node: onnx.NodeProto, scope: _Scope) -> None:
+def _turn_weights(graph: onnx.GraphProto, node: onnx.NodeProto, scope: _Visible) -> None:
     """Weights and zero point of the other sign; a zero point that was left out is one of zero."""
     *_, weight, zero_point = _OPERANDS[node.op_type]
     kind = _OTHER[_type(node, (weight, zero_point), scope)]
@@ -117,12 +117,12 @@ def _turn_weights(graph: onnx.GraphProto, node: onnx.NodeProto, scope: _Scope) -
     node.input[zero_point] = _turned(graph, node.input[zero_point] or _zero(graph, kind, scope), kind, scope)
 
 
-def _zero(graph: onnx.GraphProto, kind: int, scope: _Scope) -> str:
+def _zero(graph: onnx.GraphProto, kind: int, scope: _Visible) -> str:
     """A zero of the other type than ``kind``."""
     return _add(graph, "zero_point", numpy_helper.from_array(np.zeros((), _numpy(_OTHER[kind]))), scope)
 
 
-def _turned(graph: onnx.GraphProto, name: str, kind: int, scope: _Scope) -> str:
+def _turned(graph: onnx.GraphProto, name: str, kind: int, scope: _Visible) -> str:
     """The name of ``name`` as ``kind``: a constant anew, anything else by nodes, which are appended."""
     stem = f"{name}/{TensorProto.DataType.Name(kind).lower()}"
     constant = scope.constants.get(name)
@@ -145,7 +145,7 @@ def _shifted(values: NDArray[Any], kind: int) -> NDArray[Any]:
     return shifted
 
 
-def _computed(graph: onnx.GraphProto, name: str, kind: int, scope: _Scope) -> str:
+def _computed(graph: onnx.GraphProto, name: str, kind: int, scope: _Visible) -> str:
     shift = np.array(128 if kind == TensorProto.UINT8 else -128, np.int32)
     added = _add(graph, f"{name}/shift", numpy_helper.from_array(shift), scope)
     wide, moved, narrow = (f"{added}/{step}" for step in ("wide", "moved", "narrow"))
@@ -155,7 +155,7 @@ def _computed(graph: onnx.GraphProto, name: str, kind: int, scope: _Scope) -> st
     return narrow
 
 
-def _add(graph: onnx.GraphProto, stem: str, tensor: TensorProto, scope: _Scope) -> str:
+def _add(graph: onnx.GraphProto, stem: str, tensor: TensorProto, scope: _Visible) -> str:
     """An initializer of ``graph``, named after ``stem``."""
     name = stem
     while name in scope.types:

@@ -100,7 +100,7 @@ class Reference:
 
     def _evaluated(self, names: Sequence[str], feed: dict[str, Array], error: Exception) -> dict[str, Array]:
         """Where onnxruntime failed: by the reference evaluator, from now on, or not at all."""
-        from onnx2snn.float64.operators import CORRECTED  # noqa: PLC0415 - rarely needed
+        from onnx2snn.float64.reference_kernels import CORRECTED  # noqa: PLC0415 - rarely needed
 
         try:
             evaluator = ReferenceEvaluator(self._model, new_ops=list(CORRECTED))

@@ -25,7 +25,7 @@ from typing import TypeAlias
 import numpy as np
 
 from onnx2snn.operators.running_error import Step
-from onnx2snn.operators.signals import Rounding, Signal, Wide, widened
+from onnx2snn.operators.signals import RoundingCount, Signal, Wide, widened
 from onnx2snn.operators.table import Errors, of
 
 #: Numbers below 2⁻¹²⁶ may be zero: so much of M holds them.
@@ -49,21 +49,21 @@ def written(
     for y, m, reach in zip(
         step.answers, magnitudes or [None] * count, reaches or [None] * count, strict=True
     ):
-        own = Rounding(quantum=rounding.quantum) if fresh else rounding
+        own = RoundingCount(quantum=rounding.quantum) if fresh else rounding
         signal = Signal(y, magnitude=m, reach=reach, rounding=own, measured=measured)
         found.append(
-            replace(signal, magnitude=None, rounding=Rounding(quantum=1.0)) if signal.whole else signal
+            replace(signal, magnitude=None, rounding=RoundingCount(quantum=1.0)) if signal.whole else signal
         )
     return found
 
 
-def _rounding(step: Step) -> Rounding:
+def _rounding(step: Step) -> RoundingCount:
     """How often the answers were rounded."""
     read = [s.rounding for s in step.signals.values()]
     terms = [r.terms for r in read]
     own = step.roundings()
     joined = sum(terms) if of(step.node).bilinear else max(terms, default=0)
-    return Rounding(
+    return RoundingCount(
         joined + own,
         max((r.constants for r in read), default=0) + 2 * bool(step.constants()),
         step.quantum(),

@@ -82,7 +82,7 @@ def _quantum(values: Array) -> float:
 
 
 @dataclass(frozen=True)
-class Rounding:
+class RoundingCount:
     """How often a tensor was rounded.
 
     Attributes:
@@ -179,7 +179,7 @@ class Signal:
     fixed: bool = False
     magnitude: Wide | None = None
     reach: Wide | None = None
-    rounding: Rounding = Rounding()
+    rounding: RoundingCount = RoundingCount()
     ranking: Ranking | None = None
     measured: bool = False
 
@@ -220,7 +220,7 @@ class Precision:
     unit: float = UNIT
     held: float = ANY
 
-    def coefficient(self, rounding: Rounding) -> float:
+    def coefficient(self, rounding: RoundingCount) -> float:
         """What share of M either network may be from exact arithmetic."""
         n = integrated(rounding.terms, self.timesteps) + CONSTANTS + rounding.constants
         return gamma(n) + coarse(self.unit, rounding.operators)

@@ -1,17 +1,17 @@
 """The report: one self-contained page that shows what a network does, and proves that nothing was lost.
 
-gather      two networks and data ─▶ Facts: numbers only (facts, topology, tally, sample, sweep)
-figures     Facts ─▶ drawings, each with its numbers in words
+gather      two networks and data ─▶ ReportFacts: numbers only (facts, topology, tally, sample, sweep)
+figures     ReportFacts ─▶ drawings, each with its numbers in words
 write       drawings ─▶ one page
 """
 
-from onnx2snn.report.facts import Facts, SweepPoint
 from onnx2snn.report.gather import gather
+from onnx2snn.report.report_facts import ReportFacts, SweepPoint
 from onnx2snn.report.sweep import read_sweep, run_sweep, sweep_size
 from onnx2snn.report.write import require_libraries, write_page, write_report
 
 __all__ = [
-    "Facts",
+    "ReportFacts",
     "SweepPoint",
     "gather",
     "read_sweep",

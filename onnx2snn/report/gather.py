@@ -13,14 +13,14 @@ import onnx
 
 from onnx2snn.certificate import Certificate, verify
 from onnx2snn.certificate.samples import drawn
-from onnx2snn.certificate.source import Source
+from onnx2snn.certificate.source_network import SourceNetwork
 from onnx2snn.data import DataSet, input_specs, open_data
 from onnx2snn.dialect.layer_table import check_pair, read_layer_table
 from onnx2snn.model.files import load_model
-from onnx2snn.report.facts import Array, EnergyFacts, Facts, Latency, LayerFacts
+from onnx2snn.report.layer_tally import batch_size, tally_layers
+from onnx2snn.report.report_facts import Array, EnergyFacts, Latency, LayerFacts, ReportFacts
 from onnx2snn.report.sample import Chosen, look_closely
 from onnx2snn.report.sweep import sweep_points
-from onnx2snn.report.tally import batch_size, tally_layers
 from onnx2snn.report.topology import stops_of
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.energy import FLOAT32, INT8
@@ -47,7 +47,7 @@ def gather(
     neurons: Chosen | None = None,
     sweep: Sequence[Any] = (),
     track: Track = untracked,
-) -> Facts:
+) -> ReportFacts:
     """Everything that a report says; arguments and errors as :func:`onnx2snn.report.write_report`.
 
     Memory is bounded by one batch, and time by a few passes over the data.
@@ -73,7 +73,7 @@ def gather(
         latency = measure_latency(
             sessions, samples, depth=depth, timesteps=spiking.timesteps, progress=advance
         )
-    return Facts(
+    return ReportFacts(
         source=Path(source).name,
         model=Path(snn).name,
         certificate=certificate,
@@ -91,7 +91,7 @@ def gather(
 
 def _samples(model: onnx.ModelProto, data: Any) -> DataSet:
     specs = input_specs(model)
-    return open_data(drawn(specs, Source(model)) if data is None else data, specs)
+    return open_data(drawn(specs, SourceNetwork(model)) if data is None else data, specs)
 
 
 def energies(layers: Sequence[LayerFacts], macs: Mapping[str, int | None]) -> tuple[EnergyFacts, ...]:

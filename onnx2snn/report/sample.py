@@ -10,8 +10,8 @@ import numpy as np
 
 from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
-from onnx2snn.evaluation.work import predicted_classes
-from onnx2snn.report.facts import Array, LayerSample, SampleFacts
+from onnx2snn.evaluation.batch_job import predicted_classes
+from onnx2snn.report.report_facts import Array, LayerSample, SampleFacts
 from onnx2snn.runtime import SpikingSession, Trace
 
 #: Neurons to draw, by layer: positions in C order, or indices within the layer's shape.

@@ -11,7 +11,7 @@ from onnx2snn.conversion import convert
 from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation import evaluate
-from onnx2snn.report.facts import SweepPoint
+from onnx2snn.report.report_facts import SweepPoint
 
 Codes: TypeAlias = Mapping[str, tuple[Mapping[str, Any], Sequence[int]]]
 #: What a sweep that is run now tries: by code, options of ``convert`` and time steps.

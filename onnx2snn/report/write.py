@@ -11,8 +11,8 @@ from onnx2snn import units
 from onnx2snn.atomic_files import whole_file
 from onnx2snn.certificate import Certificate
 from onnx2snn.errors import OutputError
-from onnx2snn.report.facts import Facts
 from onnx2snn.report.gather import Track, gather, untracked
+from onnx2snn.report.report_facts import ReportFacts
 from onnx2snn.report.sample import Chosen
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def require_libraries() -> None:
         ) from error
 
 
-def write_page(facts: Facts, html: str | Path) -> None:
+def write_page(facts: ReportFacts, html: str | Path) -> None:
     """Draw the facts and write the page.
 
     Raises:
@@ -86,7 +86,7 @@ def write_page(facts: Facts, html: str | Path) -> None:
     """
     import jinja2  # noqa: PLC0415 - an extra
 
-    from onnx2snn.report.figures.network import draw_map  # noqa: PLC0415
+    from onnx2snn.report.figures.network_map import draw_map  # noqa: PLC0415
 
     loader = jinja2.FileSystemLoader(_FOLDER)
     environment = jinja2.Environment(
@@ -114,7 +114,7 @@ def write_page(facts: Facts, html: str | Path) -> None:
         stream.write(page.encode())
 
 
-def _drawings(facts: Facts) -> list[Drawing]:
+def _drawings(facts: ReportFacts) -> list[Drawing]:
     from onnx2snn.report import figures  # noqa: PLC0415 - an extra
 
     drawn = [

@@ -10,7 +10,6 @@
 or, from an ONNX file of any framework, :func:`finetune`.
 """
 
-from onnx2snn.training.counting import SpikeMeter
 from onnx2snn.training.exporting import export_onnx
 from onnx2snn.training.finetuning import finetune
 from onnx2snn.training.pruning import SynapsePruning
@@ -18,7 +17,8 @@ from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.records import Epoch, Finetuned
 from onnx2snn.training.replacing import calibrate_thresholds, replace_activations
 from onnx2snn.training.sparsity import FineGrainedL1, bit_slopes, cheapest_codes, popcount
-from onnx2snn.training.synapses import fan_out, operations, pressure
+from onnx2snn.training.spike_meter import SpikeMeter
+from onnx2snn.training.synapse_counts import fan_out, operations, pressure
 
 __all__ = [
     "QCFS",

@@ -18,12 +18,12 @@ from onnx2snn.data.sources import Source
 from onnx2snn.errors import InputError
 from onnx2snn.model.files import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
-from onnx2snn.training.counting import SpikeMeter
 from onnx2snn.training.importing import Imported, import_torch
 from onnx2snn.training.pruning import SynapsePruning
-from onnx2snn.training.records import Epoch, Finetuned, Plan, Step
+from onnx2snn.training.records import Epoch, Finetuned, Plan, TrainingStep
 from onnx2snn.training.replacing import calibrate_thresholds
 from onnx2snn.training.sparsity import FineGrainedL1
+from onnx2snn.training.spike_meter import SpikeMeter
 from onnx2snn.training.teaching import Lessons, lessons
 
 _CHECKED = 8  # samples on which the imported network has to agree with its source
@@ -47,7 +47,7 @@ def finetune(
     seed: int = 0,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _epoch: None,
-    on_step: Callable[[Step], None] = lambda _step: None,
+    on_step: Callable[[TrainingStep], None] = lambda _step: None,
 ) -> Finetuned:
     """Train a network for ``timesteps`` time steps and few spikes.
 
@@ -135,7 +135,9 @@ class _Trainer:
         """The epoch that ends with the whole penalty."""
         return math.ceil(RAMP * self.plan.epochs)
 
-    def run(self, on_epoch: Callable[[Epoch], None], on_step: Callable[[Step], None]) -> tuple[Epoch, ...]:
+    def run(
+        self, on_epoch: Callable[[Epoch], None], on_step: Callable[[TrainingStep], None]
+    ) -> tuple[Epoch, ...]:
         if not self._resume():
             calibration = [self.taught.inputs[self.kept[:_CALIBRATION]]]
             calibrate_thresholds(self.model, calibration, names=self.to_calibrate)
@@ -153,7 +155,7 @@ class _Trainer:
         self.model.load_state_dict(self.best)
         return tuple(self.history)
 
-    def _epoch(self, number: int, spikes: FineGrainedL1, on_step: Callable[[Step], None]) -> float:
+    def _epoch(self, number: int, spikes: FineGrainedL1, on_step: Callable[[TrainingStep], None]) -> float:
         self.model.train()
         order = torch.randperm(len(self.kept), generator=_generator(self.plan.seed, number))
         total = 0.0
@@ -173,7 +175,7 @@ class _Trainer:
                     "training diverged", found=f"a loss of {value}", remedy="lower the learning rate"
                 )
             total += value * len(chosen)
-            on_step(Step(number, done + 1, self.steps, value, float(emitted.detach())))
+            on_step(TrainingStep(number, done + 1, self.steps, value, float(emitted.detach())))
         return total / len(self.kept)
 
     def _judge(self, number: int, loss: float, began: float, on_epoch: Callable[[Epoch], None]) -> None:

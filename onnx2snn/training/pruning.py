@@ -1,6 +1,6 @@
 """Fewer synapses: those go that cost more operations than they are worth.
 
-Synaptic operations are a product, spikes × synapses (:mod:`onnx2snn.training.synapses`), and
+Synaptic operations are a product, spikes × synapses (:mod:`onnx2snn.training.synapse_counts`), and
 :class:`onnx2snn.training.FineGrainedL1` lowers the first factor alone. A weight w that becomes zero saves the r_w operations
 that it carries. What it costs is estimated to second order around a trained network, whose gradient is nearly zero, with
 Fisher information in the place of the Hessian's diagonal:
@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from onnx2snn.training.synapses import SYNAPSES, operations
+from onnx2snn.training.synapse_counts import SYNAPSES, operations
 
 #: Samples whose gradients are squared as one: drawn answers are independent, so the square of the sum has the right mean.
 _TOGETHER = 8
@@ -40,7 +40,7 @@ _HALVINGS = 24
 
 
 @dataclass(frozen=True)
-class Answers:
+class AnswerDistribution:
     """What outputs say: a distribution p(y|x) of answers.
 
     Attributes:
@@ -57,7 +57,7 @@ def log_softmax(logits: Tensor) -> Tensor:
     return functional.log_softmax(logits, dim=1)
 
 
-def class_answers(logarithm: Callable[[Tensor], Tensor] = log_softmax) -> Answers:
+def class_answers(logarithm: Callable[[Tensor], Tensor] = log_softmax) -> AnswerDistribution:
     """One class a sample: ``logarithm`` makes log p (n, classes) of outputs; by default they are logits."""
 
     def surprise(outputs: Tensor, generator: torch.Generator) -> Tensor:
@@ -68,10 +68,10 @@ def class_answers(logarithm: Callable[[Tensor], Tensor] = log_softmax) -> Answer
     def divergence(before: Tensor, after: Tensor) -> Tensor:
         return functional.kl_div(logarithm(after), logarithm(before), reduction="sum", log_target=True)
 
-    return Answers(surprise, divergence)
+    return AnswerDistribution(surprise, divergence)
 
 
-def value_answers(variance: float) -> Answers:
+def value_answers(variance: float) -> AnswerDistribution:
     """Values normally distributed around the outputs (n, ...): a squared error of 2 · ``variance`` counts 1."""
 
     def surprise(outputs: Tensor, generator: torch.Generator) -> Tensor:
@@ -81,11 +81,11 @@ def value_answers(variance: float) -> Answers:
     def divergence(before: Tensor, after: Tensor) -> Tensor:
         return ((before - after) ** 2).sum() / (2 * variance)
 
-    return Answers(surprise, divergence)
+    return AnswerDistribution(surprise, divergence)
 
 
 def fisher_information(
-    model: nn.Module, inputs: Tensor, answers: Answers, generator: torch.Generator
+    model: nn.Module, inputs: Tensor, answers: AnswerDistribution, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """F_w of the weights of all synapses, by module name; float32 shaped like the weight.
 
@@ -123,7 +123,7 @@ class SynapsePruning:
     """
 
     def __init__(
-        self, model: nn.Module, weight: float, *, answers: Answers | None = None, seed: int = 0
+        self, model: nn.Module, weight: float, *, answers: AnswerDistribution | None = None, seed: int = 0
     ) -> None:
         self.weight = weight
         self._model, self._answers = model, answers or class_answers()

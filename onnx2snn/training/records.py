@@ -69,7 +69,7 @@ class Finetuned:
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """Where a run is, for whoever shows it: batch ``done`` of ``total`` in epoch ``epoch``."""
 
     epoch: int

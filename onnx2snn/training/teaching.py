@@ -14,7 +14,7 @@ from torch.nn import functional
 from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
 from onnx2snn.model.reference import make_runner
-from onnx2snn.training.pruning import Answers, class_answers, log_softmax, value_answers
+from onnx2snn.training.pruning import AnswerDistribution, class_answers, log_softmax, value_answers
 
 _BATCH = 256
 _SMALLEST = 1e-12
@@ -36,7 +36,7 @@ class Lessons:
     targets: Tensor
     loss: Callable[[Tensor, Tensor], Tensor]
     right: Callable[[Tensor, Tensor], float]
-    answers: Answers
+    answers: AnswerDistribution
 
     def __len__(self) -> int:
         return len(self.inputs)

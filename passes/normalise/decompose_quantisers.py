@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.build import Grid, Spelling, code_range, is_integer_type
+from onnx2snn.graph.build import CodeGrid, Spelling, code_range, is_integer_type
 from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, is_constant, value_of
 from onnx2snn.model.domains import MICROSOFT
 from onnx2snn.operators.integer_codes import IntegerCodes
@@ -68,7 +68,7 @@ def _linear(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     if not is_integer_type(codes) and (quantises or not is_constant(node.inputs[0])):
         return
     low, high = code_range(codes) if quantises else (0.0, 0.0)
-    grid = Grid(_aligned(scale.astype(np.float32), node), _aligned(zeros, node), low, high)
+    grid = CodeGrid(_aligned(scale.astype(np.float32), node), _aligned(zeros, node), low, high)
     spelling = Spelling(graph, names, node)
     output = node.outputs[0]
     node.outputs.clear()

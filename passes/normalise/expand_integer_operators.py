@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.build import Grid, Spelling, code_range
+from onnx2snn.graph.build import CodeGrid, Spelling, code_range
 from onnx2snn.graph.core import Array, Names, constant_input, is_constant, value_of
 from onnx2snn.model.domains import MICROSOFT
 
@@ -86,7 +86,9 @@ class _Operands:
             return
         low, high = code_range(self.zero(zero).dtype)
         zero_point = self.zero(zero).astype(np.float32).reshape(())
-        grid = Grid(self.scale(scale).reshape(()), zero_point, low, high, zero_point_first=zero_point_first)
+        grid = CodeGrid(
+            self.scale(scale).reshape(()), zero_point, low, high, zero_point_first=zero_point_first
+        )
         self.spelling.quantise(result, grid, output=output)
 
     def attrs(self, *names: str) -> dict[str, Any]:

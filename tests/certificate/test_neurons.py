@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onnx2snn.activations import Rounding, Staircase, neuron_parameters
-from onnx2snn.certificate.thresholds import generate, missteps
+from onnx2snn.certificate.neuron_check import generate, missteps
 
 ROUNDINGS = ("floor", "ceil", "half_even", "half_odd")
 

@@ -10,7 +10,7 @@ from helpers_wrong import WEIGHTS, WRONG, X, network, put_in
 from onnx import TensorProto
 
 import onnx2snn
-from onnx2snn.certificate.findings import Numbers
+from onnx2snn.certificate.batch_findings import OutputNumbers
 from onnx2snn.certificate.outputs import errors_of
 from onnx2snn.certificate.reading import Levels
 from onnx2snn.certificate.reconstruction import Hidden
@@ -51,7 +51,7 @@ def test_outputs_that_are_no_answer_to_each_sample_are_compared_as_a_whole() -> 
     found = errors_of(
         batch, {"q": flat[None], "p": table[None]}, {"q": flat[None] + np.float32(0.5), "p": table[None]}
     )
-    assert (found.outputs["q"], found.outputs["p"]) == (Numbers(6, 0.5), Numbers(10, 0.0))
+    assert (found.outputs["q"], found.outputs["p"]) == (OutputNumbers(6, 0.5), OutputNumbers(10, 0.0))
     assert found.classed == 0
 
 

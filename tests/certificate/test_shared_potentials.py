@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnx2snn.activations import Table
-from onnx2snn.certificate.reading import Activation
+from onnx2snn.certificate.reading import ReadActivation
 from onnx2snn.certificate.shared_potentials import settled
 
 
@@ -15,7 +15,7 @@ def test_the_neuron_nearest_to_a_threshold_takes_what_is_missing() -> None:
         Table(np.array(edges), none > 0, none, one, 0 * one, scale * one, 0 * one)
         for edges, scale in (([-1.0, 2.0], 1.0), ([-3.0, 0.0], -1.0))
     )
-    parts = [Activation(name, table, 1) for name, table in (("k", rising), ("k'", falling))]
+    parts = [ReadActivation(name, table, 1) for name, table in (("k", rising), ("k'", falling))]
     z = np.array([[1.9999, -3.0001, 0.0, 1.0]], np.float32)
     levels = [table.level(z).astype(np.float32) for table in (rising, falling)]
     wanted = [

@@ -16,8 +16,8 @@ from onnx.reference import ReferenceEvaluator
 
 import onnx2snn
 from onnx2snn.cli import main
-from onnx2snn.compile.thresholds import Rounding
-from onnx2snn.compile.writer import Writer
+from onnx2snn.compile.neuron_writer import Writer
+from onnx2snn.compile.thresholds import RoundingOperator
 from onnx2snn.errors import InputError, InvalidModelError, SelfCheckError
 from onnx2snn.runtime import SpikingSession
 
@@ -140,8 +140,8 @@ def test_a_network_that_answers_something_else_is_not_written(
     """Thresholds that are off by one level: the check names the layer."""
     model, _ = converted("residual")
 
-    def broken(_: object, __: object) -> Rounding:
-        return Rounding("Ceil", np.float32([3]))
+    def broken(_: object, __: object) -> RoundingOperator:
+        return RoundingOperator("Ceil", np.float32([3]))
 
     monkeypatch.setattr(Writer, "rounding", broken)
     onnx.save(model, tmp_path / "snn.onnx")

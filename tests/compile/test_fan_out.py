@@ -12,7 +12,7 @@ from helpers_corpus import QUANTISED, Example
 from helpers_networks import Builder
 
 import onnx2snn
-from onnx2snn.compile import counting, fan_out
+from onnx2snn.compile import counts, fan_out
 from onnx2snn.compile.draft import Draft
 from onnx2snn.compile.fan_out import by_fan_out
 from onnx2snn.dialect.layer_table import COUNTING_KEY, read_layer_table
@@ -46,7 +46,7 @@ def test_every_kind_of_synapse(monkeypatch: pytest.MonkeyPatch) -> None:
         found = [counted(content, inputs, execution=execution) for execution in EXECUTIONS]
         found.append(counted(content, inputs, backend="numpy"))
         with monkeypatch.context() as patch:
-            patch.setattr(counting, "by_fan_out", lambda fragment, *_: fragment)
+            patch.setattr(counts, "by_fan_out", lambda fragment, *_: fragment)
             expected = counted(content, inputs)
         for synops in found:
             assert synops.keys() == expected.keys()

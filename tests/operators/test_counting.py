@@ -12,7 +12,7 @@ from helpers_operators import CASES, PARAMETERS, Case, activation, dyadic, input
 from helpers_paths import operations
 
 import onnx2snn
-from onnx2snn.dialect.trains import shapes_of
+from onnx2snn.dialect.train_shapes import shapes_of
 from onnx2snn.model.reference import run_reference
 from onnx2snn.runtime import SpikingSession
 

@@ -15,15 +15,15 @@ from onnx import numpy_helper
 
 import onnx2snn
 from onnx2snn.errors import InputError
-from onnx2snn.report import Facts, gather
-from onnx2snn.report import tally as tally_module
-from onnx2snn.report.facts import SweepPoint
-from onnx2snn.report.tally import LayerTally, batch_size
+from onnx2snn.report import ReportFacts, gather
+from onnx2snn.report import layer_tally as tally_module
+from onnx2snn.report.layer_tally import LayerTally, batch_size
+from onnx2snn.report.report_facts import SweepPoint
 from onnx2snn.runtime import SpikingSession
 
 
 @pytest.fixture(scope="module")
-def facts(example: Example) -> Facts:
+def facts(example: Example) -> ReportFacts:
     return gather(example.ann, example.snn, example.data, sample=7, sweep=[{"T": 4, "accuracy": 0.5}])
 
 
@@ -34,7 +34,7 @@ def inputs(example: Example) -> dict[str, np.ndarray]:
 
 
 def test_counts_are_those_of_the_spikes(
-    facts: Facts, example: Example, inputs: dict[str, np.ndarray]
+    facts: ReportFacts, example: Example, inputs: dict[str, np.ndarray]
 ) -> None:
     session = SpikingSession(example.snn)
     result, trace = session.run(inputs), session.trace(inputs)
@@ -56,14 +56,14 @@ def test_counts_are_those_of_the_spikes(
     assert facts.spikes == pytest.approx(sum(spikes.mean() for spikes in result.spikes.values()))
 
 
-def test_the_certificate_is_that_of_verify(facts: Facts, example: Example) -> None:
+def test_the_certificate_is_that_of_verify(facts: ReportFacts, example: Example) -> None:
     assert facts.certificate == onnx2snn.verify(example.ann, example.snn, example.data)
     again = gather(example.ann, example.snn, example.data, certificate=facts.certificate)
     assert again.certificate is facts.certificate
 
 
 def test_one_sample_is_looked_at_closely(
-    facts: Facts, example: Example, inputs: dict[str, np.ndarray]
+    facts: ReportFacts, example: Example, inputs: dict[str, np.ndarray]
 ) -> None:
     with np.load(example.data) as data:
         assert facts.sample.label == data["labels"][7]
@@ -82,14 +82,14 @@ def test_one_sample_is_looked_at_closely(
         assert layer.level == min(np.floor(layer.potentials[T]), 2**T - 1)
 
 
-def test_latency_counts_layers_on_the_longest_path(facts: Facts) -> None:
+def test_latency_counts_layers_on_the_longest_path(facts: ReportFacts) -> None:
     assert (facts.latency.depth, facts.latency.steps, facts.latency.interval) == (2, 12, 4)
     measured = [time for execution in facts.latency.milliseconds.values() for time in execution.values()]
     assert len(measured) == 4
     assert min(measured) > 0
 
 
-def test_json_holds_the_same_facts(facts: Facts) -> None:
+def test_json_holds_the_same_facts(facts: ReportFacts) -> None:
     values = json.loads(json.dumps(facts.to_dict(), allow_nan=False))
     assert values["lossless"] is True
     assert values["samples"] == 90
@@ -105,7 +105,7 @@ def test_json_holds_the_same_facts(facts: Facts) -> None:
     assert values["sample"]["inputs"]["image"]["shape"] == [1, 8, 8]
 
 
-def test_memory_is_bounded(example: Example, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded(example: Example, facts: ReportFacts, monkeypatch: pytest.MonkeyPatch) -> None:
     assert batch_size([{"neurons": 22016}]) == 64
     assert batch_size([{"neurons": 10_000_000}, {"neurons": 1_000_000}]) == 1
     monkeypatch.setattr(tally_module, "MOST_LEVELS", 1000)
@@ -162,13 +162,13 @@ def test_a_sample_that_is_not_there(example: Example, sample: int) -> None:
         gather(example.ann, example.snn, example.data, sample=sample)
 
 
-def test_points_are_kept_in_order(example: Example, facts: Facts) -> None:
+def test_points_are_kept_in_order(example: Example, facts: ReportFacts) -> None:
     points = [SweepPoint("rate", 8, 0.5), {"code": "binary", "T": 2, "accuracy": 1}, {"T": 1, "accuracy": 0}]
     found = gather(example.ann, example.snn, example.data, certificate=facts.certificate, sweep=points).sweep
     assert [(p.code, p.timesteps) for p in found] == [("binary", 1), ("binary", 2), ("rate", 8)]
 
 
-def test_neurons_may_be_chosen(example: Example, facts: Facts) -> None:
+def test_neurons_may_be_chosen(example: Example, facts: ReportFacts) -> None:
     first, second = (layer.name for layer in facts.layers)
     asked = {first: [(3, 5, 5), 0, 20]}
     sample = gather(
@@ -193,7 +193,7 @@ def test_neurons_may_be_chosen(example: Example, facts: Facts) -> None:
     ],
 )
 def test_a_neuron_that_is_not_there(
-    example: Example, facts: Facts, neurons: dict[str, list[Any]], message: str
+    example: Example, facts: ReportFacts, neurons: dict[str, list[Any]], message: str
 ) -> None:
     asked = {name.format(first=facts.layers[0].name): value for name, value in neurons.items()}
     with pytest.raises(InputError, match=message):

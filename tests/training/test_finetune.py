@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 import onnx2snn  # noqa: E402
-from onnx2snn.cli.finetune_command import finetune as command  # noqa: E402
+from onnx2snn.cli.finetune_with_torch import finetune as command  # noqa: E402
 from onnx2snn.runtime import SpikingSession  # noqa: E402
 from onnx2snn.training import (  # noqa: E402
     QCFS,

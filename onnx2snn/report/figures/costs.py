@@ -8,15 +8,15 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from onnx2snn.report.facts import EnergyFacts, Facts, SweepPoint
 from onnx2snn.report.figures.drawing import COLOURS, Drawing, in_style, new_figure, texts, to_svg
+from onnx2snn.report.report_facts import EnergyFacts, ReportFacts, SweepPoint
 from onnx2snn.units import percent, si
 
 _MARKERS = (("spike", "o"), ("other", "s"), ("third", "^"))
 
 
 @in_style
-def energy_bars(facts: Facts) -> Drawing:
+def energy_bars(facts: ReportFacts) -> Drawing:
     """ANN against SNN, by each table of costs."""
     figure, grid = new_figure(0.4 + 1.05 * len(facts.energy), nrows=len(facts.energy), squeeze=False)
     for axes, energy in zip(grid[:, 0], facts.energy, strict=True):
@@ -85,7 +85,7 @@ def _bars(axes: Any, energy: EnergyFacts) -> None:
 
 
 @in_style
-def sweep_lines(facts: Facts) -> Drawing:
+def sweep_lines(facts: ReportFacts) -> Drawing:
     """Accuracy over T, a line a code."""
     figure, axes = new_figure(2.6)
     codes = list(dict.fromkeys(point.code for point in facts.sweep))

@@ -11,15 +11,15 @@ import numpy as np
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
-from onnx2snn.report.facts import Array, Facts, summary
 from onnx2snn.report.figures.drawing import COLOURS, Drawing, in_style, new_figure, texts, to_svg
+from onnx2snn.report.report_facts import Array, ReportFacts, summary
 
 _CHANNELS = 4
 _PIXELS = 512
 
 
 @in_style
-def input_pictures(facts: Facts) -> Drawing:
+def input_pictures(facts: ReportFacts) -> Drawing:
     """Every input of the sample."""
     sample = facts.sample
     parts = [_shown(name, value, position) for position, (name, value) in enumerate(sample.inputs.items())]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from onnx2snn.report.facts import Facts, LayerFacts, LayerSample
 from onnx2snn.report.figures.drawing import (
     COLOURS,
     MOST_LAYERS,
@@ -20,6 +19,7 @@ from onnx2snn.report.figures.drawing import (
     texts,
     to_svg,
 )
+from onnx2snn.report.report_facts import LayerFacts, LayerSample, ReportFacts
 from onnx2snn.units import count, things
 
 #: Layers whose potentials are drawn.
@@ -28,7 +28,7 @@ _GAP = 3.6
 
 
 @in_style
-def raster(facts: Facts) -> Drawing:
+def raster(facts: ReportFacts) -> Drawing:
     """Spikes over the time steps of the pipeline: a layer integrates while the one before it fires."""
     T, phases = facts.timesteps, facts.latency.depth + 1
     picked = _picked(facts.sample.layers, MOST_LAYERS)
@@ -108,7 +108,7 @@ def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int)
 
 
 @in_style
-def potentials(facts: Facts) -> Drawing:
+def potentials(facts: ReportFacts) -> Drawing:
     """Membrane potential of one neuron a layer: T steps of integration, T of generation."""
     T = facts.timesteps
     picked = _picked(facts.sample.layers, _PANELS)

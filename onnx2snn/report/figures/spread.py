@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from onnx2snn.report.facts import Facts, LayerFacts
 from onnx2snn.report.figures.drawing import (
     COLOURS,
     Drawing,
@@ -18,6 +17,7 @@ from onnx2snn.report.figures.drawing import (
     texts,
     to_svg,
 )
+from onnx2snn.report.report_facts import LayerFacts, ReportFacts
 from onnx2snn.units import percent
 
 _MOST_ROWS = 40
@@ -25,7 +25,7 @@ _MOST_BARS = 40
 
 
 @in_style
-def levels(facts: Facts) -> Drawing:
+def levels(facts: ReportFacts) -> Drawing:
     """Share of neurons at each level, a panel a layer."""
     picked = [facts.layers[i] for i in chosen(len(facts.layers))]
     columns = min(2, len(picked))
@@ -97,7 +97,7 @@ def _histogram(axes: Any, layer: LayerFacts) -> None:
 
 
 @in_style
-def bits(facts: Facts) -> Drawing:
+def bits(facts: ReportFacts) -> Drawing:
     """Share of neurons that spike in each time step, as a table in colour."""
     T = facts.timesteps
     picked = [facts.layers[i] for i in chosen(len(facts.layers), _MOST_ROWS)]

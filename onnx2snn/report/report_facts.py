@@ -188,7 +188,7 @@ class SweepPoint:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportFacts:
     """Everything on the page.
 
     Attributes:

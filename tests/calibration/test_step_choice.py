@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnx2snn.calibration.histogram import Histogram, channels_first
-from onnx2snn.calibration.thresholds import largest, least_squares, percentile
+from onnx2snn.calibration.step_choice import largest, least_squares, percentile
 
 RANDOM = np.random.default_rng(3)
 

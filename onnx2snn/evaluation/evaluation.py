@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from onnx2snn.data import Source, input_specs, open_data
 from onnx2snn.dialect.layer_table import is_snn, read_layer_table
+from onnx2snn.evaluation.batch_job import BatchJob, answer
 from onnx2snn.evaluation.sent import SentModel
-from onnx2snn.evaluation.stream import merged
+from onnx2snn.evaluation.streaming import merged
 from onnx2snn.evaluation.tally import Moments, Tally
-from onnx2snn.evaluation.work import Job, answer
 from onnx2snn.model.files import load_model
 
 
@@ -116,7 +116,7 @@ def evaluate(
     if is_snn(proto):
         execution = execution or "fused"
     task = {"model": sent.digest, "execution": str(execution), "backend": backend, "work": "evaluate"}
-    work = functools.partial(answer, Job(sent, execution, backend))
+    work = functools.partial(answer, BatchJob(sent, execution, backend))
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
     tally = merged(samples, work, Tally(), task, batch=batch, **ways)
     return Evaluation(tally, layers)

@@ -12,10 +12,10 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
 from onnx2snn.analysis.pass_manager import apply_owned
-from onnx2snn.certificate.findings import compact
+from onnx2snn.certificate.batch_findings import compact
 from onnx2snn.certificate.reading import (
-    Activation,
     Mask,
+    ReadActivation,
     holds_others,
     moves,
     narrowed_with_loss,
@@ -93,7 +93,7 @@ class _Readings:
         return values
 
 
-class Source:
+class SourceNetwork:
     """The source network, instrumented.
 
     What it answers comes from the file as it is written, run operator by operator, and so do its levels, from tensors that
@@ -119,7 +119,7 @@ class Source:
         levels = apply_owned(self._graph.copy(), RECOGNISE)
         inexact = _inexact(self._graph)
         self.activations = {
-            node.attrs[SOURCE_TENSOR]: Activation(
+            node.attrs[SOURCE_TENSOR]: ReadActivation(
                 node.attrs[SOURCE_TENSOR],
                 node.attrs[SOURCE],
                 len(origin(node)) + 2,

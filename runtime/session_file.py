@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Loadable, OnnxruntimeEngine
-from onnx2snn.runtime.layer_table import NEWEST, TABLE_KEY, compiled_facts, read_table
+from onnx2snn.runtime.layer_records import NEWEST, TABLE_KEY, compiled_facts, read_table
 
 Count = Literal["synops", "spikes", "nothing"]
 #: What is made of a converted file: the model of an execution, for what it counts.
@@ -19,7 +19,7 @@ Compile = Callable[[str, str], Loadable]
 
 
 @dataclass(frozen=True)
-class Source:
+class SessionFile:
     """A converted network, or a compiled one.
 
     Attributes:
@@ -80,7 +80,7 @@ _WITHIN = {
 
 def open_source(
     model: str | Path | bytes, *, growth: float = 2.0, plain: bool = False, whole: bool = False
-) -> Source:
+) -> SessionFile:
     """Read a converted or compiled network.
 
     Args:
@@ -102,10 +102,10 @@ def open_source(
     if found is None:
         return _as_it_is(model)
     table, alike, compile_for = found
-    return Source(table, compile=compile_for, alike=alike)
+    return SessionFile(table, compile=compile_for, alike=alike)
 
 
-def _as_it_is(model: str | Path | bytes) -> Source:
+def _as_it_is(model: str | Path | bytes) -> SessionFile:
     """The file itself, described by its metadata."""
     ready = Loadable(model if isinstance(model, bytes) else os.fspath(model))
     metadata = OnnxruntimeEngine(ready).metadata
@@ -115,9 +115,9 @@ def _as_it_is(model: str | Path | bytes) -> Source:
     except ValueError as error:
         raise InvalidModelError("the metadata of this model is damaged", found=str(error)) from error
     if facts is None:
-        return Source(table, ready, execution=str(table.get("execution", "spiking")))
+        return SessionFile(table, ready, execution=str(table.get("execution", "spiking")))
     alike = frozenset(facts.get("alike", ()))
-    return Source(table, ready, execution=facts["execution"], count=facts["count"], alike=alike)
+    return SessionFile(table, ready, execution=facts["execution"], count=facts["count"], alike=alike)
 
 
 def table_of(metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from helpers_networks import Builder
 
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.fit import draw_rows, weight_changes
-from onnx2snn.calibration.synapses import Synapses, synapses_of
+from onnx2snn.calibration.synapses_ahead import Synapses, synapses_of
 from onnx2snn.graph.core import Array
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.reference import run_reference

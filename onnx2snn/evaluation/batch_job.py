@@ -22,7 +22,7 @@ Finished: TypeAlias = tuple[int, Tally]
 
 
 @dataclass(frozen=True)
-class Job:
+class BatchJob:
     """What a worker needs to know, whichever machine it is on.
 
     Attributes:
@@ -37,19 +37,19 @@ class Job:
 
 
 @lru_cache(maxsize=1)
-def _session(job: Job) -> SpikingSession:
+def _session(job: BatchJob) -> SpikingSession:
     from onnx2snn.runtime import SpikingSession  # noqa: PLC0415 - loaded where the work is done
 
     return SpikingSession(job.model.content, execution=job.execution, backend=job.backend)
 
 
-def answer(job: Job, batch: Batch) -> Finished:
+def answer(job: BatchJob, batch: Batch) -> Finished:
     """Run one batch and sum up what it answered and spent."""
     session = _session(job)
     return batch.start, tally_of(session.run(batch.inputs), batch, opened(session.layers))
 
 
-def respond(job: Job, answers: bool, batch: Batch) -> tuple[int, tuple[Tally, dict[str, Any]]]:
+def respond(job: BatchJob, answers: bool, batch: Batch) -> tuple[int, tuple[Tally, dict[str, Any]]]:
     """As :func:`answer`, and where ``answers``: the outputs, and spike counts as ``spikes/<layer>``, to be written.
 
     Outputs that are the same for all samples are those of the first batch.

@@ -15,7 +15,7 @@ from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.measure import Loss, measure
 from onnx2snn.calibration.preparing import Prepared
 from onnx2snn.calibration.statistics import gather, spread
-from onnx2snn.calibration.thresholds import Steps, largest, least_squares, percentile
+from onnx2snn.calibration.step_choice import StepChoice, largest, least_squares, percentile
 from onnx2snn.calibration.writing import staircase_of, write_staircase
 from onnx2snn.data import DataSet
 from onnx2snn.graph.core import Array
@@ -24,7 +24,7 @@ Method = Literal["auto", "mse", "percentile", "max"]
 #: Called with the number of samples done and of those there will be, over all passes.
 Progress = Callable[[float, float], None]
 
-RULES: Mapping[str, Callable[[Histogram, int], Steps]] = {
+RULES: Mapping[str, Callable[[Histogram, int], StepChoice]] = {
     "max": largest,
     "percentile": percentile,
     "mse": least_squares,

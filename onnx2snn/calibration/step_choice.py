@@ -22,7 +22,7 @@ MOST_LEVELS = 1023
 
 
 @dataclass(frozen=True)
-class Steps:
+class StepChoice:
     """k = clip(floor(u/θ + start), 0, K), a = α·k, of each channel.
 
     Attributes:
@@ -49,26 +49,26 @@ class Steps:
         return answer
 
 
-def plain(theta: NDArray[np.float64], levels: int) -> Steps:
+def plain(theta: NDArray[np.float64], levels: int) -> StepChoice:
     """Steps of θ that round half up and stand for k·θ; a silent channel gets a threshold all the same."""
     alive = theta[theta > 0]
     held = np.where(theta > 0, theta, alive.mean() if alive.size else 1.0)
-    return Steps(held, np.full(len(held), 0.5), held, levels)
+    return StepChoice(held, np.full(len(held), 0.5), held, levels)
 
 
-def largest(found: Histogram, levels: int) -> Steps:
+def largest(found: Histogram, levels: int) -> StepChoice:
     """θ that clips nothing: the largest activation is level K (Diehl et al., IJCNN 2015)."""
     return plain(found.largest / levels, levels)
 
 
-def percentile(found: Histogram, levels: int, share: float = 0.999) -> Steps:
+def percentile(found: Histogram, levels: int, share: float = 0.999) -> StepChoice:
     """θ that clips the largest 0.1 % of activations (Rueckauer et al., Front. Neurosci. 2017)."""
     return plain(found.quantile(share) / levels, levels)
 
 
 def least_squares(
     found: Histogram, levels: int, *, starts: Sequence[float] = (0.5,), free: bool = False
-) -> Steps:
+) -> StepChoice:
     """Steps of least squared error Σ (α·k(u) − a)², exact on the histogram, for every candidate of θ and δ.
 
     With N(t) and A(t) the number of pairs with u ≥ t and their sum of a, and thresholds t_k = (k − δ/θ)·θ:

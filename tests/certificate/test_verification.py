@@ -18,9 +18,9 @@ from helpers_networks import NETWORKS, Builder
 import onnx2snn
 from onnx2snn.activations import Staircase
 from onnx2snn.certificate import Certificate
-from onnx2snn.certificate.findings import Counts, Findings, Numbers
-from onnx2snn.certificate.result import Defect
-from onnx2snn.certificate.source import Activation, Source
+from onnx2snn.certificate.batch_findings import Counts, Findings, OutputNumbers
+from onnx2snn.certificate.certificate import Defect
+from onnx2snn.certificate.source_network import ReadActivation, SourceNetwork
 from onnx2snn.errors import InputError
 
 
@@ -101,10 +101,10 @@ class TestWays:
 def test_findings_add_up_in_any_order_and_survive_a_file() -> None:
     defects = tuple(Defect("l", i, (i,), 1.0, 2.0, None, 0.5, 0.1, "why") for i in range(9))
     parts = [
-        Findings(5, {"l": Counts(5, 4, 1)}, {"y": Numbers(9, 0.5)}, 5, 4, 5, (3, 4), 0, ((0.5, 2), (0.1, 4)), defects[4:]),
+        Findings(5, {"l": Counts(5, 4, 1)}, {"y": OutputNumbers(9, 0.5)}, 5, 4, 5, (3, 4), 0, ((0.5, 2), (0.1, 4)), defects[4:]),
         Findings(
-            3, {"l": Counts(3, 1, 0, 1, 1), "m": Counts(1)}, {"y": Numbers(6, 0.7, 2), "z": Numbers(1)}, 3, 3, 0, (0, 0), 0,
-            ((0.7, 7), (0.5, 6)), defects[:6],
+            3, {"l": Counts(3, 1, 0, 1, 1), "m": Counts(1)}, {"y": OutputNumbers(6, 0.7, 2), "z": OutputNumbers(1)},
+            3, 3, 0, (0, 0), 0, ((0.7, 7), (0.5, 6)), defects[:6],
         ),
         Findings(),
     ]  # fmt: skip
@@ -121,9 +121,9 @@ class TestSource:
     def test_a_tensor_that_holds_no_levels_is_a_defect(
         self, example: Example, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        read = Source.__call__
+        read = SourceNetwork.__call__
 
-        def shifted(self: Source, inputs: Any) -> Any:
+        def shifted(self: SourceNetwork, inputs: Any) -> Any:
             answer = read(self, inputs)
             name = next(iter(answer.levels))
             activation = self.activations[name]
@@ -131,13 +131,13 @@ class TestSource:
             answer.levels[name], answer.off_grid[name] = activation.levels(values)
             return answer
 
-        monkeypatch.setattr(Source, "__call__", shifted)
+        monkeypatch.setattr(SourceNetwork, "__call__", shifted)
         certificate = onnx2snn.verify(example.ann, example.snn, example.data)
         assert not certificate.lossless
         assert any("none of its levels" in defect.reason for defect in certificate.defects)
 
     def test_levels_above_the_highest_are_none(self, example: Example) -> None:
-        activation = next(iter(Source(onnx.load(example.ann)).activations.values()))
+        activation = next(iter(SourceNetwork(onnx.load(example.ann)).activations.values()))
         k, off = activation.levels(np.array([0.0, 1 / 15, 1.0, 16 / 15, -1 / 15, 0.1, np.nan], np.float32))
         assert k[:3].tolist() == [0, 1, 15]
         assert off is not None
@@ -150,7 +150,7 @@ class TestSource:
         staircase = Staircase(
             scale, np.zeros(()), 15, np.array(15), scale, shift * scale, np.asarray("floor")
         )
-        activation = Activation("t", staircase, operators=3)
+        activation = ReadActivation("t", staircase, operators=3)
         k = np.random.default_rng(0).integers(0, 16, (70, 2, 900)).astype(np.float32)
         values = (scale * (k + shift)).astype(np.float32)
         found, off = activation.levels(values)

@@ -8,9 +8,9 @@ import onnx
 from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron, is_own
 from onnx2snn.compile.integers import is_whole, whole_rounding
 from onnx2snn.compile.small_images import tap_by_tap
-from onnx2snn.compile.thresholds import Rounding, steps_of, thresholds_of, timesteps_of
+from onnx2snn.compile.thresholds import RoundingOperator, steps_of, thresholds_of, timesteps_of
 from onnx2snn.dialect.functions import HOLD, SCALED_IF, TABLE_IF
-from onnx2snn.dialect.neuron import Search, fired, rows_of, searched
+from onnx2snn.dialect.neuron_bodies import Search, fired, rows_of, searched
 
 
 class Writer:
@@ -82,7 +82,7 @@ class Writer:
         # A runtime would move an addition into the product in front, where its place among the summands is another.
         return at.add("Sub", [v, at.constant(-values * np.float32(factor))], output=output)
 
-    def rounded(self, at: Place, v: str, rounding: Rounding, *, output: str = "") -> str:
+    def rounded(self, at: Place, v: str, rounding: RoundingOperator, *, output: str = "") -> str:
         """The level of ``v``."""
         top = rounding.top
         if rounding.shift is not None:
@@ -97,7 +97,7 @@ class Writer:
             v = at.add("Min", [v, at.constant(top)])
         return at.add(rounding.operator, [v], output=output)
 
-    def rounding(self, node: onnx.NodeProto) -> Rounding | None:
+    def rounding(self, node: onnx.NodeProto) -> RoundingOperator | None:
         """The rounding operator that gives the same levels: for every potential, or for the integers that reach this neuron."""
         held = thresholds_of(node, self.draft) if is_dialect(node, "IF") and not self.plain else None
         if held is None or held.rounding is not None:

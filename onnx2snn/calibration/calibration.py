@@ -8,13 +8,13 @@ from typing import Any, Literal
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnx2snn.calibration.attempts import RULES, Method, Outcome, Progress, Work
+from onnx2snn.calibration.calibrated import CalibratedLayer, Calibration, decibels
 from onnx2snn.calibration.data_free import imagine
 from onnx2snn.calibration.layerwise import Fitted
 from onnx2snn.calibration.measure import Loss
 from onnx2snn.calibration.mixed import fewest_spikes
 from onnx2snn.calibration.preparing import prepare
-from onnx2snn.calibration.result import CalibratedLayer, Calibration, decibels
-from onnx2snn.calibration.work import RULES, Method, Outcome, Progress, Work
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.dialect.layer_table import is_snn
 from onnx2snn.errors import ConversionError, InputError

@@ -14,17 +14,17 @@ import onnx
 
 from onnx2snn.certificate.affine_maps import Found, check_network
 from onnx2snn.certificate.approximate import approximate, holds_values
+from onnx2snn.certificate.batch_findings import MOST_DEFECTS, Counts, Findings
+from onnx2snn.certificate.certificate import Certificate, LayerCounts, OutputCheck
 from onnx2snn.certificate.compare import CHUNK, Comparison
 from onnx2snn.certificate.declared import check_declared
-from onnx2snn.certificate.findings import MOST_DEFECTS, Counts, Findings
 from onnx2snn.certificate.finished import Witness
-from onnx2snn.certificate.result import Certificate, LayerCounts, OutputCheck
 from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, InputSpec, input_specs, open_data
 from onnx2snn.dialect.layer_table import check_pair, read_layer_table
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.evaluation.sent import SentModel
-from onnx2snn.evaluation.stream import merged
+from onnx2snn.evaluation.streaming import merged
 from onnx2snn.model.files import load_model
 from onnx2snn.runtime import SpikingSession
 
@@ -102,7 +102,7 @@ def verify(
 
 
 @dataclass(frozen=True)
-class Job:
+class VerificationJob:
     """What a worker needs to know, whichever machine it is on.
 
     Attributes:
@@ -125,23 +125,23 @@ def _job(
     backend: str,
     *,
     remote: bool,
-) -> tuple[Job, tuple[InputSpec, ...], dict[str, Any]]:
+) -> tuple[VerificationJob, tuple[InputSpec, ...], dict[str, Any]]:
     """The job, the inputs of the source, the layer table."""
     model, converted = load_model(source, in_place=True), load_model(snn, in_place=True)
     check_pair((source, model), (snn, converted))
     ours, theirs = (
         SentModel.of(one, loaded, remote=remote) for one, loaded in ((source, model), (snn, converted))
     )
-    return Job(ours, theirs, execution, backend), input_specs(model), read_layer_table(converted)
+    return VerificationJob(ours, theirs, execution, backend), input_specs(model), read_layer_table(converted)
 
 
 @lru_cache(maxsize=1)
-def _comparison(job: Job) -> Comparison:
+def _comparison(job: VerificationJob) -> Comparison:
     models = job.source.load(), job.snn.load()
     return Comparison(*models, job.snn.content, execution=job.execution, backend=job.backend)
 
 
-def _comparable(job: Job, table: Mapping[str, Any]) -> Comparison | None:
+def _comparable(job: VerificationJob, table: Mapping[str, Any]) -> Comparison | None:
     """Both networks side by side; None where the source is the float network before its calibration."""
     try:
         return _comparison(job)
@@ -163,7 +163,7 @@ def _source_tensors(table: Mapping[str, Any]) -> list[str]:
         return []
 
 
-def compare(job: Job, batch: Batch) -> tuple[int, Findings]:
+def compare(job: VerificationJob, batch: Batch) -> tuple[int, Findings]:
     """Compare both networks on one batch."""
     return batch.start, _comparison(job)(batch)
 

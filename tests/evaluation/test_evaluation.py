@@ -15,7 +15,7 @@ from conftest import Example
 import onnx2snn
 from onnx2snn.data.dataset import Batch
 from onnx2snn.errors import InputError
-from onnx2snn.evaluation.work import Finished, Job, answer, predicted_classes
+from onnx2snn.evaluation.batch_job import BatchJob, Finished, answer, predicted_classes
 from onnx2snn.runtime import SpikingSession
 
 
@@ -49,13 +49,13 @@ def test_a_cluster_whose_worker_is_killed_gives_the_same_bits(
     alone = onnx2snn.evaluate(example.snn, example.data, batch=20)
     mark = tmp_path / "killed"
 
-    def fatal(job: Job, batch: Batch) -> Finished:
+    def fatal(job: BatchJob, batch: Batch) -> Finished:
         if batch.start == 40 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return answer(job, batch)
 
-    monkeypatch.setattr(importlib.import_module("onnx2snn.evaluation.evaluate"), "answer", fatal)
+    monkeypatch.setattr(importlib.import_module("onnx2snn.evaluation.evaluation"), "answer", fatal)
     assert onnx2snn.evaluate(example.snn, example.data, batch=20, ray=ray_cluster) == alone
     assert mark.exists()
 

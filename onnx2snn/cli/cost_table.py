@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from onnx2snn.cli.tables import make_table, names_of
+from onnx2snn.cli.fitted_tables import make_table, names_of
 from onnx2snn.cli.terminal import Terminal
 from onnx2snn.units import count, duration, percent, si
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate import LayerCounts
 from onnx2snn.data import DataSet
-from onnx2snn.report.facts import Array, LayerFacts
+from onnx2snn.report.report_facts import Array, LayerFacts
 from onnx2snn.report.topology import Stop
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.energy import FLOAT32

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from onnx2snn.naming import Label, cut
-from onnx2snn.report.facts import Facts, LayerFacts
+from onnx2snn.report.report_facts import LayerFacts, ReportFacts
 from onnx2snn.report.topology import Lanes, Stop, edges_of, lanes_of
 from onnx2snn.units import percent, si, things
 
@@ -61,7 +61,7 @@ class Map:
     label: str
 
 
-def draw_map(facts: Facts) -> Map:
+def draw_map(facts: ReportFacts) -> Map:
     """All stops of the network, from the input to the outputs."""
     layers = {layer.name: layer for layer in facts.layers}
     highest = max((layer.rate for layer in facts.layers), default=0.0)

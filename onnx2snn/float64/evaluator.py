@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from onnx2snn.float64.operators import FAST
+from onnx2snn.float64.reference_kernels import FAST
 from onnx2snn.model.weights import SplitModel, let_go, weights_as_inputs
 from onnx2snn.operators import of
 

@@ -18,7 +18,7 @@ from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.training.finetuning import finetune as run
-from onnx2snn.training.records import Epoch, Step
+from onnx2snn.training.records import Epoch, TrainingStep
 from onnx2snn.units import count, duration, percent
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -153,7 +153,7 @@ def _facts(epoch: Epoch) -> str:
     return f"loss {epoch.held_out_loss:.4f}{right}, {count(round(epoch.spikes))} spikes a sample{left}"
 
 
-class _Shown:
+class _EpochTable:
     """A line for each epoch; on a terminal also a bar that moves within it."""
 
     def __init__(self, terminal: Terminal, epochs: int, bar: Progress | None) -> None:
@@ -167,7 +167,7 @@ class _Shown:
         remaining = f", {duration(left)} left" if epoch.number and left else ""
         self._terminal.err.print(f"{name}: {_facts(epoch)}{remaining}")
 
-    def step(self, step: Step) -> None:
+    def step(self, step: TrainingStep) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(
                 self._task,
@@ -179,10 +179,10 @@ class _Shown:
 
 
 @contextmanager
-def _shown(terminal: Terminal, epochs: int) -> Iterator[_Shown]:
+def _shown(terminal: Terminal, epochs: int) -> Iterator[_EpochTable]:
     if terminal.quiet or not terminal.err.is_terminal:
-        yield _Shown(terminal, epochs, None)
+        yield _EpochTable(terminal, epochs, None)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}"))
     with Progress(*columns, TimeRemainingColumn(), console=terminal.err, transient=True) as bar:
-        yield _Shown(terminal, epochs, bar)
+        yield _EpochTable(terminal, epochs, bar)

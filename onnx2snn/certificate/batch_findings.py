@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.result import Defect
+from onnx2snn.certificate.certificate import Defect
 from onnx2snn.graph.core import Array
 
 MOST_DEFECTS, MOST_WORST = 10, 5
@@ -33,7 +33,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class OutputNumbers:
     """Numbers of one output.
 
     Attributes:
@@ -46,8 +46,8 @@ class Numbers:
     largest: float = 0.0
     unexplained: int = 0
 
-    def __add__(self, other: Numbers) -> Numbers:
-        return Numbers(
+    def __add__(self, other: OutputNumbers) -> OutputNumbers:
+        return OutputNumbers(
             self.values + other.values,
             max(self.largest, other.largest),
             self.unexplained + other.unexplained,
@@ -73,7 +73,7 @@ class Findings:
 
     samples: int = 0
     layers: Mapping[str, Counts] = field(default_factory=dict)
-    outputs: Mapping[str, Numbers] = field(default_factory=dict)
+    outputs: Mapping[str, OutputNumbers] = field(default_factory=dict)
     classed: int = 0
     same_class: int = 0
     labelled: int = 0
@@ -86,7 +86,7 @@ class Findings:
         return Findings(
             samples=self.samples + other.samples,
             layers=_added(self.layers, other.layers, Counts()),
-            outputs=_added(self.outputs, other.outputs, Numbers()),
+            outputs=_added(self.outputs, other.outputs, OutputNumbers()),
             classed=self.classed + other.classed,
             same_class=self.same_class + other.same_class,
             labelled=self.labelled + other.labelled,
@@ -123,7 +123,7 @@ class Findings:
         parsed: dict[str, Any] = {
             **state,
             "layers": {name: Counts(**counts) for name, counts in state["layers"].items()},
-            "outputs": {name: Numbers(**numbers) for name, numbers in state["outputs"].items()},
+            "outputs": {name: OutputNumbers(**numbers) for name, numbers in state["outputs"].items()},
             "right": tuple(state["right"]),
             "total_error": Fraction(state["total_error"]),
             "worst": tuple((float(error), int(sample)) for error, sample in state["worst"]),

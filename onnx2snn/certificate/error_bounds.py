@@ -11,14 +11,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from onnx2snn.float64.evaluator import is_jump
 from onnx2snn.float64.kernel import Kernel
-from onnx2snn.float64.network import is_jump
 from onnx2snn.model.weights import SplitModel, is_hollow
 from onnx2snn.operators import of
 from onnx2snn.operators.error_rules import written
 from onnx2snn.operators.jump_errors import measured
 from onnx2snn.operators.running_error import Step
-from onnx2snn.operators.signals import ANY, Array, Precision, Rounding, Signal, quantum, widened_values
+from onnx2snn.operators.signals import ANY, Array, Precision, RoundingCount, Signal, quantum, widened_values
 
 
 class OneOperator:
@@ -92,7 +92,7 @@ class RunningError:
             precision: Of both networks; None: no bounds are wanted.
         """
         held = {
-            name: Signal(widened_values(inputs[name]), rounding=Rounding(quantum=quanta.get(name, 0.0)))
+            name: Signal(widened_values(inputs[name]), rounding=RoundingCount(quantum=quanta.get(name, 0.0)))
             for name in self.inputs
         }
         left = Counter(name for one in self._operators for name in one.reads) + Counter([self._output])
@@ -114,7 +114,7 @@ class RunningError:
         values = self._constants[name]
         if name not in self._quanta:
             self._quanta[name] = quantum(values) if values.dtype.kind == "f" else 1.0
-        return Signal(values, fixed=True, rounding=Rounding(quantum=self._quanta[name]))
+        return Signal(values, fixed=True, rounding=RoundingCount(quantum=self._quanta[name]))
 
 
 def _constants(model: SplitModel) -> dict[str, Array]:
