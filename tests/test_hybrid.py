@@ -48,9 +48,7 @@ SQUEEZE_EXCITE = [
 
 #: By name: the nodes, the node that the error names, and its reason.
 REFUSED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str, str]] = {
-    "squeeze and excite": (SQUEEZE_EXCITE, {}, r"'s' \(Sigmoid\)", "nonlinearity"),
     "product of values": ([node("Softmax", ["a"], ["s"]), node("Mul", ["s", "s"], ["m"])], {}, r"'s' \(Softmax\)", "nonlinearity"),
-    "attention": ([node("Softmax", ["a"], ["s"]), node("MatMul", ["s", "a"], ["m"])], {}, r"'s' \(Softmax\)", "nonlinearity"),
     "power mean": ([node("LpPool", ["a"], ["m"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], p=2)], {}, r"'m' \(LpPool\)", "nonlinearity"),
     "instance norm": ([node("InstanceNormalization", ["a", "one", "nil"], ["m"])], {"one": np.ones(3, np.float32), "nil": np.zeros(3, np.float32)}, r"'m' \(InstanceNormalization\)", "nonlinearity"),
     "local response": ([node("LRN", ["a"], ["m"], size=3)], {}, r"'m' \(LRN\)", "nonlinearity"),

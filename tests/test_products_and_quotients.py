@@ -81,6 +81,25 @@ def joined(op: str) -> onnx.ModelProto:
     return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 4, 4, 4]})
 
 
+def averaged(spelling: str) -> onnx.ModelProto:
+    """What a quantiser leaves in floats in front of an average: a function of a level, of a potential, a quotient."""
+    net = Quantised(5)
+    a = net.add("Conv", "x", net.weights(4, 3, 3, 3))
+    if spelling == "of a potential":
+        f = net.add("Relu", a)
+    elif spelling == "of a level":
+        f = net.add("Celu", net.quantised(a, 0.03, 120))
+    elif spelling == "gated":
+        f = net.add("Mul", a, net.add("Sigmoid", a))
+    else:
+        a = net.quantised(a, 0.03, 120)
+        more = net.add("Add", net.quantised(net.add("Abs", a), 0.015), net.hold(np.float32(1)))
+        f = net.add("Div", a, net.quantised(more, 0.02))
+    mean = net.quantised(net.add("GlobalAveragePool", f), 0.03, 100)
+    net.add("Conv", mean, net.weights(5, 4, 1, 1), output="y")
+    return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 5, 1, 1]})
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "gate": gate,
     "attention": attention,
@@ -92,7 +111,16 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "joined": lambda: joined("Concat"),
     "added": lambda: joined("Add"),
     "subtracted": lambda: joined("Sub"),
+    "averaged function of a level": lambda: averaged("of a level"),
+    "averaged function of a potential": lambda: averaged("of a potential"),
+    "averaged product": lambda: averaged("gated"),
+    "averaged quotient": lambda: averaged("quotient"),
 }
+
+
+def drawn(source: onnx.ModelProto, samples: int) -> dict[str, np.ndarray]:
+    shape = [d.dim_value for d in source.graph.input[0].type.tensor_type.shape.dim][1:]
+    return {"x": np.random.default_rng(0).normal(0, 1, (samples, *shape)).astype(np.float32)}
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -106,7 +134,7 @@ def test_converts_by_default_and_is_certified(
 ) -> None:
     source, conversion = pair
     assert conversion.non_spiking == ()
-    certificate = onnx2snn.verify(source, conversion)
+    certificate = onnx2snn.verify(source, conversion, drawn(source, 16))
     assert certificate.lossless
     compared = sum(layer.levels_compared for layer in certificate.layers)
     assert sum(layer.ambiguous for layer in certificate.layers) < 0.01 * compared
@@ -116,8 +144,7 @@ def test_all_executions_agree_on_every_spike(
     pair: tuple[onnx.ModelProto, Conversion],
 ) -> None:
     source, conversion = pair
-    shape = [d.dim_value for d in source.graph.input[0].type.tensor_type.shape.dim][1:]
-    x = {"x": np.random.default_rng(0).normal(0, 1, (3, *shape)).astype(np.float32)}
+    x = drawn(source, 3)
     content = conversion.model.SerializeToString()
     results = [SpikingSession(content, execution=e).run(x) for e in EXECUTIONS]
     first = results[0]
@@ -163,6 +190,22 @@ def test_what_dendrites_compute_of_potentials_is_counted_by_operator() -> None:
     total = sum(sum(layer.analog.values()) for layer in conversion.layers)
     spikes = sum(energy.snn_layers.values())
     np.testing.assert_allclose(energy.snn, spikes + energy.analog + total * 4.6e-12)
+
+
+def test_a_function_in_front_of_an_average_is_computed_once_and_counted() -> None:
+    """Of 4 × 6 × 6 levels; the neuron of the average reads values."""
+    conversion = onnx2snn.convert(averaged("of a level"))
+    assert [layer.analog.get("Celu") for layer in conversion.layers] == [None, 4 * 6 * 6]
+
+
+def test_a_function_in_front_of_weights_is_refused_by_name() -> None:
+    """Its synapses would be dense products."""
+    net = Quantised(6)
+    a = net.quantised(net.add("Conv", "x", net.weights(4, 3, 3, 3)), 0.03, 120)
+    b = net.quantised(net.add("Conv", net.add("Celu", a), net.weights(4, 4, 3, 3)), 0.03, 120)
+    net.add("Conv", b, net.weights(5, 4, 1, 1), output="y")
+    with pytest.raises(onnx2snn.ConversionError, match="Celu"):
+        onnx2snn.convert(net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 5, 4, 4]}))
 
 
 @pytest.mark.parametrize("op", ["Concat", "Add"])

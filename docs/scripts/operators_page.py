@@ -37,7 +37,7 @@ What matters is where an operator stands:
 | in front of a quantiser | any function of one tensor; [quotients](method.md#quotients): softmax, normalisation, division |
 | behind the last synapses | anything: softmax, argmax, ... read the decoded readout |
 
-Everything else between neurons (a softmax that nothing quantises, a sort: what reads values) is refused with the
+Everything else between neurons (a sort, a function that nothing quantises in front of weights) is refused with the
 node's name and a remedy, or kept and reported as non-spiking with `--hybrid`.
 
 ## Synaptic operators

@@ -9,12 +9,11 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
+from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
-    DOMAIN,
     EXTREME,
     MOVEMENT,
     ORDER_PRESERVING,
-    STAIRCASE,
     float_signals,
     is_integrate,
     is_line,
@@ -32,16 +31,21 @@ from onnx2snn.operators.quantising import QONNX
 def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
     """The nodes that are an obstacle, or follow from one."""
     feeding = before_synapses(graph)
-    return [node for node in evaluated_nodes(graph) if any(id(t) in feeding for t in node.outputs)]
+    nodes = evaluated_nodes(graph, piecewise=True)
+    return [node for node in nodes if any(id(t) in feeding for t in node.outputs)]
 
 
-def evaluated_nodes(graph: gs.Graph) -> list[gs.Node]:
-    """Nodes behind synapses, in front of synapses or neurons, that are neither: evaluated on decoded values."""
+def evaluated_nodes(graph: gs.Graph, *, piecewise: bool = False) -> list[gs.Node]:
+    """Nodes behind synapses, in front of synapses or neurons, that are neither: evaluated on decoded values.
+
+    With ``piecewise`` those that are piecewise linear are among them, although dendrites could compute them: their values may
+    lie on a lattice.
+    """
     behind = facts(graph).behind_synapses
     before = _before_neurons(graph)
     pooled = straight_to_neurons(graph)
     sized = facts(graph).from_sizes
-    kinds, dendrites = facts(graph).kinds, _dendrites(graph)
+    kinds, dendrites = facts(graph).kinds, _dendrites(graph, piecewise=not piecewise)
     found = []
     for node in graph.nodes:
         inside = [id(t) in behind for t in node.inputs]
@@ -65,32 +69,47 @@ def evaluated_nodes(graph: gs.Graph) -> list[gs.Node]:
     return found
 
 
-def _dendrites(graph: gs.Graph) -> set[int]:
-    """Nodes, by ``id``, that belong to neurons: quotients that only neurons read, and what only those quotients are made of.
+def _dendrites(graph: gs.Graph, *, piecewise: bool) -> set[int]:
+    """Nodes, by ``id``, that neurons compute of potentials, in their dendrites.
 
-    Thresholds are scaled by the divisor (METHOD 13); numerator and divisor are made of potentials, in the neuron. Products
-    behind it may hold the divisor, too: it is the scale of its levels.
+    1. A quotient in front of neurons alone: thresholds are scaled by the divisor (METHOD 13).
+    2. A quotient, a product, a function of one tensor, over operators that neither mix by weights nor jump (means, sums, moves,
+       maxima): the value that a neuron compares is made of potentials, once. Without ``piecewise``, no piecewise linear one.
+    3. What nothing but such nodes read: numerator and divisor. Products behind it may hold the divisor, too: it is the scale of
+       its levels; and they may hold any function of one tensor (METHOD 12).
     """
     kinds = facts(graph).kinds
     outputs = {id(tensor) for tensor in graph.outputs}
     found: set[int] = set()
-    lines: set[int] = set()
+    passed: set[int] = set()
     held: set[int] = set()
     for node in reversed(graph.nodes):
         if is_product(node) and any(is_train(t, kinds) for t in node.inputs):
             held.add(id(node))
         readers = [reader for tensor in node.outputs for reader in tensor.outputs]
-        if is_neuron(node) or not readers or any(id(tensor) in outputs for tensor in node.outputs):
+        if is_neuron(node) or not readers:
             continue
-        neurons = all((r.domain == DOMAIN and r.op == STAIRCASE) or id(r) in lines for r in readers)
-        if neurons and is_line(node):
-            lines.add(id(node))
-        read = {id(reader) for reader in readers}
-        if (neurons and is_quotient(node)) or (read & found and read <= found | held):
+        read = {id(reader) for reader in readers if not is_neuron(reader)}
+        inside = not any(map(is_neuron, readers)) and not any(
+            id(tensor) in outputs for tensor in node.outputs
+        )
+        computed = read <= passed | found | held and _is_computed(node, piecewise=piecewise)
+        if computed or (inside and read & found and read <= found | held):
             found.add(id(node))
-        elif read <= held and is_line(node):
+        elif read <= held and read and is_line(node):
             held.add(id(node))
+        if read <= passed | found and not is_weighted(node) and (is_linear(node) or is_passed(node)):
+            passed.add(id(node))
     return found
+
+
+def _is_computed(node: gs.Node, *, piecewise: bool) -> bool:
+    """Whether ``node`` is a quotient, a product, or a function of one tensor without jumps, entry by entry."""
+    if is_quotient(node) or (is_product(node) and not is_weighted(node)):
+        return True
+    if not of(node).elementwise or of(node).jumps or is_linear(node) or is_quantiser(node):
+        return False
+    return len({id(t) for t in float_signals(node)}) == 1 and (piecewise or node.op not in HANDLERS)
 
 
 def before_synapses(graph: gs.Graph) -> set[int]:
