@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from onnx2snn.operators import (
     conditions,
     counting,
@@ -13,6 +15,7 @@ from onnx2snn.operators import (
     places,
     quotients,
     running_error,
+    transfer,
 )
 from onnx2snn.operators.moves import every_input
 from onnx2snn.operators.table import Operator
@@ -39,12 +42,14 @@ _EXTREME = replace(
 _RULED = replace(_EACH, errors=error_rules.line(1.0))
 _AT_ENDS = replace(_EACH, errors=error_rules.ends())
 _JUMP = replace(_EACH, jumps=True, quantum=running_error.whole, errors=jump_errors.jump)
-_COMPARISON = replace(_OPERANDS, jumps=True, whole=True, errors=jump_errors.compared)
+_LOGIC = replace(_OPERANDS, whole=True, transfer=transfer.mask)
+_COMPARISON = replace(_LOGIC, jumps=True, errors=jump_errors.compared)
 
 _LINEAR = (
     replace(
         _SUM,
         name="Add",
+        transfer=transfer.added,
         sums=True,
         line=True,
         roundings=1,
@@ -55,6 +60,7 @@ _LINEAR = (
     replace(
         _SUM,
         name="Sub",
+        transfer=transfer.subtracted,
         sums=True,
         line=True,
         roundings=1,
@@ -66,6 +72,7 @@ _LINEAR = (
     replace(
         _SUM,
         name="Sum",
+        transfer=transfer.added,
         sums=True,
         roundings=running_error.operands,
         quantum=running_error.smallest,
@@ -74,12 +81,14 @@ _LINEAR = (
     replace(
         _SUM,
         name="Mean",
+        transfer=transfer.averaged,
         roundings=running_error.one_more(running_error.operands),
         quantum=running_error.mean(running_error.operands),
     ),
     replace(
         _LINE,
         name="Mul",
+        transfer=transfer.multiplied,
         bilinear=True,
         linear=conditions.product,
         counts=counting.masked,
@@ -92,6 +101,7 @@ _LINEAR = (
     replace(
         _LINE,
         name="Div",
+        transfer=transfer.divided,
         linear=conditions.quotient,
         counts=counting.spread,
         silent=True,
@@ -105,6 +115,7 @@ _LINEAR = (
     replace(
         _EXACT,
         name="Neg",
+        transfer=transfer.negated,
         linear=conditions.first,
         line=True,
         silent=True,
@@ -115,24 +126,37 @@ _LINEAR = (
 )
 
 _PIECEWISE = (
-    *_EXACT.called("Abs", errors=error_rules.passed(error_rules.of_first)),
-    *_EXACT.called("Relu", errors=error_rules.passed(error_rules.of_first), codes=()),
-    *_EXTREME.called("Max", "Min"),
+    *_EXACT.called("Abs", errors=error_rules.passed(error_rules.of_first), transfer=transfer.absolute),
+    *_EXACT.called(
+        "Relu", errors=error_rules.passed(error_rules.of_first), codes=(), transfer=transfer.rectified
+    ),
+    replace(_EXTREME, name="Max", transfer=transfer.largest),
+    replace(_EXTREME, name="Min", transfer=transfer.smallest),
     replace(
-        _EACH, name="Clip", codes=(), errors=error_rules.clipped, roundings=0, quantum=running_error.smallest
+        _EACH,
+        name="Clip",
+        codes=(),
+        errors=error_rules.clipped,
+        roundings=0,
+        quantum=running_error.smallest,
+        transfer=transfer.clipped,
     ),
     *_EACH.called("LeakyRelu", errors=error_rules.line(None, alpha=0.01)),
-    *_EACH.called("HardSigmoid", errors=error_rules.line(1.0, 1.0)),
+    *_EACH.called("HardSigmoid", errors=error_rules.line(1.0, 1.0), transfer=transfer.mask),
     *_OPERANDS.called("PRelu", errors=error_rules.passed(error_rules.leaky_by_channel)),
     *_EACH.called("ThresholdedRelu", "Shrink"),
-    *_JUMP.called("Round", "Floor", "Ceil", "Sign"),
+    replace(_JUMP, name="Round", transfer=transfer.rising(np.rint)),
+    replace(_JUMP, name="Floor", transfer=transfer.rising(np.floor)),
+    replace(_JUMP, name="Ceil", transfer=transfer.rising(np.ceil)),
+    replace(_JUMP, name="Sign", transfer=transfer.rising(np.sign)),
     *_COMPARISON.called("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
     *_OPERANDS.called("Mod", jumps=True, errors=jump_errors.remainder),
-    *_OPERANDS.called("And", "Or", "Xor", whole=True, errors=jump_errors.logic),
-    *_EACH.called("Not", whole=True, errors=jump_errors.logic),
+    *_LOGIC.called("And", "Or", "Xor", errors=jump_errors.logic),
+    *_EACH.called("Not", whole=True, transfer=transfer.mask, errors=jump_errors.logic),
     replace(
         _EACH,
         name="Cast",
+        transfer=transfer.cast,
         entries=entries.same,
         any_type=True,
         plain=True,
@@ -144,7 +168,7 @@ _PIECEWISE = (
 
 _CURVED = (
     *_RULED.called("Tanh", "Softsign", "Sin", "Atan"),
-    *_EACH.called("Sigmoid", errors=error_rules.line(0.25, 0.5)),
+    *_EACH.called("Sigmoid", errors=error_rules.line(0.25, 0.5), transfer=transfer.mask),
     *_EACH.called("Elu", "Celu", errors=error_rules.line(None, alpha=1.0)),
     *_EACH.called("Erf", errors=error_rules.line(1.13)),
     *_EACH.called("Gelu", "Mish", errors=error_rules.line(1.2)),

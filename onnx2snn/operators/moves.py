@@ -16,6 +16,7 @@ from onnx2snn.operators import (
     layouts,
     places,
     running_error,
+    transfer,
 )
 from onnx2snn.operators.table import Operator
 
@@ -46,6 +47,7 @@ _COPY = Operator(
     roundings=0,
     quantum=running_error.first,
     values=(0,),
+    transfer=transfer.copied,
 )
 _MOVE = replace(_COPY, moves=True, silent=True)
 _AMONG_CHANNELS = replace(_COPY, places=places.alike, linear=conditions.first)
@@ -131,6 +133,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Pad",
+        transfer=transfer.padded,
         linear=conditions.pad,
         places=places.padded,
         terms=_fill,
@@ -155,6 +158,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Concat",
+        transfer=transfer.beside,
         entries=entries.joined,
         linear=conditions.axis_kept(),
         terms=every_input,
@@ -166,6 +170,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Where",
+        transfer=transfer.chosen,
         linear=conditions.where,
         terms=lambda _: (1, 2),
         broadcasts=True,
@@ -176,8 +181,10 @@ OPERATORS = (
         errors=jump_errors.chosen,
         quantum=running_error.smallest,
     ),
-    replace(_COPY, name="Dropout", copies=None, counts=None, codes=None),
-    *replace(_COPY, copies=None, counts=None, codes=None).called("GatherND", "GatherElements", "Trilu"),
+    replace(_COPY, name="Dropout", copies=None, counts=None, codes=None, transfer=None),
+    *replace(_COPY, copies=None, counts=None, codes=None, transfer=None).called(
+        "GatherND", "GatherElements", "Trilu"
+    ),
     Operator(name="CenterCropPad", grows=True),
     Operator(name="OneHot", grows=True),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from onnx2snn.operators import conditions, counting, error_rules, quotients, running_error
+from onnx2snn.operators import conditions, counting, error_rules, quotients, running_error, transfer
 from onnx2snn.operators.table import Operator
 
 OPERATORS = (
     Operator(
         name="BatchNormalization",
+        transfer=transfer.normalised,
         linear=conditions.batch_norm,
         line=True,
         terms=lambda _: (2, 3),

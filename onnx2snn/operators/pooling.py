@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.operators import batch, conditions, counting, error_rules, jump_errors, places, running_error
+from onnx2snn.operators import (
+    batch,
+    conditions,
+    counting,
+    error_rules,
+    jump_errors,
+    places,
+    running_error,
+    transfer,
+)
 from onnx2snn.operators.table import Operator
 
 
@@ -24,8 +33,10 @@ def _reduced(node: gs.Node) -> list[int] | None:
 
 _SAME = error_rules.passed(error_rules.same)
 _POOL = Operator(name="", channels_second=True, places=places.by_channel, errors=_SAME)
-_MEAN = replace(_POOL, linear=conditions.first, mean=True)
-_LARGEST = replace(_POOL, compares=_spatial, roundings=0, quantum=running_error.first)
+_MEAN = replace(_POOL, linear=conditions.first, mean=True, transfer=transfer.pooled)
+_LARGEST = replace(
+    _POOL, compares=_spatial, roundings=0, quantum=running_error.first, transfer=transfer.compared
+)
 _REDUCTION = Operator(name="", one=True, axes=1, batch=batch.reduced, values=(0,))
 _LINEAR_REDUCTION = replace(
     _REDUCTION,
@@ -58,6 +69,7 @@ OPERATORS = (
     replace(
         _LINEAR_REDUCTION,
         name="ReduceMean",
+        transfer=transfer.pooled,
         roundings=running_error.one_more(running_error.cells),
         quantum=running_error.mean(running_error.cells),
     ),
@@ -65,6 +77,7 @@ OPERATORS = (
     replace(
         _REDUCTION,
         name="ReduceMax",
+        transfer=transfer.compared,
         compares=_reduced,
         places=places.by_channel,
         errors=_SAME,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onnx2snn.graph.build import Spelling
     from onnx2snn.operators.running_error import Step
     from onnx2snn.operators.signals import Signal
+    from onnx2snn.operators.transfer import Transfer
 
 Array: TypeAlias = NDArray[Any]
 #: Whether something holds for a node; its docstring is the operator's line in the documentation.
@@ -126,6 +127,7 @@ class Operator:
         errors: How rounding, and jumps, go through it (METHOD 10); None: what it makes of them is measured.
         roundings: Between its inputs and its output, at most.
         quantum: What its results are multiples of.
+        transfer: Which values it may answer, from those that it may be given.
     """
 
     name: str
@@ -175,6 +177,7 @@ class Operator:
     errors: Errors | None = None
     roundings: Roundings | None = None
     quantum: Quantum | None = None
+    transfer: Transfer | None = None
 
     def called(self, *names: str, **facts: Any) -> list[Operator]:
         """Records of operators that have these facts in common, and others of their own."""

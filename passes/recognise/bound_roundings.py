@@ -8,14 +8,10 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.check_float32 import plateaus
 from onnx2snn.activations.jumps import Rounded
 from onnx2snn.activations.recognise import recognise
-from onnx2snn.analysis.intervals import RULES, Interval, intervals, is_bounded
+from onnx2snn.analysis.intervals import Interval, intervals, is_bounded
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Array, Names, graph_pass, is_float
-
-#: What rounds; a Cast does where it casts to integers.
-ROUNDING = ("Cast", "Ceil", "Floor", "Mod", "Round")
-#: What takes levels without rounding.
-STEPS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign")
+from onnx2snn.operators import of
 
 
 @graph_pass
@@ -50,14 +46,21 @@ def _rounds_levels(graph: gs.Graph) -> bool:
     """Whether anything rounds what was rounded before, with no synapses between."""
     rounded: set[int] = set()
     for node in graph.nodes:
+        jumps = _jumps(node)
         if any(id(t) in rounded for t in node.inputs):
-            if node.op in ROUNDING:
+            if jumps and not of(node).whole:
                 return True
-            if node.op in RULES:
+            if of(node).transfer is not None:
                 rounded.update(id(t) for t in node.outputs)
-        elif node.op in (*ROUNDING, *STEPS) and any(is_float(t) for t in node.inputs):
+        elif jumps and any(is_float(t) for t in node.inputs):
             rounded.update(id(t) for t in node.outputs)
     return False
+
+
+def _jumps(node: gs.Node) -> bool:
+    """Whether ``node`` rounds, or compares; a Cast does where it casts to integers."""
+    operator = of(node)
+    return operator.jumps or (operator.elementwise and operator.any_type)
 
 
 def _bound(graph: gs.Graph, names: Names, rounded: Rounded, interval: Interval) -> None:
