@@ -21,7 +21,7 @@ from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx
 
 if TYPE_CHECKING:
     from onnx2snn.calibration import calibrate
-    from onnx2snn.certificate import verify
+    from onnx2snn.certificate.verification import verify
     from onnx2snn.compile import compile  # noqa: A004 - named as its command
     from onnx2snn.conversion import convert
     from onnx2snn.evaluation import evaluate

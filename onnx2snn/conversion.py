@@ -27,6 +27,7 @@ from onnx2snn.dialect.functions import VERSION, attach_functions
 from onnx2snn.dialect.layer_table import (
     Layer,
     NonSpikingOperator,
+    described_as,
     is_snn,
     write_counting_graph,
     write_layer_table,
@@ -280,6 +281,7 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
     model = network.structure
     attach_functions(model, bias=form.bias, execution=form.execution, coding=form.coding)
     _declare_as(model, driver.source)
+    described_as(model, driver.source)
     layers = layers_of(graph, form.coding)
     timesteps = network_timesteps(graph, form.coding)
     write_counting_graph(model, counting_graph(model, layers))

@@ -85,7 +85,10 @@ _TABLE: Mapping[str, Check] = {
 
 
 def compiled_facts(metadata: Mapping[str, str]) -> dict[str, Any] | None:
-    """What a compiled network says of itself: ``execution``, ``count``, ``alike``, ``states``; None of any other.
+    """What a compiled network says of itself; None of any other.
+
+    ``execution``, ``count``, ``alike``; ``trains``: by layer, the tensor that holds its levels, or its spikes; of the step
+    execution ``states``, ``depth`` and ``stages``: by layer, the phase in which it fires.
 
     Raises:
         ValueError: it is damaged.
@@ -95,7 +98,13 @@ def compiled_facts(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     facts = json.loads(metadata[COMPILED_KEY])
     if not isinstance(facts, dict) or not (_is_text(facts.get("execution")) and _is_text(facts.get("count"))):
         raise ValueError("its metadata names no execution")
-    if not all(_list_of(_is_text)(facts.get(key, [])) for key in ("alike", "states")):
+    tables = facts.get("trains", {}), facts.get("stages", {})
+    if not (
+        all(_list_of(_is_text)(facts.get(key, [])) for key in ("alike", "states"))
+        and all(isinstance(table, dict) for table in tables)
+        and all(map(_is_text, tables[0].values()))
+        and all(map(_whole(0), tables[1].values()))
+    ):
         raise ValueError("its metadata is unusable")
     return facts
 

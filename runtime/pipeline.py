@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +30,7 @@ class Pipeline:
 
     Attributes:
         depth: Layers of neurons on the longest path.
+        stages: By layer, in which phase its neurons fire for a sample, the phase of its input being 0.
         inputs: Of the network, by name.
         states: By name.
     """
@@ -40,6 +41,7 @@ class Pipeline:
         try:
             facts = compiled_facts(engine.metadata) or {}
             self.depth = int(facts["depth"])
+            self.stages: dict[str, int] = facts.get("stages", {})
             self.states = {name: engine.inputs[name] for name in facts["states"]}
         except (KeyError, ValueError, TypeError) as error:
             raise InvalidModelError("this is no network of one time step", found=str(error)) from error
@@ -93,11 +95,13 @@ class StreamingEngine:
     Args:
         pipeline: What executes the network.
         alike: Outputs that are the same for all samples.
+        levels: Outputs ``levels/<layer>``, added up from trains, are wanted too.
     """
 
-    def __init__(self, pipeline: Pipeline, alike: frozenset[str]) -> None:
+    def __init__(self, pipeline: Pipeline, alike: frozenset[str], *, levels: bool = False) -> None:
         self.pipeline = pipeline
         self._alike = alike
+        self._levels = levels and not any(name.startswith("levels/") for name in pipeline.outputs)
         self.inputs = pipeline.inputs
         self.axes: dict[str, tuple[int | str, ...]] = {}
         self.outputs = pipeline.outputs
@@ -109,21 +113,40 @@ class StreamingEngine:
         Raises:
             InputError: an output neither grows with the samples nor is the same for all of them.
         """
-        from onnx2snn.runtime.stream import Stream  # noqa: PLC0415 - which drives pipelines
-
         samples = len(next(iter(inputs.values())))
         size = fixed_batch(self.inputs) or -(-samples // _PLACES)
         places = [
             {name: _filled_up(value[start : start + size], size) for name, value in inputs.items()}
             for start in range(0, samples, size)
         ]
-        answers = list(Stream(self.pipeline, batch=size).run(places))
+        answers = self._answers(places, size)
         alike = self._alike | {name for name in self.outputs if name.startswith("sizes/")}
-        whole = joined(answers, [size] * len(answers), samples, set(self.outputs) - alike)
+        whole = joined(answers, [size] * len(answers), samples, set(answers[0]) - alike)
         if whole is None:
             remedy = f"give {size} at a time"
             raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
-        return {name: whole[name] for name in self.outputs}
+        return whole
+
+    def _answers(self, places: Sequence[Mapping[str, Array]], size: int) -> list[dict[str, Array]]:
+        from onnx2snn.runtime.stream import Stream  # noqa: PLC0415 - which drives pipelines
+
+        stream, steps, depth = Stream(self.pipeline, batch=size), self.pipeline.timesteps, self.pipeline.depth
+        if not self._levels:
+            return list(stream.run(places))
+        answers, phases = [], []
+        for phase in range(len(places) + depth):
+            entering = places[phase] if phase < len(places) else None
+            level: dict[str, Array] = {}
+            for step in range(steps):
+                answer = stream.step(None if step else entering)
+                answers += [] if answer is None else [answer]
+                for name, spikes in stream.spikes.items():
+                    level[name] = 2 * level.get(name, np.float32(0)) + spikes
+            phases.append(level)
+        for place, answer in enumerate(answers):
+            for name, stage in self.pipeline.stages.items():
+                answer[f"levels/{name}"] = phases[place + stage][name]
+        return answers
 
 
 def _filled_up(value: Array, size: int) -> Array:

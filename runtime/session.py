@@ -107,6 +107,11 @@ class SpikingSession:
         """What the network reads: shape (None for any size) and dtype, by name."""
         return dict(self._engine(self._first).inputs)
 
+    @property
+    def counts(self) -> Count:
+        """The most that it can count."""
+        return self._source.counts
+
     def run(self, inputs: Mapping[str, Array], *, count: Count | None = None) -> Result:
         """Present a batch and return what the network answers and what it spent.
 
@@ -185,7 +190,7 @@ class SpikingSession:
         """The network of an execution, with what it counts; made when it is first asked for."""
         execution = execution or self.execution
         if execution == "streaming":
-            return StreamingEngine(self._pipeline(count), self._source.alike)
+            return StreamingEngine(self._pipeline(count), self._source.alike, levels=count == "levels")
         with self._lock:
             if (execution, count) not in self._engines:
                 began = time.perf_counter()

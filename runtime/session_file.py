@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ class SessionFile:
         execution: Of ``ready``.
         count: What ``ready`` counts.
         alike: Outputs, and layers, that are the same for all samples.
+        levels: ``ready`` with the levels of its neurons among its outputs; None where that takes the onnx package.
     """
 
     table: dict[str, Any]
@@ -37,6 +38,7 @@ class SessionFile:
     execution: str = "spiking"
     count: str = "nothing"
     alike: frozenset[str] = field(default_factory=frozenset)
+    levels: Callable[[], Loadable] | None = None
 
     @property
     def counts(self) -> Count:
@@ -61,6 +63,8 @@ class SessionFile:
                 found=execution,
                 remedy=f"compile it: onnx2snn compile snn.onnx fast.onnx --execution {execution}",
             )
+        if count == "levels" and self.levels is not None:
+            return self.levels()
         if count not in _WITHIN.get(self.count, (self.count,)):
             raise InputError(
                 "this file does not count that",
@@ -96,13 +100,14 @@ def open_source(
         _check_path(Path(model))
     if importlib.util.find_spec("onnx") is None:
         return _as_it_is(model)
-    from onnx2snn.compile.in_memory import compiler_of  # noqa: PLC0415 - needs the onnx package
+    from onnx2snn.compile.in_memory import compiler_of, levels_of  # noqa: PLC0415 - needs the onnx package
+    from onnx2snn.compile.network import is_compiled, read_network  # noqa: PLC0415
 
-    found = compiler_of(model, growth=growth, plain=plain, whole=whole)
-    if found is None:
-        return _as_it_is(model)
-    table, alike, compile_for = found
-    return SessionFile(table, compile=compile_for, alike=alike)
+    network = read_network(model, or_compiled=True)
+    if is_compiled(network.split.structure):
+        return replace(_as_it_is(model), levels=lambda: levels_of(model, whole=whole))
+    compile_for = compiler_of(model, network, growth=growth, plain=plain, whole=whole)
+    return SessionFile(network.table, compile=compile_for, alike=network.alike)
 
 
 def _as_it_is(model: str | Path | bytes) -> SessionFile:

@@ -46,6 +46,10 @@ PURPOSE = {
 LATE = {
     ("runtime", "compile"): "a session compiles a converted file in memory, where the onnx package is there",
     ("runtime", "float64"): "the NumPy backend takes kernels that onnx.reference gets wrong",
+    (
+        "certificate",
+        "onnx2snn",
+    ): "a compiled file is certified beside the network that its source converts to",
     ("model", "float64"): "so does the reference of a source that no runtime runs",
 }
 

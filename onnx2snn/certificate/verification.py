@@ -17,6 +17,7 @@ from onnx2snn.certificate.approximate import approximate, holds_values
 from onnx2snn.certificate.batch_findings import MOST_DEFECTS, Counts, Findings
 from onnx2snn.certificate.certificate import Certificate, LayerCounts, OutputCheck
 from onnx2snn.certificate.compare import CHUNK, Comparison
+from onnx2snn.certificate.compiled_twin import compiled_execution, converted_twin
 from onnx2snn.certificate.declared import check_declared
 from onnx2snn.certificate.finished import Witness
 from onnx2snn.certificate.samples import drawn, random_samples
@@ -47,7 +48,7 @@ def verify(
     snn: str | Path | onnx.ModelProto | Made,
     data: Any = None,
     *,
-    execution: str = "spiking",
+    execution: str | None = None,
     backend: str = "onnxruntime",
     workers: int = 1,
     ray: str | None = None,
@@ -63,9 +64,10 @@ def verify(
 
     Args:
         source: The network that was converted: a path, a model, or what :func:`onnx2snn.calibrate` made.
-        snn: The converted network: a path, a model, or what :func:`onnx2snn.convert` made.
+        snn: The converted network: a path, a model, or what :func:`onnx2snn.convert` made. Or a compiled one, which shows its
+            answers and levels: synapses and thresholds are then those of the network that ``source`` is converted to.
         data: A path, a data set, or {input name: array (N, ...)}; None: 64 samples are drawn, half of them at thresholds.
-        execution: The execution of the spiking network to check.
+        execution: The execution of the spiking network to check; None: that of a compiled network, else ``spiking``.
         backend: What runs it.
         workers: Processes that share the work.
         ray: Address of a Ray cluster to use instead, ``"auto"`` for a running one, ``"local"`` to start one.
@@ -81,7 +83,7 @@ def verify(
     comparison = None if table.get("coding") == "rate" else _comparable(job, table)
     if comparison is None:
         samples = open_data(random_samples(specs) if data is None else data, specs)
-        session = SpikingSession(job.snn.content, execution=execution, backend=backend, chunk=CHUNK)
+        session = SpikingSession(job.snn.content, execution=job.execution, backend=backend, chunk=CHUNK)
         return approximate(
             job.source.load(), session, table, samples, generated=data is None, progress=progress
         )
@@ -91,7 +93,7 @@ def verify(
     task = {
         "source": job.source.digest,
         "model": job.snn.digest,
-        "execution": execution,
+        "execution": job.execution,
         "backend": backend,
         "work": "verify",
     }
@@ -110,18 +112,20 @@ class VerificationJob:
         snn: The spiking network.
         execution: Of :class:`onnx2snn.runtime.SpikingSession`.
         backend: Likewise.
+        compiled: Whether ``snn`` is compiled.
     """
 
     source: SentModel
     snn: SentModel
     execution: str
     backend: str
+    compiled: bool = False
 
 
 def _job(
     source: str | Path | onnx.ModelProto,
     snn: str | Path | onnx.ModelProto,
-    execution: str,
+    execution: str | None,
     backend: str,
     *,
     remote: bool,
@@ -132,13 +136,16 @@ def _job(
     ours, theirs = (
         SentModel.of(one, loaded, remote=remote) for one, loaded in ((source, model), (snn, converted))
     )
-    return VerificationJob(ours, theirs, execution, backend), input_specs(model), read_layer_table(converted)
+    table, held = read_layer_table(converted, compiled=True), compiled_execution(converted)
+    job = VerificationJob(ours, theirs, execution or held or "spiking", backend, compiled=held is not None)
+    return job, input_specs(model), table
 
 
 @lru_cache(maxsize=1)
 def _comparison(job: VerificationJob) -> Comparison:
-    models = job.source.load(), job.snn.load()
-    return Comparison(*models, job.snn.content, execution=job.execution, backend=job.backend)
+    source, snn = job.source.load(), job.snn.load()
+    converted = converted_twin(source, snn) if job.compiled else snn
+    return Comparison(source, converted, job.snn.content, execution=job.execution, backend=job.backend)
 
 
 def _comparable(job: VerificationJob, table: Mapping[str, Any]) -> Comparison | None:

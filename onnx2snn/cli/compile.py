@@ -32,7 +32,16 @@ from onnx2snn.units import duration, file_size
     show_default=True,
     help="What is counted: outputs 'spikes/<layer>', and with synops 'synops/<layer>'.",
 )
-@click.option("--opset", type=click.IntRange(1), help="Version of ONNX's operators, 17 or later.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    help="Samples at a time, fixed: for runtimes that want all sizes known.",
+)
+@click.option(
+    "--opset",
+    type=click.IntRange(1),
+    help="Version of ONNX's operators, 17 or later. Default: the oldest that has the network's.",
+)
 @click.option(
     "--no-check",
     is_flag=True,

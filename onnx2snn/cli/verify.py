@@ -35,9 +35,7 @@ _SHOWN = 3  # defects, of the ten that --json gives
 @click.option(
     "--execution",
     type=click.Choice(["spiking", "fused", "int8", "streaming"]),
-    default="spiking",
-    show_default=True,
-    help="The execution to check.",
+    help="The execution to check. Default: what a compiled network was made for, else spiking.",
 )
 @click.option(
     "--backend",
@@ -59,7 +57,7 @@ def verify(
     terminal: Terminal,
     **options: Any,
 ) -> int:
-    """Compare the spiking network OUT.onnx with its source IN.onnx, neuron by neuron.
+    """Compare the spiking network OUT.onnx, as converted or compiled, with its source IN.onnx, neuron by neuron.
 
     First the networks alone: both networks' synapses and thresholds. Then the data: every neuron's level on every sample.
 

@@ -32,6 +32,10 @@ class ByteTrains:
             self._floats.add(tensor)
         return self._bytes[tensor]
 
+    def stands_as(self, tensor: str) -> str:
+        """The name under which ``tensor`` stands in the draft, whatever its type."""
+        return tensor if tensor in self._floats else self._bytes.get(tensor, tensor)
+
     def read_as_floats(self, tensors: Iterable[str]) -> None:
         """Make float32 of those of ``tensors`` that stand in the draft as bytes alone."""
         for name in tensors:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import onnx
 
 from onnx2snn.compile.executions import write_execution
+from onnx2snn.compile.known_sizes import settled, with_batch
 from onnx2snn.compile.network import Network, read_network
-from onnx2snn.compile.opsets import in_opset
+from onnx2snn.compile.opsets import in_oldest, in_opset
 from onnx2snn.errors import InputError
 from onnx2snn.model.files import save_model
 from onnx2snn.model.weights import SplitModel
@@ -56,6 +57,7 @@ def compile(  # noqa: A001 - onnx2snn.compile, as its command
     *,
     execution: Execution = "fused",
     count: Count = "nothing",
+    batch: int | None = None,
     opset: int | None = None,
     check: bool = True,
 ) -> Compiled:
@@ -67,12 +69,13 @@ def compile(  # noqa: A001 - onnx2snn.compile, as its command
             the same in 8-bit integers wherever that is the same bit for bit. ``step``: one time step a call, every state an
             input and an output (:mod:`onnx2snn.compile.step`).
         count: What is among the outputs: ``spikes/<layer>`` (N,) float64, with ``synops`` also ``synops/<layer>``.
-        opset: Version of the default operator set, 17 or later; None: the model's own.
+        batch: Samples at a time, for runtimes and generators that want all sizes known; None: as many as are given.
+        opset: Version of the default operator set, 17 or later; None: the oldest that has the network's operators.
         check: Load the result in onnxruntime, and compare its answer to one drawn sample with that of ``model``.
 
     Raises:
         InvalidModelError: it is missing, damaged, or no converted network.
-        InputError: there is no such execution or count, or the network cannot be written in this opset.
+        InputError: there is no such execution or count, or the network cannot be written in this opset or for this batch.
         SelfCheckError: what was made does not load, or answers something else.
     """
     for value, known in ((execution, Execution), (count, Count)):
@@ -81,9 +84,10 @@ def compile(  # noqa: A001 - onnx2snn.compile, as its command
             remedy = f"choose one of {', '.join(choices)}"
             raise InputError(f"there is no '{value}' to compile", remedy=remedy)
     network = read_network(getattr(model, "network", model))
-    made = write_execution(network, execution, count=count)
-    if opset is not None:
-        made = in_opset(made, opset)
+    if batch is not None:
+        network = with_batch(network, batch)
+    made = settled(write_execution(network, execution, count=count))
+    made = in_oldest(made) if opset is None else in_opset(made, opset)
     return Compiled(
         made,
         _execution(network, execution),

@@ -10,7 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx2snn.compile.draft import sizes_of
 from onnx2snn.compile.fan_out import Values, by_fan_out
+from onnx2snn.compile.known_sizes import BATCH
 from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.dialect.layer_table import COUNTING_KEY
 from onnx2snn.dialect.synops import COUNT, SYNOPS
@@ -33,6 +35,7 @@ class Counting:
     def __init__(self, model: onnx.ModelProto, table: Mapping[str, Any], execution: str) -> None:
         self._graph, self._table, self._execution = model.graph, table, execution
         self._steps = int(table["timesteps"])
+        self._batch = next((s[0] for i in model.graph.input if (s := sizes_of(i)) and s[0]), BATCH)
         entry = next((e.value for e in model.metadata_props if e.key == COUNTING_KEY), None)
         self._fragment = None if entry is None else base64.b64decode(entry)
 
@@ -80,11 +83,11 @@ class Counting:
         """An output (N,) float64; of a graph of one time step it is added up over the steps."""
         if self._execution == "step":
             made = self._add(operator, read, f"{name}/step", **attributes)
-            self._declare(self._graph.value_info, made, TensorProto.DOUBLE, ["N"])
+            self._declare(self._graph.value_info, made, TensorProto.DOUBLE, [self._batch])
             self._graph.node.append(helper.make_node(TALLY, [made], [name], name, domain=DOMAIN))
         else:
             self._add(operator, read, name, **attributes)
-        self._declare(self._graph.output, name, TensorProto.DOUBLE, ["N"])
+        self._declare(self._graph.output, name, TensorProto.DOUBLE, [self._batch])
 
     def add_levels(self) -> None:
         """``levels/<layer>`` (N, ...): what a neuron's potential becomes that hears this one train, at weight 1."""

@@ -19,7 +19,7 @@ from onnx2snn.compile.spiking import SpikingWriter
 from onnx2snn.compile.step import write_step
 from onnx2snn.compile.tracing import TracingWriter
 from onnx2snn.dialect.functions import DOMAIN
-from onnx2snn.dialect.layer_table import METADATA_KEY
+from onnx2snn.dialect.layer_table import METADATA_KEY, described_as
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.layer_records import COMPILED_KEY
@@ -73,14 +73,16 @@ def _written(network: Network, execution: str, count: str, growth: float, plain:
     if execution == "step":
         made, facts = write_step(draft, table, form=form)
     else:
-        made, facts = _whole(draft, execution, table, bias=form, plain=plain), {}
+        made, facts = _whole(draft, execution, table, bias=form, plain=plain)
     facts |= {"execution": execution, "count": count, "alike": sorted(network.alike)}
-    _describe(made.structure, table, facts)
+    _describe(made.structure, network.split.structure, table, facts)
     return made
 
 
-def _whole(draft: Draft, execution: str, table: Mapping[str, Any], **options: Any) -> SplitModel:
-    """An execution that takes all time steps at once."""
+def _whole(
+    draft: Draft, execution: str, table: Mapping[str, Any], **options: Any
+) -> tuple[SplitModel, dict[str, Any]]:
+    """An execution that takes all time steps at once, and which of its tensors are trains."""
     if execution == "int8" and (
         options["plain"] or options["bias"] != "once" or not integer_kernels_are_exact()
     ):
@@ -89,17 +91,22 @@ def _whole(draft: Draft, execution: str, table: Mapping[str, Any], **options: An
     if execution == "trace":
         writer = TracingWriter(draft, coding=table.get("coding", "binary"), **options)
         writer.run()
-        return draft.finished(outputs=writer.outputs)
+        return draft.finished(outputs=writer.outputs), {}
     if execution == "spiking":
         writer = SpikingWriter(draft, coding=table.get("coding", "binary"), **options)
     else:
         writer = {"fused": FusedWriter, "int8": Int8Writer}[execution](draft, **options)
     writer.run()
-    return draft.finished()
+    return draft.finished(), {
+        "trains": {layer["name"]: writer.stands_as(layer["output"]) for layer in table["layers"]}
+    }
 
 
-def _describe(model: onnx.ModelProto, table: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """What a runtime has to know stands in the metadata."""
+def _describe(
+    model: onnx.ModelProto, source: onnx.ModelProto, table: Mapping[str, Any], facts: Mapping[str, Any]
+) -> None:
+    """What a runtime has to know stands in the metadata, beside what its author has written there."""
+    described_as(model, source)
     for key, value in ((METADATA_KEY, table), (COMPILED_KEY, facts)):
         model.metadata_props.add(key=key, value=json.dumps(value, sort_keys=True))
     if any(node.domain == DOMAIN for node in model.graph.node):

@@ -5,38 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import onnx
 
 from onnx2snn.compile.executions import write_execution
-from onnx2snn.compile.network import Network, is_compiled, read_network
+from onnx2snn.compile.levels import with_levels
+from onnx2snn.compile.network import Network, read_network
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel, is_hollow, let_go
 from onnx2snn.runtime.backends import Loadable
+from onnx2snn.runtime.layer_records import compiled_facts
 
-#: The layer table, what is the same for all samples, and a model by execution and count.
-Compiler = tuple[dict[str, Any], frozenset[str], Callable[[str, str], Loadable]]
+#: A model by execution and count.
+Compiler = Callable[[str, str], Loadable]
 
 
 def compiler_of(
-    model: str | Path | bytes, *, growth: float, plain: bool, whole: bool = False
-) -> Compiler | None:
-    """What compiles ``model``; None where it is compiled already.
+    model: str | Path | bytes, network: Network, *, growth: float, plain: bool, whole: bool = False
+) -> Compiler:
+    """What compiles ``model``.
 
     Args:
         model: Path or bytes.
+        network: What has been read of it.
         growth: As of :func:`onnx2snn.compile.executions.write_execution`, like ``plain``.
         plain: Likewise.
         whole: Weights are put into the model, and not beside it.
-
-    Raises:
-        InvalidModelError: it is damaged, no spiking network, or of a newer dialect.
     """
     stamp = None if isinstance(model, bytes) else _stamp(Path(model))
-    network = read_network(model, or_compiled=True)
-    if is_compiled(network.split.structure):
-        return None
 
     def compiled(execution: str, count: str) -> Loadable:
         if stamp is not None and not isinstance(model, bytes) and _stamp(Path(model)) != stamp:
@@ -49,7 +45,24 @@ def compiler_of(
             let_go(values)  # what was read of them to compile
         return ready
 
-    return network.table, network.alike, compiled
+    return compiled
+
+
+def levels_of(model: str | Path | bytes, *, whole: bool = False) -> Loadable:
+    """A compiled network with the levels of its neurons among its outputs.
+
+    Args:
+        model: Path or bytes.
+        whole: Weights are put into the model, and not beside it.
+
+    Raises:
+        InvalidModelError: it does not say where they are.
+    """
+    network = read_network(model, or_compiled=True)
+    facts = compiled_facts({e.key: e.value for e in network.split.structure.metadata_props}) or {}
+    if facts["execution"] == "step":  # its trains are outputs
+        return loadable(network.split, network, whole=whole)
+    return loadable(with_levels(network.split, network.table, facts), network, whole=whole)
 
 
 def loadable(made: SplitModel, network: Network, *, whole: bool = False) -> Loadable:

@@ -62,6 +62,10 @@ class Int8Writer(FusedWriter):
         """Outputs that are levels come out as floats."""
         self._trains.read_as_floats(self.draft.outputs)
 
+    def stands_as(self, train: str) -> str:
+        """As :meth:`Writer.stands_as`."""
+        return self._trains.stands_as(train)
+
     def _layer(self, node: onnx.NodeProto) -> _Layer | None:
         draft = self.draft
         if not is_own(node, "Conv", "Gemm", "MatMul") or len(node.input) != 2:

@@ -87,13 +87,12 @@ def read_network(
         model = _parsed(model)
     loaded = load_model(model, in_place=True)
     table = read_layer_table(loaded, compiled=or_compiled)
-    if or_compiled and is_compiled(loaded):
-        return Network(SplitModel(structure_of(loaded)), table)
     own = os.path.realpath(model) if not isinstance(model, onnx.ModelProto) else ""
     places = {t.name: ExternalDataInfo(t) for t in loaded.graph.initializer if uses_external_data(t)}
     others = any(place.location != own for place in places.values())
     split = SplitModel(structure_of(loaded), _mapped(loaded, places))
-    return _checked(Network(split, table, others, {n: p for n, p in places.items() if n in split.weights}))
+    network = Network(split, table, others, {n: p for n, p in places.items() if n in split.weights})
+    return network if or_compiled and is_compiled(loaded) else _checked(network)
 
 
 def _parsed(content: bytes) -> onnx.ModelProto:

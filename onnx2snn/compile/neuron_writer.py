@@ -48,6 +48,10 @@ class Writer:
     def finish(self) -> None:
         """Write what the network's outputs still need."""
 
+    def stands_as(self, train: str) -> str:
+        """The tensor that holds a train of the network, or its levels, in what has been written."""
+        return train
+
     def neuron(self, node: onnx.NodeProto) -> None:
         """Write a neuron."""
         raise NotImplementedError

@@ -1,6 +1,8 @@
-"""A finished graph in an older version of the default operator set."""
+"""A finished graph in an older version of the default operator set, for runtimes that are as old."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import onnx
 from onnx import helper, version_converter
@@ -15,6 +17,19 @@ _SAME = {"ConstantOfShape": 1, "Pad": 3, "ScatterND": 3}
 _ASIDE = "onnx2snn.aside"
 
 
+def in_oldest(network: SplitModel) -> SplitModel:
+    """``network`` in the oldest version that has all its operators."""
+    present = _version(network.structure)
+    for opset in range(OLDEST, present):
+        with suppress(InputError):  # the next one has more
+            return in_opset(network, opset)
+    return network
+
+
+def _version(model: onnx.ModelProto) -> int:
+    return next(int(o.version) for o in model.opset_import if o.domain in ("", "ai.onnx"))
+
+
 def in_opset(network: SplitModel, opset: int) -> SplitModel:
     """``network`` in version ``opset``.
 
@@ -22,7 +37,7 @@ def in_opset(network: SplitModel, opset: int) -> SplitModel:
         InputError: an operator has no equivalent there.
     """
     model = network.structure
-    present = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    present = _version(model)
     if present == opset:
         return network
     try:
@@ -33,7 +48,7 @@ def in_opset(network: SplitModel, opset: int) -> SplitModel:
         raise InputError(
             f"this network cannot be written in opset {opset}",
             found=str(error).splitlines()[0].split("failed: ")[-1],
-            remedy=f"leave --opset away, for {present}",
+            remedy="leave --opset away, for the oldest that has its operators",
         ) from error
     structure = onnx.ModelProto()
     structure.CopyFrom(model)

@@ -45,6 +45,10 @@ class SpikingWriter(Writer):
         """As :meth:`Writer.finish`."""
         self._trains.read_as_floats(self.draft.outputs)
 
+    def stands_as(self, train: str) -> str:
+        """As :meth:`Writer.stands_as`."""
+        return self._trains.stands_as(train)
+
     def integrate(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.integrate`."""
         at = self.draft.at(node.output[0])

@@ -10,7 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from onnx2snn.compile.draft import Draft, Place, sizes_of
+from onnx2snn.compile.counts import TALLY
+from onnx2snn.compile.draft import Draft, Place, is_dialect, sizes_of
+from onnx2snn.compile.known_sizes import BATCH
 from onnx2snn.model.weights import weights_as_inputs
 
 #: Of a tensor; None for a size that is open.
@@ -70,17 +72,20 @@ class States:
         return [self._batch, *self.of_analog(names[0])[1:]]
 
     def of_analog(self, name: str) -> Sizes:
-        """Of an analog value, as declared; the network's inputs hold a sample a row.
+        """Of an analog value, as declared; the network's inputs hold a sample a row, and counts have one number for each.
 
         Raises:
             ValueError: nothing is.
         """
+        maker = self._draft.producer(name)
+        if maker is not None and is_dialect(maker, TALLY):
+            return self.one_a_sample
         info = self._draft.infos.get(name) or self._inferred.get(name)
         found = None if info is None else sizes_of(info)
         if found is None:
             raise ValueError(f"the size of '{name}' is not declared")
         if name in self._draft.inputs and found[:1] == (None,):
-            return ["N", *found[1:]]
+            return [BATCH, *found[1:]]
         return list(found)
 
     @cached_property
@@ -142,4 +147,4 @@ def _batch_of(draft: Draft, table: Mapping[str, Any]) -> int | str | None:
         if info is None or len(layer["shape"]) >= len(sizes_of(info) or ()):
             return None
     fixed = {sizes[0] for info in draft.inputs.values() if (sizes := sizes_of(info))}
-    return "N" if fixed - {None} == set() else next(iter(fixed - {None}))
+    return next(iter(fixed - {None}), BATCH)

@@ -67,7 +67,11 @@ class _StepWriter:
         enters = helper.make_tensor_value_info("enters", TensorProto.BOOL, [])
         inputs = [*self.draft.inputs.values(), enters, *self.states.before]
         outputs = [*self.draft.outputs.values(), *self.states.outputs]
-        facts = {"depth": self.schedule.depth, "states": [info.name for info in self.states.before]}
+        facts = {
+            "depth": self.schedule.depth,
+            "states": [info.name for info in self.states.before],
+            "stages": {n.name: self.schedule.stages[n.output[0]] for n in self.draft.nodes if is_neuron(n)},
+        }
         return self.draft.finished(inputs=inputs, outputs=outputs), facts
 
     def _dialect(self, position: int, node: onnx.NodeProto) -> None:

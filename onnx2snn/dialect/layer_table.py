@@ -22,6 +22,7 @@ __all__ = [
     "Layer",
     "NonSpikingOperator",
     "check_pair",
+    "described_as",
     "is_snn",
     "read_layer_table",
 ]
@@ -88,6 +89,15 @@ def write_counting_graph(model: onnx.ModelProto, fragment: onnx.GraphProto) -> N
     _write(model, COUNTING_KEY, base64.b64encode(fragment.SerializeToString(deterministic=True)).decode())
 
 
+def described_as(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+    """Let ``model`` say of itself, in place, what the author of ``source`` has: texts, version, metadata of his own."""
+    model.doc_string, model.graph.doc_string = source.doc_string, source.graph.doc_string
+    model.model_version = source.model_version
+    for entry in source.metadata_props:
+        if not entry.key.startswith(METADATA_KEY):
+            _write(model, entry.key, entry.value)
+
+
 def _write(model: onnx.ModelProto, key: str, value: str) -> None:
     for entry in list(model.metadata_props):
         if entry.key == key:
@@ -100,6 +110,10 @@ def _write(model: onnx.ModelProto, key: str, value: str) -> None:
 def is_snn(model: onnx.ModelProto) -> bool:
     """Whether ``model`` holds operators of the dialect."""
     return any(node.domain == DOMAIN for node in model.graph.node)
+
+
+def _is_spiking(model: onnx.ModelProto) -> bool:
+    return is_snn(model) or any(entry.key == COMPILED_KEY for entry in model.metadata_props)
 
 
 def check_pair(source: tuple[object, onnx.ModelProto], snn: tuple[object, onnx.ModelProto]) -> None:
@@ -115,9 +129,9 @@ def check_pair(source: tuple[object, onnx.ModelProto], snn: tuple[object, onnx.M
     first, second = (
         name if isinstance(name, (str, os.PathLike)) else "the model" for name, _ in (source, snn)
     )
-    if not is_snn(source[1]):
+    if not _is_spiking(source[1]):
         return
-    if not is_snn(snn[1]):
+    if not _is_spiking(snn[1]):
         raise InvalidModelError(
             f"{first} is the spiking network and {second} is none: they are swapped",
             remedy=f"the network that was converted comes first: {second} {first}",

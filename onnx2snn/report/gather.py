@@ -6,17 +6,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import onnx
 
 from onnx2snn.certificate import Certificate, verify
+from onnx2snn.certificate.compiled_twin import compiled_execution, converted_twin
 from onnx2snn.certificate.samples import drawn
 from onnx2snn.certificate.source_network import SourceNetwork
 from onnx2snn.data import DataSet, input_specs, open_data
 from onnx2snn.dialect.layer_table import check_pair, read_layer_table
 from onnx2snn.model.files import load_model
+from onnx2snn.model.weights import split_model
 from onnx2snn.report.layer_tally import batch_size, tally_layers
 from onnx2snn.report.report_facts import Array, EnergyFacts, Latency, LayerFacts, ReportFacts
 from onnx2snn.report.sample import Chosen, look_closely
@@ -55,9 +57,15 @@ def gather(
     points = sweep_points(sweep)
     model, converted = load_model(source), load_model(snn)
     check_pair((source, model), (snn, converted))
-    table = read_layer_table(converted)
-    samples = _samples(model, data)
-    spiking, fused = (SpikingSession(snn, execution=execution) for execution in ("spiking", "fused"))
+    table = read_layer_table(converted, compiled=True)
+    samples, given = _samples(model, data), snn
+    compiled = compiled_execution(converted)
+    if (
+        compiled is not None
+    ):  # it shows answers and levels; how they come about is shown on the network behind it
+        twin = converted_twin(split_model(model), split_model(converted))
+        converted, given = twin.structure, twin.whole().SerializeToString()
+    spiking, fused = (SpikingSession(given, execution=execution) for execution in ("spiking", "fused"))
     with track("tracing", 1) as advance:
         looked_at = look_closely(spiking, samples, sample, neurons or {})
         advance(1)
@@ -69,6 +77,8 @@ def gather(
         layers = tally_layers(fused, samples, certificate.layers, stops, advance)
     depth = max((stop.phase for stop in stops), default=0)
     sessions = {"spiking": spiking, "fused": fused}
+    if compiled is not None:
+        sessions = {f"{compiled}, as compiled": SpikingSession(snn)}
     with track("timing", len(sessions)) as advance:
         latency = measure_latency(
             sessions, samples, depth=depth, timesteps=spiking.timesteps, progress=advance
@@ -133,8 +143,9 @@ def measure_latency(
 def _milliseconds(session: SpikingSession, inputs: Mapping[str, Array]) -> float:
     """The median of a few runs within a fifth of a second; the first one counts only where it took so long."""
     times: list[float] = []
+    count: Literal["spikes", "nothing"] = "nothing" if session.counts == "nothing" else "spikes"
     while len(times) <= _REPETITIONS and sum(times) < _SECONDS:
         began = time.perf_counter()
-        session.run(inputs, count="spikes")
+        session.run(inputs, count=count)
         times.append(time.perf_counter() - began)
     return 1000 * float(np.median(times[1:] or times))

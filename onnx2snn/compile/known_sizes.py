@@ -1,0 +1,173 @@
+"""Sizes that are known stand in the file: a batch that is fixed, what follows from it, and shapes of all tensors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from onnx2snn.compile.draft import Array, attributes, is_own, needed, reads, sizes_of
+from onnx2snn.compile.network import Network
+from onnx2snn.errors import InputError
+from onnx2snn.model.weights import SMALL, SplitModel, is_hollow, weights_as_inputs
+from onnx2snn.runtime.layer_records import compiled_facts
+
+#: What counts and states call the batch.
+BATCH = "N"
+
+
+def with_batch(network: Network, batch: int) -> Network:
+    """The network for ``batch`` samples at a time.
+
+    Raises:
+        InputError: it takes another number of them.
+    """
+    structure = onnx.ModelProto()
+    structure.CopyFrom(network.split.structure)
+    graph = structure.graph
+    held = {tensor.name for tensor in graph.initializer}
+    shapes = [info.type.tensor_type.shape for info in graph.input if info.name not in held]
+    axes = [shape.dim[0] for shape in shapes if shape.dim]
+    fixed = {axis.dim_value for axis in axes if axis.HasField("dim_value")} - {batch}
+    if fixed:
+        remedy = "leave the batch as it is, or fix another one before the network is converted"
+        raise InputError("this network fixes its batch", found=fixed.pop(), remedy=remedy)
+    names = {axis.dim_param for axis in axes} | {BATCH}
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        for axis in info.type.tensor_type.shape.dim:
+            if axis.dim_param in names - {""}:
+                axis.dim_value = batch
+    for axis in axes:
+        axis.dim_value = batch
+    return dataclasses.replace(network, split=SplitModel(structure, network.split.weights))
+
+
+def settled(network: SplitModel) -> SplitModel:
+    """A finished graph, its tensors' shapes declared and what follows from known sizes alone computed.
+
+    1. ``Shape`` of a tensor whose sizes are known, and operators that read nothing but small constants, are constants.
+    2. What only copies is gone: whoever makes a tensor writes it under the name of its copy, which is the network's own.
+    3. Each node has a name, each tensor a shape where it can be inferred.
+    """
+    structure = onnx.ModelProto()
+    structure.CopyFrom(network.structure)
+    graph = structure.graph
+    infos = _inferred(structure)
+    constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer if not is_hollow(t)}
+    known, opset = set(constants), next(o for o in structure.opset_import if o.domain in ("", "ai.onnx"))
+    outputs = {info.name for info in graph.output} | set(_trains(structure))
+    kept = []
+    for node in graph.node:
+        made = None if outputs.intersection(node.output) else _computed(node, constants, infos, opset)
+        if made is None:
+            kept.append(node)
+        else:
+            constants.update(made)
+    nodes = _without_copies(needed(kept, outputs), outputs)
+    _name(nodes)
+    read = {name for node in nodes for name in node.input} | outputs
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    stored = [t for t in graph.initializer if t.name in read]
+    stored += [numpy_helper.from_array(v, n) for n, v in constants.items() if n in read - known]
+    del graph.initializer[:]
+    graph.initializer.extend(stored)
+    made_here = {name for node in nodes for name in node.output} - {info.name for info in graph.output}
+    graph.value_info.extend(info for name, info in infos.items() if name in made_here)
+    for info in graph.output:
+        _complete(info, infos.get(info.name))
+    return SplitModel(structure, network.weights)
+
+
+def _trains(structure: onnx.ModelProto) -> list[str]:
+    """Tensors that the metadata names."""
+    facts = compiled_facts({entry.key: entry.value for entry in structure.metadata_props}) or {}
+    return list(facts.get("trains", {}).values())
+
+
+def _inferred(structure: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
+    """What is known of all tensors."""
+    bare = weights_as_inputs(structure)
+    for info in bare.graph.output:  # what is declared would stand in the way of what follows
+        info.type.tensor_type.ClearField("shape")
+    graph = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
+    return {info.name: info for info in (*graph.value_info, *graph.input, *graph.output)}
+
+
+def _computed(
+    node: onnx.NodeProto,
+    constants: Mapping[str, Array],
+    infos: Mapping[str, onnx.ValueInfoProto],
+    opset: onnx.OperatorSetIdProto,
+) -> dict[str, Array] | None:
+    """The values of what ``node`` writes, where sizes and small constants decide them."""
+    if is_own(node, "Shape"):
+        sizes = sizes_of(infos[node.input[0]]) if node.input[0] in infos else None
+        if sizes is None or None in sizes:
+            return None
+        limits = attributes(node)
+        return {node.output[0]: np.array(sizes[limits.get("start", 0) : limits.get("end")], np.int64)}
+    read = {name: constants[name] for name in node.input if name in constants}
+    alone = set(read) == set(filter(None, node.input)) and (bool(read) or is_own(node, "Constant"))
+    if (
+        not alone
+        or not is_own(node, node.op_type)
+        or not _are_small(read.values())
+        or reads(node) != set(read)
+    ):
+        return None
+    body = helper.make_function("", "computed", list(read), list(node.output), [node], [opset])
+    values = dict(zip(node.output, ReferenceEvaluator(body).run(None, read, attributes={}), strict=True))
+    return values if _are_small(values.values()) else None
+
+
+def _without_copies(nodes: Sequence[onnx.NodeProto], outputs: Collection[str]) -> list[onnx.NodeProto]:
+    """``nodes``, new ones, without Identity where nobody needs both its names."""
+    if any(reads(node) != set(filter(None, node.input)) for node in nodes):
+        return list(nodes)  # names that subgraphs read stay
+    made = {name for node in nodes for name in node.output}
+    names: dict[str, str] = {}
+    for node in nodes:
+        if is_own(node, "Identity"):
+            before, copy = names.get(node.input[0], node.input[0]), node.output[0]
+            if before in made and before not in outputs:
+                names |= {old: copy for old, new in names.items() if new == before} | {before: copy}
+            elif copy not in outputs:
+                names[copy] = before
+    kept = []
+    for node in nodes:
+        other = onnx.NodeProto()
+        other.CopyFrom(node)
+        other.input[:] = [names.get(name, name) for name in node.input]
+        other.output[:] = [names.get(name, name) for name in node.output]
+        if not is_own(node, "Identity") or other.input != other.output:
+            kept.append(other)
+    return kept
+
+
+def _name(nodes: Iterable[onnx.NodeProto]) -> None:
+    """Let each node have a name of its own: runtimes name what they fuse after it."""
+    seen: set[str] = set()
+    for node in nodes:
+        node.name = node.name if node.name and node.name not in seen else f"{node.op_type}/{node.output[0]}"
+        seen.add(node.name)
+
+
+def _are_small(values: Iterable[Array]) -> bool:
+    return all(np.size(value) <= SMALL for value in values)
+
+
+def _complete(info: onnx.ValueInfoProto, found: onnx.ValueInfoProto | None) -> None:
+    """Sizes that an output does not declare, and that are known."""
+    if found is None or not found.type.tensor_type.HasField("shape"):
+        return
+    declared, inferred = info.type.tensor_type, found.type.tensor_type
+    if not declared.HasField("shape"):
+        declared.shape.CopyFrom(inferred.shape)
+    for axis, size in zip(declared.shape.dim, inferred.shape.dim, strict=False):
+        if size.HasField("dim_value") and not axis.HasField("dim_value"):
+            axis.dim_value = size.dim_value

@@ -1,0 +1,76 @@
+"""The levels of a compiled file's neurons, as further outputs of the file as it is: for whoever compares it with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from onnx2snn.errors import InvalidModelError
+from onnx2snn.model.weights import SplitModel
+
+
+def with_levels(network: SplitModel, table: Mapping[str, Any], facts: Mapping[str, Any]) -> SplitModel:
+    """``network`` with outputs ``levels/<layer>`` (N, ...) float32, read from the tensors that its metadata names.
+
+    Args:
+        network: A compiled one, of any execution but ``step``, whose trains are outputs already.
+        table: Its layer table.
+        facts: What it says of itself.
+
+    Raises:
+        InvalidModelError: its metadata names no such tensors.
+    """
+    structure = onnx.ModelProto()
+    structure.CopyFrom(network.structure)
+    written, trains = {name for node in structure.graph.node for name in node.output}, facts.get("trains", {})
+    for layer in table["layers"]:
+        train = trains.get(layer["name"])
+        if train not in written:
+            remedy = "compile it again from the converted file"
+            raise InvalidModelError(
+                "this compiled network does not say where its neurons are", node=layer["name"], remedy=remedy
+            )
+        name = f"levels/{layer['name']}"
+        of_train = facts["execution"] == "spiking"
+        _add_sum(structure.graph, train, name, _weights(table)) if of_train else _add_cast(
+            structure.graph, train, name
+        )
+        structure.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return SplitModel(structure, network.weights)
+
+
+def _weights(table: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """What a spike of each time step is worth."""
+    steps = int(table["timesteps"])
+    if table.get("coding", "binary") == "rate":
+        return np.ones((1, steps), np.float32)
+    return 2 ** np.arange(steps - 1, -1, -1, dtype=np.float32)[None]
+
+
+def _add_cast(graph: onnx.GraphProto, level: str, name: str) -> None:
+    graph.node.append(helper.make_node("Cast", [level], [name], to=TensorProto.FLOAT))
+
+
+def _add_sum(graph: onnx.GraphProto, train: str, name: str, weights: np.ndarray[Any, Any]) -> None:
+    """Σ weights(t)·s(t) of a train (T·N, ...)."""
+    held = {"weights": weights, "steps": np.array([weights.size, -1]), "batch": np.array([-1])}
+    graph.initializer.extend(numpy_helper.from_array(value, f"{name}/{key}") for key, value in held.items())
+
+    def add(operator: str, *read: str, made: str, **attributes: Any) -> None:
+        inputs = [f"{name}/{part}" if part in known else part for part in read]
+        graph.node.append(
+            helper.make_node(operator, inputs, [f"{name}/{made}" if made else name], **attributes)
+        )
+        known.add(made)
+
+    known = set(held)
+    add("Shape", train, made="sample", start=1)
+    add("Cast", train, made="floats", to=TensorProto.FLOAT)
+    add("Reshape", "floats", "steps", made="unfolded")
+    add("MatMul", "weights", "unfolded", made="sum")
+    add("Concat", "batch", "sample", made="shape", axis=0)
+    add("Reshape", "sum", "shape", made="")
