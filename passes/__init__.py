@@ -6,9 +6,11 @@ model that computes the same function, in stock runtimes.
 
 from __future__ import annotations
 
+from onnx2snn.analysis.pass_manager import Fixpoint
 from onnx2snn.graph.core import Pass
 from onnx2snn.passes.normalise import NORMALISE
-from onnx2snn.passes.normalise.push_transposes import push_transposes
+from onnx2snn.passes.normalise.merge_moves import merge_moves
+from onnx2snn.passes.normalise.push_moves import push_moves
 from onnx2snn.passes.recognise.bound_roundings import bound_roundings
 from onnx2snn.passes.recognise.encode_lattices import encode_lattices
 from onnx2snn.passes.recognise.maxima_first import maxima_first
@@ -28,7 +30,7 @@ from onnx2snn.passes.rewrite.spike import spike
 #: One spelling: what the recogniser reads.
 PREPARE: tuple[Pass, ...] = (
     *NORMALISE,
-    push_transposes,
+    Fixpoint(push_moves, merge_moves),
     maxima_first,
     bound_roundings,
     note_integers,

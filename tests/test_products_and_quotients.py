@@ -100,6 +100,21 @@ def averaged(spelling: str) -> onnx.ModelProto:
     return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 5, 1, 1]})
 
 
+def normalised_in_steps() -> onnx.ModelProto:
+    """A layer norm with a quantiser behind each operator: the variance has neurons of its own."""
+    net = Quantised()
+    z = net.quantised(net.add("MatMul", "x", net.weights(8, 6, spread=0.5)), 0.031, 131)
+    centred = net.add("Sub", z, net.add("ReduceMean", z, axes=[-1], keepdims=1))
+    power = net.add("ReduceMean", net.add("Pow", centred, net.hold(np.float32(2))), axes=[-1], keepdims=1)
+    power = net.quantised(net.add("Add", net.quantised(power, 0.009), net.hold(np.float32(0.01))), 0.009)
+    normal = net.quantised(net.add("Div", centred, net.add("Sqrt", power)), 0.029, 129)
+    scaled = net.quantised(
+        net.add("Mul", normal, net.hold(np.linspace(-1, 2, 6, dtype=np.float32))), 0.041, 120
+    )
+    net.add("MatMul", scaled, net.weights(6, 3), output="y")
+    return net.model({"x": ["N", 4, 8]}, {"y": ["N", 4, 3]})
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "gate": gate,
     "attention": attention,
@@ -115,6 +130,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "averaged function of a potential": lambda: averaged("of a potential"),
     "averaged product": lambda: averaged("gated"),
     "averaged quotient": lambda: averaged("quotient"),
+    "layer norm in steps": normalised_in_steps,
 }
 
 

@@ -27,17 +27,22 @@ def maxima_first(graph: gs.Graph) -> gs.Graph:
 
     1. f has other readers: it stays for them.
     2. It falls somewhere (its own operators are run), differs within what is compared, or is a line: nothing is done.
+    3. It falls somewhere, and a function h is behind that rises: h goes in front of the maximum, so that h∘f is one function.
+
+        z ─▶ f ─▶ MaxPool ─▶ h ─▶ a      becomes      z ─▶ f ─▶ h ─▶ MaxPool ─▶ a
     """
     moved = any(map(_is_pool, graph.nodes))
     while moved:
         names, made_of = Names(graph), MadeOf(graph)
-        found = [(pool, _function(pool, made_of)) for pool in graph.nodes if _is_pool(pool)]
+        pools = [pool for pool in graph.nodes if _is_pool(pool)]
+        found = [(pool, _function(pool, made_of) or _behind(graph, pool, made_of)) for pool in pools]
         ready = [(pool, chain) for pool, chain in found if chain is not None]
         used: set[int] = set()
         for pool, chain in ready:
-            if used.isdisjoint((id(pool.inputs[0]), id(chain.root))):
+            ends = {id(t) for t in (*pool.inputs[:1], *pool.outputs, chain.root, chain.output)}
+            if used.isdisjoint(ends):
                 _swap(graph, names, pool, chain)
-                used.update((id(pool.outputs[0]), id(chain.root)))
+                used |= ends
         graph, moved = tidy(graph), bool(ready)
     return graph
 
@@ -78,21 +83,53 @@ def _rises(evaluation: Evaluation) -> bool:
     return bool(np.all((highest == values) | (fallen <= _NOISE * np.maximum(np.abs(highest), largest))))
 
 
+def _behind(graph: gs.Graph, pool: gs.Node, made_of: MadeOf) -> Chain | None:
+    """Case 3: the longest function behind ``pool``, of several operators, that may stand in front of it."""
+    read = pool.inputs[0]
+    if all(map(is_linear, made_of.between(made_of.path(read)[-1], read).nodes)):
+        return None
+    kept, tensor = {id(t) for t in graph.outputs}, pool.outputs[0]
+    ends = []
+    while id(tensor) not in kept and len(tensor.outputs) == 1 and made_of.is_entrywise(tensor.outputs[0]):
+        tensor = tensor.outputs[0].outputs[0]
+        ends.append(tensor)
+    chains = (made_of.between(pool.outputs[0], end) for end in reversed(ends))
+    return next((chain for chain in chains if _commutes(pool, chain, made_of.opsets)), None)
+
+
 def _swap(graph: gs.Graph, names: Names, pool: gs.Node, chain: Chain) -> None:
-    result, top = pool.outputs[0], pool.inputs[0]
-    pooled = gs.Variable(names.fresh(f"{result.name}/potential"), np.float32, list(result.shape))
-    copies: dict[int, gs.Tensor] = {id(chain.root): pooled}
-    dropped = len(result.shape) != len(top.shape)
+    """The function behind the maximum; or in front of it, where it stood behind."""
+    given, result = pool.inputs[0], pool.outputs[0]
+    behind = chain.root is result
+    shape = list((given if behind else result).shape)
+    inner = gs.Variable(
+        names.fresh(f"{chain.output.name}/{'compared' if behind else 'potential'}"), np.float32, shape
+    )
+    dropped = len(result.shape) != len(given.shape)
+    if behind:
+        _copy(graph, names, chain, given, inner, dropped=dropped)
+        last = chain.nodes[-1]
+        last.outputs = [
+            gs.Variable(names.fresh(f"{chain.output.name}/replaced"), np.float32, list(result.shape))
+        ]
+        pool.inputs[0], pool.outputs = inner, [chain.output]
+    else:
+        pool.inputs[0], pool.outputs = chain.root, [inner]
+        _copy(graph, names, chain, inner, result, dropped=dropped)
+
+
+def _copy(
+    graph: gs.Graph, names: Names, chain: Chain, root: gs.Tensor, output: gs.Tensor, *, dropped: bool
+) -> None:
+    """The operators of ``chain`` between two tensors; ``dropped``: of another rank, where constants are single numbers."""
+    copies: dict[int, gs.Tensor] = {id(chain.root): root}
     for node in chain.nodes:
         inputs = []
         for tensor in node.inputs:
             held = copies.get(id(tensor), tensor)
             if is_constant(tensor) and not tensor.is_empty():
-                values = (
-                    value_of(tensor).reshape(())
-                    if dropped and value_of(tensor).size == 1
-                    else value_of(tensor)
-                )
+                single = dropped and value_of(tensor).size == 1
+                values = value_of(tensor).reshape(()) if single else value_of(tensor)
                 held = make_constant(names, tensor.name, values)
             inputs.append(held)
         fresh = gs.Node(
@@ -100,9 +137,7 @@ def _swap(graph: gs.Graph, names: Names, pool: gs.Node, chain: Chain) -> None:
         )
         fresh.attrs[ORIGIN] = origin(node)
         for tensor in node.outputs:
-            copy = gs.Variable(names.fresh(f"{tensor.name}/pooled"), tensor.dtype, list(result.shape))
-            copies[id(tensor)] = result if tensor is top else copy
+            copy = gs.Variable(names.fresh(f"{tensor.name}/pooled"), tensor.dtype, list(root.shape))
+            copies[id(tensor)] = output if tensor is chain.output else copy
             fresh.outputs.append(copies[id(tensor)])
         graph.nodes.append(fresh)
-    pool.inputs[0] = chain.root
-    pool.outputs = [pooled]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from helpers_activations import HALVES, X, act, model
@@ -54,6 +55,27 @@ def test_it_stays(name: str) -> None:
     graph = apply_checked(source, X, infer_shapes)
     assert operators(maxima_first(graph)) == operators(graph)
     certificate = onnx2snn.verify(source, onnx2snn.convert(source).model, X)
+    assert certificate.max_abs_error == 0
+
+
+def test_what_rises_behind_goes_in_front_where_the_function_in_front_turns() -> None:
+    """A PReLU of slopes of both signs between a quantiser, and a maximum in front of the next: levels are compared."""
+    nodes = [
+        *act("z1", "a", low="minus"),
+        node("PRelu", ["a", "slopes"], ["r"]),
+        node("MaxPool", ["r"], ["m"], "pool", **HALVES),
+        *act("m", "p"),
+    ]
+    slopes = np.float32([0.3, -0.7, -0.2, 0.4]).reshape(4, 1, 1)
+    source = model(*nodes, slopes=slopes)
+    graph = apply_checked(source, X, infer_shapes, maxima_first)
+    pool = next(n for n in graph.nodes if n.op == "MaxPool")
+    assert pool.outputs[0].outputs[0].op == "Conv"
+    conversion = onnx2snn.convert(source)
+    assert not conversion.non_spiking
+    assert len(conversion.layers) == 3  # rising steps, falling ones, and the maximum of their sum
+    certificate = onnx2snn.verify(source, conversion, X)
+    assert certificate.lossless
     assert certificate.max_abs_error == 0
 
 
