@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from onnx2snn.dialect.synops import Count
     from onnx2snn.graph.build import Spelling
+    from onnx2snn.operators.batch import Samples
     from onnx2snn.operators.running_error import Step
     from onnx2snn.operators.signals import Signal
     from onnx2snn.operators.transfer import Transfer
@@ -30,8 +31,8 @@ Test: TypeAlias = Callable[[gs.Node], bool]
 Places: TypeAlias = Callable[[gs.Node, Array, gs.Tensor, gs.Tensor], "Array | None"]
 #: Writes the nodes that stand for an operator where spikes are counted; the names of the counts that it makes.
 Counts: TypeAlias = Callable[["Count", onnx.NodeProto], list[str]]
-#: The batch axis of what a node writes (last), from the tensor and the axis that it reads.
-Batch: TypeAlias = Callable[[gs.Node, gs.Tensor, int, gs.Tensor], "int | None"]
+#: Where what a node writes (last) counts samples, from the tensor that it reads, and where that does.
+Batch: TypeAlias = Callable[[gs.Node, gs.Tensor, "Samples", gs.Tensor], "Samples | None"]
 #: For each axis of a result, the axis of the input that it shows; None for an inserted axis of one entry.
 Layout: TypeAlias = "tuple[int | None, ...]"
 #: A number, the name of a size that is not known before the run, or None where nothing is known.

@@ -20,6 +20,7 @@ from onnx2snn.passes.normalise.merge_moves import merge_moves
 from onnx2snn.passes.normalise.narrow_constants import narrow_constants
 from onnx2snn.passes.normalise.open_sequences import open_sequences
 from onnx2snn.passes.normalise.refuse_mixed_samples import refuse_mixed_samples
+from onnx2snn.passes.normalise.samples_first import samples_first
 from onnx2snn.passes.normalise.spell_einsum import spell_einsum
 from onnx2snn.passes.normalise.spell_global_maxima import spell_global_maxima
 from onnx2snn.passes.normalise.spell_masks import spell_masks
@@ -44,6 +45,7 @@ NORMALISE: tuple[Pass, ...] = (
     spell_masks,
     gather_along_one_axis,
     narrow_constants,
+    samples_first,
     free_batch,
     infer_shapes,
     batch_to_front,

@@ -15,7 +15,7 @@ from onnx2snn.graph.core import constant_input
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import run_reference
-from onnx2snn.operators.batch import regrouped
+from onnx2snn.operators.batch import Samples, regrouped
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.normalise.fold_constants import fold_constants
@@ -202,7 +202,8 @@ def test_a_free_spelling_stays() -> None:
     ],
 )
 def test_where_a_reshape_moves_the_batch(before: Any, axis: int, after: Any, expected: int | None) -> None:
-    assert regrouped(before, axis, after) == expected
+    found = regrouped(before, Samples(axis), after)
+    assert (None if found is None else found.axis) == expected
 
 
 def test_the_batch_axis_is_followed() -> None:
