@@ -13,7 +13,6 @@ from onnx2snn.analysis.batch_axis import sample_axes
 from onnx2snn.operators.batch import Samples
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 from onnx2snn.passes.normalise.merge_moves import merge_moves
-from onnx2snn.passes.normalise.push_transposes import push_transposes
 from onnx2snn.passes.normalise.samples_first import samples_first
 
 X = {"x": samples(2, 5, 6)}
@@ -98,9 +97,7 @@ def test_heads_beside_samples_are_an_axis_of_their_own() -> None:
         OUT,
     ]
     source = between(*nodes, heads=np.array([5, -1, 3]), back=np.array([5, -1, 6]))
-    graph = apply_checked(
-        source, X, infer_shapes, samples_first, merge_moves, push_transposes, tolerance=1e-6
-    )
+    graph = apply_checked(source, X, infer_shapes, samples_first, merge_moves, tolerance=1e-6)
     products = [n for n in graph.nodes if n.op == "MatMul"]
     assert [list(t.shape) for t in products[0].inputs] == [["N", 2, 5, 3], ["N", 2, 3, 5]]
 
