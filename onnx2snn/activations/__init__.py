@@ -6,7 +6,8 @@ from onnx2snn.activations.neuron import (
     neuron_parameters,
     rate_parameters,
 )
-from onnx2snn.activations.piecewise_linear import ChannelsDifferError, NotPiecewiseLinearError
+from onnx2snn.activations.piecewise_linear import ChannelsDifferError
+from onnx2snn.activations.rationals import NotPiecewiseLinearError
 from onnx2snn.activations.rules import Rounding
 from onnx2snn.activations.tables import Table, TableParameters, table_parameters
 

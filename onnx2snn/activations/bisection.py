@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.activations.chains import Evaluation, Single
-from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError
+from onnx2snn.activations.rationals import NotPiecewiseLinearError
 
 Integers = NDArray[np.int64]
 Level = Callable[[Single], NDArray[np.float64]]

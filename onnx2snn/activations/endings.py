@@ -7,7 +7,8 @@ from typing import Any
 
 from onnx2snn.activations.expression import Value
 from onnx2snn.activations.neuron import ARRAYS, Staircase
-from onnx2snn.activations.piecewise_linear import ChannelsDifferError, NotPiecewiseLinearError
+from onnx2snn.activations.piecewise_linear import ChannelsDifferError
+from onnx2snn.activations.rationals import NotPiecewiseLinearError
 from onnx2snn.activations.reduction import reduce_to_staircase
 
 

@@ -13,15 +13,16 @@ from dataclasses import dataclass, field, replace
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import piecewise_linear as curve
-from onnx2snn.activations.jumps import Rounded, round_rationals
-from onnx2snn.activations.piecewise_linear import Curve, NotPiecewiseLinearError, Rationals
+from onnx2snn.activations.jumps import Rounded
+from onnx2snn.activations.piecewise_linear import Curve
+from onnx2snn.activations.rationals import NotPiecewiseLinearError, Rationals
 
 
 class RegridError(Exception):
     """A second rounding falls on another grid than the first: it is an activation of its own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Value:
     """f(z) + g(n) of one root tensor.
 
@@ -141,7 +142,7 @@ def rounding(value: Value, rule: str, node: gs.Node) -> Value:
         if value.of_root.value is None:
             raise NotPiecewiseLinearError("it combines the rounded with the unrounded activation")
         total = curve.add(value.of_root, value.of_level)
-        if all(_is_integral(p.slope) for p in total.pieces) and _is_integral_curve(total):
+        if _is_integral_curve(total):
             return replace(value, of_root=Curve.constant(0), of_level=total)
         raise RegridError
     if value.of_root.is_step or value.of_root.value is not None:
@@ -151,18 +152,16 @@ def rounding(value: Value, rule: str, node: gs.Node) -> Value:
     )
 
 
-def _is_integral(values: Rationals) -> bool:
-    return all(v.denominator == 1 for v in curve.rationals(values).ravel())
-
-
 def _is_integral_curve(total: Curve) -> bool:
-    return all(_is_integral(p.offset) for p in total.pieces) and all(_is_integral(p) for p in total.points)
+    return all(v.is_whole for p in total.pieces for v in (p.slope, p.offset)) and all(
+        p.is_whole for p in total.points
+    )
 
 
 def rounded_step(step: Curve, rule: str) -> Curve:
     """A step function whose plateaus are rounded."""
     return Curve(
         step.breaks,
-        tuple(curve.flat(round_rationals(p.offset, rule)) for p in step.pieces),
-        tuple(round_rationals(p, rule) for p in step.points),
+        tuple(curve.flat(p.offset.rounded(rule)) for p in step.pieces),
+        tuple(p.rounded(rule) for p in step.points),
     ).simplified()

@@ -12,7 +12,7 @@ from onnx2snn.activations.bisection import MAX_STEPS, Steps, grid
 from onnx2snn.activations.chains import Evaluation, Single
 from onnx2snn.activations.findings import Found
 from onnx2snn.activations.neuron import Staircase
-from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError
+from onnx2snn.activations.rationals import NotPiecewiseLinearError
 from onnx2snn.activations.rules import Rounding, by_rule, counted_from, rules_of
 from onnx2snn.activations.tables import Table
 

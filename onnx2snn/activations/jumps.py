@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.piecewise_linear import (
-    Curve,
-    NotPiecewiseLinearError,
-    Rationals,
-    rationals,
-    rationals_of,
-)
+from onnx2snn.activations.piecewise_linear import ONE, Curve
+from onnx2snn.activations.rationals import Mask, NotPiecewiseLinearError, Rationals, larger, ratio
 from onnx2snn.activations.rules import Rounding
-from onnx2snn.graph.core import Array
 
 #: Three roundings to float32, relative.
-ROUNDINGS = Fraction(3, 2**24)
+ROUNDINGS = ratio(3, 2**24)
 
 
-@dataclass(frozen=True)
+def same_float(one: Rationals, other: Rationals) -> Mask:
+    """Where they are as close as roundings of one number to float32."""
+    return abs(one - other) <= ROUNDINGS * larger(abs(one), abs(other))
+
+
+@dataclass(frozen=True, eq=False)
 class Rounded:
     """n = R(inner(z)); ``rule`` is floor, ceil, half_even or trunc."""
 
@@ -37,33 +32,16 @@ class Rounded:
     @property
     def is_open(self) -> bool:
         """Whether it has no lowest level, or no highest, in some channel."""
-        return any(np.any(piece.slope != 0) for piece in (self.inner.pieces[0], self.inner.pieces[-1]))
+        return any((piece.slope != 0).any() for piece in (self.inner.pieces[0], self.inner.pieces[-1]))
 
 
-def round_rationals(values: Rationals, rule: str) -> Rationals:
-    """Exact rounding of each rational."""
-    rules: dict[str, Callable[..., int]] = {
-        "floor": math.floor,
-        "ceil": math.ceil,
-        "half_even": round,
-        "trunc": math.trunc,
-    }
-    exact = rationals(values)
-    return rationals_of(rules[rule](v) for v in exact.ravel()).reshape(exact.shape)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Jump:
     """f rises by ``rise`` where z ≥ ``threshold`` (``strict``: where z > ``threshold``)."""
 
     threshold: Rationals
     rise: Rationals
     strict: bool
-
-
-def exact(value: Any) -> Rationals:
-    """An array of rationals."""
-    return np.asarray(value, dtype=object)
 
 
 def jumps_of_curve(curve: Curve) -> tuple[Rationals, list[Jump]]:
@@ -76,12 +54,12 @@ def jumps_of_curve(curve: Curve) -> tuple[Rationals, list[Jump]]:
         raise NotPiecewiseLinearError("it is continuous: nothing rounds it")
     jumps = []
     for edge, point, (left, right) in zip(curve.breaks, curve.points, pairwise(curve.pieces), strict=True):
-        jumps.append(Jump(edge, exact(point - left.offset), strict=False))
-        jumps.append(Jump(edge, exact(right.offset - point), strict=True))
+        jumps.append(Jump(edge, point - left.offset, strict=False))
+        jumps.append(Jump(edge, right.offset - point, strict=True))
     return curve.pieces[0].offset, jumps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """``count`` equal jumps at equal distances ``gap``, the first at ``threshold``.
 
@@ -104,20 +82,20 @@ def runs_of(start: Rationals, jumps: Sequence[Jump]) -> tuple[Run, ...]:
     runs: list[Run] = []
     value = start
     for jump in jumps:
-        before, value = value, exact(value + jump.rise)
-        if np.all(abs(jump.rise) <= ROUNDINGS * np.maximum(abs(before), abs(value))):
+        before, value = value, value + jump.rise
+        if (abs(jump.rise) <= ROUNDINGS * larger(abs(before), abs(value))).all():
             continue
         if runs and (longer := _longer(runs[-1], jump)) is not None:
             runs[-1] = longer
         else:
-            runs.append(Run(jump.threshold, exact(1), jump.rise, 1, "ceil" if jump.strict else "floor"))
+            runs.append(Run(jump.threshold, ONE, jump.rise, 1, "ceil" if jump.strict else "floor"))
     return tuple(runs)
 
 
 def _longer(run: Run, jump: Jump) -> Run | None:
-    end = exact(run.threshold + run.gap * (run.count - 1))
-    gap = exact(jump.threshold - end)
-    if np.any(jump.rise != run.rise) or np.any(gap <= 0) or (run.count > 1 and np.any(gap != run.gap)):
+    end = run.threshold + run.gap * (run.count - 1)
+    gap = jump.threshold - end
+    if (jump.rise != run.rise).any() or (gap <= 0).any() or (run.count > 1 and (gap != run.gap).any()):
         return None
     rules: list[Rounding] = [run.rule]
     if run.count == 1:
@@ -131,8 +109,3 @@ def _longer(run: Run, jump: Jump) -> Run | None:
 def _strict(rule: Rounding, position: int) -> bool:
     """Whether the jump at ``position`` (from 0) is strict."""
     return {"floor": False, "ceil": True, "half_even": position % 2 == 0, "half_odd": position % 2 == 1}[rule]
-
-
-def floats(values: Rationals) -> Array:
-    """The float32 next to each rational."""
-    return np.asarray(values, dtype=object).astype(np.float64).astype(np.float32)

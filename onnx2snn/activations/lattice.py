@@ -14,15 +14,33 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from onnx2snn.activations.jumps import ROUNDINGS, exact
-from onnx2snn.activations.piecewise_linear import Rationals, rationals
 from onnx2snn.activations.reduction import MAX_LEVELS
+
+#: Exact rationals, one per place: an object array of Fraction.
+Rationals: TypeAlias = NDArray[Any]
+#: Three roundings to float32, relative.
+ROUNDINGS = Fraction(3, 2**24)
 
 #: Scales are compared in fractions up to this denominator.
 MAX_RATIO = 64
+
+
+def exact(value: Any) -> Rationals:
+    """An array of rationals."""
+    return np.asarray(value, dtype=object)
+
+
+def fractions(values: ArrayLike) -> Rationals:
+    """The exact value of each finite number."""
+    array = np.asarray(values)
+    held = np.empty(array.size, dtype=object)
+    held[:] = [Fraction(value) for value in array.ravel().tolist()]
+    return held.reshape(array.shape)
 
 
 @dataclass(frozen=True)
@@ -85,7 +103,7 @@ _quotient = np.frompyfunc(lambda a, b: a / b if b else Fraction(0), 2, 1)
 
 def single(number: float) -> Lattice:
     """One float32 number."""
-    value = rationals(np.float32(number))
+    value = fractions(np.float32(number))
     return Lattice(value, value, exact(Fraction(0)))
 
 

@@ -6,7 +6,6 @@ One line per operator: the table is the whole list of spellings that the recogni
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -15,13 +14,13 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations import expression as act
 from onnx2snn.activations import piecewise_linear as curve
 from onnx2snn.activations.expression import Value
-from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError
+from onnx2snn.activations.rationals import NotPiecewiseLinearError, ratio, rationals
 
 Handler: TypeAlias = Callable[[gs.Node, list[Value]], Value]
 
 
 def _number(value: float) -> Value:
-    return act.constant(curve.rationals(np.float32(value)))
+    return act.constant(rationals(np.float32(value)))
 
 
 def _negate(value: Value) -> Value:
@@ -150,9 +149,7 @@ HANDLERS: Mapping[str, Handler] = {
     "Less": _plain(lambda a, b: _compare(b, a, closed=False)),
     "LessOrEqual": _plain(lambda a, b: _compare(b, a, closed=True)),
     "Max": _plain(_max),
-    "Mean": _plain(
-        lambda *v: act.scale(act.add(*v), act.constant(np.asarray(Fraction(1, len(v)), dtype=object)))
-    ),
+    "Mean": _plain(lambda *v: act.scale(act.add(*v), act.constant(ratio(1, len(v))))),
     "Min": _plain(_min),
     "Mod": _mod,
     "Mul": _plain(act.multiply),

@@ -2,9 +2,9 @@
 
 A clipped, shifted, scaled, compared or masked pre-activation is a piecewise linear function of it, in whatever
 operators it is written: sums, products with masks, minima, maxima and comparisons of such functions are such functions
-again. :class:`Curve` is closed under all of them. Coefficients are exact rationals, one for each channel (arrays of
-``fractions.Fraction`` that broadcast like the constants of the graph), so equality is equality: ``x + (q - x)``
-is ``q``, and no tolerance decides what a network computes.
+again. :class:`Curve` is closed under all of them. Coefficients are exact rationals, one for each channel
+(:mod:`.rationals`; they broadcast like the constants of the graph), so equality is equality: ``x + (q - x)`` is ``q``,
+and no tolerance decides what a network computes.
 
         y
         │        ┌───── pieces[2]            breaks  x₀ < x₁ < ...        where the line changes
@@ -16,71 +16,38 @@ is ``q``, and no tolerance decides what a network computes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-#: Exact rationals, one per channel: an object array of Fraction, broadcastable to the tensor.
-Rationals: TypeAlias = NDArray[Any]
-
-
-class NotPiecewiseLinearError(Exception):
-    """The result is no piecewise linear function; the message says why, in the user's terms."""
+from onnx2snn.activations.rationals import Mask, NotPiecewiseLinearError, Rationals, ratio, rationals, where
 
 
 class ChannelsDifferError(Exception):
-    """Channels need different cases (one clips where another does not); ``mask`` tells them apart."""
+    """Channels need different cases (one clips where another does not)."""
 
-    def __init__(self, mask: NDArray[np.bool_]) -> None:
+    def __init__(self) -> None:
         super().__init__("channels differ in the order of their breakpoints")
-        self.mask = mask
 
 
-def rationals(values: ArrayLike) -> Rationals:
-    """The exact value of each number: every float is a rational.
-
-    Raises:
-        NotPiecewiseLinearError: a value is infinite or not a number.
-    """
-    array = np.asarray(values)
-    if array.dtype == object:
-        return array
-    if array.dtype.kind not in "iub" and not np.all(np.isfinite(array)):
-        raise NotPiecewiseLinearError("a constant is infinite or not a number")
-    return rationals_of(array.ravel().tolist()).reshape(array.shape)
-
-
-def rationals_of(values: Iterable[float]) -> Rationals:
-    """A vector of the exact values of ``values``."""
-    listed = [Fraction(value) for value in values]
-    exact = np.empty(len(listed), dtype=object)
-    exact[:] = listed
-    return exact
-
-
-def decide(condition: Any) -> bool:
+def decide(condition: Mask) -> bool:
     """The one answer of all channels.
 
     Raises:
         ChannelsDifferError: they do not agree.
     """
-    mask = np.asarray(condition, dtype=bool)
-    if mask.all():
+    if condition.all():
         return True
-    if not mask.any():
+    if not condition.any():
         return False
-    raise ChannelsDifferError(mask)
+    raise ChannelsDifferError
 
 
-ZERO = rationals(0)
-ONE = rationals(1)
+ZERO, ONE = ratio(0), ratio(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """slope·x + offset, each a rational per channel."""
 
@@ -89,7 +56,7 @@ class Line:
 
     def at(self, x: Rationals) -> Rationals:
         """The value at ``x``."""
-        return np.asarray(self.slope * x + self.offset, dtype=object)
+        return self.slope * x + self.offset
 
     @property
     def is_flat(self) -> bool:
@@ -98,7 +65,7 @@ class Line:
 
     def same(self, other: Line) -> bool:
         """Exact equality, on every channel."""
-        return bool(np.all(self.slope == other.slope) and np.all(self.offset == other.offset))
+        return (self.slope == other.slope).all() and (self.offset == other.offset).all()
 
 
 def flat(value: Rationals) -> Line:
@@ -106,11 +73,7 @@ def flat(value: Rationals) -> Line:
     return Line(ZERO, value)
 
 
-def _object(value: Any) -> Rationals:
-    return np.asarray(value, dtype=object)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """A piecewise linear function; see the module's picture. ``len(pieces) == len(breaks) + 1 == len(points) + 1``."""
 
@@ -131,7 +94,7 @@ class Curve:
     @property
     def value(self) -> Rationals | None:
         """The constant that this curve is, or None."""
-        if self.breaks or np.any(self.pieces[0].slope != 0):
+        if self.breaks or (self.pieces[0].slope != 0).any():
             return None
         return self.pieces[0].offset
 
@@ -143,13 +106,13 @@ class Curve:
     @property
     def is_step(self) -> bool:
         """Piecewise constant with at least one break."""
-        return bool(self.breaks) and all(bool(np.all(p.slope == 0)) for p in self.pieces)
+        return bool(self.breaks) and all((p.slope == 0).all() for p in self.pieces)
 
     def simplified(self) -> Curve:
         """Without breaks at which nothing happens."""
         breaks, pieces, points = [], [self.pieces[0]], []
         for x, point, piece in zip(self.breaks, self.points, self.pieces[1:], strict=True):
-            if piece.same(pieces[-1]) and np.all(point == piece.at(x)):
+            if piece.same(pieces[-1]) and (point == piece.at(x)).all():
                 continue
             breaks.append(x)
             points.append(point)
@@ -200,21 +163,19 @@ def aligned(*curves: Curve) -> tuple[Curve, ...]:
     return tuple(refine(curve, breaks) for curve in curves)
 
 
-def pointwise(on_lines: Callable[..., Line], on_points: Callable[..., Any], *curves: Curve) -> Curve:
+def pointwise(on_lines: Callable[..., Line], on_points: Callable[..., Rationals], *curves: Curve) -> Curve:
     """Combine curves piece by piece and point by point."""
     curves = aligned(*curves)
     return Curve(
         curves[0].breaks,
         tuple(on_lines(*lines) for lines in zip(*(c.pieces for c in curves), strict=True)),
-        tuple(_object(on_points(*values)) for values in zip(*(c.points for c in curves), strict=True)),
+        tuple(on_points(*values) for values in zip(*(c.points for c in curves), strict=True)),
     ).simplified()
 
 
 def add(f: Curve, g: Curve) -> Curve:
     """The sum."""
-    return pointwise(
-        lambda a, b: Line(_object(a.slope + b.slope), _object(a.offset + b.offset)), lambda a, b: a + b, f, g
-    )
+    return pointwise(lambda a, b: Line(a.slope + b.slope, a.offset + b.offset), lambda a, b: a + b, f, g)
 
 
 def negate(f: Curve) -> Curve:
@@ -230,7 +191,7 @@ def multiply(f: Curve, g: Curve) -> Curve:
             a, b = b, a
         if not a.is_flat:
             raise NotPiecewiseLinearError("it multiplies the activation by itself")
-        return Line(_object(a.offset * b.slope), _object(a.offset * b.offset))
+        return Line(a.offset * b.slope, a.offset * b.offset)
 
     return pointwise(lines, lambda a, b: a * b, f, g)
 
@@ -240,19 +201,19 @@ def reciprocal(f: Curve) -> Curve:
     value = f.value
     if value is None:
         raise NotPiecewiseLinearError("it divides by the activation")
-    if np.any(value == 0):
+    if (value == 0).any():
         raise NotPiecewiseLinearError("it divides by zero")
-    return Curve.constant(_object(1 / value))
+    return Curve((), (flat(ONE / value),), ())
 
 
 def select(condition: Curve, f: Curve, g: Curve) -> Curve:
     """``f`` where ``condition`` (0 or 1 everywhere) is 1, else ``g``; plateaus are chosen channel by channel."""
 
-    def values(c: Any, a: Any, b: Any) -> Rationals:
-        return _object(np.where(np.asarray(c != 0, bool), a, b))
+    def values(c: Rationals, a: Rationals, b: Rationals) -> Rationals:
+        return where(c != 0, a, b)
 
     def lines(c: Line, a: Line, b: Line) -> Line:
-        if np.all(a.slope == 0) and np.all(b.slope == 0):
+        if (a.slope == 0).all() and (b.slope == 0).all():
             return flat(values(c.offset, a.offset, b.offset))
         return a if decide(c.offset != 0) else b
 
@@ -263,9 +224,8 @@ def positive(f: Curve, *, closed: bool) -> Curve:
     """1 where f > 0 (``closed``: f ≥ 0), else 0."""
     difference = split_at_zeros(f)
 
-    def value(y: Any) -> Rationals:
-        above = np.asarray(y >= 0 if closed else y > 0, bool)
-        return _object(np.where(above, ONE, ZERO))
+    def value(y: Rationals) -> Rationals:
+        return where(y >= 0 if closed else y > 0, ONE, ZERO)
 
     pieces = []
     for position, line in enumerate(difference.pieces):
@@ -281,10 +241,10 @@ def inside(breaks: Sequence[Rationals], position: int) -> Rationals:
     if not breaks:
         return ZERO
     if position == 0:
-        return _object(breaks[0] - 1)
+        return breaks[0] - 1
     if position == len(breaks):
-        return _object(breaks[-1] + 1)
-    return _object((breaks[position - 1] + breaks[position]) / 2)
+        return breaks[-1] + 1
+    return (breaks[position - 1] + breaks[position]) / 2
 
 
 def split_at_zeros(f: Curve) -> Curve:
@@ -293,7 +253,7 @@ def split_at_zeros(f: Curve) -> Curve:
     for position, line in enumerate(f.pieces):
         if line.is_flat:
             continue
-        zero = _object(-line.offset / line.slope)
+        zero = -line.offset / line.slope
         after = position == 0 or decide(zero > f.breaks[position - 1])
         before = position == len(f.breaks) or decide(zero < f.breaks[position])
         if after and before:

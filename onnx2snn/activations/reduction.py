@@ -5,24 +5,13 @@ n = R(clip(p·z + q, ...)),   a = clip(α'·n + β, ...)      ─▶      k = cl
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-
 from onnx2snn.activations.expression import Value
-from onnx2snn.activations.jumps import ROUNDINGS, Rounded, Run, jumps_of_curve, round_rationals, runs_of
+from onnx2snn.activations.jumps import Rounded, Run, jumps_of_curve, runs_of, same_float
 from onnx2snn.activations.neuron import Staircase
-from onnx2snn.activations.piecewise_linear import (
-    ChannelsDifferError,
-    Curve,
-    Line,
-    NotPiecewiseLinearError,
-    Rationals,
-    decide,
-    rationals,
-    rationals_of,
-)
+from onnx2snn.activations.piecewise_linear import ONE, ChannelsDifferError, Curve, Line, decide
+from onnx2snn.activations.rationals import NotPiecewiseLinearError, Rationals, ratio, where
 from onnx2snn.activations.rules import Rounding, Rules, counted_from, mirrored, rules_of
 
 #: A higher K is no quantiser but a float grid. A 16-bit quantiser has 65,535, and one more where its clip in float32 lies above.
@@ -69,7 +58,7 @@ def _from_step(step: Curve) -> Staircase:
     runs = runs_of(start, jumps)
     if len(runs) == 1:
         return _from_run(start, runs[0])
-    if any(np.any((a.rise != 0) & (b.rise != 0)) for a, b in zip(jumps[::2], jumps[1::2], strict=True)):
+    if any(((a.rise != 0) & (b.rise != 0)).any() for a, b in zip(jumps[::2], jumps[1::2], strict=True)):
         raise NotPiecewiseLinearError("at a threshold it takes a value of neither side (Sign gives 0 at 0)")
     raise NotPiecewiseLinearError("its steps are not equal")
 
@@ -77,13 +66,7 @@ def _from_step(step: Curve) -> Staircase:
 def _from_run(start: Rationals, run: Run) -> Staircase:
     """Level 1 from the run's first threshold on: where z + δ = θ, or 0 (ceil), or θ/2 (to the nearest level)."""
     first = {"floor": run.gap, "ceil": run.gap * 0}.get(run.rule, run.gap / 2)
-    return _staircase(
-        rules_of(run.rule), run.gap, first - run.threshold, rationals(run.count), run.rise, start
-    )
-
-
-def _object(value: Any) -> Rationals:
-    return np.asarray(value, dtype=object)
+    return _staircase(rules_of(run.rule), run.gap, first - run.threshold, ratio(run.count), run.rise, start)
 
 
 def _single_slope(curve: Curve) -> tuple[Line, Rationals | None, Rationals | None]:
@@ -111,7 +94,7 @@ def clipped_line(curve: Curve) -> tuple[Rationals, Rationals, Rationals | None, 
     ends = [None if edge is None else line.at(edge) for edge in edges]
     for side, end in zip((0, -1), ends, strict=True):
         if end is not None and (
-            np.any(curve.pieces[side].offset != end) or np.any(curve.points[side] != end)
+            (curve.pieces[side].offset != end).any() or (curve.points[side] != end).any()
         ):
             return None  # it jumps there
     low, high = ends if rising else ends[::-1]
@@ -126,28 +109,25 @@ def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Stair
     if first is None or last is None:
         side = "below" if first is None else "above"
         raise NotPiecewiseLinearError(f"its levels have no bound {side}")
-    count = _object(last - first)
-    if np.any(count > MAX_LEVELS) or np.any(count < 0):
-        raise NotPiecewiseLinearError(f"it has {int(np.max(count)) + 1} levels")
+    count = last - first
+    if (count > MAX_LEVELS).any() or (count < 0).any():
+        raise NotPiecewiseLinearError(f"it has {int(count.integers().max()) + 1} levels")
     rule = _rule(rounded.rule, first, last)
     p, q = line.slope, line.offset
     if rising:
-        rules = counted_from(rules_of(rule), first)
-        return _staircase(rules, 1 / p, (q - first) / p, count, alpha, bottom + shift)
-    rules = mirrored(rules_of(rule), last)
+        rules = counted_from(rules_of(rule), first.odd())
+        return _staircase(rules, ONE / p, (q - first) / p, count, alpha, bottom + shift)
+    rules = mirrored(rules_of(rule), last.odd())
     top = bottom + alpha * count
-    return _staircase(rules, -1 / p, (q - last) / p, count, -alpha, top + shift)
+    return _staircase(rules, -ONE / p, (q - last) / p, count, -alpha, top + shift)
 
 
 def _rounded_range(rounded: Rounded) -> tuple[Rationals | None, Rationals | None]:
     """Smallest and largest n (None: unbounded)."""
     line, low, high = _single_slope(rounded.inner)
-    ends = [
-        None if edge is None else round_rationals(rationals(_object(line.at(edge))), rounded.rule)
-        for edge in (low, high)
-    ]
+    ends = [None if edge is None else line.at(edge).rounded(rounded.rule) for edge in (low, high)]
     for position, edge in ((0, low), (-1, high)):
-        if edge is not None and not np.all(rounded.inner.pieces[position].offset == line.at(edge)):
+        if edge is not None and (rounded.inner.pieces[position].offset != line.at(edge)).any():
             raise NotPiecewiseLinearError("it jumps where it is clipped")
     first, last = ends if decide(line.slope > 0) else ends[::-1]
     return first, last
@@ -158,12 +138,12 @@ def _level_range(
 ) -> tuple[Rationals | None, Rationals | None, Rationals, Rationals]:
     """Where the output still follows n: (first n, last n, α, output at the first n)."""
     line, low, high = _single_slope(of_level)
-    if low is not None and (first is None or np.any(first < low)):
+    if low is not None and (first is None or (first < low).any()):
         plateau = _meeting(of_level, line, low, side=-1)
-        first = plateau if first is None else np.where(np.asarray(first < low, bool), plateau, first)
-    if high is not None and (last is None or np.any(last > high)):
+        first = plateau if first is None else where(first < low, plateau, first)
+    if high is not None and (last is None or (last > high).any()):
         plateau = _meeting(of_level, line, high, side=1)
-        last = plateau if last is None else np.where(np.asarray(last > high, bool), plateau, last)
+        last = plateau if last is None else where(last > high, plateau, last)
     bottom = line.at(first) if first is not None else line.offset
     return first, last, line.slope, bottom
 
@@ -174,54 +154,40 @@ def _meeting(of_level: Curve, line: Line, edge: Rationals, *, side: int) -> Rati
     1. The plateau is the line's value at the first n beside the edge: the usual clip.
     2. It is the value one level further out: the clip falls between two n.
     """
-    inward = math.ceil if side < 0 else math.floor
-    n = rationals_of(inward(x) for x in _object(edge).ravel()).reshape(np.shape(edge))
+    n = edge.rounded("ceil" if side < 0 else "floor")
     plateau = of_level.pieces[0 if side < 0 else -1].offset
     point = of_level.points[0 if side < 0 else -1]
-    if np.any((n == edge) & (point != line.at(n))):
+    if ((n == edge) & (point != line.at(n))).any():
         raise NotPiecewiseLinearError("it jumps where it is clipped")
-    for candidate in (n, _object(n + side)):
-        if np.all(_same_float(line.at(candidate), plateau)):
+    for candidate in (n, n + side):
+        if same_float(line.at(candidate), plateau).all():
             return candidate
     raise NotPiecewiseLinearError("it is clipped between two levels")
-
-
-def _same_float(line: Rationals, plateau: Rationals) -> Any:
-    """Whether float32 cannot tell a level from the plateau that it meets.
-
-    Where a source divides by K through its reciprocal, level K is fl(1/K)·K, which float32 rounds to the clip's 1: the
-    numbers differ by the roundings of the reciprocal, of the product and of the clip's bound, half an ulp each.
-    """
-    return abs(line - plateau) <= ROUNDINGS * np.maximum(abs(line), abs(plateau))
 
 
 def _rule(rule: str, first: Rationals, last: Rationals) -> Rounding:
     if rule != "trunc":
         return rule  # type: ignore[return-value]
-    if np.all(first >= 0):
+    if (first >= 0).all():
         return "floor"
-    if np.all(last <= 0):
+    if (last <= 0).all():
         return "ceil"
     raise NotPiecewiseLinearError("a cast to integer rounds towards zero on both sides of it")
 
 
-def _floats(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.asarray(values, dtype=object).astype(np.float64)
-
-
 def _staircase(  # noqa: PLR0917 - in the order of the equation
-    rules: Rules, theta: Any, delta: Any, count: Any, alpha: Any, shift: Any
+    rules: Rules, theta: Rationals, delta: Rationals, count: Rationals, alpha: Rationals, shift: Rationals
 ) -> Staircase:
-    if np.any(np.asarray(alpha == 0)):
+    if (alpha == 0).any():
         raise NotPiecewiseLinearError("it does not depend on its input")
-    ceilings = np.asarray(count, dtype=object).astype(np.int64)
+    ceilings = count.integers()
     return Staircase(
-        threshold=_floats(theta),
-        offset=_floats(delta),
+        threshold=theta.floats(),
+        offset=delta.floats(),
         levels=int(ceilings.max()),
         ceilings=ceilings,
-        scale=_floats(alpha),
-        shift=_floats(shift),
+        scale=alpha.floats(),
+        shift=shift.floats(),
         rounding=rules,
     )
 

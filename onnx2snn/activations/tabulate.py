@@ -31,7 +31,7 @@ from onnx2snn.activations.grids import (
 )
 from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.activations.neuron import Staircase
-from onnx2snn.activations.piecewise_linear import NotPiecewiseLinearError
+from onnx2snn.activations.rationals import NotPiecewiseLinearError
 from onnx2snn.activations.tables import Table, Wide
 from onnx2snn.graph.core import is_float, signals
 from onnx2snn.operators.linear import MOVEMENT, ORDER_PRESERVING, is_linear

@@ -19,11 +19,8 @@ from onnx2snn.activations.expression import RegridError, Value
 from onnx2snn.activations.findings import Found, Rejected, rejected
 from onnx2snn.activations.jumps import Rounded
 from onnx2snn.activations.operators import HANDLERS, Handler
-from onnx2snn.activations.piecewise_linear import (
-    ChannelsDifferError,
-    NotPiecewiseLinearError,
-    rationals,
-)
+from onnx2snn.activations.piecewise_linear import ChannelsDifferError
+from onnx2snn.activations.rationals import NotPiecewiseLinearError, rationals
 from onnx2snn.activations.reduction import clipped_line, reduce_to_staircase
 from onnx2snn.graph.core import is_constant, is_float, signals, value_of
 

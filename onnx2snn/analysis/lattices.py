@@ -10,10 +10,12 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.expression import Value
-from onnx2snn.activations.jumps import exact
 from onnx2snn.activations.lattice import (
     Lattice,
+    Rationals,
     added,
+    exact,
+    fractions,
     gathered,
     larger,
     negated,
@@ -23,7 +25,6 @@ from onnx2snn.activations.lattice import (
     united,
 )
 from onnx2snn.activations.neuron_nodes import parameters
-from onnx2snn.activations.piecewise_linear import Rationals, rationals
 from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
 from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
 from onnx2snn.operators import of
@@ -75,7 +76,7 @@ def _ranked(values: Rationals, rank: int) -> Rationals:
 
 
 def _of_levels(ceilings: Array) -> Lattice:
-    whole = rationals(ceilings)
+    whole = fractions(ceilings)
     return Lattice(exact(whole * 0), whole, exact(whole * 0 + 1))
 
 
@@ -98,10 +99,10 @@ def _expressed(value: Value, found: Mapping[int, Lattice]) -> Lattice | None:
     if whole is None or line is None:
         return None
     slope, offset, low, high = line
-    result = added([scaled(whole, slope), _constant(offset)])
+    result = added([scaled(whole, slope.fractions()), _constant(offset.fractions())])
     if low is not None:
-        result = larger(result, _constant(low))
-    return result if high is None else smaller(result, _constant(high))
+        result = larger(result, _constant(low.fractions()))
+    return result if high is None else smaller(result, _constant(high.fractions()))
 
 
 def _constant(numbers: Rationals) -> Lattice:
@@ -114,7 +115,7 @@ def _read(tensor: gs.Tensor, found: Mapping[int, Lattice]) -> Lattice | None:
     values = value_of(tensor)
     if values.dtype.kind not in "fiu" or values.size > MAX_ENTRIES or not np.all(np.isfinite(values)):
         return None
-    return _constant(rationals(values))
+    return _constant(fractions(values))
 
 
 def _averaged_entries(node: gs.Node) -> int | None:
@@ -160,7 +161,7 @@ class _Lattices(Domain[Lattice]):
         return None if count is None else Lattice(part.low, part.high, exact(part.unit / count))
 
     def affine(self, part: Lattice, factor: Array, term: Array) -> Lattice:
-        factors, terms = (rationals(values.astype(np.float32)) for values in (factor, term))
+        factors, terms = (fractions(values.astype(np.float32)) for values in (factor, term))
         return added([scaled(part, factors), _constant(terms)])
 
     def larger(self, one: Lattice, other: Lattice) -> Lattice:

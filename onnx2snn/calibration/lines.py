@@ -130,15 +130,15 @@ def _parts(curve: Curve) -> tuple[NDArray[np.float64], ...] | None:
     if len(curve.breaks) not in (1, 2):
         return None
     low, line, *top = curve.pieces
-    if np.any(low.slope != 0) or not np.all(line.slope > 0) or any(np.any(t.slope != 0) for t in top):
+    if (low.slope != 0).any() or not (line.slope > 0).all() or any((t.slope != 0).any() for t in top):
         return None
     for edge, point, before, after in zip(
         curve.breaks, curve.points, curve.pieces, curve.pieces[1:], strict=False
     ):
-        if np.any(before.at(edge) != point) or np.any(after.at(edge) != point):
+        if (before.at(edge) != point).any() or (after.at(edge) != point).any():
             return None
-    high = top[0].offset if top else np.inf
-    return tuple(np.asarray(v, np.float64) for v in (line.slope, line.offset, low.offset, high))
+    high = top[0].offset.floats() if top else np.array(np.inf)
+    return (line.slope.floats(), line.offset.floats(), low.offset.floats(), high)
 
 
 def _per_sample(values: NDArray[np.float64], rank: int) -> NDArray[np.float64]:

@@ -68,7 +68,7 @@ def _bound(graph: gs.Graph, names: Names, rounded: Rounded, interval: Interval) 
     low, high = (np.atleast_1d(end) for end in interval)
     if rounded.rule == "half_even":
         low = _of_one_parity(low, high)
-        if all(np.all(piece.slope <= 0) for piece in rounded.inner.pieces):
+        if all((piece.slope <= 0).all() for piece in rounded.inner.pieces):
             high = -_of_one_parity(-high, -low)
     rounded.node.inputs[0] = spelling.apply("Min", spelling.apply("Max", rounded.node.inputs[0], low), high)
 

@@ -10,8 +10,7 @@ import pytest
 from helpers_graphs import make_model, node, run_graph
 from helpers_operators import CASES, SHAPE_OF_A, Case, op
 
-from onnx2snn.activations.lattice import Lattice
-from onnx2snn.activations.piecewise_linear import rationals
+from onnx2snn.activations.lattice import Lattice, fractions
 from onnx2snn.analysis.intervals import intervals, is_bounded
 from onnx2snn.analysis.lattices import _behind
 from onnx2snn.operators import of
@@ -74,8 +73,8 @@ def test_intervals_hold_every_answer(name: str) -> None:
 def test_lattices_hold_every_answer(name: str) -> None:
     counts, x = given(ALL[name])
     graph = graph_of(ALL[name])
-    high = rationals((LOW + UNIT * counts).astype(np.float32))
-    found = {id(graph.inputs[0]): Lattice(rationals(np.float32(LOW)), high, rationals(np.float32(UNIT)))}
+    high = fractions((LOW + UNIT * counts).astype(np.float32))
+    found = {id(graph.inputs[0]): Lattice(fractions(np.float32(LOW)), high, fractions(np.float32(UNIT)))}
     for each in graph.nodes:
         lattice = _behind(each, found)
         if lattice is not None:
