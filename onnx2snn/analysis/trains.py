@@ -80,7 +80,7 @@ def _joins(node: gs.Node, kinds: dict[int, Kind]) -> bool:
     trains = [is_train(tensor, kinds) for tensor in node.inputs]
     if of(node).sums:
         return all(list(t.shape) == list(made) for t, train in zip(node.inputs, trains, strict=True) if train)
-    if node.op != "Concat":
+    if not of(node).joins:
         return False
     axis = int(node.attrs["axis"]) % len(made)
     sizes = [t.shape[axis] for t, train in zip(node.inputs, trains, strict=True) if not train]

@@ -7,10 +7,14 @@ from collections.abc import Iterable
 import onnx
 from onnx import TensorProto
 
-from onnx2snn.compile.draft import Draft, is_own
+from onnx2snn.compile.draft import Draft
+from onnx2snn.operators import of
 
-#: Operators that only move values, or take the largest.
-MOVING = ("Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+
+def moves_bytes(node: onnx.NodeProto) -> bool:
+    """Whether ``node`` only moves values, or takes the largest in windows: runtimes have kernels of bytes for these."""
+    operator = of(node)
+    return operator.moves or bool(operator.compares and operator.windows)
 
 
 class ByteTrains:
@@ -45,7 +49,7 @@ class ByteTrains:
 
     def move(self, node: onnx.NodeProto) -> bool:
         """Let an operator that only moves values, or takes the largest, work on bytes; False if it is none, or reads none."""
-        moves = is_own(node, *MOVING) and len(node.output) == 1
+        moves = moves_bytes(node) and len(node.output) == 1
         if not moves or node.input[0] not in self._bytes or node.input[0] in self._floats:
             return False
         moved = self._draft.fresh(node.output[0])

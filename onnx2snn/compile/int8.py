@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.compile.byte_trains import MOVING, ByteTrains
+from onnx2snn.compile.byte_trains import ByteTrains, moves_bytes
 from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron, is_own, reads
 from onnx2snn.compile.fused import FusedWriter
 from onnx2snn.compile.integers import Requantisation, integers, is_by_channel, operand, requantisation
@@ -144,6 +144,6 @@ def _highest_levels(draft: Draft) -> dict[str, int]:
     for node in draft.nodes:
         if is_neuron(node):
             found[node.output[0]] = int(attributes(node)["levels"])
-        elif is_own(node, *MOVING) and node.input[0] in found:
+        elif moves_bytes(node) and node.input[0] in found:
             found[node.output[0]] = found[node.input[0]]
     return found

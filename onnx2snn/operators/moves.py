@@ -158,6 +158,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Concat",
+        joins=True,
         transfer=transfer.beside,
         entries=entries.joined,
         linear=conditions.axis_kept(),

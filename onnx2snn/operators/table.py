@@ -92,6 +92,7 @@ class Operator:
         weights: How it is a layer of synapses.
         terms: The inputs that are added when they are constant: what is left of a linear operator without them (METHOD 4).
         sums: It adds or subtracts its operands, and nothing else.
+        joins: It puts its operands beside each other, along its ``axis``.
         silent: It answers zeros to zeros, whatever its constants.
         neutral: The constant that changes nothing.
 
@@ -142,6 +143,7 @@ class Operator:
     weights: Weights | None = None
     terms: Callable[[gs.Node], Iterable[int]] | None = None
     sums: bool = False
+    joins: bool = False
     silent: bool = False
     neutral: float | None = None
 

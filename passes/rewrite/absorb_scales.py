@@ -143,7 +143,7 @@ def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scal
         base, scale = carried.get(id(signal), (signal, np.ones((1,) * factor.ndim)))
         carried[id(out)] = (base, compact(scale * factor))
         return True
-    if node.op == "Concat":
+    if of(node).joins:
         return _carry_concat(node, carried)
     held = [(i, *carried[id(t)]) for i, t in enumerate(node.inputs) if id(t) in carried]
     if of(node).sums:

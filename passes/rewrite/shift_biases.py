@@ -182,14 +182,14 @@ def _drop_constant_part(names: Names, node: gs.Node) -> None:
 def _drop_analog_part(graph: gs.Graph, names: Names, node: gs.Node, kinds: dict[int, Kind]) -> None:
     """Take analog values off a sum, or what is joined: they are part of the bias behind."""
     analog = [not is_constant(t) and not is_train(t, kinds) for t in node.inputs]
-    if any(analog) and (of(node).sums or node.op == "Concat"):
+    if any(analog) and (of(node).sums or of(node).joins):
         _take_off(graph, names, node, analog)
 
 
 def _take_off(graph: gs.Graph, names: Names, node: gs.Node, analog: list[bool]) -> None:
     """Leave the trains: a sum of them, or side by side, with silent places where analog values stood."""
     trains = [t for t, other in zip(node.inputs, analog, strict=True) if not other]
-    if node.op == "Concat":
+    if of(node).joins:
         axis = int(node.attrs["axis"]) % len(node.outputs[0].shape)
         sizes = [int(t.shape[axis]) if other else 0 for t, other in zip(node.inputs, analog, strict=True)]
         trains = _beside_silence(graph, names, node, sizes, analog)

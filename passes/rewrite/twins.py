@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import TWIN, Array, Names, constant_input, is_constant, producer_of, value_of
+from onnx2snn.operators import of
 from onnx2snn.operators.linear import ROWS, is_hold, is_weighted
 
 
@@ -52,7 +53,7 @@ class Twins:
         """
         inputs = [self._read(tensor) for tensor in node.inputs]
         attrs = dict(node.attrs)
-        if node.op == "Concat" and not all(map(is_constant, inputs)):
+        if of(node).joins and not all(map(is_constant, inputs)):
             inputs = self._each(node, inputs)
         elif is_weighted(node) and id(inputs[0]) in self._joined and _whole_channels(node):
             inputs = self._without_zeros(node, inputs)
@@ -63,7 +64,7 @@ class Twins:
         twin.outputs.extend(outputs)
         self._graph.nodes.append(twin)
         self._answers.update((id(t), made) for t, made in zip(node.outputs, outputs, strict=True))
-        if node.op == "Concat":
+        if of(node).joins:
             self._note(node, inputs, outputs[0])
 
     def _read(self, tensor: gs.Tensor) -> gs.Tensor:
