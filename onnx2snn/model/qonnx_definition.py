@@ -16,7 +16,8 @@ import onnx.inliner
 from onnx import helper
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.model.qonnx_bodies import BODIES, Call
+from onnx2snn.model.qonnx_bodies import BODIES
+from onnx2snn.model.qonnx_statements import Call
 
 #: Domains under which exporters write these operators; files without any domain are common, too.
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general", "")

@@ -14,7 +14,7 @@ from onnx2snn.operators import (
     jump_errors,
     places,
     quotients,
-    running_error,
+    roundings,
     transfer,
 )
 from onnx2snn.operators.moves import every_input
@@ -30,18 +30,18 @@ _SUM = replace(
     errors=error_rules.passed(error_rules.same),
 )
 _LINE = replace(_OPERANDS, line=True, roundings=1)
-_EXACT = replace(_EACH, roundings=0, quantum=running_error.first)
+_EXACT = replace(_EACH, roundings=0, quantum=roundings.first)
 _EXTREME = replace(
     _OPERANDS,
     extreme=True,
     codes=(),
     roundings=0,
-    quantum=running_error.smallest,
+    quantum=roundings.smallest,
     errors=error_rules.passed(error_rules.of_largest),
 )
 _RULED = replace(_EACH, errors=error_rules.line(1.0))
 _AT_ENDS = replace(_EACH, errors=error_rules.ends())
-_JUMP = replace(_EACH, jumps=True, quantum=running_error.whole, errors=jump_errors.jump)
+_JUMP = replace(_EACH, jumps=True, quantum=roundings.whole, errors=jump_errors.jump)
 _LOGIC = replace(_OPERANDS, whole=True, transfer=transfer.mask)
 _COMPARISON = replace(_LOGIC, jumps=True, errors=jump_errors.compared)
 
@@ -53,7 +53,7 @@ _LINEAR = (
         sums=True,
         line=True,
         roundings=1,
-        quantum=running_error.smallest,
+        quantum=roundings.smallest,
         neutral=0.0,
         sums_codes=True,
     ),
@@ -64,7 +64,7 @@ _LINEAR = (
         sums=True,
         line=True,
         roundings=1,
-        quantum=running_error.smallest,
+        quantum=roundings.smallest,
         neutral=0.0,
         sums_codes=True,
         errors=error_rules.passed(error_rules.total),
@@ -74,16 +74,16 @@ _LINEAR = (
         name="Sum",
         transfer=transfer.added,
         sums=True,
-        roundings=running_error.operands,
-        quantum=running_error.smallest,
+        roundings=roundings.operands,
+        quantum=roundings.smallest,
         neutral=0.0,
     ),
     replace(
         _SUM,
         name="Mean",
         transfer=transfer.averaged,
-        roundings=running_error.one_more(running_error.operands),
-        quantum=running_error.mean(running_error.operands),
+        roundings=roundings.one_more(roundings.operands),
+        quantum=roundings.mean(roundings.operands),
     ),
     replace(
         _LINE,
@@ -96,7 +96,7 @@ _LINEAR = (
         neutral=1.0,
         sums_codes=True,
         errors=error_rules.passed(error_rules.same),
-        quantum=running_error.product,
+        quantum=roundings.product,
     ),
     replace(
         _LINE,
@@ -109,8 +109,8 @@ _LINEAR = (
         divides=conditions.quotient_of_signals,
         quotient=quotients.division,
         errors=jump_errors.divided,
-        roundings=running_error.both(1),
-        quantum=running_error.quotient,
+        roundings=roundings.both(1),
+        quantum=roundings.quotient,
     ),
     replace(
         _EXACT,
@@ -138,7 +138,7 @@ _PIECEWISE = (
         codes=(),
         errors=error_rules.clipped,
         roundings=0,
-        quantum=running_error.smallest,
+        quantum=roundings.smallest,
         transfer=transfer.clipped,
     ),
     *_EACH.called("LeakyRelu", errors=error_rules.line(None, alpha=0.01)),
@@ -162,7 +162,7 @@ _PIECEWISE = (
         plain=True,
         errors=jump_errors.cast,
         roundings=0,
-        quantum=running_error.first,
+        quantum=roundings.first,
     ),
 )
 

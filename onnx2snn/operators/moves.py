@@ -15,7 +15,7 @@ from onnx2snn.operators import (
     jump_errors,
     layouts,
     places,
-    running_error,
+    roundings,
     transfer,
 )
 from onnx2snn.operators.table import Operator
@@ -45,7 +45,7 @@ _COPY = Operator(
     codes=(0,),
     errors=error_rules.passed(error_rules.same),
     roundings=0,
-    quantum=running_error.first,
+    quantum=roundings.first,
     values=(0,),
     transfer=transfer.copied,
 )
@@ -139,7 +139,7 @@ OPERATORS = (
         terms=_fill,
         counts=counting.pad,
         codes=(0, 2),
-        quantum=running_error.smallest,
+        quantum=roundings.smallest,
         grows=True,
         values=(0, 2),
     ),
@@ -152,8 +152,8 @@ OPERATORS = (
         grows=True,
         counts=counting.resize,
         errors=error_rules.passed(error_rules.resized),
-        roundings=running_error.resized,
-        quantum=running_error.nearest,
+        roundings=roundings.resized,
+        quantum=roundings.nearest,
     ),
     replace(
         _COPY,
@@ -166,7 +166,7 @@ OPERATORS = (
         counts=counting.concat,
         codes=(),
         values=None,
-        quantum=running_error.smallest,
+        quantum=roundings.smallest,
     ),
     replace(
         _COPY,
@@ -180,7 +180,7 @@ OPERATORS = (
         codes=(1, 2),
         values=(1, 2),
         errors=jump_errors.chosen,
-        quantum=running_error.smallest,
+        quantum=roundings.smallest,
     ),
     replace(_COPY, name="Dropout", copies=None, counts=None, codes=None, transfer=None),
     *replace(_COPY, copies=None, counts=None, codes=None, transfer=None).called(

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from onnx2snn.operators import conditions, counting, error_rules, quotients, running_error, transfer
+from onnx2snn.operators import (
+    conditions,
+    counting,
+    error_rules,
+    quotients,
+    roundings,
+    running_error,
+    transfer,
+)
 from onnx2snn.operators.table import Operator
 
 OPERATORS = (
@@ -34,11 +42,11 @@ OPERATORS = (
         divides=conditions.normalised_behind,
         quotient=quotients.softmax,
         errors=error_rules.softmax,
-        roundings=running_error.normalised,
+        roundings=roundings.normalised,
     ),
     Operator(
         name="LogSoftmax",
         errors=error_rules.passed(error_rules.log_softmax),
-        roundings=running_error.normalised,
+        roundings=roundings.normalised,
     ),
 )

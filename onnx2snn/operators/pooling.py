@@ -13,7 +13,7 @@ from onnx2snn.operators import (
     error_rules,
     jump_errors,
     places,
-    running_error,
+    roundings,
     transfer,
 )
 from onnx2snn.operators.table import Operator
@@ -34,9 +34,7 @@ def _reduced(node: gs.Node) -> list[int] | None:
 _SAME = error_rules.passed(error_rules.same)
 _POOL = Operator(name="", channels_second=True, places=places.by_channel, errors=_SAME)
 _MEAN = replace(_POOL, linear=conditions.first, mean=True, transfer=transfer.pooled)
-_LARGEST = replace(
-    _POOL, compares=_spatial, roundings=0, quantum=running_error.first, transfer=transfer.compared
-)
+_LARGEST = replace(_POOL, compares=_spatial, roundings=0, quantum=roundings.first, transfer=transfer.compared)
 _REDUCTION = Operator(name="", one=True, axes=1, batch=batch.reduced, values=(0,))
 _LINEAR_REDUCTION = replace(
     _REDUCTION,
@@ -54,15 +52,15 @@ OPERATORS = (
         windows=True,
         silent=True,
         counts=counting.average_pool,
-        roundings=running_error.one_more(running_error.kernel),
-        quantum=running_error.mean(running_error.kernel),
+        roundings=roundings.one_more(roundings.kernel),
+        quantum=roundings.mean(roundings.kernel),
     ),
     replace(
         _MEAN,
         name="GlobalAveragePool",
         counts=counting.global_average_pool,
-        roundings=running_error.one_more(running_error.cells),
-        quantum=running_error.mean(running_error.cells),
+        roundings=roundings.one_more(roundings.cells),
+        quantum=roundings.mean(roundings.cells),
     ),
     replace(_LARGEST, name="MaxPool", windows=True, codes=(0,)),
     replace(_LARGEST, name="GlobalMaxPool"),
@@ -70,10 +68,10 @@ OPERATORS = (
         _LINEAR_REDUCTION,
         name="ReduceMean",
         transfer=transfer.pooled,
-        roundings=running_error.one_more(running_error.cells),
-        quantum=running_error.mean(running_error.cells),
+        roundings=roundings.one_more(roundings.cells),
+        quantum=roundings.mean(roundings.cells),
     ),
-    replace(_LINEAR_REDUCTION, name="ReduceSum", roundings=running_error.cells, quantum=running_error.first),
+    replace(_LINEAR_REDUCTION, name="ReduceSum", roundings=roundings.cells, quantum=roundings.first),
     replace(
         _REDUCTION,
         name="ReduceMax",
@@ -82,22 +80,22 @@ OPERATORS = (
         places=places.by_channel,
         errors=_SAME,
         roundings=0,
-        quantum=running_error.first,
+        quantum=roundings.first,
     ),
     replace(
         _REDUCTION,
         name="ReduceMin",
         errors=error_rules.passed(error_rules.of_least),
         roundings=0,
-        quantum=running_error.first,
+        quantum=roundings.first,
     ),
     *_REDUCTION.called("ReduceProd"),
     *_REDUCTION.called("ReduceLogSum", "ReduceLogSumExp", one=False),
     *_REDUCTION.called(
-        "ReduceL1", one=False, errors=_SAME, roundings=running_error.cells, quantum=running_error.first
+        "ReduceL1", one=False, errors=_SAME, roundings=roundings.cells, quantum=roundings.first
     ),
-    *_REDUCTION.called("ReduceL2", one=False, errors=_SAME, roundings=running_error.squared),
-    *_REDUCTION.called("ReduceSumSquare", one=False, errors=_SAME, roundings=running_error.squared),
+    *_REDUCTION.called("ReduceL2", one=False, errors=_SAME, roundings=roundings.squared),
+    *_REDUCTION.called("ReduceSumSquare", one=False, errors=_SAME, roundings=roundings.squared),
     Operator(name="LpPool", windows=True),
     *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=jump_errors.ranked),
     Operator(name="NonZero", jumps=True, whole=True),
@@ -107,14 +105,14 @@ OPERATORS = (
         values=(0,),
         errors=jump_errors.ranked,
         roundings=0,
-        quantum=running_error.first,
+        quantum=roundings.first,
     ),
     Operator(
         name="CumSum",
         values=(0,),
         errors=_SAME,
-        roundings=running_error.added_up,
-        quantum=running_error.first,
+        roundings=roundings.added_up,
+        quantum=roundings.first,
     ),
-    Operator(name="Einsum", errors=_SAME, roundings=running_error.contracted, quantum=running_error.product),
+    Operator(name="Einsum", errors=_SAME, roundings=roundings.contracted, quantum=roundings.product),
 )

@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.graph.core import Array, constant_input, is_constant
-from onnx2snn.operators import conditions, counting, error_rules, running_error
+from onnx2snn.operators import conditions, counting, error_rules, roundings
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.table import Operator, Weights
 
@@ -143,35 +143,35 @@ _LAYER = Operator(
     bilinear=True,
     counts=counting.weighted,
     errors=error_rules.passed(error_rules.same),
-    quantum=running_error.product,
+    quantum=roundings.product,
 )
 _CONVOLUTION = replace(_LAYER, linear=conditions.dot, terms=_bias, channels_second=True)
 
 OPERATORS = (
     replace(
-        _CONVOLUTION, name="Conv", roundings=running_error.convolved,
+        _CONVOLUTION, name="Conv", roundings=roundings.convolved,
         weights=Weights(
             read=_conv_read, written=_conv_written, channels=1, inputs=1, rows=_conv_rows, held=_conv_held, sums=_conv_sums,
             fan_out=_conv_fan_out,
         ),
     ),
     replace(
-        _CONVOLUTION, name="ConvTranspose", roundings=running_error.spread_out,
+        _CONVOLUTION, name="ConvTranspose", roundings=roundings.spread_out,
         weights=Weights(
             read=_transposed_read, written=_transposed_written, channels=1, inputs=1, rows=_no_rows, held=_conv_held,
             sums=_transposed_sums, fan_out=_transposed_fan_out,
         ),
     ),
     replace(
-        _LAYER, name="Gemm", linear=conditions.gemm, terms=_bias, roundings=running_error.gemm,
-        quantum=running_error.scaled_product,
+        _LAYER, name="Gemm", linear=conditions.gemm, terms=_bias, roundings=roundings.gemm,
+        quantum=roundings.scaled_product,
         weights=Weights(
             read=_gemm_read, written=_gemm_written, channels=1, inputs=1, rows=_matrix_rows, held=_matrix_held,
             sums=_matrix_sums, fan_out=_matrix_fan_out,
         ),
     ),
     replace(
-        _LAYER, name="MatMul", linear=conditions.matmul, roundings=running_error.matmul,
+        _LAYER, name="MatMul", linear=conditions.matmul, roundings=roundings.matmul,
         weights=Weights(
             read=_matmul_read, written=_matmul_written, channels=-1, inputs=-1, rows=_matrix_rows, held=_matrix_held,
             sums=_matrix_sums, fan_out=_matrix_fan_out,

@@ -1,0 +1,144 @@
+"""How often operators round, and what their results are multiples of: the rules of their records (METHOD 10)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from onnx2snn.operators.running_error import Step
+from onnx2snn.operators.scales import is_power_of_two
+from onnx2snn.operators.signals import ANY
+from onnx2snn.operators.table import Quantum
+
+
+def cells(step: Step) -> int:
+    """Length of the sums of a reduction: how many elements become one."""
+    return math.ceil(step.signal(0).value.size / max(step.answers[0].size, 1))
+
+
+def kernel(step: Step) -> int:
+    """Cells of a window."""
+    return math.prod(step.attributes["kernel_shape"])
+
+
+def operands(step: Step) -> int:
+    """Tensors that it reads."""
+    return len(step.node.input)
+
+
+def one_more(count: Callable[[Step], int]) -> Callable[[Step], int]:
+    """A sum of so many, and a division or a bias."""
+    return lambda step: count(step) + 1
+
+
+def convolved(step: Step) -> int:
+    """Products of a convolution, and the bias."""
+    return math.prod(step.shape(1)[1:]) + 1
+
+
+def spread_out(step: Step) -> int:
+    """Products of a transposed convolution, and the bias."""
+    w = step.shape(1)
+    return w[0] // int(step.attributes.get("group", 1)) * math.prod(w[2:]) + 1
+
+
+def gemm(step: Step) -> int:
+    """Products, alpha, beta and the bias."""
+    return step.shape(1)[1 if step.attributes.get("transB", 0) else 0] + 3
+
+
+def matmul(step: Step) -> int:
+    """Products."""
+    return step.shape(0)[-1]
+
+
+def normalised(step: Step) -> int:
+    """Exponentials, their sum, a quotient."""
+    return max(step.shape(0)) + 16
+
+
+def resized(step: Step) -> int:
+    """Coefficients, whose places are rounded."""
+    nearest = step.attributes.get("mode", b"nearest") == b"nearest"
+    return 0 if nearest else 16 * max(step.answers[0].shape)
+
+
+def both(count: int) -> Callable[[Step], int]:
+    """Beside so many of its own, those of both operands."""
+
+    def rule(step: Step) -> int:
+        terms = [s.rounding.terms for s in step.signals.values()]
+        return count + (min(terms) if len(terms) > 1 else 0)
+
+    return rule
+
+
+def squared(step: Step) -> int:
+    """Of a sum of squares: each operand counts twice."""
+    return cells(step) + 1 + step.signal(0).rounding.terms
+
+
+def contracted(step: Step) -> int:
+    """Products of what is joined, and those of both operands."""
+    sizes = [s.value.size for s in step.inputs if s is not None]
+    return both(math.ceil(math.prod(sizes) / max(step.answers[0].size, 1)))(step)
+
+
+def added_up(step: Step) -> int:
+    """Of running sums."""
+    return max(step.shape(0), default=0)
+
+
+def smallest(_: Step, inputs: list[float]) -> float:
+    """Sums, and copies of several."""
+    return min(inputs, default=0.0)
+
+
+def first(_: Step, inputs: list[float]) -> float:
+    """Copies and sums of the first."""
+    return inputs[0]
+
+
+def whole(_step: Step, _inputs: list[float]) -> float:
+    """Integers."""
+    return 1.0
+
+
+def product(_: Step, inputs: list[float]) -> float:
+    """Products of the first two, and a bias where there is one."""
+    return min(inputs[0] * inputs[1], *inputs[2:], ANY)
+
+
+def scaled_product(step: Step, inputs: list[float]) -> float:
+    """As :func:`product`, where alpha and beta are 1."""
+    factors = (float(step.attributes.get("alpha", 1.0)), float(step.attributes.get("beta", 1.0)))
+    return product(step, inputs) if factors == (1.0, 1.0) else 0.0
+
+
+def quotient(step: Step, inputs: list[float]) -> float:
+    """By powers of two."""
+    divisor = step.signal(1)
+    if not divisor.fixed or not is_power_of_two(divisor.value):
+        return 0.0
+    return inputs[0] / float(np.max(np.abs(divisor.value)))
+
+
+def mean(count: Callable[[Step], int]) -> Quantum:
+    """Of a number that is a power of two."""
+
+    def rule(step: Step, inputs: list[float]) -> float:
+        n = count(step)
+        uneven = step.attributes.get("ceil_mode", 0) or (
+            any(step.attributes.get("pads", ())) and not step.attributes.get("count_include_pad", 0)
+        )
+        same = step.attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID", "NOTSET", "VALID")
+        return min(inputs) / n if n & (n - 1) == 0 and not uneven and same else 0.0
+
+    return rule
+
+
+def nearest(step: Step, inputs: list[float]) -> float:
+    """Copies, where nothing is interpolated."""
+    return inputs[0] if step.attributes.get("mode", b"nearest") == b"nearest" else 0.0
