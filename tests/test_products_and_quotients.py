@@ -70,6 +70,15 @@ def instances() -> onnx.ModelProto:
     return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 4, 4, 4]})
 
 
+def responses(size: int, beta: float) -> onnx.ModelProto:
+    """Each response divided by those of its neighbours among the channels."""
+    net = Quantised(5)
+    a = net.quantised(net.add("Relu", net.add("Conv", "x", net.weights(6, 3, 3, 3))), 0.02)
+    n = net.add("LRN", a, size=size, alpha=0.9, beta=beta, bias=1.5)
+    net.add("Conv", net.quantised(n, 0.01), net.weights(4, 6, 3, 3), output="y")
+    return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 4, 4, 4]})
+
+
 def joined(op: str) -> onnx.ModelProto:
     """A branch of the input beside spikes, in front of synapses."""
     net = Quantised(4)
@@ -123,6 +132,8 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "layer norm, spelled": lambda: normalised("spelled"),
     "unit vectors": lambda: normalised("lp"),
     "instance norm": instances,
+    "responses of neighbours": lambda: responses(5, 0.75),
+    "responses of few neighbours": lambda: responses(3, 0.5),
     "joined": lambda: joined("Concat"),
     "added": lambda: joined("Add"),
     "subtracted": lambda: joined("Sub"),

@@ -102,9 +102,11 @@ class _Search:
             for tensor in node.outputs:
                 if id(tensor) not in needed and not self._is_read_outside(tensor):
                     continue
-                if not self._made_of.is_entrywise(node) or not self._bends(tensor):
+                if not self._made_of.is_entrywise(node):
                     continue
-                if id(tensor) in self._found or not is_linear(node) or self._joins(node):
+                if not self._bends(tensor):  # a line of what ended before it
+                    needed.update(id(t) for t in signals(node) if id(tensor) not in self._found)
+                elif id(tensor) in self._found or not is_linear(node) or self._joins(node):
                     ends.append(tensor)
                 else:
                     needed.update(id(t) for t in signals(node))

@@ -233,6 +233,12 @@ def normalised_groups(node: gs.Node) -> bool:
     return rank_of(node.inputs[0]) > 2 and known and _constant_factors(node)
 
 
+def normalised_channels(node: gs.Node) -> bool:
+    """Of a known number of channels; factors are positive."""
+    known = rank_of(node.inputs[0]) > 2 and isinstance(node.inputs[0].shape[1], (int, np.integer))
+    return known and node.attrs.get("bias", 1.0) > 0 and node.attrs.get("alpha", 1e-4) >= 0
+
+
 def normalised_axes(node: gs.Node) -> bool:
     """The batch is not among the axes."""
     rank = rank_of(node.inputs[0])

@@ -34,6 +34,7 @@ class IntegerCodes:
         1. Operators that only move or compare codes run on float32.
         2. New float arithmetic that reads integers (an image as uint8) reads their Cast.
         3. Any other operator, and an output of the graph, gets integers again, by a Cast.
+        4. What an operator makes of several codes (Resize between two) is cut off, as it is where integers are written.
         """
         tidy(graph)
         for node in list(graph.nodes):
@@ -46,6 +47,9 @@ class IntegerCodes:
                     : 1 if of(node).compares else None
                 ]:  # places of maxima stay integers
                     tensor.dtype = np.float32
+                copies = of(node).copies
+                if copies is not None and not copies(node):
+                    self._cut_off(graph, names, node)
             elif not of(node).any_type:
                 self._read_integers(graph, names, node)
         for position, tensor in enumerate(graph.outputs):
@@ -58,6 +62,17 @@ class IntegerCodes:
         if operator.codes is None and not (operator.sums_codes and wide):
             return False
         return any(t.name in self._types and is_float(t) for t in node.inputs)
+
+    def _cut_off(self, graph: gs.Graph, names: Names, node: gs.Node) -> None:
+        """Case 4."""
+        output = node.outputs[0]
+        node.outputs = [gs.Variable(names.fresh(f"{output.name}/between"), np.float32, output.shape)]
+        whole = gs.Variable(names.fresh(f"{output.name}/cut_off"), self._types[output.name], output.shape)
+        for read, written in ((node.outputs[0], whole), (whole, output)):
+            to = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(written.dtype))
+            cast = gs.Node("Cast", names.fresh(f"{written.name}/Cast"), {"to": to}, [read], [written])
+            cast.attrs[ORIGIN] = origin(node)
+            graph.nodes.append(cast)
 
     def _read_floats(
         self, graph: gs.Graph, names: Names, node: gs.Node, positions: range | tuple[int, ...]

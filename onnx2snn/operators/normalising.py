@@ -38,6 +38,12 @@ OPERATORS = (
     ),
     Operator(name="LpNormalization", divides=conditions.normalised_behind, quotient=quotients.lp_norm),
     Operator(
+        name="LRN",
+        channels_second=True,
+        divides=conditions.normalised_channels,
+        quotient=quotients.local_response,
+    ),
+    Operator(
         name="Softmax",
         divides=conditions.normalised_behind,
         quotient=quotients.softmax,

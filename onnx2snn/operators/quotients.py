@@ -100,6 +100,25 @@ def lp_norm(spell: Spelling, node: gs.Node) -> Quotient:
     return x, spell.apply("Where", some, norm, np.ones(1, np.float32), sizes=list(norm.shape))
 
 
+def local_response(spell: Spelling, node: gs.Node) -> Quotient:
+    """The input over (k + α/n · Σ x²)^β, the sum over the n channels around each: the response of neighbours inhibits it."""
+    x, size = node.inputs[0], int(node.attrs["size"])
+    batch, channels, *places = x.shape
+    around = [0] * (2 * len(x.shape))
+    around[1], around[1 + len(x.shape)] = (size - 1) // 2, size // 2
+    squares = spell.apply(
+        "Pad", spell.apply("Mul", x, x), np.array(around), sizes=[batch, channels + size - 1, *places]
+    )
+    axis, step = np.array([1]), np.array([1])
+    windows = [
+        spell.apply("Slice", squares, step * i, step * (i + channels), axis, step, sizes=list(x.shape))
+        for i in range(size)
+    ]
+    mean = spell.apply("Mul", spell.apply("Sum", *windows), np.float32(node.attrs.get("alpha", 1e-4) / size))
+    base = spell.apply("Add", mean, np.float32(node.attrs.get("bias", 1.0)))
+    return x, spell.apply("Pow", base, np.float32(node.attrs.get("beta", 0.75)))
+
+
 def division(spell: Spelling, node: gs.Node) -> Quotient:
     """A division by a signal; one of any sign gives its sign to the numerator."""
     n, d = node.inputs

@@ -21,6 +21,7 @@ from onnx2snn.passes.normalise.narrow_constants import narrow_constants
 from onnx2snn.passes.normalise.open_sequences import open_sequences
 from onnx2snn.passes.normalise.refuse_mixed_samples import refuse_mixed_samples
 from onnx2snn.passes.normalise.samples_first import samples_first
+from onnx2snn.passes.normalise.spell_batch_norm import spell_batch_norm
 from onnx2snn.passes.normalise.spell_einsum import spell_einsum
 from onnx2snn.passes.normalise.spell_global_maxima import spell_global_maxima
 from onnx2snn.passes.normalise.spell_masks import spell_masks
@@ -40,6 +41,7 @@ NORMALISE: tuple[Pass, ...] = (
         infer_shapes,
         spell_windows,
     ),
+    spell_batch_norm,
     spell_einsum,
     spell_global_maxima,
     spell_masks,

@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.facts import facts
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, value_of
+from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, tidy, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.weights import weights_as_inputs
 from onnx2snn.operators import of
@@ -205,7 +205,7 @@ def _forget_sizes(graph: gs.Graph) -> None:
 
 def _check(graph: gs.Graph, batch: int, sized: list[str], axes: dict[str, int]) -> None:
     """Shapes for another batch: they must exist, and the outputs must grow with the batch."""
-    model = weights_as_inputs(to_split_model(graph).structure)
+    model = weights_as_inputs(to_split_model(tidy(graph)).structure)
     del model.graph.value_info[:]
     for info in model.graph.input:
         if info.type.tensor_type.shape.dim and info.type.tensor_type.shape.dim[0].dim_param == BATCH:

@@ -10,8 +10,8 @@ from onnx2snn.activations.chains import Chain, Evaluation
 from onnx2snn.activations.entrywise import Opsets
 from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, tidy, value_of
-from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes, is_alike, is_linear
+from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, producer_of, tidy, value_of
+from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes, is_alike, is_linear, is_quotient
 
 #: A function rises if it falls nowhere by more than its own rounding.
 _NOISE = 8 * float(np.finfo(np.float32).eps)
@@ -30,6 +30,8 @@ def maxima_first(graph: gs.Graph) -> gs.Graph:
     3. It falls somewhere, and a function h is behind that rises: h goes in front of the maximum, so that h∘f is one function.
 
         z ─▶ f ─▶ MaxPool ─▶ h ─▶ a      becomes      z ─▶ f ─▶ h ─▶ MaxPool ─▶ a
+
+       So it is where z is a quotient, which h decides without dividing; f stays in front of the maximum.
     """
     moved = any(map(_is_pool, graph.nodes))
     while moved:
@@ -52,10 +54,17 @@ def _is_pool(node: gs.Node) -> bool:
 
 
 def _function(pool: gs.Node, made_of: MadeOf) -> Chain | None:
-    """The longest function in front of ``pool`` that may stand behind it."""
+    """The longest function in front of ``pool`` that may stand behind it; of a quotient, none."""
     tensor = pool.inputs[0]
+    if _is_of_quotient(tensor, made_of):
+        return None
     chains = made_of.between(made_of.path(tensor)[-1], tensor), made_of.chain(tensor)
     return next((chain for chain in chains if _commutes(pool, chain, made_of.opsets)), None)
+
+
+def _is_of_quotient(tensor: gs.Tensor, made_of: MadeOf) -> bool:
+    maker = producer_of(made_of.path(tensor)[-1])
+    return maker is not None and is_quotient(maker)
 
 
 def _commutes(pool: gs.Node, chain: Chain, opsets: Opsets) -> bool:
@@ -86,7 +95,8 @@ def _rises(evaluation: Evaluation) -> bool:
 def _behind(graph: gs.Graph, pool: gs.Node, made_of: MadeOf) -> Chain | None:
     """Case 3: the longest function behind ``pool``, of several operators, that may stand in front of it."""
     read = pool.inputs[0]
-    if all(map(is_linear, made_of.between(made_of.path(read)[-1], read).nodes)):
+    straight = all(map(is_linear, made_of.between(made_of.path(read)[-1], read).nodes))
+    if straight and not _is_of_quotient(read, made_of):
         return None
     kept, tensor = {id(t) for t in graph.outputs}, pool.outputs[0]
     ends = []

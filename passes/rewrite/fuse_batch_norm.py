@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import make_constant, scale_weights
 from onnx2snn.graph.core import ORIGIN, Array, Names, constant_input, graph_pass, origin, producer_of
+from onnx2snn.passes.normalise.spell_batch_norm import as_line, parameters
 
 
 @graph_pass
@@ -23,16 +24,14 @@ def fuse_batch_norm(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for node in list(graph.nodes):
-        if node.op != "BatchNormalization" or node.domain or node.attrs.get("training_mode", 0):
-            continue
-        constants = [constant_input(node, i) for i in range(1, 5)]
-        if any(c is None for c in constants):
+        constants = parameters(node) if node.op == "BatchNormalization" and not node.domain else None
+        if constants is None:
             continue
         gamma, beta, mean, variance = (np.asarray(c, np.float64) for c in constants)
         scale = gamma / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
         shift = beta - mean * scale
         if not _into_convolution(names, node, scale, shift):
-            _as_line(graph, names, node, scale, shift)
+            as_line(graph, names, node, scale, shift)
     return graph
 
 
@@ -55,16 +54,3 @@ def _into_convolution(names: Names, node: gs.Node, scale: Array, shift: Array) -
     node.outputs.clear()
     conv.outputs = [output]
     return True
-
-
-def _as_line(graph: gs.Graph, names: Names, node: gs.Node, scale: Array, shift: Array) -> None:
-    column = (-1,) + (1,) * (len(node.inputs[0].shape) - 2)
-    output, value = node.outputs[0], node.inputs[0]
-    node.outputs.clear()
-    middle = gs.Variable(names.fresh(f"{output.name}/scaled"), np.float32, output.shape)
-    for op, values, result in (("Mul", scale, middle), ("Add", shift, output)):
-        held = make_constant(names, f"{node.name}/{op.lower()}", values.reshape(column).astype(np.float32))
-        fresh = gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=[value, held], outputs=[result])
-        fresh.attrs[ORIGIN] = origin(node)
-        graph.nodes.append(fresh)
-        value = result

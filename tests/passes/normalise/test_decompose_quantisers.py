@@ -99,6 +99,15 @@ def test_what_moves_codes_runs_on_floats(name: str) -> None:
     assert {np.dtype(n.outputs[0].dtype).name for n in graph.nodes} == {"float32"}
 
 
+@pytest.mark.parametrize("code", [np.uint8, np.int8])
+def test_codes_between_two_are_cut_off(code: type) -> None:
+    resize = node("Resize", ["q", "", "k"], ["r"], mode="linear")
+    constants = {"k": np.array([1, 1, 2.5, 3], np.float32), "z": code(11)}
+    model = quantised(resize, constants=constants, y=["N", 3, 20, 24])
+    graph = apply_checked(model, X, decompose_quantisers)
+    assert operators(graph) == ["Div", "Round", "Add", "Clip", "Resize", "Cast", "Cast", "Sub", "Mul"]
+
+
 def test_positions_of_a_max_pool_stay_integers() -> None:
     model = make_model(
         [node("MaxPool", ["x"], ["y", "where"], kernel_shape=[2, 2])],

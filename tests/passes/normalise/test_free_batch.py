@@ -181,6 +181,24 @@ def test_what_works_on_one_size_only_is_refused(name: str) -> None:
     assert "dynamic" in str(caught.value)
 
 
+def test_resizes_to_sizes_that_are_computed_when_the_network_runs() -> None:
+    model = case(
+        [
+            node("Shape", ["x"], ["d"], start=2),
+            node("Mul", ["d", "two"], ["e"]),
+            node("Concat", ["s", "e"], ["f"], axis=0),
+            node("Resize", ["x", "", "", "f"], ["y"], mode="linear"),
+        ],
+        {"two": [2, 1], "s": [1, 3]},
+        [1, 3, "H", "W"],
+        [1, 3, "2H", "W"],
+    )
+    x = samples(3, 3, 4, 5)
+    graph = apply_checked(model, {"x": x[:1]}, fold_constants, free_batch)
+    parts = [run_reference(model, {"x": x[i : i + 1]})["y"] for i in range(3)]
+    assert_same(run_graph(graph, {"x": x}), {"y": np.concatenate(parts)}, tolerance=1e-6)
+
+
 def test_a_free_spelling_stays() -> None:
     model = case([reshape("x", "s", "y")], {"s": [0, -1]}, ["N", 3, 4], ["N", 12])
     graph = apply_checked(model, {"x": samples(2, 3, 4)}, free_batch)

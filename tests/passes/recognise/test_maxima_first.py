@@ -49,6 +49,30 @@ def test_the_maximum_is_one_of_potentials(name: str) -> None:
     assert certificate.max_abs_error == 0
 
 
+def quotients(*behind: onnx.NodeProto) -> onnx.ModelProto:
+    """Responses of neighbours, their maximum, a quantiser: how a network of 2012 is quantised."""
+    return model(*act("z1", "a"), node("LRN", ["a"], ["l"], size=3), *behind)
+
+
+QUOTIENTS: dict[str, list[onnx.NodeProto]] = {
+    "the quantiser behind": [node("MaxPool", ["l"], ["m"], "pool", **HALVES), *act("m", "p")],
+    "the quantiser in front": [*act("l", "m"), node("MaxPool", ["m"], ["p"], "pool", **HALVES)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUOTIENTS)
+def test_quotients_are_quantised_in_front_of_their_maximum(name: str) -> None:
+    source = quotients(*QUOTIENTS[name])
+    graph = apply_checked(source, X, infer_shapes, maxima_first)
+    pool = next(n for n in graph.nodes if n.op == "MaxPool")
+    (behind,) = (n for n in graph.nodes if n.inputs[0].inputs and n.inputs[0].inputs[0].op == "LRN")
+    assert behind.op != "MaxPool"
+    assert pool.inputs[0].inputs[0].op != "LRN"
+    conversion = onnx2snn.convert(source)
+    assert conversion.non_spiking == ()
+    assert onnx2snn.verify(source, conversion.model, X).lossless
+
+
 @pytest.mark.parametrize("name", STAYING)
 def test_it_stays(name: str) -> None:
     source = source_of(name, STAYING[name])
