@@ -61,7 +61,7 @@ test-export: $(FRAMEWORKS:%=test-export-%)  ## the export examples of frameworks
 
 .PRECIOUS: $(VENV)-%/installed
 test-export-%: $(VENV)-%/installed
-	$(VENV)-$*/bin/python -m pytest tests/examples/test_export_scripts.py -m 'train or not train' -k 'from_$*'
+	$(VENV)-$*/bin/python -m pytest tests/examples/test_export_scripts.py tests/test_tensorflow_files.py -m 'train or not train' -k '$*'
 
 $(VENV)-%/installed:
 	$(PYTHON) -m venv $(VENV)-$*

@@ -42,10 +42,15 @@ KINDS = {
     "m.pth": (pickle.dumps({1: 2}, 2), "a pickled Python object", "torch.onnx.export"),
     "m.pkl": (pickle.dumps({1: 2}), "a pickled Python object", "torch.onnx.export"),
     "m.safetensors": (safetensors(), "weights without a network", "torch.onnx.export"),
-    "m.keras": (packed(**{"config.json": b"{}", "model.weights.h5": HDF5}), "a Keras model", "tf2onnx"),
-    "m.h5": (HDF5, "a Keras model", "tf2onnx"),
+    "m.keras": (
+        packed(**{"config.json": b"{}", "model.weights.h5": HDF5}),
+        "a Keras model",
+        "onnx2snn[tensorflow]",
+    ),
+    "m.h5": (HDF5, "a Keras model", "onnx2snn[tensorflow]"),
     "m.nir": (HDF5, "a graph of NIR", "quantised ONNX network"),
-    "m.tflite": (b"\x1c\0\0\0TFL3" + bytes(100), "a TensorFlow Lite model", "--tflite"),
+    "m.tflite": (b"\x1c\0\0\0TFL3" + bytes(100), "a TensorFlow Lite model", "onnx2snn[tensorflow]"),
+    "m.pt2": (packed(**{"m/archive_format": b"pt2"}), "a program of torch.export", "onnx2snn[train]"),
     "m.pb": (b"\n\x10\n\x01x\x12\x0bPlaceholder", "a TensorFlow graph", "--graphdef"),
     "m.onnx.data": (np.arange(9.0).tobytes(), "weights of a network", "the .onnx file"),
     "m.ort": (b"\x1c\0\0\0ORTM" + bytes(100), "onnxruntime's own format", "the .onnx file"),
@@ -60,7 +65,12 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_file_in_place_of_a_model_is_named(tmp_path: Path, name: str) -> None:
+def test_a_file_in_place_of_a_model_is_named(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda _: None
+    )  # tools that could read it are not installed
     content, kind, remedy = KINDS[name]
     (tmp_path / name).write_bytes(content)
     ended = run("convert", tmp_path / name, tmp_path / "out.onnx")
@@ -80,12 +90,15 @@ def test_a_file_in_place_of_data_is_named(example: Example, tmp_path: Path, name
     assert "remedy:" in ended.stderr
 
 
-def test_a_folder_in_place_of_a_model(example: Example, tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_model(
+    example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert "is a folder, not a model" in run("inspect", tmp_path).stderr
     (tmp_path / "model.onnx").write_bytes(example.ann.read_bytes())
     assert f"give the file: {tmp_path / 'model.onnx'}" in run("inspect", tmp_path).stderr
     (tmp_path / "saved_model.pb").write_bytes(b"x")
-    assert f"--saved-model {tmp_path}" in run("inspect", tmp_path).stderr
+    assert "a SavedModel of TensorFlow" in run("inspect", tmp_path).stderr
 
 
 def test_a_path_with_nothing_at_its_end(example: Example, tmp_path: Path) -> None:

@@ -101,6 +101,25 @@ class MapCheck:
 
 
 @dataclasses.dataclass(frozen=True)
+class InterpreterCheck:
+    """Answers of the spiking network beside those of the interpreter: its integer kernels round in their own way.
+
+    Attributes:
+        name: Of the interpreter.
+        samples: How many were compared.
+        equal: Share of the numbers of all outputs that are equal.
+        max_abs_error: Largest difference of any output; of integer outputs, in codes.
+        top1_agreement: Share of samples with the same first class, by the first output that holds scores; None without one.
+    """
+
+    name: str
+    samples: int
+    equal: float
+    max_abs_error: float
+    top1_agreement: float | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Certificate:
     """The verdict on one conversion.
 
@@ -120,6 +139,7 @@ class Certificate:
         defects: Examples of what is unexplained, at most ten.
         approximate: There is nothing to certify: spikes are rate-coded, or the source is not quantised. Values and answers
             were compared, ``exact`` counts levels nearest to the source's values.
+        interpreter: Answers beside those of the interpreter that the source's own file is made for; None where there is none.
     """
 
     lossless: bool
@@ -136,12 +156,15 @@ class Certificate:
     worst_samples: tuple[int, ...]
     defects: tuple[Defect, ...]
     approximate: bool = False
+    interpreter: InterpreterCheck | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The certificate as JSON values; numbers that are not finite are None."""
         found: dict[str, Any] = _finite(dataclasses.asdict(self))
         if self.accuracy is None:
             del found["accuracy"]
+        if self.interpreter is None:
+            del found["interpreter"]
         return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from onnx2snn.certificate.compare import CHUNK, Comparison
 from onnx2snn.certificate.compiled_twin import compiled_execution, converted_twin
 from onnx2snn.certificate.declared import check_declared
 from onnx2snn.certificate.finished import Witness
+from onnx2snn.certificate.interpreter import beside_interpreter
 from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, InputSpec, input_specs, open_data
 from onnx2snn.dialect.layer_table import check_pair, read_layer_table
@@ -100,7 +101,8 @@ def verify(
     work = functools.partial(compare, job)
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
     findings = merged(samples, work, Findings(), task, batch=comparison.rows, **ways)
-    return _certificate(comparison, structure, findings, generated=data is None)
+    certificate = _certificate(comparison, structure, findings, generated=data is None)
+    return replace(certificate, interpreter=beside_interpreter(source, job.snn.content, samples))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -56,7 +57,7 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
             Text(f"  cause:   {miss.reason}\n  remedy:  {miss.remedy}"),
         )
     if inspection.refusal is None and not inspection.spiking:
-        terminal.show(next_commands(command_line(model, f"{model.removesuffix('.onnx')}_snn.onnx")))
+        terminal.show(next_commands(command_line(model, f"{Path(model).with_suffix('')}_snn.onnx")))
 
 
 def _refusal(refusal: Rejected, obstacles: int) -> list[Text]:

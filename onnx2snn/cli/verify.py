@@ -105,6 +105,8 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
         f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
     )
+    if beside := facts.get("interpreter"):
+        terminal.show(_beside(beside))
     first = {defect["layer"]: defect for defect in reversed(facts["defects"])}  # one a layer
     for defect in [d for d in facts["defects"] if d is first[d["layer"]]][:_SHOWN]:
         terminal.show(_described(defect))
@@ -177,6 +179,16 @@ def _outputs(outputs: list[dict[str, Any]]) -> list[RenderableType]:
         for output in outputs
         if output["unexplained"]
     ]
+
+
+def _beside(facts: dict[str, Any]) -> str:
+    """Answers beside those of the interpreter of the source's own file."""
+    top = facts["top1_agreement"]
+    return (
+        f"beside {facts['name']}'s interpreter: {percent(facts['equal'])} of the outputs are equal, "
+        f"largest difference {_number(facts['max_abs_error'])}"
+        + (f", top-1 agreement {percent(top)}" if top is not None else "")
+    )
 
 
 def _number(value: float | None) -> str:

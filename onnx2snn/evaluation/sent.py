@@ -12,6 +12,7 @@ import onnx
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from onnx2snn.model.files import load_model
+from onnx2snn.model.foreign import foreign_kind
 from onnx2snn.model.weights import SplitModel, split_model
 
 #: Bytes that are read at a time.
@@ -41,7 +42,7 @@ class SentModel:
             model: As loaded.
             remote: Whether workers may be on other machines.
         """
-        if isinstance(source, onnx.ModelProto):
+        if isinstance(source, onnx.ModelProto) or foreign_kind(Path(source)) is not None:
             content = model.SerializeToString()
             return cls(content, hashlib.sha256(content).hexdigest(), split_model(model))
         found = hashlib.sha256()

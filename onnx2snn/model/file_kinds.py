@@ -12,12 +12,27 @@ from pathlib import Path
 
 _HEAD = 512
 _TORCH = "load it into its module, then torch.onnx.export(module.eval(), (example,), 'model.onnx')"
-_KERAS = "python -m tf2onnx.convert --keras MODEL --output model.onnx (pip install tf2onnx)"
-_TENSORFLOW = "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx (pip install tf2onnx)"
 _GRAPH = "python -m tf2onnx.convert --graphdef MODEL.pb --inputs X:0 --outputs Y:0 --output model.onnx"
-_TFLITE = "python -m tf2onnx.convert --tflite MODEL.tflite --output model.onnx (pip install tf2onnx)"
+_TENSORFLOW = "pip install 'onnx2snn[tensorflow]': it is read through tf2onnx then"
 _OWN_FRAMEWORK = "export the network to ONNX in the framework that it was trained in"
 _ARRAYS = "read it with its own library, and save arrays: numpy.savez('data.npz', input_name=x, labels=y)"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What writes networks of other frameworks as ONNX.
+
+    Attributes:
+        name: Its name.
+        needs: Modules that have to be installed.
+        command: Behind ``python -m``; the path, ``--output`` and the model's path follow.
+        remedy: What to do where it fails.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    command: tuple[str, ...]
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -28,18 +43,44 @@ class FileKind:
         name: What it is, with its article.
         to_model: How an ONNX model is made of it.
         to_data: How data is made of it.
+        tool: What makes one of it, where that is installed; None where nothing does without more to go by.
     """
 
     name: str
     to_model: str = _OWN_FRAMEWORK
     to_data: str = _ARRAYS
+    tool: Tool | None = None
+
+
+def _tf2onnx(option: str) -> Tool:
+    command = ("tf2onnx.convert", "--opset", "17", option)
+    return Tool(
+        "tf2onnx",
+        ("tf2onnx", "tensorflow"),
+        command,
+        "export it to ONNX in TensorFlow, see tf2onnx's own message",
+    )
+
+
+_TORCH_EXPORT = Tool(
+    "torch",
+    ("torch", "onnxscript"),
+    ("onnx2snn.model.torch_program",),
+    f"in the program that made it: {_TORCH}",
+)
 
 
 MODEL = FileKind("an ONNX model", to_data="the model comes first, data goes behind --data")
 ARRAYS = FileKind("a file of NumPy arrays", "the model comes first, data goes behind --data", "")
 _PYTORCH = FileKind("a file of PyTorch", _TORCH)
-_KERAS_FILE = FileKind("a Keras model", _KERAS)
-_TFLITE_FILE = FileKind("a TensorFlow Lite model", _TFLITE)
+_PROGRAM = FileKind(
+    "a program of torch.export",
+    "pip install 'onnx2snn[train]': it is read through torch then",
+    tool=_TORCH_EXPORT,
+)
+_KERAS_FILE = FileKind("a Keras model", _TENSORFLOW, tool=_tf2onnx("--keras"))
+_TFLITE_FILE = FileKind("a TensorFlow Lite model", _TENSORFLOW, tool=_tf2onnx("--tflite"))
+_SAVED_MODEL = FileKind("a SavedModel of TensorFlow", _TENSORFLOW, tool=_tf2onnx("--saved-model"))
 _WEIGHTS = FileKind(
     "the weights of a network without its operators", "give the .onnx file that stands beside it"
 )
@@ -76,7 +117,8 @@ _CONTENT: tuple[tuple[re.Pattern[bytes], FileKind], ...] = (
 )
 #: What its name ends with, where the content does not say more.
 _SUFFIXES: dict[str, FileKind] = {
-    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin", ".pt2"), _PYTORCH),
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), _PYTORCH),
+    ".pt2": _PROGRAM,
     **dict.fromkeys((".keras", ".h5", ".hdf5"), _KERAS_FILE),
     **dict.fromkeys((".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".arff"), _TABLE),
     **dict.fromkeys((".json", ".yaml", ".yml", ".toml", ".md", ".py"), FileKind("a text")),
@@ -98,7 +140,9 @@ _SUFFIXES: dict[str, FileKind] = {
 
 
 def kind_of(path: Path) -> FileKind | None:
-    """What the file at ``path`` is: by what it begins with, else by its name; None where neither is known."""
+    """What the file or folder at ``path`` is: by what it begins with, else by its name; None where neither is known."""
+    if path.is_dir():
+        return _SAVED_MODEL if (path / "saved_model.pb").is_file() else None
     head = _head(path)
     if head.startswith(b"PK\x03\x04"):
         return _kind_of_archive(path)
@@ -123,6 +167,8 @@ def _kind_of_archive(path: Path) -> FileKind:
         names = []
     if any(name.endswith(".npy") for name in names):
         return ARRAYS
+    if path.suffix.lower() == ".pt2" and any(name.endswith((".json", "archive_format")) for name in names):
+        return _PROGRAM
     if any(name.endswith("data.pkl") for name in names):
         return _PYTORCH
     if "model.weights.h5" in names:
@@ -134,8 +180,6 @@ def _kind_of_archive(path: Path) -> FileKind:
 def folder_remedy(folder: Path) -> str | None:
     """How to get a model from a folder that was given in its place; None where it holds nothing known."""
     names = sorted(entry.name for entry in _entries(folder))
-    if "saved_model.pb" in names:
-        return _TENSORFLOW.replace("FOLDER", str(folder))
     models = [name for name in names if name.endswith(".onnx")]
     if len(models) == 1:
         return f"give the file: {folder / models[0]}"

@@ -18,6 +18,7 @@ from onnx2snn.errors import InvalidModelError, OutputError
 from onnx2snn.model.checks import check_rules
 from onnx2snn.model.external_data import locate_external, tensors_of
 from onnx2snn.model.file_kinds import MODEL, folder_remedy, kind_of, missing_remedy
+from onnx2snn.model.foreign import foreign_kind, written_as_onnx
 from onnx2snn.model.in_place import without_weights
 from onnx2snn.model.quantiser_repairs import with_valid_quantisers
 from onnx2snn.model.repairs import repaired
@@ -37,7 +38,8 @@ _REMEDY = "give the path of an ONNX file"
 def load_model(model: str | Path | onnx.ModelProto, *, in_place: bool = False) -> onnx.ModelProto:
     """Read and check a model; one that is in memory already is checked only, and not changed.
 
-    What many exporters leave out is put back (:mod:`onnx2snn.model.repairs`).
+    What many exporters leave out is put back (:mod:`onnx2snn.model.repairs`). A network of another framework is read through the
+    tool that writes it as ONNX, where that is installed (:mod:`onnx2snn.model.foreign`).
 
     Weights in files beside the model are read from the model's own folder, and from nowhere else. The large ones stay where
     they are; :func:`onnx2snn.model.weights.split_model` maps them.
@@ -60,6 +62,9 @@ def load_model(model: str | Path | onnx.ModelProto, *, in_place: bool = False) -
         return whole
     path = Path(model)
     name = f"'{model}'"
+    kind = foreign_kind(path)
+    if kind is not None:
+        return load_model(onnx.ModelProto.FromString(written_as_onnx(path, kind, name)))
     loaded = _parsed(_without_weights(path, name) if in_place else read_file(path, name), path, name)
     if not loaded.graph.node:
         raise _foreign(path, name) or InvalidModelError(f"{name} holds no network", remedy=_REMEDY)
