@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import onnx
+
 from onnx2snn.data import Source, input_specs, open_data
 from onnx2snn.dialect.layer_table import is_snn, read_layer_table
 from onnx2snn.evaluation.batch_job import BatchJob, answer
@@ -80,7 +82,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path,
+    model: str | Path | onnx.ModelProto,
     data: Source,
     *,
     execution: Literal["spiking", "fused", "int8", "streaming"] | None = None,

@@ -55,8 +55,8 @@ class SentModel:
         for place in beside:
             status = Path(place).stat()
             found.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-        content = Path(source).read_bytes() if remote and not beside else os.fspath(source)
-        return cls(content, found.hexdigest(), split_model(model))
+        given: bytes | str = Path(source).read_bytes() if remote and not beside else os.fspath(source)
+        return cls(given, found.hexdigest(), split_model(model))
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent."""

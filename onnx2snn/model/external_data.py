@@ -75,6 +75,7 @@ def _checked(tensor: onnx.TensorProto, folder: Path, own: Path, name: str) -> tu
     length = wanted if place.length is None else place.length
     if (
         wanted is None
+        or length is None
         or min(offset, length, *tensor.dims, 0) < 0
         or length != wanted
         or offset + length > size

@@ -37,7 +37,7 @@ def write_embedded(model: SplitModel, stream: IO[bytes]) -> None:
 def _graph_parts(graph: memoryview, model: SplitModel) -> Iterator[tuple[bytes | memoryview, Array | None]]:
     """The graph's fields, each with the values that follow it."""
     for number, _, value, start, end in wire.fields(graph):
-        tensor = onnx.TensorProto.FromString(value) if number == _INITIALIZER else None
+        tensor = onnx.TensorProto.FromString(bytes(value)) if number == _INITIALIZER else None
         if tensor is None or not is_hollow(tensor):
             yield graph[start:end], None
             continue

@@ -58,7 +58,8 @@ def gather(
     model, converted = load_model(source), load_model(snn)
     check_pair((source, model), (snn, converted))
     table = read_layer_table(converted, compiled=True)
-    samples, given = _samples(model, data), snn
+    samples = _samples(model, data)
+    given: str | Path | bytes = snn
     compiled = compiled_execution(converted)
     if (
         compiled is not None

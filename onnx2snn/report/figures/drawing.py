@@ -33,7 +33,7 @@ WIDTH = 4.2
 LOWEST = 1.3
 #: Layers in one figure; of more, as many are shown, evenly spaced, and the caption says so.
 MOST_LAYERS = 12
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "onnx2snn",
     "font.size": 9,
