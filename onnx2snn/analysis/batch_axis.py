@@ -21,8 +21,3 @@ def sample_axes(graph: gs.Graph) -> dict[str, Samples]:
             if samples is not None and 0 <= samples.axis < len(tensor.shape):
                 found[tensor.name] = samples
     return found
-
-
-def batch_axes(graph: gs.Graph) -> dict[str, int]:
-    """By tensor name, the axis that counts samples, or several entries a sample, sample by sample (N·S of [N·S, C])."""
-    return {name: samples.axis for name, samples in sample_axes(graph).items() if samples.outer == 1}

@@ -6,8 +6,9 @@ from functools import cached_property
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import batch_axes
+from onnx2snn.analysis.batch_axis import sample_axes
 from onnx2snn.analysis.trains import Kind, infer_kinds
+from onnx2snn.operators.batch import Samples
 from onnx2snn.operators.linear import from_sizes, is_neuron, is_weighted
 
 _KEPT = "_onnx2snn_facts"
@@ -29,9 +30,14 @@ class Facts:
         return infer_kinds(self._graph)
 
     @cached_property
+    def samples(self) -> dict[str, Samples]:
+        """By name, where tensors count samples; see :func:`onnx2snn.analysis.batch_axis.sample_axes`."""
+        return sample_axes(self._graph)
+
+    @cached_property
     def batch_axes(self) -> dict[str, int]:
-        """By name, the axis that counts samples; see :func:`onnx2snn.analysis.batch_axis.batch_axes`."""
-        return batch_axes(self._graph)
+        """By name, the axis that counts samples, or several entries a sample, sample by sample (N·S of [N·S, C])."""
+        return {name: samples.axis for name, samples in self.samples.items() if samples.outer == 1}
 
     @cached_property
     def from_sizes(self) -> set[int]:

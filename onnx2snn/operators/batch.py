@@ -80,7 +80,8 @@ def regrouped(before: Sizes, samples: Samples, after: Sizes) -> Samples | None:
     passed = 1
     for axis, size in enumerate(after):
         if passed and ahead % passed == 0:
-            place = Samples(axis, ahead // passed, _divided(behind, after[axis + 1 :]))
+            inner = samples.inner if size == own == str(size) else _divided(behind, after[axis + 1 :])
+            place = Samples(axis, ahead // passed, inner)
             if _fits(place, size, batch):
                 found.append(place)
         if not static([size]):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.facts import facts, forget
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, tidy, value_of
@@ -49,8 +47,9 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
     batch = _fixed_batch(graph)
     if batch == 1:
         _reshape_single_samples(graph, names)
+        forget(graph)
     axes = facts(graph).batch_axes
-    _mark_rows(graph, axes)
+    _mark_rows(graph)
     sizes = SizeEditor(graph, names)
     for node in list(graph.nodes):
         if node.op == "Shape" and not node.domain:
@@ -95,26 +94,17 @@ def _reshape_single_samples(graph: gs.Graph, names: Names) -> None:
             node.inputs = [read, target]
 
 
-def _mark_rows(graph: gs.Graph, axes: dict[str, int]) -> None:
+def _mark_rows(graph: gs.Graph) -> None:
     """Case 5; behind the last synapses nothing needs it."""
-    feeding = facts(graph).before_synapses
-    rows = {t.name: 1 for t in graph.inputs if t.shape}
+    feeding, samples = facts(graph).before_synapses, facts(graph).samples
+    first = {name: found.inner for name, found in samples.items() if found.axis == 0 and found.outer == 1}
     for node in graph.nodes:
-        read = next((t for t in node.inputs if t.name in rows and axes.get(t.name) == 0), None)
-        if read is None:
-            continue
-        for tensor in node.outputs:
-            if axes.get(tensor.name) != 0:
-                continue
-            found = rows[read.name]
-            if node.op == "Reshape" and static([*read.shape[1:], *tensor.shape[1:]]):
-                size, wanted = found * math.prod(read.shape[1:]), math.prod(tensor.shape[1:])
-                if not wanted or size % wanted:
-                    continue
-                found = size // wanted
-            if (found > 1 or found != rows[read.name]) and (node.op != "Reshape" or id(tensor) in feeding):
-                node.attrs[ROWS] = found
-            rows[tensor.name] = found
+        read = next((t for t in node.inputs if t.name in first), None)
+        for tensor in node.outputs if read is not None else ():
+            before, rows = first[read.name], first.get(tensor.name)
+            marked = rows is not None and (rows > 1 or rows != before)
+            if marked and (node.op != "Reshape" or id(tensor) in feeding):
+                node.attrs[ROWS] = rows
 
 
 def _reshape(sizes: SizeEditor, node: gs.Node, axis: int, batch: int | None) -> None:

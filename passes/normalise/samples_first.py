@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.analysis.batch_axis import sample_axes
+from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import (
     ORIGIN,
@@ -110,7 +110,7 @@ class _Layout:
 class _Turner:
     def __init__(self, graph: gs.Graph) -> None:
         self._graph, self._names = graph, Names(graph)
-        self._samples = sample_axes(graph)
+        self._samples = dict(facts(graph).samples)
         self._front: dict[int, gs.Tensor] = {}
         given = next((t.shape[0] for t in graph.inputs if t.shape), 1)
         self._batch: int | str = given

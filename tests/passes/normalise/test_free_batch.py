@@ -9,7 +9,7 @@ import onnx
 import pytest
 from helpers_graphs import apply_checked, assert_same, make_model, node, operators, run_graph, samples
 
-from onnx2snn.analysis.batch_axis import batch_axes
+from onnx2snn.analysis.facts import facts
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import constant_input
 from onnx2snn.graph.exporter import to_model
@@ -235,5 +235,5 @@ def test_the_batch_axis_is_followed() -> None:
     ]
     constants = {"zero": np.array([0]), "one": np.array(1)}
     model = make_model(nodes, constants, {"x": ["N", 3, 8]}, {"y": ["N", 8], "e": [3, 8]})
-    axes = batch_axes(import_model(load_model(model)))
+    axes = facts(import_model(load_model(model))).batch_axes
     assert axes == {"x": 0, "a": 1, "b": 2, "c": 1, "d": 0, "y": 0}
