@@ -122,9 +122,9 @@ def reduced(node: gs.Node, read: gs.Tensor, samples: Samples, written: gs.Tensor
 
 def gathered(node: gs.Node, read: gs.Tensor, samples: Samples, written: gs.Tensor) -> Samples | None:
     """A Gather: the axes of its indices take the place of one."""
+    along = int(node.attrs.get("axis", 0)) % len(node.inputs[0].shape or written.shape)
     if read is not node.inputs[0]:
-        return kept_behind(node, read, samples, written)
-    along = int(node.attrs.get("axis", 0)) % len(read.shape)
+        return _at(samples, samples.axis + along)
     added = len(node.inputs[1].shape or ()) - 1
     return (
         None if along == samples.axis else _at(samples, samples.axis + (added if along < samples.axis else 0))

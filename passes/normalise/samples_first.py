@@ -285,7 +285,7 @@ class _Turner:
     def _along(self, node: gs.Node) -> list[gs.Tensor] | None:
         """Case 3."""
         read = [t for t in signals(node) if t.name in self._samples]
-        if not read or len(read) != len(signals(node)):
+        if not read or len(read) != len(signals(node)) or read[0] is not node.inputs[0]:
             return None
         layouts = [self._layout(tensor) for tensor in read]
         if any(

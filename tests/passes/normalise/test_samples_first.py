@@ -10,7 +10,9 @@ import pytest
 from helpers_graphs import apply_checked, make_model, node, operators, samples
 
 from onnx2snn.analysis.batch_axis import sample_axes
+from onnx2snn.model.files import load_model
 from onnx2snn.operators.batch import Samples
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 from onnx2snn.passes.normalise.merge_moves import merge_moves
 from onnx2snn.passes.normalise.samples_first import samples_first
@@ -128,3 +130,17 @@ def test_where_samples_are_counted_is_followed() -> None:
     assert found["r"] == Samples(0, 5, 1)
     assert found["h"] == Samples(1, 1, 2)
     assert found["b"] == Samples(1)
+
+
+def test_embeddings_are_gathered_by_sample() -> None:
+    """Indices [N, L] into rows, and into columns."""
+    nodes = [node("Gather", ["w", "x"], ["a"]), node("Gather", ["w", "x"], ["b"], axis=1)]
+    source = make_model(
+        nodes,
+        {"w": samples(7, 6)},
+        {"x": ["N", 5]},
+        {"a": ["N", 5, 6], "b": [7, "N", 5]},
+        types={"x": onnx.TensorProto.INT64},
+    )
+    graph = infer_shapes(import_model(load_model(source)))
+    assert {name: found.axis for name, found in sample_axes(graph).items()} == {"x": 0, "a": 0, "b": 1}
