@@ -124,6 +124,17 @@ def normalised_in_steps() -> onnx.ModelProto:
     return net.model({"x": ["N", 4, 8]}, {"y": ["N", 4, 3]})
 
 
+def pooled() -> onnx.ModelProto:
+    """A pyramid of pools over a gate in floats, as where only what synapses read is quantised."""
+    net = Quantised(7)
+    a = net.add("Conv", "x", net.weights(4, 3, 3, 3))
+    f = net.add("Mul", a, net.add("Sigmoid", a))
+    p = net.add("MaxPool", f, kernel_shape=[3, 3], pads=[1] * 4)
+    b = net.quantised(net.add("Concat", f, p, axis=1), 0.03, 40)
+    net.add("Conv", b, net.weights(5, 8, 3, 3), output="y")
+    return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 5, 4, 4]})
+
+
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "gate": gate,
     "attention": attention,
@@ -139,6 +150,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     "subtracted": lambda: joined("Sub"),
     "averaged function of a level": lambda: averaged("of a level"),
     "averaged function of a potential": lambda: averaged("of a potential"),
+    "pools of a function": pooled,
     "averaged product": lambda: averaged("gated"),
     "averaged quotient": lambda: averaged("quotient"),
     "layer norm in steps": normalised_in_steps,

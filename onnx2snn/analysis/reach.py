@@ -73,8 +73,8 @@ def _dendrites(graph: gs.Graph, *, piecewise: bool) -> set[int]:
     """Nodes, by ``id``, that neurons compute of potentials, in their dendrites.
 
     1. A quotient in front of neurons alone: thresholds are scaled by the divisor (METHOD 13).
-    2. A quotient, a product, a function of one tensor, over operators that neither mix by weights nor jump (means, sums, moves,
-       maxima): the value that a neuron compares is made of potentials, once. Without ``piecewise``, no piecewise linear one.
+    2. A quotient, a product, a maximum, a function of one tensor, over means, sums and moves: the value that a neuron compares is
+       made of potentials, once. Without ``piecewise``, none that is piecewise linear.
     3. What nothing but such nodes read: numerator and divisor. Products behind it may hold the divisor, too: it is the scale of
        its levels; and they may hold any function of one tensor (METHOD 12).
     """
@@ -104,9 +104,11 @@ def _dendrites(graph: gs.Graph, *, piecewise: bool) -> set[int]:
 
 
 def _is_computed(node: gs.Node, *, piecewise: bool) -> bool:
-    """Whether ``node`` is a quotient, a product, or a function of one tensor without jumps, entry by entry."""
+    """Whether ``node`` is a quotient, a product, a maximum, or a function of one tensor without jumps, entry by entry."""
     if is_quotient(node) or (is_product(node) and not is_weighted(node)):
         return True
+    if node.op in (*ORDER_PRESERVING, *EXTREME):
+        return piecewise
     if not of(node).elementwise or of(node).jumps or is_linear(node) or is_quantiser(node):
         return False
     return len({id(t) for t in float_signals(node)}) == 1 and (piecewise or node.op not in HANDLERS)

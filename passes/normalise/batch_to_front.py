@@ -9,7 +9,8 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_constant, origin, replace_uses
+from onnx2snn.graph.core import Names, constant_input, graph_pass, is_constant, replace_uses
+from onnx2snn.graph.mover import Mover
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_weighted
 
@@ -83,16 +84,14 @@ def _turn(graph: gs.Graph, names: Names, node: gs.Node, batch: int, windows: _Wi
     order = [batch, channel, *kept, *dropped]
     units = list(range(len(order) - len(dropped), len(order)))
 
-    move = _Mover(graph, names, node)
-    turned = move("Transpose", source, [sizes[a] for a in order], perm=order)
-    read = move("Squeeze", turned, turned.shape[: units[0]], axes=units)
+    moves = Mover(graph, names, node)
+    read = moves.squeeze(moves.transpose(source, order), units)
     written = [result.shape[a] for a in order]
     core = gs.Variable(names.fresh(f"{result.name}/samples_first"), result.dtype, written[: units[0]])
     node.inputs[0] = read
     node.outputs = [core]
     _narrow(names, node, [a - 2 for a in kept], windows.rank - 2)
-    wide = move("Unsqueeze", core, written, axes=units)
-    back = move("Transpose", wide, list(result.shape), perm=np.argsort(order).tolist())
+    back = moves.transpose(moves.unsqueeze(core, units), np.argsort(order).tolist())
     replace_uses(graph, result, back)
 
 
@@ -107,32 +106,3 @@ def _narrow(names: Names, node: gs.Node, kept: list[int], spatial: int) -> None:
         weights = node.inputs[1].values
         shape = [*weights.shape[:2], *(weights.shape[2 + i] for i in kept)]
         node.inputs[1] = make_constant(names, node.inputs[1].name, weights.reshape(shape))
-
-
-@dataclass(frozen=True)
-class _Mover:
-    """Adds moves around ``node``."""
-
-    graph: gs.Graph
-    names: Names
-    node: gs.Node
-
-    def __call__(
-        self,
-        op: str,
-        source: gs.Tensor,
-        shape: list[int | str],
-        *,
-        perm: list[int] | None = None,
-        axes: list[int] | None = None,
-    ) -> gs.Tensor:
-        target = gs.Variable(self.names.fresh(f"{source.name}/{op.lower()}"), source.dtype, list(shape))
-        name = self.names.fresh(f"{self.node.name}/{op.lower()}")
-        move = gs.Node(op=op, name=name, inputs=[source], outputs=[target])
-        move.attrs[ORIGIN] = origin(self.node)
-        if perm is not None:
-            move.attrs["perm"] = perm
-        if axes is not None:
-            move.inputs.append(make_constant(self.names, f"{name}/axes", np.array(axes, np.int64)))
-        self.graph.nodes.append(move)
-        return target

@@ -100,8 +100,9 @@ def _mark_rows(graph: gs.Graph) -> None:
     first = {name: found.inner for name, found in samples.items() if found.axis == 0 and found.outer == 1}
     for node in graph.nodes:
         read = next((t for t in node.inputs if t.name in first), None)
+        before = None if read is None else first[read.name]
         for tensor in node.outputs if read is not None else ():
-            before, rows = first[read.name], first.get(tensor.name)
+            rows = first.get(tensor.name)
             marked = rows is not None and (rows > 1 or rows != before)
             if marked and (node.op != "Reshape" or id(tensor) in feeding):
                 node.attrs[ROWS] = rows

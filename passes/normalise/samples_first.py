@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.sample_layout import SampleLayout
 from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import (
     ORIGIN,
-    Array,
     Names,
     constant_input,
     graph_pass,
@@ -24,12 +23,9 @@ from onnx2snn.graph.core import (
     signals,
     value_of,
 )
+from onnx2snn.graph.mover import Mover, Sizes
 from onnx2snn.operators import of
-from onnx2snn.operators.batch import Samples, static
-
-Sizes: TypeAlias = "list[int | str]"
-#: An axis of a tensor, or a part of the axis that counts samples.
-Label: TypeAlias = "tuple[int, str]"
+from onnx2snn.operators.batch import static
 
 
 @graph_pass
@@ -46,65 +42,17 @@ def samples_first(graph: gs.Graph) -> gs.Graph:
     2. Entry by entry, and products of matrices: constants get the axes that are new.
     3. Along axes: they are counted anew.
     4. A Gemm reads rows in any order.
+    5. Sizes are those of the tensor that is held.
 
     Attention is exported like that: with positions in front, and heads beside samples.
     """
     turner = _Turner(graph)
     for node in list(graph.nodes):
-        if turner.concerns(node):
+        if node.op == "Shape" and turner.is_elsewhere(node.inputs[0]):
+            turner.size(node)
+        elif turner.concerns(node):
             turner.turn(node)
     return graph
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How a tensor of ``sizes``, which counts samples on an axis, is held with them in front."""
-
-    samples: Samples
-    sizes: Sizes
-
-    @property
-    def labels(self) -> list[Label]:
-        """The axes behind samples, in order."""
-        found: list[Label] = []
-        for axis in range(len(self.sizes)):
-            parts = [("o", self.samples.outer), ("i", self.samples.inner or 1)]
-            found += (
-                [(axis, name) for name, size in parts if size > 1]
-                if axis == self.samples.axis
-                else [(axis, "")]
-            )
-        return found
-
-    def size(self, label: Label) -> int | str:
-        axis, part = label
-        split = {"o": self.samples.outer, "i": self.samples.inner or 1}
-        return split[part] if part else self.sizes[axis]
-
-    @property
-    def behind(self) -> Sizes:
-        """The sizes of one sample."""
-        return [self.size(label) for label in self.labels]
-
-    @property
-    def same(self) -> bool:
-        """Whether it is held as it is."""
-        return self.samples == Samples(0)
-
-    def place(self, axis: int) -> int | None:
-        """Where an axis is, with samples in front; None for that which counts them."""
-        axis %= len(self.sizes)
-        return None if axis == self.samples.axis else self.labels.index((axis, "")) + 1
-
-    def constant(self, values: Array) -> Array | None:
-        """``values``, taken against the tensor; None where they differ by sample."""
-        samples, rank = self.samples, len(self.sizes)
-        if values.size == 1 or values.ndim < rank - samples.axis:
-            return values.reshape(()) if values.size == 1 and values.ndim > 1 else values
-        full = values.reshape((1,) * (rank - values.ndim) + values.shape)
-        if full.shape[samples.axis] != 1:
-            return None
-        return full.reshape([1, *(1 if part else full.shape[axis] for axis, part in self.labels)])
 
 
 class _Turner:
@@ -115,17 +63,35 @@ class _Turner:
         given = next((t.shape[0] for t in graph.inputs if t.shape), 1)
         self._batch: int | str = given
 
+    def is_elsewhere(self, tensor: gs.Tensor) -> bool:
+        """Whether ``tensor`` is known to count samples elsewhere than in front, or is held otherwise."""
+        samples = self._samples.get(tensor.name)
+        if samples is None or tensor.shape is None or samples.inner is None:
+            return False
+        return id(tensor) in self._front or samples.axis > 0 or samples.outer > 1
+
     def concerns(self, node: gs.Node) -> bool:
-        """Whether ``node`` reads or writes what counts samples elsewhere than in front."""
+        """Whether ``node`` reads or writes such tensors, and what it writes counts samples."""
         tensors = [t for t in (*signals(node), *node.outputs) if t.name in self._samples]
-        known = all(t.name in self._samples for t in node.outputs) and not node.domain and node.outputs
+        known = all(t.name in self._samples for t in node.outputs) and not node.domain
         sized = all(t.shape is not None and self._samples[t.name].inner is not None for t in tensors)
-        elsewhere = [
-            t
-            for t in tensors
-            if id(t) in self._front or self._samples[t.name].axis or self._samples[t.name].outer > 1
-        ]
-        return bool(known and sized and elsewhere)
+        return bool(known and sized and any(map(self.is_elsewhere, tensors)))
+
+    def size(self, node: gs.Node) -> None:
+        """Case 5: Shape ─▶ Concat of numbers and of sizes of the other tensor."""
+        layout, front = self._layout(node.inputs[0]), self._read(node, node.inputs[0])
+        parts: list[gs.Tensor] = []
+        for axis in range(len(layout.sizes))[node.attrs.get("start", 0) : node.attrs.get("end")]:
+            place, each = layout.place(axis) or 0, layout.samples.outer * (layout.samples.inner or 1)
+            if place and static([layout.sizes[axis]]):
+                parts.append(make_constant(self._names, f"{node.name}/size", np.array([layout.sizes[axis]])))
+                continue
+            part = self._moves(node).apply("Shape", [front], [1], dtype=np.int64, start=place, end=place + 1)
+            if not place and each > 1:
+                factor = make_constant(self._names, f"{node.name}/entries", np.array([each]))
+                part = self._moves(node).apply("Mul", [part, factor], [1])
+            parts.append(part)
+        node.op, node.inputs, node.attrs = "Concat", parts, {"axis": 0, ORIGIN: origin(node)}
 
     def turn(self, node: gs.Node) -> None:
         """Write ``node`` anew; it stays where that is not known."""
@@ -147,8 +113,11 @@ class _Turner:
             for tensor, turned in zip(written, made, strict=True):
                 self._write(node, tensor, turned)
 
-    def _layout(self, tensor: gs.Tensor) -> _Layout:
-        return _Layout(self._samples[tensor.name], list(tensor.shape))
+    def _moves(self, node: gs.Node) -> Mover:
+        return Mover(self._graph, self._names, node)
+
+    def _layout(self, tensor: gs.Tensor) -> SampleLayout:
+        return SampleLayout(self._samples[tensor.name], list(tensor.shape))
 
     def _read(self, node: gs.Node, tensor: gs.Tensor) -> gs.Tensor:
         """``tensor`` with samples in front."""
@@ -156,21 +125,17 @@ class _Turner:
         if layout.same:
             return tensor
         if id(tensor) not in self._front:
-            axis, labels = layout.samples.axis, layout.labels
-            inner = [layout.size(label) for label in labels if label[1] == "i"]
-            outer = [layout.size(label) for label in labels if label[1] == "o"]
+            axis, split = layout.samples.axis, dict(layout.parts)
+            at = axis + ("o" in split)
             value = tensor
-            if inner or outer:
-                split = [*layout.sizes[:axis], *outer, -1, *inner, *layout.sizes[axis + 1 :]]
-                value = self._resized(
-                    node,
-                    value,
-                    split,
-                    [*split[: axis + len(outer)], self._batch, *split[axis + len(outer) + 1 :]],
-                )
-            at = axis + len(outer)
+            if split:
+                ahead, behind = layout.sizes[:axis], layout.sizes[axis + 1 :]
+                parts = [split.get(part, self._batch) for part in "oNi" if part in {*split, "N"}]
+                sizes = [*ahead, *parts, *behind]
+                target = [-1 if axis == at else size for axis, size in enumerate(sizes)]
+                value = self._moves(node).reshape(tensor, target, sizes)
             order = [at, *range(at), *range(at + 1, len(value.shape))]
-            self._front[id(tensor)] = self._turned(node, value, order)
+            self._front[id(tensor)] = self._moves(node).transpose(value, order)
         return self._front[id(tensor)]
 
     def _write(self, node: gs.Node, tensor: gs.Tensor, turned: gs.Tensor) -> None:
@@ -185,11 +150,11 @@ class _Turner:
         at = len(before)
         order = [*range(1, at + 1), 0, *range(at + 1, len(layout.labels) + 1)]
         split = any(part for _, part in layout.labels)
-        value = self._turned(node, turned, order, output=None if split else tensor)
+        value = self._moves(node).transpose(turned, order, output=None if split else tensor)
         if split:
             axis = layout.samples.axis
             sizes = [*layout.sizes[:axis], -1, *layout.sizes[axis + 1 :]]
-            self._resized(node, value, sizes, list(tensor.shape), output=tensor)
+            self._moves(node).reshape(value, sizes, list(tensor.shape), output=tensor)
 
     def _moved(self, node: gs.Node) -> list[gs.Tensor] | None:
         """Case 1: axes that are left out, turned, put in."""
@@ -202,14 +167,11 @@ class _Turner:
         shown = [(step[axis], part) for axis, part in after.labels]
         kept = [label for label in before.labels if label in shown]
         gone = [i + 1 for i, label in enumerate(before.labels) if label not in shown]
-        if gone:
-            value = self._with_axes(node, "Squeeze", value, gone, [before.size(label) for label in kept])
+        value = self._moves(node).squeeze(value, gone)
         wanted = [kept.index((axis, part)) + 1 for axis, part in shown if axis is not None]
-        value = self._turned(node, value, [0, *wanted])
+        value = self._moves(node).transpose(value, [0, *wanted])
         fresh = [i + 1 for i, (axis, _) in enumerate(shown) if axis is None]
-        if fresh:
-            value = self._with_axes(node, "Unsqueeze", value, fresh, after.behind)
-        return [value]
+        return [self._moves(node).unsqueeze(value, fresh)]
 
     def _reshaped(self, node: gs.Node) -> list[gs.Tensor] | None:
         """Case 1: other sizes."""
@@ -217,7 +179,7 @@ class _Turner:
         if not static(behind):
             return None
         value = self._read(node, node.inputs[0])
-        return [self._resized(node, value, [-1, *behind], [self._batch, *behind])]
+        return [self._moves(node).reshape(value, [-1, *behind], [self._batch, *behind])]
 
     def _of_rows(self, node: gs.Node) -> list[gs.Tensor] | None:
         """Case 4."""
@@ -226,12 +188,12 @@ class _Turner:
         if not columns or not static(layout.behind) or len(signals(node)) != 1 or node.attrs.get("transA", 0):
             return None
         width = int(node.outputs[0].shape[1])
-        rows = self._resized(
-            node, self._read(node, node.inputs[0]), [-1, *layout.behind[-1:]], list(node.inputs[0].shape)
+        rows = self._moves(node).reshape(
+            self._read(node, node.inputs[0]), [-1, *layout.behind[-1:]], list(node.inputs[0].shape)
         )
         made = self._again(node, [rows, *node.inputs[1:]], [[rows.shape[0], width]])[0]
         behind = [*layout.behind[:-1], width]
-        return [self._resized(node, made, [-1, *behind], [self._batch, *behind])]
+        return [self._moves(node).reshape(made, [-1, *behind], [self._batch, *behind])]
 
     def _each(self, node: gs.Node) -> list[gs.Tensor] | None:
         """Case 2: entry by entry."""
@@ -260,7 +222,7 @@ class _Turner:
         return self._again(node, found, [[self._batch, *layout.behind]]) if len(found) == 2 else None
 
     def _operand(
-        self, node: gs.Node, tensor: gs.Tensor, layout: _Layout, *, matrices: bool = False
+        self, node: gs.Node, tensor: gs.Tensor, layout: SampleLayout, *, matrices: bool = False
     ) -> gs.Tensor | None:
         """What is taken against a tensor of ``layout``; None where samples do not meet their own."""
         if tensor.is_empty():
@@ -269,7 +231,7 @@ class _Turner:
         if is_constant(tensor):
             if matrices and tensor.values.ndim <= 2:
                 return tensor
-            wide = _Layout(layout.samples, [*layout.sizes[: rank - 2], 0, 0]) if matrices else layout
+            wide = SampleLayout(layout.samples, [*layout.sizes[: rank - 2], 0, 0]) if matrices else layout
             values = wide.constant(tensor.values)
             return None if values is None else make_constant(self._names, tensor.name, values)
         own = self._samples.get(tensor.name)
@@ -277,10 +239,7 @@ class _Turner:
         if own is None or missing < 0 or replace(own, axis=own.axis + missing) != layout.samples:
             return None
         value = self._read(node, tensor)
-        if not missing:
-            return value
-        sizes = [1] * missing + list(value.shape[1:])
-        return self._with_axes(node, "Unsqueeze", value, list(range(1, missing + 1)), sizes)
+        return self._moves(node).unsqueeze(value, list(range(1, missing + 1)))
 
     def _along(self, node: gs.Node) -> list[gs.Tensor] | None:
         """Case 3."""
@@ -328,42 +287,6 @@ class _Turner:
         made.attrs[ORIGIN] = origin(node)
         self._graph.nodes.append(made)
         return list(held)
-
-    def _turned(
-        self, node: gs.Node, value: gs.Tensor, order: list[int], output: gs.Tensor | None = None
-    ) -> gs.Tensor:
-        if order == list(range(len(order))) and output is None:
-            return value
-        sizes = [value.shape[axis] for axis in order]
-        return self._emit(node, "Transpose", [value], sizes, output=output, perm=order)
-
-    def _resized(
-        self, node: gs.Node, value: gs.Tensor, target: Sizes, sizes: Sizes, output: gs.Tensor | None = None
-    ) -> gs.Tensor:
-        held = make_constant(self._names, f"{node.name}/shape", np.array(target, np.int64))
-        return self._emit(node, "Reshape", [value, held], sizes, output=output)
-
-    def _with_axes(
-        self, node: gs.Node, op: str, value: gs.Tensor, axes: list[int], behind: Sizes
-    ) -> gs.Tensor:
-        held = make_constant(self._names, f"{node.name}/axes", np.array(axes, np.int64))
-        return self._emit(node, op, [value, held], [self._batch, *behind])
-
-    def _emit(
-        self,
-        node: gs.Node,
-        op: str,
-        inputs: list[gs.Tensor],
-        sizes: Sizes,
-        *,
-        output: gs.Tensor | None = None,
-        **attributes: object,
-    ) -> gs.Tensor:
-        name = self._names.fresh(f"{node.name}/{op.lower()}")
-        target = output if output is not None else gs.Variable(name, inputs[0].dtype, sizes)
-        made = gs.Node(op, name, {**attributes, ORIGIN: origin(node)}, inputs, [target])
-        self._graph.nodes.append(made)
-        return target
 
 
 def _axis(node: gs.Node, opset: int) -> int | None:

@@ -132,6 +132,23 @@ def test_where_samples_are_counted_is_followed() -> None:
     assert found["b"] == Samples(1)
 
 
+def test_sizes_are_read_where_samples_are_in_front() -> None:
+    nodes = [
+        node("Reshape", ["a", "heads"], ["h"]),
+        node("Relu", ["h"], ["r"]),
+        node("Shape", ["r"], ["s"]),
+        node("Gather", ["s", "one"], ["e"], axis=0),
+        node("Concat", ["five", "e", "three"], ["t"], axis=0),
+        node("Reshape", ["r", "t"], ["q"]),
+        node("Reshape", ["q", "back"], ["b"]),
+        OUT,
+    ]
+    vectors = {"heads": [5, -1, 3], "one": [1], "five": [5], "three": [3], "back": [5, -1, 6]}
+    source = between(*nodes, **{name: np.array(values) for name, values in vectors.items()})
+    graph = apply_checked(source, X, infer_shapes, samples_first, merge_moves)
+    assert "Transpose" not in operators(graph)
+
+
 def test_embeddings_are_gathered_by_sample() -> None:
     """Indices [N, L] into rows, and into columns."""
     nodes = [node("Gather", ["w", "x"], ["a"]), node("Gather", ["w", "x"], ["b"], axis=1)]
