@@ -7,6 +7,7 @@ from functools import cached_property
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.batch_axis import sample_axes
+from onnx2snn.analysis.dataflow import influenced_by, influencing
 from onnx2snn.analysis.trains import Kind, infer_kinds
 from onnx2snn.operators.batch import Samples
 from onnx2snn.operators.linear import from_sizes, is_neuron, is_weighted
@@ -47,20 +48,17 @@ class Facts:
     @cached_property
     def behind_synapses(self) -> set[int]:
         """Tensors that a layer of synapses, or neurons, influence."""
-        reached: set[int] = set()
-        for node in self._graph.nodes:
-            if is_weighted(node) or is_neuron(node) or any(id(t) in reached for t in node.inputs):
-                reached.update(id(t) for t in node.outputs)
-        return reached
+        return influenced_by(self._graph, lambda node: is_weighted(node) or is_neuron(node))
 
     @cached_property
     def before_synapses(self) -> set[int]:
         """Tensors that influence a layer of synapses."""
-        feeding: set[int] = set()
-        for node in reversed(self._graph.nodes):
-            if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
-                feeding.update(id(t) for t in node.inputs)
-        return feeding
+        return influencing(self._graph, is_weighted)
+
+    @cached_property
+    def before_neurons(self) -> set[int]:
+        """Tensors that influence a layer of synapses, or neurons."""
+        return influencing(self._graph, lambda node: is_weighted(node) or is_neuron(node))
 
 
 def facts(graph: gs.Graph) -> Facts:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.operators import HANDLERS
+from onnx2snn.analysis.dataflow import only_read_by
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.operators import of
@@ -42,7 +43,7 @@ def evaluated_nodes(graph: gs.Graph, *, piecewise: bool = False) -> list[gs.Node
     lie on a lattice.
     """
     behind = facts(graph).behind_synapses
-    before = _before_neurons(graph)
+    before = facts(graph).before_neurons
     pooled = straight_to_neurons(graph)
     sized = facts(graph).from_sizes
     kinds, dendrites = facts(graph).kinds, _dendrites(graph, piecewise=not piecewise)
@@ -132,49 +133,20 @@ def before_synapses(graph: gs.Graph) -> set[int]:
     return feeding
 
 
-def _before_neurons(graph: gs.Graph) -> set[int]:
-    """Tensors in front of weights or neurons."""
-    feeding: set[int] = set()
-    for node in reversed(graph.nodes):
-        if is_weighted(node) or is_neuron(node) or any(id(t) in feeding for t in node.outputs):
-            feeding.update(id(t) for t in node.inputs)
-    return feeding
-
-
 def straight_to_neurons(graph: gs.Graph, hoped: Collection[str] = ()) -> set[int]:
     """Tensors that only neurons read, over moves, further max pooling, and factors and terms that thresholds could take in.
 
     Nodes named in ``hoped`` count as neurons.
     """
-    straight: set[int] = set()
-    outputs = {id(t) for t in graph.outputs}
-    for node in reversed(graph.nodes):
-        for tensor in node.outputs:
-            if id(tensor) not in outputs and all(
-                is_neuron(r) or r.name in hoped or (is_passed(r) and id(r.outputs[0]) in straight)
-                for r in tensor.outputs
-            ):
-                straight.add(id(tensor))
-    return straight
+    return only_read_by(graph, lambda node: is_neuron(node) or node.name in hoped, is_passed)
 
 
 def straight_to_unread(graph: gs.Graph, evaluated: Sequence[gs.Node]) -> set[int]:
     """Tensors that only unread quantisers read, or operators on integers, over what works entry by entry, moves and pools."""
     unread = {id(node) for node in evaluated if is_quantiser(node) or not float_signals(node)}
-    straight: set[int] = set()
-    outputs = {id(t) for t in graph.outputs}
-    for node in reversed(graph.nodes):
-        for tensor in node.outputs:
-            if (
-                tensor.outputs
-                and id(tensor) not in outputs
-                and all(
-                    id(r) in unread or ((r.op in HANDLERS or is_passed(r)) and id(r.outputs[0]) in straight)
-                    for r in tensor.outputs
-                )
-            ):
-                straight.add(id(tensor))
-    return straight
+    return only_read_by(
+        graph, lambda node: id(node) in unread, lambda node: node.op in HANDLERS or is_passed(node)
+    )
 
 
 def is_passed(node: gs.Node) -> bool:
