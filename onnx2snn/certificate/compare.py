@@ -239,9 +239,12 @@ class Comparison:
     def evaluate(
         self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]
     ) -> Potentials:
-        """What both networks make of the source's levels in some samples."""
+        """What both networks make of the source's levels in some samples.
+
+        An output of a source that fixes its batch may hold as many numbers as its samples decide: a batch at a time.
+        """
         path, batch = self.path(tensors, inputs, levels), self.source.batch or 1
-        if batch == 1:
+        if batch == 1 and not (self.source.batch and tensors[0] in self.source.outputs):
             return together_again([path(given(inputs, levels, some)) for some in path.blocks(rows)])
         count, numbers = len(next(iter(inputs.values()))), np.unique(rows // batch)
         within = [np.minimum(np.arange(n * batch, (n + 1) * batch), count - 1) for n in numbers]

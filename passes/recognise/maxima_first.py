@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 import numpy as np
 import onnx_graphsurgeon as gs
 
@@ -10,7 +13,17 @@ from onnx2snn.activations.chains import Chain, Evaluation
 from onnx2snn.activations.entrywise import Opsets
 from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, producer_of, tidy, value_of
+from onnx2snn.graph.core import (
+    ORIGIN,
+    Names,
+    graph_pass,
+    is_constant,
+    origin,
+    producer_of,
+    signals,
+    tidy,
+    value_of,
+)
 from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes, is_alike, is_linear, is_quotient
 
 #: A function rises if it falls nowhere by more than its own rounding.
@@ -32,12 +45,12 @@ def maxima_first(graph: gs.Graph) -> gs.Graph:
         z ─▶ f ─▶ MaxPool ─▶ h ─▶ a      becomes      z ─▶ f ─▶ h ─▶ MaxPool ─▶ a
 
        So it is where z is a quotient, which h decides without dividing; f stays in front of the maximum.
+    4. Joins and further maxima may stand between: h is a function of all that they read.
     """
     moved = any(map(_is_pool, graph.nodes))
     while moved:
         names, made_of = Names(graph), MadeOf(graph)
-        pools = [pool for pool in graph.nodes if _is_pool(pool)]
-        found = [(pool, _function(pool, made_of) or _behind(graph, pool, made_of)) for pool in pools]
+        found = [(pool, _function(pool, made_of)) for pool in graph.nodes if _is_pool(pool)]
         ready = [(pool, chain) for pool, chain in found if chain is not None]
         used: set[int] = set()
         for pool, chain in ready:
@@ -45,7 +58,10 @@ def maxima_first(graph: gs.Graph) -> gs.Graph:
             if used.isdisjoint(ends):
                 _swap(graph, names, pool, chain)
                 used |= ends
-        graph, moved = tidy(graph), bool(ready)
+        region = _in_front_of(graph, made_of) if not ready else None
+        if region is not None:
+            _put_in_front(graph, names, region)
+        graph, moved = tidy(graph), bool(ready or region)
     return graph
 
 
@@ -92,40 +108,101 @@ def _rises(evaluation: Evaluation) -> bool:
     return bool(np.all((highest == values) | (fallen <= _NOISE * np.maximum(np.abs(highest), largest))))
 
 
-def _behind(graph: gs.Graph, pool: gs.Node, made_of: MadeOf) -> Chain | None:
-    """Case 3: the longest function behind ``pool``, of several operators, that may stand in front of it."""
-    read = pool.inputs[0]
-    straight = all(map(is_linear, made_of.between(made_of.path(read)[-1], read).nodes))
-    if straight and not _is_of_quotient(read, made_of):
-        return None
-    kept, tensor = {id(t) for t in graph.outputs}, pool.outputs[0]
-    ends = []
-    while id(tensor) not in kept and len(tensor.outputs) == 1 and made_of.is_entrywise(tensor.outputs[0]):
-        tensor = tensor.outputs[0].outputs[0]
-        ends.append(tensor)
-    chains = (made_of.between(pool.outputs[0], end) for end in reversed(ends))
-    return next((chain for chain in chains if _commutes(pool, chain, made_of.opsets)), None)
+@dataclass(frozen=True)
+class _Region:
+    """Maxima and joins between tensors and one function of what they make of them.
+
+    Attributes:
+        nodes: The maxima and joins, the last one first.
+        roots: What they read.
+        chain: The function.
+    """
+
+    nodes: tuple[gs.Node, ...]
+    roots: tuple[gs.Tensor, ...]
+    chain: Chain
+
+
+def _in_front_of(graph: gs.Graph, made_of: MadeOf) -> _Region | None:
+    """Case 3: a region with a maximum of what does not rise, and the longest function behind it that may stand in front."""
+    kept = {id(t) for t in graph.outputs}
+    for node in graph.nodes:
+        top = node.outputs[0] if _is_pool(node) or _joins(node) else None
+        if top is None or not _is_read_once(top, kept) or not made_of.is_entrywise(top.outputs[0]):
+            continue
+        nodes, roots = _between(node, kept)
+        pools = [one for one in nodes if _is_pool(one)]
+        if not any(_bends(root, made_of) for pool in pools for root in pool.inputs[:1]):
+            continue
+        ends, tensor = [], top
+        while _is_read_once(tensor, kept) and made_of.is_entrywise(tensor.outputs[0]):
+            tensor = tensor.outputs[0].outputs[0]
+            ends.append(tensor)
+        for chain in (made_of.between(top, end) for end in reversed(ends)):
+            single = all(value_of(t).size == 1 for t in _constants(chain))
+            if (single or len(pools) == len(nodes) == 1) and all(
+                _commutes(pool, chain, made_of.opsets) for pool in pools
+            ):
+                return _Region(nodes, roots, chain)
+    return None
+
+
+def _joins(node: gs.Node) -> bool:
+    return bool(node.op == "Concat" and not node.domain)
+
+
+def _is_read_once(tensor: gs.Tensor, kept: Collection[int]) -> bool:
+    return id(tensor) not in kept and len(tensor.outputs) == 1
+
+
+def _between(last: gs.Node, kept: Collection[int]) -> tuple[tuple[gs.Node, ...], tuple[gs.Tensor, ...]]:
+    """Maxima and joins in front of ``last`` that nothing else reads, itself first; and what they read."""
+    nodes, inside = [last], {id(last)}
+    for node in nodes:
+        for maker in (t.inputs[0] for t in node.inputs if t.inputs):
+            ours = id(maker) not in inside and (_is_pool(maker) or _joins(maker))
+            if (
+                ours
+                and id(maker.outputs[0]) not in kept
+                and all(id(r) in inside for r in maker.outputs[0].outputs)
+            ):
+                nodes.append(maker)
+                inside.add(id(maker))
+    read = {
+        id(t): t for node in nodes for t in signals(node) if not t.inputs or id(t.inputs[0]) not in inside
+    }
+    return tuple(nodes), tuple(read.values())
+
+
+def _bends(tensor: gs.Tensor, made_of: MadeOf) -> bool:
+    """Whether ``tensor`` is a quotient, or what entrywise operators make of another, and no line of it."""
+    nodes = made_of.between(made_of.path(tensor)[-1], tensor).nodes
+    return not all(map(is_linear, nodes)) or _is_of_quotient(tensor, made_of)
+
+
+def _constants(chain: Chain) -> list[gs.Tensor]:
+    return [t for n in chain.nodes for t in n.inputs if is_constant(t) and not t.is_empty()]
+
+
+def _put_in_front(graph: gs.Graph, names: Names, region: _Region) -> None:
+    """The function in front of the region, of each of its roots; other readers keep these."""
+    chain, rank = region.chain, len(region.chain.root.shape)
+    for root in region.roots:
+        inner = gs.Variable(names.fresh(f"{chain.output.name}/compared"), np.float32, list(root.shape))
+        for node in region.nodes:
+            node.inputs = [inner if t is root else t for t in node.inputs]
+        _copy(graph, names, chain, root, inner, dropped=len(root.shape) != rank)
+    replaced = gs.Variable(names.fresh(f"{chain.output.name}/replaced"), np.float32, list(chain.root.shape))
+    chain.nodes[-1].outputs = [replaced]
+    region.nodes[0].outputs = [chain.output]
 
 
 def _swap(graph: gs.Graph, names: Names, pool: gs.Node, chain: Chain) -> None:
-    """The function behind the maximum; or in front of it, where it stood behind."""
+    """The function behind the maximum."""
     given, result = pool.inputs[0], pool.outputs[0]
-    behind = chain.root is result
-    shape = list((given if behind else result).shape)
-    inner = gs.Variable(
-        names.fresh(f"{chain.output.name}/{'compared' if behind else 'potential'}"), np.float32, shape
-    )
-    dropped = len(result.shape) != len(given.shape)
-    if behind:
-        _copy(graph, names, chain, given, inner, dropped=dropped)
-        last = chain.nodes[-1]
-        last.outputs = [
-            gs.Variable(names.fresh(f"{chain.output.name}/replaced"), np.float32, list(result.shape))
-        ]
-        pool.inputs[0], pool.outputs = inner, [chain.output]
-    else:
-        pool.inputs[0], pool.outputs = chain.root, [inner]
-        _copy(graph, names, chain, inner, result, dropped=dropped)
+    inner = gs.Variable(names.fresh(f"{chain.output.name}/potential"), np.float32, list(result.shape))
+    pool.inputs[0], pool.outputs = chain.root, [inner]
+    _copy(graph, names, chain, inner, result, dropped=len(result.shape) != len(given.shape))
 
 
 def _copy(

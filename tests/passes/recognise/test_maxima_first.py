@@ -73,6 +73,25 @@ def test_quotients_are_quantised_in_front_of_their_maximum(name: str) -> None:
     assert onnx2snn.verify(source, conversion.model, X).lossless
 
 
+def test_a_quantiser_behind_joined_maxima_is_one_of_each_part() -> None:
+    """How detectors pool at several sizes: y, its maxima, and theirs, joined in front of the next quantiser."""
+    wide = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    source = model(
+        node("Sigmoid", ["z1"], ["s"]),
+        node("Mul", ["z1", "s"], ["a"]),
+        node("MaxPool", ["a"], ["m"], **wide),
+        node("MaxPool", ["m"], ["n"], **wide),
+        node("MaxPool", ["n"], ["o"], **wide),
+        node("Concat", ["n", "o", "a"], ["c"], axis=2),
+        *act("c", "p"),
+    )
+    graph = apply_checked(source, X, infer_shapes, maxima_first)
+    assert operators(graph).count("MaxPool") == 3
+    assert next(n for n in graph.nodes if n.op == "Concat").outputs[0].name == "p"
+    certificate = onnx2snn.verify(source, onnx2snn.convert(source).model, X)
+    assert certificate.max_abs_error == 0
+
+
 @pytest.mark.parametrize("name", STAYING)
 def test_it_stays(name: str) -> None:
     source = source_of(name, STAYING[name])
