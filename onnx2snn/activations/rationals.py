@@ -9,9 +9,8 @@ all of them, until a division gives each its own.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,7 +48,7 @@ class Places:
 
 
 @functools.lru_cache(maxsize=256)
-def _one(shape: tuple[int, ...]) -> Places:
+def one_place(shape: tuple[int, ...]) -> Places:
     """The same number everywhere."""
     return Places(shape, np.zeros(int(np.prod(shape)), np.intp), 1)
 
@@ -66,6 +65,11 @@ def _joined(one: Places, other: Places) -> tuple[Places, _Taken, _Taken]:
     return _told_apart(one, other)
 
 
+def together(one: Places, other: Places) -> Places:
+    """Places that tell apart what either does."""
+    return _joined(one, other)[0]
+
+
 def _holds(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return not other or np.broadcast_shapes(shape, other) == shape
 
@@ -80,7 +84,7 @@ def _told_apart(one: Places, other: Places) -> tuple[Places, _Taken, _Taken]:
         return one, None, second
     if len(pairs) == other.count and shape == other.shape:
         return other, first[np.argsort(second)], None
-    places = _one(shape) if len(pairs) == 1 else Places(shape, inverse.reshape(-1), len(pairs))
+    places = one_place(shape) if len(pairs) == 1 else Places(shape, inverse.reshape(-1), len(pairs))
     return places, first, second
 
 
@@ -149,7 +153,9 @@ class Rationals:
         if shape == self.places.shape:
             return self
         places = (
-            _one(shape) if self.places.count == 1 else Places(shape, self.places.inverse, self.places.count)
+            one_place(shape)
+            if self.places.count == 1
+            else Places(shape, self.places.inverse, self.places.count)
         )
         return Rationals(self.top, self.bottom, places)
 
@@ -240,12 +246,6 @@ class Rationals:
         """The float64 numbers next to them, at their places."""
         return self.places.spread((self.top / self.bottom).astype(np.float64))
 
-    def fractions(self) -> NDArray[Any]:
-        """As objects of Python, at their places."""
-        held = np.empty(len(self.top), dtype=object)
-        held[:] = [Fraction(p, q) for p, q in np.broadcast(self.top, self.bottom)]
-        return self.places.spread(held)
-
     def integers(self) -> NDArray[np.int64]:
         """Whole numbers, at their places."""
         return self.places.spread(self.rounded("floor").top.astype(np.int64))
@@ -260,7 +260,7 @@ _UNIT = _whole(1)
 
 def ratio(top: int, bottom: int = 1) -> Rationals:
     """One number, of shape ()."""
-    return Rationals(_whole(top), _whole(bottom), _one(()))
+    return Rationals(_whole(top), _whole(bottom), one_place(()))
 
 
 def rationals(values: ArrayLike) -> Rationals:
@@ -276,7 +276,7 @@ def rationals(values: ArrayLike) -> Rationals:
     if not array.size or not np.all(np.isfinite(array)):
         raise NotPiecewiseLinearError("a constant is infinite or not a number")
     if array.size == 1:
-        distinct, places = array.reshape(1), _one(array.shape)
+        distinct, places = array.reshape(1), one_place(array.shape)
     else:
         distinct, inverse = np.unique(array, return_inverse=True)
         places = Places(array.shape, inverse.reshape(-1), len(distinct))
@@ -309,3 +309,50 @@ def larger(one: Rationals, other: Rationals) -> Rationals:
 def smaller(one: Rationals, other: Rationals) -> Rationals:
     """The smaller of both, place by place."""
     return where(one <= other, one, other)
+
+
+def measure(one: Rationals, other: Rationals) -> Rationals:
+    """The largest number of which both are multiples, place by place; 0 of zeros."""
+    places, a, b, p, q = one._with(other)  # noqa: SLF001 - of the same class
+    return Rationals(np.gcd(a * q, b * p), p * q, places)
+
+
+def moved(
+    parts: Sequence[Rationals], function: Callable[[list[NDArray[Any]]], NDArray[Any] | None]
+) -> Rationals | None:
+    """What ``function`` makes of arrays that it copies entries of: it is given numbers' positions, the same for the same."""
+    numbers: dict[tuple[int, int], int] = {}
+    arrays = []
+    for part in parts:
+        divisor = np.gcd(part.top, part.bottom)
+        pairs = zip((part.top // divisor).tolist(), (part.bottom // divisor).tolist(), strict=True)
+        arrays.append(
+            part.places.spread(np.array([numbers.setdefault(pair, len(numbers)) for pair in pairs]))
+        )
+    result = function(arrays)
+    if result is None:
+        return None
+    kinds, inverse = np.unique(result, return_inverse=True)
+    held = list(numbers)
+    top, bottom = (np.array([held[kind][i] for kind in kinds.tolist()], dtype=object) for i in range(2))
+    places = (
+        one_place(result.shape) if len(kinds) == 1 else Places(result.shape, inverse.reshape(-1), len(kinds))
+    )
+    return Rationals(top, bottom, places)
+
+
+def reduced(
+    function: Callable[[Rationals, Rationals], Rationals], numbers: Rationals, axes: Iterable[int]
+) -> Rationals:
+    """All numbers along ``axes`` in one, by a function of two that may meet a number twice; their sizes become 1."""
+    for axis in axes:
+        while (size := numbers.shape[axis]) > 1:
+            halves = (_part(numbers, axis, first, (size + 1) // 2) for first in (0, size // 2))
+            numbers = functools.reduce(function, halves)
+    return numbers
+
+
+def _part(numbers: Rationals, axis: int, first: int, count: int) -> Rationals:
+    return (
+        moved([numbers], lambda arrays: np.take(arrays[0], range(first, first + count), axis=axis)) or numbers
+    )

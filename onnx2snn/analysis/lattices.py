@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -12,19 +11,19 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.expression import Value
 from onnx2snn.activations.lattice import (
     Lattice,
-    Rationals,
     added,
-    exact,
-    fractions,
     gathered,
     larger,
     negated,
+    of_constants,
     scaled,
     single,
     smaller,
     united,
 )
 from onnx2snn.activations.neuron_nodes import parameters
+from onnx2snn.activations.piecewise_linear import ONE
+from onnx2snn.activations.rationals import Rationals, moved, ratio, rationals
 from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
 from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
 from onnx2snn.operators import of
@@ -57,7 +56,7 @@ def lattices(graph: gs.Graph, made: Mapping[int, Value]) -> dict[int, Lattice]:
             lattice = _of_levels(parameters(node).ceilings)
         elif (lattice := _behind(node, found)) is None and id(node.outputs[0]) in made:
             lattice = _expressed(made[id(node.outputs[0])], found)
-        if lattice is None or np.any(lattice.levels > MAX_LEVELS):
+        if lattice is None or (lattice.levels > MAX_LEVELS).any():
             continue
         for tensor in node.outputs:
             if is_float(tensor) and tensor.shape is not None:
@@ -71,13 +70,16 @@ def _of_rank(lattice: Lattice, rank: int) -> Lattice:
 
 
 def _ranked(values: Rationals, rank: int) -> Rationals:
-    whole = compact(values.reshape((1,) * (rank - values.ndim) + values.shape))
-    return whole.reshape(()) if whole.size == 1 else whole
+    def spread(arrays: list[Array]) -> Array:
+        whole = compact(arrays[0].reshape((1,) * (rank - values.ndim) + values.shape))
+        return whole.reshape(()) if whole.size == 1 else whole
+
+    return moved([values], spread) or values
 
 
 def _of_levels(ceilings: Array) -> Lattice:
-    whole = fractions(ceilings)
-    return Lattice(exact(whole * 0), whole, exact(whole * 0 + 1))
+    whole = rationals(ceilings)
+    return Lattice(whole * 0, whole, whole * 0 + 1)
 
 
 def _behind(node: gs.Node, found: Mapping[int, Lattice]) -> Lattice | None:
@@ -99,14 +101,10 @@ def _expressed(value: Value, found: Mapping[int, Lattice]) -> Lattice | None:
     if whole is None or line is None:
         return None
     slope, offset, low, high = line
-    result = added([scaled(whole, slope.fractions()), _constant(offset.fractions())])
+    result = added([scaled(whole, slope), of_constants(offset)])
     if low is not None:
-        result = larger(result, _constant(low.fractions()))
-    return result if high is None else smaller(result, _constant(high.fractions()))
-
-
-def _constant(numbers: Rationals) -> Lattice:
-    return Lattice(numbers, numbers, exact(numbers * 0))
+        result = larger(result, of_constants(low))
+    return result if high is None else smaller(result, of_constants(high))
 
 
 def _read(tensor: gs.Tensor, found: Mapping[int, Lattice]) -> Lattice | None:
@@ -115,7 +113,7 @@ def _read(tensor: gs.Tensor, found: Mapping[int, Lattice]) -> Lattice | None:
     values = value_of(tensor)
     if values.dtype.kind not in "fiu" or values.size > MAX_ENTRIES or not np.all(np.isfinite(values)):
         return None
-    return _constant(fractions(values))
+    return of_constants(rationals(values))
 
 
 def _averaged_entries(node: gs.Node) -> int | None:
@@ -151,18 +149,18 @@ class _Lattices(Domain[Lattice]):
 
     def quotient(self, node: gs.Node, parts: list[Lattice]) -> Lattice | None:
         divisor = parts[1].low
-        return scaled(parts[0], exact(1 / divisor)) if is_linear(node) and np.all(divisor != 0) else None
+        return scaled(parts[0], ONE / divisor) if is_linear(node) and (divisor != 0).all() else None
 
     def mean(self, parts: Sequence[Lattice]) -> Lattice:
-        return scaled(added(parts), exact(Fraction(1, len(parts))))
+        return scaled(added(parts), ratio(1, len(parts)))
 
     def average(self, node: gs.Node, part: Lattice) -> Lattice | None:
         count = _averaged_entries(node)
-        return None if count is None else Lattice(part.low, part.high, exact(part.unit / count))
+        return None if count is None else Lattice(part.low, part.high, part.unit / count)
 
     def affine(self, part: Lattice, factor: Array, term: Array) -> Lattice:
-        factors, terms = (fractions(values.astype(np.float32)) for values in (factor, term))
-        return added([scaled(part, factors), _constant(terms)])
+        factors, terms = (rationals(values.astype(np.float32)) for values in (factor, term))
+        return added([scaled(part, factors), of_constants(terms)])
 
     def larger(self, one: Lattice, other: Lattice) -> Lattice:
         return larger(one, other)
@@ -183,7 +181,7 @@ class _Lattices(Domain[Lattice]):
         self, parts: Sequence[Lattice], function: Callable[[list[Array]], Array | None]
     ) -> Lattice | None:
         low, high, unit = (
-            function([getattr(part, name) for part in parts]) for name in ("low", "high", "unit")
+            moved([getattr(part, name) for part in parts], function) for name in ("low", "high", "unit")
         )
         return None if low is None or high is None or unit is None else Lattice(low, high, unit)
 

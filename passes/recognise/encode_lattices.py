@@ -10,14 +10,16 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.expression import Value
-from onnx2snn.activations.lattice import Lattice, Rationals
+from onnx2snn.activations.lattice import Lattice
 from onnx2snn.activations.neuron_nodes import POOLED
 from onnx2snn.activations.operators import HANDLERS
+from onnx2snn.activations.piecewise_linear import ONE
+from onnx2snn.activations.rationals import where
 from onnx2snn.activations.recognise import expressions
 from onnx2snn.analysis.lattices import lattices
 from onnx2snn.analysis.reach import is_passed, non_spiking_nodes
 from onnx2snn.graph.build import Spelling
-from onnx2snn.graph.core import Array, Names, graph_pass, replace_uses, signals, tidy
+from onnx2snn.graph.core import Names, graph_pass, replace_uses, signals, tidy
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes.recognise.recognise_staircases import put_staircase
 
@@ -98,14 +100,10 @@ def _quantise(graph: gs.Graph, names: Names, node: gs.Node, lattice: Lattice) ->
     node.outputs = [raw]
     node.attrs[POOLED] = True
     spelling = Spelling(graph, names, node)
-    unit = np.asarray(np.where(lattice.unit == 0, 1, lattice.unit), dtype=object)
-    first = floats(lattice.low - unit / 2)
-    level = spelling.apply("Floor", spelling.apply("Div", spelling.apply("Sub", raw, first), floats(unit)))
-    level = spelling.apply("Min", spelling.apply("Max", level, np.float32(0)), floats(lattice.levels))
-    spelling.apply("Add", spelling.apply("Mul", level, floats(unit)), floats(lattice.low), output=output)
+    unit = where(lattice.unit == 0, ONE, lattice.unit)
+    first = (lattice.low - unit / 2).floats().astype(np.float32)
+    low, step, levels = (a.floats().astype(np.float32) for a in (lattice.low, unit, lattice.levels))
+    level = spelling.apply("Floor", spelling.apply("Div", spelling.apply("Sub", raw, first), step))
+    level = spelling.apply("Min", spelling.apply("Max", level, np.float32(0)), levels)
+    spelling.apply("Add", spelling.apply("Mul", level, step), low, output=output)
     return raw
-
-
-def floats(values: Rationals) -> Array:
-    """The float32 next to each rational."""
-    return np.asarray(values, dtype=object).astype(np.float64).astype(np.float32)

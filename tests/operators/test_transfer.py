@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import onnx_graphsurgeon as gs
 import pytest
 from helpers_graphs import make_model, node, run_graph
 from helpers_operators import CASES, SHAPE_OF_A, Case, op
 
-from onnx2snn.activations.lattice import Lattice, fractions
+from onnx2snn.activations.lattice import Lattice
+from onnx2snn.activations.rationals import rationals
 from onnx2snn.analysis.intervals import intervals, is_bounded
 from onnx2snn.analysis.lattices import _behind
 from onnx2snn.operators import of
@@ -73,8 +72,8 @@ def test_intervals_hold_every_answer(name: str) -> None:
 def test_lattices_hold_every_answer(name: str) -> None:
     counts, x = given(ALL[name])
     graph = graph_of(ALL[name])
-    high = fractions((LOW + UNIT * counts).astype(np.float32))
-    found = {id(graph.inputs[0]): Lattice(fractions(np.float32(LOW)), high, fractions(np.float32(UNIT)))}
+    high = rationals((LOW + UNIT * counts).astype(np.float32))
+    found = {id(graph.inputs[0]): Lattice(rationals(np.float32(LOW)), high, rationals(np.float32(UNIT)))}
     for each in graph.nodes:
         lattice = _behind(each, found)
         if lattice is not None:
@@ -84,12 +83,11 @@ def test_lattices_hold_every_answer(name: str) -> None:
         assert not all(of(n).linear or of(n).compares for n in ALL[name].nodes) or name in NO_LATTICE
         return
     y = run_graph(graph, {"a": x})["b"].astype(np.float64)
-    low, top, unit = (np.asarray(a, np.float64) for a in (lattice.low, lattice.high, lattice.unit))
+    low, top, unit = (a.floats() for a in (lattice.low, lattice.high, lattice.unit))
     assert np.all(low - 1e-6 <= y)
     assert np.all(y <= top + 1e-6)
     steps = np.divide(y - low, unit, out=np.zeros(np.broadcast_shapes(y.shape, unit.shape)), where=unit != 0)
     np.testing.assert_allclose(steps, np.rint(steps), atol=1e-4)
-    assert isinstance(lattice.low.flat[0], Fraction)
 
 
 #: Linear, and on no lattice that these rules tell: entries of several weights, or means of another number of entries by place.
