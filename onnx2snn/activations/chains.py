@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, sample_of
+from onnx2snn.activations.rationals import Places, one_place, together
 from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference
@@ -51,6 +53,65 @@ def between(root: gs.Tensor, output: gs.Tensor, order: Mapping[int, int]) -> Cha
     return Chain(root, output, tuple(sorted(found.values(), key=lambda n: order[id(n)])))
 
 
+class Sharing:
+    """Which places of a sample have the same parameters: a chain is evaluated once for each of them.
+
+    Attributes:
+        sample: The shape of one, 1 along axes on which nothing depends.
+        shape: Of a sample with one place of each kind.
+        channels: How many kinds C there are.
+        copies: Parameters of such a sample, by the id of those that they stand for.
+
+    Args:
+        tensors: What a chain reads.
+        root: What it is made of.
+    """
+
+    def __init__(self, tensors: Sequence[gs.Tensor], root: gs.Tensor) -> None:
+        sample = sample_of(tensors, root.shape)
+        if sample is None:
+            raise AssertionError("entrywise operators keep samples apart")
+        own = {id(t): t for t in tensors if is_parameter(t, root.shape)}
+        values = {i: _of_sample(value_of(t), len(sample)) for i, t in own.items()}
+        places = functools.reduce(together, map(_kinds, values.values()), one_place(sample))
+        first = np.unique(places.inverse, return_index=True)[1]
+        self._first = np.sort(first)  # kinds are numbered as they occur
+        self._inverse = np.argsort(np.argsort(first))[places.inverse]
+        self.sample, self.channels, self.shape = sample, places.count, sample
+        self.copies: dict[int, gs.Tensor] = {}
+        if self.is_less:
+            varied = [axis for axis, size in enumerate(sample) if size > 1]
+            self.shape = tuple(self.channels if axis in varied[:1] else 1 for axis in range(len(sample)))
+            for number, (i, v) in enumerate(values.items()):
+                held = np.broadcast_to(v, sample).reshape(-1)[self._first].reshape(self.shape)
+                self.copies[i] = gs.Constant(f"{own[i].name}#{number}", held)
+
+    @property
+    def is_less(self) -> bool:
+        """Whether places share anything."""
+        return 1 <= self.channels < len(self._inverse)
+
+    def spread(self, values: Array) -> Array:
+        """(J, C) at the places of one sample, (J, ...)."""
+        return values[:, self._inverse].reshape(len(values), *self.sample)
+
+    def gathered(self, values: Array) -> Array:
+        """Parameters (J, ...) of one sample by kind, (J, C)."""
+        ranked = values.reshape(len(values), *(1,) * (len(self.sample) + 1 - values.ndim), *values.shape[1:])
+        return np.broadcast_to(ranked, (len(values), *self.sample)).reshape(len(values), -1)[:, self._first]
+
+
+def _of_sample(values: Array, rank: int) -> Array:
+    return values.reshape(values.shape[max(0, values.ndim - rank) :])
+
+
+def _kinds(values: Array) -> Places:
+    """Which of ``values`` are the same, bit for bit."""
+    bits = np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}")
+    kinds, inverse = np.unique(bits, return_inverse=True)
+    return Places(values.shape, inverse.reshape(-1), len(kinds))
+
+
 class Evaluation:
     """A chain in onnxruntime, for the channels of one sample that differ in its constants.
 
@@ -64,22 +125,18 @@ class Evaluation:
     """
 
     def __init__(self, chain: Chain, inner: gs.Tensor, opsets: Opsets) -> None:
-        rank = len(chain.root.shape)
-        constants = [t for node in chain.nodes for t in node.inputs]
-        sample = sample_of(constants, chain.root.shape)
-        if sample is None:
-            raise AssertionError("entrywise operators keep samples apart")
-        self._sample, self._rank, self._inverse = sample, rank, None
-        self._load(chain, inner, opsets, {}, sample)
-        copies, shape, inverse = _distinct(constants, sample, chain.root.shape)
-        if inverse is not None:
+        self._rank = len(chain.root.shape)
+        self._sharing = Sharing([t for node in chain.nodes for t in node.inputs], chain.root)
+        self.gathered = self._sharing.gathered
+        if self._sharing.is_less:
+            self._load(chain, inner, opsets, {}, self._sharing.sample)
             z = np.random.default_rng(0).normal(0, 4, (_TRIED, 1)).astype(np.float32)
             whole = self.run(z)
-            self._load(chain, inner, opsets, copies, shape)
+        self._load(chain, inner, opsets, dict(self._sharing.copies), self._sharing.shape)
+        if self._sharing.is_less:
             for one, other in zip(whole, self.run(z), strict=True):
-                if not np.array_equal(one, other[:, inverse], equal_nan=True):
+                if not np.array_equal(one, self._sharing.spread(other).reshape(one.shape), equal_nan=True):
                     raise AssertionError("what channels share is not all that they are made of")
-            self._inverse = inverse
 
     def _load(
         self,
@@ -119,45 +176,4 @@ class Evaluation:
 
     def spread(self, values: Array) -> Array:
         """(J, C) as parameters (J, ...) of one sample."""
-        if self._inverse is None:
-            return (
-                values.reshape(len(values), *self._sample)
-                if self.channels > 1
-                else values.reshape(len(values))
-            )
-        return values[:, self._inverse].reshape(len(values), *self._sample)
-
-    def gathered(self, values: Array) -> Array:
-        """Parameters (J, ...) of one sample by channel, (J, C)."""
-        whole = np.broadcast_to(
-            values.reshape(len(values), *(1,) * (self._rank - values.ndim), *values.shape[1:]),
-            (len(values), *self._sample),
-        ).reshape(len(values), -1)
-        if self._inverse is None:
-            return whole
-        return whole[:, np.unique(self._inverse, return_index=True)[1]]
-
-
-def _distinct(
-    tensors: Sequence[gs.Tensor], sample: tuple[int, ...], shape: Sequence[int | str]
-) -> tuple[dict[int, gs.Tensor], tuple[int, ...], NDArray[np.int64] | None]:
-    """Constants of one channel each of those that are alike, by id; the shape of these channels; which of them each one is.
-
-    None where parameters differ along several axes, or all channels.
-    """
-    axes = [axis for axis, size in enumerate(sample) if size > 1]
-    if len(axes) != 1:
-        return {}, sample, None
-    axis, size = axes[0], sample[axes[0]]
-    own = [t for t in tensors if is_parameter(t, shape)]
-    columns = [np.ascontiguousarray(value_of(t)).view(np.uint8).reshape(size, -1) for t in own]
-    _, first, inverse = np.unique(
-        np.concatenate(columns, axis=1), axis=0, return_index=True, return_inverse=True
-    )
-    if len(first) == size:
-        return {}, sample, None
-    copies: dict[int, gs.Tensor] = {
-        id(t): gs.Constant(f"{t.name}#{number}", np.take(value_of(t), first, axis=axis - len(sample)))
-        for number, t in enumerate(own)
-    }
-    return copies, tuple(len(first) if a == axis else 1 for a in range(len(sample))), inverse.reshape(-1)
+        return values.reshape(len(values)) if self.channels == 1 else self._sharing.spread(values)

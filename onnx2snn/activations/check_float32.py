@@ -6,17 +6,19 @@ operators around a threshold. Anything else means that the expression was misrea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.activations.neuron import Staircase
+from onnx2snn.activations.chains import Sharing
+from onnx2snn.activations.entrywise import Opsets, copied
+from onnx2snn.activations.neuron import ARRAYS, Staircase
 from onnx2snn.activations.recognise import Found, Recognition, Rejected, recognise
-from onnx2snn.activations.rules import counted_from
-from onnx2snn.graph.core import is_constant
+from onnx2snn.activations.rules import counted_from, rules_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators.linear import from_sizes
@@ -28,6 +30,12 @@ MAX_PROBES = 1000
 #: Half an ulp for every operator of the activation, on the largest number that takes part.
 EPSILON = float(np.finfo(np.float32).eps)
 
+#: Where an activation keeps what came of its check.
+_CHECKED = "checked"
+
+#: Potentials that are run at once, over all activations.
+_AT_ONCE = 1 << 20
+
 #: How far an answer may be from a level, in levels.
 ON_GRID = 1e-3
 
@@ -38,21 +46,21 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
     What is made of sizes alone (the grid of a detector) is alike for every sample of a batch: no activation.
     """
     recognition, sized = recognise(graph), from_sizes(graph)
-    agreed, wrong = probe([f for f in recognition.found if id(f.root) not in sized], graph.opset)
+    agreed, wrong = probe([f for f in recognition.found if id(f.root) not in sized], Opsets.of(graph))
     rejected = dict(recognition.rejected)
     for one in agreed:
         if not one.staircase.levels:
             node, names = one.nodes[-1], tuple(n.name for n in one.nodes)
             rejected[one.output.name] = Rejected(node.name, node.op, "it has 1 level", CALIBRATE, names)
     agreed = [one for one in agreed if one.staircase.levels]
-    for miss in wrong:
-        node = miss.found.nodes[-1]
-        rejected[miss.found.output.name] = Rejected(
+    for one, miss in wrong:
+        node = one.nodes[-1]
+        rejected[one.output.name] = Rejected(
             node.name,
             node.op,
             f"in float32 it is no staircase: at {miss.z:.9g} it answers level {miss.source_level:.6g}, not {miss.level}",
             PLATEAUS,
-            tuple(n.name for n in miss.found.nodes),
+            tuple(n.name for n in one.nodes),
         )
     return replace(recognition, found=tuple(agreed), rejected=rejected)
 
@@ -61,43 +69,40 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
 class Disagreement:
     """Where the source answers another level than the staircase, further from a threshold than rounding explains."""
 
-    found: Found
     z: float
     level: int
     source_level: float
 
 
-def probe(found: Sequence[Found], opset: int) -> tuple[list[Found], list[Disagreement]]:
+def probe(found: Sequence[Found], opsets: Opsets) -> tuple[list[Found], list[tuple[Found, Disagreement]]]:
     """Sort staircases into those that agree with their operators and those that do not.
 
-    One model with all activations side by side is run once. A staircase whose last plateau the source's rounding
-    reaches one level earlier or later (``clip(z, 0, 6)/s`` may round up to the next integer) is corrected first.
+    A staircase whose last plateau the source's rounding reaches one level earlier or later (``clip(z, 0, 6)/s`` may round
+    up to the next integer) is corrected first.
     """
-    if not found:
-        return [], []
-    points = [_ranked(_points(f), f) for f in found]
-    answers = _run(found, points, opset)
-    agreed, wrong = [], []
-    for one, z, answer in zip(found, points, answers, strict=True):
-        corrected = replace(one, staircase=_with_plateau(_of_one_step(one.staircase, answer), answer))
-        miss = _disagreement(corrected, z, answer)
-        if miss is None:
-            agreed.append(corrected)
-        else:
-            wrong.append(miss)
-    return agreed, wrong
+    keys = [(_CHECKED, opsets.version, len(one.root.shape)) for one in found]
+    both = zip(found, keys, strict=True)
+    asked = {(id(one.known), key): one for one, key in both if key not in one.known}  # each chain once
+    for one, narrow, z, answer in _answered([*asked.values()], _points, opsets):
+        corrected = _with_plateau(_of_one_step(narrow.staircase, answer), answer)
+        miss = _disagreement(len(one.nodes), corrected, z, answer)
+        right = one.staircase if corrected is narrow.staircase else narrow.widened(one.staircase, corrected)
+        one.known[_CHECKED, opsets.version, len(one.root.shape)] = miss or right
+    told = [(one, one.known[key]) for one, key in zip(found, keys, strict=True)]
+    agreed = [replace(one, staircase=right) for one, right in told if isinstance(right, Staircase)]
+    return agreed, [(one, miss) for one, miss in told if isinstance(miss, Disagreement)]
 
 
-def plateaus(found: Sequence[Found], opset: int) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def plateaus(found: Sequence[Found], opsets: Opsets) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The smallest and the largest answer of each activation, as its own operators round them to float32.
 
     Shape (1, ...) where it differs by channel, else ().
     """
-    if not found:
-        return []
-    answers = _run(found, [_ranked(_far(one.staircase), one) for one in found], opset)
-    ends = [(a.min(axis=0, keepdims=True), a.max(axis=0, keepdims=True)) for a in answers]
-    return [(_collapsed(low), _collapsed(high)) for low, high in ends]
+    ends = []
+    for _, narrow, _, answer in _answered(found, _far, opsets):
+        low, high = (narrow.sharing.spread(end[None]) for end in (answer.min(axis=0), answer.max(axis=0)))
+        ends.append((_collapsed(low), _collapsed(high)))
+    return ends
 
 
 def _collapsed(values: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -105,14 +110,41 @@ def _collapsed(values: NDArray[np.float64]) -> NDArray[np.float32]:
     return (values.ravel()[0] if same else values).astype(np.float32)
 
 
-def _points(found: Found) -> NDArray[np.float32]:
-    """Pre-activations (P, ...): every threshold, one ulp to both sides, the middle of every level, and far out."""
-    staircase = found.staircase
+class _Narrow:
+    """A staircase for the C kinds of places that its operators tell apart.
+
+    Attributes:
+        sharing: Which those are.
+        staircase: Its arrays of shape (C,).
+    """
+
+    def __init__(self, found: Found) -> None:
+        self.sharing = Sharing([t for node in found.nodes for t in node.inputs], found.root)
+        arrays = {name: self.sharing.gathered(getattr(found.staircase, name)[None])[0] for name in ARRAYS}
+        self.staircase = replace(found.staircase, **arrays)
+
+    def widened(self, wide: Staircase, staircase: Staircase) -> Staircase:
+        """``wide``, whose narrow form this is, with what differs in ``staircase``."""
+        arrays = {
+            name: self.sharing.spread(np.broadcast_to(getattr(staircase, name), (1, self.sharing.channels)))[
+                0
+            ]
+            for name in ARRAYS
+            if getattr(staircase, name) is not getattr(self.staircase, name)
+        }
+        if "rounding" in arrays:
+            arrays["rounding"] = rules_of(arrays["rounding"])
+        return replace(wide, levels=staircase.levels, **arrays)
+
+
+def _points(staircase: Staircase) -> NDArray[np.float32]:
+    """Pre-activations (P, C): every threshold, one ulp to both sides, the middle of every level, and far out."""
     count = staircase.levels
     levels = np.unique(np.linspace(1, count, min(count, MAX_PROBES)).astype(np.int64))
-    shape = _shape(staircase)
-    column = levels.reshape((-1,) + (1,) * len(shape)).astype(np.float64)
-    edges = np.broadcast_to(staircase.lower_edges(column), (levels.size, *shape)).astype(np.float32)
+    shape = (levels.size, staircase.threshold.size)
+    edges = np.broadcast_to(staircase.lower_edges(levels[:, None].astype(np.float64)), shape).astype(
+        np.float32
+    )
     middles = (edges.astype(np.float64) + staircase.threshold / 2).astype(np.float32)
     infinity = np.float32(np.inf)
     near = [edges, np.nextafter(edges, infinity), np.nextafter(edges, -infinity), middles]
@@ -120,56 +152,47 @@ def _points(found: Found) -> NDArray[np.float32]:
 
 
 def _far(staircase: Staircase) -> NDArray[np.float32]:
-    """Two pre-activations below all thresholds, and two above: (4, ...)."""
-    shape = _shape(staircase)
+    """Two pre-activations below all thresholds, and two above: (4, C)."""
     reach = staircase.threshold * (staircase.levels + 2.0)
-    ends = [np.broadcast_to(s * reach - staircase.offset, shape) for s in (-2.0, -1.0, 1.5, 3.0)]
-    return np.stack(ends).astype(np.float32)
+    return np.stack([s * reach - staircase.offset for s in (-2.0, -1.0, 1.5, 3.0)]).astype(np.float32)
 
 
-def _shape(staircase: Staircase) -> tuple[int, ...]:
-    arrays = (staircase.threshold, staircase.offset, staircase.ceilings, staircase.rounding)
-    return np.broadcast_shapes(*(values.shape for values in arrays))
+_Answered: TypeAlias = "tuple[Found, _Narrow, NDArray[np.float32], NDArray[np.float64]]"
 
 
-def _ranked(points: NDArray[np.float32], found: Found) -> NDArray[np.float32]:
-    """Points as the operators expect them: of the rank of the pre-activation."""
-    missing = len(found.root.shape) - points.ndim
-    return points.reshape((points.shape[0],) + (1,) * missing + points.shape[1:])
+def _answered(
+    found: Sequence[Found], points: Callable[[Staircase], NDArray[np.float32]], opsets: Opsets
+) -> Iterator[_Answered]:
+    """Activations with potentials (P, C) and what their own operators answer to them: many side by side in one model."""
+    waiting: list[tuple[Found, _Narrow, NDArray[np.float32]]] = []
+    for one in found:
+        narrow = _Narrow(one)
+        waiting.append((one, narrow, points(narrow.staircase)))
+        if sum(z.size for *_, z in waiting) >= _AT_ONCE:
+            yield from _run(waiting, opsets)
+            waiting = []
+    yield from _run(waiting, opsets)
 
 
-def _run(
-    found: Sequence[Found], points: Sequence[NDArray[np.float32]], opset: int
-) -> list[NDArray[np.float64]]:
+def _run(asked: Sequence[tuple[Found, _Narrow, NDArray[np.float32]]], opsets: Opsets) -> Iterator[_Answered]:
     inputs, outputs, nodes, feed = [], [], [], {}
-    for number, (one, z) in enumerate(zip(found, points, strict=True)):
-        root = gs.Variable(f"z{number}", np.float32, [f"P{number}", *z.shape[1:]])
-        feed[root.name] = z
-        copies: dict[int, gs.Tensor] = {id(one.root): root}
-        nodes += [_copy(node, copies, f"{number}") for node in one.nodes]
+    for number, (one, narrow, z) in enumerate(asked):
+        root = gs.Variable(f"z{number}", np.float32, [f"P{number}", *narrow.sharing.shape])
+        feed[root.name] = z.reshape(len(z), *narrow.sharing.shape)
+        copies = {**narrow.sharing.copies, id(one.root): root}
+        nodes += [copied(node, copies, f"{number}") for node in one.nodes]
         inputs.append(root)
-        last = copies[id(one.output)]
-        outputs.append(gs.Variable(f"a{number}", np.float32, [f"a{number}_{i}" for i in range(z.ndim)]))
-        nodes.append(
-            gs.Node(op="Cast", name=f"out{number}", attrs={"to": 1}, inputs=[last], outputs=[outputs[-1]])
+        outputs.append(
+            gs.Variable(f"a{number}", np.float32, [f"a{number}_{i}" for i in range(len(one.root.shape))])
         )
-    model = to_split_model(gs.Graph(nodes, inputs, outputs, name="probe", opset=opset))
+        nodes.append(gs.Node("Cast", f"out{number}", {"to": 1}, [copies[id(one.output)]], [outputs[-1]]))
+    if not asked:
+        return
+    model = to_split_model(gs.Graph(nodes, inputs, outputs, name="probe", **opsets.of_graph()))
     answers = run_reference(model, feed)
-    return [answers[f"a{i}"].astype(np.float64) for i in range(len(points))]
-
-
-def _copy(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:
-    inputs: list[gs.Tensor] = []
-    for tensor in node.inputs:
-        if is_constant(tensor):
-            inputs.append(gs.Constant(f"{tensor.name}#{suffix}", tensor.values))
-        else:
-            inputs.append(tensor if tensor.is_empty() else copies[id(tensor)])
-    outputs = [gs.Variable(f"{t.name}#{suffix}", t.dtype) for t in node.outputs]
-    copies.update((id(t), o) for t, o in zip(node.outputs, outputs, strict=True))
-    return gs.Node(
-        op=node.op, name=f"{node.name}#{suffix}", attrs=dict(node.attrs), inputs=inputs, outputs=outputs
-    )
+    for number, (one, narrow, z) in enumerate(asked):
+        answer = np.broadcast_to(answers[f"a{number}"], feed[f"z{number}"].shape).reshape(z.shape)
+        yield one, narrow, z, answer.astype(np.float64)
 
 
 def _levels(staircase: Staircase, answer: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -213,14 +236,15 @@ def _counted_from(staircase: Staircase, lowest: NDArray[np.int64]) -> Staircase:
     )
 
 
-def _disagreement(found: Found, z: NDArray[np.float32], answer: NDArray[np.float64]) -> Disagreement | None:
-    staircase = found.staircase
+def _disagreement(
+    operators: int, staircase: Staircase, z: NDArray[np.float32], answer: NDArray[np.float64]
+) -> Disagreement | None:
     exact = _levels(staircase, answer)
     source = np.rint(exact)
-    wide = np.broadcast_to(z, answer.shape).astype(np.float64)
+    wide = z.astype(np.float64)
     level = staircase.level(wide)
     magnitude = np.abs(wide) + np.abs(staircase.offset) + staircase.threshold * (staircase.levels + 1.0)
-    slack = (len(found.nodes) + 2) * EPSILON * magnitude
+    slack = (operators + 2) * EPSILON * magnitude
     low, high = np.minimum(level, source), np.maximum(level, source)
     edge = staircase.lower_edges(high)
     explained = (high - low == 1) & (np.abs(wide - edge) <= slack)
@@ -229,4 +253,4 @@ def _disagreement(found: Found, z: NDArray[np.float32], answer: NDArray[np.float
     if not bad.any():
         return None
     where = tuple(np.argwhere(bad)[0])
-    return Disagreement(found, float(wide[where]), int(level[where]), float(exact[where]))
+    return Disagreement(float(wide[where]), int(level[where]), float(exact[where]))

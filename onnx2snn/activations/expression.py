@@ -7,8 +7,9 @@ operator with constants, and cancels what a straight-through estimator leaves in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import onnx_graphsurgeon as gs
 
@@ -31,6 +32,8 @@ class Value:
         of_root: f.
         of_level: g; None while nothing was rounded.
         rounded: How n comes from z.
+        known: What was found of these functions; values of the same operators on the same constants share it.
+        key: Tells these functions from others; 0 is z itself.
         nodes: The nodes that were composed, for names in messages and in the layer table.
     """
 
@@ -39,6 +42,8 @@ class Value:
     of_level: Curve | None = None
     rounded: Rounded | None = None
     nodes: tuple[gs.Node, ...] = field(default=())
+    known: dict[Hashable, Any] = field(default_factory=dict)
+    key: Hashable = 0
 
     @property
     def potential(self) -> gs.Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
 
 import onnx_graphsurgeon as gs
 
@@ -21,12 +23,14 @@ class Found:
         root: The pre-activation z.
         output: The tensor that holds a = α·k + o.
         nodes: The nodes that compute it, in topological order.
+        known: What was found of the same operators before; see :class:`onnx2snn.activations.expression.Value`.
     """
 
     staircase: Staircase
     root: gs.Tensor
     output: gs.Tensor
     nodes: tuple[gs.Node, ...]
+    known: dict[Hashable, Any] = field(default_factory=dict)
 
     @property
     def timesteps(self) -> int:

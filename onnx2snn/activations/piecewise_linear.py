@@ -27,8 +27,13 @@ from onnx2snn.activations.rationals import Mask, NotPiecewiseLinearError, Ration
 class ChannelsDifferError(Exception):
     """Channels need different cases (one clips where another does not)."""
 
-    def __init__(self) -> None:
-        super().__init__("channels differ in the order of their breakpoints")
+    def __init__(self, text: str = "channels differ in the order of their breakpoints") -> None:
+        super().__init__(text)
+
+
+def again(error: Exception) -> Exception:
+    """The same error, raised nowhere yet: what is kept must not hold the graph that it arose in."""
+    return type(error)(*error.args)
 
 
 def decide(condition: Mask) -> bool:

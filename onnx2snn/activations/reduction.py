@@ -5,12 +5,10 @@ n = R(clip(p·z + q, ...)),   a = clip(α'·n + β, ...)      ─▶      k = cl
 
 from __future__ import annotations
 
-from typing import Any
-
 from onnx2snn.activations.expression import Value
 from onnx2snn.activations.jumps import Rounded, Run, jumps_of_curve, runs_of, same_float
 from onnx2snn.activations.neuron import Staircase
-from onnx2snn.activations.piecewise_linear import ONE, ChannelsDifferError, Curve, Line, decide
+from onnx2snn.activations.piecewise_linear import ONE, ChannelsDifferError, Curve, Line, again, decide
 from onnx2snn.activations.rationals import NotPiecewiseLinearError, Rationals, ratio, where
 from onnx2snn.activations.rules import Rounding, Rules, counted_from, mirrored, rules_of
 
@@ -19,7 +17,7 @@ MAX_LEVELS = 2**16
 
 
 #: Where an expression keeps what it was reduced to.
-_REDUCED = "_reduced"
+_REDUCED = "staircase"
 
 
 def reduce_to_staircase(value: Value) -> Staircase:
@@ -32,15 +30,15 @@ def reduce_to_staircase(value: Value) -> Staircase:
         NotPiecewiseLinearError: it is none; the message says why.
         ChannelsDifferError: channels need different cases.
     """
-    held: dict[str, Any] = value.__dict__  # an expression is asked several times whether it is one
+    held = value.known  # an expression is asked several times whether it is one, and by several passes
     if _REDUCED not in held:
         try:
             held[_REDUCED] = _reduced(value)
         except (NotPiecewiseLinearError, ChannelsDifferError) as error:
-            held[_REDUCED] = error
-    if isinstance(held[_REDUCED], Exception):
-        raise held[_REDUCED]
-    found: Staircase = held[_REDUCED]
+            held[_REDUCED] = again(error)
+    found: Staircase | Exception = held[_REDUCED]
+    if isinstance(found, Exception):
+        raise again(found)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -111,17 +111,6 @@ class Table:
         whole = self.positions.reshape(-1, *(1,) * (len(sample) - len(own)), *own)
         edges = np.take_along_axis(np.broadcast_to(whole, (len(whole), *sample)), places, axis=0)
         return np.asarray(edges * self.threshold - self.offset)
-
-    def per_sample(self, rank: int) -> Table:
-        """Parameters without the batch axis of tensors of ``rank`` axes."""
-
-        def strip(values: Any, ahead: int = 0) -> Any:
-            whole = values.ndim - ahead == rank
-            return values.reshape(values.shape[:ahead] + values.shape[ahead + 1 :]) if whole else values
-
-        columns = {name: strip(getattr(self, name), 1) for name in ("positions", "strict", "slack")}
-        rest = {name: strip(getattr(self, name)) for name in ("threshold", "offset", "scale", "shift")}
-        return replace(self, **columns, **rest)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ what follows.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import expression as act
+from onnx2snn.activations.composition import composed, constant
 from onnx2snn.activations.endings import channels_differ, is_staircase, per_sample
 from onnx2snn.activations.entry_by_entry import is_elementwise, leaves_float32
 from onnx2snn.activations.expression import RegridError, Value
@@ -20,9 +20,9 @@ from onnx2snn.activations.findings import Found, Rejected, rejected
 from onnx2snn.activations.jumps import Rounded
 from onnx2snn.activations.operators import HANDLERS, Handler
 from onnx2snn.activations.piecewise_linear import ChannelsDifferError
-from onnx2snn.activations.rationals import NotPiecewiseLinearError, rationals
+from onnx2snn.activations.rationals import NotPiecewiseLinearError
 from onnx2snn.activations.reduction import clipped_line, reduce_to_staircase
-from onnx2snn.graph.core import is_constant, is_float, signals, value_of
+from onnx2snn.graph.core import is_constant, is_float, signals
 
 
 class Walk:
@@ -168,12 +168,10 @@ class Walk:
             roots = {id(v.root): v.root for v in values if v.root is not None}
             if len(roots) != 1 or not all(map(_is_potential, roots.values())) or leaves_float32(node):
                 return None
-            value = handler(node, values)
+            return composed(handler, node, values)
         except NotPiecewiseLinearError as error:
             self._reject(node, error)
             return None
-        nodes = {id(n): n for v in values for n in v.nodes}
-        return replace(value, nodes=(*nodes.values(), node))
 
     def _reject(self, node: gs.Node, error: Exception) -> None:
         read = [self.produced.get(id(t)) for t in signals(node)]
@@ -193,7 +191,9 @@ class Walk:
         except (NotPiecewiseLinearError, ChannelsDifferError) as error:
             self._note_unbounded(error, value)
             return rejected(fault, str(error), names)
-        return Found(per_sample(staircase, len(tensor.shape)), value.potential, tensor, value.nodes)
+        return Found(
+            per_sample(staircase, len(tensor.shape)), value.potential, tensor, value.nodes, value.known
+        )
 
     def whole_parts(self, value: Value) -> list[Found]:
         """The first staircase in the chain of a value that is none itself."""
@@ -211,7 +211,7 @@ class Walk:
 
     def _read(self, tensor: gs.Tensor) -> Value:
         if is_constant(tensor):
-            return act.constant(rationals(value_of(tensor)))
+            return constant(tensor)
         if id(tensor) in self._roots:
             return act.root(tensor)
         return self.produced.get(id(tensor)) or act.root(tensor)

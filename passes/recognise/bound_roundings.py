@@ -6,6 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.check_float32 import plateaus
+from onnx2snn.activations.entrywise import Opsets
 from onnx2snn.activations.jumps import Rounded
 from onnx2snn.activations.recognise import recognise
 from onnx2snn.analysis.intervals import Interval, intervals, is_bounded
@@ -32,7 +33,7 @@ def bound_roundings(graph: gs.Graph) -> gs.Graph:
     if recognition is None or not recognition.unbounded:
         return graph
     names = Names(graph)
-    ends = plateaus(recognition.found, graph.opset)
+    ends = plateaus(recognition.found, Opsets.of(graph))
     known = {id(one.output): interval for one, interval in zip(recognition.found, ends, strict=True)}
     found = intervals(graph, known)
     for rounded in recognition.unbounded:
