@@ -19,9 +19,10 @@ from rich.markup import escape
 from rich.rule import Rule
 
 from onnx2snn.cli import main as onnx2snn
-from onnx2snn.cli.fitted_tables import make_table
+from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.tables import Listing
 from onnx2snn.units import count, percent, si
 
 DIGITS = Path(os.path.relpath(Path(__file__).parent / "digits"))
@@ -55,7 +56,7 @@ def convert_and_check(name: str, *options: str) -> Path:
 def compare(*networks: Path) -> None:
     """What each network answers and spends, per image."""
     answers, spent = [], []
-    shown = make_table("Network", "Accuracy", "Spikes/image", "SynOps/image", "Energy/image")
+    rows = []
     for path in networks:
         batch = next(iter(open_data(DATA, input_specs(path)).batches(1000)))
         result = SpikingSession(path, execution="fused").run(batch.inputs)
@@ -64,15 +65,18 @@ def compare(*networks: Path) -> None:
             sum(float(each.mean()) for each in counts.values()) for counts in (result.spikes, result.synops)
         )
         spent.append(spikes)
-        shown.add_row(
+        row = (
             path.name,
             percent(float((answers[-1] == batch.labels).mean())),
             count(round(spikes)),
             si(operations),
             si(float(result.energy.snn.mean()), "J"),
         )
+        rows.append(row)
     console.print()
-    console.print(shown)
+    console.print(
+        fitted(Listing(("Network", "Accuracy", "Spikes/image", "SynOps/image", "Energy/image"), tuple(rows)))
+    )
     same = percent(float((answers[0] == answers[-1]).mean()))
     console.print(f"{spent[0] / spent[-1]:.1f} times fewer spikes, the same answer to {same} of the digits")
 

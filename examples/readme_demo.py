@@ -20,6 +20,7 @@ OWN = (
     re.compile(r"[\d.,]+ a second"),
     re.compile(r"(?<=largest output error ).*(?=, top-1)"),
     re.compile(r"(?<=at most )[\d.]+ %(?= of the rounding bound)"),
+    re.compile(r"^In [\d,]+ of [\d,]+ samples all levels are equal[\s\S]*?(?=^accuracy)"),
     re.compile(r"(?: +[\d,]+){5}(?= +0$)"),  # a row of the certificate: no level unexplained
 )
 
@@ -44,7 +45,7 @@ def essence(text: str) -> list[list[str]]:
     """The words of each line that are the same on every machine."""
     for numbers in OWN:
         text = re.sub(numbers.pattern, "#", text, flags=re.MULTILINE)
-    return [line.split() for line in text.splitlines()]
+    return [line.split() for line in text.splitlines() if line != "#"]
 
 
 def main() -> None:

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx2SnnError, OutputError
 
 if TYPE_CHECKING:
-    from onnx2snn.calibration import calibrate
+    from onnx2snn.calibration.calibration import calibrate
     from onnx2snn.certificate.verification import verify
-    from onnx2snn.compile import compile  # noqa: A004 - named as its command
+    from onnx2snn.compile.compiled import compile  # noqa: A004 - named as its command
     from onnx2snn.conversion import convert
-    from onnx2snn.evaluation import evaluate
+    from onnx2snn.evaluation.evaluation import evaluate
     from onnx2snn.inspection import inspect_model
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ConversionError",

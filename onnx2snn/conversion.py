@@ -23,12 +23,15 @@ from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.attempts import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
+from onnx2snn.compile.schedule import make_schedule
+from onnx2snn.data import Source
 from onnx2snn.dialect.functions import VERSION, attach_functions
 from onnx2snn.dialect.layer_table import (
     Layer,
     NonSpikingOperator,
     described_as,
     is_snn,
+    read_layer_table,
     write_counting_graph,
     write_layer_table,
 )
@@ -40,14 +43,18 @@ from onnx2snn.graph.core import Array, Pass, is_constant
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model, save_model
+from onnx2snn.model.networks import Network, is_module, named
 from onnx2snn.model.qonnx_definition import inlined
 from onnx2snn.model.reference import run_reference
+from onnx2snn.model.torch_modules import module_to_onnx
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.passes.rewrite.spike import network_timesteps
 from onnx2snn.remedies import ITS_SOURCE
+from onnx2snn.tables import layer_listing
+from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 #: Bytes of constants that are worth a collection of garbage after each pass.
 _HEAVY = 1 << 25
@@ -58,7 +65,7 @@ Bias = Literal["once", "per-step", "paper"]
 Coding = Literal["binary", "rate"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Conversion:
     """A converted network.
 
@@ -66,6 +73,8 @@ class Conversion:
         network: The spiking network, its large weights in arrays apart.
         layers: Its layers of neurons, in order.
         timesteps: T, on every train.
+        depth: L, layers of neurons on the longest path.
+        source: The network that it equals: what was given, what was exported of a torch module, or what calibration made.
         non_spiking: Operators between neurons that were kept (``hybrid=True``).
         macs: Multiply-accumulates of one sample: of the ``ann``, those that stay ``analog`` (the input layer among them), and
             those of them that are ``non_spiking``: behind neurons (``hybrid=True``). None where a size is dynamic: then
@@ -80,12 +89,47 @@ class Conversion:
     network: SplitModel
     layers: tuple[Layer, ...]
     timesteps: int
+    depth: int = 0
+    source: str | Path | onnx.ModelProto = ""
     non_spiking: tuple[NonSpikingOperator, ...] = ()
     macs: Mapping[str, int | None] = dataclasses.field(default_factory=dict)
     checks: tuple[tuple[str, float], ...] = ()
     calibration: Calibration | None = None
     tried: str = "not tried"
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"Conversion({things(len(self.layers), 'layer')}, {steps_in_words(self.timesteps, self.steps)})"
+        )
+
+    def _repr_html_(self) -> str:
+        return layer_listing(self._layers()).html(self._told())
+
+    def summary(self) -> str:
+        """What was made, layer by layer, as text."""
+        return layer_listing(self._layers()).text(self._told())
+
+    def _layers(self) -> list[dict[str, Any]]:
+        return [dataclasses.asdict(layer) for layer in self.layers]
+
+    def _told(self) -> str:
+        """One line over the table."""
+        neurons = (
+            None if any(None in layer.shape for layer in self.layers) else sum(x.neurons for x in self.layers)
+        )
+        counted = "" if neurons is None else f", {things(neurons, 'neuron')}"
+        return f"{things(len(self.layers), 'layer')} of neurons{counted}, {steps_in_words(self.timesteps, self.steps)}"
+
+    @property
+    def steps(self) -> int:
+        """Time steps from an input to its answer: (L + 1)·T; in a rate code, where all layers compute in each step, T."""
+        return steps_to_answer(self.timesteps, self.depth, self.coding)
+
+    @property
+    def coding(self) -> str:
+        """What a spike carries."""
+        return str(read_layer_table(self.network.structure).get("coding", "binary"))
 
     @cached_property
     def model(self) -> onnx.ModelProto:
@@ -104,9 +148,10 @@ class Conversion:
 
 
 def convert(
-    model: str | Path | onnx.ModelProto,
+    model: Network | Any,
+    example_inputs: Any = None,
     *,
-    calibrate: Any = None,
+    calibrate: Source | None = None,
     timesteps: int | Literal["auto"] | None = None,
     coding: Coding = "binary",
     bias: Bias = "once",
@@ -118,8 +163,10 @@ def convert(
     """Convert a quantised network to a spiking one that answers the same (Datta et al., arXiv 2312.06900).
 
     Args:
-        model: A path, or a model in memory (which is not changed).
-        calibrate: Data by which float ReLU activations are quantised first: a path, or {input name: array}.
+        model: A path, a model in memory, or a torch module (none of which is changed).
+        example_inputs: Of a torch module, which is exported with them: what it is called with, a tensor (N, ...) or a tuple.
+        calibrate: Data by which float ReLU activations are quantised first: a path, {input name: array}, or the only input's
+            array.
         timesteps: T of calibrated activations (K = 2^T − 1; ``auto``: for each layer); with ``coding="rate"`` of any network.
         coding: What a spike carries. ``binary``: 2^(T−t), lossless. ``rate``: 1, as in earlier conversions: plain IF neurons
             that start at half their threshold and are reset by subtraction, K = T. An approximation, for comparisons.
@@ -144,6 +191,7 @@ def convert(
             "a rate code has one form: biases are constant currents, and the execution is spiking",
             remedy="leave bias and execution as they are",
         )
+    model = module_to_onnx(model, example_inputs) if is_module(model) else named(model)
     source = load_model(model, in_place=True)
     if is_snn(source):
         raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
@@ -153,7 +201,7 @@ def convert(
         calibration = onnx2snn.calibrate(
             model, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, progress=progress
         )
-        source = calibration.model
+        source = model = calibration.model
     form = Form("per-step" if coding == "rate" else bias, execution, coding)
     witness = Witness.of(source) if check is not False else None
     try:
@@ -171,6 +219,7 @@ def convert(
         conversion = dataclasses.replace(conversion, tried=tried)
     return dataclasses.replace(
         conversion,
+        source=model,
         calibration=calibration,
         notes=batch_notes(source, at_a_time=witness.at_a_time if witness is not None else None),
     )
@@ -282,7 +331,11 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
     attach_functions(model, bias=form.bias, execution=form.execution, coding=form.coding)
     _declare_as(model, driver.source)
     described_as(model, driver.source)
-    layers = layers_of(graph, form.coding)
+    schedule = make_schedule(model.graph.node, [info.name for info in model.graph.input])
+    layers = tuple(
+        dataclasses.replace(layer, phase=schedule.stages[layer.output])
+        for layer in layers_of(graph, form.coding)
+    )
     timesteps = network_timesteps(graph, form.coding)
     write_counting_graph(model, counting_graph(model, layers))
     macs = macs_of(graph, layers)
@@ -292,6 +345,7 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
             "dialect": VERSION,
             "producer": f"onnx2snn {onnx2snn.__version__}",
             "timesteps": timesteps,
+            "depth": schedule.depth,
             **dataclasses.asdict(form),
             "layers": [dataclasses.asdict(layer) for layer in layers],
             "outputs": [output.name for output in model.graph.output],
@@ -305,7 +359,15 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
     )
     model.producer_name = "onnx2snn"
     model.producer_version = onnx2snn.__version__
-    return Conversion(network, layers, timesteps, tuple(kept), macs.total, tuple(driver.checks))
+    return Conversion(
+        network,
+        layers,
+        timesteps,
+        schedule.depth,
+        non_spiking=tuple(kept),
+        macs=macs.total,
+        checks=tuple(driver.checks),
+    )
 
 
 def _declare_as(model: onnx.ModelProto, source: onnx.ModelProto) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,13 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import origin
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model
+from onnx2snn.model.networks import Network, named
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
+from onnx2snn.tables import Listing, activation_listing, layer_listing
+from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Activation:
     rounding: str | list[str]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Inspection:
     """What was found in one model.
 
@@ -69,6 +71,7 @@ class Inspection:
         layers: The layer table of a converted network.
         obstacles: How many those are.
         refusal: What a conversion says, and what to do; None where the network converts.
+        steps: Of a converted network, time steps from an input to its answer: (L + 1)·T.
     """
 
     spiking: bool
@@ -80,28 +83,68 @@ class Inspection:
     layers: list[dict[str, Any]]
     obstacles: int = 0
     refusal: Rejected | None = None
+    steps: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Inspection({self._told()})"
+
+    def _repr_html_(self) -> str:
+        return self._listing().html(self._told())
+
+    def summary(self) -> str:
+        """The layers of a spiking network, or the activations of another, as text."""
+        return self._listing().text(self._told())
+
+    def _listing(self) -> Listing:
+        return (
+            layer_listing(self.layers)
+            if self.spiking
+            else activation_listing(map(dataclasses.asdict, self.activations))
+        )
+
+    def _told(self) -> str:
+        found = things(
+            len(self.layers or self.activations), "layer" if self.spiking else "quantised activation"
+        )
+        kind = (
+            "a spiking network"
+            if self.spiking
+            else "a network to convert"
+            if self.refusal is None
+            else "does not convert"
+        )
+        steps = f", {steps_in_words(self.timesteps, self.steps)}" if self.timesteps else ""
+        return f"{kind}: {found}{steps}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return dataclasses.asdict(self)
 
 
-def inspect_model(model: str | Path | onnx.ModelProto) -> Inspection:
+def inspect_model(model: Network) -> Inspection:
     """Look into a network, before or after conversion.
 
     Raises:
         InvalidModelError: the file is missing, damaged or no ONNX model.
         ConversionError: it is valid ONNX, but has no form that the recogniser can read.
     """
-    proto = load_model(model)
+    proto = load_model(named(model))
     return _inspect_snn(proto) if is_snn(proto) else _inspect_source(proto)
 
 
 def _inspect_snn(model: onnx.ModelProto) -> Inspection:
     table = read_layer_table(model)
     activations = [_of_layer(layer) for layer in table["layers"]]
+    steps = steps_to_answer(table["timesteps"], table.get("depth"), table.get("coding", "binary"))
     return Inspection(
-        True, table["timesteps"], _inputs(model), _operators(model), activations, [], table["layers"]
+        True,
+        table["timesteps"],
+        _inputs(model),
+        _operators(model),
+        activations,
+        [],
+        table["layers"],
+        steps=steps,
     )
 
 

@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.recognise import Rejected
 from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_spiking, obstacles, refusal
+from onnx2snn.analysis.unrolled import unrolled_neurons
 from onnx2snn.calibration.advice import Advice
 from onnx2snn.errors import ConversionError
 from onnx2snn.operators.linear import is_neuron
@@ -52,6 +53,8 @@ def _refusal(
     *,
     hybrid: bool,
 ) -> ConversionError | None:
+    if spiking := unrolled_neurons(graph):
+        return spiking
     spikes = any(map(is_neuron, graph.nodes))
     if spikes and (hybrid or not obstacles(kept)):
         return None

@@ -44,6 +44,39 @@ def things(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" + ("" if number == 1 else "s")
 
 
+def steps_to_answer(timesteps: int, depth: int | None, coding: str = "binary") -> int:
+    """Time steps from an input to its answer: (L + 1)·T, as each layer waits for the one before; in a rate code T.
+
+    Args:
+        timesteps: T, of a layer.
+        depth: L, layers of neurons on the longest path; None where it is not known: T is all that can be said.
+        coding: What a spike carries.
+
+    >>> steps_to_answer(4, 4), steps_to_answer(32, 4, "rate")
+    (20, 32)
+    """
+    return timesteps if depth is None or coding == "rate" else (depth + 1) * timesteps
+
+
+def steps_in_words(timesteps: int, steps: int | None) -> str:
+    """T, and beside it how long an answer takes.
+
+    >>> steps_in_words(4, 20), steps_in_words(32, 32)
+    ('T = 4 time steps a layer, 20 to an answer', 'T = 32 time steps')
+    """
+    told = f"T = {things(timesteps, 'time step')}"
+    return told if steps is None or steps == timesteps else f"{told} a layer, {count(steps)} to an answer"
+
+
+def times_less(one: float, other: float) -> str:
+    """``one`` beside ``other``.
+
+    >>> times_less(2.0, 5.0), times_less(5.0, 2.0)
+    ('2.5 times less', '2.5 times more')
+    """
+    return f"{other / one:.1f} times less" if other >= one else f"{one / other:.1f} times more"
+
+
 def rule(names: str | Sequence[str]) -> str:
     """A rounding rule, or those of some channels, each once.
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 
 Array: TypeAlias = NDArray[Any]
 
+_PROVIDER = "install the onnxruntime that has it (onnxruntime-gpu, onnxruntime-openvino ...), or leave it out"
 _TYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -38,17 +39,13 @@ class EngineInput:
     shape: tuple[int | None, ...]
     dtype: str
 
-    def checked(self, name: str, value: Array) -> Array:
-        """``value`` as an array, if it fits.
+    def checked(self, name: str, value: ArrayLike) -> Array:
+        """``value`` as an array in the model's type, if it fits.
 
         Raises:
-            InputError: rank, size or dtype differ, or it holds NaN or infinity.
+            InputError: rank or size differ, values have no counterpart in the model's type, or it holds NaN or infinity.
         """
-        array = np.asarray(value)
-        if array.dtype != np.dtype(self.dtype):
-            raise InputError(
-                f"input '{name}' has the wrong dtype", found=array.dtype, remedy=f"convert it to {self.dtype}"
-            )
+        array = self._typed(name, np.asarray(value))
         sizes = zip(self.shape[1:], array.shape[1:], strict=False)
         if array.ndim != len(self.shape) or any(s is not None and s != found for s, found in sizes):
             wanted = "(N" + "".join(f", {s if s is not None else '?'}" for s in self.shape[1:]) + ")"
@@ -58,6 +55,26 @@ class EngineInput:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError(f"input '{name}' holds NaN or infinity", remedy="clean the data first")
         return array
+
+    def _typed(self, name: str, array: Array) -> Array:
+        """In the model's type: floats are rounded to a narrower float, all other values have to stay what they are."""
+        wanted = np.dtype(self.dtype)
+        if array.dtype == wanted:
+            return array
+        if array.dtype.kind in "biuf":
+            with np.errstate(all="ignore"):  # what does not survive is refused below
+                target = array.astype(wanted)
+                floats = array.dtype.kind == wanted.kind == "f"
+                kept = (
+                    np.isfinite(target) | ~np.isfinite(array)
+                    if floats
+                    else target.astype(array.dtype) == array
+                )
+            if kept.all() and not (wanted.kind == "u" and (array < 0).any()):
+                return target
+        raise InputError(
+            f"input '{name}' has the wrong dtype", found=array.dtype, remedy=f"convert it to {self.dtype}"
+        )
 
 
 @dataclass(frozen=True)
@@ -121,6 +138,12 @@ class OnnxruntimeEngine:
     ) -> None:
         import onnxruntime as ort  # noqa: PLC0415 - one of two engines
 
+        missing = sorted(set(providers or ()) - set(ort.get_available_providers()))
+        if missing:
+            found = f"{', '.join(missing)}; it has {', '.join(ort.get_available_providers())}"
+            raise InputError(
+                "this onnxruntime has not that execution provider", found=found, remedy=_PROVIDER
+            )
         self._weights = model.weights  # onnxruntime reads them where they are
         options = session_options or _options(model, threads)
         if model.folder is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.runtime.energy import Energy, EnergyTable, energy_of
+from onnx2snn.tables import spike_listing
+from onnx2snn.units import si, steps_in_words, steps_to_answer, things
 
 Array: TypeAlias = NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What the network answered to N samples, and what it spent.
 
@@ -24,6 +27,7 @@ class Result:
         synops: By layer, synaptic operations that its spikes caused, (N,); empty unless counted.
         energy: Joules of each sample, of the SNN and of its ANN, in all and by layer; NaN unless counted.
         neurons: By layer, neurons of one sample; where the network leaves sizes open, by those of the samples.
+        table: The network's layer table, its open sizes filled in.
     """
 
     outputs: dict[str, Array]
@@ -31,6 +35,71 @@ class Result:
     synops: dict[str, NDArray[np.int64]]
     energy: Energy
     neurons: dict[str, int] = field(default_factory=dict)
+    table: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Result({things(self._samples, 'sample')}, {self._told()})"
+
+    def _repr_html_(self) -> str:
+        return spike_listing(self.layers()).html(self._told())
+
+    def summary(self) -> str:
+        """Means over the samples, layer by layer, as text."""
+        return spike_listing(self.layers()).text(self._told())
+
+    def priced(self, energies: EnergyTable) -> Energy:
+        """Energy by another table: :data:`onnx2snn.runtime.INT8`, for example."""
+        return energy_of(self.synops, self.table, energies, self._samples)
+
+    def layers(self) -> list[dict[str, Any]]:
+        """By layer: neurons, time steps, spikes a neuron and a neuron and time step, synaptic operations; means of a sample."""
+        found = []
+        for layer in self.table.get("layers", ()):
+            name, steps = layer["name"], layer["timesteps"]
+            spikes, synops = (
+                {"mean": float(counted[name].mean())} if name in counted else None
+                for counted in (self.spikes, self.synops)
+            )
+            each = None if spikes is None else spikes["mean"] / self.neurons[name]
+            rate = None if each is None else each / steps
+            found.append(
+                {
+                    "name": name,
+                    "neurons": self.neurons[name],
+                    "timesteps": steps,
+                    "spikes_per_neuron": each,
+                    "spike_rate": rate,
+                    "spikes": spikes,
+                    "synops": synops,
+                }
+            )
+        return found
+
+    def plot(self) -> Any:
+        """Spike rates by layer and the energy of a sample, as a ``matplotlib.figure.Figure`` (extra ``report``).
+
+        Raises:
+            OutputError: matplotlib is missing.
+            InputError: nothing was counted.
+        """
+        plots = importlib.import_module("onnx2snn.report.plots")  # an extra, which stands on all of this
+        return plots.plot_result(self)
+
+    @property
+    def _samples(self) -> int:
+        return len(self.energy.snn)
+
+    def _told(self) -> str:
+        table = self.table
+        steps = steps_to_answer(table["timesteps"], table.get("depth"), table.get("coding", "binary"))
+        told = [steps_in_words(table["timesteps"], steps)]
+        if self.spikes:
+            told.append(f"{si(float(np.mean(sum(self.spikes.values(), np.zeros(1)))))} spikes a sample")
+        if self.synops and np.isfinite(self.energy.snn).all():
+            ann = float(self.energy.ann.mean())
+            beside = f" (ANN {si(ann, 'J')})" if np.isfinite(ann) else ""
+            told.append(f"{si(float(self.energy.snn.mean()), 'J')}{beside}")
+        return ", ".join(told)
 
 
 def result_of(
@@ -50,7 +119,7 @@ def result_of(
     outputs: Sequence[str] = layer_table["outputs"]
     energy = energy_of(synops, layer_table, energies, samples)
     neurons = {layer["name"]: int(layer["neurons"]) for layer in layer_table["layers"]}
-    return Result({name: answers[name] for name in outputs}, spikes, synops, energy, neurons)
+    return Result({name: answers[name] for name in outputs}, spikes, synops, energy, neurons, layer_table)
 
 
 def _counted(answers: Mapping[str, Array], kind: str, layers: Sequence[str]) -> dict[str, NDArray[np.int64]]:

@@ -7,11 +7,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch, make_engine
@@ -20,13 +19,16 @@ from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
 from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
 from onnx2snn.runtime.result import Result, result_of
-from onnx2snn.runtime.session_file import open_source
+from onnx2snn.runtime.session_file import Model, open_source
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.trace import Trace, trace_of
+from onnx2snn.units import steps_to_answer
 
 _LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
+#: By input name, or what the only input reads.
+Inputs: TypeAlias = Mapping[str, ArrayLike] | ArrayLike
 Count = Literal["synops", "spikes", "nothing"]
 Prepared = Literal["synops", "spikes", "nothing", "levels"]
 
@@ -41,8 +43,8 @@ class SpikingSession:
     """A converted network, ready to run; safe to use from several threads.
 
     Args:
-        model: Path or bytes of a model that onnx2snn wrote: a converted one, which is compiled in memory where the onnx package
-            is there and run as it is otherwise, or one that was compiled beforehand, which runs everywhere.
+        model: What onnx2snn wrote or made: a path, bytes, an ``onnx.ModelProto``, a conversion. A converted network is compiled
+            in memory where the onnx package is there, and run as it is otherwise; a compiled one runs everywhere.
         execution: ``spiking``: trains of 0 and 1, T steps folded into the batch. ``fused``: integer levels in one pass,
             with the same spikes. ``int8``: the same in 8-bit integers, wherever weights are whole numbers times a scale
             and the result is the same bit for bit; float32 elsewhere. (A rate code has no shorter way than ``spiking``.)
@@ -65,7 +67,7 @@ class SpikingSession:
 
     def __init__(
         self,
-        model: str | Path | bytes,
+        model: Model,
         *,
         execution: str | None = None,
         backend: str = "onnxruntime",
@@ -90,6 +92,7 @@ class SpikingSession:
         self.layers: tuple[dict[str, Any], ...] = tuple(table_["layers"])
         self.outputs: tuple[str, ...] = tuple(table_["outputs"])
         self.timesteps = int(table_["timesteps"])
+        self.steps = steps_to_answer(self.timesteps, table_.get("depth"), self.coding)
         self._energy = table
         self._chunk = chunk
         self._first = count or self._source.counts
@@ -112,11 +115,12 @@ class SpikingSession:
         """The most that it can count."""
         return self._source.counts
 
-    def run(self, inputs: Mapping[str, Array], *, count: Count | None = None) -> Result:
+    def run(self, inputs: Inputs, *, count: Count | None = None) -> Result:
         """Present a batch and return what the network answers and what it spent.
 
         Args:
-            inputs: By input name, shape (N, ...) as in the source model.
+            inputs: By input name, shape (N, ...) as in the source model; of a model's only input the array alone. Arrays of
+                another type, or nested lists, are converted where their values are kept (floats may be rounded).
             count: ``synops``: spikes and synaptic operations; ``spikes``: spikes alone, which is faster; ``nothing``:
                 answers alone, which is fastest (energy is NaN then). None: what the session was made for.
 
@@ -131,7 +135,7 @@ class SpikingSession:
                 answers[name] = by_sample(answers[name], samples)
         return self._result(answers, checked)
 
-    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def levels(self, inputs: Inputs) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names."""
         engine = self._engine("levels")
         checked, samples = self._checked(engine, inputs)
@@ -139,7 +143,7 @@ class SpikingSession:
         levels = {layer["name"]: answers[f"levels/{layer['name']}"] for layer in self.layers}
         return levels | {name: answers[name] for name in self.outputs}
 
-    def trace(self, inputs: Mapping[str, Array]) -> Trace:
+    def trace(self, inputs: Inputs) -> Trace:
         """Every spike and membrane potential of the spiking execution, step by step.
 
         Raises:
@@ -148,7 +152,7 @@ class SpikingSession:
         engine = self._engine("nothing", "trace")
         checked, samples = self._checked(engine, inputs)
         answers = [engine.run(part) for part in self._parts(engine, checked, samples)]
-        return trace_of(answers, [layer["name"] for layer in self.layers], samples)
+        return trace_of(answers, self._source.table, samples)
 
     def stream(self, *, batch: int = 1, count: Count | None = None) -> Stream:
         """A pipeline of its own, to be driven one time step a call; whatever the session's execution.
@@ -204,7 +208,9 @@ class SpikingSession:
         """The network as a pipeline, likewise."""
         return Pipeline(self._engine(count, "step"), self.timesteps)
 
-    def _checked(self, engine: Engine, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
+    def _checked(self, engine: Engine, inputs: Inputs) -> tuple[dict[str, Array], int]:
+        if not isinstance(inputs, Mapping):
+            inputs = self._named(engine, inputs)
         if set(inputs) != set(engine.inputs):
             remedy = f"give {', '.join(engine.inputs)}"
             raise InputError(
@@ -218,6 +224,14 @@ class SpikingSession:
         if samples == 0:
             raise InputError("there are no samples")
         return checked, samples
+
+    @staticmethod
+    def _named(engine: Engine, array: ArrayLike) -> dict[str, ArrayLike]:
+        """The only input's array by its name."""
+        if len(engine.inputs) > 1:
+            remedy = f"give them by name: {', '.join(engine.inputs)}"
+            raise InputError(f"this model has {len(engine.inputs)} inputs, and got one array", remedy=remedy)
+        return dict.fromkeys(engine.inputs, array)
 
     @cached_property
     def of_samples(self) -> frozenset[str]:

@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Loadable, OnnxruntimeEngine
 from onnx2snn.runtime.layer_records import NEWEST, TABLE_KEY, compiled_facts, read_table
 
+#: A path, the bytes of a model, a model, or what :func:`onnx2snn.convert` or :func:`onnx2snn.compile` made.
+Model: TypeAlias = Any
 Count = Literal["synops", "spikes", "nothing"]
 #: What is made of a converted file: the model of an execution, for what it counts.
 Compile = Callable[[str, str], Loadable]
@@ -83,12 +85,12 @@ _WITHIN = {
 
 
 def open_source(
-    model: str | Path | bytes, *, growth: float = 2.0, plain: bool = False, whole: bool = False
+    model: Model, *, growth: float = 2.0, plain: bool = False, whole: bool = False
 ) -> SessionFile:
     """Read a converted or compiled network.
 
     Args:
-        model: Path or bytes.
+        model: Path, bytes, or what holds a model in memory.
         growth: As of ``onnx2snn.compile``.
         plain: Nothing is rewritten for speed.
         whole: Weights are put into the model, and not beside it.
@@ -96,23 +98,27 @@ def open_source(
     Raises:
         InvalidModelError: it is missing, damaged, no spiking network, or of a newer dialect.
     """
-    if not isinstance(model, bytes):
+    if isinstance(model, (str, os.PathLike)):
         _check_path(Path(model))
     if importlib.util.find_spec("onnx") is None:
         return _as_it_is(model)
     from onnx2snn.compile.in_memory import compiler_of, levels_of  # noqa: PLC0415 - needs the onnx package
-    from onnx2snn.compile.network import is_compiled, read_network  # noqa: PLC0415
+    from onnx2snn.compile.network import held_by, is_compiled, read_network  # noqa: PLC0415
 
-    network = read_network(model, or_compiled=True)
+    held = model if isinstance(model, bytes) else held_by(model)
+    network = read_network(held, or_compiled=True)
     if is_compiled(network.split.structure):
-        return replace(_as_it_is(model), levels=lambda: levels_of(model, whole=whole))
+        return replace(_as_it_is(model), levels=lambda: levels_of(held, whole=whole))
     compile_for = compiler_of(model, network, growth=growth, plain=plain, whole=whole)
     return SessionFile(network.table, compile=compile_for, alike=network.alike)
 
 
-def _as_it_is(model: str | Path | bytes) -> SessionFile:
+def _as_it_is(model: Model) -> SessionFile:
     """The file itself, described by its metadata."""
-    ready = Loadable(model if isinstance(model, bytes) else os.fspath(model))
+    if not isinstance(model, (str, bytes, os.PathLike)):
+        proto: Any = getattr(model, "model", model)
+        model = proto.SerializeToString()
+    ready = Loadable(os.fspath(model) if isinstance(model, os.PathLike) else model)
     metadata = OnnxruntimeEngine(ready).metadata
     table = table_of(metadata)
     try:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.units import things
+
 Array: TypeAlias = NDArray[Any]
 
 
-@dataclass(frozen=True)
+#: Layers that a short description names.
+_SHOWN = 3
+
+
+@dataclass(frozen=True, repr=False)
 class Trace:
     """The course of one presentation.
 
@@ -24,16 +31,38 @@ class Trace:
         thresholds: By layer, what v has to reach in each generation step, (T, ...), to be broadcast against (T, N, ...);
             of neurons with a table, whose thresholds depend on their spikes, (T, N, ...).
         resets: By layer, what a spike takes from v in each generation step, 2^(T−t)·θ, likewise.
+        table: The network's layer table.
     """
 
     spikes: dict[str, Array]
     potentials: dict[str, Array]
     thresholds: dict[str, Array]
     resets: dict[str, Array]
+    table: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(f"{name} {spikes.shape}" for name, spikes in list(self.spikes.items())[:_SHOWN])
+        more = ", …" if len(self.spikes) > _SHOWN else ""
+        return f"Trace({things(len(self.spikes), 'layer')}: {layers}{more})"
+
+    def plot(self, sample: int = 0, *, neurons: Mapping[str, Sequence[int]] | None = None) -> Any:
+        """Raster, membrane potentials and spikes per bit of a sample, as a ``matplotlib.figure.Figure`` (extra ``report``).
+
+        Args:
+            sample: Position of the sample.
+            neurons: By layer, which to draw; for other layers some are chosen.
+
+        Raises:
+            OutputError: matplotlib is missing.
+            InputError: there is no such sample, layer or neuron; or spikes are rate-coded, whose figures these are not.
+        """
+        plots = importlib.import_module("onnx2snn.report.plots")  # an extra, which stands on all of this
+        return plots.plot_trace(self, sample, neurons or {})
 
 
-def trace_of(parts: Sequence[Mapping[str, Array]], layers: Sequence[str], samples: int) -> Trace:
+def trace_of(parts: Sequence[Mapping[str, Array]], table: Mapping[str, Any], samples: int) -> Trace:
     """The trace of all samples, from the answers to parts of them."""
+    layers = [layer["name"] for layer in table["layers"]]
 
     def along(kind: str, name: str) -> Array:
         return np.concatenate([part[f"{kind}/{name}"] for part in parts], axis=1)[:, :samples]
@@ -45,7 +74,7 @@ def trace_of(parts: Sequence[Mapping[str, Array]], layers: Sequence[str], sample
         whole = held.ndim == train.ndim and held.shape[1] == parts[0][f"train/{name}"].shape[1] > 1
         thresholds[name] = along("thresholds", name) if whole else _by_step(held, train.ndim)
         resets[name] = _by_step(parts[0][f"resets/{name}"], train.ndim)
-    return Trace(spikes, {name: along("potentials", name) for name in layers}, thresholds, resets)
+    return Trace(spikes, {name: along("potentials", name) for name in layers}, thresholds, resets, table)
 
 
 def _by_step(operand: Array, rank: int) -> Array:

@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- imports: written by docs/scripts/imports_table.py -->", "<!-- end of imports -->"
 
 #: Modules of the package itself that say things, and know nothing of networks.
-TEXTS = ("errors", "remedies", "naming", "units", "atomic_files")
+TEXTS = ("errors", "remedies", "naming", "units", "tables", "atomic_files")
 
 #: What each package is for, from the ground up: a package imports only those above it in this list. One that stands here no
 #: more, or not yet, fails the test of the page.
@@ -37,6 +37,7 @@ PURPOSE = {
     "certificate": "comparison of synapses, thresholds and every level, with rounding bounds",
     "compile": "a converted network in plain operators, one file an execution",
     "onnx2snn": "convert, inspect",
+    "exchange": "converted networks in NIR, and a reader that runs them (extra `nir`)",
     "training": "QCFS, few-spike training (extra `train`)",
     "report": "the page and its figures (extra `report`)",
     "cli": "the command line",

@@ -10,6 +10,8 @@ from typing import Any
 import onnx
 
 from onnx2snn.model.files import save_model
+from onnx2snn.tables import calibration_listing
+from onnx2snn.units import percent, steps_in_words, things
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class CalibratedLayer:
     signal_to_noise: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibration:
     """A float network made a quantised one.
 
@@ -62,6 +64,23 @@ class Calibration:
     top1_agreement: float | None
     accuracy: dict[str, float] | None
     non_spiking: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Calibration({self._told()})"
+
+    def _repr_html_(self) -> str:
+        return calibration_listing(self.to_dict()["layers"]).html(self._told())
+
+    def summary(self) -> str:
+        """The staircases that were chosen, and what was lost, as text."""
+        return calibration_listing(self.to_dict()["layers"]).text(self._told())
+
+    def _told(self) -> str:
+        lost = "" if self.output_error is None else f", output error {percent(self.output_error)}"
+        agreed = "" if self.top1_agreement is None else f", top-1 agreement {percent(self.top1_agreement)}"
+        return (
+            f"{things(len(self.layers), 'activation')}, {steps_in_words(self.timesteps, None)}{lost}{agreed}"
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the model to ``path``, whole or not at all.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import onnx
@@ -20,6 +19,7 @@ from onnx2snn.dialect.layer_table import is_snn
 from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.files import load_model
+from onnx2snn.model.networks import Network, named
 from onnx2snn.remedies import ITS_SOURCE
 
 #: Samples on which corrections are fitted.
@@ -30,7 +30,7 @@ MOST_RATE_STEPS = 4096
 
 
 def calibrate(
-    model: str | Path | onnx.ModelProto,
+    model: Network,
     data: Any = None,
     *,
     timesteps: int | Literal["auto"] = 4,
@@ -65,7 +65,7 @@ def calibrate(
         InputError: the data does not fit, or an option is out of range.
     """
     _check(timesteps, coding, samples, method)
-    source = load_model(model, in_place=True)
+    source = load_model(named(model), in_place=True)
     if is_snn(source):
         raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
     work = Work(prepare(source, hybrid=hybrid), method, per_channel, samples)

@@ -115,6 +115,7 @@ class _Comparison:
             samples=self._loss.samples,
             generated=generated,
             timesteps=self._session.timesteps,
+            steps=self._session.steps,
             layers=tuple(self._counts(layer) for layer in self._layers),
             maps=(),
             outputs=tuple(OutputCheck(name, largest, None) for name, largest in self._largest.items()),

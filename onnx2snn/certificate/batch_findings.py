@@ -26,6 +26,8 @@ class Counts:
     ambiguous: int = 0
     propagated: int = 0
     unexplained: int = 0
+    ann_exact: int = 0
+    snn_exact: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
@@ -69,6 +71,8 @@ class Findings:
         total_error: The exact sum of their differences.
         worst: (largest output error, sample), the five largest.
         defects: The first ten by sample.
+        alike: Samples in which all levels are equal.
+        alike_error: The largest output error of those.
     """
 
     samples: int = 0
@@ -81,6 +85,8 @@ class Findings:
     total_error: Fraction = Fraction(0)
     worst: tuple[tuple[float, int], ...] = ()
     defects: tuple[Defect, ...] = ()
+    alike: int = 0
+    alike_error: float = 0.0
 
     def __add__(self, other: Findings) -> Findings:
         return Findings(
@@ -91,6 +97,8 @@ class Findings:
             same_class=self.same_class + other.same_class,
             labelled=self.labelled + other.labelled,
             right=(self.right[0] + other.right[0], self.right[1] + other.right[1]),
+            alike=self.alike + other.alike,
+            alike_error=max(self.alike_error, other.alike_error),
             total_error=self.total_error + other.total_error,
             worst=worst(self.worst + other.worst),
             defects=first(self.defects + other.defects),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from typing import Any
+
+from onnx2snn.tables import Listing, certificate_listing, nearness_listing
+from onnx2snn.units import count, steps_in_words, things
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +50,8 @@ class LayerCounts:
         ambiguous: Another level, but z lies within the float32 rounding bound of the threshold between.
         propagated: Another level because the inputs differed; with the ANN's inputs exact or ambiguous.
         unexplained: A defect.
+        ann_exact: Of the ambiguous ones, those for which exact arithmetic (float64) gives the ANN's level.
+        snn_exact: And those for which it gives the SNN's.
         signal_to_noise: Where values are compared (``Certificate.approximate``): of what the spikes stand for, in decibels;
             None otherwise, or without a difference.
         read_from: Where the ANN's levels come from: the source's own ``file``, or, where no tensor of the file holds them, its
@@ -59,6 +65,8 @@ class LayerCounts:
     ambiguous: int = 0
     propagated: int = 0
     unexplained: int = 0
+    ann_exact: int = 0
+    snn_exact: int = 0
     signal_to_noise: float | None = None
     read_from: str = "file"
 
@@ -119,7 +127,7 @@ class InterpreterCheck:
     top1_agreement: float | None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Certificate:
     """The verdict on one conversion.
 
@@ -140,6 +148,9 @@ class Certificate:
         approximate: There is nothing to certify: spikes are rate-coded, or the source is not quantised. Values and answers
             were compared, ``exact`` counts levels nearest to the source's values.
         interpreter: Answers beside those of the interpreter that the source's own file is made for; None where there is none.
+        steps: Time steps from an input to its answer, (L + 1)·T; None where it is not known.
+        alike: Samples in which all levels are equal.
+        alike_error: The largest output error of those.
     """
 
     lossless: bool
@@ -157,6 +168,61 @@ class Certificate:
     defects: tuple[Defect, ...]
     approximate: bool = False
     interpreter: InterpreterCheck | None = None
+    steps: int | None = None
+    alike: int = 0
+    alike_error: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"Certificate({self._told()})"
+
+    def _repr_html_(self) -> str:
+        return self._listing().html(self._told(), *self.words())
+
+    def summary(self) -> str:
+        """The verdict and what became of each layer's levels, as text."""
+        return self._listing().text(self._told(), *self.words())
+
+    def plot(self) -> Any:
+        """Levels that differ, by cause and layer, as a ``matplotlib.figure.Figure`` (extra ``report``).
+
+        Raises:
+            OutputError: matplotlib is missing.
+        """
+        plots = importlib.import_module("onnx2snn.report.plots")  # an extra, which stands on all of this
+        return plots.plot_certificate(self)
+
+    def words(self) -> list[str]:
+        """What differences mean for the answers, where a lossless network has some; no lines where there are none."""
+        layers = self.layers
+        ambiguous, propagated = (sum(getattr(x, n) for x in layers) for n in ("ambiguous", "propagated"))
+        if self.approximate or not self.lossless or not ambiguous + propagated:
+            return []
+        ann, snn = (sum(getattr(x, n) for x in layers) for n in ("ann_exact", "snn_exact"))
+        unlike = self.samples - self.alike
+        lies = "lies" if ambiguous == 1 else "lie"
+        follow = (
+            f", and {things(propagated, 'level')} behind differ in turn (propagated)" if propagated else ""
+        )
+        equal = (
+            f"In {count(self.alike)} of {things(self.samples, 'sample')} all levels are equal, and outputs differ by "
+            f"{self.alike_error:.2g} at most."
+        )
+        other = (
+            f"In the other {count(unlike)}, {things(ambiguous, 'potential')} {lies} so near to a threshold that float32 may "
+            f"give either level (ambiguous){follow}; outputs differ by {self.max_abs_error:.2g} at most. Another order of "
+            "additions in the source does the same to it."
+        )
+        truth = f"Exact arithmetic gives the SNN's level for {count(snn)} of the {count(ambiguous)}, the ANN's for {count(ann)}."
+        return [equal, other, truth]
+
+    def _listing(self) -> Listing:
+        layers = [dataclasses.asdict(layer) for layer in self.layers]
+        return (nearness_listing if self.approximate else certificate_listing)(layers)
+
+    def _told(self) -> str:
+        verdict = "an approximation" if self.approximate else "lossless" if self.lossless else "not lossless"
+        told = f"{verdict}: {things(self.samples, 'sample')}, {steps_in_words(self.timesteps, self.steps)}"
+        return f"{told}, largest output error {self.max_abs_error:.3g}"
 
     def to_dict(self) -> dict[str, Any]:
         """The certificate as JSON values; numbers that are not finite are None."""

@@ -140,21 +140,29 @@ def sort_neurons(layer: JudgedLayer) -> Findings:
     3. *unexplained*: with the ANN's inputs it answers a level that rounding does not explain.
     """
     differs, off = layer.found != layer.expected, layer.alone != layer.expected
-    bad, defects = _unexplained(layer, off)
+    bad, truth, defects = _unexplained(layer, off)
     ambiguous = differs & off & ~bad & (layer.found == layer.alone)
     propagated = differs & ~bad & ~ambiguous
     counts = Counts(
-        0, -int((bad & ~differs).sum()), int(ambiguous.sum()), int(propagated.sum()), int(bad.sum())
+        0,
+        -int((bad & ~differs).sum()),
+        int(ambiguous.sum()),
+        int(propagated.sum()),
+        int(bad.sum()),
+        ann_exact=int((ambiguous & (truth == layer.expected)).sum()),
+        snn_exact=int((ambiguous & (truth == layer.found)).sum()),
     )
     return Findings(layers={layer.name: counts}, defects=first(defects))
 
 
-def _unexplained(layer: JudgedLayer, off: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], list[Defect]]:
-    """Which of those that are ``off`` rounding does not explain, some potentials at a time."""
-    bad, defects = np.zeros(off.shape, bool), list[Defect]()
+def _unexplained(
+    layer: JudgedLayer, off: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], list[Defect]]:
+    """Which of those that are ``off`` rounding does not explain, and their levels in exact arithmetic, some at a time."""
+    bad, truth, defects = np.zeros(off.shape, bool), np.full(off.shape, -1), list[Defect]()
     some = np.flatnonzero(any_of(off))
     if not some.size:
-        return bad, defects
+        return bad, truth, defects
     potentials = layer.potentials(some)
     for at in layer.judge.parts(potentials.source.shape):
         here = off[some][at]
@@ -163,13 +171,19 @@ def _unexplained(layer: JudgedLayer, off: NDArray[np.bool_]) -> tuple[NDArray[np
         p = potentials.part(at)
         levels = [k[some][at].astype(np.int64) for k in (layer.expected, layer.alone)]
         verdicts = layer.judge.explained(p, *levels)
+        _put(truth, some, at, layer.judge.level(p))
         wrong = here & ~np.logical_and.reduce(verdicts)
         if wrong.any():
-            whole = bad[some]
-            whole[at] = wrong
-            bad[some] = whole
+            _put(bad, some, at, wrong)
             defects += _defects(layer, (some, at), p, verdicts, wrong)
-    return bad, defects
+    return bad, truth, defects
+
+
+def _put(held: Array, rows: NDArray[np.int64], at: tuple[slice, ...], values: Array) -> None:
+    """``values`` at a part of some rows, in place."""
+    part = held[rows]
+    part[at] = values
+    held[rows] = part
 
 
 def _defects(

@@ -47,6 +47,7 @@ from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators.signals import Precision
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.units import steps_to_answer
 
 #: A tensor, in the source and in the spiking network.
 Tensors: TypeAlias = tuple[str, str]
@@ -101,6 +102,7 @@ class Comparison:
         self._file, self._execution, self._backend = file, execution, backend
         table = read_layer_table(converted.structure)
         self.timesteps = int(table["timesteps"])
+        self.steps = steps_to_answer(self.timesteps, table.get("depth"))
         names = {p.name: p.source for p in self.pairs}
         self.spiking = cut_spiking(converted, names, bias=str(table.get("bias", "once")))
         self.neurons = {p.name: int(e["neurons"]) for p, e in zip(self.pairs, table["layers"], strict=True)}
@@ -120,6 +122,11 @@ class Comparison:
         fit = MOST // max(sum(self.neurons.values()), 1)
         return batch * max(1, min(CHUNK, fit) // batch)
 
+    def rows_of(self, most: int | None) -> int:
+        """Likewise, no more than ``most`` where it is given, but for a batch that the source fixes."""
+        batch = self.source.batch or 1
+        return self.rows if most is None else min(self.rows, batch * max(1, most // batch))
+
     @cached_property
     def session(self) -> SpikingNetwork:
         """What runs the spiking network, made when first asked for."""
@@ -137,7 +144,9 @@ class Comparison:
             if recovered is not answer:
                 answer, same = recovered, self._with_the_source_s_levels(batch, recovered, snn)
         found = {name: snn[name] for name in self.source.outputs}
-        findings = errors_of(batch, answer.outputs, found) + equal_levels(self, batch, answer, same.differing)
+        findings = errors_of(batch, answer.outputs, found, same.rows) + equal_levels(
+            self, batch, answer, same.differing
+        )
         if same.rows.any():
             findings += explained(self, batch, np.flatnonzero(same.rows), answer.levels, snn)
         for name in self.source.outputs:

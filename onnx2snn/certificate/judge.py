@@ -125,6 +125,10 @@ class Judge:
         )
         return staircase.level_range(p.source - reach, p.source + reach)
 
+    def level(self, p: Potentials) -> NDArray[np.int64]:
+        """The level that the source's potentials have in exact arithmetic, of which float64 stands in the place, (N, ...)."""
+        return self.activation.staircase.level_range(p.source, p.source)[0]
+
     def agrees(self, p: Potentials) -> NDArray[np.bool_]:
         """Criterion 3, (N, ...)."""
         u, v = self.positions(p)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate.batch_findings import (
     Findings,
+    Mask,
     OutputNumbers,
     any_of,
     defect,
@@ -42,8 +43,17 @@ def has_samples(values: Array, samples: int) -> bool:
     return len(values) == samples
 
 
-def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, Array]) -> Findings:
-    """Errors of outputs, and classes, whatever their cause; the first output is the one that says the class."""
+def errors_of(
+    batch: Batch, expected: Mapping[str, Array], found: Mapping[str, Array], unlike: Mask | None = None
+) -> Findings:
+    """Errors of outputs, and classes, whatever their cause; the first output is the one that says the class.
+
+    Args:
+        batch: The samples.
+        expected: What the ANN answers.
+        found: What the SNN answers.
+        unlike: Samples in which levels differ.
+    """
     largest, total, outputs = np.zeros(len(batch)), Fraction(0), {}
     for name in expected:
         if expected[name].shape != found[name].shape:
@@ -57,8 +67,11 @@ def errors_of(batch: Batch, expected: Mapping[str, Array], found: Mapping[str, A
         largest[: len(error)] = np.maximum(largest[: len(error)], error.max(axis=1, initial=0))
         outputs[name] = OutputNumbers(error.size, float(error.max(initial=0)))
         total += sum((Fraction(e) for e in error.sum(axis=1).tolist() if np.isfinite(e)), Fraction(0))
+    alike = np.zeros(len(batch), bool) if unlike is None else ~unlike
     findings = Findings(
         samples=len(batch),
+        alike=int(alike.sum()),
+        alike_error=float(largest[alike].max(initial=0)),
         outputs=outputs,
         total_error=total,
         worst=worst((float(e), batch.start + i) for i, e in enumerate(largest) if e > 0),

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from onnx2snn.data import DataSet, InputSpec, input_specs, open_data
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.files import load_model
+from onnx2snn.model.networks import Network, named
 
 #: Samples that are drawn.
 COUNT = 64
@@ -41,9 +41,9 @@ def drawn(
     return {name: np.concatenate([first[name][:half], aimed[name][half:]]) for name in first}
 
 
-def drawn_for(model: str | Path) -> DataSet:
+def drawn_for(model: Network) -> DataSet:
     """The samples that a verification of ``model`` without data draws."""
-    source = load_model(model)
+    source = load_model(named(model))
     specs = input_specs(source)
     return open_data(drawn(specs, SourceNetwork(source)), specs)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import onnx
 
@@ -28,25 +28,13 @@ from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.streaming import merged
 from onnx2snn.model.files import load_model
+from onnx2snn.model.networks import Network, named
 from onnx2snn.runtime import SpikingSession
 
 
-class Made(Protocol):
-    """A conversion or a calibration: it holds a model."""
-
-    @property
-    def model(self) -> onnx.ModelProto:
-        """The model."""
-        ...
-
-
-def _named(network: str | Path | onnx.ModelProto | Made) -> str | Path | onnx.ModelProto:
-    return network if isinstance(network, (str, os.PathLike, onnx.ModelProto)) else network.model
-
-
 def verify(
-    source: str | Path | onnx.ModelProto | Made,
-    snn: str | Path | onnx.ModelProto | Made,
+    source: Network,
+    snn: Network,
     data: Any = None,
     *,
     execution: str | None = None,
@@ -54,6 +42,7 @@ def verify(
     workers: int = 1,
     ray: str | None = None,
     resume: str | os.PathLike[str] | None = None,
+    batch: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Certificate:
     """Compare a spiking network with its source: its synapses and thresholds, and every neuron on every sample.
@@ -64,22 +53,24 @@ def verify(
     The result is the same, bit for bit, however the work is divided and whether or not it was interrupted.
 
     Args:
-        source: The network that was converted: a path, a model, or what :func:`onnx2snn.calibrate` made.
+        source: The network that was converted: a path, a model, what :func:`onnx2snn.calibrate` made, or ``Conversion.source``.
         snn: The converted network: a path, a model, or what :func:`onnx2snn.convert` made. Or a compiled one, which shows its
             answers and levels: synapses and thresholds are then those of the network that ``source`` is converted to.
-        data: A path, a data set, or {input name: array (N, ...)}; None: 64 samples are drawn, half of them at thresholds.
+        data: A path, a data set, {input name: array (N, ...)}, or the only input's array; None: 64 samples are drawn, half of
+            them at thresholds.
         execution: The execution of the spiking network to check; None: that of a compiled network, else ``spiking``.
         backend: What runs it.
         workers: Processes that share the work.
         ray: Address of a Ray cluster to use instead, ``"auto"`` for a running one, ``"local"`` to start one.
         resume: A state file: continue what it holds, and keep it up to date.
+        batch: Samples at a time, at most; None: as many as memory is meant for.
         progress: Called with the number of samples just done; at first, of those done already (perhaps none).
 
     Raises:
         InvalidModelError: a file is missing or damaged, or the SNN is not of this source.
         InputError: the data does not fit, or the state file belongs to another verification.
     """
-    source, snn = _named(source), _named(snn)
+    source, snn = named(source), named(snn)
     job, specs, table = _job(source, snn, execution, backend, remote=ray is not None)
     comparison = None if table.get("coding") == "rate" else _comparable(job, table)
     if comparison is None:
@@ -100,7 +91,7 @@ def verify(
     }
     work = functools.partial(compare, job)
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
-    findings = merged(samples, work, Findings(), task, batch=comparison.rows, **ways)
+    findings = merged(samples, work, Findings(), task, batch=comparison.rows_of(batch), **ways)
     certificate = _certificate(comparison, structure, findings, generated=data is None)
     return replace(certificate, interpreter=beside_interpreter(source, job.snn.content, samples))
 
@@ -210,6 +201,9 @@ def _certificate(
         samples=found.samples,
         generated=generated,
         timesteps=comparison.timesteps,
+        steps=comparison.steps,
+        alike=found.alike,
+        alike_error=found.alike_error,
         layers=tuple(layers),
         maps=maps,
         outputs=tuple(OutputCheck(n, o.largest, o.unexplained) for n, o in found.outputs.items()),

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from onnx2snn.cli.calibration_options import Timesteps, calibration_options
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
-from onnx2snn.cli.fitted_tables import Name, make_table
+from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.tables import calibration_listing
 from onnx2snn.units import count, duration, file_size, percent, things
 
 if TYPE_CHECKING:
@@ -82,26 +83,10 @@ def _say(terminal: Terminal, facts: dict[str, Any], data: list[str]) -> None:
     terminal.show(
         Text.assemble((source, "bold"), " → ", (target, "bold")),
         f"T = {things(facts['timesteps'], 'time step')}; {file_size(target)}, {duration(facts['seconds'])}",
-        _layers(facts),
+        fitted(calibration_listing(facts["layers"])),
         *calibration_lines(facts),
         next_commands(command_line(target, snn), command_line("verify", target, snn, *data)),
     )
-
-
-def _layers(facts: dict[str, Any]) -> Any:
-    table = make_table("Layer", "Operator", "T", "K", "Thresholds", "Corrected", "Signal/noise")
-    for layer in facts["layers"]:
-        ratio = layer["signal_to_noise"]
-        table.add_row(
-            Name(layer["name"]),
-            layer["operator"],
-            str(layer["timesteps"]),
-            str(layer["levels"]),
-            count(layer["thresholds"]),
-            layer["correction"],
-            "-" if ratio is None else f"{ratio:.1f} dB",
-        )
-    return table
 
 
 def calibration_lines(facts: dict[str, Any]) -> list[Text]:

@@ -15,12 +15,14 @@ from rich.text import Text
 from onnx2snn.cli.calibrate import calibration_lines
 from onnx2snn.cli.calibration_options import Timesteps
 from onnx2snn.cli.data_options import data_option, open_for
+from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
-from onnx2snn.cli.layers import command_line, dendrite_note, layer_table, next_commands, non_spiking_notes
+from onnx2snn.cli.layers import command_line, dendrite_note, next_commands, non_spiking_notes
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.units import duration, file_size, things
+from onnx2snn.tables import layer_listing
+from onnx2snn.units import duration, file_size, steps_in_words, things
 
 if TYPE_CHECKING:
     from onnx2snn.conversion import Conversion
@@ -51,7 +53,8 @@ if TYPE_CHECKING:
 @click.option(
     "--timesteps",
     type=Timesteps(),
-    help="Time steps of calibrated activations, or 'auto'; with --coding rate of any network.",
+    help="Time steps T of calibrated activations (K = 2^T - 1 levels), or 'auto'; with --coding rate of any network. "
+    "Default: 4, in a rate code 32; a quantised network brings its own, ceil(log2(K + 1)).",
 )
 @click.option(
     "--coding",
@@ -160,9 +163,9 @@ def _say(
     terminal.show(
         Text.assemble((facts["source"], "bold"), " → ", (target, "bold")),
         f"{things(len(layers), 'layer')} of neurons, {counted}, "
-        f"T = {things(conversion.timesteps, 'time step')}; "
+        f"{steps_in_words(conversion.timesteps, conversion.steps)}; "
         f"{file_size(target)}, {duration(facts['seconds'])}",
-        layer_table(layers),
+        fitted(layer_listing(layers)),
         *dendrite_note(layers),
         *non_spiking_notes(conversion.non_spiking, conversion.macs),
         *_tried(conversion.tried),
@@ -175,6 +178,7 @@ def _say(
         {
             **facts,
             "timesteps": conversion.timesteps,
+            "steps_to_answer": conversion.steps,
             "neurons": neurons,
             "layers": layers,
             "non_spiking": [dataclasses.asdict(operator) for operator in conversion.non_spiking],

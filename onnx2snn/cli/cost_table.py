@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from onnx2snn.cli.fitted_tables import make_table, names_of
+from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.terminal import Terminal
-from onnx2snn.units import count, duration, percent, si
+from onnx2snn.tables import Listing, spike_listing
+from onnx2snn.units import count, duration, percent, si, steps_in_words, times_less
 
 if TYPE_CHECKING:
     from onnx2snn.evaluation import Evaluation
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
 _QUANTITIES = (
     ("spikes", "spikes", ""),
     ("synaptic operations", "synops", ""),
-    ("energy of the SNN", "energy/snn", "J"),
-    ("energy of its ANN", "energy/ann", "J"),
+    ("SNN, 32-bit float", "energy/snn", "J"),
+    ("ANN, 32-bit float", "energy/ann", "J"),
+    ("SNN, 8-bit integer", "energy8/snn", "J"),
+    ("ANN, 8-bit integer", "energy8/ann", "J"),
 )
+_TABLES = (("32-bit float", "float32"), ("8-bit integer", "int8"))
 
 
 def show_costs(terminal: Terminal, evaluation: Evaluation, seconds: float) -> None:
@@ -27,33 +32,30 @@ def show_costs(terminal: Terminal, evaluation: Evaluation, seconds: float) -> No
     terminal.show(f"{count(evaluation.samples)} samples in {duration(seconds)}, {rate:,.0f} a second")
     if evaluation.accuracy is not None:
         terminal.show(f"accuracy: [bold]{percent(evaluation.accuracy)}[/bold]")
-    terminal.show("", _layers(evaluation), "", _spread(evaluation))
-    snn, ann = (evaluation.summary(f"energy/{network}") for network in ("snn", "ann"))
-    if snn and ann and snn["mean"]:
-        factor = ann["mean"] / snn["mean"]
-        words = f"{factor:.1f} times less" if factor > 1 else f"{1 / factor:.1f} times more"
-        terminal.show(f"energy: {words} than the same network as an ANN")
-
-
-def _layers(evaluation: Evaluation) -> Table:
-    table = make_table("Layer", "Neurons", "T", "Spikes/neuron", "Rate", "SynOps")
-    layers = evaluation.to_dict()["layers"]
-    names = names_of(layer["name"] for layer in layers)
-    for layer in layers:
-        table.add_row(
-            names[layer["name"]],
-            count(layer["neurons"]),
-            str(layer["timesteps"]),
-            *(f"{layer[key]:.3f}" if layer["spikes"] else "-" for key in ("spikes_per_neuron", "spike_rate")),
-            si(layer["synops"]["mean"]) if layer["synops"] else "-",
-        )
-    return table
+    facts = evaluation.to_dict()
+    if facts["layers"]:
+        terminal.show(steps_in_words(facts["timesteps"], facts["steps_to_answer"]))
+        terminal.show("", fitted(spike_listing(facts["layers"])))
+    terminal.show("", _spread(evaluation))
+    for title, name in _TABLES:
+        terminal.show(*_compared(title, facts["energy"][name], facts["memory_model"]))
 
 
 def _spread(evaluation: Evaluation) -> Table:
-    table = make_table("Per sample", "Mean", "Std", "Min", "Max")
+    rows = []
     for title, quantity, unit in _QUANTITIES:
         spread = evaluation.summary(quantity)
         if spread is not None:
-            table.add_row(title, *(si(value, unit) for value in spread.values()))
-    return table
+            rows.append((title, *(si(value, unit) for value in spread.values())))
+    return fitted(Listing(("Per sample", "Mean", "Std", "Min", "Max"), tuple(rows)))
+
+
+def _compared(title: str, energy: Mapping[str, Any], model: str) -> list[str]:
+    """One line: how much less than the ANN, in operations alone, and with what memory accesses cost."""
+    snn, ann, memory = energy["snn"], energy["ann"], energy["memory"]
+    if not (snn and ann and snn["mean"] and memory["snn"] and memory["ann"]):
+        return []
+    operations = times_less(snn["mean"], ann["mean"])
+    whole, beside = snn["mean"] + memory["snn"], ann["mean"] + memory["ann"]
+    line = f"energy, {title}: {operations} than the same network as an ANN; with memory accesses ({model}) "
+    return [f"{line}{si(whole, 'J')} beside {si(beside, 'J')}, {times_less(whole, beside)}"]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 else:
     ParamType = click.ParamType
 
+_LIMIT = "onnx2snn.limit"
+
 DATA_HELP = (
     "Samples: .npz (arrays by input name, a lone input's by any; true classes as 'labels'), .npy, a folder of such shards, "
     "or a folder of images by class."
@@ -60,6 +62,12 @@ class NumberList(ParamType):
             self.fail(f"'{value}' are not numbers; give one, or one a channel: 0.485,0.456,0.406", param, ctx)
 
 
+def _keep_limit(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    """For :func:`open_for`: it says how much of the data there is, whichever command asks."""
+    del param
+    ctx.meta[_LIMIT] = value
+
+
 def data_option(
     *, required: bool, name: str = "--data", help_text: str = DATA_HELP
 ) -> Callable[[Command], Command]:
@@ -67,6 +75,14 @@ def data_option(
 
     def decorate(command: Command) -> Command:
         @click.option(name, "data", type=PATH, required=required, metavar="PATH", help=help_text)
+        @click.option(
+            "--limit",
+            type=click.IntRange(1),
+            metavar="N",
+            expose_value=False,
+            callback=_keep_limit,
+            help="The first N samples only.",
+        )
         @click.option("--image-size", type=ImageSize(), help="Height x width (default: the model's).")
         @click.option(
             "--image-resize",
@@ -89,6 +105,30 @@ def data_option(
         return with_images  # type: ignore[return-value]
 
     return decorate
+
+
+def batch_option(default: int | None, help_text: str = "Samples at a time.") -> Callable[[Command], Command]:
+    """Add ``--batch``."""
+    return click.option(
+        "--batch",
+        type=click.IntRange(1),
+        metavar="N",
+        default=default,
+        show_default=default is not None,
+        help=help_text,
+    )
+
+
+def provider_option(command: Command) -> Command:
+    """Add ``--provider``; the command receives ``providers``."""
+    return click.option(
+        "--provider",
+        "providers",
+        multiple=True,
+        metavar="NAME",
+        help="Execution provider of onnxruntime, for example CUDAExecutionProvider; repeat it for others to fall back to. "
+        "Default: the CPU.",
+    )(command)
 
 
 def sharing_options(command: Command) -> Command:
@@ -124,4 +164,6 @@ def open_for(model: str, data: str, images: ImageOptions) -> Any:
     """The data set at ``data``, checked against the inputs of ``model``."""
     from onnx2snn.data import input_specs, open_data  # noqa: PLC0415
 
-    return open_data(data, input_specs(model), images=images)
+    found = open_data(data, input_specs(model), images=images)
+    limit = click.get_current_context().meta.get(_LIMIT)
+    return found if limit is None else found.first(limit)

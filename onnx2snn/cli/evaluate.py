@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx2snn.cli.cost_table import show_costs
-from onnx2snn.cli.data_options import data_option, open_for, sharing_options
+from onnx2snn.cli.data_options import batch_option, data_option, open_for, provider_option, sharing_options
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.targets import check_output
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     epilog="onnx2snn evaluate snn.onnx --data test.npz\n"
     "onnx2snn evaluate snn.onnx --data imagenet/val --workers 8 --resume val.json",
 )
-@click.argument("model", type=PATH, metavar="SNN.onnx")
+@click.argument("model", type=PATH, metavar="MODEL.onnx")
 @data_option(required=True)
 @click.option(
     "--execution",
@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="What runs the network.",
 )
-@click.option(
-    "--batch", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="Samples at a time."
-)
+@provider_option
+@batch_option(100)
 @sharing_options
 @output_options
 def evaluate(
@@ -52,7 +51,10 @@ def evaluate(
     terminal: Terminal,
     **options: Any,
 ) -> None:
-    """Measure accuracy, spikes, synaptic operations and energy, and their spread over samples."""
+    """Measure accuracy, spikes, synaptic operations and energy, and their spread over samples.
+
+    Of a network that does not spike (the source of a conversion): accuracy and the energy of its multiply-accumulates.
+    """
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
 
     if resume:

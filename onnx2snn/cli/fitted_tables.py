@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnx2snn.naming import Label, distinct
+from onnx2snn.tables import Listing, Named
 
 _SHORTEST = 6
 
@@ -21,7 +22,7 @@ class Name:
 
     Attributes:
         text: The name.
-        label: The part of it that matters, where it has fellows (:func:`names_of`).
+        label: The part of it that matters, where it has fellows.
         more: What is put behind it, and never cut.
     """
 
@@ -38,17 +39,31 @@ class Name:
         return Measurement(min(_SHORTEST + len(self.more), whole), whole)
 
 
-def names_of(names: Iterable[str]) -> dict[str, Name]:
-    """The names of one column."""
-    return {name: Name(name, label) for name, label in distinct(names).items()}
+def fitted(listing: Listing, head: str = "", below: Iterable[Text] = ()) -> Table:
+    """A listing without frames, as wide as the terminal allows; with ``head``, another column of texts that fold.
 
-
-def make_table(*columns: str, names: int = 1) -> Table:
-    """A table without frames; the first ``names`` columns hold :class:`Name`, the others numbers."""
+    Args:
+        listing: Its rows.
+        head: Of the further column.
+        below: Its cells.
+    """
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for position, column in enumerate(columns):
-        if position < names:
+    for position, column in enumerate(listing.columns):
+        if position < listing.names:
             table.add_column(column, min_width=_SHORTEST)
         else:
             table.add_column(column, justify="right", no_wrap=True)
+    if head:
+        table.add_column(head, overflow="fold")
+    labels = [
+        distinct(cell.text for row in listing.rows if isinstance(cell := row[column], Named))
+        for column in range(listing.names)
+    ]
+    more = iter(below)
+    for place, row in enumerate(listing.rows):
+        cells = [
+            Name(cell.text, labels[column][cell.text], cell.more) if isinstance(cell, Named) else cell
+            for column, cell in enumerate(row)
+        ]
+        table.add_row(*cells, *([next(more)] if head else []), style="red" if place in listing.marked else "")
     return table

@@ -31,6 +31,7 @@ _COMMANDS = {
     "calibrate": "A float ReLU network becomes a quantised one.",
     "evaluate": "Accuracy and cost on data of any size.",
     "report": "One page that shows what the network does.",
+    "export": "A spiking network for other frameworks (extra: nir).",
     "finetune": "Train for fewer spikes (extra: train).",
 }
 #: 128 and the number of SIGPIPE, as a shell counts.

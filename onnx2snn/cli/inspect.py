@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from onnx2snn.cli.fitted_tables import make_table, names_of
+from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
-from onnx2snn.cli.layers import command_line, layer_table, next_commands
+from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.units import number, rule
+from onnx2snn.tables import activation_listing, layer_listing
+from onnx2snn.units import steps_in_words
 
 if TYPE_CHECKING:
     from onnx2snn.activations.recognise import Rejected
@@ -38,7 +40,7 @@ def inspect(*, model: str, terminal: Terminal) -> None:
 
 def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
     kind = "a spiking network" if inspection.spiking else "a network to convert"
-    steps = f", T = {inspection.timesteps} time steps" if inspection.timesteps else ""
+    steps = f", {steps_in_words(inspection.timesteps, inspection.steps)}" if inspection.timesteps else ""
     operators = ", ".join(f"{number} {name}" for name, number in inspection.operators.items())
     terminal.show(
         Text.assemble((model, "bold"), f": {kind}{steps}"),
@@ -46,7 +48,7 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
         Text.assemble(("operators: ", "dim"), operators, overflow="fold"),
     )
     if inspection.layers:
-        terminal.show("", layer_table(inspection.layers))
+        terminal.show("", fitted(layer_listing(inspection.layers)))
     elif inspection.activations:
         terminal.show("", _table(inspection.activations))
     if inspection.refusal is not None:
@@ -72,17 +74,6 @@ def _refusal(refusal: Rejected, obstacles: int) -> list[Text]:
 
 def _table(activations: Sequence[Activation]) -> Table:
     """One quantised activation a row: its formula, and the nodes that compute it below."""
-    table = make_table("Activation", "T", "K", "θ", "Rounding")
-    table.add_column("Formula, and the nodes that compute it", overflow="fold")
-    names = names_of(activation.name for activation in activations)
-    for found in activations:
-        formula = Text.assemble(found.formula, ("\n" + " → ".join(found.nodes), "dim"))
-        table.add_row(
-            names[found.name],
-            str(found.timesteps),
-            str(found.levels),
-            number(found.threshold),
-            rule(found.rounding),
-            formula,
-        )
-    return table
+    formulas = (Text.assemble(a.formula, ("\n" + " → ".join(a.nodes), "dim")) for a in activations)
+    listing = activation_listing(map(dataclasses.asdict, activations))
+    return fitted(listing, "Formula, and the nodes that compute it", formulas)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from onnx2snn.cli.data_options import ParamType, data_option, open_for
+from onnx2snn.cli.data_options import ParamType, batch_option, data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.units import count, file_size, percent, si
+from onnx2snn.units import count, file_size, percent, si, steps_in_words
 
 if TYPE_CHECKING:
     from onnx2snn.data import DataSet, ImageOptions
@@ -40,14 +40,18 @@ class NeuronName(ParamType):
 
 @click.command(
     cls=Command,
-    epilog="onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html\n"
+    epilog="onnx2snn report ann.onnx snn.onnx --data test.npz\n"
+    "onnx2snn report ann.onnx snn.onnx --data test.npz --html report.html\n"
     "onnx2snn report ann.onnx snn.onnx --data test.npz --json",
 )
 @click.argument("source", type=PATH, metavar="IN.onnx")
 @click.argument("snn", type=PATH, metavar="OUT.onnx")
 @data_option(required=True)
 @click.option(
-    "--html", type=PATH, metavar="PATH", help="Where the page is written: one file that needs no network."
+    "--html",
+    type=PATH,
+    metavar="PATH",
+    help="Where the page is written: one file that needs no network. Default: OUT_report.html beside OUT.onnx; none with --json.",
 )
 @click.option(
     "--sample",
@@ -77,6 +81,7 @@ class NeuronName(ParamType):
     metavar="PATH",
     help="Data that chooses the clipping of the float network of --sweep.",
 )
+@batch_option(None, "Samples at a time, at most.")
 @output_options
 def report(
     *,
@@ -88,6 +93,7 @@ def report(
     sample: int,
     neurons: tuple[tuple[str, tuple[int, ...]], ...],
     sweep: str | None,
+    batch: int | None,
     calibrate: str | None,
     terminal: Terminal,
 ) -> int:
@@ -98,7 +104,7 @@ def report(
     from onnx2snn.report import gather, require_libraries, write_page  # noqa: PLC0415 - an extra
 
     if html is None and not terminal.as_json:
-        raise click.UsageError("there is nothing to write: give --html PATH, or --json for the numbers alone")
+        html = f"{snn.removesuffix('.onnx')}_report.html"
     if html:
         check_output(html, source, snn, data, suffix=".html")
         require_libraries()
@@ -108,7 +114,9 @@ def report(
     for layer, index in neurons:
         by_layer.setdefault(layer, []).append(index)
     points = _points(sweep, calibrate, samples, images, stage) if sweep else ()
-    facts = gather(source, snn, samples, sample=sample, neurons=by_layer, sweep=points, track=stage)
+    facts = gather(
+        source, snn, samples, sample=sample, neurons=by_layer, sweep=points, batch=batch, track=stage
+    )
     if html:
         write_page(facts, html)
         _say(terminal, facts, html)
@@ -135,7 +143,7 @@ def _say(terminal: Terminal, facts: Any, html: str) -> None:
     known = f", accuracy: ANN {percent(accuracy['ann'])}, SNN {percent(accuracy['snn'])}" if accuracy else ""
     ann = "" if energy.ann is None else f", ANN {si(energy.ann, 'J')}"
     terminal.show(
-        f"{verdict}: {count(certificate.samples)} samples, T = {facts.timesteps}{known}",
+        f"{verdict}: {count(certificate.samples)} samples, {steps_in_words(facts.timesteps, facts.latency.steps)}{known}",
         f"{si(facts.spikes)} spikes a sample; energy: SNN {si(energy.snn, 'J')}{ann}; "
         f"latency {count(facts.latency.steps)} time steps",
         Text(f"report: {html}, {file_size(html)}"),

@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from onnx2snn.cli.cost_table import show_costs
-from onnx2snn.cli.data_options import data_option, open_for, sharing_options
+from onnx2snn.cli.data_options import batch_option, data_option, open_for, provider_option, sharing_options
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.targets import check_output
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     cls=Command,
     epilog="onnx2snn run snn.onnx --data test.npz --output result.npz",
 )
-@click.argument("model", type=PATH, metavar="SNN.onnx")
+@click.argument("model", type=PATH, metavar="MODEL.onnx")
 @data_option(required=True)
 @click.option(
     "-o",
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     type=PATH,
     metavar="PATH.npz",
     help="Write outputs by name, and spike counts as 'spikes/<layer>'.",
+)
+@click.option(
+    "--spikes",
+    type=PATH,
+    metavar="PATH.npz",
+    help="Write spike trains by layer: (N, T, ...), zeros and ones, time step by time step.",
 )
 @click.option(
     "--execution",
@@ -46,9 +52,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="What runs the network.",
 )
-@click.option(
-    "--batch", type=click.IntRange(1), metavar="N", default=100, show_default=True, help="Samples at a time."
-)
+@provider_option
+@batch_option(100)
 @sharing_options
 @output_options
 def run(
@@ -57,23 +62,31 @@ def run(
     data: str,
     images: ImageOptions,
     output: str | None,
+    spikes: str | None,
     terminal: Terminal,
     **options: Any,
 ) -> None:
-    """Run a spiking network and say what it spent: spikes, synaptic operations, energy against the ANN."""
+    """Run a network and say what it spent: spikes, synaptic operations, energy against the ANN.
+
+    A network that does not spike (the source of a conversion) is run as its file is, for comparison.
+    """
     from onnx2snn.evaluation.answers import (  # noqa: PLC0415 - nothing heavy before the options are understood
         run_all,
     )
 
     if output:
         check_output(output, model, data, suffix=".npz")
+    if spikes:
+        check_output(spikes, model, data, output, suffix=".npz")
     if options.get("resume"):
-        check_output(options["resume"], model, data, output, suffix=None)
+        check_output(options["resume"], model, data, output, spikes, suffix=None)
     samples = open_for(model, data, images)
     began = time.perf_counter()
     with track(terminal, "running", len(samples)) as done:
-        evaluation = run_all(model, samples, output=output, progress=done, **options)
+        evaluation = run_all(model, samples, output=output, spikes=spikes, progress=done, **options)
     show_costs(terminal, evaluation, time.perf_counter() - began)
     if output:
         terminal.show(Text(f"outputs and spike counts: {output}, {file_size(output)}"))
-    terminal.result({"model": model, "output": output, **evaluation.to_dict()})
+    if spikes:
+        terminal.show(Text(f"spike trains: {spikes}, {file_size(spikes)}"))
+    terminal.result({"model": model, "output": output, "spike_trains": spikes, **evaluation.to_dict()})

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 #: What files are called that nobody looks for a result of another kind in.
-_NAMES = frozenset({".onnx", ".npz", ".npy", ".csv", ".json", ".html", ".txt"})
+_NAMES = frozenset({".onnx", ".npz", ".npy", ".csv", ".json", ".html", ".txt", ".nir"})
 
 
 def check_output(target: str, *sources: str | None, suffix: str | None = ".onnx") -> None:

@@ -9,18 +9,18 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for, sharing_options
-from onnx2snn.cli.fitted_tables import make_table, names_of
+from onnx2snn.cli.data_options import DATA_HELP, batch_option, data_option, open_for, sharing_options
+from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.units import count, duration, percent, things
+from onnx2snn.tables import certificate_listing, nearness_listing
+from onnx2snn.units import count, duration, percent, steps_in_words, things
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
-_COLUMNS = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "unexplained")
 _SHOWN = 3  # defects, of the ten that --json gives
 
 
@@ -44,6 +44,7 @@ _SHOWN = 3  # defects, of the ten that --json gives
     show_default=True,
     help="What runs the spiking network.",
 )
+@batch_option(None, "Samples at a time, at most.")
 @sharing_options
 @click.option("--html", type=PATH, metavar="PATH", help="Also write the certificate as a page.")
 @output_options
@@ -74,7 +75,7 @@ def verify(
     with track(terminal, "verifying", DRAWN if samples is None else len(samples)) as advance:
         certificate = onnx2snn.verify(source, snn, samples, progress=advance, **options)
     facts = certificate.to_dict()
-    _say(terminal, facts, time.perf_counter() - began)
+    _say(terminal, facts, certificate.words(), time.perf_counter() - began)
     terminal.result(facts)
     if html:
         _write_page(source, snn, samples, certificate, html)
@@ -89,21 +90,22 @@ def _write_page(source: str, snn: str, samples: Any, certificate: Any, html: str
     write_report(source, snn, samples or drawn_for(source), html, certificate=certificate)
 
 
-def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
+def _say(terminal: Terminal, facts: dict[str, Any], words: list[str], seconds: float) -> None:
     lossless, samples = facts["lossless"], facts["samples"]
     verdict = "[bold green]lossless[/]" if lossless else "[bold red]not lossless[/]"
     drawn = " (drawn; half of them aim at thresholds)" if facts["generated"] else ""
-    parts = [_table(facts["layers"]), _maps(facts["maps"]), *_hidden(facts["layers"])]
+    parts = [fitted(certificate_listing(facts["layers"])), _maps(facts["maps"]), *_hidden(facts["layers"])]
     if facts["approximate"]:
         verdict, drawn = "[bold yellow]an approximation, not lossless[/]", " (drawn)" if drawn else ""
-        parts = [_nearness(facts["layers"])]
+        parts = [fitted(nearness_listing(facts["layers"]))]
     agreement = facts.get("top1_agreement")
     terminal.show(
-        f"{verdict}: {count(samples)} samples{drawn}, T = {facts['timesteps']}, {duration(seconds)}",
+        f"{verdict}: {count(samples)} samples{drawn}, {steps_in_words(facts['timesteps'], facts['steps'])}; {duration(seconds)}",
         *parts,
         *_outputs(facts["outputs"]),
         f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
+        *(Text(line, overflow="fold") for line in words),
     )
     if beside := facts.get("interpreter"):
         terminal.show(_beside(beside))
@@ -113,27 +115,6 @@ def _say(terminal: Terminal, facts: dict[str, Any], seconds: float) -> None:
     accuracy = facts.get("accuracy")
     if accuracy:
         terminal.show(f"accuracy: ANN {percent(accuracy['ann'])}, SNN {percent(accuracy['snn'])}")
-
-
-def _table(layers: list[dict[str, Any]]) -> RenderableType:
-    table = make_table("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained")
-    names = names_of(layer["name"] for layer in layers)
-    for layer in layers:
-        numbers = [count(layer[column]) for column in _COLUMNS]
-        table.add_row(names[layer["name"]], *numbers, style="red" if layer["unexplained"] else "")
-    return table
-
-
-def _nearness(layers: list[dict[str, Any]]) -> RenderableType:
-    """How near the spikes of each layer come to the source's values."""
-    table = make_table("Layer", "Neurons", "Nearest level", "Signal/noise")
-    names = names_of(layer["name"] for layer in layers)
-    for layer in layers:
-        ratio = layer["signal_to_noise"]
-        near = percent(layer["exact"] / max(layer["levels_compared"], 1))
-        shown = "-" if ratio is None else f"{ratio:.1f} dB"
-        table.add_row(names[layer["name"]], count(layer["neurons"]), near, shown)
-    return table
 
 
 def _maps(maps: list[dict[str, Any]]) -> RenderableType:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import onnx
 
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.known_sizes import settled, with_batch
-from onnx2snn.compile.network import Network, read_network
+from onnx2snn.compile.network import Network, held_by, read_network
 from onnx2snn.compile.opsets import in_oldest, in_opset
 from onnx2snn.errors import InputError
 from onnx2snn.model.files import save_model
+from onnx2snn.model.networks import Network as Model
 from onnx2snn.model.weights import SplitModel
 
 Execution = Literal["spiking", "fused", "int8", "step"]
@@ -53,7 +54,7 @@ class Compiled:
 
 
 def compile(  # noqa: A001 - onnx2snn.compile, as its command
-    model: Any,
+    model: Model,
     *,
     execution: Execution = "fused",
     count: Count = "nothing",
@@ -83,7 +84,7 @@ def compile(  # noqa: A001 - onnx2snn.compile, as its command
         if value not in choices:
             remedy = f"choose one of {', '.join(choices)}"
             raise InputError(f"there is no '{value}' to compile", remedy=remedy)
-    network = read_network(getattr(model, "network", model))
+    network = read_network(held_by(model))
     if batch is not None:
         network = with_batch(network, batch)
     made = settled(write_execution(network, execution, count=count))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -20,22 +21,20 @@ from onnx2snn.runtime.layer_records import compiled_facts
 Compiler = Callable[[str, str], Loadable]
 
 
-def compiler_of(
-    model: str | Path | bytes, network: Network, *, growth: float, plain: bool, whole: bool = False
-) -> Compiler:
+def compiler_of(model: Any, network: Network, *, growth: float, plain: bool, whole: bool = False) -> Compiler:
     """What compiles ``model``.
 
     Args:
-        model: Path or bytes.
+        model: Path, bytes, a model, or what holds one.
         network: What has been read of it.
         growth: As of :func:`onnx2snn.compile.executions.write_execution`, like ``plain``.
         plain: Likewise.
         whole: Weights are put into the model, and not beside it.
     """
-    stamp = None if isinstance(model, bytes) else _stamp(Path(model))
+    stamp = _stamp(Path(model)) if isinstance(model, (str, os.PathLike)) else None
 
     def compiled(execution: str, count: str) -> Loadable:
-        if stamp is not None and not isinstance(model, bytes) and _stamp(Path(model)) != stamp:
+        if stamp is not None and _stamp(Path(model)) != stamp:
             raise InvalidModelError(
                 f"{model} has changed since the session read it", remedy="make a new session"
             )
@@ -48,11 +47,11 @@ def compiler_of(
     return compiled
 
 
-def levels_of(model: str | Path | bytes, *, whole: bool = False) -> Loadable:
+def levels_of(model: Any, *, whole: bool = False) -> Loadable:
     """A compiled network with the levels of its neurons among its outputs.
 
     Args:
-        model: Path or bytes.
+        model: As :func:`read_network` reads it.
         whole: Weights are put into the model, and not beside it.
 
     Raises:

@@ -19,6 +19,8 @@ from onnx2snn.dialect.functions import DOMAIN, OPERANDS
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.files import load_model
+from onnx2snn.model.networks import Network as Network_
+from onnx2snn.model.networks import named
 from onnx2snn.model.weights import SplitModel, element_type, is_large, structure_of
 from onnx2snn.runtime.batches import of_samples
 from onnx2snn.runtime.layer_records import COMPILED_KEY
@@ -82,7 +84,9 @@ def read_network(
         InvalidModelError: it is missing, damaged, no spiking network, or of a newer dialect.
     """
     if isinstance(model, SplitModel):
-        return _checked(Network(model, read_layer_table(model.structure)))
+        table = read_layer_table(model.structure, compiled=or_compiled)
+        found = Network(model, table)
+        return found if or_compiled and is_compiled(model.structure) else _checked(found)
     if isinstance(model, bytes):
         model = _parsed(model)
     loaded = load_model(model, in_place=True)
@@ -93,6 +97,15 @@ def read_network(
     split = SplitModel(structure_of(loaded), _mapped(loaded, places))
     network = Network(split, table, others, {n: p for n, p in places.items() if n in split.weights})
     return network if or_compiled and is_compiled(loaded) else _checked(network)
+
+
+def held_by(model: Network_) -> str | Path | onnx.ModelProto | SplitModel:
+    """What names ``model``, or its structure and weights where it was made here: nothing is copied."""
+    split = getattr(model, "network", None)
+    changed = "model" in getattr(
+        model, "__dict__", {}
+    )  # the caller has looked at it, and may have changed it
+    return split if isinstance(split, SplitModel) and not changed else named(model)
 
 
 def _parsed(content: bytes) -> onnx.ModelProto:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,6 +82,12 @@ class DataSet:
     def __len__(self) -> int:
         return self._length
 
+    def first(self, count: int) -> DataSet:
+        """The same data, no more than its first ``count`` samples."""
+        part = copy.copy(self)
+        part._length = min(count, self._length)  # noqa: SLF001 - one class
+        return part
+
     @property
     def inputs(self) -> dict[str, InputSpec]:
         """By input name, the type and the sample shape of what :meth:`batches` hands out."""
@@ -107,6 +114,7 @@ class DataSet:
         """A digest of names, shapes, and the sizes and times of files; values themselves are not read."""
         parts = [f"{name} {column.identity}" for name, column in sorted(self._columns.items())]
         parts += [self._labels.identity] if self._labels else []
+        parts += [f"{self._length} samples"]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def batches(self, size: int, *, start: int = 0, stop: int | None = None) -> Iterator[Batch]:

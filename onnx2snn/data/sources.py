@@ -19,7 +19,7 @@ from onnx2snn.data.specs import InputSpec
 from onnx2snn.errors import InputError
 from onnx2snn.model.file_kinds import ARRAYS, kind_of, missing_remedy
 
-Source: TypeAlias = str | os.PathLike[str] | NDArray[Any] | Mapping[str, ArrayLike] | DataSet
+Source: TypeAlias = str | os.PathLike[str] | NDArray[Any] | Sequence[Any] | Mapping[str, ArrayLike] | DataSet
 
 _REMEDY = (
     "give an .npz (arrays by input name), a .npy, a folder of such shards, or a folder of images by class"
@@ -33,7 +33,7 @@ def open_data(
 
     1. ``data.npz``: one array per input under its name, or the only input's under any name; true classes under ``labels``,
        ``label``, ``y`` or ``targets``.
-    2. ``data.npy``, or an array: that of the only input.
+    2. ``data.npy``, or an array, a tensor of torch, nested lists: that of the only input.
     3. A folder of .npz shards, read in the order of their names.
     4. A folder of .npy files: one per input if they are named after the inputs, otherwise shards of the only
        input; ``labels.npy`` (or another of its names) beside them.
@@ -52,9 +52,9 @@ def open_data(
         return source
     if isinstance(source, Mapping):
         return DataSet({name: _in_memory(name, value) for name, value in source.items()}, specs)
-    if isinstance(source, np.ndarray):
-        return DataSet({_only_input("the array", specs): _in_memory("the array", source)}, specs)
-    path = Path(source)
+    if not isinstance(source, (str, os.PathLike)):
+        return DataSet({_only_input("the array", specs): _in_memory("the array", np.asarray(source))}, specs)
+    path = Path(os.fspath(source))
     if path.is_dir():
         return DataSet(_folder_columns(path, specs, images or ImageOptions()), specs, source=str(path))
     if not path.exists():

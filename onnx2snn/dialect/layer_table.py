@@ -23,6 +23,7 @@ __all__ = [
     "NonSpikingOperator",
     "check_pair",
     "described_as",
+    "has_layer_table",
     "is_snn",
     "read_layer_table",
 ]
@@ -50,6 +51,7 @@ class Layer:
         offset: o.
         fan_out: Synapses that a spike reaches, on average, borders not subtracted.
         unit: Of a neuron with a table, what stands for θ at its potential; others hold it in their thresholds.
+        phase: It spikes in time steps phase·T + 1 … (phase + 1)·T of a pipeline.
         analog: By operator, entries of a sample that its dendrite computes of potentials (exp, sqrt, products): no spike's work.
     """
 
@@ -67,6 +69,7 @@ class Layer:
     offset: float | list[float]
     fan_out: float
     unit: float | list[float] | None = None
+    phase: int = 0
     analog: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
@@ -114,6 +117,11 @@ def is_snn(model: onnx.ModelProto) -> bool:
 
 def _is_spiking(model: onnx.ModelProto) -> bool:
     return is_snn(model) or any(entry.key == COMPILED_KEY for entry in model.metadata_props)
+
+
+def has_layer_table(model: onnx.ModelProto) -> bool:
+    """Whether its metadata holds one: it was converted, and perhaps compiled."""
+    return any(entry.key == METADATA_KEY for entry in model.metadata_props)
 
 
 def check_pair(source: tuple[object, onnx.ModelProto], snn: tuple[object, onnx.ModelProto]) -> None:

@@ -5,48 +5,50 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from onnx2snn.data import ResultWriter, Source, input_specs, open_data
+from onnx2snn.data import ResultWriter, Source
 from onnx2snn.data.specs import Array
-from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.errors import InputError, OutputError
-from onnx2snn.evaluation.batch_job import BatchJob, respond
-from onnx2snn.evaluation.evaluation import Evaluation
-from onnx2snn.evaluation.sent import SentModel
+from onnx2snn.evaluation.batch_job import respond
+from onnx2snn.evaluation.evaluation import Evaluation, open_task
 from onnx2snn.evaluation.streaming import merged
 from onnx2snn.evaluation.tally import Tally
-from onnx2snn.model.files import load_model
+from onnx2snn.model.networks import Network
 
-Sent = tuple[Tally, dict[str, Array]]
+Sent = tuple[Tally, dict[str, Array], dict[str, Array]]
 
 
 def run_all(
-    model: str | Path,
+    model: Network,
     data: Source,
     *,
     output: str | os.PathLike[str] | None = None,
+    spikes: str | os.PathLike[str] | None = None,
     execution: str | None = None,
     backend: str = "onnxruntime",
+    providers: Sequence[str] | None = None,
     batch: int = 100,
     workers: int = 1,
     ray: str | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Run a spiking network, write its answers, and measure what they cost.
+    """Run a network, write its answers, and measure what they cost.
 
     Args:
-        model: The spiking network.
+        model: The network.
         data: Whatever :func:`onnx2snn.data.open_data` opens.
         output: An .npz: outputs by name, spike counts as ``spikes/<layer>``, rows in the order of the data.
+        spikes: An .npz: by layer, the spikes of each sample and time step, (N, T, ...) uint8.
         execution: Of :class:`onnx2snn.runtime.SpikingSession`; None: that of a compiled network, else ``spiking``.
         backend: Likewise.
+        providers: Likewise.
         batch: Samples at a time.
         workers: Processes that share the work.
         ray: Address of a Ray cluster to use instead.
@@ -58,35 +60,45 @@ def run_all(
         InputError: the data does not fit, or the state file belongs to other work.
         OutputError: the result cannot be written.
     """
-    proto = load_model(model)
-    layers = tuple(read_layer_table(proto, compiled=True)["layers"])
-    sent = SentModel.of(model, proto, remote=ray is not None)
-    samples = open_data(data, input_specs(proto))
-    task = {"model": sent.digest, "execution": str(execution), "backend": backend, "work": f"run to {output}"}
-    work = functools.partial(respond, BatchJob(sent, execution, backend), output is not None)
-    parts = _Parts(Path(f"{resume}.parts") if resume and output else None)
-    with ResultWriter(output) if output else nullcontext() as writer:
+    opened = open_task(model, data, remote=ray is not None, execution=execution, backend=backend)
+    if spikes is not None and opened.kind != "spiking":
+        remedy = "give the file that onnx2snn in.onnx out.onnx wrote"
+        raise InputError("spikes are written step by step of a converted network alone", remedy=remedy)
+    job = opened.job(execution, backend, providers)
+    work = functools.partial(respond, job, output is not None, spikes is not None)
+    files = {"outputs": output, "trains": spikes}
+    parts = _Parts(Path(f"{resume}.parts") if resume and any(files.values()) else None)
+    with ExitStack() as stack:
+        writers = {k: stack.enter_context(ResultWriter(path)) for k, path in files.items() if path}
 
         def receive(start: int, sent: Sent) -> Tally:
-            tally, arrays = sent
-            if writer is not None:
-                parts.put(start, tally.samples, arrays)
-                parts.drain(writer)
+            tally, arrays, trains = sent
+            if writers:
+                parts.put(start, tally.samples, _labelled(outputs=arrays, trains=trains))
+                parts.drain(writers)
             return tally
 
         ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
-        total = merged(samples, work, Tally(), task, batch=batch, receive=receive, **ways)
-        if writer is not None:
-            parts.drain(writer)
-            if parts.written < len(samples):
+        task = opened.identity(
+            execution, backend, f"run to {output} and {spikes}" if spikes else f"run to {output}"
+        )
+        total = merged(opened.samples, work, Tally(), task, batch=batch, receive=receive, **ways)
+        if writers:
+            parts.drain(writers)
+            if parts.written < len(opened.samples):
                 raise InputError(
                     f"answers of an earlier run are missing from {resume}.parts",
                     remedy="delete the --resume file to start anew",
                 )
-    if resume and output:
+    if resume and writers:
         parts.discard()
         Path(resume).unlink(missing_ok=True)
-    return Evaluation(total, layers)
+    return Evaluation(total, opened.table, opened.structure)
+
+
+def _labelled(**kinds: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays of several files as one mapping."""
+    return {f"{kind}:{name}": array for kind, arrays in kinds.items() for name, array in arrays.items()}
 
 
 class _Parts:
@@ -112,10 +124,12 @@ class _Parts:
                 f"cannot write {self._folder}: {error.strerror}", remedy="free space"
             ) from error
 
-    def drain(self, writer: ResultWriter) -> None:
-        """Write whatever comes next, as far as it is there."""
+    def drain(self, writers: Mapping[str, ResultWriter]) -> None:
+        """Write whatever comes next, as far as it is there, each kind to its file."""
         while (part := self._next()) is not None:
-            writer.append(part[1])
+            for kind, writer in writers.items():
+                own = {n.partition(":")[2]: v for n, v in part[1].items() if n.partition(":")[0] == kind}
+                writer.append(own)
             self.written += part[0]
 
     def _next(self) -> tuple[int, Mapping[str, Array]] | None:

@@ -13,8 +13,11 @@ from onnx2snn.data.dataset import Batch
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.tally import Moments, Tally
+from onnx2snn.runtime.energy import INT8
 
 if TYPE_CHECKING:
+    from onnx2snn.evaluation.baseline import Baseline
+    from onnx2snn.evaluation.neurobench import Effective
     from onnx2snn.runtime import Result, SpikingSession
 
 #: A finished batch: the position of its first sample, and its part of the result.
@@ -29,36 +32,71 @@ class BatchJob:
         model: The spiking network.
         execution: Of :class:`onnx2snn.runtime.SpikingSession`.
         backend: Likewise.
+        providers: Likewise.
+        kind: ``spiking``, ``compiled``, or ``ann``: a network that does not spike.
     """
 
     model: SentModel
     execution: str | None
     backend: str
+    providers: tuple[str, ...] = ()
+    kind: str = "spiking"
 
 
 @lru_cache(maxsize=1)
-def _session(job: BatchJob) -> SpikingSession:
-    from onnx2snn.runtime import SpikingSession  # noqa: PLC0415 - loaded where the work is done
+def _session(job: BatchJob) -> SpikingSession | Baseline:
+    from onnx2snn.evaluation.baseline import Baseline  # noqa: PLC0415 - loaded where the work is done
+    from onnx2snn.runtime import SpikingSession  # noqa: PLC0415
 
-    return SpikingSession(job.model.content, execution=job.execution, backend=job.backend)
+    if job.kind == "ann":
+        return Baseline(job.model.load())
+    options: dict[str, Any] = {"backend": job.backend, "providers": job.providers or None}
+    return SpikingSession(job.model.content, execution=job.execution, **options)
+
+
+@lru_cache(maxsize=1)
+def _effective(job: BatchJob) -> Effective | None:
+    """What counts products of numbers that are not zero; None where the file does not tell trains from values."""
+    from onnx2snn.evaluation.neurobench import Effective  # noqa: PLC0415
+
+    return None if job.kind == "compiled" else Effective(job.model.load())
 
 
 def answer(job: BatchJob, batch: Batch) -> Finished:
     """Run one batch and sum up what it answered and spent."""
-    session = _session(job)
-    return batch.start, tally_of(session.run(batch.inputs), batch, opened(session.layers))
+    return batch.start, _answered(job, batch)[0]
 
 
-def respond(job: BatchJob, answers: bool, batch: Batch) -> tuple[int, tuple[Tally, dict[str, Any]]]:
-    """As :func:`answer`, and where ``answers``: the outputs, and spike counts as ``spikes/<layer>``, to be written.
+def _answered(job: BatchJob, batch: Batch) -> tuple[Tally, Result]:
+    session, effective = _session(job), _effective(job)
+    result = session.run(batch.inputs)
+    further = {} if effective is None else {"macs/effective": effective(batch.inputs)}
+    return tally_of(result, batch, opened(session.layers), further), result
+
+
+def respond(
+    job: BatchJob, answers: bool, trains: bool, batch: Batch
+) -> tuple[int, tuple[Tally, dict[str, Any], dict[str, Any]]]:
+    """As :func:`answer`, and what is to be written.
 
     Outputs that are the same for all samples are those of the first batch.
+
+    Args:
+        job: What to run.
+        answers: Whether to give the outputs, and spike counts as ``spikes/<layer>``.
+        trains: Whether to give spikes, step by step: by layer, (n, T, ...).
+        batch: The samples.
     """
+    tally, result = _answered(job, batch)
     session = _session(job)
-    result = session.run(batch.inputs)
     outputs = {k: v for k, v in result.outputs.items() if batch.start == 0 or k in session.of_samples}
     arrays = outputs | {f"spikes/{k}": v for k, v in result.spikes.items()} if answers else {}
-    return batch.start, (tally_of(result, batch, opened(session.layers)), arrays)
+    return batch.start, (tally, arrays, _trains(session, batch) if trains else {})
+
+
+def _trains(session: Any, batch: Batch) -> dict[str, Any]:
+    found = session.trace(batch.inputs).spikes
+    return {name: np.moveaxis(spikes, 0, 1) for name, spikes in found.items()}
 
 
 def opened(layers: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -66,9 +104,18 @@ def opened(layers: Iterable[Mapping[str, Any]]) -> list[str]:
     return [layer["name"] for layer in layers if None in layer["shape"]]
 
 
-def tally_of(result: Result, batch: Batch, sized: Sequence[str] = ()) -> Tally:
+def tally_of(
+    result: Result, batch: Batch, sized: Sequence[str] = (), further: Mapping[str, Any] | None = None
+) -> Tally:
     """Sum up what the network answered to ``batch`` and spent on it; of the layers ``sized``, how many neurons they had."""
-    quantities: dict[str, Any] = {"energy/snn": result.energy.snn, "energy/ann": result.energy.ann}
+    eight = result.priced(INT8)
+    quantities: dict[str, Any] = {
+        "energy/ann": result.energy.ann,
+        "energy8/ann": eight.ann,
+        **(further or {}),
+    }
+    if result.table["layers"]:
+        quantities |= {"energy/snn": result.energy.snn, "energy8/snn": eight.snn}
     for kind, counts in (("spikes", result.spikes), ("synops", result.synops)):
         quantities |= {f"{kind}/{name}": value for name, value in counts.items()}
         if counts:

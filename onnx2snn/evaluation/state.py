@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from onnx2snn.atomic_files import whole_file
 from onnx2snn.errors import InputError
 
-_VERSION = 2
+_VERSION = 3
 
 Self_ = TypeVar("Self_", bound="Partial")
 

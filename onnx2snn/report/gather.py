@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,6 +17,7 @@ from onnx2snn.certificate.source_network import SourceNetwork
 from onnx2snn.data import DataSet, input_specs, open_data
 from onnx2snn.dialect.layer_table import check_pair, read_layer_table
 from onnx2snn.model.files import load_model
+from onnx2snn.model.networks import Network, name_of, named
 from onnx2snn.model.weights import split_model
 from onnx2snn.report.layer_tally import batch_size, tally_layers
 from onnx2snn.report.report_facts import Array, EnergyFacts, Latency, LayerFacts, ReportFacts
@@ -40,14 +40,15 @@ def untracked(_what: str, _total: int) -> Iterator[Callable[[int], None]]:
 
 
 def gather(
-    source: str | Path,
-    snn: str | Path,
+    source: Network,
+    snn: Network,
     data: Any,
     *,
     certificate: Certificate | None = None,
     sample: int = 0,
     neurons: Chosen | None = None,
     sweep: Sequence[Any] = (),
+    batch: int | None = None,
     track: Track = untracked,
 ) -> ReportFacts:
     """Everything that a report says; arguments and errors as :func:`onnx2snn.report.write_report`.
@@ -55,11 +56,11 @@ def gather(
     Memory is bounded by one batch, and time by a few passes over the data.
     """
     points = sweep_points(sweep)
-    model, converted = load_model(source), load_model(snn)
+    model, converted = load_model(named(source)), load_model(named(snn))
     check_pair((source, model), (snn, converted))
     table = read_layer_table(converted, compiled=True)
     samples = _samples(model, data)
-    given: str | Path | bytes = snn
+    given: Any = snn
     compiled = compiled_execution(converted)
     if (
         compiled is not None
@@ -72,10 +73,10 @@ def gather(
         advance(1)
     if certificate is None:
         with track("verifying", len(samples)) as advance:
-            certificate = verify(source, snn, samples, progress=advance)
+            certificate = verify(source, snn, samples, batch=batch, progress=advance)
     stops = stops_of(converted, [operator["name"] for operator in table.get("non_spiking", [])])
     with track("counting spikes", len(samples)) as advance:
-        layers = tally_layers(fused, samples, certificate.layers, stops, advance)
+        layers = tally_layers(fused, samples, certificate.layers, stops, advance, batch=batch)
     depth = max((stop.phase for stop in stops), default=0)
     sessions = {"spiking": spiking, "fused": fused}
     if compiled is not None:
@@ -85,8 +86,8 @@ def gather(
             sessions, samples, depth=depth, timesteps=spiking.timesteps, progress=advance
         )
     return ReportFacts(
-        source=Path(source).name,
-        model=Path(snn).name,
+        source=name_of(source),
+        model=name_of(snn),
         certificate=certificate,
         timesteps=spiking.timesteps,
         stops=stops,

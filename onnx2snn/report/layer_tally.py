@@ -89,6 +89,8 @@ def tally_layers(
     counts: Sequence[LayerCounts],
     stops: Sequence[Stop],
     progress: Callable[[int], None],
+    *,
+    batch: int | None = None,
 ) -> tuple[LayerFacts, ...]:
     """Run all of ``data`` and sum up each layer.
 
@@ -98,13 +100,15 @@ def tally_layers(
         counts: The certificate's.
         stops: The network's map.
         progress: Called with the number of samples just done.
+        batch: Samples at a time, at most.
     """
     tallies = {layer["name"]: LayerTally(layer) for layer in session.layers}
-    for batch in data.batches(batch_size(session.layers)):
-        levels, synops = session.levels(batch.inputs), session.run(batch.inputs).synops
+    size = batch_size(session.layers)
+    for part in data.batches(size if batch is None else min(size, batch)):
+        levels, synops = session.levels(part.inputs), session.run(part.inputs).synops
         for name, tally in tallies.items():
             tally.add(levels[name], synops.get(name))
-        progress(len(batch))
+        progress(len(part))
     phases = {stop.name: stop.phase for stop in stops if stop.kind == "layer"}
     certified = {layer.name: layer for layer in counts}
     return tuple(t.facts(len(data), phases[name], certified[name]) for name, t in tallies.items())

@@ -37,10 +37,10 @@ def look_closely(session: SpikingSession, data: DataSet, index: int, neurons: Ch
         found = f"{len(data)} samples, from 0 to {len(data) - 1}"
         raise InputError(f"there is no sample {index}", found=found)
     names = [layer["name"] for layer in session.layers]
-    _check_names(neurons, names)
+    check_names(neurons, names)
     batch = next(data.batches(1, start=index))
     trace, result = session.trace(batch.inputs), session.run(batch.inputs, count="spikes")
-    layers = tuple(_layer(name, neurons.get(name, ()), trace) for name in names)
+    layers = tuple(layer_sample(name, neurons.get(name, ()), trace) for name in names)
     answers = predicted_classes(next(iter(result.outputs.values())))
     return SampleFacts(
         index=index,
@@ -52,27 +52,30 @@ def look_closely(session: SpikingSession, data: DataSet, index: int, neurons: Ch
     )
 
 
-def _check_names(neurons: Chosen, names: Sequence[str]) -> None:
+def check_names(neurons: Chosen, names: Sequence[str]) -> None:
+    """Refuse layers that there are not."""
     for name in neurons:
         if name not in names:
             near = difflib.get_close_matches(name, names, 1, 0.3) or names[:1]
             raise InputError(f"there is no layer '{name}'", remedy=f"for example '{near[0]}'")
 
 
-def _layer(name: str, neurons: Sequence[int | Sequence[int]], trace: Trace) -> LayerSample:
-    """What is drawn of one layer; potentials and thresholds in units of θ."""
+def layer_sample(
+    name: str, neurons: Sequence[int | Sequence[int]], trace: Trace, sample: int = 0
+) -> LayerSample:
+    """What is drawn of one layer while one sample passes; potentials and thresholds in units of θ."""
     spikes, potentials = trace.spikes[name], trace.potentials[name]
     steps, shape = len(spikes), spikes.shape[2:]
-    train = spikes[:, 0].reshape(steps, -1)
+    train = spikes[:, sample].reshape(steps, -1)
     counts = train.sum(axis=0, dtype=np.int64)
     if neurons:
         shown = np.array([_position(name, neuron, shape) for neuron in neurons], np.int64)
         watched = int(shown[0])
     else:
         shown, watched = _chosen(train, counts)
-    course = potentials[:, 0].reshape(len(potentials), -1)[:, watched].astype(np.float64)
-    compared = np.broadcast_to(trace.thresholds[name], spikes.shape)[:, 0].reshape(steps, -1)[:, watched]
-    theta = float(np.broadcast_to(trace.resets[name], spikes.shape)[-1, 0].reshape(-1)[watched])
+    course = potentials[:, sample].reshape(len(potentials), -1)[:, watched].astype(np.float64)
+    compared = np.broadcast_to(trace.thresholds[name], spikes.shape)[:, sample].reshape(steps, -1)[:, watched]
+    theta = float(np.broadcast_to(trace.resets[name], spikes.shape)[-1, sample].reshape(-1)[watched])
     return LayerSample(
         name=name,
         spikes=int(counts.sum()),

@@ -11,6 +11,7 @@ from onnx2snn import units
 from onnx2snn.atomic_files import whole_file
 from onnx2snn.certificate import Certificate
 from onnx2snn.errors import OutputError
+from onnx2snn.model.networks import Network
 from onnx2snn.report.gather import Track, gather, untracked
 from onnx2snn.report.report_facts import ReportFacts
 from onnx2snn.report.sample import Chosen
@@ -22,8 +23,8 @@ _FOLDER = Path(__file__).parent
 
 
 def write_report(
-    source: str | Path,
-    snn: str | Path,
+    source: Network,
+    snn: Network,
     data: Any,
     html: str | Path,
     *,
@@ -31,6 +32,7 @@ def write_report(
     sample: int = 0,
     neurons: Chosen | None = None,
     sweep: Sequence[Any] = (),
+    batch: int | None = None,
     track: Track = untracked,
 ) -> dict[str, Any]:
     """Write one self-contained HTML page about a conversion.
@@ -45,6 +47,7 @@ def write_report(
         neurons: By layer, the neurons to draw (positions, or indices within its shape), the first one with its membrane
             potential; for other layers some are chosen.
         sweep: Points of an accuracy sweep: :class:`SweepPoint`, or mappings {code, T, accuracy}.
+        batch: Samples at a time, at most; None: as many as memory is meant for.
         track: Opens a stage of work and returns what to call with the number of samples just done.
 
     Returns:
@@ -56,7 +59,13 @@ def write_report(
         OutputError: jinja2 or matplotlib is missing (extra ``report``), or the page cannot be written.
     """
     require_libraries()
-    options: dict[str, Any] = {"sample": sample, "neurons": neurons, "sweep": sweep, "track": track}
+    options: dict[str, Any] = {
+        "sample": sample,
+        "neurons": neurons,
+        "sweep": sweep,
+        "batch": batch,
+        "track": track,
+    }
     facts = gather(source, snn, data, certificate=certificate, **options)
     write_page(facts, html)
     return facts.to_dict()

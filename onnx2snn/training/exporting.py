@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
 from pathlib import Path
 
 import onnx
-import torch
 from torch import Tensor, nn
 
-from onnx2snn.errors import OutputError
 from onnx2snn.model.files import save_model
+from onnx2snn.model.torch_modules import module_to_onnx
 
 
 def export_onnx(
@@ -33,6 +30,7 @@ def export_onnx(
 
     Raises:
         OutputError: the folder is missing or cannot be written, or onnxscript is not there.
+        ConversionError: torch cannot export it.
     """
     save_model(to_onnx(model, example, input_name=input_name, output_name=output_name), path)
 
@@ -41,37 +39,4 @@ def to_onnx(
     model: nn.Module, example: Tensor, *, input_name: str = "input", output_name: str = "output"
 ) -> onnx.ModelProto:
     """What :func:`export_onnx` writes, in memory."""
-    if importlib.util.find_spec("onnxscript") is None:
-        raise OutputError(
-            "torch exports with onnxscript, which is missing", remedy="pip install 'onnx2snn[train]'"
-        )
-    was_training = model.training
-    model.eval()
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of the exporter's own making: deprecations, opset conversion
-            program = torch.onnx.export(
-                model,
-                (torch.cat([example[:1]] * 2),),  # a batch of one would be exported as a constant
-                input_names=[input_name],
-                output_names=[output_name],
-                dynamic_shapes=({0: torch.export.Dim("N")},),
-                dynamo=True,
-                verbose=False,
-            )
-    finally:
-        model.train(was_training)
-    if program is None:
-        raise AssertionError("the dynamo exporter returns a program")
-    proto: onnx.ModelProto = program.model_proto
-    return _without_source_paths(proto)
-
-
-def _without_source_paths(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop the stack traces that the exporter keeps on nodes: paths of the machine that trained."""
-    for node in model.graph.node:
-        del node.metadata_props[:]
-    for value in [*model.graph.value_info, *model.graph.input, *model.graph.output]:
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    return model
+    return module_to_onnx(model, example, input_names=[input_name], output_names=[output_name])

@@ -171,9 +171,20 @@ def test_a_report_is_written_and_told(example: Example, tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.stderr
     assert "the neurons asked for" in page.read_text(encoding="utf-8")
-    assert result.stdout.startswith("lossless: 90 samples, T = 4, accuracy: ANN")
+    assert result.stdout.startswith(
+        "lossless: 90 samples, T = 4 time steps a layer, 12 to an answer, accuracy: ANN"
+    )
     assert str(page) in result.stdout
     assert "Lossless" in page.read_text(encoding="utf-8")
+
+
+def test_a_report_has_a_name_of_its_own(example: Example, tmp_path: Path) -> None:
+    snn = tmp_path / "net.onnx"
+    snn.write_bytes(example.snn.read_bytes())
+    words = ["report", example.ann, snn, "--data", example.data, "--limit", "5"]
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "net_report.html").exists()
 
 
 def test_a_report_for_machines_needs_no_page(example: Example, tmp_path: Path) -> None:
@@ -238,7 +249,6 @@ def test_a_certificate_as_a_page_needs_no_data(example: Example, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "code", "hint"),
     [
-        ([], 2, "--html"),
         (["--html", "{folder}/missing/r.html"], 4, "mkdir"),
         (["--json", "--sample", "90"], 4, "no sample 90"),
         (["--json", "--neuron", "act1"], 2, "layer:12"),
@@ -288,7 +298,7 @@ def test_a_bad_model_is_exit_code_four(example: Example, tmp_path: Path, fault: 
         (["convert", "{ann}", "{folder}/missing/out.onnx"], 4, "mkdir"),
         (["convert", "{ann}", "{folder}"], 4, "folder"),
         (["verify", "{ann}", "{ann}"], 4, "onnx2snn"),
-        (["run", "{ann}", "--data", "{data}"], 4, "onnx2snn"),
+        (["run", "{ann}", "--data", "{data}", "--execution", "int8"], 4, "onnx2snn"),
         (["run", "{snn}", "--data", "{folder}/missing.npz"], 4, "no such file"),
         (["run", "{snn}", "--data", "{ann}"], 4, "an ONNX model"),
         (["run", "{snn}", "--data", "{data}", "--output", "{folder}/no/r.npz"], 4, "mkdir"),

@@ -12,9 +12,11 @@ from rich.console import Console, RenderableType
 
 from onnx2snn import naming, units
 from onnx2snn.cli import layers, progress
-from onnx2snn.cli.layers import layer_table, next_commands, non_spiking_notes
+from onnx2snn.cli.fitted_tables import fitted
+from onnx2snn.cli.layers import next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, make_console
 from onnx2snn.dialect.layer_table import NonSpikingOperator
+from onnx2snn.tables import layer_listing
 
 LAYER = {
     "name": "/features/block3/activation/IF",
@@ -50,7 +52,7 @@ def test_prefixes_at_their_edges(value: float, text: str) -> None:
 
 
 def test_the_layer_table_is_readable_at_eighty_columns() -> None:
-    text = shown(layer_table([SHORT, LAYER]))
+    text = shown(fitted(layer_listing([SHORT, LAYER])))
     assert max(map(len, text.splitlines())) <= 80
     header, short, long = text.splitlines()
     assert header.split() == ["Layer", "From", "Neurons", "T", "K", "Threshold", "Rounding", "Fan-out"]
@@ -60,13 +62,13 @@ def test_the_layer_table_is_readable_at_eighty_columns() -> None:
 
 
 def test_a_wide_terminal_shows_whole_names() -> None:
-    text = shown(layer_table([LAYER]), width=160)
+    text = shown(fitted(layer_listing([LAYER])), width=160)
     assert LAYER["name"] in text
     assert "/features/block3/activation/Floor +1" in text
 
 
 def test_square_brackets_in_names_are_not_markup() -> None:
-    assert "act[/bold][0]" in shown(layer_table([SHORT | {"name": "act[/bold][0]"}]), width=120)
+    assert "act[/bold][0]" in shown(fitted(layer_listing([SHORT | {"name": "act[/bold][0]"}])), width=120)
 
 
 def test_narrow_names_keep_what_tells_them_apart() -> None:
@@ -74,13 +76,13 @@ def test_narrow_names_keep_what_tells_them_apart() -> None:
         LAYER | {"name": f"/features/{i}/act_quant/Quant/neuron", "source_nodes": [f"/features/{i}/Relu"]}
         for i in (3, 15)
     ]
-    text = shown(layer_table(layers))
+    text = shown(fitted(layer_listing(layers)))
     assert max(map(len, text.splitlines())) <= 80
     assert [line.split("/")[0] for line in text.splitlines()[1:]] == ["…3", "…15"]
 
 
 def test_a_cut_name_keeps_how_many_nodes_there_are() -> None:
-    text = shown(layer_table([LAYER, SHORT | {"name": "x"}]))
+    text = shown(fitted(layer_listing([LAYER, SHORT | {"name": "x"}])))
     assert " +1 " in text.splitlines()[1]
 
 
@@ -110,7 +112,7 @@ def test_what_goes_into_a_pipe_is_neither_cut_nor_wrapped(
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     terminal = Terminal(as_json=False, quiet=False, verbose=False)
-    terminal.show(layer_table([LAYER]), "word " * 100)
+    terminal.show(fitted(layer_listing([LAYER])), "word " * 100)
     lines = capsys.readouterr().out.splitlines()
     assert LAYER["name"] in lines[1]
     assert lines[2] == "word " * 100
@@ -165,7 +167,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal(as_json=False, quiet=True, verbose=False)
     with progress.track(terminal, "running", 10) as advance:
         advance(10)
-    terminal.show("words", layer_table([LAYER]))
+    terminal.show("words", fitted(layer_listing([LAYER])))
     assert capsys.readouterr() == ("", "")
 
 

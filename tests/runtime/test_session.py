@@ -103,7 +103,9 @@ def test_wrong_inputs_are_refused_before_anything_runs(example: Example) -> None
         ({"image": x, "more": x}, "inputs are not those"),
         ({"image": x[:, :, :7]}, "wrong shape"),
         ({"image": x[0]}, "wrong shape"),
-        ({"image": x.astype(np.float64)}, "wrong dtype"),
+        ({"image": np.full(x.shape, 1e300)}, "wrong dtype"),
+        ({"image": x.astype(str)}, "wrong dtype"),
+        (x[:, :, :7], "wrong shape"),
         ({"image": nan}, "NaN"),
         ({"image": x[:0]}, "no samples"),
     ]

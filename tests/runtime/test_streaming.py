@@ -248,7 +248,7 @@ def test_wrong_inputs_are_refused_and_change_nothing() -> None:
         ({"x": sample["x"]}, "inputs are not those"),
         ({**sample, "y": sample["x"]}, "inputs are not those"),
         ({**sample, "x": sample["z"]}, "wrong shape"),
-        ({**sample, "x": sample["x"].astype(np.float64)}, "wrong dtype"),
+        ({**sample, "x": sample["x"].astype(np.float64) + 1e300}, "wrong dtype"),
         ({**sample, "x": sample["x"] * np.nan}, "NaN"),
         ({n: np.repeat(v, 2, axis=0) for n, v in sample.items()}, "number of samples"),
     ]

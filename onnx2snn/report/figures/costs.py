@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from onnx2snn.report.figures.drawing import COLOURS, Drawing, in_style, new_figure, texts, to_svg
 from onnx2snn.report.report_facts import EnergyFacts, ReportFacts, SweepPoint
-from onnx2snn.units import percent, si
+from onnx2snn.units import percent, si, times_less
 
 _MARKERS = (("spike", "o"), ("other", "s"), ("third", "^"))
 
@@ -20,7 +20,7 @@ def energy_bars(facts: ReportFacts) -> Drawing:
     """ANN against SNN, by each table of costs."""
     figure, grid = new_figure(0.4 + 1.05 * len(facts.energy), nrows=len(facts.energy), squeeze=False)
     for axes, energy in zip(grid[:, 0], facts.energy, strict=True):
-        _bars(axes, energy)
+        draw_bars(axes, energy)
     figure.legend(
         *grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=1
     )
@@ -52,18 +52,10 @@ def energy_bars(facts: ReportFacts) -> Drawing:
 def _compared(energy: EnergyFacts) -> str:
     if energy.ann is None or not energy.snn:
         return f"SNN {si(energy.snn, 'J')}, ANN unknown (a size of the network is dynamic)"
-    return f"SNN {si(energy.snn, 'J')}, ANN {si(energy.ann, 'J')}, {times_less(energy)}"
+    return f"SNN {si(energy.snn, 'J')}, ANN {si(energy.ann, 'J')}, {times_less(energy.snn, energy.ann)}"
 
 
-def times_less(energy: EnergyFacts) -> str:
-    """``2.3 times less``, or ``1.4 times more``."""
-    if energy.ann is None or not energy.snn or not energy.ann:
-        return "unknown"
-    factor = energy.ann / energy.snn
-    return f"{factor:.1f} times less" if factor >= 1 else f"{1 / factor:.1f} times more"
-
-
-def _bars(axes: Any, energy: EnergyFacts) -> None:
+def draw_bars(axes: Any, energy: EnergyFacts) -> None:
     """Two bars: the SNN's, stacked from synapses and analog inputs, and the ANN's."""
     bars = [[(energy.synapses, "spike", "SynOps"), (energy.analog or 0.0, "third", "analog inputs")]]
     if energy.ann is not None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from html import escape
-from typing import Any, ParamSpec
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 Parameters = ParamSpec("Parameters")
+Drawn = TypeVar("Drawn")
 
 #: Colours by the page's names for them. Matplotlib knows the stand-ins only; the page sees ``var(--name)``.
 COLOURS = {
@@ -33,26 +36,30 @@ WIDTH = 4.2
 LOWEST = 1.3
 #: Layers in one figure; of more, as many are shown, evenly spaced, and the caption says so.
 MOST_LAYERS = 12
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "onnx2snn",
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": COLOURS["line"],
-    "axes.labelcolor": COLOURS["soft"],
-    "xtick.color": COLOURS["line"],
-    "ytick.color": COLOURS["line"],
-    "xtick.labelcolor": COLOURS["soft"],
-    "ytick.labelcolor": COLOURS["soft"],
-    "text.color": COLOURS["ink"],
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-}
+
+
+def _style() -> Any:
+    """Of Matplotlib."""
+    return {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "onnx2snn",
+        "font.size": 9,
+        "axes.labelsize": 9,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+        "axes.linewidth": 0.6,
+        "axes.edgecolor": COLOURS["line"],
+        "axes.labelcolor": COLOURS["soft"],
+        "xtick.color": COLOURS["line"],
+        "ytick.color": COLOURS["line"],
+        "xtick.labelcolor": COLOURS["soft"],
+        "ytick.labelcolor": COLOURS["soft"],
+        "text.color": COLOURS["ink"],
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "legend.fontsize": 8.5,
+    }
 
 
 @dataclass(frozen=True)
@@ -76,21 +83,39 @@ class Drawing:
     rows: tuple[tuple[str, ...], ...] = field(default=())
 
 
-def in_style(draw: Callable[Parameters, Drawing]) -> Callable[Parameters, Drawing]:
+def in_style(draw: Callable[Parameters, Drawn]) -> Callable[Parameters, Drawn]:
     """Have a figure drawn in the page's style: Matplotlib asks for defaults whenever it makes a text, a line, a legend."""
 
     @wraps(draw)
-    def styled(*args: Parameters.args, **options: Parameters.kwargs) -> Drawing:
-        with mpl.rc_context(_STYLE):
+    def styled(*args: Parameters.args, **options: Parameters.kwargs) -> Drawn:
+        with mpl.rc_context(_style()):
             return draw(*args, **options)
 
     return styled
+
+
+@contextmanager
+def on_white() -> Iterator[None]:
+    """Have figures drawn in colours of their own, for whoever shows them where no page is."""
+    held = dict(COLOURS)
+    light = (Path(__file__).parents[1] / "page.css").read_text(encoding="utf-8").split("}")[0]
+    COLOURS.update({name: value for name, value in re.findall(r"--([\w-]+): (#\w+);", light) if name in held})
+    try:
+        yield
+    finally:
+        COLOURS.update(held)
 
 
 def new_figure(height: float, **grid: Any) -> tuple[Figure, Any]:
     """A figure and its axes (one, or an array of them); never too low for its axes' labels."""
     figure = Figure(figsize=(WIDTH, max(height, LOWEST)), layout="constrained")
     return figure, figure.subplots(**grid)
+
+
+def new_parts(count: int, height: float) -> tuple[Figure, list[Any]]:
+    """A figure of several, side by side, each as wide as one alone."""
+    figure = Figure(figsize=(WIDTH * count, max(height, LOWEST)), layout="constrained")
+    return figure, list(figure.subfigures(1, count, squeeze=False)[0])
 
 
 def to_svg(figure: Figure, key: str, label: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.patches import Rectangle
 
+from onnx2snn.naming import Label
 from onnx2snn.report.figures.drawing import (
     COLOURS,
     MOST_LAYERS,
@@ -19,39 +20,37 @@ from onnx2snn.report.figures.drawing import (
     texts,
     to_svg,
 )
-from onnx2snn.report.report_facts import LayerFacts, LayerSample, ReportFacts
+from onnx2snn.report.report_facts import LayerSample, ReportFacts
 from onnx2snn.units import count, things
 
 #: Layers whose potentials are drawn.
-_PANELS = 6
+PANELS = 6
 _GAP = 3.6
+
+
+class Place(Protocol):
+    """A layer of the pipeline: facts of it, or an entry of a layer table."""
+
+    @property
+    def name(self) -> str:
+        """Of the IF node."""
+
+    @property
+    def neurons(self) -> int:
+        """For one sample."""
+
+    @property
+    def phase(self) -> int:
+        """It spikes in time steps phase·T + 1 … (phase + 1)·T."""
 
 
 @in_style
 def raster(facts: ReportFacts) -> Drawing:
     """Spikes over the time steps of the pipeline: a layer integrates while the one before it fires."""
     T, phases = facts.timesteps, facts.latency.depth + 1
-    picked = _picked(facts.sample.layers, MOST_LAYERS)
-    pairs = [(facts.layers[i], facts.sample.layers[i]) for i in picked]
-    rows = sum(len(sample.neurons) + _GAP for _, sample in pairs)
-    figure, axes = new_figure(0.5 + rows * float(np.clip(5.4 / rows, 0.068, 0.1)))
-    top = 0.0
-    for layer, sample in pairs:
-        _band(axes, layer, sample, top, T)
-        words = f"{facts.labels[layer.name].fit(34)} · {sample.active:,} of {layer.neurons:,} spike"
-        axes.text(0.5, top - 1.1, words, fontsize=8.2, color=COLOURS["soft"], va="bottom", ha="left")
-        top += len(sample.neurons) + _GAP
-    for phase in range(1, phases):
-        axes.axvline(phase * T + 0.5, color=COLOURS["line"], linewidth=0.5, zorder=0)
-    axes.set_xlim(0.5, phases * T + 0.5)
-    axes.set_ylim(top - _GAP + 0.5, -_GAP)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    every = max(1, phases // 12)
-    axes.set_xticks(
-        [p * T for p in range(0, phases + 1, every)][1:] if T > 1 else range(1, phases + 1, every)
-    )
-    axes.set_xlabel("time step")
+    pairs = [(facts.layers[i], facts.sample.layers[i]) for i in picked(facts.sample.layers, MOST_LAYERS)]
+    figure, axes = new_figure(raster_height([sample for _, sample in pairs]))
+    draw_raster(axes, pairs, facts.labels, T, phases)
     total = sum(sample.spikes for sample in facts.sample.layers)
     spoken = f"{things(total, 'spike')} in {things(facts.latency.steps, 'time step')}"
     label = f"Spikes of sample {facts.sample.index}: {spoken}"
@@ -77,7 +76,44 @@ def raster(facts: ReportFacts) -> Drawing:
     )
 
 
-def _picked(samples: Sequence[LayerSample], most: int) -> list[int]:
+def raster_height(samples: Sequence[LayerSample]) -> float:
+    """Inches."""
+    rows = sum(len(sample.neurons) + _GAP for sample in samples)
+    return 0.5 + rows * float(np.clip(5.4 / rows, 0.068, 0.1))
+
+
+def draw_raster(
+    axes: Any, pairs: Sequence[tuple[Place, LayerSample]], labels: Mapping[str, Label], T: int, phases: int
+) -> None:
+    """A band a layer, a row a neuron, a dash a spike.
+
+    Args:
+        axes: Where.
+        pairs: Layers, and what is drawn of each.
+        labels: What figures call them.
+        T: Time steps of a phase.
+        phases: In all.
+    """
+    top = 0.0
+    for layer, sample in pairs:
+        _band(axes, layer, sample, top, T)
+        words = f"{labels[layer.name].fit(34)} · {sample.active:,} of {layer.neurons:,} spike"
+        axes.text(0.5, top - 1.1, words, fontsize=8.2, color=COLOURS["soft"], va="bottom", ha="left")
+        top += len(sample.neurons) + _GAP
+    for phase in range(1, phases):
+        axes.axvline(phase * T + 0.5, color=COLOURS["line"], linewidth=0.5, zorder=0)
+    axes.set_xlim(0.5, phases * T + 0.5)
+    axes.set_ylim(top - _GAP + 0.5, -_GAP)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    every = max(1, phases // 12)
+    axes.set_xticks(
+        [p * T for p in range(0, phases + 1, every)][1:] if T > 1 else range(1, phases + 1, every)
+    )
+    axes.set_xlabel("time step")
+
+
+def picked(samples: Sequence[LayerSample], most: int) -> list[int]:
     """Positions of the layers that are drawn: those with neurons that were asked for, and others evenly spaced."""
     asked = [position for position, sample in enumerate(samples) if sample.asked][:most]
     others = [position for position in chosen(len(samples), most) if position not in asked]
@@ -93,7 +129,7 @@ def _shown(samples: Sequence[LayerSample]) -> str:
     return "Of each layer the neurons asked for" + (f", elsewhere {chosen_here}" if most else "")
 
 
-def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int) -> None:
+def _band(axes: Any, layer: Place, sample: LayerSample, top: float, T: int) -> None:
     first, size = layer.phase * T, len(sample.neurons)
     place = (first + 0.5, top - 0.7)
     axes.add_patch(Rectangle(place, T, size + 0.4, facecolor=COLOURS["band"], edgecolor="none", zorder=0))
@@ -111,24 +147,18 @@ def _band(axes: Any, layer: LayerFacts, sample: LayerSample, top: float, T: int)
 def potentials(facts: ReportFacts) -> Drawing:
     """Membrane potential of one neuron a layer: T steps of integration, T of generation."""
     T = facts.timesteps
-    picked = _picked(facts.sample.layers, _PANELS)
-    figure, grid = new_figure(0.35 + 1.05 * len(picked), nrows=len(picked), sharex=True, squeeze=False)
-    for axes, position in zip(grid[:, 0], picked, strict=True):
-        sample = facts.sample.layers[position]
-        _course(axes, sample, T)
-        words = f"{facts.labels[sample.name].fit(34)}, neuron {sample.watched:,}: k = {sample.level}"
-        axes.set_title(words, fontsize=8.2, color=COLOURS["soft"], loc="left", pad=3)
-    grid[-1, 0].set_xlabel("time step of the layer: integration, then generation")
-    grid[-1, 0].set_xticks(range(1, 2 * T + 1, max(1, T // 6)))
+    shown = [facts.sample.layers[i] for i in picked(facts.sample.layers, PANELS)]
+    figure, grid = new_figure(potentials_height(len(shown)), nrows=len(shown), sharex=True, squeeze=False)
+    draw_potentials(grid[:, 0], shown, facts.labels, T)
     come_and_go = "" if any(sample.asked for sample in facts.sample.layers) else ", whose spikes come and go"
-    label = f"Membrane potential of one neuron in each of {len(picked)} layers"
+    label = f"Membrane potential of one neuron in each of {len(shown)} layers"
     return Drawing(
         "potentials",
         "Membrane potentials",
         to_svg(figure, "potentials", label),
         f"One neuron a layer{come_and_go}; v in units of θ. Integration doubles v and adds the current; "
         "generation fires (●) where v reaches the threshold 2^(T−t)·θ (dashes), and subtracts it."
-        + of_layers(len(facts.layers), _PANELS),
+        + of_layers(len(facts.layers), PANELS),
         ("layer", "neuron", "level k", "spikes", "v before generation, in θ", "v at each step, in θ"),
         texts(
             [
@@ -144,6 +174,30 @@ def potentials(facts: ReportFacts) -> Drawing:
             ]
         ),
     )
+
+
+def potentials_height(panels: int) -> float:
+    """Inches."""
+    return 0.35 + 1.05 * panels
+
+
+def draw_potentials(
+    panels: Sequence[Any], samples: Sequence[LayerSample], labels: Mapping[str, Label], T: int
+) -> None:
+    """The course of one membrane potential a panel.
+
+    Args:
+        panels: Axes, one a sample.
+        samples: What is drawn of each layer.
+        labels: What figures call it.
+        T: Time steps.
+    """
+    for axes, sample in zip(panels, samples, strict=True):
+        _course(axes, sample, T)
+        words = f"{labels[sample.name].fit(34)}, neuron {sample.watched:,}: k = {sample.level}"
+        axes.set_title(words, fontsize=8.2, color=COLOURS["soft"], loc="left", pad=3)
+    panels[-1].set_xlabel("time step of the layer: integration, then generation")
+    panels[-1].set_xticks(range(1, 2 * T + 1, max(1, T // 6)))
 
 
 def _course(axes: Any, sample: LayerSample, T: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
+from onnx2snn.naming import Label
 from onnx2snn.report.figures.drawing import (
     COLOURS,
     Drawing,
@@ -20,7 +23,7 @@ from onnx2snn.report.figures.drawing import (
 from onnx2snn.report.report_facts import LayerFacts, ReportFacts
 from onnx2snn.units import percent
 
-_MOST_ROWS = 40
+MOST_ROWS = 40
 _MOST_BARS = 40
 
 
@@ -100,12 +103,40 @@ def _histogram(axes: Any, layer: LayerFacts) -> None:
 def bits(facts: ReportFacts) -> Drawing:
     """Share of neurons that spike in each time step, as a table in colour."""
     T = facts.timesteps
-    picked = [facts.layers[i] for i in chosen(len(facts.layers), _MOST_ROWS)]
-    figure, axes = new_figure(0.5 + 0.24 * len(picked))
-    highest = max((float(layer.bits.max(initial=0)) for layer in picked), default=0) or 1.0
-    for row, layer in enumerate(picked):
-        for place, share in enumerate(layer.bits):
-            column = T - layer.timesteps + place
+    picked = [facts.layers[i] for i in chosen(len(facts.layers), MOST_ROWS)]
+    figure, axes = new_figure(bits_height(len(picked)))
+    draw_bits(axes, [(facts.labels[la.name], la.bits) for la in picked], T)
+    overall = sum(layer.spikes_per_neuron * layer.neurons for layer in facts.layers)
+    neurons = max(sum(layer.neurons for layer in facts.layers), 1)
+    mean = overall / neurons
+    return Drawing(
+        "bits",
+        "Spikes per bit",
+        to_svg(figure, "bits", f"Spikes per bit and layer: {mean:.3f} spikes a neuron and sample on average"),
+        f"Share of neurons that spike in each time step, over all samples; most significant bit first. "
+        f"A neuron spikes {mean:.3f} times a sample on average, in T = {T} steps.{of_layers(len(facts.layers), MOST_ROWS)}",
+        ("layer", "spikes per neuron", *(f"bit {T - 1 - step}" for step in range(T))),
+        texts([(la.name, f"{la.spikes_per_neuron:.4f}", *_padded(la, T)) for la in facts.layers]),
+    )
+
+
+def bits_height(rows: int) -> float:
+    """Inches."""
+    return 0.5 + 0.24 * rows
+
+
+def draw_bits(axes: Any, layers: Sequence[tuple[Label, NDArray[np.float64]]], T: int) -> None:
+    """A cell a layer and time step, the darker the more of its neurons spike.
+
+    Args:
+        axes: Where.
+        layers: What figures call each, and the share of its neurons that spike, step by step.
+        T: Time steps.
+    """
+    highest = max((float(shares.max(initial=0)) for _, shares in layers), default=0) or 1.0
+    for row, (_, shares) in enumerate(layers):
+        for place, share in enumerate(shares):
+            column = T - len(shares) + place
             strength = float(share) / highest
             cell = Rectangle(
                 (column - 0.48, row - 0.45),
@@ -121,26 +152,14 @@ def bits(facts: ReportFacts) -> Drawing:
                     column, row, _percent(float(share)), ha="center", va="center", fontsize=8.2, color=colour
                 )
     axes.set_xlim(-0.5, T - 0.5)
-    axes.set_ylim(len(picked) - 0.5, -0.5)
+    axes.set_ylim(len(layers) - 0.5, -0.5)
     every = max(1, T // 8)
     axes.set_xticks(range(0, T, every), [f"{2 ** (T - 1 - step):,}" for step in range(0, T, every)])
-    axes.set_yticks(range(len(picked)), [facts.labels[layer.name].fit(19) for layer in picked])
+    axes.set_yticks(range(len(layers)), [label.fit(19) for label, _ in layers])
     axes.tick_params(length=0)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
     axes.set_xlabel("weight of a spike, in θ, step by step")
-    overall = sum(layer.spikes_per_neuron * layer.neurons for layer in facts.layers)
-    neurons = max(sum(layer.neurons for layer in facts.layers), 1)
-    mean = overall / neurons
-    return Drawing(
-        "bits",
-        "Spikes per bit",
-        to_svg(figure, "bits", f"Spikes per bit and layer: {mean:.3f} spikes a neuron and sample on average"),
-        f"Share of neurons that spike in each time step, over all samples; most significant bit first. "
-        f"A neuron spikes {mean:.3f} times a sample on average, in T = {T} steps.{of_layers(len(facts.layers), _MOST_ROWS)}",
-        ("layer", "spikes per neuron", *(f"bit {T - 1 - step}" for step in range(T))),
-        texts([(la.name, f"{la.spikes_per_neuron:.4f}", *_padded(la, T)) for la in facts.layers]),
-    )
 
 
 def _padded(layer: LayerFacts, T: int) -> list[str]:

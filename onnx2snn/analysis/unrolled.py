@@ -1,0 +1,66 @@
+"""Spiking networks that are written out over time: a neuron a time step, with what the one before has left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx_graphsurgeon as gs
+
+from onnx2snn.activations.neuron_nodes import SOURCE
+from onnx2snn.errors import ConversionError
+from onnx2snn.graph.core import origin
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_neuron, is_weighted
+from onnx2snn.remedies import ITS_SOURCE
+
+#: Time steps from which on it is no accident.
+_STEPS = 3
+
+
+def unrolled_neurons(graph: gs.Graph) -> ConversionError | None:
+    """The refusal of a network that spikes already; None of any other.
+
+        v ─▶ [v > θ] ─▶ s         v' = f(v, s) + I'         v' ─▶ [v' > θ] ─▶ s' ...
+
+    A neuron that answers 0 or 1, whose potential *and* whose spike reach the next one's potential entry by entry, over no
+    synapse: it is the same neuron a time step later, whatever is reset, and however. Two such steps in a row are what no
+    layered network has.
+
+    Args:
+        graph: With its activations recognised.
+    """
+    neurons = [node for node in graph.nodes if is_neuron(node) and _is_binary(node)]
+    length: dict[int, int] = {}
+    for node in neurons:  # in topological order: what a neuron leads to comes behind it
+        length.setdefault(id(node.inputs[0]), 1)
+        both = set(_reached(node.inputs[0])) & set(_reached(node.outputs[0]))
+        for potential in both:
+            length[potential] = max(length.get(potential, 1), length[id(node.inputs[0])] + 1)
+    longest = max(length.values(), default=0)
+    if longest < _STEPS:
+        return None
+    first = next(iter(origin(neurons[0])), neurons[0].name)
+    return ConversionError(
+        "this network spikes already: its neurons are written out over time, each step with what the last has left",
+        node=first,
+        found=f"{longest} time steps",
+        remedy=ITS_SOURCE,
+    )
+
+
+def _is_binary(node: gs.Node) -> bool:
+    return bool(node.attrs[SOURCE].levels == 1)
+
+
+def _reached(tensor: gs.Tensor) -> Iterator[int]:
+    """Potentials of other neurons that ``tensor`` reaches entry by entry: ``id`` of each."""
+    ahead, seen = [tensor], {id(tensor)}
+    while ahead:
+        for node in ahead.pop().outputs:
+            if is_neuron(node):
+                if node.inputs[0] is not tensor:
+                    yield id(node.inputs[0])
+            elif not is_weighted(node) and (of(node).elementwise or of(node).broadcasts):
+                fresh = [t for t in node.outputs if id(t) not in seen]
+                seen.update(map(id, fresh))
+                ahead += fresh

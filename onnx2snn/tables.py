@@ -1,0 +1,206 @@
+"""Every table as people read it, once: the command line, notebooks and ``summary()`` show the same rows.
+
+Nothing here imports more than texts: results on a device have tables too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from onnx2snn.naming import distinct
+from onnx2snn.units import count, number, percent, rule, si
+
+#: Letters of a name in plain text, where nobody says how much room there is.
+_ROOM = 40
+_CELL = "padding: .2em .8em; text-align: {}; font-variant-numeric: tabular-nums"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A node's name in a cell, and what stands behind it and is never cut.
+
+    Attributes:
+        text: The name.
+        more: ``" +4"``: so many nodes more.
+    """
+
+    text: str
+    more: str = ""
+
+    def __str__(self) -> str:
+        return self.text + self.more
+
+
+Cell = str | Named
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table.
+
+    Attributes:
+        columns: Their heads.
+        rows: Their cells; the first ``names`` hold names of nodes.
+        names: How many columns do.
+        marked: Positions of rows that are to be seen first.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    names: int = 1
+    marked: frozenset[int] = frozenset()
+
+    def text(self, *lines: str) -> str:
+        """In plain letters, below ``lines``; long names show what tells them from their fellows.
+
+        >>> print(Listing(("Layer", "T"), ((Named("a/x/n"), "4"), (Named("b/x/n"), "12"))).text("Two layers"))
+        Two layers
+        Layer   T
+        a/x/n   4
+        b/x/n  12
+        """
+        if not self.rows:
+            return "\n".join(lines)
+        cells = [list(self.columns), *([str(cell) for cell in row] for row in self.rows)]
+        for column in range(self.names):
+            found = [row[column] for row in self.rows]
+            labels = distinct(cell.text for cell in found if isinstance(cell, Named))
+            for line, cell in zip(cells[1:], found, strict=True):
+                if isinstance(cell, Named):
+                    line[column] = labels[cell.text].fit(_ROOM - len(cell.more)) + cell.more
+        widths = [max(len(line[column]) for line in cells) for column in range(len(self.columns))]
+        shown = ("  ".join(self._padded(line, widths)).rstrip() for line in cells)
+        return "\n".join((*lines, *shown))
+
+    def _padded(self, line: Sequence[str], widths: Sequence[int]) -> list[str]:
+        return [
+            cell.ljust(width) if column < self.names else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+
+    def html(self, *lines: str) -> str:
+        """As an element of a page, below ``lines``."""
+        told = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        head = "".join(self._html_cell("th", column, name) for column, name in enumerate(self.columns))
+        rows = (
+            "".join(self._html_cell("td", column, str(cell)) for column, cell in enumerate(row))
+            for row in self.rows
+        )
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"{told}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _html_cell(self, tag: str, column: int, text: str) -> str:
+        side = _CELL.format("left" if column < self.names else "right")
+        return f'<{tag} style="{side}">{escape(text)}</{tag}>'
+
+
+def layer_listing(layers: Sequence[Mapping[str, Any]]) -> Listing:
+    """Name, source, neurons, time steps, levels, threshold, rounding and fan-out of each layer of a layer table."""
+    rows = (
+        (
+            Named(layer["name"]),
+            _source(layer.get("source_nodes") or ["-"]),
+            neurons_of(layer),
+            str(layer["timesteps"]),
+            str(layer["levels"]),
+            number(layer["threshold"]),
+            rule(layer["rounding"]),
+            f"{layer['fan_out']:.1f}",
+        )
+        for layer in layers
+    )
+    heads = ("Layer", "From", "Neurons", "T", "K", "Threshold", "Rounding", "Fan-out")
+    return Listing(heads, tuple(rows), names=2)
+
+
+def _source(nodes: Sequence[str]) -> Named:
+    """The first of the source's nodes that a layer stands for, and how many more there are."""
+    return Named(nodes[0], f" +{len(nodes) - 1}" if len(nodes) > 1 else "")
+
+
+def neurons_of(layer: Mapping[str, Any]) -> str:
+    """Of one sample; with open sizes, the shape: ``16 × ? × ?``."""
+    shape = layer.get("shape", ())
+    if None in shape:
+        return " × ".join("?" if size is None else str(size) for size in shape)
+    return count(layer["neurons"])
+
+
+def activation_listing(activations: Iterable[Mapping[str, Any]]) -> Listing:
+    """The quantised activations of a network, each with its staircase; nodes are not among the columns."""
+    rows = (
+        (
+            Named(found["name"]),
+            str(found["timesteps"]),
+            str(found["levels"]),
+            number(found["threshold"]),
+            rule(found["rounding"]),
+        )
+        for found in activations
+    )
+    return Listing(("Activation", "T", "K", "θ", "Rounding"), tuple(rows))
+
+
+_COUNTED = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "unexplained")
+
+
+def certificate_listing(layers: Sequence[Mapping[str, Any]]) -> Listing:
+    """How many levels of each layer are the same, and why the others are not."""
+    rows: Iterator[tuple[Cell, ...]] = (
+        (Named(layer["name"]), *(count(layer[column]) for column in _COUNTED)) for layer in layers
+    )
+    marked = frozenset(place for place, layer in enumerate(layers) if layer["unexplained"])
+    return Listing(
+        ("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained"),
+        tuple(rows),
+        marked=marked,
+    )
+
+
+def nearness_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
+    """How near the spikes of each layer come to the source's values, where there is nothing to certify."""
+    rows = (
+        (
+            Named(layer["name"]),
+            count(layer["neurons"]),
+            percent(layer["exact"] / max(layer["levels_compared"], 1)),
+            "-" if layer["signal_to_noise"] is None else f"{layer['signal_to_noise']:.1f} dB",
+        )
+        for layer in layers
+    )
+    return Listing(("Layer", "Neurons", "Nearest level", "Signal/noise"), tuple(rows))
+
+
+def spike_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
+    """Spikes of each layer, a neuron and time step, and the synaptic operations that they cause, a sample."""
+    rows: Iterator[tuple[Cell, ...]] = (
+        (
+            Named(layer["name"]),
+            count(layer["neurons"]),
+            str(layer["timesteps"]),
+            *(f"{layer[key]:.3f}" if layer["spikes"] else "-" for key in ("spikes_per_neuron", "spike_rate")),
+            si(layer["synops"]["mean"]) if layer["synops"] else "-",
+        )
+        for layer in layers
+    )
+    return Listing(("Layer", "Neurons", "T", "Spikes/neuron", "Rate", "SynOps"), tuple(rows))
+
+
+def calibration_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
+    """The staircases that calibration chose."""
+    rows = (
+        (
+            Named(layer["name"]),
+            layer["operator"],
+            str(layer["timesteps"]),
+            str(layer["levels"]),
+            count(layer["thresholds"]),
+            layer["correction"],
+            "-" if layer["signal_to_noise"] is None else f"{layer['signal_to_noise']:.1f} dB",
+        )
+        for layer in layers
+    )
+    return Listing(("Layer", "Operator", "T", "K", "Thresholds", "Corrected", "Signal/noise"), tuple(rows))
