@@ -90,7 +90,7 @@ def snntorch(path: Path, images: np.ndarray, steps: int) -> tuple[np.ndarray, li
     import snntorch as snn
     from snntorch.import_nir import import_from_nir
 
-    return stepped(import_from_nir(nir.read(path), init_hidden=True), images, steps, (snn.Leaky,))
+    return stepped(import_from_nir(nir.read(path)), images, steps, (snn.Leaky,))
 
 
 def sinabs(path: Path, images: np.ndarray, steps: int) -> tuple[np.ndarray, list[float]]:

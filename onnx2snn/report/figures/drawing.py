@@ -112,9 +112,18 @@ def new_figure(height: float, **grid: Any) -> tuple[Figure, Any]:
     return figure, figure.subplots(**grid)
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, whether or not pyplot was loaded there."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
+
+
 def new_parts(count: int, height: float) -> tuple[Figure, list[Any]]:
     """A figure of several, side by side, each as wide as one alone."""
-    figure = Figure(figsize=(WIDTH * count, max(height, LOWEST)), layout="constrained")
+    figure = NotebookFigure(figsize=(WIDTH * count, max(height, LOWEST)), layout="constrained")
     return figure, list(figure.subfigures(1, count, squeeze=False)[0])
 
 
