@@ -56,21 +56,14 @@ Tensors: TypeAlias = tuple[str, str]
 CHUNK = 64
 #: Neurons of all layers whose levels are held at a time.
 MOST = 1 << 25
-#: Levels of one layer, from which on a session is not kept from batch to batch.
+#: Levels of one layer, from which on a session is not kept; layers with 16 times as many spikes a sample run one by one.
 LARGE = 1 << 22
 
 
 class SpikingNetwork(Protocol):
-    """Whatever runs the spiking network, and shows the levels of its neurons."""
+    """Whatever runs the spiking network, and shows levels (N, ...) by layer, and outputs by name."""
 
-    @property
-    def timesteps(self) -> int:
-        """T."""
-        ...
-
-    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Levels (N, ...) by layer, and outputs by name."""
-        ...
+    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...  # noqa: D102
 
 
 class Comparison:
@@ -208,7 +201,7 @@ class Comparison:
             InvalidModelError: it cannot be computed, or a layer has another shape than its activation.
         """
         try:
-            found = self.session.levels(inputs)
+            found = self._levels(inputs, ann)
         except Onnx2SnnError:
             raise
         except Exception as error:  # the runtimes' errors share no base class
@@ -227,6 +220,14 @@ class Comparison:
                     remedy="convert the source again",
                 )
         return found
+
+    def _levels(self, inputs: Mapping[str, Array], ann: Levels) -> dict[str, Array]:
+        train = max(k[:1].size for k in ann.values()) * self.timesteps
+        bodies = self._execution in ("spiking", "fused") and self._backend == "onnxruntime"
+        if train <= 16 * LARGE or not bodies or "session" in vars(self):
+            return self.session.levels(inputs)
+        held = self._held(ann, np.arange(len(next(iter(inputs.values())))))
+        return self._forced_network.layer_by_layer(inputs, {p.name: held[p.name].shape for p in self.pairs})
 
     def layer_tensors(self, p: Pair) -> Tensors:
         """The potentials of a layer, in the source and in the spiking network."""
@@ -268,8 +269,8 @@ class Comparison:
         self, name: str, inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]
     ) -> Array:
         """What a layer answers in ``rows``, given the source's levels."""
-        some = {n: value[rows] for n, value in inputs.items()}
-        return apart(self._forced_network.layer(name, some, self._held(ann, rows)), len(rows))
+        some, held = {n: value[rows] for n, value in inputs.items()}, self._held(ann, rows)
+        return apart(self._forced_network.layer(name, some, held, held[name].shape), len(rows))
 
     def forced_outputs(
         self, names: Sequence[str], inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]

@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from onnx2snn.certificate.channel_blocks import AXIS, channel_blocks
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, function_body
 from onnx2snn.dialect.layer_table import read_layer_table
@@ -39,21 +40,42 @@ class ForcedNetwork:
         for node in forced.graph.node:
             if node.domain == DOMAIN and node.op_type in NEURONS:
                 node.output[0] = f"own/{self._trains[node.output[0]]}"
+        self._names = [output.name for output in forced.graph.output]
         self._forced, self._weights = forced, model.weights
         self._given = {t: helper.make_tensor_value_info(t, TensorProto.FLOAT, s) for t, s in shapes.items()}
-        self._pieces: dict[str, tuple[Runner, tuple[str, ...]]] = {}
+        self._pieces: dict[str, tuple[SplitModel, tuple[str, ...]]] = {}
+        self._runners: dict[str, Runner] = {}
 
-    def layer(self, name: str, inputs: Mapping[str, Array], levels: Mapping[str, Array]) -> Array:
-        """What a layer answers (N, ...) to ``levels`` (by layer) of the layers before it."""
-        run, read = self._piece(f"own/{name}")
-        widest = sum(levels[self._trains[train]][:1].size for train in read) * (self._timesteps or 1)
+    def layer(
+        self, name: str, inputs: Mapping[str, Array], levels: Mapping[str, Array], shape: Sequence[int]
+    ) -> Array:
+        """What a layer of ``shape`` (N, ...) answers to ``levels`` (by layer) of the layers before it.
+
+        Where the train of one sample is too large, some channels are computed at a time.
+        """
+        own, each = f"own/{name}", self._timesteps or 1
+        model, read = self._model(own)
+        widest = sum(levels[self._trains[train]][:1].size for train in read) * each
+        blocks = channel_blocks(model, shape, max(BLOCK, widest // 4) // each)
         rows, step = len(next(iter(inputs.values()))), max(1, BLOCK // max(widest, 1))
         parts = []
         for first in range(0, rows, step):
             trains = {t: self._on_wire(levels[self._trains[t]], first, step, rows) for t in read}
-            answer = run({**{n: v[first : first + step] for n, v in inputs.items()}, **trains})
-            parts.append(self._decoded(answer[f"own/{name}"]))
+            given = {**{n: v[first : first + step] for n, v in inputs.items()}, **trains}
+            runs = map(make_runner, blocks) if blocks else [self._runner(own)]
+            parts.append(
+                np.concatenate([self._decoded(run(given)[own]) for run in runs], axis=AXIS if blocks else 0)
+            )
         return np.concatenate(parts)
+
+    def layer_by_layer(
+        self, inputs: Mapping[str, Array], shapes: Mapping[str, Sequence[int]]
+    ) -> dict[str, Array]:
+        """Levels of each layer, of these shapes, to those of the layers before it, and outputs: one train is held at a time."""
+        found: dict[str, Array] = {}
+        for name, shape in shapes.items():
+            found[name] = self.layer(name, inputs, found, shape)
+        return found | self.outputs(self._names, inputs, found)
 
     def outputs(
         self, names: Iterable[str], inputs: Mapping[str, Array], levels: Mapping[str, Array]
@@ -61,12 +83,17 @@ class ForcedNetwork:
         """Outputs of the network by name."""
         rows, found = len(next(iter(inputs.values()))), {}
         for name in names:
-            run, read = self._piece(name)
+            run, read = self._runner(name), self._model(name)[1]
             trains = {t: self._on_wire(levels[self._trains[t]], 0, rows, rows) for t in read}
             found[name] = run({**inputs, **trains})[name]
         return found
 
-    def _piece(self, tensor: str) -> tuple[Runner, tuple[str, ...]]:
+    def _runner(self, tensor: str) -> Runner:
+        if tensor not in self._runners:
+            self._runners[tensor] = make_runner(self._model(tensor)[0])
+        return self._runners[tensor]
+
+    def _model(self, tensor: str) -> tuple[SplitModel, tuple[str, ...]]:
         """What computes ``tensor`` of trains and inputs, and the trains that it reads."""
         if tensor not in self._pieces:
             graph, needed, nodes = self._forced.graph, {tensor}, []
@@ -85,7 +112,7 @@ class ForcedNetwork:
             train = self._given.get(next((t for t, n in self._trains.items() if f"own/{n}" == tensor), ""))
             piece.graph.output.extend(own or [_renamed(train, tensor)])
             weights = {name: w for name, w in self._weights.items() if name in needed}
-            self._pieces[tensor] = make_runner(SplitModel(piece, weights)), read
+            self._pieces[tensor] = SplitModel(piece, weights), read
         return self._pieces[tensor]
 
     def _on_wire(self, levels: Array, first: int, count: int, rows: int) -> Array:

@@ -1,0 +1,137 @@
+"""Convert every network of a folder, certify it, and tell what it costs: a table of Markdown, a line a network.
+
+    python benchmarks/folder_of_networks.py FOLDER [--samples 2] [--only NAME] [--results results.json]
+
+``NAME.npz`` beside ``NAME.onnx`` holds its inputs by name; without it, samples are drawn. Each network has a process of its own,
+so that its memory is known. Energy is that of 45 nm hardware with 8-bit integers, beside the network itself run in these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from process_memory import peak_memory
+
+import onnx2snn
+from onnx2snn.data import input_specs
+from onnx2snn.errors import Onnx2SnnError
+from onnx2snn.model.files import load_model
+from onnx2snn.runtime import INT8, SpikingSession
+
+_TITLES = (
+    "network", "layers", "T", "neurons", "SynOps", "energy / int8", "levels that differ", "ambiguous", "unexplained", "certified",
+    "convert, s", "verify, s", "memory, MB",
+)  # fmt: skip
+_SECONDS = 1800
+
+
+def main() -> None:
+    """The table, and what was counted in all."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--samples", type=int, default=2)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--results", type=Path, help="what is known already, and where it is kept")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.one:
+        print(json.dumps(_measured(chosen.folder, chosen.samples)))
+        return
+    found = json.loads(chosen.results.read_text()) if chosen.results and chosen.results.exists() else {}
+    for path in sorted(chosen.folder.glob("*.onnx")):
+        if path.stem not in found and chosen.only in path.stem:
+            found[path.stem] = _in_process(path, chosen.samples)
+            if chosen.results:
+                chosen.results.write_text(json.dumps(found, indent=1) + "\n")
+            print(path.stem, found[path.stem], file=sys.stderr, flush=True)
+    print(table(found))
+
+
+def _in_process(path: Path, samples: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, str(path), "--one", "--samples", str(samples)]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return {"refused": f"not done in {_SECONDS} s"}
+    lines = (ended.stdout if not ended.returncode else ended.stderr).strip().splitlines() or ["no word"]
+    return json.loads(lines[-1]) if not ended.returncode else {"refused": lines[-1]}
+
+
+def _measured(path: Path, samples: int) -> dict[str, Any]:
+    warnings.simplefilter("ignore")
+    began = time.process_time()
+    try:
+        conversion = onnx2snn.convert(path)
+    except Onnx2SnnError as error:
+        return {"refused": str(error).splitlines()[0]}
+    converted, data = time.process_time(), _data(path, samples)
+    certificate = onnx2snn.verify(path, conversion, data)
+    verified, memory = time.process_time(), peak_memory()
+    session = SpikingSession(conversion.model.SerializeToString(), execution="fused", table=INT8)
+    result = session.run(data if data is not None else _drawn(path))
+    layers = certificate.layers
+    return {
+        "layers": len(layers),
+        "timesteps": certificate.timesteps,
+        "neurons": sum(layer.neurons for layer in layers),
+        "synops": float(np.mean(sum(result.synops.values()))),
+        "energy": float(np.mean(result.energy.snn / result.energy.ann)),
+        "compared": sum(layer.levels_compared for layer in layers),
+        **{k: sum(getattr(layer, k) for layer in layers) for k in ("exact", "ambiguous", "unexplained")},
+        "lossless": certificate.lossless,
+        "convert": converted - began,
+        "verify": verified - converted,
+        "memory": memory,
+    }
+
+
+def _data(path: Path, samples: int) -> dict[str, np.ndarray] | None:
+    beside, names = path.with_suffix(".npz"), {spec.name for spec in input_specs(load_model(path))}
+    if not beside.exists():
+        return None
+    with np.load(beside) as held:
+        return {name: held[name][:samples] for name in held.files if name in names}
+
+
+def _drawn(path: Path) -> dict[str, np.ndarray]:
+    from onnx2snn.certificate.samples import drawn_for  # noqa: PLC0415 - rarely needed
+
+    return dict(next(iter(drawn_for(path).batches(2))).inputs)
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """What was measured, and in one line below how many networks are what."""
+    kept = {name: one for name, one in found.items() if "refused" not in one}
+    rows = [_TITLES, ("---",) * len(_TITLES), *(_row(name, one) for name, one in kept.items())]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lossless = [one for one in kept.values() if one["lossless"]]
+    exact = sum(one["exact"] == one["compared"] for one in lossless)
+    lines += [
+        "",
+        f"{len(lossless)} of {len(found)} are certified, {exact} of them without a level that differs.",
+    ]
+    refused = [f"- `{name}`: {one['refused']}" for name, one in found.items() if "refused" in one]
+    return "\n".join([*lines, *(["", "Refused:", "", *refused] if refused else [])])
+
+
+def _row(name: str, one: dict[str, Any]) -> tuple[str, ...]:
+    differing = f"{one['compared'] - one['exact']:,} of {one['compared']:,}"
+    counts = [f"{one[k]:,.0f}" for k in ("layers", "timesteps", "neurons", "synops")]
+    seconds = [f"{one[k]:.1f}" for k in ("convert", "verify")]
+    verdict = [f"{one['ambiguous']:,}", f"{one['unexplained']:,}", "yes" if one["lossless"] else "no"]
+    memory = f"{one['memory'] / 1e6:,.0f}"
+    return (f"`{name}`", *counts, f"{one['energy']:.2f}", differing, *verdict, *seconds, memory)
+
+
+if __name__ == "__main__":
+    main()
