@@ -112,6 +112,44 @@ def _kinds(values: Array) -> Places:
     return Places(values.shape, inverse.reshape(-1), len(kinds))
 
 
+@dataclass(frozen=True)
+class Part:
+    """Operators that are run beside others.
+
+    Attributes:
+        root: What they are made of.
+        nodes: They, in topological order.
+        outputs: What is asked of them.
+        shape: Of a sample of the root.
+        copies: Constants in place of others, by the id of those.
+    """
+
+    root: gs.Tensor
+    nodes: Sequence[gs.Node]
+    outputs: Sequence[gs.Tensor]
+    shape: tuple[int, ...]
+    copies: Mapping[int, gs.Tensor]
+
+
+def side_by_side(parts: Sequence[Part], opsets: Opsets) -> Reference:
+    """One model: of part i, float32 from ``zi`` to ``zi/0``, ``zi/1`` ..."""
+    inputs: list[gs.Tensor] = []
+    outputs: list[gs.Tensor] = []
+    nodes: list[gs.Node] = []
+    for i, part in enumerate(parts):
+        inputs.append(gs.Variable(f"z{i}", np.float32, [f"P{i}", *part.shape]))
+        copies: dict[int, gs.Tensor] = {
+            k: gs.Constant(f"{t.name}/{i}", value_of(t)) for k, t in part.copies.items()
+        }
+        copies[id(part.root)] = inputs[-1]
+        nodes += [copied(node, copies, f"{i}_{number}") for number, node in enumerate(part.nodes)]
+        for j, tensor in enumerate(part.outputs):
+            sizes = [f"z{i}_{j}_{axis}" for axis in range(len(part.root.shape))]
+            outputs.append(gs.Variable(f"z{i}/{j}", np.float32, sizes))
+            nodes.append(gs.Node("Cast", f"z{i}/{j}", {"to": 1}, [copies[id(tensor)]], [outputs[-1]]))
+    return Reference(to_split_model(gs.Graph(nodes, inputs, outputs, name="chains", **opsets.of_graph())))
+
+
 class Evaluation:
     """A chain in onnxruntime, for the channels of one sample that differ in its constants.
 
@@ -125,38 +163,24 @@ class Evaluation:
     """
 
     def __init__(self, chain: Chain, inner: gs.Tensor, opsets: Opsets) -> None:
-        self._rank = len(chain.root.shape)
         self._sharing = Sharing([t for node in chain.nodes for t in node.inputs], chain.root)
         self.gathered = self._sharing.gathered
         if self._sharing.is_less:
-            self._load(chain, inner, opsets, {}, self._sharing.sample)
+            self._load(chain, inner, opsets)
             z = np.random.default_rng(0).normal(0, 4, (_TRIED, 1)).astype(np.float32)
             whole = self.run(z)
-        self._load(chain, inner, opsets, dict(self._sharing.copies), self._sharing.shape)
+        self._load(chain, inner, opsets, self._sharing)
         if self._sharing.is_less:
             for one, other in zip(whole, self.run(z), strict=True):
                 if not np.array_equal(one, self._sharing.spread(other).reshape(one.shape), equal_nan=True):
                     raise AssertionError("what channels share is not all that they are made of")
 
-    def _load(
-        self,
-        chain: Chain,
-        inner: gs.Tensor,
-        opsets: Opsets,
-        copies: dict[int, gs.Tensor],
-        shape: tuple[int, ...],
-    ) -> None:
-        self._shape, self.channels = shape, int(np.prod(shape))
-        entrance = gs.Variable("z", np.float32, ["P", *shape])
-        copies[id(chain.root)] = entrance
-        nodes = [copied(node, copies, f"{i}") for i, node in enumerate(chain.nodes)]
-        outputs = []
-        for name, tensor in (("inner", inner), ("output", chain.output)):
-            out = gs.Variable(name, np.float32, [f"{name}_{i}" for i in range(self._rank)])
-            nodes.append(gs.Node("Cast", name, {"to": 1}, [copies[id(tensor)]], [out]))
-            outputs.append(out)
-        model = to_split_model(gs.Graph(nodes, [entrance], outputs, name="chain", **opsets.of_graph()))
-        self._reference = Reference(model)
+    def _load(self, chain: Chain, inner: gs.Tensor, opsets: Opsets, sharing: Sharing | None = None) -> None:
+        copies = {} if sharing is None else sharing.copies
+        self._shape = self._sharing.sample if sharing is None else sharing.shape
+        self.channels = int(np.prod(self._shape))
+        part = Part(chain.root, chain.nodes, (inner, chain.output), self._shape, copies)
+        self._reference = side_by_side([part], opsets)
 
     def run(self, z: Single) -> tuple[Single, Single]:
         """The inner tensor and the output (P, C) at potentials (P, C), or (P, 1) for all channels."""
@@ -167,10 +191,10 @@ class Evaluation:
 
     def _some(self, z: Single) -> tuple[Single, Single]:
         whole = np.broadcast_to(z, (len(z), self.channels)).reshape(len(z), *self._shape)
-        answer = self._reference.run({"z": np.ascontiguousarray(whole)})
+        answer = self._reference.run({"z0": np.ascontiguousarray(whole)})
         inner, output = (
             np.broadcast_to(answer[name], whole.shape).reshape(len(z), self.channels)
-            for name in ("inner", "output")
+            for name in ("z0/0", "z0/1")
         )
         return inner, output
 

@@ -14,13 +14,11 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.activations.chains import Sharing
-from onnx2snn.activations.entrywise import Opsets, copied
+from onnx2snn.activations.chains import Part, Sharing, side_by_side
+from onnx2snn.activations.entrywise import Opsets
 from onnx2snn.activations.neuron import ARRAYS, Staircase
 from onnx2snn.activations.recognise import Found, Recognition, Rejected, recognise
 from onnx2snn.activations.rules import counted_from, rules_of
-from onnx2snn.graph.exporter import to_split_model
-from onnx2snn.model.reference import run_reference
 from onnx2snn.operators.linear import from_sizes
 from onnx2snn.remedies import CALIBRATE, PLATEAUS
 
@@ -175,23 +173,14 @@ def _answered(
 
 
 def _run(asked: Sequence[tuple[Found, _Narrow, NDArray[np.float32]]], opsets: Opsets) -> Iterator[_Answered]:
-    inputs, outputs, nodes, feed = [], [], [], {}
-    for number, (one, narrow, z) in enumerate(asked):
-        root = gs.Variable(f"z{number}", np.float32, [f"P{number}", *narrow.sharing.shape])
-        feed[root.name] = z.reshape(len(z), *narrow.sharing.shape)
-        copies = {**narrow.sharing.copies, id(one.root): root}
-        nodes += [copied(node, copies, f"{number}") for node in one.nodes]
-        inputs.append(root)
-        outputs.append(
-            gs.Variable(f"a{number}", np.float32, [f"a{number}_{i}" for i in range(len(one.root.shape))])
-        )
-        nodes.append(gs.Node("Cast", f"out{number}", {"to": 1}, [copies[id(one.output)]], [outputs[-1]]))
     if not asked:
         return
-    model = to_split_model(gs.Graph(nodes, inputs, outputs, name="probe", **opsets.of_graph()))
-    answers = run_reference(model, feed)
-    for number, (one, narrow, z) in enumerate(asked):
-        answer = np.broadcast_to(answers[f"a{number}"], feed[f"z{number}"].shape).reshape(z.shape)
+    shared = [(one, narrow.sharing) for one, narrow, _ in asked]
+    parts = [Part(one.root, one.nodes, (one.output,), s.shape, s.copies) for one, s in shared]
+    feed = {f"z{i}": z.reshape(len(z), *narrow.sharing.shape) for i, (_, narrow, z) in enumerate(asked)}
+    answers = side_by_side(parts, opsets).run(feed)
+    for i, (one, narrow, z) in enumerate(asked):
+        answer = np.broadcast_to(answers[f"z{i}/0"], feed[f"z{i}"].shape).reshape(z.shape)
         yield one, narrow, z, answer.astype(np.float64)
 
 

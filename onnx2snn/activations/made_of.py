@@ -8,8 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.chains import Chain, between
-from onnx2snn.activations.entry_by_entry import leaves_float32
-from onnx2snn.activations.entrywise import Opsets, acts_entrywise
+from onnx2snn.activations.entrywise import Opsets, acts_entrywise, leaves_float32
 from onnx2snn.graph.core import is_float, signals
 from onnx2snn.operators.linear import from_sizes, is_linear
 

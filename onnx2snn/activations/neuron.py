@@ -70,6 +70,11 @@ class Staircase:
         tail = "" if shift == "0" else f" {signed(shift)}"
         return f"{number(self.scale, 'α')}·clip({name}({inner}), 0, {self.levels}){tail}"
 
+    def per_sample(self, rank: int) -> Staircase:
+        """The same without the batch axis of tensors of ``rank`` axes."""
+        held = {name: getattr(self, name) for name in ARRAYS}
+        return replace(self, **{name: a.reshape(a.shape[1:]) for name, a in held.items() if a.ndim == rank})
+
     def mirrored(self) -> Staircase:
         """The same function of −z: K − k in place of k, so that one which fell rises.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.endings import is_staircase
 from onnx2snn.activations.expression import Value
 from onnx2snn.activations.findings import Found, Recognition, Rejected
 from onnx2snn.activations.walk import Walk
@@ -57,6 +56,5 @@ __all__ = [
     "Recognition",
     "Rejected",
     "expressions",
-    "is_staircase",
     "recognise",
 ]

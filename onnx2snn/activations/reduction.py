@@ -42,6 +42,26 @@ def reduce_to_staircase(value: Value) -> Staircase:
     return found
 
 
+def is_staircase(value: Value) -> bool:
+    """Whether ``value`` is one as it stands."""
+    try:
+        reduce_to_staircase(value)
+    except (NotPiecewiseLinearError, ChannelsDifferError):
+        return False
+    return True
+
+
+def channels_differ(value: Value) -> bool:
+    """Whether it would be a staircase, if all channels had the same cases."""
+    try:
+        reduce_to_staircase(value)
+    except NotPiecewiseLinearError:
+        return False
+    except ChannelsDifferError:
+        return True
+    return False
+
+
 def _reduced(value: Value) -> Staircase:
     if value.of_level is None or value.rounded is None:
         return _from_step(value.of_root)
@@ -190,4 +210,4 @@ def _staircase(  # noqa: PLR0917 - in the order of the equation
     )
 
 
-__all__ = ["MAX_LEVELS", "clipped_line", "reduce_to_staircase"]
+__all__ = ["MAX_LEVELS", "channels_differ", "clipped_line", "is_staircase", "reduce_to_staircase"]

@@ -13,15 +13,14 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import expression as act
 from onnx2snn.activations.composition import composed, constant
-from onnx2snn.activations.endings import channels_differ, is_staircase, per_sample
-from onnx2snn.activations.entry_by_entry import is_elementwise, leaves_float32
+from onnx2snn.activations.entrywise import is_elementwise, leaves_float32
 from onnx2snn.activations.expression import RegridError, Value
 from onnx2snn.activations.findings import Found, Rejected, rejected
 from onnx2snn.activations.jumps import Rounded
 from onnx2snn.activations.operators import HANDLERS, Handler
 from onnx2snn.activations.piecewise_linear import ChannelsDifferError
 from onnx2snn.activations.rationals import NotPiecewiseLinearError
-from onnx2snn.activations.reduction import clipped_line, reduce_to_staircase
+from onnx2snn.activations.reduction import channels_differ, clipped_line, is_staircase, reduce_to_staircase
 from onnx2snn.graph.core import is_constant, is_float, signals
 
 
@@ -191,9 +190,8 @@ class Walk:
         except (NotPiecewiseLinearError, ChannelsDifferError) as error:
             self._note_unbounded(error, value)
             return rejected(fault, str(error), names)
-        return Found(
-            per_sample(staircase, len(tensor.shape)), value.potential, tensor, value.nodes, value.known
-        )
+        staircase = staircase.per_sample(len(tensor.shape))
+        return Found(staircase, value.potential, tensor, value.nodes, value.known)
 
     def whole_parts(self, value: Value) -> list[Found]:
         """The first staircase in the chain of a value that is none itself."""
