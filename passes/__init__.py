@@ -12,6 +12,7 @@ from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.normalise.merge_moves import merge_moves
 from onnx2snn.passes.normalise.push_moves import push_moves
 from onnx2snn.passes.recognise.bound_roundings import bound_roundings
+from onnx2snn.passes.recognise.drop_requantisers import drop_requantisers
 from onnx2snn.passes.recognise.encode_lattices import encode_lattices
 from onnx2snn.passes.recognise.maxima_first import maxima_first
 from onnx2snn.passes.recognise.recognise_staircases import recognise_staircases
@@ -30,6 +31,7 @@ from onnx2snn.passes.rewrite.spike import spike
 #: One spelling: what the recogniser reads.
 PREPARE: tuple[Pass, ...] = (
     *NORMALISE,
+    drop_requantisers,
     Fixpoint(push_moves, merge_moves),
     maxima_first,
     bound_roundings,
@@ -38,6 +40,7 @@ PREPARE: tuple[Pass, ...] = (
 
 #: Activations become staircases of integer levels.
 RECOGNISE: tuple[Pass, ...] = (
+    drop_requantisers,
     recognise_staircases,
     encode_lattices,
     encode_lattices,

@@ -12,11 +12,11 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.neuron_nodes import READING, Reading, staircase_node
-from onnx2snn.activations.recognise import Found, Recognition
+from onnx2snn.activations.recognise import Found
 from onnx2snn.activations.rules import rules_of
-from onnx2snn.activations.tabulate import Tabulated, tabulate, unchanged
+from onnx2snn.activations.tabulate import Tabulated, tabulate
 from onnx2snn.graph.build import Spelling, make_constant
-from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of, replace_uses
+from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
 from onnx2snn.operators.linear import ROWS, is_weighted
 
 #: What was found.
@@ -35,14 +35,9 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     4. It falls: it becomes one of −z that rises, so that maxima commute with every staircase that is alike everywhere.
     5. A function of one tensor that is no staircase of a line of it: tables of thresholds, one of its rising steps and one of its
        falling ones (METHOD 11).
-    6. A quantiser that changes nothing, behind a move or a maximum: what it reads.
     """
     names = Names(graph)
     recognition = recognise_checked(graph)
-    same = unchanged(graph, recognition)
-    for quantiser in same:
-        replace_uses(graph, quantiser.output, quantiser.root)
-    recognition = _without(recognition, same)
     tables = tabulate(graph, recognition)[0]
     covered = {id(one.output) for one in tables}
     staircases = [found for found in recognition.found if id(found.output) not in covered]
@@ -53,23 +48,6 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
         else:
             put_staircase(graph, names, one)
     return graph
-
-
-def _without(recognition: Recognition, gone: Sequence[Found]) -> Recognition:
-    """What is left without these quantisers: what they were given is what others read."""
-    roots = {id(one.output): one.root for one in gone}
-
-    def kept(found: Sequence[Found]) -> tuple[Found, ...]:
-        left = []
-        for one in found:
-            root = one.root
-            while id(root) in roots:
-                root = roots[id(root)]
-            if id(one.output) not in roots:
-                left.append(one if root is one.root else replace(one, root=root))
-        return tuple(left)
-
-    return replace(recognition, found=kept(recognition.found), inner=kept(recognition.inner))
 
 
 def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
