@@ -10,8 +10,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations.distinct_places import Places, one_place, together
 from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, sample_of
-from onnx2snn.activations.rationals import Places, one_place, together
 from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.distinct_places import Mask
 from onnx2snn.activations.piecewise_linear import ONE, Curve
-from onnx2snn.activations.rationals import Mask, NotPiecewiseLinearError, Rationals, larger, ratio
+from onnx2snn.activations.rationals import NotPiecewiseLinearError, Rationals, larger, ratio
 from onnx2snn.activations.rules import Rounding
 
 #: Three roundings to float32, relative.

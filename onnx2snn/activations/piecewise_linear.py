@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
-from onnx2snn.activations.rationals import Mask, NotPiecewiseLinearError, Rationals, ratio, rationals, where
+from onnx2snn.activations.distinct_places import Mask
+from onnx2snn.activations.rationals import NotPiecewiseLinearError, Rationals, ratio, rationals, where
 
 
 class ChannelsDifferError(Exception):

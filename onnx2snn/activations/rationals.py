@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onnx2snn.activations.distinct_places import Bools, Mask, Places, joined, one_place, taken
+
 #: Whole numbers of any size.
 Integers: TypeAlias = NDArray[Any]
-Bools: TypeAlias = NDArray[np.bool_]
 
 #: Fractions whose denominator has more bits are reduced.
 _LONG = 128
@@ -26,93 +26,6 @@ _LONG = 128
 
 class NotPiecewiseLinearError(Exception):
     """The result is no piecewise linear function; the message says why, in the user's terms."""
-
-
-class Places:
-    """Which of ``count`` distinct numbers stands at each place of an array.
-
-    Args:
-        shape: Of the array.
-        inverse: For each of its places, in order, the position of its number; every position occurs.
-        count: How many there are.
-    """
-
-    __slots__ = ("count", "inverse", "shape")
-
-    def __init__(self, shape: tuple[int, ...], inverse: NDArray[np.intp], count: int) -> None:
-        self.shape, self.inverse, self.count = shape, inverse, count
-
-    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Distinct ``values`` at their places."""
-        return np.broadcast_to(values, (self.count,))[self.inverse].reshape(self.shape)
-
-
-@functools.lru_cache(maxsize=256)
-def one_place(shape: tuple[int, ...]) -> Places:
-    """The same number everywhere."""
-    return Places(shape, np.zeros(int(np.prod(shape)), np.intp), 1)
-
-
-_Taken: TypeAlias = "NDArray[np.intp] | None"
-
-
-def _joined(one: Places, other: Places) -> tuple[Places, _Taken, _Taken]:
-    """Places that tell apart what either does, and the position in each of every number there (None: as it is)."""
-    if one is other or (other.count == 1 and _holds(one.shape, other.shape)):
-        return one, None, None
-    if one.count == 1 and _holds(other.shape, one.shape):
-        return other, None, None
-    return _told_apart(one, other)
-
-
-def together(one: Places, other: Places) -> Places:
-    """Places that tell apart what either does."""
-    return _joined(one, other)[0]
-
-
-def _holds(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    return not other or np.broadcast_shapes(shape, other) == shape
-
-
-@functools.lru_cache(maxsize=64)
-def _told_apart(one: Places, other: Places) -> tuple[Places, _Taken, _Taken]:
-    shape = np.broadcast_shapes(one.shape, other.shape)
-    whole = [np.broadcast_to(p.inverse.reshape(p.shape), shape).ravel() for p in (one, other)]
-    pairs, inverse = np.unique(whole[0] * other.count + whole[1], return_inverse=True)
-    first, second = np.divmod(pairs, other.count)
-    if len(pairs) == one.count and shape == one.shape:
-        return one, None, second
-    if len(pairs) == other.count and shape == other.shape:
-        return other, first[np.argsort(second)], None
-    places = one_place(shape) if len(pairs) == 1 else Places(shape, inverse.reshape(-1), len(pairs))
-    return places, first, second
-
-
-def _taken(values: NDArray[Any], at: _Taken) -> NDArray[Any]:
-    return values if at is None or len(values) == 1 else values[at]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Mask:
-    """True or false at each place."""
-
-    values: Bools
-    places: Places
-
-    def all(self) -> bool:
-        """Whether it is true everywhere."""
-        return bool(self.values.all())
-
-    def any(self) -> bool:
-        """Whether it is true somewhere."""
-        return bool(self.values.any())
-
-    def __and__(self, other: Mask) -> Mask:
-        places, mine, theirs = _joined(self.places, other.places)
-        return Mask(_taken(self.values, mine) & _taken(other.values, theirs), places)
-
-    def __invert__(self) -> Mask:
-        return Mask(~self.values, self.places)
 
 
 class Rationals:
@@ -165,13 +78,13 @@ class Rationals:
             return self.places, self.top, _whole(other), self.bottom, _UNIT
         if self.places is other.places:
             return self.places, self.top, other.top, self.bottom, other.bottom
-        places, mine, theirs = _joined(self.places, other.places)
+        places, mine, theirs = joined(self.places, other.places)
         return (
             places,
-            _taken(self.top, mine),
-            _taken(other.top, theirs),
-            _taken(self.bottom, mine),
-            _taken(other.bottom, theirs),
+            taken(self.top, mine),
+            taken(other.top, theirs),
+            taken(self.bottom, mine),
+            taken(other.bottom, theirs),
         )
 
     def __add__(self, other: Rationals | int) -> Rationals:
@@ -291,12 +204,12 @@ def where(mask: Mask, one: Rationals, other: Rationals) -> Rationals:
     for alone, always in ((one, mask.all()), (other, not mask.any())):
         if always and alone.shape == whole:
             return alone
-    places, first, second = _joined(mask.places, one.places)
-    common, both, third = _joined(places, other.places)
-    chosen = _taken(_taken(np.broadcast_to(mask.values, (mask.places.count,)), first), both)
+    places, first, second = joined(mask.places, one.places)
+    common, both, third = joined(places, other.places)
+    chosen = taken(taken(np.broadcast_to(mask.values, (mask.places.count,)), first), both)
     parts = []
     for a, b in zip((one.top, one.bottom), (other.top, other.bottom), strict=True):
-        parts.append(np.where(chosen, _taken(_taken(a, second), both), _taken(b, third)))
+        parts.append(np.where(chosen, taken(taken(a, second), both), taken(b, third)))
     top, bottom = (np.broadcast_to(part, (common.count,)) for part in parts)
     return Rationals(top, bottom, common)
 
