@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers_graphs import make_model, node, samples
+from helpers_quantised import Quantised
 from onnx import helper
 
 import onnx2snn
@@ -77,6 +78,31 @@ def test_kept_on_request(name: str) -> None:
     certificate = onnx2snn.verify(source, conversion.model, X)
     assert certificate.lossless
     assert certificate.max_abs_error < 1e-5
+
+
+def tracker() -> onnx.ModelProto:
+    """What it looks for is the kernel: one branch of the sample slides over the other."""
+    net = Quantised(6)
+    features = [
+        net.quantised(net.add("Relu", net.add("Conv", x, net.weights(6, 3, 3, 3))), 0.02) for x in ("x", "t")
+    ]
+    kernels = net.quantised(net.add("Conv", features[1], net.weights(8, 6, 2, 2)), 0.03, 120)
+    kernels = net.add("Reshape", kernels, net.hold(np.array([2, 4, 2, 2])))
+    searched = net.quantised(net.add("Conv", features[0], net.weights(4, 6, 1, 1)), 0.03, 120)
+    found = net.quantised(net.add("Conv", searched, kernels), 0.1, 120)
+    net.add("Conv", found, net.weights(2, 2, 1, 1), output="y")
+    return net.model({"x": [1, 3, 8, 8], "t": [1, 3, 5, 5]}, {"y": [1, 2, 5, 5]})
+
+
+def test_a_kernel_of_the_sample_is_kept_on_request() -> None:
+    source = tracker()
+    with pytest.raises(onnx2snn.ConversionError, match="mixes samples"):
+        onnx2snn.convert(source)
+    conversion = onnx2snn.convert(source, hybrid=True)
+    assert [operator.operator for operator in conversion.non_spiking] == ["Conv"]
+    draws = np.random.default_rng(0)
+    data = {n: draws.normal(0, 1, (3, 3, s, s)).astype(np.float32) for n, s in (("x", 8), ("t", 5))}
+    assert onnx2snn.verify(source, conversion, data).lossless
 
 
 #: Operators that read no floats, between neurons: what stands there, and the lines that they get, by node.

@@ -44,12 +44,16 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
     activations = comparison.source.activations
     tops = {f"level/{name}": activation.staircase.levels for name, activation in activations.items()}
     found = []
+
+    def blocks(path: Path) -> Iterator[dict[str, Array]]:
+        return _blocks(path, example, tops, one_by_one=comparison.one_by_one)
+
     for p in comparison.pairs:
         path = _sound(comparison.path(comparison.layer_tensors(p), inputs, levels), p.name)
-        found.append(_layer(comparison.judge(p), p, path, _blocks(path, example, tops)))
+        found.append(_layer(comparison.judge(p), p, path, blocks(path)))
     for name in comparison.source.outputs:
         path = _sound(comparison.path(comparison.readout_tensors(name), inputs, levels), name)
-        found.append(_output(name, path, _blocks(path, example, tops)))
+        found.append(_output(name, path, blocks(path)))
     return found
 
 
@@ -127,14 +131,16 @@ class _Tally:
         return MapCheck(self._name, self.probes, self._differing, self._largest, thresholds, self._rigorous)
 
 
-def _blocks(path: Path, example: Mapping[str, Array], tops: Mapping[str, int]) -> Iterator[dict[str, Array]]:
+def _blocks(
+    path: Path, example: Mapping[str, Array], tops: Mapping[str, int], *, one_by_one: bool
+) -> Iterator[dict[str, Array]]:
     """Patterns (P, ...) by input, some at a time: silence, full ones, and those among which inputs are shared out."""
     work = max(path.size * max(path.fan_in, 1), 1)
     shares = int(np.clip(WORK // work, LEAST, min(MOST, max(path.fan_in, LEAST))))
     draws = np.random.default_rng(0)
     patterns = {name: _Patterns(example[name], tops.get(name), shares, draws) for name in path.reads}
     total = 1 + FULL + (1 if path.linear else 2) * shares
-    step = max(1, BLOCK // path.largest)
+    step = 1 if one_by_one else max(1, BLOCK // path.largest)
     for first in range(0, total, step):
         some = range(first, min(first + step, total))
         yield {

@@ -103,6 +103,8 @@ class Comparison:
         cut = self.source.cut
         self.before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
         self.fused = execution == "fused"
+        #: Samples are looked at one by one: it takes one at a time, and operators that were kept may mix them.
+        self.one_by_one = self.source.batch == 1 and bool(table.get("non_spiking"))
         self.converted = converted
         self._by_sample = BySample(())
         self._paths: dict[tuple[str, str], Path] = {}
@@ -251,10 +253,12 @@ class Comparison:
     ) -> Potentials:
         """What both networks make of the source's levels in some samples.
 
-        An output of a source that fixes its batch may hold as many numbers as its samples decide: a batch at a time.
+        Where a source fixes its batch, an output may hold as many numbers as its samples decide, and operators that were kept
+        may mix samples: a batch at a time.
         """
         path, batch = self.path(tensors, inputs, levels), self.source.batch or 1
-        if batch == 1 and not (self.source.batch and tensors[0] in self.source.outputs):
+        output = self.source.batch == 1 and tensors[0] in self.source.outputs
+        if batch == 1 and not (self.one_by_one or output):
             return together_again([path(given(inputs, levels, some)) for some in path.blocks(rows)])
         count, numbers = len(next(iter(inputs.values()))), np.unique(rows // batch)
         within = [np.minimum(np.arange(n * batch, (n + 1) * batch), count - 1) for n in numbers]

@@ -82,8 +82,16 @@ def is_quotient(node: gs.Node) -> bool:
 
 
 def is_product(node: gs.Node) -> bool:
-    """Whether ``node`` multiplies two signals, each sample for itself: it is linear in either (METHOD 12)."""
-    if not of(node).bilinear or len(node.inputs) != 2 or len(float_signals(node)) != 2:
+    """Whether ``node`` multiplies two signals, each sample for itself: it is linear in either (METHOD 12).
+
+    A convolution is none: its kernel is that of all samples.
+    """
+    if (
+        not of(node).bilinear
+        or of(node).channels_second
+        or len(node.inputs) != 2
+        or len(float_signals(node)) != 2
+    ):
         return False
     ranks = {rank_of(tensor) for tensor in node.inputs}
     return len(ranks) == 1 and min(ranks) >= (3 if is_weighted(node) else 2)
