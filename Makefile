@@ -10,7 +10,7 @@ CORE := $(addprefix tests/,test_golden.py test_conversion.py test_model_file.py 
 	runtime/test_brute_force.py activations cli/test_commands.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo browser docs test check test-oldest test-train test-cluster test-wheel test-export screenshots clean
+.PHONY: help demo browser docs docs-serve test check test-oldest test-train test-cluster test-wheel test-export screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -24,6 +24,10 @@ browser: $(VENV)/core examples/browser/node_modules  ## draw a digit in the brow
 
 docs: $(VENV)/docs  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "the documentation is in $(CURDIR)/site/index.html; make docs-serve shows it at http://127.0.0.1:8000"
+
+docs-serve: $(VENV)/docs  ## show the documentation in a browser, and build it again when a page changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 test: $(VENV)/dev  ## run the tests
 	$(BIN)/python -m pytest -n $(JOBS)
