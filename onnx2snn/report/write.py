@@ -103,6 +103,7 @@ def write_page(facts: ReportFacts, html: str | Path) -> None:
     )
     environment.filters |= {
         "count": units.count,
+        "steps": units.steps_in_words,
         "si": units.si,
         "percent": units.percent,
         "number": units.number,

@@ -81,7 +81,7 @@ def test_the_verdict_comes_first(text: str) -> None:
         "converted from ann.onnx",
         "Lossless",
     ]
-    assert words[5].startswith("90 samples, T = 4 time steps, accuracy")
+    assert words[5].startswith("90 samples, T = 4 time steps a layer, 12 to an answer, accuracy")
 
 
 @pytest.mark.parametrize("key", FIGURES)
