@@ -39,8 +39,9 @@ from onnx2snn.dialect.macs import macs_of
 from onnx2snn.dialect.neuron_layers import layers_of
 from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
+from onnx2snn.exact.proof import prove_graph
 from onnx2snn.graph.core import Array, Pass, is_constant
-from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.graph.exporter import declared_as, to_split_model
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model, save_model
 from onnx2snn.model.networks import Network, is_module, named
@@ -156,6 +157,7 @@ def convert(
     coding: Coding = "binary",
     bias: Bias = "once",
     hybrid: bool = False,
+    exact: bool = True,
     execution: str = "spiking",
     check: Any = None,
     progress: Progress = lambda _done, _total: None,
@@ -172,6 +174,7 @@ def convert(
             that start at half their threshold and are reset by subtraction, K = T. An approximation, for comparisons.
         bias: How the shifted bias enters the membrane potential (METHOD 4).
         hybrid: Keep operators that cannot spike, and report them, instead of refusing the network.
+        exact: With ``calibrate``: the quantised network is one that float32 computes exactly (:func:`onnx2snn.snap`).
         execution: ``spiking`` (0/1 trains) or ``fused`` (integer levels, one pass): the bodies that the model carries.
         check: None: the finished network is loaded in onnxruntime and answers one drawn sample as the source does, or there is
             an error. Data, {input name: array (N, ...)}: the graph is run and compared after every pass, too. False: neither.
@@ -199,7 +202,7 @@ def convert(
     if calibrate is not None:
         chosen = timesteps or (32 if coding == "rate" else 4)
         calibration = onnx2snn.calibrate(
-            model, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, progress=progress
+            model, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, exact=exact, progress=progress
         )
         source = model = calibration.model
     form = Form("per-step" if coding == "rate" else bias, execution, coding)
@@ -238,8 +241,11 @@ def _converted(
     operators = (NonSpikingOperator(k.name, k.operator, k.reason) for k in judgement.kept if hybrid)
     kept = list(dict.fromkeys(operators))
     form = driver.form
+    exact = frozenset[str]()
+    if form.coding == "binary" and form.bias == "once":
+        exact = frozenset(proof.name for proof in prove_graph(graph) if proof.exact and proof.neurons)
     graph = driver.apply(graph, neurons(bias=form.bias, coding=form.coding, timesteps=timesteps))
-    return _finish(graph, driver, kept)
+    return _finish(graph, driver, kept, exact)
 
 
 def _steps(timesteps: int | str | None) -> int | None:
@@ -321,7 +327,9 @@ def relative_change(found: Array, expected: Array) -> float:
     return float(np.max(np.abs(found.astype(np.float64) - expected))) / span
 
 
-def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) -> Conversion:
+def _finish(
+    graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator], exact: frozenset[str]
+) -> Conversion:
     form = driver.form
     network = to_split_model(graph)
     network = dataclasses.replace(
@@ -329,11 +337,11 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
     )  # what was kept of QONNX runs nowhere
     model = network.structure
     attach_functions(model, bias=form.bias, execution=form.execution, coding=form.coding)
-    _declare_as(model, driver.source)
+    declared_as(model, driver.source)
     described_as(model, driver.source)
     schedule = make_schedule(model.graph.node, [info.name for info in model.graph.input])
     layers = tuple(
-        dataclasses.replace(layer, phase=schedule.stages[layer.output])
+        dataclasses.replace(layer, phase=schedule.stages[layer.output], exact=layer.source_tensor in exact)
         for layer in layers_of(graph, form.coding)
     )
     timesteps = network_timesteps(graph, form.coding)
@@ -368,12 +376,3 @@ def _finish(graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator]) ->
         macs=macs.total,
         checks=tuple(driver.checks),
     )
-
-
-def _declare_as(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
-    """Inputs and outputs keep the names, types and shapes that the source declares, dynamic axes too."""
-    for ours, theirs in ((model.graph.input, source.graph.input), (model.graph.output, source.graph.output)):
-        declared = {info.name: info for info in theirs}
-        for info in ours:
-            if info.name in declared:
-                info.CopyFrom(declared[info.name])

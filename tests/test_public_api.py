@@ -22,6 +22,7 @@ _PUBLIC = [
     "convert",
     "evaluate",
     "inspect_model",
+    "snap",
     "verify",
 ]
 _HEAVY = (
@@ -48,7 +49,9 @@ def test_every_public_name_is_there(name: str) -> None:
     assert getattr(onnx2snn, name) is not None
 
 
-@pytest.mark.parametrize("name", ["calibrate", "compile", "convert", "evaluate", "inspect_model", "verify"])
+@pytest.mark.parametrize(
+    "name", ["calibrate", "compile", "convert", "evaluate", "inspect_model", "snap", "verify"]
+)
 def test_functions_are_callable_even_after_modules_were_imported(name: str) -> None:
     home = onnx2snn._HOMES[name]
     code = f"import onnx2snn, {home}; from {home} import {name}; assert onnx2snn.{name} is {name}"

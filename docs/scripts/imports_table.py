@@ -32,6 +32,7 @@ PURPOSE = {
     "dialect": "what a converted file holds: functions, layer table, counts",
     "passes": "graph → graph, one pass a file",
     "data": "samples and labels, from files, folders and arrays",
+    "exact": "quantised networks that float32 computes exactly, and the proof that it does",
     "evaluation": "accuracy on large data, many processes",
     "calibration": "thresholds for float networks, from data",
     "certificate": "comparison of synapses, thresholds and every level, with rounding bounds",

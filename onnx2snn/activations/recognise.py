@@ -7,11 +7,15 @@ read by anything else, a quantised activation ends: it is reduced to its stairca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.expression import Value
 from onnx2snn.activations.findings import Found, Recognition, Rejected
 from onnx2snn.activations.walk import Walk
+from onnx2snn.graph.core import producer_of, signals
+from onnx2snn.operators.linear import is_line
 
 
 def recognise(graph: gs.Graph) -> Recognition:
@@ -40,7 +44,23 @@ def recognise(graph: gs.Graph) -> Recognition:
             else:
                 rejected[tensor.name] = result
                 inner += walk.whole_parts(value)
-    return Recognition(tuple(found), rejected, tuple(walk.unbounded.values()), tuple(inner))
+    return Recognition(_without_lines(found), rejected, tuple(walk.unbounded.values()), tuple(inner))
+
+
+def _without_lines(found: Sequence[Found]) -> tuple[Found, ...]:
+    """Those that are no line of another one: its factor is a synapse behind the same neurons."""
+    ends = {id(one.output) for one in found}
+    return tuple(one for one in found if not _is_line_of(one.output, ends))
+
+
+def _is_line_of(tensor: gs.Tensor, ends: set[int]) -> bool:
+    maker = producer_of(tensor)
+    while maker is not None and is_line(maker):
+        tensor = signals(maker)[0]
+        if id(tensor) in ends:
+            return True
+        maker = producer_of(tensor)
+    return False
 
 
 def expressions(graph: gs.Graph) -> dict[int, Value]:

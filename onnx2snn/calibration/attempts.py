@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.calibration.histogram import Histogram
@@ -19,6 +20,7 @@ from onnx2snn.calibration.step_choice import StepChoice, largest, least_squares,
 from onnx2snn.calibration.writing import staircase_of, write_staircase
 from onnx2snn.data import DataSet
 from onnx2snn.graph.core import Array
+from onnx2snn.passes.importer import import_model
 
 Method = Literal["auto", "mse", "percentile", "max"]
 #: Called with the number of samples done and of those there will be, over all passes.
@@ -101,8 +103,14 @@ class Work:
             fitted = [self._thresholds(graph, line, levels[line.output]) for line in self.prepared.lines]
         if self._data is None:
             return Outcome(graph, fitted, None)
-        loss = measure(self.prepared.graph, graph, self.prepared.lines, self._data, progress=self._step)
+        loss = measure(self.prepared.source, graph, self.prepared.lines, self._data, progress=self._step)
         return Outcome(graph, fitted, loss)
+
+    def measured(self, model: onnx.ModelProto) -> Loss | None:
+        """What a network made of an outcome loses against the float one; None without data."""
+        if self._data is None:
+            return None
+        return measure(self.prepared.source, import_model(model), [], self._data)
 
     def _thresholds(self, graph: gs.Graph, line: ClippedLine, levels: int) -> Fitted:
         found = self._found[line.output]

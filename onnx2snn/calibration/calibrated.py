@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
 from onnx2snn.model.files import save_model
 from onnx2snn.tables import calibration_listing
 from onnx2snn.units import percent, steps_in_words, things
+
+if TYPE_CHECKING:
+    from onnx2snn.exact.snap import Exact
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Calibration:
         top1_agreement: Share of the samples with the same first class; None where outputs are no scores.
         accuracy: Of the ``float`` and of the ``quantised`` network, where the data has labels.
         non_spiking: Operators between activations that were kept (``hybrid``): names of the user's nodes.
+        exact: The grids of its constants, and what is proved of them; None where weights stayed as they were fitted.
     """
 
     model: onnx.ModelProto
@@ -64,6 +68,7 @@ class Calibration:
     top1_agreement: float | None
     accuracy: dict[str, float] | None
     non_spiking: tuple[str, ...] = ()
+    exact: Exact | None = None
 
     def __repr__(self) -> str:
         return f"Calibration({self._told()})"
@@ -101,6 +106,7 @@ class Calibration:
             "accuracy": self.accuracy,
             "layers": [asdict(layer) for layer in self.layers],
             "non_spiking": list(self.non_spiking),
+            "exact": None if self.exact is None else self.exact.to_dict(),
         }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import onnx
-import onnx_graphsurgeon as gs
 
 from onnx2snn.calibration.attempts import RULES, Method, Outcome, Progress, Work
 from onnx2snn.calibration.calibrated import CalibratedLayer, Calibration, decibels
@@ -14,16 +14,20 @@ from onnx2snn.calibration.layerwise import Fitted
 from onnx2snn.calibration.measure import Loss
 from onnx2snn.calibration.mixed import fewest_spikes
 from onnx2snn.calibration.preparing import prepare
+from onnx2snn.calibration.statistics import spread
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.dialect.layer_table import is_snn
 from onnx2snn.errors import ConversionError, InputError
-from onnx2snn.graph.exporter import to_model
+from onnx2snn.exact.snap import made_exact
+from onnx2snn.graph.exporter import declared_as, to_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.remedies import ITS_SOURCE
 
 #: Samples on which corrections are fitted.
 SAMPLES = 256
+#: Samples from which the ranges of quantisers that are put in are chosen.
+RANGED = 32
 #: Longest codes.
 MOST_STEPS = 16
 MOST_RATE_STEPS = 4096
@@ -40,6 +44,7 @@ def calibrate(
     max_loss: float = 0.1,
     hybrid: bool = False,
     samples: int = SAMPLES,
+    exact: bool = True,
     progress: Progress = lambda _done, _total: None,
 ) -> Calibration:
     """Replace the clipped lines between synapses (ReLU, ReLU6, Clip, HardSigmoid) by staircases of K = 2^T − 1 levels.
@@ -58,6 +63,9 @@ def calibrate(
             answer another class.
         hybrid: Keep other nonlinearities between synapses as they are instead of refusing the network.
         samples: Samples that ``auto`` fits on, spread over the data; fewer where memory asks for it.
+        exact: Round weights, biases and the input to grids on which float32 adds exactly (:func:`onnx2snn.snap`): the spiking
+            network then equals this one bit for bit, in every execution and runtime. False: weights stay as they are fitted.
+            Rate codes are approximations, and stay as they are.
         progress: Called as work goes on.
 
     Raises:
@@ -68,19 +76,32 @@ def calibrate(
     source = load_model(named(model), in_place=True)
     if is_snn(source):
         raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
-    work = Work(prepare(source, hybrid=hybrid), method, per_channel, samples)
     specs = input_specs(source)
-    if data is None:
-        return _without_data(source, work, specs, timesteps, coding)
-    data_set = open_data(data, specs)
-    if not len(data_set):
+    form = _Form(timesteps, coding, exact=exact and coding == "binary")
+    data_set = None if data is None else open_data(data, specs)
+    if data_set is not None and not len(data_set):
         raise InputError("there are no samples to calibrate with")
+    few = None if data_set is None else spread(data_set, RANGED, progress=lambda _done: None)
+    levels = _levels(timesteps, coding) if isinstance(timesteps, int) else 15
+    prepared = prepare(source, hybrid=hybrid, exact=form.exact, samples=few, levels=levels)
+    work = Work(prepared, method, per_channel, samples)
+    if data_set is None:
+        return _without_data(source, work, specs, form)
     work.look(data_set, progress)
     if timesteps == "auto":
         outcome = fewest_spikes(work.trial, work.prepared, work.looked_at, max_loss)
     else:
         outcome = work.trial(dict.fromkeys(work.names, _levels(timesteps, coding)))
-    return _calibration(source, work, outcome, timesteps, coding)
+    return _calibration(source, work, outcome, form)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What is asked for: see :func:`calibrate`."""
+
+    timesteps: int | str
+    coding: str
+    exact: bool
 
 
 def _check(timesteps: int | str, coding: str, samples: int, method: str) -> None:
@@ -101,31 +122,33 @@ def _levels(timesteps: int, coding: str) -> int:
     return timesteps if coding == "rate" else 2**timesteps - 1
 
 
-def _without_data(
-    source: onnx.ModelProto, work: Work, specs: Any, timesteps: int | str, coding: str
-) -> Calibration:
-    if not isinstance(timesteps, int):
+def _without_data(source: onnx.ModelProto, work: Work, specs: Any, form: _Form) -> Calibration:
+    if not isinstance(form.timesteps, int):
         raise InputError("choosing T for each layer needs data", remedy="give data, or T")
     work.imagine(imagine(work.prepared.graph, work.prepared.lines, specs))
-    outcome = work.trial(dict.fromkeys(work.names, _levels(timesteps, coding)))
-    return _calibration(source, work, outcome, timesteps, coding)
+    outcome = work.trial(dict.fromkeys(work.names, _levels(form.timesteps, form.coding)))
+    return _calibration(source, work, outcome, form)
 
 
-def _calibration(
-    source: onnx.ModelProto, work: Work, outcome: Outcome, timesteps: int | str, coding: str
-) -> Calibration:
-    layers = tuple(_layer(one, outcome.loss, coding) for one in outcome.fitted)
-    loss = outcome.loss
+def _calibration(source: onnx.ModelProto, work: Work, outcome: Outcome, form: _Form) -> Calibration:
+    layers = tuple(_layer(one, outcome.loss, form.coding) for one in outcome.fitted)
+    loss, exact = outcome.loss, None
+    if form.exact:
+        exact = made_exact(outcome.graph, source, [work.looked_at] if work.looked_at else ())
+        loss = work.measured(exact.model)
     return Calibration(
-        model=_declared(outcome.graph, source),
+        model=declared_as(to_model(outcome.graph), source) if exact is None else exact.model,
         layers=layers,
-        timesteps=timesteps if isinstance(timesteps, int) else max(layer.timesteps for layer in layers),
+        timesteps=form.timesteps
+        if isinstance(form.timesteps, int)
+        else max(layer.timesteps for layer in layers),
         method=work.method,
         samples=loss.samples if loss else 0,
         output_error=loss.output.relative if loss else None,
         top1_agreement=loss.top1_agreement if loss else None,
         accuracy=loss.accuracy if loss else None,
         non_spiking=tuple(kept.name for kept in work.prepared.kept),
+        exact=exact,
     )
 
 
@@ -141,15 +164,7 @@ def _layer(one: Fitted, loss: Loss | None, coding: str) -> CalibratedLayer:
         timesteps=levels if coding == "rate" else levels.bit_length(),
         thresholds=one.staircase.step.size,
         correction=correction,
-        signal_to_noise=decibels(loss.layers[one.line.output].signal_to_noise) if loss else None,
+        signal_to_noise=decibels(loss.layers[one.line.output].signal_to_noise)
+        if loss and one.line.output in loss.layers
+        else None,
     )
-
-
-def _declared(graph: gs.Graph, source: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with inputs and outputs as the source declares them."""
-    model = to_model(graph)
-    for ours, theirs in ((model.graph.input, source.graph.input), (model.graph.output, source.graph.output)):
-        declared = {info.name: info for info in theirs}
-        for info in ours:
-            info.CopyFrom(declared[info.name])
-    return model

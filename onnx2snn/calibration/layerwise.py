@@ -9,11 +9,13 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.analysis.channels import channel_axis
 from onnx2snn.calibration.fit import Choice, Problem, Rows, choose, draw_rows, fit_steps
-from onnx2snn.calibration.lines import ClippedLine, channel_axis
+from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.stages import Stage, make_stages
 from onnx2snn.calibration.synapses_ahead import Synapses, synapses_of
-from onnx2snn.calibration.writing import Staircased, add_to, staircase_of, write_staircase
+from onnx2snn.calibration.writing import Staircased, staircase_of, write_staircase
+from onnx2snn.exact.writing import add_to
 from onnx2snn.graph.core import Array
 from onnx2snn.operators.linear import is_weighted
 
@@ -66,7 +68,7 @@ class Layerwise:
         most = 1
         for stage, line in zip(self._stages, self._lines, strict=False):
             held |= stage.run(self._graph, held)
-            held[line.output] = clipped(line, held[line.root])
+            held[line.output] = line.value(held[line.root])
             most = max(most, sum(value.nbytes for value in held.values()))
             forget(held, stage)
         return max(1, MEMORY // (2 * most))
@@ -93,8 +95,10 @@ class Layerwise:
             exact |= stage.run(self._graph, exact)
             held |= stage.run(self._graph, held)
             problem = _problem(line, synapses, (exact, held), levels[line.output])
-            one = self._fit(stage, problem, held, choose(problem, per_channel=per_channel))
-            exact[line.output] = clipped(line, exact[line.root])
+            one = self._fit(
+                stage, problem, held, choose(problem, per_channel=False if line.chosen else per_channel)
+            )
+            exact[line.output] = line.value(exact[line.root])
             held[line.output] = one.staircase(held[line.root])
             fitted.append(one)
             forget(exact, stage)

@@ -10,12 +10,15 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.expression import Value
+from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.activations.piecewise_linear import Curve
 from onnx2snn.activations.recognise import expressions
+from onnx2snn.analysis.channels import channel_axis
+from onnx2snn.calibration.entering import CHOSEN
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import is_float, origin, producer_of, signals
+from onnx2snn.graph.core import is_float, origin, producer_of, value_of
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import is_weighted
+from onnx2snn.operators.linear import is_line
 from onnx2snn.passes.recognise.recognise_staircases import between_synapses
 
 
@@ -35,6 +38,7 @@ class ClippedLine:
         low: The smallest a.
         span: The largest a, above ``low``; infinite for a ReLU.
         axis: The axis of z along which its channels lie.
+        chosen: Whether the range was chosen for a quantiser that was put in: the float network does not clip there.
     """
 
     node: str
@@ -46,6 +50,14 @@ class ClippedLine:
     low: NDArray[np.float64]
     span: NDArray[np.float64]
     axis: int
+    chosen: bool = False
+
+    def value(self, z: NDArray[Any]) -> NDArray[np.float32]:
+        """The float network's activation of z (N, ...)."""
+        above = self.driven(z)
+        if not self.chosen:
+            above = np.clip(above, 0, self.span.astype(np.float32))
+        return (above + self.low.astype(np.float32)).astype(np.float32)
 
     def driven(self, z: NDArray[Any]) -> NDArray[np.float32]:
         """The activation of z before it is clipped: u = slope·z + shift.
@@ -75,8 +87,12 @@ def clipped_lines(graph: gs.Graph) -> list[ClippedLine]:
     ends: list[tuple[gs.Tensor, ClippedLine]] = []
     taken: set[int] = set()
     outputs = {id(t) for t in graph.outputs}
+    put_in = {id(n.outputs[0]): _chosen_line(n) for n in graph.nodes if CHOSEN in n.attrs}
     for node in graph.nodes:
         for tensor in node.outputs:
+            if id(tensor) in put_in:
+                ends.append((tensor, put_in[id(tensor)]))
+                continue
             value = found.get(id(tensor))
             if value is None or value.root is None or value.is_affine or value.is_discrete:
                 continue
@@ -86,8 +102,38 @@ def clipped_lines(graph: gs.Graph) -> list[ClippedLine]:
             if line is not None and not _is_line_of(value, taken):
                 ends.append((tensor, line))
                 taken.add(id(tensor))
-    chosen = {id(t) for t in between_synapses(graph, [(found[id(t)].potential, t) for t, _ in ends])}
-    return [line for tensor, line in ends if id(tensor) in chosen]
+    others = [(found[id(t)].potential, t) for t, _ in ends if id(t) not in put_in]
+    chosen = {id(t) for t in between_synapses(graph, others)} | set(put_in)
+    made_of = MadeOf(graph) if put_in else None
+    return [line for t, line in ends if id(t) in chosen and not (made_of and _is_inside(made_of, t))]
+
+
+def _is_inside(made_of: MadeOf, tensor: gs.Tensor) -> bool:
+    """Whether nothing but functions of the same tensor read this one: the gate of a HardSwish is a part of it."""
+    readers = tensor.outputs
+    return bool(readers) and all(
+        made_of.is_entrywise(r) and not is_line(r) and CHOSEN not in r.attrs for r in readers
+    )
+
+
+def _chosen_line(node: gs.Node) -> ClippedLine:
+    low, high = (value_of(node.inputs[i]).astype(np.float64).reshape(()) for i in (1, 2))
+    root, one = node.inputs[0], np.ones(())
+    name = next(iter(origin(node)), root.name)
+    maker = producer_of(root)
+    operator = node.op if maker is None else maker.op
+    return ClippedLine(
+        name,
+        operator,
+        root.name,
+        node.outputs[0].name,
+        one,
+        -low,
+        low,
+        high - low,
+        channel_axis(root),
+        chosen=True,
+    )
 
 
 def _is_read_outside(tensor: gs.Tensor, value: Value, found: dict[int, Value]) -> bool:
@@ -143,21 +189,3 @@ def _parts(curve: Curve) -> tuple[NDArray[np.float64], ...] | None:
 
 def _per_sample(values: NDArray[np.float64], rank: int) -> NDArray[np.float64]:
     return values.reshape(values.shape[1:]) if values.ndim == rank else values
-
-
-def channel_axis(tensor: gs.Tensor) -> int:
-    """Axis 1, or the last where a matrix product over sequences makes the features."""
-    rank = len(tensor.shape)
-    maker = producer_of(tensor)
-    while maker is not None and not is_weighted(maker) and _keeps_channels(maker):
-        read = signals(maker)
-        maker = producer_of(read[0]) if read else None
-    weights = None if maker is None else of(maker).weights
-    return rank - 1 if weights is not None and weights.channels == -1 else min(1, rank - 1)
-
-
-def _keeps_channels(node: gs.Node) -> bool:
-    """Whether channels stay where they are: entry by entry, or pooled."""
-    operator = of(node)
-    pools = operator.channels_second and operator.places is not None
-    return operator.line or operator.sums or pools or (operator.plain and operator.elementwise)

@@ -11,10 +11,11 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.calibration.lines import ClippedLine
-from onnx2snn.calibration.statistics import batch_size, with_outputs
+from onnx2snn.calibration.statistics import batch_size
 from onnx2snn.data import Batch, DataSet
 from onnx2snn.evaluation.batch_job import predicted_classes, right_answers
 from onnx2snn.graph.core import Array
+from onnx2snn.graph.exporter import with_outputs
 
 
 @dataclass
@@ -147,7 +148,8 @@ def measure(
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Loss:
     """Run both networks on all of ``data``; one batch is in memory."""
-    names = [line.output for line in lines]
+    known = exact.tensors()
+    names = [line.output for line in lines if line.output in known]
     first, size = exact.outputs[0].name, max(1, batch_size(exact, names) // 2)
     ann, snn = with_outputs(exact, names), with_outputs(quantised, names)
     loss = Loss(layers={name: Difference() for name in names})

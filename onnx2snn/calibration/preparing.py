@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,11 @@ from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_spiking, obstacles
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.training_mode import refuse_training_mode
+from onnx2snn.calibration.entering import Entering, choose_ranges, put_clips
 from onnx2snn.calibration.lines import ClippedLine, clipped_lines
 from onnx2snn.calibration.writing import Staircased, write_staircase
 from onnx2snn.errors import ConversionError
+from onnx2snn.graph.core import Array, tidy
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
@@ -27,18 +30,34 @@ class Prepared:
     """A float network.
 
     Attributes:
-        graph: Normalised; its activations are as the source wrote them.
+        graph: Normalised, with a Clip wherever a quantiser was put in.
+        source: The same without: what the float network computes.
         lines: Those that become staircases, in order.
         kept: Operators between synapses that stay non-spiking (``hybrid``).
     """
 
     graph: gs.Graph
+    source: gs.Graph
     lines: list[ClippedLine]
     kept: tuple[NonSpiking, ...]
 
 
-def prepare(source: onnx.ModelProto, *, hybrid: bool) -> Prepared:
+def prepare(
+    source: onnx.ModelProto,
+    *,
+    hybrid: bool,
+    exact: bool = False,
+    samples: Mapping[str, Array] | None = None,
+    levels: int = 15,
+) -> Prepared:
     """Find the activations of ``source``, and check that with staircases in their place it would convert.
+
+    Args:
+        source: The float network.
+        hybrid: Keep what has no staircase.
+        exact: Quantise currents that enter synapses, too.
+        samples: Inputs (N, ...) from which the ranges of quantisers that are put in are chosen.
+        levels: K, for these.
 
     Raises:
         ConversionError: another nonlinearity lies between synapses, there is nothing to calibrate, or it was exported in
@@ -47,7 +66,15 @@ def prepare(source: onnx.ModelProto, *, hybrid: bool) -> Prepared:
     graph = import_model(source)
     refuse_training_mode(graph)
     graph = apply_owned(refuse_undefined(graph), PREPARE)
-    lines = clipped_lines(graph)
+    float_graph = graph.copy()
+    tensors, lines = graph.tensors(), clipped_lines(graph)
+    entering = Entering(graph, {id(tensors[line.output]) for line in lines}, exact=exact)
+    if entering.wanted:
+        put_clips(graph, entering.wanted.values())
+        graph = tidy(graph)
+        if samples is not None:
+            choose_ranges(graph, float_graph, samples, levels)
+        lines = clipped_lines(graph)
     trial = _with_staircases(graph, lines)
     left = non_spiking(trial, recognise_checked(trial).rejected)
     spikes = any(map(is_neuron, trial.nodes))
@@ -60,7 +87,7 @@ def prepare(source: onnx.ModelProto, *, hybrid: bool) -> Prepared:
         raise ConversionError("this network has no activation: nothing in it could spike", remedy=ACTIVATIONS)
     if not lines:
         raise ConversionError("there is no float activation to calibrate", remedy=AS_IT_IS)
-    return Prepared(graph, lines, tuple(left) if hybrid else ())
+    return Prepared(graph, float_graph, lines, tuple(left) if hybrid else ())
 
 
 def _no_staircase(first: NonSpiking, *, spikes: bool) -> ConversionError:

@@ -11,22 +11,12 @@ import onnx_graphsurgeon as gs
 from onnx2snn.calibration.histogram import Histogram, channels_first
 from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.data import DataSet
-from onnx2snn.graph.core import Array, tidy
-from onnx2snn.graph.exporter import to_model
-from onnx2snn.model.reference import Reference
+from onnx2snn.graph.core import Array
+from onnx2snn.graph.exporter import with_outputs
 
 #: What the tensors of one batch may take, in bytes.
 BATCH_BYTES = 1 << 28
 LARGEST_BATCH = 64
-
-
-def with_outputs(graph: gs.Graph, names: Sequence[str]) -> Reference:
-    """The network, loaded, with further outputs."""
-    copy = graph.copy()
-    tensors = copy.tensors()
-    have = {t.name for t in copy.outputs}
-    copy.outputs = [*copy.outputs, *(tensors[n] for n in dict.fromkeys(names) if n not in have)]
-    return Reference(to_model(tidy(copy)))
 
 
 def batch_size(graph: gs.Graph, names: Sequence[str]) -> int:

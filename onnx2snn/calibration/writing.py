@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.step_choice import StepChoice
-from onnx2snn.graph.build import Spelling, make_constant
-from onnx2snn.graph.core import Names, constant_input, producer_of, tidy
-from onnx2snn.operators import of
-from onnx2snn.operators.linear import by_channel
+from onnx2snn.graph.build import Spelling
+from onnx2snn.graph.core import Names, producer_of, tidy
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,11 @@ def staircase_of(line: ClippedLine, steps: StepChoice, shift: NDArray[np.float64
         same = np.all(values == values.flat[0])
         return values.ravel()[0].reshape(()) if same else values.reshape(shape)
 
-    theta = column(steps.theta)
-    start = column(steps.start) + (line.shift + column(shift)) / theta
-    scale, step = column(steps.alpha), theta / line.slope
-    wide = [np.asarray(v, np.float32) for v in (step, start, scale, line.low)]
+    theta, scale = column(steps.theta), column(steps.alpha)
+    low = np.rint(line.low / scale) * scale  # zero is a level: what pads is one of them
+    start = column(steps.start) + (line.shift + line.low - low + column(shift)) / theta
+    step = theta / line.slope
+    wide = [np.asarray(v, np.float32) for v in (step, start, scale, low)]
     return Staircased(wide[0], wide[1], wide[2], wide[3], steps.levels)
 
 
@@ -87,25 +86,4 @@ def write_staircase(graph: gs.Graph, line: ClippedLine, held: Staircased) -> Non
         spelling.apply("Add", level, held.low, output=output)
     else:
         spelling.apply("Mul", level, held.scale, output=output)
-    tidy(graph)
-
-
-def add_to(graph: gs.Graph, node: gs.Node, shift: NDArray[np.float64]) -> None:
-    """Add ``shift`` (C,) to what a Conv, Gemm or MatMul answers."""
-    names = Names(graph)
-    given = constant_input(node, 2)
-    if of(node).terms is not None and (
-        len(node.inputs) < 3 or (given is not None and given.size == len(shift))
-    ):
-        beta = float(node.attrs.get("beta", 1.0))
-        old = np.zeros(len(shift)) if given is None else beta * given.astype(np.float64).ravel()
-        bias = make_constant(names, f"{node.name}/bias", (old + shift).astype(np.float32))
-        node.inputs = [*node.inputs[:2], bias]
-        node.attrs.pop("beta", None)
-        return
-    out = node.outputs[0]
-    spelling = Spelling(graph, names, node)
-    answer = gs.Variable(names.fresh(f"{out.name}/uncorrected"), np.float32, list(out.shape))
-    node.outputs = [answer]
-    spelling.apply("Add", answer, by_channel(node, shift).astype(np.float32), output=out)
     tidy(graph)

@@ -9,6 +9,7 @@ of a whole sum. Patterns that are full, and silence, complete them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,9 @@ from onnx2snn.certificate.outputs import allowed_exactly
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Path, Potentials
 from onnx2snn.errors import InvalidModelError
+from onnx2snn.exact.proof import FAR, bounded
 from onnx2snn.graph.core import Array
+from onnx2snn.operators.scales import is_power_of_two
 
 #: Patterns among which inputs are shared out: at most, at least, and as the work allows (multiply-accumulates a layer).
 MOST, LEAST, WORK = 16, 8, 5e8
@@ -44,17 +47,34 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
     activations = comparison.source.activations
     tops = {f"level/{name}": activation.staircase.levels for name, activation in activations.items()}
     found = []
+    largest = {
+        n: np.full(v.shape, tops.get(n, FAR), np.float64)
+        for n, v in example.items()
+        if v.dtype.kind == "f" or n in tops
+    }
 
     def blocks(path: Path) -> Iterator[dict[str, Array]]:
         return _blocks(path, example, tops, one_by_one=comparison.one_by_one)
 
     for p in comparison.pairs:
         path = _sound(comparison.path(comparison.layer_tensors(p), inputs, levels), p.name)
-        found.append(_layer(comparison.judge(p), p, path, blocks(path)))
+        check, defects = _layer(comparison.judge(p), p, path, blocks(path))
+        found.append((replace(check, exact=_is_exact(comparison, p, largest)), defects))
     for name in comparison.source.outputs:
         path = _sound(comparison.path(comparison.readout_tensors(name), inputs, levels), name)
         found.append(_output(name, path, blocks(path)))
     return found
+
+
+def _is_exact(comparison: Comparison, p: Pair, largest: Mapping[str, Array]) -> bool:
+    """Whether float32 rounds nothing in either network between the levels before a layer and its own, whatever they are."""
+    activation = comparison.source.activations[p.source]
+    staircase = activation.staircase
+    if not activation.exact or not is_power_of_two(staircase.threshold):
+        return False
+    ours, theirs = comparison.layer_tensors(p)
+    source = bounded(comparison.source.cut, ours, p.source, largest, np.asarray(staircase.offset))
+    return source.exact and bounded(comparison.spiking, theirs, p.source, largest).exact
 
 
 def _sound(path: Path, name: str) -> Path:

@@ -98,6 +98,7 @@ class MapCheck:
         largest: The largest difference, as a share of that bound: below 1 where maps agree.
         thresholds: Thresholds at which the neuron answers another level than the activation.
         rigorous: Whether the bound is proved; False where an operator that is not spiking has none, and it is measured.
+        exact: Whether it is proved that float32 rounds nothing in either network, whatever the levels before the layer.
     """
 
     name: str
@@ -106,6 +107,7 @@ class MapCheck:
     largest: float
     thresholds: int
     rigorous: bool
+    exact: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,6 +149,8 @@ class Certificate:
         defects: Examples of what is unexplained, at most ten.
         approximate: There is nothing to certify: spikes are rate-coded, or the source is not quantised. Values and answers
             were compared, ``exact`` counts levels nearest to the source's values.
+        exact: It is proved of every layer that float32 rounds nothing: levels are equal for every input, in every execution,
+            runtime and thread count.
         interpreter: Answers beside those of the interpreter that the source's own file is made for; None where there is none.
         steps: Time steps from an input to its answer, (L + 1)·T; None where it is not known.
         alike: Samples in which all levels are equal.
@@ -167,6 +171,7 @@ class Certificate:
     worst_samples: tuple[int, ...]
     defects: tuple[Defect, ...]
     approximate: bool = False
+    exact: bool = False
     interpreter: InterpreterCheck | None = None
     steps: int | None = None
     alike: int = 0

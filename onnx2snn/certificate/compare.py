@@ -39,9 +39,9 @@ from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path, Potentials, broken, together_again
 from onnx2snn.certificate.reconstruction import recovered_levels
 from onnx2snn.certificate.source_network import Answer, SourceNetwork
-from onnx2snn.certificate.subnetworks import cut_spiking
 from onnx2snn.data import Batch
 from onnx2snn.dialect.layer_table import read_layer_table
+from onnx2snn.dialect.subnetworks import cut_spiking
 from onnx2snn.errors import InvalidModelError, Onnx2SnnError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel

@@ -109,13 +109,13 @@ class Judge:
     def _exact(self, p: Potentials) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Where float32 rounds nothing, in the source and in the spiking network."""
         staircase = self.activation.staircase
-        held = min(p.rounding.quantum, quantum(staircase.offset), quantum(staircase.threshold))
+        held = np.minimum(p.rounding.quantum, min(quantum(staircase.offset), quantum(staircase.threshold)))
         magnitude = p.magnitude + np.abs(staircase.offset)
         whole = self.activation.exact and is_power_of_two(staircase.threshold)
         source = (2 * (magnitude + staircase.threshold) <= held / self.activation.unit) & whole
         scale = theta_of(self.neuron) / staircase.threshold
-        spiking = magnitude * scale <= EXACT * min(p.spiking_quantum, ANY)
-        return source, spiking & (p.spiking_quantum > 0)
+        spiking = magnitude * scale <= EXACT * np.minimum(p.spiking_quantum, ANY)
+        return source, spiking & (np.asarray(p.spiking_quantum) > 0)
 
     def alternatives(self, p: Potentials) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The lowest and the highest level that rounding can give to the source's potentials (criterion 1), (N, ...)."""

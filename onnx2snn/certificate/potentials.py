@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.certificate.error_bounds import RunningError
-from onnx2snn.certificate.subnetworks import CutNetwork
+from onnx2snn.dialect.subnetworks import CutNetwork
 from onnx2snn.errors import InvalidModelError
+from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.operators import of
 from onnx2snn.operators.signals import (
     Array,
@@ -23,6 +24,7 @@ from onnx2snn.operators.signals import (
     quantum,
     widened,
 )
+from onnx2snn.operators.table import Steps
 
 #: Numbers of the largest tensor between levels that are held at a time.
 BLOCK = 1 << 22
@@ -47,7 +49,7 @@ class Potentials:
     spiking: Wide
     magnitude: Wide
     rounding: RoundingCount
-    spiking_quantum: float
+    spiking_quantum: Steps
     reach: Wide | None = None
     ranking: Ranking | None = None
     measured: bool = False
@@ -60,6 +62,8 @@ class Potentials:
             spiking=self.spiking[at],
             magnitude=self.magnitude[at],
             reach=None if self.reach is None else self.reach[at],
+            rounding=replace(self.rounding, quantum=_steps_at(self.rounding.quantum, at)),
+            spiking_quantum=_steps_at(self.spiking_quantum, at),
         )
 
     def at(self, rows: NDArray[np.int64]) -> Potentials:
@@ -67,6 +71,14 @@ class Potentials:
         if len(self.source) == 1:
             return self
         return replace(self.part(rows), ranking=None if self.ranking is None else self.ranking.at(rows))
+
+
+def _steps_at(steps: Steps, at: Any) -> Steps:
+    """Those of the channels at an index of a tensor; of a batch of any size there is one for all samples."""
+    if np.size(steps) == 1 or not isinstance(at, tuple):
+        return steps
+    held = np.asarray(steps)
+    return held[tuple(one if size > 1 else slice(None) for one, size in zip(at, held.shape, strict=False))]
 
 
 def together_again(parts: Sequence[Potentials]) -> Potentials:
@@ -80,8 +92,10 @@ def together_again(parts: Sequence[Potentials]) -> Potentials:
         source=np.concatenate([p.source for p in parts]),
         spiking=np.concatenate([p.spiking for p in parts]),
         magnitude=np.concatenate([p.magnitude for p in parts]),
-        rounding=replace(parts[0].rounding, quantum=min(p.rounding.quantum for p in parts)),
-        spiking_quantum=min(p.spiking_quantum for p in parts),
+        rounding=replace(
+            parts[0].rounding, quantum=functools.reduce(np.minimum, [p.rounding.quantum for p in parts])
+        ),
+        spiking_quantum=functools.reduce(np.minimum, [p.spiking_quantum for p in parts]),
         reach=np.concatenate(reaches) if any(p.reach is not None for p in parts) else None,
         ranking=Ranking.joined(rankings) if len(rankings) == len(parts) else None,
         measured=any(p.measured for p in parts),

@@ -31,8 +31,8 @@ from onnx2snn.certificate.reading import (
     written_tensors,
 )
 from onnx2snn.certificate.shared_potentials import settled, sums_of
-from onnx2snn.certificate.subnetworks import cut_source
 from onnx2snn.data import input_specs
+from onnx2snn.dialect.subnetworks import cut_source
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, constant_input, origin
 from onnx2snn.model.reference import Runner, make_runner, sampled_tensors

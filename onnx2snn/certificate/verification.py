@@ -217,5 +217,6 @@ def _certificate(
         if found.labelled
         else None,
         worst_samples=tuple(sample for _, sample in found.worst),
+        exact=all(check.exact for check in maps[: len(layers)]),
         defects=tuple([*defects[: MOST_DEFECTS // 2], *found.defects][:MOST_DEFECTS]),
     )

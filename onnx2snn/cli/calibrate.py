@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from onnx2snn.cli.calibration_options import Timesteps, calibration_options
+from onnx2snn.cli.calibration_options import Timesteps, calibration_options, exact_option
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
-from onnx2snn.cli.layers import command_line, next_commands
+from onnx2snn.cli.layers import command_line, exact_lines, next_commands
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     help="The code to calibrate for: rate has K = T levels.",
 )
 @click.option("--hybrid", is_flag=True, help="Keep nonlinearities that have no staircase.")
+@exact_option
 @data_option(required=False, help_text=f"{DATA_HELP} 32 without labels are enough.")
 @output_options
 def calibrate(
@@ -85,6 +86,7 @@ def _say(terminal: Terminal, facts: dict[str, Any], data: list[str]) -> None:
         f"T = {things(facts['timesteps'], 'time step')}; {file_size(target)}, {duration(facts['seconds'])}",
         fitted(calibration_listing(facts["layers"])),
         *calibration_lines(facts),
+        *(exact_lines(facts["exact"]) if facts["exact"] else []),
         next_commands(command_line(target, snn), command_line("verify", target, snn, *data)),
     )
 

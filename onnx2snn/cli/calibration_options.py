@@ -29,6 +29,16 @@ class Timesteps(_ParamType):
         return int(value)
 
 
+def exact_option(command: Command) -> Command:
+    """Add --exact/--no-exact."""
+    return click.option(
+        "--exact/--no-exact",
+        default=True,
+        show_default=True,
+        help="Weights, biases and inputs on grids on which float32 adds exactly, or as they are fitted.",
+    )(command)
+
+
 def calibration_options(command: Command) -> Command:
     """Add --method, --per-channel/--per-layer, --max-loss and --samples, under the names of ``onnx2snn.calibrate``."""
     for option in (

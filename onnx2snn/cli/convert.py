@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from onnx2snn.cli.calibrate import calibration_lines
-from onnx2snn.cli.calibration_options import Timesteps
+from onnx2snn.cli.calibration_options import Timesteps, exact_option
 from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     help="With --calibrate: also write the ANN that OUT.onnx equals.",
 )
 @click.option("--hybrid", is_flag=True, help="Keep operators that cannot spike and report them.")
+@exact_option
 @click.option(
     "--check",
     type=PATH,

@@ -13,6 +13,7 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from onnx2snn.cli.calibration_options import exact_option
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.targets import check_output
@@ -76,6 +77,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     metavar="PATH",
     help="State after each epoch, to go on from after an interruption (default: OUT.onnx.checkpoint).",
 )
+@exact_option
 @click.option("--fresh", is_flag=True, help="Do not go on from a checkpoint.")
 @output_options
 def finetune(
@@ -92,6 +94,7 @@ def finetune(
     held_out: float,
     patience: int,
     seed: int,
+    exact: bool,
     checkpoint: str | None,
     fresh: bool,
     terminal: Terminal,
@@ -120,6 +123,7 @@ def finetune(
             held_out=held_out,
             patience=patience,
             seed=seed,
+            exact=exact,
             checkpoint=state,
             on_epoch=shown.epoch,
             on_step=shown.step,

@@ -29,6 +29,7 @@ _COMMANDS = {
     "run": "Outputs, spikes, energy against the ANN.",
     "inspect": "What is in a model, before or after conversion.",
     "calibrate": "A float ReLU network becomes a quantised one.",
+    "snap": "A quantised network that float32 computes exactly.",
     "evaluate": "Accuracy and cost on data of any size.",
     "report": "One page that shows what the network does.",
     "export": "A spiking network for other frameworks (extra: nir).",

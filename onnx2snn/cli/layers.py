@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from onnx2snn.units import count
+from onnx2snn.units import count, things
 
 if TYPE_CHECKING:
     from onnx2snn.dialect.layer_table import NonSpikingOperator
@@ -34,6 +34,19 @@ def dendrite_note(layers: Sequence[Mapping[str, Any]]) -> list[Text]:
         return []
     parts = ", ".join(f"{operator} {count(entries)}" for operator, entries in total.most_common())
     return [Text(f"computed of potentials, in {count(total.total())} operations a sample: {parts}")]
+
+
+def exact_lines(facts: Mapping[str, Any]) -> list[Text]:
+    """The grids of inputs, and which layers float32 computes exactly: a line for each that it does not."""
+    lines = [
+        Text(f"input {one['name']}: multiples of {one['step']:g} between {one['low']:g} and {one['high']:g}")
+        for one in facts["inputs"]
+    ]
+    layers = [layer for layer in facts["layers"] if layer["neurons"]]
+    done = sum(layer["exact"] for layer in layers)
+    lines.append(Text(f"exact in float32: {done} of {things(len(layers), 'layer')}"))
+    left = [layer for layer in facts["layers"] if not layer["exact"]]
+    return lines + [Text(f"not exact: {layer['name']}: {layer['reason']}", style="yellow") for layer in left]
 
 
 def command_line(*words: str) -> str:

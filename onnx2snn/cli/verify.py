@@ -102,6 +102,7 @@ def _say(terminal: Terminal, facts: dict[str, Any], words: list[str], seconds: f
     terminal.show(
         f"{verdict}: {count(samples)} samples{drawn}, {steps_in_words(facts['timesteps'], facts['steps'])}; {duration(seconds)}",
         *parts,
+        *(["exact: float32 rounds nothing in any layer, whatever the input"] if facts["exact"] else []),
         *_outputs(facts["outputs"]),
         f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),

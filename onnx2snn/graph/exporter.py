@@ -11,7 +11,8 @@ import onnx_graphsurgeon as gs
 from onnx import helper, numpy_helper
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_import_domains
 
-from onnx2snn.graph.core import Array, is_constant, needed_for
+from onnx2snn.graph.core import Array, is_constant, needed_for, tidy
+from onnx2snn.model.reference import Reference
 from onnx2snn.model.weights import SMALL, SplitModel, hollow
 
 #: Attributes with this prefix are the passes' own notes.
@@ -119,3 +120,22 @@ def _stored(tensor: gs.Constant) -> onnx.TensorProto:
     if tensor.values.dtype.isbuiltin != 1:
         return numpy_helper.from_array(tensor.values, tensor.name)
     return OnnxExporter.export_tensor_proto(tensor)
+
+
+def declared_as(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
+    """``model``, its inputs and outputs with the types and shapes that ``source`` declares, dynamic axes too; in place."""
+    for ours, theirs in ((model.graph.input, source.graph.input), (model.graph.output, source.graph.output)):
+        declared = {info.name: info for info in theirs}
+        for info in ours:
+            if info.name in declared:
+                info.CopyFrom(declared[info.name])
+    return model
+
+
+def with_outputs(graph: gs.Graph, names: Sequence[str]) -> Reference:
+    """The network, loaded, with further outputs."""
+    copy = graph.copy()
+    tensors = copy.tensors()
+    have = {t.name for t in copy.outputs}
+    copy.outputs = [*copy.outputs, *(tensors[n] for n in dict.fromkeys(names) if n not in have)]
+    return Reference(to_model(tidy(copy)))

@@ -12,6 +12,7 @@ from onnx2snn.operators import (
     entries,
     error_rules,
     jump_errors,
+    multiples,
     places,
     quotients,
     roundings,
@@ -30,18 +31,18 @@ _SUM = replace(
     errors=error_rules.passed(error_rules.same),
 )
 _LINE = replace(_OPERANDS, line=True, roundings=1)
-_EXACT = replace(_EACH, roundings=0, quantum=roundings.first)
+_EXACT = replace(_EACH, roundings=0, quantum=multiples.first_by_channel)
 _EXTREME = replace(
     _OPERANDS,
     extreme=True,
     codes=(),
     roundings=0,
-    quantum=roundings.smallest,
+    quantum=multiples.entrywise,
     errors=error_rules.passed(error_rules.of_largest),
 )
 _RULED = replace(_EACH, errors=error_rules.line(1.0))
 _AT_ENDS = replace(_EACH, errors=error_rules.ends())
-_JUMP = replace(_EACH, jumps=True, quantum=roundings.whole, errors=jump_errors.jump)
+_JUMP = replace(_EACH, jumps=True, quantum=multiples.whole, errors=jump_errors.jump)
 _LOGIC = replace(_OPERANDS, whole=True, transfer=transfer.mask)
 _COMPARISON = replace(_LOGIC, jumps=True, errors=jump_errors.compared)
 
@@ -53,7 +54,7 @@ _LINEAR = (
         sums=True,
         line=True,
         roundings=1,
-        quantum=roundings.smallest,
+        quantum=multiples.entrywise,
         neutral=0.0,
         sums_codes=True,
     ),
@@ -64,7 +65,7 @@ _LINEAR = (
         sums=True,
         line=True,
         roundings=1,
-        quantum=roundings.smallest,
+        quantum=multiples.entrywise,
         neutral=0.0,
         sums_codes=True,
         errors=error_rules.passed(error_rules.total),
@@ -75,7 +76,7 @@ _LINEAR = (
         transfer=transfer.added,
         sums=True,
         roundings=roundings.operands,
-        quantum=roundings.smallest,
+        quantum=multiples.entrywise,
         neutral=0.0,
     ),
     replace(
@@ -83,7 +84,7 @@ _LINEAR = (
         name="Mean",
         transfer=transfer.averaged,
         roundings=roundings.one_more(roundings.operands),
-        quantum=roundings.mean(roundings.operands),
+        quantum=multiples.mean(roundings.operands),
     ),
     replace(
         _LINE,
@@ -96,7 +97,7 @@ _LINEAR = (
         neutral=1.0,
         sums_codes=True,
         errors=error_rules.passed(error_rules.same),
-        quantum=roundings.product,
+        quantum=multiples.factor,
     ),
     replace(
         _LINE,
@@ -110,7 +111,7 @@ _LINEAR = (
         quotient=quotients.division,
         errors=jump_errors.divided,
         roundings=roundings.both(1),
-        quantum=roundings.quotient,
+        quantum=multiples.quotient,
     ),
     replace(
         _EXACT,
@@ -138,7 +139,7 @@ _PIECEWISE = (
         codes=(),
         errors=error_rules.clipped,
         roundings=0,
-        quantum=roundings.smallest,
+        quantum=multiples.entrywise,
         transfer=transfer.clipped,
     ),
     *_EACH.called("LeakyRelu", errors=error_rules.line(None, alpha=0.01)),
@@ -162,7 +163,7 @@ _PIECEWISE = (
         plain=True,
         errors=jump_errors.cast,
         roundings=0,
-        quantum=roundings.first,
+        quantum=multiples.first,
     ),
 )
 

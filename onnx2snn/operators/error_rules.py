@@ -155,6 +155,9 @@ def clipped(step: Step) -> list[Signal]:
     limits = [s for s in step.inputs[1:] if s is not None]
     if not all(s.fixed for s in limits):
         return passed(of_largest)(step)
+    if step.signal(0).magnitude is None:  # nothing was rounded: it is what it is, or a limit
+        near = step.signal(0).reach is None
+        return written(step) if near else written(step, None, where_any(step.deviations(step.radii())))
     ends = [0.0] + [abs(float(np.max(np.abs(s.value), initial=0))) for s in limits]
     most = max(ends)
 

@@ -14,6 +14,7 @@ from onnx2snn.operators import (
     error_rules,
     jump_errors,
     layouts,
+    multiples,
     places,
     roundings,
     transfer,
@@ -45,7 +46,7 @@ _COPY = Operator(
     codes=(0,),
     errors=error_rules.passed(error_rules.same),
     roundings=0,
-    quantum=roundings.first,
+    quantum=multiples.copied,
     values=(0,),
     transfer=transfer.copied,
 )
@@ -139,7 +140,7 @@ OPERATORS = (
         terms=_fill,
         counts=counting.pad,
         codes=(0, 2),
-        quantum=roundings.smallest,
+        quantum=multiples.smallest,
         grows=True,
         values=(0, 2),
     ),
@@ -153,7 +154,7 @@ OPERATORS = (
         counts=counting.resize,
         errors=error_rules.passed(error_rules.resized),
         roundings=roundings.resized,
-        quantum=roundings.nearest,
+        quantum=multiples.nearest,
     ),
     replace(
         _COPY,
@@ -166,7 +167,7 @@ OPERATORS = (
         counts=counting.concat,
         codes=(),
         values=None,
-        quantum=roundings.smallest,
+        quantum=multiples.smallest,
     ),
     replace(
         _COPY,
@@ -180,7 +181,7 @@ OPERATORS = (
         codes=(1, 2),
         values=(1, 2),
         errors=jump_errors.chosen,
-        quantum=roundings.smallest,
+        quantum=multiples.smallest,
     ),
     replace(_COPY, name="Dropout", copies=None, counts=None, codes=None, transfer=None),
     *replace(_COPY, copies=None, counts=None, codes=None, transfer=None).called(

@@ -12,6 +12,7 @@ from onnx2snn.operators import (
     counting,
     error_rules,
     jump_errors,
+    multiples,
     places,
     roundings,
     transfer,
@@ -34,7 +35,9 @@ def _reduced(node: gs.Node) -> list[int] | None:
 _SAME = error_rules.passed(error_rules.same)
 _POOL = Operator(name="", channels_second=True, places=places.by_channel, errors=_SAME)
 _MEAN = replace(_POOL, linear=conditions.first, mean=True, transfer=transfer.pooled)
-_LARGEST = replace(_POOL, compares=_spatial, roundings=0, quantum=roundings.first, transfer=transfer.compared)
+_LARGEST = replace(
+    _POOL, compares=_spatial, roundings=0, quantum=multiples.first_by_channel, transfer=transfer.compared
+)
 _REDUCTION = Operator(name="", one=True, axes=1, batch=batch.reduced, values=(0,))
 _LINEAR_REDUCTION = replace(
     _REDUCTION,
@@ -53,14 +56,14 @@ OPERATORS = (
         silent=True,
         counts=counting.average_pool,
         roundings=roundings.one_more(roundings.kernel),
-        quantum=roundings.mean(roundings.kernel),
+        quantum=multiples.mean(roundings.kernel),
     ),
     replace(
         _MEAN,
         name="GlobalAveragePool",
         counts=counting.global_average_pool,
         roundings=roundings.one_more(roundings.cells),
-        quantum=roundings.mean(roundings.cells),
+        quantum=multiples.mean(roundings.cells),
     ),
     replace(_LARGEST, name="MaxPool", windows=True, codes=(0,)),
     replace(_LARGEST, name="GlobalMaxPool"),
@@ -69,9 +72,9 @@ OPERATORS = (
         name="ReduceMean",
         transfer=transfer.pooled,
         roundings=roundings.one_more(roundings.cells),
-        quantum=roundings.mean(roundings.cells),
+        quantum=multiples.mean(roundings.cells),
     ),
-    replace(_LINEAR_REDUCTION, name="ReduceSum", roundings=roundings.cells, quantum=roundings.first),
+    replace(_LINEAR_REDUCTION, name="ReduceSum", roundings=roundings.cells, quantum=multiples.first),
     replace(
         _REDUCTION,
         name="ReduceMax",
@@ -80,19 +83,19 @@ OPERATORS = (
         places=places.by_channel,
         errors=_SAME,
         roundings=0,
-        quantum=roundings.first,
+        quantum=multiples.first,
     ),
     replace(
         _REDUCTION,
         name="ReduceMin",
         errors=error_rules.passed(error_rules.of_least),
         roundings=0,
-        quantum=roundings.first,
+        quantum=multiples.first,
     ),
     *_REDUCTION.called("ReduceProd"),
     *_REDUCTION.called("ReduceLogSum", "ReduceLogSumExp", one=False),
     *_REDUCTION.called(
-        "ReduceL1", one=False, errors=_SAME, roundings=roundings.cells, quantum=roundings.first
+        "ReduceL1", one=False, errors=_SAME, roundings=roundings.cells, quantum=multiples.first
     ),
     *_REDUCTION.called("ReduceL2", one=False, errors=_SAME, roundings=roundings.squared),
     *_REDUCTION.called("ReduceSumSquare", one=False, errors=_SAME, roundings=roundings.squared),
@@ -105,14 +108,14 @@ OPERATORS = (
         values=(0,),
         errors=jump_errors.ranked,
         roundings=0,
-        quantum=roundings.first,
+        quantum=multiples.first,
     ),
     Operator(
         name="CumSum",
         values=(0,),
         errors=_SAME,
         roundings=roundings.added_up,
-        quantum=roundings.first,
+        quantum=multiples.first,
     ),
-    Operator(name="Einsum", errors=_SAME, roundings=roundings.contracted, quantum=roundings.product),
+    Operator(name="Einsum", errors=_SAME, roundings=roundings.contracted, quantum=multiples.product),
 )

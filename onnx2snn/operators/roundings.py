@@ -5,12 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
-
 from onnx2snn.operators.running_error import Step
-from onnx2snn.operators.scales import is_power_of_two
-from onnx2snn.operators.signals import ANY
-from onnx2snn.operators.table import Quantum
 
 
 def cells(step: Step) -> int:
@@ -89,56 +84,3 @@ def contracted(step: Step) -> int:
 def added_up(step: Step) -> int:
     """Of running sums."""
     return max(step.shape(0), default=0)
-
-
-def smallest(_: Step, inputs: list[float]) -> float:
-    """Sums, and copies of several."""
-    return min(inputs, default=0.0)
-
-
-def first(_: Step, inputs: list[float]) -> float:
-    """Copies and sums of the first."""
-    return inputs[0]
-
-
-def whole(_step: Step, _inputs: list[float]) -> float:
-    """Integers."""
-    return 1.0
-
-
-def product(_: Step, inputs: list[float]) -> float:
-    """Products of the first two, and a bias where there is one."""
-    return min(inputs[0] * inputs[1], *inputs[2:], ANY)
-
-
-def scaled_product(step: Step, inputs: list[float]) -> float:
-    """As :func:`product`, where alpha and beta are 1."""
-    factors = (float(step.attributes.get("alpha", 1.0)), float(step.attributes.get("beta", 1.0)))
-    return product(step, inputs) if factors == (1.0, 1.0) else 0.0
-
-
-def quotient(step: Step, inputs: list[float]) -> float:
-    """By powers of two."""
-    divisor = step.signal(1)
-    if not divisor.fixed or not is_power_of_two(divisor.value):
-        return 0.0
-    return inputs[0] / float(np.max(np.abs(divisor.value)))
-
-
-def mean(count: Callable[[Step], int]) -> Quantum:
-    """Of a number that is a power of two."""
-
-    def rule(step: Step, inputs: list[float]) -> float:
-        n = count(step)
-        uneven = step.attributes.get("ceil_mode", 0) or (
-            any(step.attributes.get("pads", ())) and not step.attributes.get("count_include_pad", 0)
-        )
-        same = step.attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID", "NOTSET", "VALID")
-        return min(inputs) / n if n & (n - 1) == 0 and not uneven and same else 0.0
-
-    return rule
-
-
-def nearest(step: Step, inputs: list[float]) -> float:
-    """Copies, where nothing is interpolated."""
-    return inputs[0] if step.attributes.get("mode", b"nearest") == b"nearest" else 0.0

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import onnx
 
-from onnx2snn.operators.signals import ANY, Array, Precision, Signal, Wide, widened, widened_values
-from onnx2snn.operators.table import of
+from onnx2snn.operators.signals import ANY, Array, Precision, Signal, Wide, least, widened, widened_values
+from onnx2snn.operators.table import Steps, of
 
 #: Roundings of a function of one value, which runtimes compute within a few ulp.
 FUNCTION = 8
@@ -86,7 +86,7 @@ class Step:
         """Where this is a jump: the power of two of which all that it reads is a multiple; ANY otherwise."""
         if self.fixed or not self.operator.jumps:
             return ANY
-        return min((s.rounding.quantum for s in self.signals.values() if not s.whole), default=ANY)
+        return min((least(s.rounding.quantum) for s in self.signals.values() if not s.whole), default=ANY)
 
     def shape(self, position: int) -> tuple[int, ...]:
         """Of an input."""
@@ -110,8 +110,8 @@ class Step:
             return FUNCTION
         return rule(self) if callable(rule) else rule
 
-    def quantum(self) -> float:
-        """The power of two of which the output is a multiple; 0 where there is none."""
+    def quantum(self) -> Steps:
+        """The power of two of which the output is a multiple, or one for each channel; 0 where there is none."""
         rule = of(self.node).quantum
         read = [s for i, s in enumerate(self.inputs) if self._values is None or i in self._values]
         return 0.0 if rule is None else rule(self, [s.rounding.quantum for s in read if s is not None])

@@ -69,16 +69,21 @@ def quantum(values: Array) -> float:
 
 
 def _quantum(values: Array) -> float:
-    nonzero = np.abs(values.astype(np.float64))
-    nonzero = nonzero[nonzero > 0]
-    if nonzero.size == 0:
-        return ANY
-    if not np.isfinite(nonzero).all():
-        return 0.0
-    mantissa, exponent = np.frexp(nonzero)
+    return least(quanta(values[values != 0]))
+
+
+def quanta(values: Array) -> Wide:
+    """The largest power of two of which each of ``values`` is a multiple; 0 where it is no number."""
+    sizes = np.abs(values.astype(np.float64))
+    mantissa, exponent = np.frexp(np.where(np.isfinite(sizes), sizes, 0.0))
     digits = np.ldexp(mantissa, 53).astype(np.int64)
-    lowest = np.log2((digits & -digits).astype(np.float64))
-    return float(2.0 ** np.min(exponent - 53 + lowest))
+    found = np.ldexp((digits & -digits).astype(np.float64), exponent - 53)
+    return np.where(sizes == 0, ANY, np.where(np.isfinite(sizes), found, 0.0))
+
+
+def least(steps: float | Wide) -> float:
+    """Of all channels."""
+    return float(np.min(steps, initial=ANY))
 
 
 @dataclass(frozen=True)
@@ -88,13 +93,14 @@ class RoundingCount:
     Attributes:
         terms: Roundings on the longest way to it: n of γ_n.
         constants: Roundings that its constants may have gone through in conversion, in operators on the way.
-        quantum: A power of two of which it is a multiple, sums and all; 0 where there is none.
+        quantum: A power of two of which it is a multiple, sums and all, or one for each channel, (1, C, ...); 0 where there is
+            none.
         operators: How many operators that round lie on the longest way to it.
     """
 
     terms: int = 0
     constants: int = 0
-    quantum: float = 0.0
+    quantum: float | Wide = 0.0
     operators: int = 0
 
 
@@ -231,5 +237,5 @@ class Precision:
         if signal.fixed or untouched or signal.whole:
             return None
         share, size = self.coefficient(signal.rounding), signal.size
-        exact = EXACT * min(signal.rounding.quantum, self.held) * (UNIT / self.unit)
+        exact = EXACT * np.minimum(signal.rounding.quantum, self.held) * (UNIT / self.unit)
         return np.where(size <= exact, 0.0, share * size)

@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.graph.core import Array, constant_input, is_constant
-from onnx2snn.operators import conditions, counting, error_rules, roundings
+from onnx2snn.operators import conditions, counting, error_rules, multiples, roundings
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.table import Operator, Weights
 
@@ -143,7 +143,7 @@ _LAYER = Operator(
     bilinear=True,
     counts=counting.weighted,
     errors=error_rules.passed(error_rules.same),
-    quantum=roundings.product,
+    quantum=multiples.product,
 )
 _CONVOLUTION = replace(_LAYER, linear=conditions.dot, terms=_bias, channels_second=True)
 
@@ -164,7 +164,7 @@ OPERATORS = (
     ),
     replace(
         _LAYER, name="Gemm", linear=conditions.gemm, terms=_bias, roundings=roundings.gemm,
-        quantum=roundings.scaled_product,
+        quantum=multiples.scaled_product,
         weights=Weights(
             read=_gemm_read, written=_gemm_written, channels=1, inputs=1, rows=_matrix_rows, held=_matrix_held,
             sums=_matrix_sums, fan_out=_matrix_fan_out,

@@ -43,8 +43,10 @@ Spelled: TypeAlias = Callable[[gs.Tensor], "Entries | None"]
 Errors: TypeAlias = "Callable[[Step], list[Signal]]"
 #: Of one operator: how many roundings lie between its inputs and its output, at most.
 Roundings: TypeAlias = "int | Callable[[Step], int]"
+#: A power of two, or one for each channel: (1, C, ...).
+Steps: TypeAlias = "float | NDArray[np.float64]"
 #: The power of two of which a result is a multiple, from those of the inputs; 0 where there is none.
-Quantum: TypeAlias = Callable[["Step", list[float]], float]
+Quantum: TypeAlias = Callable[["Step", list[Steps]], Steps]
 
 
 #: Spells numerator and divisor of what a node computes, apart.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from torch import Tensor, nn
 
+from onnx2snn.exact.snap import RANGE, snap
 from onnx2snn.model.files import save_model
 from onnx2snn.model.torch_modules import module_to_onnx
+from onnx2snn.training.qcfs import QCFS
 
 
 def export_onnx(
@@ -18,6 +21,7 @@ def export_onnx(
     *,
     input_name: str = "input",
     output_name: str = "output",
+    exact: bool = True,
 ) -> None:
     """Write ``model`` with the ordinary torch exporter: for evaluation, any batch size, weights inside.
 
@@ -27,12 +31,18 @@ def export_onnx(
         path: Where the file goes; it appears complete or not at all.
         input_name: Name of the graph's input.
         output_name: Name of the graph's output.
+        exact: With QCFS activations: round weights, biases and the input, from −8 to 8 or in the range of an ``example``
+            that exceeds it, to grids on which float32 adds exactly (:func:`onnx2snn.snap`).
 
     Raises:
         OutputError: the folder is missing or cannot be written, or onnxscript is not there.
         ConversionError: torch cannot export it.
     """
-    save_model(to_onnx(model, example, input_name=input_name, output_name=output_name), path)
+    found = to_onnx(model, example, input_name=input_name, output_name=output_name)
+    if exact and any(isinstance(child, QCFS) for child in model.modules()):
+        values = example.detach().cpu().numpy()
+        found = snap(found, {input_name: values} if np.abs(values).max(initial=0) > RANGE else None).model
+    save_model(found, path)
 
 
 def to_onnx(

@@ -16,6 +16,7 @@ import onnx2snn
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.data.sources import Source
 from onnx2snn.errors import InputError
+from onnx2snn.exact.snap import snap
 from onnx2snn.model.files import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
 from onnx2snn.training.importing import Imported, import_torch
@@ -45,6 +46,7 @@ def finetune(
     held_out: float = 0.1,
     patience: int = 0,
     seed: int = 0,
+    exact: bool = True,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _epoch: None,
     on_step: Callable[[TrainingStep], None] = lambda _step: None,
@@ -70,6 +72,7 @@ def finetune(
         patience: Stop after so many epochs without a better one (once the penalty is at its full weight); 0:
             never.
         seed: Of the held-out choice and of the order of samples.
+        exact: Round weights, biases and the input to grids on which float32 adds exactly (:func:`onnx2snn.snap`).
         checkpoint: A file: the state after each epoch, which a later call with the same arguments goes on
             from.
         on_epoch: Called with each epoch's result.
@@ -107,6 +110,8 @@ def finetune(
     )
     history = trainer.run(on_epoch, on_step)
     result = imported.export()
+    if exact:
+        result = snap(result, data_set).model
     trainer.checkpoint.remove()
     return Finetuned(result, min(history, key=trainer.score), history)
 

@@ -127,14 +127,14 @@ def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.
 
     Where none has synapses behind it, those with synapses in front.
     """
-    behind, feeding = _reached(graph), _feeding(graph)
+    behind, feeding = reached_by_synapses(graph), _feeding(graph)
     hidden = [output for root, output in activations if id(root) in behind]
     return [output for output in hidden if id(output) in feeding] or hidden
 
 
 def chosen(graph: gs.Graph, found: Sequence[A]) -> list[A]:
     """The activations that become neurons; see the cases of :func:`recognise_staircases`."""
-    behind = _reached(graph)
+    behind = reached_by_synapses(graph)
     hidden = [f for f in found if id(f.root) in behind]
     if not hidden:
         return [f for f in found if isinstance(f, Found)]
@@ -146,7 +146,7 @@ def chosen(graph: gs.Graph, found: Sequence[A]) -> list[A]:
     return [f for f in hidden if id(f.output) in feeding or f.timesteps <= most]
 
 
-def _reached(graph: gs.Graph) -> set[int]:
+def reached_by_synapses(graph: gs.Graph) -> set[int]:
     """Tensors that some weighted operator influences."""
     reached: set[int] = set()
     for node in graph.nodes:

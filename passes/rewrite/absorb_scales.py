@@ -138,6 +138,8 @@ def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scal
     """Carry scales past ``node``; False if they must become explicit in front of it."""
     factor = factor_of(node)
     out = node.outputs[0]
+    if factor is not None and not _is_taken(factor) and id(signals(node)[0]) not in carried:
+        return False
     if factor is not None:
         signal = signals(node)[0]
         base, scale = carried.get(id(signal), (signal, np.ones((1,) * factor.ndim)))
@@ -165,6 +167,11 @@ def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scal
     for output in node.outputs:
         carried[id(output)] = (output, below)
     return True
+
+
+def _is_taken(factor: Scale) -> bool:
+    """Whether some weights could take it in: one that differs by place stays where it is."""
+    return any(scales.along(factor, axis) is not None for axis in range(factor.ndim))
 
 
 def _carry_concat(node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scale]]) -> bool:

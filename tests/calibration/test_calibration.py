@@ -65,7 +65,8 @@ def test_the_calibrated_network_converts_losslessly() -> None:
     conversion = onnx2snn.convert(calibration.model)
     assert conversion.timesteps == 4
     for layer, calibrated in zip(conversion.layers, calibration.layers, strict=True):
-        assert all(name.startswith(f"{calibrated.name}/") for name in layer.source_nodes)
+        assert all(f"{name}/".startswith(f"{calibrated.name}/") for name in layer.source_nodes)
+        assert layer.exact
     assert onnx2snn.verify(calibration.model, conversion.model, data).lossless
     both = onnx2snn.convert(DIGITS / "digits_relu.onnx", calibrate=data, timesteps=4)
     assert both.model.SerializeToString(deterministic=True) == conversion.model.SerializeToString(
@@ -125,11 +126,15 @@ def test_no_samples() -> None:
         onnx2snn.calibrate(DIGITS / "digits_relu.onnx", {"image": np.zeros((0, 1, 28, 28), np.float32)})
 
 
-def test_smooth_activations_are_refused_by_name() -> None:
+def test_smooth_activations_become_tables() -> None:
     example = Example("torchts13__plain-silu-b1")
-    with pytest.raises(onnx2snn.ConversionError) as caught:
-        onnx2snn.calibrate(example.path, example.inputs)
-    assert caught.value.operator == "Sigmoid"
+    calibration = onnx2snn.calibrate(example.path, example.inputs, timesteps=3)
+    conversion = onnx2snn.convert(calibration.model)
+    assert {layer.rounding for layer in conversion.layers} == {"table"}
+    assert all(layer.exact for layer in conversion.layers)
+    certificate = onnx2snn.verify(calibration.model, conversion, example.inputs)
+    assert certificate.lossless
+    assert certificate.exact
 
 
 def test_a_quantised_network_needs_no_calibration() -> None:

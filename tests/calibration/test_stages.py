@@ -11,7 +11,7 @@ from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.layerwise import clipped, forget
 from onnx2snn.calibration.lines import clipped_lines
 from onnx2snn.calibration.stages import make_stages
-from onnx2snn.calibration.statistics import with_outputs
+from onnx2snn.graph.exporter import with_outputs
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.importer import import_model
 

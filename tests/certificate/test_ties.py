@@ -11,8 +11,8 @@ import pytest
 from helpers_graphs import make_model, node
 
 import onnx2snn
-from onnx2snn.certificate.error_bounds import RunningError
-from onnx2snn.certificate.subnetworks import POTENTIAL
+from onnx2snn.dialect.subnetworks import POTENTIAL
+from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.model.reference import run_reference
 from onnx2snn.model.weights import split_model
 from onnx2snn.operators.signals import Precision, Signal

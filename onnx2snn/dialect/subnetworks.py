@@ -157,8 +157,11 @@ def cut_spiking(converted: SplitModel, layers: Mapping[str, str], *, bias: str) 
         share = {"once": 1, "per-step": 2**steps - 1, "paper": steps}[bias]
         target = node.output[0] if node.op_type == "Integrate" else f"{node.output[0]}/potential"
         factor, whole = f"{target}/cut/share", f"{target}/cut/bias"
-        light.graph.initializer.append(numpy_helper.from_array(np.array(share, np.float32), factor))
-        light.graph.node.append(helper.make_node("Mul", [node.input[1], factor], [whole]))
+        if share == 1:
+            whole = node.input[1]
+        else:
+            light.graph.initializer.append(numpy_helper.from_array(np.array(share, np.float32), factor))
+            light.graph.node.append(helper.make_node("Mul", [node.input[1], factor], [whole]))
         if node.op_type == SCALED_IF:
             light.graph.node.append(
                 helper.make_node("Div", [node.input[0], node.input[5]], [f"{target}/cut/quotient"])

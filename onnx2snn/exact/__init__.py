@@ -1,0 +1,1 @@
+"""Networks that float32 computes exactly, by construction (METHOD 14)."""

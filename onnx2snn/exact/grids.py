@@ -1,0 +1,251 @@
+"""Weights and biases on grids: every partial sum is a whole number of steps below 2²⁴, which float32 holds (METHOD 14).
+
+For each tensor between levels and a neuron, u is a power of two for each channel with Σ|w|·K + |b| < 2²⁴·u at the neuron. Where
+several synapses lie behind each other the bits are shared out among them: each adds its weights' bits to what it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.activations.neuron_nodes import parameters, staircase_of
+from onnx2snn.activations.rules import by_rule
+from onnx2snn.activations.tables import Table, smallest_reached
+from onnx2snn.analysis.scale_propagation import factor_of, output_factors
+from onnx2snn.exact.steps import Wide, power_of_two, rounded, steps_for, through
+from onnx2snn.graph.build import make_constant, replace_weights
+from onnx2snn.graph.core import Array, Names, constant_input, is_constant, is_float, signals, value_of
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_hold, is_integrate, is_linear, is_mean, is_neuron, is_weighted
+from onnx2snn.operators.scales import as_scale, is_power_of_two
+from onnx2snn.operators.signals import quantum
+
+#: Where a neuron with a table keeps its thresholds, (J, ...), in units of its input.
+THRESHOLDS = "_onnx2snn_thresholds"
+#: Bits of a number of float32.
+BITS = 24
+#: A single factor takes this share of the bits that synapses take.
+FACTOR = 0.25
+#: Biases of neurons without synapses are multiples of this share of what levels are multiples of.
+FINE = 2.0**-10
+#: So much may rounding add to a sum of magnitudes.
+SLACK = 1 + 2.0**-8
+
+
+@dataclass(frozen=True)
+class Change:
+    """What rounding did to the constants of one layer of synapses.
+
+    Attributes:
+        name: The user's node.
+        bits: Of its largest weight in steps of its channel, the sign left out.
+        weights: Root mean square change over the root mean square of the weights.
+    """
+
+    name: str
+    bits: int
+    weights: float
+
+
+class Grids:
+    """Steps of every tensor between levels and neurons, and the rounding of constants to them.
+
+    Args:
+        graph: On levels; its constants are changed.
+        sizes: Of every tensor, from :func:`onnx2snn.exact.magnitudes.magnitudes`.
+        spare: Bits of float32 that are not used.
+    """
+
+    def __init__(self, graph: gs.Graph, sizes: Mapping[str, Array], *, spare: float = 0.0) -> None:
+        self._graph, self._sizes, self._bits_left = graph, sizes, BITS - spare
+        self._names = Names(graph)
+        self._before = self._depths()
+        self._after = self._depths(backwards=True)
+        self._few = self._bits()
+        self._steps: dict[int, Wide] = {}
+        self._held: dict[int, float] = {}
+
+    def _depths(self, *, backwards: bool = False) -> dict[int, float]:
+        """By tensor, synapses on the longest way from levels, or to the next neuron."""
+        depths: dict[int, float] = {}
+        for node in reversed(self._graph.nodes) if backwards else self._graph.nodes:
+            ends = is_neuron(node) or not _is_synaptic(node)
+            read, made = (node.outputs, node.inputs) if backwards else (node.inputs, node.outputs)
+            far = 0.0 if ends else max((depths.get(id(t), 0.0) for t in read), default=0.0) + _share(node)
+            for tensor in made:
+                depths[id(tensor)] = max(depths.get(id(tensor), 0.0), far)
+        return depths
+
+    def _bits(self) -> dict[int, float]:
+        """By tensor, the bits of the levels that it is made of."""
+        bits: dict[int, float] = {}
+        for node in self._graph.nodes:
+            made = node.outputs[0]
+            found = max((bits.get(id(t), 0.0) for t in node.inputs), default=0.0)
+            if self._before.get(id(made), 0.0) == 0 and made.name in self._sizes:
+                found = float(np.log2(np.max(self._sizes[made.name]) + 1))
+            bits.update((id(t), found) for t in node.outputs)
+        return bits
+
+    def round(self) -> list[Change]:
+        """Round all constants between levels and neurons."""
+        for node in reversed(self._graph.nodes):
+            self._ask(node)
+        changes = []
+        for node in self._graph.nodes:
+            change = self._settle(node)
+            if change is not None:
+                changes.append(change)
+        return changes
+
+    def _ask(self, node: gs.Node) -> None:
+        """The steps that ``node`` needs of what it reads, from those of what it writes."""
+        out = node.outputs[0]
+        for tensor in signals(node):
+            size = self._sizes.get(tensor.name)
+            if size is None or not is_float(tensor) or not self._before.get(id(tensor)):
+                continue
+            after = self._after.get(id(tensor), 0.0)
+            wanted = self._steps.get(id(out))
+            if is_neuron(node) or not _is_synaptic(node) or wanted is None:
+                step = power_of_two(self._with_bias(node, size) * SLACK * 2.0**-self._bits_left)
+            elif after == 0.0 or not _share(node):
+                step = through(node, wanted, tensor)
+            else:
+                before, few = self._before.get(id(tensor), 0.0), self._few.get(id(tensor), 1.0)
+                bits = few + (self._bits_left - few) * before / (before + after)
+                step = power_of_two(size * SLACK * 2.0**-bits)
+            old = self._steps.get(id(tensor))
+            self._steps[id(tensor)] = step if old is None else np.maximum(*np.broadcast_arrays(old, step))
+
+    def _with_bias(self, node: gs.Node, size: Wide) -> Wide:
+        """The potential of a neuron, its own bias in it."""
+        if not is_neuron(node) or not is_constant(node.inputs[1]):
+            return size
+        own = np.abs(as_scale(value_of(node.inputs[1]), size.ndim)) + 1
+        fits = all(a in (1, b) for a, b in zip(own.shape, size.shape, strict=True))
+        return np.asarray(size + (own if fits else own.max()))
+
+    def _settle(self, node: gs.Node) -> Change | None:
+        """Round the constants of ``node``, and tell what its results are multiples of."""
+        out = node.outputs[0]
+        if is_neuron(node):
+            self._held[id(out)] = 1.0
+            self._settle_neuron(node)
+            return None
+        read = [self._held.get(id(t), 0.0) for t in signals(node) if is_float(t)]
+        if not read or min(read) == 0.0 or out.name not in self._sizes:
+            return None
+        steps = self._steps.get(id(out))
+        held, change = min(read), None
+        if is_weighted(node) and is_constant(node.inputs[1]) and not _share(node):
+            held *= quantum(value_of(node.inputs[1]))
+        elif is_weighted(node) and is_constant(node.inputs[1]) and steps is not None:
+            change = self._settle_weights(node, held, steps)
+            held = float(steps.min())
+        elif (factor := factor_of(node)) is not None and steps is not None:
+            held = self._settle_factor(node, factor, held, steps)
+        elif of(node).sums and steps is not None:
+            for position, tensor in enumerate(node.inputs):
+                if is_constant(tensor):
+                    self._set(node, position, rounded(value_of(tensor), steps_for(value_of(tensor), steps)))
+                    held = min(held, quantum(value_of(node.inputs[position])))
+        elif is_integrate(node):
+            held = min(held, quantum(value_of(node.inputs[1])))
+        elif of(node).bilinear and len(read) == 2:
+            held = read[0] * read[1]
+        elif (is_mean(node) and node.op != "ReduceSum") or (not _is_synaptic(node) and not of(node).plain):
+            held = 0.0
+        for tensor in node.outputs:
+            self._held[id(tensor)] = held
+        return change
+
+    def _settle_weights(self, node: gs.Node, held: float, steps: Wide) -> Change:
+        weights = value_of(node.inputs[1])
+        column = output_factors(node, steps)
+        unit = np.asarray((steps.min() if column is None else column) / held)
+        exact = weights.astype(np.float64)
+        whole = np.rint(exact / unit)
+        found = whole * unit
+        replace_weights(self._names, node, f"{node.name}/weight", found.astype(np.float32))
+        bias = constant_input(node, 2)
+        if bias is not None:
+            self._set(node, 2, rounded(bias, steps.reshape(-1) if steps.size > 1 else steps.reshape(())))
+        power = float(np.mean(exact**2))
+        change = float(np.sqrt(np.mean((found - exact) ** 2) / power)) if power else 0.0
+        return Change(node.name, int(np.ceil(np.log2(np.max(np.abs(whole), initial=0) + 1))), change)
+
+    def _settle_factor(self, node: gs.Node, factor: Wide, held: float, steps: Wide) -> float:
+        found = factor
+        if not is_power_of_two(np.where(factor == 0, 1, factor)):
+            unit = (
+                steps / held
+                if steps.ndim == factor.ndim and steps.shape == factor.shape
+                else steps.max() / held
+            )
+            found = np.rint(factor / unit) * unit
+        node.op = "Mul"
+        values = found.astype(np.float32)
+        values = values.reshape(values.shape[1:]) if values.size > 1 else values.reshape(1)
+        node.inputs = [signals(node)[0], make_constant(self._names, f"{node.name}/factor", values)]
+        return held * quantum(found)
+
+    def _settle_neuron(self, node: gs.Node) -> None:
+        """The bias of a neuron, its rounding rule in it: what is left is to round down."""
+        potential = node.inputs[0]
+        staircase = staircase_of(node)
+        steps = self._steps.get(id(potential))
+        if not is_constant(node.inputs[1]):
+            return
+        if staircase is None:
+            self._settle_table(node, cast("Table", parameters(node)), steps)
+            return
+        bias = value_of(node.inputs[1]).astype(np.float64)
+        rules, whole = staircase.rounding, self._held.get(id(potential), 0.0)
+        if not whole:
+            self._set(node, 1, bias + by_rule(rules, floor=0.0, ceil=1.0, half_even=0.5, half_odd=0.5))
+            return
+        unit = np.asarray(whole * FINE) if steps is None else steps_for(bias, steps)
+        more = by_rule(rules, floor=0.0, ceil=1.0 - unit, half_even=0.5, half_odd=0.5)
+        self._set(node, 1, rounded(np.asarray(bias + more), unit))
+
+    def _settle_table(self, node: gs.Node, table: Table, steps: Wide | None) -> None:
+        """Thresholds at the least multiple of the step that reaches them: no function is changed."""
+        bias = value_of(node.inputs[1]).astype(np.float64)
+        reached = smallest_reached(table).astype(np.float64) - bias
+        if steps is not None and self._held.get(id(node.inputs[0])):
+            unit = steps_for(bias, steps)
+            missing = max(0, unit.ndim + 1 - reached.ndim)
+            reached = reached.reshape(len(reached), *(1,) * missing, *reached.shape[1:])
+            reached = np.ceil(reached / unit) * unit
+        node.attrs[THRESHOLDS] = reached
+
+    def _set(self, node: gs.Node, position: int, values: Array) -> None:
+        stem = node.inputs[position].name
+        node.inputs[position] = make_constant(self._names, stem, np.asarray(values, np.float32))
+
+
+def _is_synaptic(node: gs.Node) -> bool:
+    """Whether exact numbers stay exact: linear operators, products, maxima, and what only holds."""
+    record = of(node)
+    return (
+        is_linear(node)
+        or record.bilinear
+        or bool(record.compares)
+        or record.extreme
+        or is_hold(node)
+        or is_integrate(node)
+    )
+
+
+def _share(node: gs.Node) -> float:
+    """Of the bits, what the constants of ``node`` need: none where they are powers of two."""
+    if is_weighted(node) and (weights := constant_input(node, 1)) is not None:
+        return 0.0 if is_power_of_two(np.where(weights == 0, 1, weights)) else 1.0
+    factor = factor_of(node)
+    return 0.0 if factor is None or is_power_of_two(np.where(factor == 0, 1, factor)) else FACTOR

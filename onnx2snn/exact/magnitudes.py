@@ -1,0 +1,98 @@
+"""The largest potential there may be: Σ|w|·K of every tensor of a network on levels."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.activations.neuron_nodes import parameters
+from onnx2snn.analysis.channels import channel_axis
+from onnx2snn.graph.core import Array, constant_input, is_constant, is_float, tidy, value_of
+from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.model.reference import Reference
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_hold, is_integrate, is_neuron
+from onnx2snn.passes.recognise.recognise_staircases import reached_by_synapses
+
+#: An open size is taken for this one.
+OPEN = 8
+
+
+def magnitudes(graph: gs.Graph) -> dict[str, Array]:
+    """Σ|w|·K + |b| by channel, (1, C, 1, ...), of every float tensor that levels reach; by name.
+
+    The network is run once with all levels at their highest and the absolute values of all constants.
+    """
+    largest = graph.copy()
+    levels: dict[str, Array] = {}
+    behind = reached_by_synapses(largest)
+    for node in largest.nodes:
+        if is_neuron(node):
+            level = node.outputs[0]
+            highest = float(parameters(node).levels)
+            if id(node.inputs[0]) not in behind:
+                highest = _analog(level, highest)
+            node.outputs = []
+            shape = [1, *(s if isinstance(s, (int, np.integer)) else OPEN for s in level.shape[1:])]
+            levels[level.name] = np.full(shape, highest, np.float32)
+            largest.inputs.append(level)
+        elif is_integrate(node) or is_hold(node):
+            node.op, node.domain, node.inputs, node.attrs = "Identity", "", node.inputs[:1], {}
+        else:
+            _made_positive(node)
+    wanted = _reached(largest, set(levels))
+    largest.outputs = wanted
+    held = [t for t in largest.inputs if t.name in levels]
+    largest.inputs = held
+    if not wanted:
+        return {}
+    found = Reference(to_split_model(tidy(largest))).run(levels)
+    return {t.name: by_channel(found[t.name], channel_axis(t)) for t in wanted} | {
+        name: value[:, :1].max(keepdims=True) for name, value in levels.items()
+    }
+
+
+def _analog(level: gs.Tensor, highest: float) -> float:
+    """The largest value of an input's levels: no spikes carry them, so their zero point is taken off at once."""
+    reader = level.outputs[0] if len(level.outputs) == 1 else None
+    zero = constant_input(reader, 1) if reader is not None and of(reader).sums else None
+    if reader is None or zero is None:
+        return highest
+    reader.inputs[1] = gs.Constant(f"{level.name}#zero", np.zeros_like(zero))
+    return max(float(np.max(np.abs(zero))), float(np.max(np.abs(highest + zero))))
+
+
+def _made_positive(node: gs.Node) -> None:
+    record = of(node)
+    if record.linear is None and not record.bilinear:
+        return
+    if node.op == "Sub":
+        node.op = "Add"
+    elif node.op == "Neg":
+        node.op = "Identity"
+    values = record.values
+    for position, tensor in enumerate(node.inputs):
+        if (
+            is_constant(tensor)
+            and (values is None or position in values)
+            and value_of(tensor).dtype.kind == "f"
+        ):
+            node.inputs[position] = gs.Constant(f"{tensor.name}#size", np.abs(value_of(tensor)))
+
+
+def _reached(graph: gs.Graph, levels: set[str]) -> list[gs.Tensor]:
+    """Float tensors that nothing but levels and constants make."""
+    known = set(levels)
+    found = []
+    for node in graph.nodes:
+        read = [t for t in node.inputs if not t.is_empty() and not is_constant(t)]
+        if read and all(t.name in known for t in read):
+            known.update(t.name for t in node.outputs)
+            found += [t for t in node.outputs if is_float(t)]
+    return found
+
+
+def by_channel(values: Array, axis: int) -> Array:
+    """The largest along every axis but that of channels."""
+    wide = np.asarray(values, np.float64)
+    return np.asarray(wide.max(axis=tuple(a for a in range(wide.ndim) if a != axis or a == 0), keepdims=True))

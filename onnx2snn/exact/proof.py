@@ -1,0 +1,159 @@
+"""The proof that float32 rounds nothing: a bound of every potential, from the finished network alone (METHOD 14).
+
+All levels are set to their highest. M = Σ|w|·K + |b| bounds every partial sum of every order, and u, a power of two of which all
+products and biases of a channel are multiples, its steps. Multiples of u below 2²⁴·u are numbers of float32, so with M < 2²⁴·u
+each operation on them is exact, in every execution, runtime and thread count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, parameters, staircase_of
+from onnx2snn.analysis.pass_manager import apply_owned
+from onnx2snn.dialect.subnetworks import CutNetwork, cut_source
+from onnx2snn.errors import Onnx2SnnError
+from onnx2snn.exact.magnitudes import OPEN
+from onnx2snn.float64.error_bounds import RunningError
+from onnx2snn.graph.core import Array, is_float
+from onnx2snn.model.weights import SplitModel
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_neuron
+from onnx2snn.operators.scales import is_power_of_two
+from onnx2snn.operators.signals import EXACT, Precision, Signal, quanta, quantum
+from onnx2snn.passes import PREPARE, RECOGNISE
+from onnx2snn.passes.importer import import_model
+
+#: What a quantiser of the network's input clips, whatever its range.
+FAR = 2.0**60
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is proved of one layer, or of one output.
+
+    Attributes:
+        name: The source's tensor.
+        steps: The largest M/u of its channels: below 2²⁴ nothing is rounded; None where there is no bound.
+        reason: Why not, in words; empty where it is exact.
+        neurons: Whether it is a layer of neurons; else an output.
+    """
+
+    name: str
+    steps: float | None
+    reason: str = ""
+    neurons: bool = True
+
+    @property
+    def exact(self) -> bool:
+        """Whether float32 computes it exactly."""
+        return not self.reason
+
+    @property
+    def may_shrink(self) -> bool:
+        """Whether it is too much for float32, and fewer bits would do."""
+        return bool(self.reason) and self.steps is not None
+
+
+def prove_model(model: onnx.ModelProto | SplitModel) -> tuple[Proof, ...]:
+    """Which layers of a quantised network float32 computes exactly, in order; outputs behind them.
+
+    Args:
+        model: The source, however it was made.
+    """
+    return prove_graph(apply_owned(import_model(model), (*PREPARE, *RECOGNISE)))
+
+
+def prove_graph(graph: gs.Graph) -> tuple[Proof, ...]:
+    """As :func:`prove_model`, of a graph whose activations are Staircase nodes."""
+    cut = cut_source(graph)
+    neurons = [node for node in graph.nodes if is_neuron(node)]
+    tops = {f"level/{n.attrs[SOURCE_TENSOR]}": _full(n.outputs[0], parameters(n).levels) for n in neurons}
+    given = tops | {t.name: _full(t, FAR) for t in graph.inputs if is_float(t)}
+    found = []
+    for node in neurons:
+        name, staircase = node.attrs[SOURCE_TENSOR], staircase_of(node)
+        one = bounded(cut, node.inputs[0].name, name, given, np.asarray(parameters(node).offset, np.float64))
+        if one.exact and staircase is not None and not is_power_of_two(staircase.threshold):
+            one = replace(one, reason="its threshold is no power of two")
+        found.append(one)
+    outputs = [replace(bounded(cut, t.name, t.name, given), neurons=False) for t in graph.outputs]
+    return (*found, *outputs)
+
+
+def _full(tensor: gs.Tensor, value: float) -> Array:
+    shape = [s if isinstance(s, (int, np.integer)) else OPEN for s in tensor.shape[1:]]
+    return np.full((1, *shape), float(value))
+
+
+def bounded(
+    cut: CutNetwork, tensor: str, name: str, given: Mapping[str, Array], offset: Array | None = None
+) -> Proof:
+    """What is proved of ``tensor``, of levels at their highest, and of its sum with an ``offset`` by channel.
+
+    Args:
+        cut: The network.
+        tensor: A potential or an output.
+        name: What the proof is of.
+        given: Network inputs and ``level/<layer>``, (1, ...), as large as they may be.
+        offset: Of the neurons behind.
+    """
+    model = cut.before(tensor)
+    refused = _refused(model)
+    if refused:
+        return Proof(name, None, refused)
+    network = RunningError(model)
+    reason, largest = "", 0.0
+    for sign in (1.0, -1.0) if any(not n.startswith("level/") for n in network.inputs) else (1.0,):
+        read = {n: given[n] * (1 if n.startswith("level/") else sign) for n in network.inputs if n in given}
+        if len(read) < len(network.inputs):
+            return Proof(name, None, "it reads an input that holds no floats")
+        try:
+            with np.errstate(all="ignore"):
+                found = network(read, {n: float(n.startswith("level/")) for n in read}, Precision(16))
+        except (Onnx2SnnError, ValueError) as error:
+            return Proof(name, None, f"it cannot be evaluated: {error}")
+        steps = _steps(found, offset)
+        reason = reason or ("" if steps is not None else "its numbers are on no common grid")
+        largest = max(largest, steps or 0.0)
+    if reason:
+        return Proof(name, None, reason)
+    too_many = f"its sums are {largest / EXACT:.3g} times what float32 holds exactly"
+    return Proof(name, largest, "" if largest < EXACT else too_many)
+
+
+def _steps(found: Signal, offset: Array | None) -> float | None:
+    """The largest M/u; None where there is no u."""
+    if found.whole:
+        return 0.0
+    unit, size = np.asarray(found.rounding.quantum), found.size
+    if offset is not None:
+        unit, size = np.minimum(unit, quantum(offset)), size + np.abs(offset)
+    return None if np.any(unit <= 0) else float(np.max(size / unit, initial=0.0))
+
+
+def _refused(model: SplitModel) -> str:
+    """The first operator whose results float32 rounds, in words; empty if there is none that can be told without running it."""
+    for node in model.structure.graph.node:
+        record = of(node)
+        if record.sizes or record.whole or record.jumps or node.op_type == "Constant":
+            continue
+        if record.quantum is None:
+            return f"{node.op_type} '{node.name}' is computed in float32"
+        if record.weights is not None and len(node.input) > 1:
+            weights = model.weights.get(node.input[1])
+            if weights is not None and _is_general(weights):
+                return f"the weights of '{node.name}' are on no grid"
+    return ""
+
+
+def _is_general(weights: Array) -> bool:
+    """Whether a few weights tell that they are general numbers of float32."""
+    few = weights.reshape(-1)[:: max(1, weights.size // 64)].astype(np.float64)
+    few = few[few != 0]
+    return few.size > 8 and float(np.median(np.abs(few) / quanta(few))) > EXACT / 8

@@ -1,0 +1,196 @@
+"""Any quantised network, made exact: what it computes is the same in every execution, runtime and thread count (METHOD 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnx2snn.analysis.pass_manager import apply_owned
+from onnx2snn.analysis.training_mode import refuse_training_mode
+from onnx2snn.data import input_specs, open_data
+from onnx2snn.dialect.layer_table import is_snn
+from onnx2snn.errors import ConversionError
+from onnx2snn.exact.grids import Change, Grids
+from onnx2snn.exact.levels import ON_LEVELS, entrances, put_grids
+from onnx2snn.exact.magnitudes import magnitudes
+from onnx2snn.exact.proof import Proof, prove_model
+from onnx2snn.exact.writing import plain_neurons
+from onnx2snn.graph.build import CodeGrid
+from onnx2snn.graph.core import Array, tidy
+from onnx2snn.graph.exporter import declared_as, to_model
+from onnx2snn.model.files import load_model, save_model
+from onnx2snn.model.reference import Reference
+from onnx2snn.operators.linear import is_neuron
+from onnx2snn.operators.signals import quantum
+from onnx2snn.passes import PREPARE, RECOGNISE
+from onnx2snn.passes.importer import import_model
+from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
+from onnx2snn.passes.recognise.recognise_staircases import reached_by_synapses
+from onnx2snn.remedies import CALIBRATE, ITS_SOURCE
+
+#: Samples that are looked at together.
+BATCH = 64
+#: Steps from zero to the largest value of the network's input.
+INPUT_STEPS = 2**10
+#: The range of an input of which there is no data, and its step.
+RANGE, STEP = 8.0, 2.0**-8
+#: Bits that are given up, one after the other, until sums stay below 2²⁴ steps.
+SPARE = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True)
+class InputGrid:
+    """The grid that an analog input is rounded to.
+
+    Attributes:
+        name: The tensor that the first synapses read.
+        step: Its values are multiples of it, a power of two.
+        low: The smallest.
+        high: The largest.
+    """
+
+    name: str
+    step: float
+    low: float
+    high: float
+
+    def joined(self, other: InputGrid) -> InputGrid:
+        """One that holds the values of both."""
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        step = max(min(self.step, other.step), max(-low, high) / INPUT_STEPS)
+        return InputGrid(self.name, step, low, high)
+
+    @property
+    def grid(self) -> CodeGrid:
+        """As the operators of a quantiser have it."""
+        scale = np.asarray(self.step, np.float32)
+        return CodeGrid(scale, np.zeros(()), self.low / self.step, self.high / self.step)
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A quantised network whose arithmetic float32 computes exactly.
+
+    Attributes:
+        model: An ordinary ONNX network: levels between its synapses, constants on grids.
+        inputs: Grids that analog inputs were put on.
+        changes: What rounding did to the constants, by layer of synapses.
+        proofs: Of each layer of neurons and each output.
+    """
+
+    model: onnx.ModelProto
+    inputs: tuple[InputGrid, ...]
+    changes: tuple[Change, ...]
+    proofs: tuple[Proof, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether every layer of neurons is proved."""
+        return all(proof.exact for proof in self.proofs if proof.neurons)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to ``path``, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        save_model(self.model, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the model, as JSON values."""
+        return {
+            "exact": self.exact,
+            "inputs": [asdict(one) for one in self.inputs],
+            "changes": [asdict(one) for one in self.changes],
+            "layers": [{**asdict(one), "exact": one.exact} for one in self.proofs],
+        }
+
+
+def snap(model: str | Path | onnx.ModelProto, data: Any = None) -> Exact:
+    """Round the constants of a quantised network so that float32 computes it exactly.
+
+    Levels are whole numbers between synapses (θ = α = 1 in each channel, by scale freedom), weights and biases multiples of a
+    power of two u with Σ|w|·K + |b| < 2²⁴·u, averages sums, and analog inputs on a grid. A network that is exact already stays
+    as it is.
+
+    Args:
+        model: A path, or a model in memory (which is not changed).
+        data: Samples whose range the grid of an analog input has: a path, a data set, or {input name: array}; None: −8 to 8.
+
+    Raises:
+        ConversionError: it has no quantised activation.
+        InvalidModelError: the file is missing, damaged, or no ONNX model.
+        InputError: the data does not fit.
+    """
+    source = load_model(model, in_place=True)
+    if is_snn(source):
+        raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
+    graph = import_model(source)
+    refuse_training_mode(graph)
+    graph = apply_owned(refuse_undefined(graph), PREPARE)
+    proofs = prove_model(source)
+    if proofs and all(proof.exact for proof in proofs):
+        return Exact(source, (), (), proofs)
+    batches = () if data is None else open_data(data, input_specs(source)).batches(BATCH)
+    return made_exact(graph, source, (batch.inputs for batch in batches))
+
+
+def made_exact(
+    graph: gs.Graph, source: onnx.ModelProto, samples: Iterable[Mapping[str, Array]] = ()
+) -> Exact:
+    """A prepared, quantised graph made exact; inputs and outputs as ``source`` declares them.
+
+    Args:
+        graph: It is not changed.
+        source: The network that it was made from.
+        samples: Batches of inputs (N, ...) whose range inputs have; none: −8 to 8.
+    """
+    inputs = _input_grids(graph, samples)
+    levels = graph.copy()
+    put_grids(levels, {one.name: one.grid for one in inputs})
+    levels = apply_owned(levels, RECOGNISE)
+    behind = reached_by_synapses(levels)
+    if not any(is_neuron(node) and id(node.inputs[0]) in behind for node in levels.nodes):
+        raise ConversionError("this network has no quantised activation", remedy=CALIBRATE)
+    levels = apply_owned(levels, ON_LEVELS)
+    sizes = magnitudes(levels)
+    for spare in SPARE:
+        rounded = levels.copy()
+        changes = Grids(rounded, sizes, spare=spare).round()
+        model = declared_as(to_model(apply_owned(rounded, (plain_neurons,))), source)
+        proofs = prove_model(model)
+        if all(proof.exact or not proof.may_shrink for proof in proofs):
+            break
+    return Exact(model, inputs, tuple(changes), proofs)
+
+
+def _input_grids(graph: gs.Graph, samples: Iterable[Mapping[str, Array]]) -> tuple[InputGrid, ...]:
+    names = list(entrances(graph))
+    given = {t.name for t in graph.inputs}
+    before = graph.copy()
+    tensors = before.tensors()
+    before.outputs = [tensors[name] for name in names if name not in given]
+    network = Reference(to_model(tidy(before))) if before.outputs else None
+    grids = {name: InputGrid(name, STEP, -RANGE, RANGE) for name in names}
+    seen: set[str] = set()
+    for inputs in samples:
+        found = dict(inputs) if network is None else {**inputs, **network.run(dict(inputs))}
+        for name in names:
+            one = grid_of(name, found[name])
+            grids[name] = one.joined(grids[name]) if name in seen else one
+            seen.add(name)
+    return tuple(grids.values())
+
+
+def grid_of(name: str, values: Array) -> InputGrid:
+    """The grid of what was seen: up to the power of two that holds it, in 2¹⁰ steps, or its own where it is on one already."""
+    largest = max(float(np.max(np.abs(values), initial=0)), 2.0**-20)
+    top = float(2.0 ** np.ceil(np.log2(largest)))
+    step = max(top / INPUT_STEPS, min(quantum(values), top))
+    return InputGrid(name, step, -top if np.min(values, initial=0) < 0 else 0.0, top)

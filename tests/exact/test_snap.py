@@ -1,0 +1,153 @@
+"""Networks with general float32 weights made exact: the same bits in every execution, runtime setting and thread count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from helpers_networks import Builder, Network
+
+import onnx2snn
+from onnx2snn.exact.proof import prove_model
+from onnx2snn.model.reference import make_runner
+from onnx2snn.runtime import SpikingSession
+
+
+def weights(*shape: int, seed: int) -> np.ndarray:
+    return (np.random.default_rng(seed).normal(size=shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+
+def convolved(
+    b: Builder, x: str, size: tuple[int, int], seed: int, *, kernel: int = 3, **attributes: Any
+) -> str:
+    own = size[0] // attributes.get("group", 1)
+    held = weights(size[1], own, kernel, kernel, seed=seed), 0.3 * weights(size[1], 1, seed=seed + 1)[:, 0]
+    return b.add("Conv", x, *held, pads=[kernel // 2] * 4, **attributes)
+
+
+def read_out(b: Builder, x: str, size: int, shape: tuple[int, ...]) -> Network:
+    out = b.add("Gemm", b.add("Flatten", x), weights(size, 5, seed=90), weights(5, 1, seed=91)[:, 0])
+    return Network(b.model({"x": ["N", *shape]}, {"y": (out, ["N", 5])}), {"x": shape})
+
+
+def residual() -> Network:
+    """An identity beside synapses, T = 4 and 6, round half to even, and the mean of 7 × 7 places."""
+    b = Builder()
+    a = b.act(convolved(b, "x", (3, 8), 1), step=0.137, shift=0.5)
+    inner = b.act(convolved(b, a, (8, 8), 3), step=0.11, shift=0.5)
+    joined = b.add("Add", convolved(b, inner, (8, 8), 5), a)
+    joined = b.act(joined, step=0.19, levels=63, rounding="Round")
+    return read_out(b, b.add("AveragePool", joined, kernel_shape=[7, 7]), 8, (3, 7, 7))
+
+
+def pooled() -> Network:
+    """Thresholds by channel that a maximum and a shortcut share, depthwise synapses, windows near a border, a U."""
+    b = Builder()
+    steps = (0.05 + 0.1 * np.random.default_rng(3).random((8, 1, 1))).astype(np.float32)
+    a = b.act(convolved(b, "x", (3, 8), 1), step=steps, shift=0.5)
+    down = b.add("MaxPool", a, kernel_shape=[2, 2], strides=[2, 2])
+    down = b.act(convolved(b, down, (8, 8), 3, group=8), step=0.137, levels=7, shift=0.5)
+    down = b.add("AveragePool", down, kernel_shape=[3, 3], pads=[1] * 4)
+    down = b.act(convolved(b, down, (8, 8), 5, kernel=1), step=steps, shift=0.3)
+    scales = np.array([1, 1, 2, 2], np.float32)
+    up = b.add("Resize", down, np.zeros(0, np.float32), scales, mode="nearest",
+               coordinate_transformation_mode="asymmetric", nearest_mode="floor")  # fmt: skip
+    joined = b.add("Concat", up, a, axis=1)
+    last = b.act(convolved(b, joined, (16, 4), 7), step=0.11, levels=3, rounding="Round")
+    return read_out(b, b.add("GlobalAveragePool", last), 4, (3, 8, 8))
+
+
+def signed() -> Network:
+    """Levels on both sides of zero, through padded borders; synapses behind synapses, and a residual stream of currents."""
+    b = Builder()
+    a = b.act(convolved(b, "x", (3, 8), 1), step=0.137, rounding="Round", low=-7)
+    a = b.act(convolved(b, a, (8, 8), 3), step=0.137, rounding="Round", low=-3)
+    narrow = convolved(b, a, (8, 8), 5, kernel=1)
+    wide = b.act(convolved(b, narrow, (8, 8), 7, kernel=1), step=0.137, rounding="Round")
+    stream = b.add("Add", narrow, convolved(b, wide, (8, 8), 11, kernel=1))
+    last = b.act(convolved(b, stream, (8, 8), 13, kernel=1), step=0.137, rounding="Ceil")
+    return read_out(b, b.add("ReduceMean", last, axes=[2, 3], keepdims=0), 8, (3, 6, 6))
+
+
+NETWORKS = [residual, pooled, signed]
+
+
+def answers(model: onnx.ModelProto, inputs: dict[str, np.ndarray], level: Any, threads: int) -> np.ndarray:
+    options = ort.SessionOptions()
+    options.graph_optimization_level, options.intra_op_num_threads = level, threads
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, inputs)[0])
+
+
+@pytest.mark.parametrize("made", NETWORKS)
+def test_the_same_bits_however_it_is_run(made: Callable[[], Network], tmp_path: Path) -> None:
+    network = made()
+    x = {"x": np.random.default_rng(0).normal(size=(8, *network.shapes["x"])).astype(np.float32)}
+    exact = onnx2snn.snap(network.model, x)
+    before, expected = make_runner(network.model)(x)["y"], make_runner(exact.model)(x)["y"]
+    assert np.abs(expected - before).max() < 0.02 * np.abs(before).max()  # a few neurons near thresholds
+    assert exact.exact
+    assert all(proof.exact for proof in exact.proofs)
+    for level in (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL):
+        for threads in (1, 2):
+            np.testing.assert_array_equal(answers(exact.model, x, level, threads), expected)
+    conversion = onnx2snn.convert(exact.model)
+    assert all(layer.exact for layer in conversion.layers)
+    certificate = onnx2snn.verify(exact.model, conversion, x)
+    assert certificate.lossless
+    assert certificate.exact
+    assert certificate.to_dict()["exact"]
+    assert all(layer.exact == layer.levels_compared for layer in certificate.layers)
+    path = tmp_path / "snn.onnx"
+    conversion.save(path)
+    for execution in ("spiking", "fused", "int8"):
+        outputs = SpikingSession(path, execution=execution).run(x).outputs
+        np.testing.assert_array_equal(outputs["y"], expected)
+
+
+def test_what_is_exact_stays_as_it_is() -> None:
+    first = onnx2snn.snap(residual().model)
+    again = onnx2snn.snap(first.model)
+    assert first.changes
+    assert not again.changes
+    assert again.model == first.model
+
+
+def test_general_weights_are_not_proved() -> None:
+    network = residual()
+    assert not any(proof.exact for proof in prove_model(network.model))
+    conversion = onnx2snn.convert(network.model)
+    assert not any(layer.exact for layer in conversion.layers)
+    x = {"x": np.random.default_rng(0).normal(size=(2, 3, 7, 7)).astype(np.float32)}
+    assert not onnx2snn.verify(network.model, conversion, x).exact
+
+
+def test_a_weight_off_the_grid_is_found() -> None:
+    model = onnx2snn.snap(residual().model).model
+    held = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    values = onnx.numpy_helper.to_array(held).copy()
+    values[0, 0, 0, 0] *= 1 + 2.0**-20
+    held.CopyFrom(onnx.numpy_helper.from_array(values, held.name))
+    assert any(proof.reason for proof in prove_model(model))
+
+
+def test_the_grid_of_an_input_holds_its_data() -> None:
+    network = residual()
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 3, 7, 7)).astype(np.float32)
+    (found,) = onnx2snn.snap(network.model, {"x": pixels}).inputs
+    assert (found.step, found.low, found.high) == (1.0, 0.0, 256.0)
+    (found,) = onnx2snn.snap(network.model, {"x": pixels / 255 - 0.5}).inputs
+    assert (found.step, found.low, found.high) == (2.0**-11, -0.5, 0.5)
+
+
+def test_a_network_without_levels_is_refused() -> None:
+    b = Builder()
+    out = b.add("Relu", convolved(b, "x", (3, 8), 1))
+    model = read_out(b, convolved(b, out, (8, 1), 3), 16, (3, 4, 4)).model
+    with pytest.raises(onnx2snn.ConversionError, match="no quantised activation"):
+        onnx2snn.snap(model)
