@@ -1,44 +1,25 @@
-"""Where a float network needs quantisers: one rule, whatever its activations are called.
+"""Currents that enter synapses: where an exact network needs a quantiser beside those of its activations.
 
-A quantiser stands where a value enters synapses, or a product of two signals. Of clipped lines (ReLU) it is their own staircase;
-behind any other function (SiLU, a gate, a normalisation) it is put in, and what lies between synapses and it becomes a table, a
-product or a quotient of the neuron (METHOD 11 to 13). Currents of synapses need one only in front of a product, or where
-synapses behind synapses are to be exact (METHOD 14).
+Synapses behind synapses, a linear bottleneck, multiply what they read by weights twice without a neuron between: the 24 bits of
+float32 would have to hold both weights. A quantiser in between, signed as its data are, gives each its own (METHOD 14).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from enum import Enum
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.activations.recognise import recognise
 from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Array, Names, origin
 from onnx2snn.graph.exporter import with_outputs
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import float_signals, is_line, is_linear, is_weighted
+from onnx2snn.operators.linear import float_signals, is_linear, is_weighted
 
 #: On a Clip that was put in: its range is chosen from data.
 CHOSEN = "_onnx2snn_chosen"
-
-
-class State(Enum):
-    """What a tensor holds.
-
-    INPUT: Nothing of synapses.
-    LEVELS: Quantised values, or sums and means of them.
-    CURRENTS: What synapses made of others.
-    VALUES: Anything else.
-    """
-
-    INPUT = 0
-    LEVELS = 1
-    CURRENTS = 2
-    VALUES = 3
 
 
 class Entering:
@@ -47,58 +28,33 @@ class Entering:
     Args:
         graph: Prepared.
         lines: By id, outputs of clipped lines, which will be staircases.
-        exact: Whether currents must not enter synapses.
     """
 
-    def __init__(self, graph: gs.Graph, lines: Collection[int], *, exact: bool) -> None:
-        self._graph, self._exact = graph, exact
+    def __init__(self, graph: gs.Graph, lines: Collection[int]) -> None:
         self._quantised = {id(found.output) for found in recognise(graph).found} | set(lines)
-        self._made_of = MadeOf(graph)
-        self._states: dict[int, State] = {}
+        self._currents: set[int] = set()
         self.wanted: dict[int, gs.Tensor] = {}
+        leading = feeding(graph, lines)
         for node in graph.nodes:
-            self._visit(node)
+            read = float_signals(node)
+            if is_weighted(node) and len(read) == 1:
+                if id(read[0]) in self._currents and id(node.outputs[0]) in leading:
+                    self.wanted[id(read[0])] = read[0]
+                    self._currents.discard(id(read[0]))
+                made = True
+            else:
+                passes = is_linear(node) or of(node).compares is not None
+                made = passes and any(id(t) in self._currents for t in read)
+            self._currents.update(id(t) for t in node.outputs if made and id(t) not in self._quantised)
 
-    def _visit(self, node: gs.Node) -> None:
-        read = float_signals(node)
-        states = [self.state(t) for t in read]
-        if is_weighted(node) and len(read) == 1:
-            if states[0] is State.VALUES or (states[0] is State.CURRENTS and self._exact):
-                self._want(read[0])
-            made = State.CURRENTS
-        elif self._is_product(node) and any(s is not State.INPUT for s in states):
-            for tensor, state in zip(read, states, strict=True):
-                if state in (State.VALUES, State.CURRENTS):
-                    self._want(tensor)
-            made = State.CURRENTS
-        else:
-            made = max(states, key=lambda s: s.value, default=State.INPUT)
-            passes = is_linear(node) or of(node).compares is not None or of(node).extreme or of(node).sizes
-            if made is not State.INPUT and not passes:
-                made = State.VALUES
-        for tensor in node.outputs:
-            own = made is not State.INPUT and id(tensor) in self._quantised
-            self._states[id(tensor)] = State.LEVELS if own else made
 
-    def state(self, tensor: gs.Tensor) -> State:
-        """What ``tensor`` holds once all that is wanted is quantised."""
-        return self._states.get(id(tensor), State.INPUT)
-
-    def _is_product(self, node: gs.Node) -> bool:
-        return of(node).bilinear and len(float_signals(node)) == 2 and not self._made_of.is_entrywise(node)
-
-    def _want(self, tensor: gs.Tensor) -> None:
-        """A quantiser of ``tensor``; of what it is moved, pooled or put together from, where that is enough."""
-        maker = tensor.inputs[0] if tensor.inputs else None
-        read = [] if maker is None else float_signals(maker)
-        apart = maker is not None and is_linear(maker) and not is_weighted(maker) and not is_line(maker)
-        if maker is not None and apart and all(self.state(t) is not State.CURRENTS for t in read):
-            for operand in read:
-                if self.state(operand) is State.VALUES:
-                    self._want(operand)
-        else:
-            self.wanted[id(tensor)] = tensor
-        self._states[id(tensor)] = State.LEVELS
+def feeding(graph: gs.Graph, lines: Collection[int]) -> set[int]:
+    """The tensors, by id, that lead to an activation."""
+    found: set[int] = set()
+    for node in reversed(graph.nodes):
+        if any(id(t) in found or id(t) in lines for t in node.outputs):
+            found.update(id(t) for t in node.inputs)
+    return found
 
 
 def put_clips(graph: gs.Graph, wanted: Collection[gs.Tensor]) -> None:
@@ -138,6 +94,8 @@ def choose_ranges(graph: gs.Graph, source: gs.Graph, samples: Mapping[str, Array
         samples: Inputs (N, ...).
     """
     put_in = [node for node in graph.nodes if CHOSEN in node.attrs]
+    if not put_in:
+        return
     known = source.tensors()
     of_source = {id(n): n.outputs[0].name if n.outputs[0].name in known else n.inputs[0].name for n in put_in}
     network = with_outputs(source, list(of_source.values()))

@@ -68,12 +68,10 @@ def prepare(
     graph = apply_owned(refuse_undefined(graph), PREPARE)
     float_graph = graph.copy()
     tensors, lines = graph.tensors(), clipped_lines(graph)
-    entering = Entering(graph, {id(tensors[line.output]) for line in lines}, exact=exact)
-    if entering.wanted:
-        put_clips(graph, entering.wanted.values())
+    if exact and samples is not None and lines:  # ranges are chosen from data alone
+        put_clips(graph, Entering(graph, {id(tensors[line.output]) for line in lines}).wanted.values())
         graph = tidy(graph)
-        if samples is not None:
-            choose_ranges(graph, float_graph, samples, levels)
+        choose_ranges(graph, float_graph, samples, levels)
         lines = clipped_lines(graph)
     trial = _with_staircases(graph, lines)
     left = non_spiking(trial, recognise_checked(trial).rejected)

@@ -9,11 +9,12 @@ import click
 from rich.text import Text
 
 from onnx2snn.cli.data_options import data_option, open_for
-from onnx2snn.cli.fitted_tables import Name, make_table
+from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, exact_lines, next_commands
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.tables import Listing, Named
 from onnx2snn.units import duration, file_size, percent
 
 if TYPE_CHECKING:
@@ -55,7 +56,5 @@ def _changed(facts: dict[str, Any]) -> list[Any]:
     """What was rounded, and what is proved."""
     if not facts["changes"]:
         return [Text("nothing to round: float32 computes it exactly as it is")]
-    table = make_table("Synapses", "Bits", "Weights changed")
-    for one in facts["changes"]:
-        table.add_row(Name(one["name"]), str(one["bits"]), percent(one["weights"]))
-    return [table, *exact_lines(facts)]
+    rows = tuple((Named(one["name"]), str(one["bits"]), percent(one["weights"])) for one in facts["changes"])
+    return [fitted(Listing(("Synapses", "Bits", "Weights changed"), rows)), *exact_lines(facts)]

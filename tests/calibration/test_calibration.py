@@ -126,15 +126,11 @@ def test_no_samples() -> None:
         onnx2snn.calibrate(DIGITS / "digits_relu.onnx", {"image": np.zeros((0, 1, 28, 28), np.float32)})
 
 
-def test_smooth_activations_become_tables() -> None:
+def test_smooth_activations_are_refused_by_name() -> None:
     example = Example("torchts13__plain-silu-b1")
-    calibration = onnx2snn.calibrate(example.path, example.inputs, timesteps=3)
-    conversion = onnx2snn.convert(calibration.model)
-    assert {layer.rounding for layer in conversion.layers} == {"table"}
-    assert all(layer.exact for layer in conversion.layers)
-    certificate = onnx2snn.verify(calibration.model, conversion, example.inputs)
-    assert certificate.lossless
-    assert certificate.exact
+    with pytest.raises(onnx2snn.ConversionError) as caught:
+        onnx2snn.calibrate(example.path, example.inputs)
+    assert caught.value.operator == "Sigmoid"
 
 
 def test_a_quantised_network_needs_no_calibration() -> None:
