@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,18 @@ from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data.specs import input_specs
 from onnx2snn.dialect.layer_table import is_snn, read_layer_table
-from onnx2snn.errors import ConversionError
+from onnx2snn.dialect.macs import macs_of
+from onnx2snn.dialect.neuron_layers import layers_of
+from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.graph.core import origin
 from onnx2snn.judgement import judge
-from onnx2snn.model.files import load_model
+from onnx2snn.model.files import load_model, save_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
+from onnx2snn.roles import Share, roles_of, share_of, tagged
 from onnx2snn.tables import Listing, activation_listing, layer_listing
 from onnx2snn.units import steps_in_words, steps_to_answer, things
 
@@ -72,6 +76,8 @@ class Inspection:
         obstacles: How many those are.
         refusal: What a conversion says, and what to do; None where the network converts.
         steps: Of a converted network, time steps from an input to its answer: (L + 1)·T.
+        share: How much of a source spikes, of its nodes and of its multiply-accumulates; None of a converted network.
+        tagged: The source, what becomes of each node in its description; no part of :meth:`to_dict`.
     """
 
     spiking: bool
@@ -116,9 +122,23 @@ class Inspection:
         steps = f", {steps_in_words(self.timesteps, self.steps)}" if self.timesteps else ""
         return f"{kind}: {found}{steps}"
 
+    share: Share | None = None
+    tagged: onnx.ModelProto | None = dataclasses.field(default=None, repr=False, compare=False)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(dataclasses.replace(self, tagged=None))
+
+    def tag(self, path: str | Path) -> None:
+        """Write the source, a description on every node of what becomes of it, which viewers such as Netron show.
+
+        Raises:
+            InputError: this is a converted network.
+            OutputError: it cannot be written there.
+        """
+        if self.tagged is None:
+            raise InputError("a spiking network has no nodes to tag", remedy="give its source")
+        save_model(self.tagged, path)
 
 
 def inspect_model(model: Network) -> Inspection:
@@ -162,6 +182,13 @@ def _inspect_source(model: onnx.ModelProto) -> Inspection:
     obstacles = [Rejected(m.name, m.operator, m.reason, m.remedy) for m in judgement.obstacles]
     named = {miss.node for miss in obstacles}
     others = [miss for miss in judgement.rejected if miss.node not in named]
+    refusal, roles = judgement.refusal, roles_of(graph)
+    macs: Mapping[str, int | None] = {}
+    try:
+        graph = apply_owned(graph, neurons(bias="once", coding="binary", timesteps=None))
+        roles, macs = roles_of(graph), macs_of(graph, layers_of(graph, "binary")).total
+    except ConversionError as later:  # neurons that cannot be written
+        refusal = refusal or later
     return Inspection(
         False,
         timesteps,
@@ -171,17 +198,10 @@ def _inspect_source(model: onnx.ModelProto) -> Inspection:
         [*obstacles, *others],
         [],
         len(obstacles),
-        _said(judgement.refusal or _refused_later(graph)),
+        _said(refusal),
+        share=share_of(model, roles, obstacles, macs),
+        tagged=tagged(model, roles, obstacles),
     )
-
-
-def _refused_later(graph: gs.Graph) -> ConversionError | None:
-    """Why the neurons of ``graph`` (which is given away) cannot be written."""
-    try:
-        apply_owned(graph, neurons(bias="once", coding="binary", timesteps=None))
-    except ConversionError as refusal:
-        return refusal
-    return None
 
 
 def _said(refusal: ConversionError | None) -> Rejected | None:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from helpers_corpus import Example
+from pathlib import Path
 
+import onnx
+from click.testing import CliRunner
+from helpers_corpus import Example
+from test_products_and_quotients import gate
+
+import onnx2snn
+from onnx2snn.cli import main
 from onnx2snn.inspection import inspect_model
 
 
@@ -28,3 +35,36 @@ def test_the_same_activations_before_and_after() -> None:
     assert not before.rejected
     assert [a.levels for a in before.activations] == [a.levels for a in after.activations]
     assert before.timesteps == after.timesteps == 4
+
+
+def test_the_share_that_spikes_and_a_file_for_viewers() -> None:
+    """An input layer is analog: all other multiply-accumulates are synaptic operations."""
+    inspection = inspect_model(gate())
+    assert inspection.share is not None
+    assert inspection.share.macs == {"ann": 13824 + 64 + 10368, "analog": 13824}
+    assert inspection.share.nodes.get("obstacle", 0) == 0
+    assert 0.8 < inspection.share.of_nodes <= 1
+    assert inspection.tagged is not None
+    said = {node.name: node.doc_string for node in inspection.tagged.graph.node}
+    assert "synapses" in said["Conv_y"]
+    assert all(said.values())
+
+
+def test_tags_are_written_by_the_command(tmp_path: Path) -> None:
+    source, tagged, snn = (str(tmp_path / name) for name in ("ann.onnx", "tagged.onnx", "snn.onnx"))
+    onnx.save(gate(), source)
+    result = CliRunner().invoke(main, ["inspect", source, "--tag", tagged])
+    assert result.exit_code == 0, result.output
+    assert "of the nodes" in result.output
+    onnx.checker.check_model(tagged)
+    assert all(node.doc_string for node in onnx.load(tagged).graph.node)
+    onnx2snn.convert(source).save(snn)
+    assert CliRunner().invoke(main, ["inspect", snn, "--tag", tagged]).exit_code == 4
+
+
+def test_obstacles_are_counted_and_tagged_with_their_reason() -> None:
+    inspection = inspect_model(Example("torchts13__plain-silu-b1").path)
+    assert inspection.share is not None
+    assert inspection.tagged is not None
+    said = [n.doc_string for n in inspection.tagged.graph.node if n.doc_string.startswith("not spiking: ")]
+    assert len(said) == inspection.share.nodes["obstacle"] == inspection.obstacles

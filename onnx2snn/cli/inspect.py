@@ -14,6 +14,7 @@ from rich.text import Text
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
+from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.tables import activation_listing, layer_listing
 from onnx2snn.units import steps_in_words
@@ -21,6 +22,7 @@ from onnx2snn.units import steps_in_words
 if TYPE_CHECKING:
     from onnx2snn.activations.recognise import Rejected
     from onnx2snn.inspection import Activation, Inspection
+    from onnx2snn.roles import Share
 
 
 @click.command(
@@ -28,12 +30,22 @@ if TYPE_CHECKING:
     epilog="onnx2snn inspect ann.onnx",
 )
 @click.argument("model", type=PATH, metavar="MODEL.onnx")
+@click.option(
+    "--tag",
+    type=PATH,
+    metavar="FILE.onnx",
+    help="Write the source with a description on every node of what becomes of it, for viewers such as Netron.",
+)
 @output_options
-def inspect(*, model: str, terminal: Terminal) -> None:
+def inspect(*, model: str, tag: str | None, terminal: Terminal) -> None:
     """Show layers, staircases and their formulas, before or after conversion."""
     import onnx2snn  # noqa: PLC0415 - nothing heavy before the options are understood
 
+    if tag is not None:
+        check_output(tag, model)
     inspection = onnx2snn.inspect_model(model)
+    if tag is not None:
+        inspection.tag(tag)
     _say(terminal, model, inspection)
     terminal.result({"model": model, **inspection.to_dict()})
 
@@ -47,6 +59,8 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
         Text.assemble(("inputs: ", "dim"), "; ".join(inspection.inputs)),
         Text.assemble(("operators: ", "dim"), operators, overflow="fold"),
     )
+    if inspection.share is not None:
+        terminal.show(_share(inspection.share))
     if inspection.layers:
         terminal.show("", fitted(layer_listing(inspection.layers)))
     elif inspection.activations:
@@ -60,6 +74,19 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
         )
     if inspection.refusal is None and not inspection.spiking:
         terminal.show(next_commands(command_line(model, f"{Path(model).with_suffix('')}_snn.onnx")))
+
+
+def _share(share: Share) -> Text:
+    """How much spikes: of nodes that carry signals, and of multiply-accumulates."""
+    nodes = ", ".join(f"{count} {role}" for role, count in share.nodes.items())
+    macs = (
+        ""
+        if share.of_macs is None
+        else f", {share.of_macs:.1%} of {share.macs['ann']:,} multiply-accumulates"
+    )
+    return Text.assemble(
+        ("spiking: ", "dim"), f"{share.of_nodes:.1%} of the nodes ({nodes}){macs}", overflow="fold"
+    )
 
 
 def _refusal(refusal: Rejected, obstacles: int) -> list[Text]:
