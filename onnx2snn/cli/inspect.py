@@ -60,7 +60,7 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
         Text.assemble(("operators: ", "dim"), operators, overflow="fold"),
     )
     if inspection.share is not None:
-        terminal.show(_share(inspection.share))
+        terminal.show(*_share(inspection.share))
     if inspection.layers:
         terminal.show("", fitted(layer_listing(inspection.layers)))
     elif inspection.activations:
@@ -76,7 +76,7 @@ def _say(terminal: Terminal, model: str, inspection: Inspection) -> None:
         terminal.show(next_commands(command_line(model, f"{Path(model).with_suffix('')}_snn.onnx")))
 
 
-def _share(share: Share) -> Text:
+def _share(share: Share) -> list[Text]:
     """How much spikes: of nodes that carry signals, and of multiply-accumulates."""
     nodes = ", ".join(f"{count} {role}" for role, count in share.nodes.items())
     macs = (
@@ -84,9 +84,10 @@ def _share(share: Share) -> Text:
         if share.of_macs is None
         else f", {share.of_macs:.1%} of {share.macs['ann']:,} multiply-accumulates"
     )
-    return Text.assemble(
-        ("spiking: ", "dim"), f"{share.of_nodes:.1%} of the nodes ({nodes}){macs}", overflow="fold"
-    )
+    return [
+        Text.assemble(("spiking: ", "dim"), f"{share.of_nodes:.1%} of the nodes{macs}", overflow="fold"),
+        Text.assemble(("nodes: ", "dim"), nodes, overflow="fold"),
+    ]
 
 
 def _refusal(refusal: Rejected, obstacles: int) -> list[Text]:
