@@ -6,9 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from onnx2snn.errors import InputError
+from onnx2snn.runtime.backends import EngineInput
 
 Array: TypeAlias = NDArray[Any]
+#: By input name, or what the only input reads.
+Inputs: TypeAlias = Mapping[str, ArrayLike] | ArrayLike
 #: Operator, what it reads, what it writes.
 Step: TypeAlias = tuple[str, Iterable[str], Iterable[str]]
 
@@ -28,6 +33,52 @@ def of_samples(steps: Iterable[Step], inputs: Iterable[str]) -> set[str]:
         if operator not in _SIZES and not reached.isdisjoint(read):
             reached.update(written)
     return reached
+
+
+def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[dict[str, Array], int]:
+    """Inputs as a network wants them, and how many samples they hold.
+
+    Raises:
+        InputError: a name, shape or dtype differs, or inputs hold different numbers of samples, or none.
+    """
+    if not isinstance(inputs, Mapping):
+        inputs = _named(specs, inputs)
+    if set(inputs) != set(specs):
+        remedy = f"give {', '.join(specs)}"
+        raise InputError(
+            "the inputs are not those of the model", found=", ".join(inputs) or "nothing", remedy=remedy
+        )
+    checked = {name: spec.checked(name, inputs[name]) for name, spec in specs.items()}
+    counts = {len(value) for value in checked.values()}
+    if len(counts) != 1:
+        raise InputError("the inputs hold different numbers of samples", found=sorted(counts))
+    samples = counts.pop()
+    if samples == 0:
+        raise InputError("there are no samples")
+    return checked, samples
+
+
+def _named(specs: Mapping[str, EngineInput], array: ArrayLike) -> dict[str, ArrayLike]:
+    """The only input's array by its name."""
+    if len(specs) > 1:
+        remedy = f"give them by name: {', '.join(specs)}"
+        raise InputError(f"this model has {len(specs)} inputs, and got one array", remedy=remedy)
+    return dict.fromkeys(specs, array)
+
+
+def parts_of(
+    inputs: Mapping[str, Array], samples: int, fixed: int | None, chunk: int
+) -> list[dict[str, Array]]:
+    """Chunks; of exactly the declared batch where the model fixes one, the last filled up with its last sample."""
+    size = fixed or min(chunk, samples)
+    parts = []
+    for start in range(0, samples, size):
+        part = {name: value[start : start + size] for name, value in inputs.items()}
+        missing = size - len(next(iter(part.values())))
+        if fixed and missing:
+            part = {n: np.concatenate([v, np.repeat(v[-1:], missing, axis=0)]) for n, v in part.items()}
+        parts.append(part)
+    return parts
 
 
 def joined(

@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch, make_engine
-from onnx2snn.runtime.batches import by_sample, joined
+from onnx2snn.runtime.batches import Inputs, by_sample, checked_samples, joined, parts_of
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
 from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
@@ -27,8 +27,6 @@ from onnx2snn.units import steps_to_answer
 _LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
-#: By input name, or what the only input reads.
-Inputs: TypeAlias = Mapping[str, ArrayLike] | ArrayLike
 Count = Literal["synops", "spikes", "nothing"]
 Prepared = Literal["synops", "spikes", "nothing", "levels"]
 
@@ -40,7 +38,14 @@ _WRITTEN = {"streaming": "step"}
 
 
 class SpikingSession:
-    """A converted network, ready to run; safe to use from several threads.
+    """A converted network, ready to run; safe to use from several threads, and from asyncio by ``asyncio.to_thread``.
+
+        with SpikingSession("fast.onnx") as session:
+            session.warm_up()
+            result = session.run({"image": x})
+
+    Closed, or left as a context, it lets go of the network. It may be pickled: what is sent is the path (or the bytes) of its
+    model, and its options.
 
     Args:
         model: What onnx2snn wrote or made: a path, bytes, an ``onnx.ModelProto``, a conversion. A converted network is compiled
@@ -79,6 +84,7 @@ class SpikingSession:
         count: Prepared | None = None,
         save_memory: bool = False,
     ) -> None:
+        self._made_of = {name: value for name, value in locals().items() if name != "self"}
         _check_options(execution, count, chunk)
         plain = backend == "numpy"
         self._source = open_source(
@@ -101,9 +107,37 @@ class SpikingSession:
         self._options = {"threads": threads, "providers": providers, "session_options": session_options}
         self._engines: dict[tuple[str, str], Engine] = {}
         self._lock = threading.RLock()
+        self._closed = False
         missing = set(self.outputs) - set(self._engine(self._first).outputs)
         if missing:
             raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
+
+    def __enter__(self) -> SpikingSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the network, and of the memory that it holds; what runs in other threads runs to its end."""
+        with self._lock:
+            self._closed = True
+            self._engines.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What the session was made of.
+
+        Raises:
+            InputError: ``session_options`` of onnxruntime cannot be sent.
+        """
+        if self._made_of["session_options"] is not None:
+            remedy = "make a session where it is used, or give threads and providers instead"
+            raise InputError("a session with session_options of its own cannot be pickled", remedy=remedy)
+        return self._made_of
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        model = state["model"]
+        self.__init__(model, **{name: value for name, value in state.items() if name != "model"})  # type: ignore[misc]
 
     @property
     def inputs(self) -> dict[str, EngineInput]:
@@ -128,17 +162,36 @@ class SpikingSession:
             InputError: a name, shape or dtype differs; it says which was expected and which was found.
         """
         engine = self._engine(self._count if count is None else count)
-        checked, samples = self._checked(engine, inputs)
+        checked, samples = checked_samples(engine.inputs, inputs)
         answers = self._in_parts(engine, checked, samples)
         for name in answers:
             if name.startswith(("spikes/", "synops/")):
                 answers[name] = by_sample(answers[name], samples)
         return self._result(answers, checked)
 
+    def warm_up(self, inputs: Inputs | None = None) -> None:
+        """Run once, so that the first sample does not wait for memory that a first run asks for.
+
+        Args:
+            inputs: As of :meth:`run`; None: one sample of zeros.
+
+        Raises:
+            InputError: the network leaves sizes open, and there are no inputs to tell them.
+        """
+        if inputs is None:
+            rows = fixed_batch(self.inputs) or 1
+            if any(None in spec.shape[1:] for spec in self.inputs.values()):
+                raise InputError("this network leaves sizes open", remedy="give inputs of the sizes to come")
+            inputs = {
+                name: np.zeros((rows, *(size or 1 for size in spec.shape[1:])), spec.dtype)
+                for name, spec in self.inputs.items()
+            }
+        self.run(inputs)
+
     def levels(self, inputs: Inputs) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names."""
         engine = self._engine("levels")
-        checked, samples = self._checked(engine, inputs)
+        checked, samples = checked_samples(engine.inputs, inputs)
         answers = self._in_parts(engine, checked, samples)
         levels = {layer["name"]: answers[f"levels/{layer['name']}"] for layer in self.layers}
         return levels | {name: answers[name] for name in self.outputs}
@@ -150,8 +203,10 @@ class SpikingSession:
             InputError: as :meth:`run`.
         """
         engine = self._engine("nothing", "trace")
-        checked, samples = self._checked(engine, inputs)
-        answers = [engine.run(part) for part in self._parts(engine, checked, samples)]
+        checked, samples = checked_samples(engine.inputs, inputs)
+        answers = [
+            engine.run(part) for part in parts_of(checked, samples, fixed_batch(engine.inputs), self._chunk)
+        ]
         return trace_of(answers, self._source.table, samples)
 
     def stream(self, *, batch: int = 1, count: Count | None = None) -> Stream:
@@ -196,6 +251,8 @@ class SpikingSession:
         if execution == "streaming":
             return StreamingEngine(self._pipeline(count), self._source.alike, levels=count == "levels")
         with self._lock:
+            if self._closed:
+                raise InputError("this session is closed", remedy="make another one")
             if (execution, count) not in self._engines:
                 began = time.perf_counter()
                 model = self._source.model(_WRITTEN.get(execution, execution), count)
@@ -208,31 +265,6 @@ class SpikingSession:
         """The network as a pipeline, likewise."""
         return Pipeline(self._engine(count, "step"), self.timesteps)
 
-    def _checked(self, engine: Engine, inputs: Inputs) -> tuple[dict[str, Array], int]:
-        if not isinstance(inputs, Mapping):
-            inputs = self._named(engine, inputs)
-        if set(inputs) != set(engine.inputs):
-            remedy = f"give {', '.join(engine.inputs)}"
-            raise InputError(
-                "the inputs are not those of the model", found=", ".join(inputs) or "nothing", remedy=remedy
-            )
-        checked = {name: spec.checked(name, inputs[name]) for name, spec in engine.inputs.items()}
-        counts = {len(value) for value in checked.values()}
-        if len(counts) != 1:
-            raise InputError("the inputs hold different numbers of samples", found=sorted(counts))
-        samples = counts.pop()
-        if samples == 0:
-            raise InputError("there are no samples")
-        return checked, samples
-
-    @staticmethod
-    def _named(engine: Engine, array: ArrayLike) -> dict[str, ArrayLike]:
-        """The only input's array by its name."""
-        if len(engine.inputs) > 1:
-            remedy = f"give them by name: {', '.join(engine.inputs)}"
-            raise InputError(f"this model has {len(engine.inputs)} inputs, and got one array", remedy=remedy)
-        return dict.fromkeys(engine.inputs, array)
-
     @cached_property
     def of_samples(self) -> frozenset[str]:
         """Outputs, and layers, that depend on the samples; the others are the same for all of them, and are there once."""
@@ -244,32 +276,19 @@ class SpikingSession:
         Raises:
             InputError: an output neither grows with the samples nor is the same for all of them.
         """
-        parts = self._parts(engine, inputs, samples)
+        fixed = fixed_batch(engine.inputs)
+        parts = parts_of(inputs, samples, fixed, self._chunk)
         counts = [len(next(iter(part.values()))) for part in parts]
         answers = [engine.run(part) for part in parts]
         counted = {name for name in answers[0] if name.startswith(("spikes/", "synops/"))}
         levels = {f"levels/{name}" for name in self.of_samples}
         whole = joined(answers, counts, samples, counted | self.of_samples | levels)
-        fixed = fixed_batch(engine.inputs)
         if whole is None and not fixed:
             whole = engine.run(inputs)
         if whole is None:
             remedy = f"give {fixed} at a time"
             raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
         return whole
-
-    def _parts(self, engine: Engine, inputs: dict[str, Array], samples: int) -> list[dict[str, Array]]:
-        """Chunks; of exactly the declared batch where the model fixes one, the last filled up with its last sample."""
-        fixed = fixed_batch(engine.inputs)
-        size = fixed or min(self._chunk, samples)
-        parts = []
-        for start in range(0, samples, size):
-            part = {name: value[start : start + size] for name, value in inputs.items()}
-            missing = size - len(next(iter(part.values())))
-            if fixed and missing:
-                part = {n: np.concatenate([v, np.repeat(v[-1:], missing, axis=0)]) for n, v in part.items()}
-            parts.append(part)
-        return parts
 
 
 def _check_options(execution: str | None, count: str | None, chunk: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -25,7 +26,9 @@ class Stream:
 
         stream = session.stream()
         while frames:
-            answer = stream.step({"image": frame} if stream.ready else None)
+            answer = stream.step({"image": frame} if stream.ready else None, tag=number)
+
+    A ``tag``, anything at all, travels with its sample: that of the sample that left last is ``stream.tag``.
 
     Args:
         pipeline: What executes the network.
@@ -37,6 +40,7 @@ class Stream:
         spikes: Of the last time step, by layer, (batch, ...) uint8; empty before the network's sizes are known, which is
             at once, or with the first input where the network leaves a size open.
         result: Of the sample that left last; None before the first.
+        tag: What it was tagged with.
     """
 
     def __init__(
@@ -85,17 +89,20 @@ class Stream:
         self._inputs: dict[str, Array] = {}
         self.spikes: dict[str, NDArray[np.uint8]] = {}
         self.result: Result | None = None
+        self.tag: Any = None
+        self._tags: deque[Any] = deque()
         shapes = self._sizes()
         if shapes is not None:
             specs = self._pipeline.inputs
             self._inputs = {name: np.zeros(shape, specs[name].dtype) for name, shape in shapes.items()}
             self._rest()
 
-    def step(self, inputs: Mapping[str, Array] | None = None) -> dict[str, Array] | None:
+    def step(self, inputs: Mapping[str, Array] | None = None, *, tag: Any = None) -> dict[str, Array] | None:
         """Advance by one time step.
 
         Args:
             inputs: By input name, (batch, ...) as in the source model; None where no sample enters.
+            tag: Of the sample that enters.
 
         Returns:
             What the network answers to the sample whose last step this was, by output name, (batch, ...); else None.
@@ -105,12 +112,15 @@ class Stream:
         """
         if inputs is not None:
             self._enter(inputs)
+            self._tags.append(tag)
         elif not self.pending:
             self._rest()
             self._state["time"] = np.array(self._time + 1, np.int64)
             return None
         enters = inputs is not None
         self._state, self.spikes, answers = self._pipeline.step(self._state, self._inputs, enters=enters)
+        if answers is not None:
+            self.tag = self._tags.popleft()
         if answers is None or self._result is None:
             return answers
         self.result = self._result(answers, self._inputs)
@@ -140,7 +150,8 @@ class Stream:
 
         ``time``, ``filled`` (which stages hold a sample), ``input/<name>``, ``integrating/<node>`` and
         ``generating/<layer>`` (the two membrane potentials), ``delay/<tensor>`` (spikes, or analog values, on their way), and
-        what is counted. Assigned to a stream of the same network and batch, it goes on where the other stood.
+        what is counted. Assigned to a stream of the same network and batch, it goes on where the other stood; tags are no arrays,
+        and stay behind.
         """
         held = {f"input/{name}": value for name, value in self._inputs.items()} | self._state
         return {name: value.copy() for name, value in held.items()}
@@ -160,7 +171,8 @@ class Stream:
             self._fits(name, held[name], value)
         self._state = {name: value.copy() for name, value in held.items()}
         self._inputs = {name: value.copy() for name, value in inputs.items()}
-        self.spikes, self.result = {}, None
+        self.spikes, self.result, self.tag = {}, None, None
+        self._tags = deque([None] * self.pending)
         if inputs:
             self._rest()
 

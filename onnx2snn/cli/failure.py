@@ -17,6 +17,8 @@ from onnx2snn.cli.terminal import make_console
 
 _USAGE, _FILE, _DEFECT, _INTERRUPTED = 2, 4, 70, 130
 _SMALLER = "check the sizes that the model declares, or use a smaller --batch"
+#: Modules that commands load, and a device that only runs compiled files may lack.
+_REQUIRED = ("onnx", "onnx_graphsurgeon", "onnxruntime", "numpy", "click", "rich")
 _CONTINUE = {"remedy": "the same command continues where this one stopped"}
 
 
@@ -55,6 +57,12 @@ def _facts(error: BaseException, words: Sequence[str]) -> tuple[int, dict[str, A
         return _FILE, {"message": "this needs more memory than there is", "remedy": _SMALLER}
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return _INTERRUPTED, {"message": "interrupted"} | (_CONTINUE if "--resume" in words else {})
+    if isinstance(error, ModuleNotFoundError) and error.name in _REQUIRED:
+        remedy = "pip install onnx2snn, with all that it requires"
+        return _FILE, {
+            "message": f"this command needs {error.name}, which is not installed",
+            "remedy": remedy,
+        }
     machine = f"{platform.system()} {platform.machine()}"
     versions = f"onnx2snn {__version__}, Python {platform.python_version()}, {machine}"
     return _DEFECT, {
