@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 from conftest import Example
 
+import onnx2snn
+from onnx2snn.runtime import SpikingSession
+
 pytestmark = pytest.mark.wheel
 
 ROOT = Path(__file__).parents[2]
@@ -167,3 +170,41 @@ def test_finetuning_from_the_wheel(wheel: Path, example: Example, tmp_path: Path
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "modules")}
     subprocess.run(started, cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert (tmp_path / "tuned.onnx").exists()
+
+
+def test_a_device_with_an_older_python_runs_compiled_files(
+    tmp_path_factory: pytest.TempPathFactory, wheel: Path, example: Example
+) -> None:
+    """Of all that the wheel requires there, pip installs NumPy and onnxruntime alone."""
+    python = _interpreter("python3.10")
+    if python is None:
+        pytest.skip("no python3.10 here")
+    device = Installed(tmp_path_factory.mktemp("device"), tmp_path_factory.mktemp("files"))
+    subprocess.run([python, "-m", "venv", str(device.environment)], check=True)
+    device(f"{wheel}", program=("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"))
+    onnx2snn.compile(example.snn, count="spikes").save(device.folder / "fast.onnx")
+    shutil.copy(example.data, device.folder / "data.npz")
+    code = """
+import numpy as np
+from onnx2snn.runtime import SpikingSession
+with SpikingSession("fast.onnx") as session, np.load("data.npz") as data:
+    session.warm_up()
+    print(sum(int(s.sum()) for s in session.run({name: data[name] for name in session.inputs}).spikes.values()))
+"""
+    with np.load(example.data) as data:
+        session = SpikingSession(device.folder / "fast.onnx")
+        expected = session.run({name: data[name] for name in session.inputs}).spikes
+    found = device(code, program=("python", "-c"))
+    assert found.split()[-1] == str(sum(int(s.sum()) for s in expected.values()))
+    assert "there is no click" in device("run", "fast.onnx", exits=4)
+
+
+def _interpreter(name: str) -> str | None:
+    """A Python of this name that starts: a version manager may only say that there is one."""
+    for path in (
+        shutil.which(name),
+        *map(str, Path.home().glob(f".pyenv/versions/{name.removeprefix('python')}.*/bin/python")),
+    ):
+        if path and subprocess.run([path, "-c", ""], check=False, capture_output=True).returncode == 0:
+            return path
+    return None
