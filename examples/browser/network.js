@@ -1,49 +1,83 @@
-// The spiking network in the browser: onnxruntime-web executes the file that `onnx2snn` wrote, as it is.
+// The spiking network in the browser: onnxruntime-web executes two files that `onnx2snn compile` wrote. `fused` answers in one
+// pass; `step` is one time step a call, and shows the spikes.
 
 import * as ort from "./ort/ort.wasm.bundle.min.mjs";
-import { layerTable, withOutputs } from "./snn_file.js";
+import { described } from "./snn_file.js";
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
 ort.env.wasm.numThreads = 1; // more need a page that is isolated from others; one digit takes a few milliseconds
 
-/** A converted network, ready to run. */
+const ARRAYS = { float32: Float32Array, float64: Float64Array, int64: BigInt64Array, bool: Uint8Array };
+
+/** A compiled network, ready to run. */
 export class SpikingNetwork {
-  static async load(url) {
-    const answer = await fetch(url);
-    if (!answer.ok) throw new Error(`${url}: ${answer.status} ${answer.statusText}`);
-    const model = new Uint8Array(await answer.arrayBuffer());
-    const table = layerTable(model);
-    const trains = table.layers.map((layer) => layer.output);
-    const session = await ort.InferenceSession.create(withOutputs(model, trains), {
-      executionProviders: ["wasm"],
-    });
-    return new SpikingNetwork(session, table);
+  /** @param {string} name Of its files: NAME_fused.onnx and NAME_step.onnx, for one sample at a time. */
+  static async load(name) {
+    const [fused, step] = await Promise.all(["fused", "step"].map((form) => bytesOf(`${name}_${form}.onnx`)));
+    const create = (model) => ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+    return new SpikingNetwork(await create(fused), await create(step), described(step));
   }
 
-  constructor(session, table) {
-    this.session = session;
+  constructor(fused, step, { table, facts }) {
+    this.fused = fused;
+    this.step = step;
+    this.facts = facts;
     this.timesteps = table.timesteps;
     this.layers = table.layers.map((layer) => ({ ...layer, ...mapsOf(layer.shape) }));
-    this.input = session.inputNames[0];
+    this.input = fused.inputNames[0];
     this.output = table.outputs[0];
   }
 
   /**
-   * Present one picture.
+   * What the network answers to one picture.
    * @param {Float32Array} pixels 28 × 28, 0 to 1, row by row.
-   * @returns {Promise<{potentials: Float32Array, trains: Float32Array[], milliseconds: number}>} The readouts' membrane
-   *   potentials, and of each layer the spikes (0 or 1) of all neurons, time step after time step.
+   * @returns {Promise<{potentials: Float32Array, milliseconds: number}>} The readouts' membrane potentials.
    */
-  async run(pixels) {
+  async answer(pixels) {
     const start = performance.now();
-    const feeds = { [this.input]: new ort.Tensor("float32", pixels, [1, 1, 28, 28]) };
-    const results = await this.session.run(feeds);
-    return {
-      potentials: results[this.output].data,
-      trains: this.layers.map((layer) => results[layer.output].data),
-      milliseconds: performance.now() - start,
-    };
+    const results = await this.fused.run(this.#feeds(pixels));
+    return { potentials: results[this.output].data, milliseconds: performance.now() - start };
   }
+
+  /**
+   * How it comes to that, time step by time step.
+   * @param {Float32Array} pixels As above.
+   * @returns {Promise<{potentials: Float32Array, trains: Uint8Array[], milliseconds: number}>} The potentials when they leave,
+   *   of each layer the spikes (0 or 1) of all neurons, time step after time step, and the milliseconds of one step.
+   */
+  async spikes(pixels) {
+    const { depth, states, stages } = this.facts, T = this.timesteps, steps = (depth + 1) * T;
+    const trains = this.layers.map((layer) => new Uint8Array(T * layer.neurons));
+    let found, state = Object.fromEntries(this.step.inputMetadata.filter(({ name }) => states.includes(name)).map(atRest));
+    const start = performance.now();
+    for (let time = 0; time < steps; time++) {
+      const enters = new ort.Tensor("bool", [time === 0], []);
+      found = await this.step.run({ ...this.#feeds(pixels), enters, ...state });
+      state = Object.fromEntries(states.map((name) => [name, found[`next/${name}`]]));
+      this.layers.forEach(({ name, neurons }, i) => {
+        const t = time - stages[name] * T; // of the layer's own phase
+        if (t >= 0 && t < T) trains[i].set(found[`train/${name}`].data, t * neurons);
+      });
+    }
+    const milliseconds = (performance.now() - start) / steps;
+    return { potentials: found[this.output].data, trains, milliseconds };
+  }
+
+  #feeds(pixels) {
+    return { [this.input]: new ort.Tensor("float32", pixels, [1, 1, 28, 28]) };
+  }
+}
+
+async function bytesOf(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${answer.statusText}`);
+  return new Uint8Array(await answer.arrayBuffer());
+}
+
+/** A state of an empty network: zeros. */
+function atRest({ name, type, shape }) {
+  const values = new ARRAYS[type](shape.reduce((size, axis) => size * axis, 1));
+  return [name, new ort.Tensor(type, values, shape)];
 }
 
 /** The level k = Σ 2^(T−1−t)·s(t) of every neuron of a train, from its first `steps` time steps. */

@@ -1,4 +1,4 @@
-"""Serve the page on this machine: convert the digits network, and hand it to the browser beside onnxruntime-web.
+"""Serve the page on this machine: convert and compile the digits network, and hand it to the browser beside onnxruntime-web.
 
     npm install --prefix examples/browser
     python examples/browser/serve.py            # then open http://127.0.0.1:8000
@@ -48,7 +48,10 @@ def contents() -> dict[str, bytes]:
         found["/samples.bin"] = digits["image"][:SAMPLES].astype("<f4").tobytes()
         found["/labels.json"] = json.dumps(digits["labels"][:SAMPLES].tolist()).encode()
     conversion = onnx2snn.convert(DIGITS / "digits.onnx")
-    return found | {"/digits_snn.onnx": conversion.model.SerializeToString()}
+    for execution in ("fused", "step"):
+        compiled = onnx2snn.compile(conversion, execution=execution, batch=1)
+        found[f"/digits_{execution}.onnx"] = compiled.model.SerializeToString()
+    return found
 
 
 def make_server(files: Mapping[str, bytes], *, port: int = 0) -> ThreadingHTTPServer:
