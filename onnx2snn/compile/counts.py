@@ -53,14 +53,20 @@ class Counting:
 
     def _total(self, layer: Mapping[str, Any], count: str, prefix: str) -> None:
         """The sum of each row; float32 holds every integer below 2²⁴, float64 below 2⁵³."""
-        name, axis = f"spikes/{layer['name']}", self._constant(f"{prefix}/axis", [1])
-        flat = self._add("Flatten", [count], f"{prefix}/flat", axis=1)
+        name, rank = f"spikes/{layer['name']}", self._rank(layer["output"])
+        axis = self._constant(f"{prefix}/axis", list(range(1, rank or 2)))
+        flat = count if rank else self._add("Flatten", [count], f"{prefix}/flat", axis=1)
         if None not in layer["shape"] and layer["neurons"] * self._steps < _EXACT:
             total = self._add("ReduceSum", [flat, axis], f"{prefix}/total", keepdims=0)
             self._counted(name, "Cast", [total], to=TensorProto.DOUBLE)
         else:
             wide = self._add("Cast", [flat], f"{prefix}/wide", to=TensorProto.DOUBLE)
             self._counted(name, "ReduceSum", [wide, axis], keepdims=0)
+
+    def _rank(self, train: str) -> int | None:
+        """Axes of a train, where they are declared."""
+        info = next((info for info in self._graph.value_info if info.name == train), None)
+        return None if info is None else len(sizes_of(info) or ()) or None
 
     def add_synops(self, values: Values) -> None:
         """``synops/<layer>`` (N,) float64, where the file says how they are counted; behind :meth:`add_spikes`."""

@@ -44,6 +44,8 @@ def in_opset(network: SplitModel, opset: int) -> SplitModel:
         if opset < OLDEST:
             raise ValueError(f"it is older than {OLDEST}")
         older = version_converter.convert_version(_aside(weights_as_inputs(model)), opset)
+        for node in older.graph.node:
+            _drop_new_attributes(node, opset, present)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"this network cannot be written in opset {opset}",
@@ -62,6 +64,25 @@ def in_opset(network: SplitModel, opset: int) -> SplitModel:
     known = {tensor.name for tensor in structure.graph.initializer}
     structure.graph.initializer.extend(t for t in older.graph.initializer if t.name not in known)
     return SplitModel(structure, network.weights)
+
+
+def _drop_new_attributes(node: onnx.NodeProto, opset: int, present: int) -> None:
+    """Leave out attributes that version ``opset`` of an operator has not, where they say what is so without them.
+
+    The converter leaves them in.
+
+    Raises:
+        ValueError: one says something else.
+    """
+    if node.domain not in ("", "ai.onnx", _ASIDE) or not onnx.defs.has(node.op_type):
+        return
+    older, newer = (onnx.defs.get_schema(node.op_type, version).attributes for version in (opset, present))
+    for attribute in [a for a in node.attribute if a.name not in older]:
+        known = newer.get(attribute.name)
+        value = helper.get_attribute_value(attribute)
+        if known is None or helper.get_attribute_value(known.default_value) != value:
+            raise ValueError(f"failed: {node.op_type} has no {attribute.name} there")
+        node.attribute.remove(attribute)
 
 
 def _aside(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -115,3 +115,23 @@ def test_a_file_that_does_not_say_where_its_neurons_are(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "fast.onnx")
     with pytest.raises(onnx2snn.InvalidModelError, match="does not say where"):
         SpikingSession(tmp_path / "fast.onnx").levels(network.inputs(2))
+
+
+def test_what_an_older_operator_does_not_say_is_left_out() -> None:
+    """ReduceMean of set 18 may name an attribute that set 17 has not, and that changes nothing."""
+    network = NETWORKS["residual"]()
+    model = onnx2snn.convert(network.model).model
+    last = next(node for node in model.graph.node if "y" in node.output)
+    last.output[0] = "before"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1]), "axes"))
+    mean = onnx.helper.make_node(
+        "ReduceMean", ["before", "axes"], ["mean"], keepdims=1, noop_with_empty_axes=0
+    )
+    model.graph.node.extend([mean, onnx.helper.make_node("Sub", ["before", "mean"], ["y"])])
+    compiled = onnx2snn.compile(model)
+    assert compiled.tried == "equal"
+    assert compiled.model.opset_import[0].version == 17
+    mean.attribute[1].i = 1
+    del model.graph.node[-2:]
+    model.graph.node.extend([mean, onnx.helper.make_node("Sub", ["before", "mean"], ["y"])])
+    assert onnx2snn.compile(model).model.opset_import[0].version == 18
