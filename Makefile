@@ -10,7 +10,7 @@ CORE := $(addprefix tests/,test_golden.py test_conversion.py test_model_file.py 
 	runtime/test_brute_force.py activations cli/test_commands.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo browser docs docs-serve test check test-oldest test-train test-cluster test-wheel test-export screenshots clean
+.PHONY: help demo browser docs docs-serve test check test-oldest test-train test-cluster test-wheel test-export test-everywhere screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -62,6 +62,18 @@ EXPORT_sklearn := scikit-learn skl2onnx
 FRAMEWORKS := brevitas jax keras sklearn
 
 test-export: $(FRAMEWORKS:%=test-export-%)  ## the export examples of frameworks that CI does not install (some GB)
+
+# Runtimes and generators of C that have packages; onnxruntime 1.16 has one for Python 3.11 and earlier.
+EXPORT_everywhere := openvino opencv-python-headless tract emx-onnx-cgen
+OLDEST_RUNTIME := $(VENV)-onnxruntime-1.16
+
+test-everywhere: $(VENV)-everywhere/installed $(OLDEST_RUNTIME)/installed  ## compiled files in other runtimes, and as C (some 200 MB)
+	ONNXRUNTIME_OLDEST=$(abspath $(OLDEST_RUNTIME))/bin/python $(VENV)-everywhere/bin/python -m pytest tests/compile/test_everywhere.py
+
+$(OLDEST_RUNTIME)/installed:
+	$(PYTHON) -m venv $(OLDEST_RUNTIME)
+	$(OLDEST_RUNTIME)/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime==1.16.0 'numpy<2'
+	@touch $@
 
 .PRECIOUS: $(VENV)-%/installed
 test-export-%: $(VENV)-%/installed

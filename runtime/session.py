@@ -30,7 +30,6 @@ Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes", "nothing"]
 Prepared = Literal["synops", "spikes", "nothing", "levels"]
 
-
 COUNTS = ("synops", "spikes", "nothing", "levels")
 EXECUTIONS = ("spiking", "fused", "int8", "streaming")
 #: What a compiled file calls them.
