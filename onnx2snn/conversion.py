@@ -23,6 +23,7 @@ from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.attempts import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
+from onnx2snn.certificate.freed_batch import with_open_batch
 from onnx2snn.compile.schedule import make_schedule
 from onnx2snn.data import Source
 from onnx2snn.dialect.functions import VERSION, attach_functions
@@ -220,11 +221,14 @@ def convert(
         witness.must_run()
         tried = check_finished(conversion.network, witness, execution=execution, exact=coding == "binary")
         conversion = dataclasses.replace(conversion, tried=tried)
+    opened = None if witness is None else with_open_batch(conversion.network, witness)
+    at_a_time = None if witness is None else witness.at_a_time
     return dataclasses.replace(
         conversion,
         source=model,
+        network=opened or conversion.network,
         calibration=calibration,
-        notes=batch_notes(source, at_a_time=witness.at_a_time if witness is not None else None),
+        notes=batch_notes(source, at_a_time=at_a_time, opened=opened is not None),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import onnx
 import onnx_graphsurgeon as gs
@@ -14,6 +16,8 @@ from onnx2snn.analysis.unrolled import unrolled_neurons
 from onnx2snn.calibration.advice import Advice
 from onnx2snn.errors import ConversionError
 from onnx2snn.operators.linear import is_neuron
+
+Told = TypeVar("Told", NonSpiking, Rejected)
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,15 @@ def judge(source: onnx.ModelProto, graph: gs.Graph, *, hybrid: bool) -> Judgemen
     """Judge ``source``, whose recognised graph is ``graph``; with ``hybrid`` nothing that is kept is an obstacle."""
     rejected = recognise_checked(graph).rejected  # of what is left
     advice = Advice(source)
-    kept = tuple(advice.on(found) for found in non_spiking(graph, rejected))
-    misses = tuple(advice.on(miss) for miss in rejected.values())
+    written = {node.name or node.output[0]: node.op_type for node in source.graph.node if node.output}
+    kept = tuple(_as_written(advice.on(found), found.name, written) for found in non_spiking(graph, rejected))
+    misses = tuple(_as_written(advice.on(miss), miss.node, written) for miss in rejected.values())
     return Judgement(kept, misses, _refusal(graph, kept, misses, advice, hybrid=hybrid))
+
+
+def _as_written(found: Told, name: str, operators: Mapping[str, str]) -> Told:
+    """By the operator that the user's node is, whatever a pass made of it."""
+    return replace(found, operator=operators.get(name, found.operator))
 
 
 def _refusal(

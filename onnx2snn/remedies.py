@@ -47,6 +47,8 @@ BEFORE_HARDWARE = (
     "give the network that FINN was given, or one of FINN's own steps before its layers become hardware"
 )
 NUMBERS = "export the network again, from a state in which its training had not diverged"
+IN_RANGE = "keep what it reads within the range of float32 (smaller steps or bounds in front of Exp, products and powers)"
+UNCHECKED = "write it unchecked with --no-check, if real samples do not overflow"
 
 
 def either(*remedies: str) -> str:

@@ -49,8 +49,8 @@ RECOGNISE: tuple[Pass, ...] = (
 #: Affine maps between staircases become synapses and biases.
 REWRITE: tuple[Pass, ...] = (
     fuse_batch_norm,
-    scale_thresholds,
     hold_operands,
+    scale_thresholds,
     insert_integrates,
     shift_biases,
     drop_neutral,

@@ -126,5 +126,11 @@ def rows_of_each(values: Sequence[Array], counts: Sequence[int], axis: int = 0) 
 
 
 def by_sample(values: Array, samples: int) -> Array:
-    """Counts (rows,) as counts (samples,): each sample's rows are added up."""
+    """Counts (rows,) as counts (samples,).
+
+    1. Each sample's rows are added up.
+    2. Rows that belong to no one sample (an operator that was kept takes some of the batch): all samples share what they count.
+    """
+    if len(values) % samples:
+        return np.full(samples, values.sum() / samples)
     return values if len(values) == samples else values.reshape(samples, -1).sum(axis=1)

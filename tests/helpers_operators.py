@@ -91,10 +91,13 @@ CASES: dict[str, Case] = {
     "expand": Case(op("Expand", "s"), {"s": ints([1, 4, 6, 6])}, (4, 6, 6), (1, 6, 6)),
     "resize, nearest": Case(op("Resize", "", "f", mode="nearest"), {"f": np.array([1, 1, 2, 2], np.float32)}, (4, 12, 12)),
     "resize, linear": Case(op("Resize", "", "f", mode="linear"), {"f": np.array([1, 1, 2, 2], np.float32)}, (4, 12, 12)),
+    "resize, beyond the image": Case(op("Resize", "roi", "", "to", mode="linear", axes=[2, 3], coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=0.75), {"roi": np.array([0.25, 0, 1.5, 1], np.float32), "to": ints([5, 6])}, (4, 5, 6)),
     "depth to space": Case(op("DepthToSpace", blocksize=2), {}, (1, 12, 12)),
     "space to depth": Case(op("SpaceToDepth", blocksize=2), {}, (16, 3, 3)),
     "channel shuffle": Case([node("Reshape", ["a", "s"], ["d"]), node("Transpose", ["d"], ["e"], perm=[0, 2, 1, 3, 4]), node("Reshape", ["e", "t"], ["b"])], {"s": ints([0, 2, 2, 6, 6]), "t": ints([0, 4, 6, 6])}, SHAPE_OF_A),
     "identity and dropout": Case([node("Identity", ["a"], ["d"]), node("Dropout", ["d"], ["b"])], {}, SHAPE_OF_A),
+    "lower triangle": Case(op("Trilu", "k", upper=0), {"k": np.int64(1)}, SHAPE_OF_A),
+    "upper triangle": Case(op("Trilu"), {}, SHAPE_OF_A),
     "where by position": Case([node("Where", ["m", "a", "c"], ["b"])], {"m": np.eye(6, dtype=bool), "c": np.float32(0.5)}, SHAPE_OF_A),
 }  # fmt: skip
 

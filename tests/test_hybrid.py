@@ -14,6 +14,7 @@ from helpers_quantised import Quantised
 from onnx import helper
 
 import onnx2snn
+from onnx2snn.runtime import SpikingSession
 
 NUMBERS = {name: np.float32(v) for name, v in {"two": 2, "half": 0.5, "zero": 0, "five": 5}.items()}
 X = {"x": np.round(samples(4, 3, 6, 6) * 4).astype(np.float32) / 4}
@@ -189,3 +190,39 @@ def test_a_function_that_some_levels_have_no_value_of_is_compared_where_it_has_o
     source = make_model(nodes, constants, {"x": ["N", 8]}, {"y": ["N", 8]})
     x = (random.integers(-16, 17, (100, 8)) / 8).astype(np.float32)
     assert onnx2snn.verify(source, onnx2snn.convert(source, hybrid=True).model, {"x": x}).lossless
+
+
+@pytest.mark.parametrize("by", ["Slice", "Gather"])
+@pytest.mark.parametrize("batch", ["N", 4])
+def test_neurons_behind_what_crops_the_batch(by: str, batch: Any) -> None:
+    """They run, and all samples share what they cost; levels are compared as long as they are equal, and never in vain."""
+    bounds: dict[str, Any] = {
+        "from": np.array([0]),
+        "to": np.array([2]),
+        "axis": np.array([0]),
+        "some": np.array([0, 1]),
+    }
+    crop = (
+        node("Slice", ["a", "from", "to", "axis"], ["m"])
+        if by == "Slice"
+        else node("Gather", ["a", "some"], ["m"], axis=0)
+    )
+    source = network([crop], **bounds)
+    source.graph.input[0].type.tensor_type.shape.dim[0].Clear()
+    source.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "M"
+    if batch == "N":
+        source.graph.input[0].type.tensor_type.shape.dim[0].dim_param = batch
+    else:
+        source.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    try:
+        conversion = onnx2snn.convert(source, hybrid=True)
+    except onnx2snn.ConversionError as error:
+        assert "does not grow with the batch" in error.message  # noqa: PT017 - a Slice of a fixed batch
+        return
+    result = SpikingSession(conversion.model.SerializeToString()).run(X)
+    assert result.outputs["y"].shape == (2, 3, 6, 6)
+    assert result.spikes["b/neuron"].shape == (4,)
+    try:
+        assert onnx2snn.verify(source, conversion.model, X).lossless
+    except onnx2snn.InvalidModelError as error:
+        assert "belong to no one sample" in error.message or "cannot be computed" in error.message  # noqa: PT017

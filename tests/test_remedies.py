@@ -241,6 +241,20 @@ def spiking() -> Model:
     return onnx2snn.convert(network(quantised, quantised)).model
 
 
+def overflowing(factor: float) -> Model:
+    """What lies in front of the second quantiser is infinite where the first one holds enough."""
+    tables = [
+        node("Mul", ["a0", "factor"], ["a0/large"], name="large"),
+        node("Mul", ["a0/large", "a0/large"], ["a0/square"], name="square"),
+    ]
+    model = network(quantised, quantised, factor=np.float32(factor))
+    at = next(i for i, n in enumerate(model.graph.node) if n.name == "dense1")
+    model.graph.node[at].input[0] = "a0/square"
+    for offset, made in enumerate(tables):
+        model.graph.node.insert(at + offset, made)
+    return model
+
+
 @dataclass(frozen=True)
 class Case:
     """A network that is refused with a remedy, and what that says, done: another network, options, or both."""
@@ -316,6 +330,8 @@ FOLLOWED: dict[str, list[Case]] = {
     "AS_EXPORTED": [Case(lambda: foreign("qonnx.custom_op.general", "Unheard"), PLAIN)],
     "BEFORE_HARDWARE": [Case(lambda: foreign("finn.custom_op.fpgadataflow.hls", "Thresholding_hls"), PLAIN)],
     "EVALUATION": [Case(training, PLAIN)],
+    "IN_RANGE": [Case(lambda: overflowing(1e30), lambda: overflowing(1))],
+    "UNCHECKED": [Case(lambda: overflowing(1e30), options=("--no-check",))],
     "NUMBERS": [Case(lambda: network(quantised, quantised, w1=np.full((8, 8), np.nan, np.float32)), PLAIN)],
 }
 CASES = [(name, case) for name, cases in FOLLOWED.items() for case in cases]
@@ -345,9 +361,11 @@ def test_what_a_refusal_says_is_done_and_helps(name: str, case: Case, tmp_path: 
     assert refused.exit_code == 3, refused.output
     said = " ".join(refused.stderr.split())
     assert getattr(remedies, name) in said
-    if (
-        not case.refused_with and name != "ITS_SOURCE"
-    ):  # a spiking network has layers to show, and no obstacle
+    if not case.refused_with and name not in (
+        "ITS_SOURCE",
+        "IN_RANGE",
+        "UNCHECKED",
+    ):  # a spiking network has layers to show, and no obstacle; what overflows is known when it runs
         assert [text for text in inspected(source) if text not in said] == []
     assert not (tmp_path / "out.onnx").exists()
     followed = run((case.helped or case.refused)(), case.options, tmp_path)

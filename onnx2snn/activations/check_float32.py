@@ -34,6 +34,10 @@ _CHECKED = "checked"
 #: Potentials that are run at once, over all activations.
 _AT_ONCE = 1 << 20
 
+#: Pre-activations below all thresholds at which it is probed, and above all: near them, and up to so many times their reach away.
+#: A clip by absolute values, |z| − |z − a| + a, rounds differently at each.
+ENDS, BEYOND = 128, 4.0
+
 #: How far an answer may be from a level, in levels.
 ON_GRID = 1e-3
 
@@ -56,7 +60,7 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
         rejected[one.output.name] = Rejected(
             node.name,
             node.op,
-            f"in float32 it is no staircase: at {miss.z:.9g} it answers level {miss.source_level:.6g}, not {miss.level}",
+            f"in float32 it is no staircase: at {miss.z:.9g} it answers {miss.answer:.6g}, {miss.expected}",
             PLATEAUS,
             tuple(n.name for n in one.nodes),
         )
@@ -65,11 +69,26 @@ def recognise_checked(graph: gs.Graph) -> Recognition:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Where the source answers another level than the staircase, further from a threshold than rounding explains."""
+    """Where the source answers another level than the staircase, further from a threshold than rounding explains.
+
+    Attributes:
+        z: Where.
+        level: What its level there stands for.
+        answer: The source's.
+        far: Further out on the same plateau, where the source answers ``level``; None between thresholds.
+    """
 
     z: float
-    level: int
-    source_level: float
+    level: float
+    answer: float
+    far: float | None
+
+    @property
+    def expected(self) -> str:
+        """What it should answer, and why."""
+        if self.far is None:
+            return f"not {self.level:.6g}"
+        return f"and at {self.far:.9g}, on the same plateau, {self.level:.6g}: there rounding decides"
 
 
 def probe(found: Sequence[Found], opsets: Opsets) -> tuple[list[Found], list[tuple[Found, Disagreement]]]:
@@ -150,9 +169,12 @@ def _points(staircase: Staircase) -> NDArray[np.float32]:
 
 
 def _far(staircase: Staircase) -> NDArray[np.float32]:
-    """Two pre-activations below all thresholds, and two above: (4, C)."""
+    """Pre-activations below all thresholds, from far to near, and above all, from near to far: (2·ENDS, C)."""
     reach = staircase.threshold * (staircase.levels + 2.0)
-    return np.stack([s * reach - staircase.offset for s in (-2.0, -1.0, 1.5, 3.0)]).astype(np.float32)
+    low, high = (staircase.lower_edges(np.full((1, 1), k))[0] for k in (1.0, float(staircase.levels)))
+    away = np.geomspace(2.0**-6, BEYOND, ENDS)
+    ends = [low - r * reach for r in away[::-1]] + [high + r * reach for r in away]
+    return np.stack(np.broadcast_arrays(*ends)).astype(np.float32)
 
 
 _Answered: TypeAlias = "tuple[Found, _Narrow, NDArray[np.float32], NDArray[np.float64]]"
@@ -191,10 +213,10 @@ def _levels(staircase: Staircase, answer: NDArray[np.float64]) -> NDArray[np.flo
 
 def _of_one_step(staircase: Staircase, answer: NDArray[np.float64]) -> Staircase:
     """Of one step, both ends are what the source answers far out: behind the step it may round to another multiple."""
-    levels = _levels(staircase, answer[[-4, -1]])
+    levels = _levels(staircase, answer[[-2 * ENDS, -1]])
     if staircase.levels != 1 or np.all(np.abs(levels - np.rint(levels)) <= ON_GRID):
         return staircase
-    low, high = answer[-4], answer[-1]
+    low, high = answer[-2 * ENDS], answer[-1]
     return replace(staircase, scale=np.where(high == low, staircase.scale, high - low), shift=low)
 
 
@@ -205,7 +227,7 @@ def _with_plateau(staircase: Staircase, answer: NDArray[np.float64]) -> Staircas
     2. The lower one (the function falls): k is counted from there, so all thresholds move by one step.
     """
     levels = _levels(staircase, answer)
-    low, high = (np.rint(levels[i]).astype(np.int64) for i in (-4, -1))
+    low, high = (np.rint(levels[i]).astype(np.int64) for i in (-2 * ENDS, -1))
     ceilings = np.broadcast_to(staircase.ceilings, np.broadcast_shapes(high.shape, staircase.ceilings.shape))
     if not np.any(low) and np.array_equal(high, ceilings):
         return staircase
@@ -242,4 +264,9 @@ def _disagreement(
     if not bad.any():
         return None
     where = tuple(np.argwhere(bad)[0])
-    return Disagreement(float(wide[where]), int(level[where]), float(exact[where]))
+    far = None
+    if where[0] >= len(z) - 2 * ENDS:
+        end = len(z) - 2 * ENDS if where[0] < len(z) - ENDS else len(z) - 1
+        far = float(wide[end][where[1:]])
+    stands = np.broadcast_to(level * staircase.scale + staircase.shift, answer.shape)
+    return Disagreement(float(wide[where]), float(stands[where]), float(answer[where]), far)

@@ -72,7 +72,8 @@ def leaves_float32(node: gs.Node) -> bool:
 def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
     """Whether each entry of the output depends on the entries at the same place of what ``node`` reads, and on constants.
 
-    Shapes must say so, and the operator itself: entries are changed at random places, and no others may change.
+    Shapes must say so, and the operator itself: entries are changed at random places, and no others may change; where
+    entries and constants are the same, so is what it makes of them (a Trilu knows places).
     """
     read = signals(node)
     if len(node.outputs) != 1 or not read or any(True for _ in node.subgraphs()):
@@ -91,7 +92,8 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
     read = list({id(t): t for t in read}.values())
     model = _alone(node, read, opsets).whole()
     types = tuple(_common(t).str for t in read)
-    return _tried(model.SerializeToString(deterministic=True), tuple(tried), types)
+    alike = (1, *sizes)
+    return _tried(model.SerializeToString(deterministic=True), (tuple(tried), alike), types)
 
 
 def sample_of(tensors: Iterable[gs.Tensor], shape: Sequence[int | str]) -> tuple[int, ...] | None:
@@ -167,10 +169,16 @@ def copied(node: gs.Node, copies: dict[int, gs.Tensor], suffix: str) -> gs.Node:
 
 
 @functools.lru_cache(maxsize=512)
-def _tried(model: bytes, shape: tuple[int, ...], types: tuple[str, ...]) -> bool:
+def _tried(model: bytes, shapes: tuple[tuple[int, ...], tuple[int, ...]], types: tuple[str, ...]) -> bool:
+    """By drawn values of the first of the ``shapes``; of the second are those that constants tell apart."""
+    shape, alike = shapes
     try:
         reference = Reference(split_model(onnx.ModelProto.FromString(model)))
-        return all(_is_local(reference, shape, types, np.random.default_rng(seed)) for seed in range(_TRIALS))
+        draws = [np.random.default_rng(seed) for seed in range(_TRIALS)]
+        return all(
+            _is_local(reference, shape, types, drawn) and _is_alike(reference, shape, alike, types, drawn)
+            for drawn in draws
+        )
     except Onnx2SnnError:
         return False
 
@@ -185,6 +193,20 @@ def _is_local(
     return first.shape == shape and np.array_equal(
         third, np.where(places, second, first), equal_nan=first.dtype.kind == "f"
     )
+
+
+def _is_alike(
+    reference: Reference,
+    shape: tuple[int, ...],
+    alike: tuple[int, ...],
+    types: tuple[str, ...],
+    draws: np.random.Generator,
+) -> bool:
+    """Whether equal entries are answered by equal ones, along every axis along which no constants differ."""
+    given = {f"x{i}": np.broadcast_to(_drawn(alike, t, draws), shape) for i, t in enumerate(types)}
+    result = reference.run({name: np.ascontiguousarray(value) for name, value in given.items()})["y"]
+    one = result[tuple(slice(0, size) for size in alike)]
+    return np.array_equal(result, np.broadcast_to(one, shape), equal_nan=result.dtype.kind == "f")
 
 
 def _drawn(shape: tuple[int, ...], kind: str, draws: np.random.Generator) -> Array:

@@ -126,7 +126,7 @@ def _from_rounding(rounded: Rounded, of_level: Curve, shift: Rationals) -> Stair
     first, last, alpha, bottom = _level_range(of_level, first, last)
     if first is None or last is None:
         side = "below" if first is None else "above"
-        raise NotPiecewiseLinearError(f"its levels have no bound {side}")
+        raise NotPiecewiseLinearError(f"nothing bounds its levels {side}")
     count = last - first
     if (count > MAX_LEVELS).any() or (count < 0).any():
         raise NotPiecewiseLinearError(f"it has {int(count.integers().max()) + 1} levels")

@@ -35,7 +35,7 @@ def only_read_by(graph: gs.Graph, end: Test, passed: Test) -> set[int]:
     for node in reversed(graph.nodes):
         for tensor in node.outputs:
             if id(tensor) not in outputs and all(
-                end(r) or (passed(r) and id(r.outputs[0]) in found) for r in tensor.outputs
+                end(r) or (passed(r) and all(id(t) in found for t in r.outputs)) for r in tensor.outputs
             ):
                 found.add(id(tensor))
     return found

@@ -150,10 +150,11 @@ def straight_to_unread(graph: gs.Graph, evaluated: Sequence[gs.Node]) -> set[int
 
 
 def is_passed(node: gs.Node) -> bool:
-    """Moves, maxima, and lines of one signal."""
+    """Moves, copies (what is joined, picked or padded), maxima, and lines of one signal."""
     if node.op in (*MOVEMENT, *ORDER_PRESERVING, *EXTREME):
         return True
-    return is_line(node)
+    copies = of(node).copies
+    return is_line(node) or (copies is not None and copies(node) and is_linear(node))
 
 
 def is_quantiser(node: gs.Node) -> bool:

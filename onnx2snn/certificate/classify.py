@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Neurons of one layer that are explained at a time.
 BLOCK = 1 << 22
+OFF_GRID = "the source's activation holds a value that is none of its levels"
+OVERFLOWN = "the source's activation is no number: what lies in front of it overflows"
 _REASONS = (
     "the source's own level is not one that rounding can give to its potential",
     "with the source's own inputs the neuron answers another level, and rounding does not explain it",
@@ -79,7 +81,7 @@ def equal_levels(
         layers[p.name] = Counts(size, int(good.sum()), unexplained=int(bad.sum()))
         for at in places(off):
             level = float(answer.levels[p.source][at])
-            reason = "the source's activation holds a value that is none of its levels"
+            reason = OVERFLOWN if p.source in answer.overflown else OFF_GRID
             defects.append(defect(p.name, batch.start + at[0], at[1:], reason, ann=level, snn=level))
     return Findings(layers=layers, defects=first(defects))
 

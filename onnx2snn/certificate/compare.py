@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.certificate.as_written import AsWritten, SpikingNetwork
 from onnx2snn.certificate.batch_findings import (
     Findings,
     Lazy,
@@ -32,6 +33,7 @@ from onnx2snn.certificate.outputs import (
     errors_of,
     has_samples,
     in_whole_batches,
+    must_be_of_samples,
     readout_defects,
     together,
 )
@@ -60,12 +62,6 @@ MOST = 1 << 25
 LARGE = 1 << 22
 
 
-class SpikingNetwork(Protocol):
-    """Whatever runs the spiking network, and shows levels (N, ...) by layer, and outputs by name."""
-
-    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...  # noqa: D102
-
-
 class Comparison:
     """Both networks, loaded side by side.
 
@@ -75,6 +71,7 @@ class Comparison:
         file: Its bytes or its path, for a session.
         execution: Of the spiking network.
         backend: What runs it.
+        compiled: ``file`` was made of ``converted``, and runs as it is.
 
     Raises:
         InvalidModelError: the one was not made from the other.
@@ -88,10 +85,12 @@ class Comparison:
         *,
         execution: str,
         backend: str,
+        compiled: bool = False,
     ) -> None:
         self.source = SourceNetwork(model)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
+        self.trains = {p.name: p.train for p in self.pairs}
         self._file, self._execution, self._backend = file, execution, backend
         table = read_layer_table(converted.structure)
         self.timesteps = int(table["timesteps"])
@@ -105,6 +104,8 @@ class Comparison:
         self.fused = execution == "fused"
         #: Samples are looked at one by one: it takes one at a time, and operators that were kept may mix them.
         self.one_by_one = self.source.batch == 1 and bool(table.get("non_spiking"))
+        self._as_written = not compiled and (execution, backend) == ("spiking", "onnxruntime")
+        self._bodies_pass_levels = table.get("execution") == "fused"
         self.converted = converted
         self._by_sample = BySample(())
         self._paths: dict[tuple[str, str], Path] = {}
@@ -124,10 +125,13 @@ class Comparison:
 
     @cached_property
     def session(self) -> SpikingNetwork:
-        """What runs the spiking network, made when first asked for."""
-        return SpikingSession(
+        """What runs the spiking network, made when first asked for: the file itself, or another way."""
+        session = SpikingSession(
             self._file, execution=self._execution, backend=self._backend, chunk=CHUNK, count="levels"
         )
+        if not self._as_written:
+            return session
+        return AsWritten(session, self.converted, self.trains, fused=self._bodies_pass_levels)
 
     def __call__(self, batch: Batch) -> Findings:
         """Compare both networks on ``batch``."""
@@ -152,8 +156,9 @@ class Comparison:
         """What the spiking network answers where each layer gets the source's levels; as it answered where they are its own."""
         differing = {p.source: unequal(snn[p.name], answer.levels[p.source]) for p in self.pairs}
         rows = np.zeros(len(batch), bool)
-        for mask in differing.values():
-            if mask is not None:
+        for name, mask in differing.items():
+            if mask is not None and mask.any():
+                must_be_of_samples(name, mask, len(batch))
                 rows |= any_of(mask)
         outputs = {name: snn[name] for name in self.source.outputs}
         if not rows.any():
@@ -183,6 +188,9 @@ class Comparison:
         samples = len(next(iter(inputs.values())))
         self._ranks = {name: k.ndim for name, k in given_answer.levels.items()}
         levels = {name: compact(apart(k, samples), self.timesteps) for name, k in given_answer.levels.items()}
+        if self.source.batch is not None:  # it is evaluated whole, batch by batch
+            for p in self.pairs:
+                must_be_of_samples(p.name, levels[p.source], samples)
         off = {
             name: None if mask is None else apart(mask, samples)
             for name, mask in given_answer.off_grid.items()

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper
 
+from onnx2snn.certificate.as_written import Shown, near
 from onnx2snn.certificate.batch_findings import Findings, difference
 from onnx2snn.certificate.compare import Comparison
-from onnx2snn.certificate.forcing import counts_of
-from onnx2snn.certificate.samples import ways
+from onnx2snn.certificate.samples import Way, ways
+from onnx2snn.certificate.source_network import Answer
 from onnx2snn.data import Batch, InputSpec, input_specs
-from onnx2snn.errors import InputError, InvalidModelError, Onnx2SnnError, SelfCheckError
+from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx2SnnError, SelfCheckError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.files import save_model
 from onnx2snn.model.reference import Reference, make_runner
 from onnx2snn.model.weights import SplitModel, split_model, weights_as_inputs
 from onnx2snn.model.writer import write_embedded
+from onnx2snn.remedies import IN_RANGE, UNCHECKED, either
 from onnx2snn.runtime.backends import tensor_of
 
 #: Bytes of weights up to which the very bytes of the file are loaded; larger ones are given to the runtime where they are.
 LIGHT = 1 << 24
-#: Answers as near as this, as a share of the largest, need no explanation.
-NEAR = 1e-6
 
 _REMEDY = "this is a defect of onnx2snn: report it with this network; --no-check writes the file all the same"
 
@@ -59,9 +58,16 @@ class Witness:
         failure: Onnx2SnnError | None = None
         try:
             specs, run = input_specs(source.structure), make_runner(source)
-            for inputs in _samples(specs):
+            for draw, count in _ways(specs):
                 try:
+                    inputs = draw(count)
                     outputs = run(inputs)
+                    if run.batch not in (
+                        None,
+                        count,
+                    ):  # it names its batch: for others sizes and axes say something else
+                        inputs = draw(run.batch)
+                        outputs = run(inputs)
                 except InvalidModelError as error:
                     failure = failure or error
                     continue
@@ -87,12 +93,16 @@ class Witness:
         return len(list(ways(input_specs(self.source.structure)))) > 1
 
 
-def _samples(specs: Sequence[InputSpec]) -> Iterator[dict[str, Array]]:
-    """Two at a time, where the batch is open: then it is no size like any other."""
+def _ways(specs: Sequence[InputSpec]) -> Iterator[tuple[Callable[[int], dict[str, Array]], int]]:
+    """How samples are drawn, and how many: two at a time, where the batch is open: then it is no size like any other."""
     fixed = next((spec.batch for spec in specs if spec.batch is not None), None)
     counts = (2, 1) if fixed is None else (fixed,)
     for way in ways(specs):
-        yield from (way.draw(specs, np.random.default_rng(0), count) for count in counts)
+
+        def draw(count: int, way: Way = way) -> dict[str, Array]:
+            return way.draw(specs, np.random.default_rng(0), count)
+
+        yield from ((draw, count) for count in counts)
 
 
 def check_finished(network: SplitModel, witness: Witness, *, execution: str, exact: bool = True) -> str:
@@ -111,14 +121,14 @@ def check_finished(network: SplitModel, witness: Witness, *, execution: str, exa
         SelfCheckError: it does not; says what differs.
     """
     _check_rules(network)
-    run = _Loaded(network)
+    run = LoadedFile(network)
     if not witness.outputs:
         return f"loaded; no sample could be drawn on which the source runs: {witness.failure}".splitlines()[0]
     found = run(witness.inputs)
     _check_form(found, witness.outputs)
     if not exact:
         return "loaded"
-    if all(_near(found[name], value) for name, value in witness.outputs.items()):
+    if all(near(found[name], value) for name, value in witness.outputs.items()):
         return "equal"
     _explain(network, witness, found, execution)
     return "explained"
@@ -131,7 +141,7 @@ def _check_rules(network: SplitModel) -> None:
         raise _defect("the spiking network is against the rules of ONNX", found=_first_line(error)) from error
 
 
-class _Loaded:
+class LoadedFile:
     """The file in onnxruntime, as whoever loads it has it."""
 
     def __init__(self, network: SplitModel) -> None:
@@ -152,6 +162,7 @@ class _Loaded:
             raise _defect("onnxruntime cannot load the spiking network", found=_said(error)) from error
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name."""
         try:
             if self._reference is not None:
                 return self._reference.run(inputs)
@@ -160,28 +171,6 @@ class _Loaded:
             return {n: tensor_of(v) for n, v in zip(names, self._session.run(names, read), strict=True)}
         except Exception as error:  # as above
             raise _defect("onnxruntime cannot run the spiking network", found=_said(error)) from error
-
-
-class _Shown:
-    """The file in onnxruntime, its spike trains among its outputs: near a tie, another runtime may answer another level."""
-
-    def __init__(self, network: SplitModel, comparison: Comparison) -> None:
-        self.timesteps = comparison.timesteps
-        self._trains = {p.name: p.train for p in comparison.pairs}
-        self._fused = comparison.fused
-        open_ = onnx.ModelProto()
-        open_.CopyFrom(network.structure)
-        known = {value.name: value for value in open_.graph.value_info}
-        for train in self._trains.values():
-            info = known.get(train) or helper.make_tensor_value_info(train, TensorProto.FLOAT, None)
-            open_.graph.output.append(info)
-        self._run = _Loaded(SplitModel(open_, network.weights))
-
-    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Levels (N, ...) by layer, and outputs by name."""
-        answer = self._run(inputs)
-        trains = {name: answer.pop(train) for name, train in self._trains.items()}
-        return {n: k if self._fused else counts_of(k, self.timesteps) for n, k in trains.items()} | answer
 
 
 def _check_form(found: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
@@ -196,13 +185,6 @@ def _check_form(found: Mapping[str, Array], expected: Mapping[str, Array]) -> No
             )
 
 
-def _near(found: Array, expected: Array) -> bool:
-    if expected.dtype.kind not in "fV":
-        return bool(np.array_equal(found, expected))
-    largest = np.max(np.abs(expected[np.isfinite(expected)].astype(np.float64)), initial=0)
-    return bool(np.all(difference(found, expected) <= NEAR * largest))
-
-
 def _explain(network: SplitModel, witness: Witness, found: Mapping[str, Array], execution: str) -> None:
     """The certificate's verdict on the sample; and what it looked at has to be what the file answers."""
     batch = Batch(0, dict(witness.inputs), None)
@@ -213,22 +195,35 @@ def _explain(network: SplitModel, witness: Witness, found: Mapping[str, Array], 
             comparison = Comparison(
                 witness.source, network, str(path), execution=execution, backend="onnxruntime"
             )
-            shown = _Shown(network, comparison)
+            shown = Shown(
+                network, comparison.trains, comparison.timesteps, fused=comparison.fused, load=LoadedFile
+            )
             comparison.session = shown
+            _must_be_numbers(comparison.answer(witness.inputs))
             findings = comparison(batch)
             answered = shown.levels(witness.inputs)
+    except ConversionError:
+        raise
     except Exception as error:  # whatever a comparison breaks on, the network has not been shown to be right
         raise _defect(
             "the spiking network cannot be compared with its source", found=_first_line(error)
         ) from error
     _check_findings(findings)
     for name in witness.outputs:
-        if not _near(found[name], answered[name]):
+        if not near(found[name], answered[name]):
             far = float(difference(found[name], answered[name]).max())
             raise _defect(
                 f"output '{name}' changes where the levels of neurons are read beside it",
                 found=f"largest difference {far:.3g}",
             )
+
+
+def _must_be_numbers(answer: Answer) -> None:
+    for name in answer.overflown:
+        raise ConversionError(
+            f"the activation '{name}' is no number, and no level, on a drawn sample: what lies in front of it overflows",
+            remedy=either(IN_RANGE, UNCHECKED),
+        )
 
 
 def _check_findings(findings: Findings) -> None:

@@ -96,7 +96,8 @@ class Judge:
         m = (p.magnitude + np.abs(staircase.offset)) / staircase.threshold
         own = (self.activation.operators + 2) * 2 * self.activation.unit * (m + staircase.reach)
         with np.errstate(invalid="ignore"):  # a quotient of silence is no number, in both networks
-            narrow = coarse(self.activation.unit, p.rounding.operators) * m
+            share = coarse(self.activation.unit, p.rounding.operators)
+            narrow = share * m if share else 0.0  # M may be infinite
         exact_source, exact_spiking = self._exact(p)
         maps = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (n + 4) * UNIT64
         reach = 0.0 if p.reach is None else p.reach / staircase.threshold

@@ -43,6 +43,18 @@ def has_samples(values: Array, samples: int) -> bool:
     return len(values) == samples
 
 
+def must_be_of_samples(layer: str, levels: Array, samples: int) -> None:
+    """What is judged sample by sample has as many of them."""
+    if len(levels) != samples:
+        raise InvalidModelError(
+            "this layer has rows that belong to no one sample: an operator that was kept takes some of the batch, and levels "
+            "are compared sample by sample",
+            node=layer,
+            found=f"{len(levels)} rows for {samples} samples",
+            remedy="leave what takes some of the batch to the program behind the network",
+        )
+
+
 def errors_of(
     batch: Batch, expected: Mapping[str, Array], found: Mapping[str, Array], unlike: Mask | None = None
 ) -> Findings:

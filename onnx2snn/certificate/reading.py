@@ -180,11 +180,12 @@ class ReadActivation:
             return np.zeros(values.shape, np.float32), np.ones(values.shape, bool)
         reach = staircase.levels + 1 + np.abs(staircase.shift / staircase.scale)
         near = np.minimum(2 * (self.operators + 2) * self.unit * reach, 0.25)
-        if values.dtype == np.float32:
-            k = self._quickly(values, staircase, float(np.min(near - _QUICK * UNIT * reach)))
-            if k is not None:
-                return k, None
-        return self._exactly(values, staircase, near)
+        with np.errstate(invalid="ignore", over="ignore"):  # what overflowed is no level
+            if values.dtype == np.float32:
+                k = self._quickly(values, staircase, float(np.min(near - _QUICK * UNIT * reach)))
+                if k is not None:
+                    return k, None
+            return self._exactly(values, staircase, near)
 
     @staticmethod
     def _quickly(values: Array, staircase: Staircase | Table, near: float) -> Levels | None:

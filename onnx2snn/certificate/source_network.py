@@ -56,11 +56,13 @@ class Answer:
         levels: By source tensor, the levels of its activations (N, ...).
         off_grid: By source tensor, where the activation holds none of its levels; None where it holds one everywhere.
         outputs: By name, what the file answers, as it is written.
+        overflown: Source tensors whose activations are infinite, or no number, somewhere.
     """
 
     levels: dict[str, Array]
     off_grid: dict[str, Mask | None]
     outputs: dict[str, Array]
+    overflown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ class SourceNetwork:
         outputs = answer if self._file is None else self._file(inputs)
         outputs = {name: outputs[name] for name in self.outputs}
         del answer
-        return Answer(*self._read(values), outputs)
+        levels, off, overflown = self._read(values)
+        return Answer(levels, off, outputs, overflown)
 
     def _readings(self, inputs: Mapping[str, Array]) -> _Readings:
         """By samples of noise, of the data's sizes: which tensors of the file hold what the normalised form does."""
@@ -222,19 +225,28 @@ class SourceNetwork:
         (own, off), (other, _) = activation.levels(value), activation.levels(normalised)
         return read_alike(own, other) and not holds_others(off)
 
-    def _read(self, values: dict[str, Array]) -> tuple[dict[str, Array], dict[str, Mask | None]]:
-        """Levels, and where there is none; each of ``values`` is let go when it is read."""
+    def _read(
+        self, values: dict[str, Array]
+    ) -> tuple[dict[str, Array], dict[str, Mask | None], tuple[str, ...]]:
+        """Levels, where there is none, and who holds no number; each of ``values`` is let go when it is read."""
         left = Counter(activation.shown_by for activation in self.activations.values())
         levels = self._settled(values)
         off: dict[str, Mask | None] = {}
+        overflown = []
         for name, activation in self.activations.items():
             tensor = activation.shown_by
             k, off[name] = activation.levels(values[tensor])
+            if (
+                off[name] is not None
+                and values[tensor].dtype.kind == "f"
+                and not np.isfinite(values[tensor]).all()
+            ):
+                overflown.append(name)
             levels[name] = compact(levels.get(name, k), int(activation.staircase.levels).bit_length())
             left[tensor] -= 1
             if not left[tensor]:
                 values.pop(tensor)
-        return levels, off
+        return levels, off, tuple(overflown)
 
     def _settled(self, values: dict[str, Array]) -> dict[str, Array]:
         """Levels of neurons that share a potential, as the file's sum of them says."""

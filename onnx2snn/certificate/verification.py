@@ -21,6 +21,7 @@ from onnx2snn.certificate.compiled_twin import compiled_execution, converted_twi
 from onnx2snn.certificate.declared import check_declared
 from onnx2snn.certificate.finished import Witness
 from onnx2snn.certificate.interpreter import beside_interpreter
+from onnx2snn.certificate.outputs import must_be_of_samples
 from onnx2snn.certificate.samples import drawn, random_samples
 from onnx2snn.data import Batch, DataSet, InputSpec, input_specs, open_data
 from onnx2snn.dialect.layer_table import check_pair, read_layer_table
@@ -80,8 +81,8 @@ def verify(
             job.source.load(), session, table, samples, generated=data is None, progress=progress
         )
     samples = open_data(drawn(specs, comparison.source) if data is None else data, specs)
-    structure = _structure(comparison, samples)
     check_declared(comparison.converted, samples)
+    structure = _structure(comparison, samples)
     task = {
         "source": job.source.digest,
         "model": job.snn.digest,
@@ -138,7 +139,8 @@ def _job(
 def _comparison(job: VerificationJob) -> Comparison:
     source, snn = job.source.load(), job.snn.load()
     converted = converted_twin(source, snn) if job.compiled else snn
-    return Comparison(source, converted, job.snn.content, execution=job.execution, backend=job.backend)
+    ways: dict[str, Any] = {"execution": job.execution, "backend": job.backend, "compiled": job.compiled}
+    return Comparison(source, converted, job.snn.content, **ways)
 
 
 def _comparable(job: VerificationJob, table: Mapping[str, Any]) -> Comparison | None:
@@ -174,6 +176,8 @@ def _structure(comparison: Comparison, samples: DataSet) -> list[Found]:
     if first is None:
         raise InputError("there are no samples", remedy="give data with at least one sample")
     levels = comparison.answer(first.inputs).levels
+    for p in comparison.pairs:
+        must_be_of_samples(p.name, levels[p.source], len(first))
     comparison.snn_levels(first.inputs, levels)
     comparison.neurons = {
         p.name: levels[p.source][0].size for p in comparison.pairs

@@ -36,3 +36,65 @@ class LRN(OpRun):
         amounts = [(0, 0), (before, size - 1 - before), *[(0, 0)] * (x.ndim - 2)]
         squares = sliding_window_view(np.pad(np.square(x), amounts), size, axis=1).sum(axis=-1)
         return ((x / (bias + alpha / size * squares) ** beta).astype(x.dtype),)
+
+
+class BatchNormalization(OpRun):
+    """In inference, of every operator set; up to 13 the reference mistakes its attributes."""
+
+    op_domain = ""
+
+    def _run(
+        self, x: Array, *given: Array, epsilon: Any = None, training_mode: Any = None, **_: Any
+    ) -> tuple[Array]:
+        if training_mode or len(self.onnx_node.output) > 1:
+            raise NotImplementedError("a batch norm in training mode is not computed")
+        column = (-1, *[1] * (x.ndim - 2))
+        scale, bias, mean, var = (values.reshape(column) for values in given)
+        epsilon = np.float32(1e-5 if epsilon is None else epsilon)
+        return (((x - mean) / np.sqrt(var + epsilon) * scale + bias).astype(x.dtype),)
+
+
+class _Shares(OpRun):
+    """Along one axis; up to operator set 12 along all from that one on, which the reference forgets."""
+
+    op_domain = ""
+
+    def _rows(self, x: Array, axis: Any) -> tuple[Array, int]:
+        old = self.run_params["opsets"].get("", 13) < 13
+        given = any(attribute.name == "axis" for attribute in self.onnx_node.attribute)
+        axis = int(axis) if given else 1 if old else -1
+        return (x.reshape(*x.shape[: axis % x.ndim], -1), axis % x.ndim) if old else (x, axis % x.ndim)
+
+    @staticmethod
+    def _less_the_largest(x: Array, axis: int) -> Array:
+        below: Array = x - x.max(axis=axis, keepdims=True)
+        return below
+
+
+class Softmax(_Shares):
+    """Shares of exponentials."""
+
+    def _run(self, x: Array, axis: Any = None) -> tuple[Array]:
+        rows, axis = self._rows(x, axis)
+        risen = np.exp(self._less_the_largest(rows, axis))
+        return ((risen / risen.sum(axis=axis, keepdims=True)).astype(x.dtype).reshape(x.shape),)
+
+
+class LogSoftmax(_Shares):
+    """Their logarithms."""
+
+    def _run(self, x: Array, axis: Any = None) -> tuple[Array]:
+        rows, axis = self._rows(x, axis)
+        below = self._less_the_largest(rows, axis)
+        total = np.log(np.exp(below).sum(axis=axis, keepdims=True))
+        return ((below - total).astype(x.dtype).reshape(x.shape),)
+
+
+class LpNormalization(OpRun):
+    """Zeros stay zeros; the reference divides them by their norm."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, axis: Any = None, p: Any = None) -> tuple[Array]:
+        norm = np.linalg.norm(x, ord=int(p), axis=int(axis), keepdims=True)
+        return (np.divide(x, np.where(norm == 0, 1, norm)).astype(x.dtype),)

@@ -12,7 +12,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-from onnx2snn.float64.indexing import LRN, GatherElements
+from onnx2snn.float64.indexing import (
+    LRN,
+    BatchNormalization,
+    GatherElements,
+    LogSoftmax,
+    LpNormalization,
+    Softmax,
+)
 from onnx2snn.float64.padding import Pad, padded
 from onnx2snn.float64.resizing import Resize
 from onnx2snn.operators.pool_windows import windows_of
@@ -224,5 +231,15 @@ class GlobalMaxPool(OpRun):
 
 
 #: The reference evaluator's own fail, or answer otherwise than ONNX says.
-CORRECTED = (ConvTranspose, GatherElements, GlobalMaxPool, LRN, Pad)
+CORRECTED = (
+    BatchNormalization,
+    ConvTranspose,
+    GatherElements,
+    GlobalMaxPool,
+    LRN,
+    LogSoftmax,
+    LpNormalization,
+    Pad,
+    Softmax,
+)
 FAST = (Conv, AveragePool, MaxPool, Resize, *CORRECTED)

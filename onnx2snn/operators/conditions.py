@@ -186,6 +186,12 @@ def tile(node: gs.Node) -> bool:
     return first(node) and repeats is not None and repeats[:1] == [1]
 
 
+def cut_off(node: gs.Node) -> bool:
+    """The diagonal is constant, the batch no axis of the matrices."""
+    diagonal = node.inputs[1:] and not node.inputs[1].is_empty() and not is_constant(node.inputs[1])
+    return first(node) and rank_of(node.inputs[0]) > 2 and not diagonal
+
+
 def where(node: gs.Node) -> bool:
     """The condition is constant."""
     return is_constant(node.inputs[0]) and any_mixture(node)

@@ -148,6 +148,7 @@ OPERATORS = (
         _COPY,
         name="Resize",
         linear=conditions.resize,
+        fill="extrapolation_value",
         places=places.by_channel,
         copies=_nearest,
         grows=True,
@@ -184,8 +185,16 @@ OPERATORS = (
         quantum=multiples.smallest,
     ),
     replace(_COPY, name="Dropout", copies=None, counts=None, codes=None, transfer=None),
-    *replace(_COPY, copies=None, counts=None, codes=None, transfer=None).called(
-        "GatherND", "GatherElements", "Trilu"
+    *replace(_COPY, copies=None, counts=None, codes=None, transfer=None).called("GatherND", "GatherElements"),
+    replace(
+        _COPY,
+        name="Trilu",
+        linear=conditions.cut_off,
+        places=places.same,
+        copies=None,
+        codes=None,
+        transfer=None,
+        silent=True,
     ),
     Operator(name="CenterCropPad", grows=True),
     Operator(name="OneHot", grows=True),

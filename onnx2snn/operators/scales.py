@@ -67,7 +67,9 @@ def _passed(node: gs.Node, scale: Scale, here: gs.Tensor, there: gs.Tensor) -> S
 
 def has_terms(node: gs.Node) -> bool:
     """Whether something constant, and not zero, is added to what a linear ``node`` makes of its signals."""
-    terms = of(node).terms
+    terms, fill = of(node).terms, of(node).fill
+    if fill is not None and node.attrs.get(fill):
+        return True
     positions = [] if terms is None else [i for i in terms(node) if i < len(node.inputs)]
     held = [constant_input(node, i) for i in positions if not node.inputs[i].is_empty()]
     return any(values is None or np.any(values) for values in held)

@@ -93,6 +93,7 @@ class Operator:
         quotient: Their spelling.
         weights: How it is a layer of synapses.
         terms: The inputs that are added when they are constant: what is left of a linear operator without them (METHOD 4).
+        fill: The attribute with a number that stands in some places of its result, whatever it reads.
         sums: It adds or subtracts its operands, and nothing else.
         joins: It puts its operands beside each other, along its ``axis``.
         silent: It answers zeros to zeros, whatever its constants.
@@ -144,6 +145,7 @@ class Operator:
     quotient: Quotient | None = None
     weights: Weights | None = None
     terms: Callable[[gs.Node], Iterable[int]] | None = None
+    fill: str | None = None
     sums: bool = False
     joins: bool = False
     silent: bool = False

@@ -28,6 +28,7 @@ from onnx2snn.passes.normalise.spell_masks import spell_masks
 from onnx2snn.passes.normalise.spell_windows import spell_windows
 
 NORMALISE: tuple[Pass, ...] = (
+    fold_constants,  # in the types that the file computes them in: float16 overflows
     compute_in_float32,
     Fixpoint(  # each may show the others more: constants, types, sizes
         expand_fused_operators,

@@ -23,7 +23,8 @@ def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> boo
        which define them, and with an odd one ties go to the other side.
     3. QLinearAveragePool divides by the whole window where padding counts, also where the window hangs over
        (``ceil_mode``), which AveragePool does not.
-    4. Scales and zero points that are not constant, or an attribute that says more: the node stays, and is refused by
+    4. QLinearSoftmax takes ⌊1/s⌋ steps of an output scale s, and up to its ``opset`` 12 all axes from ``axis`` on together.
+    5. Scales and zero points that are not constant, or an attribute that says more: the node stays, and is refused by
        name later.
     """
     handler = HANDLERS.get((node.domain, node.op))
@@ -77,8 +78,10 @@ class _Operands:
             return self.spelling.constant(value_of(tensor).astype(np.float32) - z)
         return self.spelling.apply("Sub", tensor, z) if np.any(z != 0) else tensor
 
-    def finish(self, result: gs.Tensor, scale: int, zero: int, *, zero_point_first: bool = False) -> None:
-        """QuantizeLinear of ``result``, or ``result`` itself where no output scale is given."""
+    def finish(
+        self, result: gs.Tensor, scale: int, zero: int, *, zero_point_first: bool = False, unit: bool = False
+    ) -> None:
+        """QuantizeLinear of ``result``, which counts steps already (``unit``); itself where no output scale is given."""
         output = self.node.outputs[0]
         self.node.outputs.clear()
         if not self.present(scale):
@@ -86,9 +89,8 @@ class _Operands:
             return
         low, high = code_range(self.zero(zero).dtype)
         zero_point = self.zero(zero).astype(np.float32).reshape(())
-        grid = CodeGrid(
-            self.scale(scale).reshape(()), zero_point, low, high, zero_point_first=zero_point_first
-        )
+        step = np.float32(1) if unit else self.scale(scale).reshape(())
+        grid = CodeGrid(np.asarray(step), zero_point, low, high, zero_point_first=zero_point_first)
         self.spelling.quantise(result, grid, output=output)
 
     def attrs(self, *names: str) -> dict[str, Any]:
@@ -163,6 +165,26 @@ def _unary(op: str, *attributes: str) -> Callable[[_Operands], None]:
             o.finish(result, 3, 4)
 
     return expand
+
+
+def _softmax(o: _Operands) -> None:
+    """Case 4."""
+    x, axis = o.node.inputs[0], int(o.node.attrs.get("axis", -1))
+    if not o.known(1, 2, 3, 4) or x.shape is None:
+        return
+    values, first = o.real(0, 1, 2), axis % len(x.shape)
+    if int(o.node.attrs["opset"]) >= 13 or first == len(x.shape) - 1:
+        shares = o.spelling.apply("Softmax", values, axis=first)
+    else:
+        axes = np.arange(first, len(x.shape))
+        sizes = [*x.shape[:first], *(1 for _ in axes)]
+        largest = o.spelling.apply("ReduceMax", values, axes, keepdims=1, sizes=sizes)
+        risen = o.spelling.apply("Exp", o.spelling.apply("Sub", values, largest))
+        shares = o.spelling.apply(
+            "Div", risen, o.spelling.apply("ReduceSum", risen, axes, keepdims=1, sizes=sizes)
+        )
+    steps = np.floor(np.float32(1) / o.scale(3).reshape(()))
+    o.finish(o.spelling.apply("Mul", shares, steps), 3, 4, unit=True)
 
 
 def _average_pool(o: _Operands) -> None:
@@ -260,6 +282,6 @@ HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
     (MICROSOFT, "QLinearLeakyRelu"): _unary("LeakyRelu", "alpha"),
     (MICROSOFT, "QLinearMul"): _binary("Mul"),
     (MICROSOFT, "QLinearSigmoid"): _unary("Sigmoid"),
-    (MICROSOFT, "QLinearSoftmax"): _unary("Softmax", "axis"),
+    (MICROSOFT, "QLinearSoftmax"): _softmax,
     (MICROSOFT, "QLinearWhere"): _where,
 }

@@ -169,14 +169,15 @@ def _keep_evaluation(graph: gs.Graph, names: Names, sinks: list[gs.Node], kinds:
 
 def _drop_constant_part(names: Names, node: gs.Node) -> None:
     """Make a linear operator of an affine one: its answer to zeros becomes zero."""
-    terms = of(node).terms
+    terms, fill = of(node).terms, of(node).fill
     if is_weighted(node):
         node.inputs = list(node.inputs[:2])
     for position in [] if terms is None else terms(node):
         values = constant_input(node, position)
         if values is not None and np.any(values):
             node.inputs[position] = make_constant(names, node.inputs[position].name, np.zeros_like(values))
-    node.attrs.pop("extrapolation_value", None)
+    if fill is not None:
+        node.attrs.pop(fill, None)
 
 
 def _drop_analog_part(graph: gs.Graph, names: Names, node: gs.Node, kinds: dict[int, Kind]) -> None:

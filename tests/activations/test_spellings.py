@@ -222,7 +222,7 @@ def test_a_clip_between_two_levels_stays_where_it_is() -> None:
 REJECTED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str]] = {
     "not quantised": ([node("Relu", ["z"], ["a"])], {}, "it is a float network"),
     "no bound": (
-        [node("Relu", ["z"], ["1"]), node("Round", ["1"], ["a"])], {}, "no bound above",
+        [node("Relu", ["z"], ["1"]), node("Round", ["1"], ["a"])], {}, "nothing bounds its levels above",
     ),
     "smooth": ([node("Tanh", ["z"], ["a"])], {}, "not a spiking operator"),
     "leaky": ([node("LeakyRelu", ["z"], ["a"])], {}, "nothing rounds it"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx2snn.runtime.batches import joined
+from onnx2snn.runtime.batches import by_sample, joined
 
 #: By name: the answer to all samples 0 to 4, of which each part answers two.
 SAMPLES = np.arange(5)
@@ -36,3 +36,12 @@ def test_what_no_sample_decides_is_there_once() -> None:
     whole = joined([{"y": np.arange(2)}, {"y": np.arange(2)}], [2, 2], 4, set())
     assert whole is not None
     np.testing.assert_array_equal(whole["y"], np.arange(2))
+
+
+def test_counts_are_those_of_samples() -> None:
+    np.testing.assert_array_equal(by_sample(np.array([1, 2, 3]), 3), [1, 2, 3])
+    np.testing.assert_array_equal(by_sample(np.array([1, 2, 3, 4]), 2), [3, 7])
+
+
+def test_what_no_one_sample_counts_is_shared() -> None:
+    np.testing.assert_array_equal(by_sample(np.array([5, 7]), 3), [4, 4, 4])

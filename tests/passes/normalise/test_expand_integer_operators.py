@@ -99,6 +99,14 @@ CASES = {
     "sigmoid": model(
         "QLinearSigmoid", [*Q, *Y], SHAPE, domain=MICROSOFT, constants={"sy": np.float32(1 / 256)}
     ),
+    "softmax of a scale that is no share of one": model(
+        "QLinearSoftmax", [*Q, *Y], SHAPE, domain=MICROSOFT, axis=1, opset=13,
+        constants={"sy": np.float32(0.003), "zy": np.uint8(0)},
+    ),
+    "softmax of several axes": model(
+        "QLinearSoftmax", [*Q, *Y], SHAPE, domain=MICROSOFT, axis=2, opset=12,
+        constants={"sy": np.float32(1 / 256), "zy": np.uint8(0)},
+    ),
     "softmax": model(
         "QLinearSoftmax", [*Q, *Y], ["N", 192], flat=True, domain=MICROSOFT, axis=-1, opset=13,
         constants={"sy": np.float32(1 / 256), "zy": np.uint8(0)},

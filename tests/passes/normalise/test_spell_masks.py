@@ -16,8 +16,6 @@ from onnx2snn.passes.normalise.spell_masks import spell_masks
 MASK = np.array([True, False, True])
 #: By name: the operator, its constants, what becomes of it, the sizes of its result.
 SPELLED: dict[str, tuple[onnx.NodeProto, dict[str, Any], list[str], list[int]]] = {
-    "upper": (node("Trilu", ["x"], ["y"]), {}, ["Mul"], [3, 4, 5]),
-    "lower": (node("Trilu", ["x", "k"], ["y"], upper=0), {"k": np.int64(1)}, ["Mul"], [3, 4, 5]),
     "compress": (node("Compress", ["x", "m"], ["y"], axis=1), {"m": MASK}, ["Gather"], [2, 4, 5]),
     "compress from behind": (
         node("Compress", ["x", "m"], ["y"], axis=-3),
@@ -48,12 +46,6 @@ def test_a_batch_that_is_flattened_stays() -> None:
     )
     graph = apply_checked(source, {"x": samples(2, 3, 4, 5)}, infer_shapes, spell_masks)
     assert operators(graph) == ["Compress"]
-
-
-def test_unknown_sizes_stay() -> None:
-    source = make_model([node("Trilu", ["x"], ["y"])], {}, {"x": ["N", 4, "W"]}, {"y": ["N", 4, "W"]})
-    graph = apply_checked(source, {"x": samples(2, 4, 5)}, infer_shapes, spell_masks)
-    assert operators(graph) == ["Trilu"]
 
 
 @pytest.mark.parametrize("name", SPELLED)

@@ -122,5 +122,5 @@ def test_what_is_unbounded_stays() -> None:
     source = model(node("Mul", ["z1", "six"], ["b"]), node("Round", ["b"], ["p"], "round"))
     graph = apply_checked(source, X, infer_shapes)
     assert operators(bound_roundings(graph)) == operators(graph)
-    with pytest.raises(onnx2snn.ConversionError, match=r"'round' .Round.*no bound"):
+    with pytest.raises(onnx2snn.ConversionError, match=r"'round' .Round.*nothing bounds its levels"):
         onnx2snn.convert(source)

@@ -1,0 +1,127 @@
+"""The spiking file as it is written, in a stock runtime, beside the session that counts and shows its levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from onnx2snn.certificate.batch_findings import difference
+from onnx2snn.certificate.forcing import counts_of
+from onnx2snn.graph.core import Array
+from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
+from onnx2snn.model.weights import SplitModel
+from onnx2snn.runtime.batches import joined
+
+#: Answers as near as this, as a share of the largest, need no explanation.
+NEAR = 1e-6
+
+
+def near(found: Array, expected: Array) -> bool:
+    """Whether two answers are the same up to the order of sums; integers are equal."""
+    if expected.dtype.kind not in "fV":
+        return bool(np.array_equal(found, expected))
+    largest = np.max(np.abs(expected[np.isfinite(expected)].astype(np.float64)), initial=0)
+    return bool(np.all(difference(found, expected) <= NEAR * largest))
+
+
+class SpikingNetwork(Protocol):
+    """Whatever runs the spiking network, and shows the levels of its neurons."""
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        ...
+
+    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Levels (N, ...) by layer, and outputs by name."""
+        ...
+
+
+class Shown:
+    """The file, its spike trains among its outputs: near a tie, another runtime may answer another level.
+
+    Args:
+        network: The spiking network.
+        trains: By layer, the tensor that holds its train.
+        timesteps: T.
+        fused: Levels flow in place of trains.
+        load: What loads it.
+    """
+
+    def __init__(
+        self,
+        network: SplitModel,
+        trains: Mapping[str, str],
+        timesteps: int,
+        *,
+        fused: bool,
+        load: Callable[[SplitModel], Runner],
+    ) -> None:
+        self.timesteps, self._trains, self._fused = timesteps, dict(trains), fused
+        open_ = onnx.ModelProto()
+        open_.CopyFrom(network.structure)
+        known = {value.name: value for value in open_.graph.value_info}
+        for train in self._trains.values():
+            info = known.get(train) or helper.make_tensor_value_info(train, TensorProto.FLOAT, None)
+            open_.graph.output.append(info)
+        self._run = load(SplitModel(open_, network.weights))
+
+    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Levels (N, ...) by layer, and outputs by name."""
+        answer = dict(self._run(inputs))
+        trains = {name: answer.pop(train) for name, train in self._trains.items()}
+        return {n: k if self._fused else counts_of(k, self.timesteps) for n, k in trains.items()} | answer
+
+
+class AsWritten:
+    """Levels as a session has them, outputs as the file answers them.
+
+    A session compiles the file: it adds in another order, and a potential at its threshold may fire in the one and not in the
+    other. Where the answers are apart by more than an order of sums, the levels are read from the file itself.
+
+    Args:
+        session: Of the file.
+        network: The file.
+        trains: By layer, the tensor that holds its train.
+        fused: Its bodies pass on levels in place of trains.
+    """
+
+    def __init__(
+        self, session: SpikingNetwork, network: SplitModel, trains: Mapping[str, str], *, fused: bool
+    ) -> None:
+        self._session, self._network, self._trains, self._fused = session, network, trains, fused
+        self._file = make_runner(network)
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return self._session.timesteps
+
+    def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Levels (N, ...) by layer, and outputs by name."""
+        found, answer = self._session.levels(inputs), self._file(inputs)
+        if all(near(found[name], value) for name, value in answer.items()):
+            return found | answer
+        return self._read(inputs)
+
+    def _read(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """From the file, one of its batches at a time: a train holds the samples of a batch step by step."""
+        samples = len(next(iter(inputs.values())))
+        batch = self._file.batch or samples
+        starts = range(0, samples, batch)
+        rows = [np.minimum(np.arange(first, first + batch), samples - 1) for first in starts]
+        parts = [self._shown.levels({name: value[some] for name, value in inputs.items()}) for some in rows]
+        reached = sampled_tensors(self._network) | set(self._trains)
+        whole = joined(parts, [batch] * len(parts), samples, reached)
+        if whole is None:
+            raise AssertionError("outputs of the file were put together before")
+        return whole
+
+    @cached_property
+    def _shown(self) -> Shown:
+        return Shown(self._network, self._trains, self.timesteps, fused=self._fused, load=make_runner)
