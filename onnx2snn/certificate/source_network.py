@@ -235,12 +235,9 @@ class SourceNetwork:
         overflown = []
         for name, activation in self.activations.items():
             tensor = activation.shown_by
-            k, off[name] = activation.levels(values[tensor])
-            if (
-                off[name] is not None
-                and values[tensor].dtype.kind == "f"
-                and not np.isfinite(values[tensor]).all()
-            ):
+            shown = values[tensor]
+            k, off[name] = activation.levels(shown)
+            if off[name] is not None and shown.dtype.kind == "f" and not np.isfinite(shown).all():
                 overflown.append(name)
             levels[name] = compact(levels.get(name, k), int(activation.staircase.levels).bit_length())
             left[tensor] -= 1

@@ -174,7 +174,11 @@ class DataSet:
         lengths = {name: column.shape[0] for name, column in columns.items()}
         if len(set(lengths.values())) > 1:
             found = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-            raise InputError(f"the arrays in {self._source} have different numbers of samples", found=found)
+            raise InputError(
+                f"the arrays in {self._source} have different numbers of samples",
+                found=found,
+                remedy="save as many labels, and as much of every input, as there are samples",
+            )
         return next(iter(lengths.values()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from onnx2snn.model.file_kinds import ARRAYS, kind_of, missing_remedy
 
 Source: TypeAlias = str | os.PathLike[str] | NDArray[Any] | Sequence[Any] | Mapping[str, ArrayLike] | DataSet
 
+_LOG = logging.getLogger(__name__)
 _REMEDY = (
     "give an .npz (arrays by input name), a .npy, a folder of such shards, or a folder of images by class"
 )
@@ -102,9 +104,16 @@ def _opened(path: Path, member: str, needed: Sequence[str]) -> Column | None:
     """A member of an archive; what is not needed and holds no numbers (names of classes, a single number) is left alone."""
     try:
         return NpzColumn(path, member)
-    except InputError:
+    except InputError as error:
         if member in needed:
             raise
+        if member in LABELS:
+            _LOG.warning(
+                "'%s' in %s are left out, they are no class numbers (%s): number the classes from 0 in the order of the outputs",
+                member,
+                path,
+                error.found or error.message,
+            )
         return None
 
 

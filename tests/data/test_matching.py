@@ -94,3 +94,11 @@ def test_a_bare_array_and_a_file_without_a_type(tmp_path: Path) -> None:
     np.testing.assert_array_equal(next(open_data(X, [spec("image")]).batches(7)).inputs["image"], X)
     saved(tmp_path, {"x": X}).rename(tmp_path / "data")
     assert len(open_data(tmp_path / "data", [spec("image")])) == 7
+
+
+def test_labels_of_text_are_said_to_be_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    np.savez(tmp_path / "data.npz", x=np.zeros((2, 4), np.float32), labels=np.array(["cat", "dog"]))
+    data = open_data(tmp_path / "data.npz", [InputSpec("x", np.dtype(np.float32), (4,))])
+    assert not data.has_labels
+    assert "'labels'" in caplog.text
+    assert "number the classes from 0" in caplog.text
