@@ -121,12 +121,16 @@ def _dynamic(b: Network, c: Codes, form: Form) -> Codes:
     return encode(b, b.op("Mul", sums, b.op("Mul", scale, own)), form)
 
 
-def _softmax(b: Network, c: Codes, form: Form) -> Codes:
-    """QLinearSoftmax over the channels."""
-    out = Codes("", np.float32(1 / 256), np.asarray(np.iinfo(form.kind).min, form.kind))
-    extra = {"axis": 1, "opset": b.opset}
-    name = b.op("QLinearSoftmax", c.name, *held(b, c), *held(b, out), domain=MICROSOFT, **extra)
-    return Codes(name, *out.both)
+def _softmax(axis: int, opset: int | None = None, step: float = 1 / 256) -> CodeSpelling:
+    """QLinearSoftmax over the channels, places, or both; of another operator set than the network's, or an uneven scale."""
+
+    def spell(b: Network, c: Codes, form: Form) -> Codes:
+        out = Codes("", np.float32(step), np.asarray(np.iinfo(form.kind).min, form.kind))
+        extra = {"axis": axis, "opset": opset or b.opset}
+        name = b.op("QLinearSoftmax", c.name, *held(b, c), *held(b, out), domain=MICROSOFT, **extra)
+        return Codes(name, *out.both)
+
+    return spell
 
 
 def _reduced(b: Network, c: Codes, form: Form) -> Codes:
@@ -148,7 +152,9 @@ CODES: Mapping[str, CodeSpelling] = {
     "MatMulInteger": _integer_dense,
     "MatMulIntegerToFloat": _integer_dense_to_floats,
     "DynamicQuantizeLinear": _dynamic,
-    "QLinearSoftmax": _softmax,
+    "QLinearSoftmax": _softmax(1),
+    "QLinearSoftmax of places": _softmax(-1, 13, 0.003),
+    "QLinearSoftmax of old": _softmax(2, 12, 0.0047),
     "QLinearAdd itself": _binary("QLinearAdd", "itself"),
     "QLinearAdd constant": _binary("QLinearAdd", "constant"),
     "QLinearAdd number": _binary("QLinearAdd", "number"),
