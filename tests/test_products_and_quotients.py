@@ -7,10 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import pytest
+from helpers_graphs import node
 from helpers_quantised import Quantised
 
 import onnx2snn
 from onnx2snn.conversion import Conversion
+from onnx2snn.model.reference import run_reference
 from onnx2snn.runtime import SpikingSession
 
 EXECUTIONS = ("spiking", "fused", "int8", "streaming")
@@ -260,3 +262,21 @@ def test_what_is_analog_beside_a_train_is_computed_once(op: str) -> None:
     }
     assert trains & readers
     assert conversion.macs["non_spiking"] == 0
+
+
+def test_a_product_is_integrated_in_front_of_a_quotient() -> None:
+    """Its numerator is a train once the other operand is held."""
+    net = Quantised(7)
+    a = net.quantised(net.add("MatMul", "x", net.weights(8, 8)), 0.03, 3, np.int8)
+    h = net.add("MatMul", a, net.weights(8, 8))
+    product = net.add("Mul", h, net.add("Erf", h))
+    net.nodes.append(node("DynamicQuantizeLinear", [product], ["q", "s", "z"], name="range"))
+    codes = net.hold(np.random.default_rng(0).integers(-99, 99, (8, 5)).astype(np.int8))
+    sums = net.add("Cast", net.add("MatMulInteger", "q", codes, "z"), to=onnx.TensorProto.FLOAT)
+    net.add("Mul", sums, "s", output="y")
+    source = net.model({"x": [1, 6, 8]}, {"y": [1, 6, 5]})
+    conversion = onnx2snn.convert(source)
+    x = {"x": np.random.default_rng(1).normal(0, 1, (1, 6, 8)).astype(np.float32)}
+    np.testing.assert_allclose(
+        run_reference(conversion.model, x)["y"], run_reference(source, x)["y"], rtol=1e-5
+    )

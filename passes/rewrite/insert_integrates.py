@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.neuron_nodes import integrate_node, integrated
 from onnx2snn.analysis.trains import Kind, is_train, node_kind
 from onnx2snn.graph.core import Names, graph_pass, is_float
-from onnx2snn.operators.linear import is_integrate, reads_sizes
+from onnx2snn.operators.linear import DOMAIN, SCALED_STAIRCASE, is_integrate, reads_sizes
 
 
 @graph_pass
@@ -19,7 +19,8 @@ def insert_integrates(graph: gs.Graph) -> gs.Graph:
 
     1. The operator is not linear: each train that it reads is integrated first.
     2. It is linear, but reads trains beside analog values (a residual stream): the trains are integrated first.
-    3. A train is an output of the network: it is integrated, and the output keeps its name.
+    3. It decides a quotient whose numerator holding made a train (a product): both are potentials of its dendrite (METHOD 13).
+    4. A train is an output of the network: it is integrated, and the output keeps its name.
 
     One Integrate serves all readers of a train. What reads its sizes alone reads the train.
     """
@@ -29,7 +30,8 @@ def insert_integrates(graph: gs.Graph) -> gs.Graph:
     for node in list(graph.nodes):
         kind = node_kind(node, kinds)
         kinds.update((id(tensor), kind) for tensor in node.outputs)
-        if kind is Kind.TRAIN or is_integrate(node) or reads_sizes(node):
+        quotient = (node.domain, node.op) == (DOMAIN, SCALED_STAIRCASE)
+        if (kind is Kind.TRAIN and not quotient) or is_integrate(node) or reads_sizes(node):
             continue
         for position, tensor in enumerate(node.inputs):
             if is_train(tensor, kinds) and is_float(tensor):
@@ -43,7 +45,7 @@ def insert_integrates(graph: gs.Graph) -> gs.Graph:
 
 
 def _integrate_output(graph: gs.Graph, names: Names, output: gs.Tensor, shared: gs.Tensor | None) -> None:
-    """Case 3: the train gets a name of its own, the integrated value takes the output's."""
+    """Case 4: the train gets a name of its own, the integrated value takes the output's."""
     train = gs.Variable(names.fresh(f"{output.name}/current"), np.float32, output.shape)
     output.inputs[0].outputs = [train if t is output else t for t in output.inputs[0].outputs]
     for reader in list(output.outputs):
