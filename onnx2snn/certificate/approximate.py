@@ -70,6 +70,7 @@ class _Comparison:
         self._exact: Counter[str] = Counter()
         self._errors: list[NDArray[np.float64]] = []
         self._largest: dict[str, float] = {}
+        self._factors: dict[str, NDArray[np.float64]] = {}
         self._sum = 0.0
         self._values = 0
 
@@ -90,10 +91,13 @@ class _Comparison:
 
     def _layer(self, layer: dict[str, Any], expected: NDArray[Any], level: NDArray[Any]) -> None:
         scale, offset = (_per_channel(layer[key], layer["shape"]) for key in ("scale", "offset"))
-        name = layer["name"]
+        name, values = layer["name"], level * scale + offset
+        factor: float | NDArray[np.float64] = 1.0
+        if np.all(scale == 1):  # levels as they are: what one stands for lies in the synapses behind
+            factor = self._factors.setdefault(name, _fitted(expected, values))
         self._compared[name] += level.size
-        self._exact[name] += int(np.sum(level == np.rint((expected - offset) / scale)))
-        self._loss.layers.setdefault(name, Difference()).add(expected, level * scale + offset)
+        self._exact[name] += int(np.sum(level == np.rint((expected / factor - offset) / scale)))
+        self._loss.layers.setdefault(name, Difference()).add(expected, values * factor)
 
     def _counts(self, layer: dict[str, Any]) -> LayerCounts:
         name = layer["name"]
@@ -126,6 +130,15 @@ class _Comparison:
             worst_samples=tuple(int(i) for i in order if errors[i] > 0),
             defects=(),
         )
+
+
+def _fitted(expected: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
+    """By channel, the factor of least squared error Σ (expected − factor·values)²."""
+    axes = tuple(a for a in range(values.ndim) if a != 1)
+    product, power = (
+        np.sum(values * v, axis=axes, keepdims=True, dtype=np.float64) for v in (expected, values)
+    )
+    return np.where((power > 0) & (product > 0), product / np.where(power > 0, power, 1.0), 1.0)
 
 
 def _per_channel(values: float | list[float], shape: list[int | None]) -> NDArray[np.float64]:
