@@ -116,7 +116,7 @@ def bounded(
         try:
             with np.errstate(all="ignore"):
                 found = network(read, {n: float(n.startswith("level/")) for n in read}, Precision(16))
-        except (Onnx2SnnError, ValueError) as error:
+        except (Onnx2SnnError, ValueError, IndexError) as error:
             return Proof(name, None, f"it cannot be evaluated: {error}")
         steps = _steps(found, offset)
         reason = reason or ("" if steps is not None else "its numbers are on no common grid")
