@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -29,6 +30,9 @@ from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes, is_alike,
 #: A function rises if it falls nowhere by more than its own rounding.
 _NOISE = 8 * float(np.finfo(np.float32).eps)
 
+#: By the nodes of a maximum and of a function in front of it, that function, which keeps them, and whether the two commute.
+Verdicts: TypeAlias = dict[tuple[int, ...], tuple[Chain, bool]]
+
 
 @graph_pass
 def maxima_first(graph: gs.Graph) -> gs.Graph:
@@ -48,9 +52,10 @@ def maxima_first(graph: gs.Graph) -> gs.Graph:
     4. Joins and further maxima may stand between: h is a function of all that they read.
     """
     moved = any(map(_is_pool, graph.nodes))
+    known: Verdicts = {}
     while moved:
         names, made_of = Names(graph), MadeOf(graph)
-        found = [(pool, _function(pool, made_of)) for pool in graph.nodes if _is_pool(pool)]
+        found = [(pool, _function(pool, made_of, known)) for pool in graph.nodes if _is_pool(pool)]
         ready = [(pool, chain) for pool, chain in found if chain is not None]
         used: set[int] = set()
         for pool, chain in ready:
@@ -69,13 +74,21 @@ def _is_pool(node: gs.Node) -> bool:
     return node.op in ORDER_PRESERVING and not node.domain and len(node.outputs) == 1
 
 
-def _function(pool: gs.Node, made_of: MadeOf) -> Chain | None:
+def _function(pool: gs.Node, made_of: MadeOf, known: Verdicts) -> Chain | None:
     """The longest function in front of ``pool`` that may stand behind it; of a quotient, none."""
     tensor = pool.inputs[0]
     if _is_of_quotient(tensor, made_of):
         return None
     chains = made_of.between(made_of.path(tensor)[-1], tensor), made_of.chain(tensor)
-    return next((chain for chain in chains if _commutes(pool, chain, made_of.opsets)), None)
+    return next((chain for chain in chains if _known_to_commute(pool, chain, made_of.opsets, known)), None)
+
+
+def _known_to_commute(pool: gs.Node, chain: Chain, opsets: Opsets, known: Verdicts) -> bool:
+    """Operators are run once, however many rounds look at them."""
+    key = (id(pool), *map(id, chain.nodes))
+    if key not in known:
+        known[key] = chain, _commutes(pool, chain, opsets)
+    return known[key][1]
 
 
 def _is_of_quotient(tensor: gs.Tensor, made_of: MadeOf) -> bool:
