@@ -7,6 +7,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import DTypeLike
 
+from onnx2snn.graph.build import code_range, make_constant
 from onnx2snn.graph.core import ORIGIN, Names, is_constant, is_float, origin, tidy
 from onnx2snn.operators import of
 
@@ -66,9 +67,19 @@ class IntegerCodes:
     def _cut_off(self, graph: gs.Graph, names: Names, node: gs.Node) -> None:
         """Case 4."""
         output = node.outputs[0]
-        node.outputs = [gs.Variable(names.fresh(f"{output.name}/between"), np.float32, output.shape)]
+        between = gs.Variable(names.fresh(f"{output.name}/between"), np.float32, output.shape)
+        bounded = gs.Variable(names.fresh(f"{output.name}/bounded"), np.float32, output.shape)
+        bounds = [
+            make_constant(names, f"{output.name}/bound", np.float32(b))
+            for b in code_range(self._types[output.name])
+        ]
+        node.outputs = [between]
+        clip = gs.Node(
+            "Clip", names.fresh(f"{output.name}/Clip"), {ORIGIN: origin(node)}, [between, *bounds], [bounded]
+        )
+        graph.nodes.append(clip)  # what lies between codes is bounded as they are
         whole = gs.Variable(names.fresh(f"{output.name}/cut_off"), self._types[output.name], output.shape)
-        for read, written in ((node.outputs[0], whole), (whole, output)):
+        for read, written in ((bounded, whole), (whole, output)):
             to = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(written.dtype))
             cast = gs.Node("Cast", names.fresh(f"{written.name}/Cast"), {"to": to}, [read], [written])
             cast.attrs[ORIGIN] = origin(node)
