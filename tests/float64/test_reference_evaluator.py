@@ -7,9 +7,9 @@ import pytest
 from drawn_cases import Kind, build
 from drawn_cases.frames import MIDDLES
 from onnx.reference import ReferenceEvaluator
-from onnx2snn.float64.operators import CORRECTED
 
 from onnx2snn.errors import InvalidModelError
+from onnx2snn.float64.reference_kernels import CORRECTED
 from onnx2snn.model.reference import run_reference
 
 #: What it has no code for: it says so before anything is answered.
