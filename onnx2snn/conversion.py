@@ -3,68 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
-import logging
-import math
-import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
-from onnx2snn.analysis.pass_manager import State, apply_owned, state_of
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.attempts import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
 from onnx2snn.certificate.freed_batch import with_open_batch
-from onnx2snn.compile.schedule import make_schedule
 from onnx2snn.data import Source
-from onnx2snn.dialect.functions import VERSION, attach_functions
 from onnx2snn.dialect.layer_table import (
     Layer,
     NonSpikingOperator,
-    described_as,
     is_snn,
     read_layer_table,
-    write_counting_graph,
-    write_layer_table,
 )
-from onnx2snn.dialect.macs import macs_of
-from onnx2snn.dialect.neuron_layers import layers_of
-from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.exact.proof import prove_graph
-from onnx2snn.graph.core import Array, Pass, is_constant
-from onnx2snn.graph.exporter import declared_as, to_split_model
 from onnx2snn.judgement import judge
 from onnx2snn.model.files import load_model, save_model
 from onnx2snn.model.networks import Network, is_module, named
-from onnx2snn.model.qonnx_definition import inlined
-from onnx2snn.model.reference import run_reference
 from onnx2snn.model.torch_modules import module_to_onnx
 from onnx2snn.model.weights import SplitModel
+from onnx2snn.pass_driver import Bias, Coding, Form, PassDriver
 from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
-from onnx2snn.passes.rewrite.spike import network_timesteps
 from onnx2snn.remedies import ITS_SOURCE
+from onnx2snn.spiking_file import spiking_file
 from onnx2snn.tables import layer_listing
 from onnx2snn.units import steps_in_words, steps_to_answer, things
-
-#: Bytes of constants that are worth a collection of garbage after each pass.
-_HEAVY = 1 << 25
-
-_LOG = logging.getLogger(__name__)
-
-Bias = Literal["once", "per-step", "paper"]
-Coding = Literal["binary", "rate"]
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -209,9 +184,7 @@ def convert(
     form = Form("per-step" if coding == "rate" else bias, execution, coding)
     witness = Witness.of(source) if check is not False else None
     try:
-        conversion = _converted(
-            source, _Driver(source, _samples(check), form), _steps(timesteps), hybrid=hybrid
-        )
+        conversion = _converted(source, PassDriver(source, check, form), _steps(timesteps), hybrid=hybrid)
     except Onnx2SnnError:
         raise
     except Exception:  # a network that contradicts itself may break whatever works on it
@@ -233,7 +206,7 @@ def convert(
 
 
 def _converted(
-    source: onnx.ModelProto, driver: _Driver, timesteps: int | None, *, hybrid: bool
+    source: onnx.ModelProto, driver: PassDriver, timesteps: int | None, *, hybrid: bool
 ) -> Conversion:
     """Through all passes."""
     graph = import_model(source)
@@ -256,127 +229,16 @@ def _steps(timesteps: int | str | None) -> int | None:
     return timesteps if isinstance(timesteps, int) else None
 
 
-def _samples(check: Any) -> Mapping[str, Array] | None:
-    if check is None or check is False:
-        return None
-    if isinstance(check, Mapping):
-        return check
-    inputs: Mapping[str, Array] = next(iter(check.batches(64))).inputs
-    return inputs
-
-
-@dataclasses.dataclass(frozen=True)
-class Form:
-    """How neurons are written: see :func:`convert`."""
-
-    bias: Bias
-    execution: str
-    coding: Coding
-
-
-class _Driver:
-    """Applies passes, and compares the graph before and after each."""
-
-    def __init__(self, source: onnx.ModelProto, samples: Mapping[str, Array] | None, form: Form) -> None:
-        self.source = source
-        self.form = form
-        self.checks: list[tuple[str, float]] = []
-        self._samples = samples
-        self._began = 0.0
-        self._expected = None if samples is None else run_reference(source, samples)
-        self._seen: State | None = None
-
-    def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
-        """``graph`` is given away."""
-        self._began = time.perf_counter()
-        return apply_owned(graph, passes, self._watch)
-
-    def _watch(self, graph_pass: Pass, graph: gs.Graph) -> None:
-        took = 1000 * (time.perf_counter() - self._began)
-        _LOG.debug("%s: %d nodes, %.0f ms", graph_pass.__name__, len(graph.nodes), took)
-        if _size_of_constants(graph) >= _HEAVY:
-            gc.collect()  # graphs are full of cycles: weights that were replaced would wait for the next collection
-        if self._expected is not None:
-            self._check(graph_pass.__name__, graph)
-        self._began = time.perf_counter()
-
-    def _check(self, name: str, graph: gs.Graph) -> None:
-        """Run ``graph``; one that the pass did not change answers what it answered before."""
-        before, self._seen = self._seen, state_of(graph)
-        if before is not None and self._seen.equals(before):
-            self.checks.append((name, self.checks[-1][1]))
-            return
-        model = to_split_model(graph)
-        attach_functions(model.structure, bias=self.form.bias, coding=self.form.coding)
-        found = run_reference(model, self._samples or {})
-        expected = self._expected or {}
-        worst = max(relative_change(found[key], value) for key, value in expected.items())
-        self.checks.append((name, worst))
-
-
-def _size_of_constants(graph: gs.Graph) -> int:
-    """In bytes."""
-    read = (t for node in graph.nodes for t in node.inputs if is_constant(t))
-    return sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in read)
-
-
-def relative_change(found: Array, expected: Array) -> float:
-    """The largest difference, relative to the range of what was expected; infinite where shapes differ."""
-    if found.shape != expected.shape:
-        return float("inf")
-    if expected.size == 0 or np.array_equal(found, expected):
-        return 0.0
-    low, high = np.min(expected).astype(np.float64), np.max(expected).astype(np.float64)
-    span = max(float(high - low), float(np.abs(high)), 1e-12)
-    return float(np.max(np.abs(found.astype(np.float64) - expected))) / span
-
-
 def _finish(
-    graph: gs.Graph, driver: _Driver, kept: list[NonSpikingOperator], exact: frozenset[str]
+    graph: gs.Graph, driver: PassDriver, kept: list[NonSpikingOperator], exact: frozenset[str]
 ) -> Conversion:
-    form = driver.form
-    network = to_split_model(graph)
-    network = dataclasses.replace(
-        network, structure=inlined(network.structure)
-    )  # what was kept of QONNX runs nowhere
-    model = network.structure
-    attach_functions(model, bias=form.bias, execution=form.execution, coding=form.coding)
-    declared_as(model, driver.source)
-    described_as(model, driver.source)
-    schedule = make_schedule(model.graph.node, [info.name for info in model.graph.input])
-    layers = tuple(
-        dataclasses.replace(layer, phase=schedule.stages[layer.output], exact=layer.source_tensor in exact)
-        for layer in layers_of(graph, form.coding)
-    )
-    timesteps = network_timesteps(graph, form.coding)
-    write_counting_graph(model, counting_graph(model, layers))
-    macs = macs_of(graph, layers)
-    write_layer_table(
-        model,
-        {
-            "dialect": VERSION,
-            "producer": f"onnx2snn {onnx2snn.__version__}",
-            "timesteps": timesteps,
-            "depth": schedule.depth,
-            **dataclasses.asdict(form),
-            "layers": [dataclasses.asdict(layer) for layer in layers],
-            "outputs": [output.name for output in model.graph.output],
-            "macs": macs.total,
-            "layer_macs": macs.by_layer,
-            **(
-                {"open_macs": macs.unknown} if None in (*macs.total.values(), *macs.by_layer.values()) else {}
-            ),
-            "non_spiking": [dataclasses.asdict(operator) for operator in kept],
-        },
-    )
-    model.producer_name = "onnx2snn"
-    model.producer_version = onnx2snn.__version__
+    file = spiking_file(graph, driver.source, driver.form, kept, exact)
     return Conversion(
-        network,
-        layers,
-        timesteps,
-        schedule.depth,
+        file.network,
+        file.layers,
+        file.timesteps,
+        file.depth,
         non_spiking=tuple(kept),
-        macs=macs.total,
+        macs=file.macs,
         checks=tuple(driver.checks),
     )

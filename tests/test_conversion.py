@@ -24,10 +24,10 @@ from onnx.reference import ReferenceEvaluator
 
 import onnx2snn
 from onnx2snn.analysis.pass_manager import Fixpoint, apply_owned, state_of
-from onnx2snn.conversion import relative_change
 from onnx2snn.dialect.functions import attach_functions
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.reference import run_reference
+from onnx2snn.pass_driver import relative_change
 from onnx2snn.passes import pipeline
 from onnx2snn.passes.importer import import_model
 from onnx2snn.runtime import SpikingSession
