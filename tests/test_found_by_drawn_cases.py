@@ -21,6 +21,7 @@ FOUND: dict[str, tuple[Kind, str]] = {
     "scales beyond an image": (Kind("float32", "QDQ uint8 zero point", "Resize a region outside", "potential", "fixed", "NHWC", "logits", "general", 11, "initializers", "int8"), "ok"),
     "a tie that only the file has": (Kind("float32", "QLinear int8 by channel", "QLinearAveragePool SAME_UPPER", "activation", "one", "extended", "logits", "dyadic", 19, "initializers", "float"), ""),
     "a tie of sums in another order": (Kind("bool cast", "cast to uint8", "HardSwish", "fork", "batch", "NCHW", "map", "general", 23, "initializers", "float"), ""),
+    "steps of several sizes, and a fixed batch that is shown": (Kind("float32 quantised", "comparisons Xor", "x times Sigmoid", "fork", "fixed", "NHWC", "shape too", "dyadic", 19, "nodes", "float"), ""),
 }  # fmt: skip
 
 

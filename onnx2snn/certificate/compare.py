@@ -165,10 +165,11 @@ class Comparison:
             return _Same(differing, rows, outputs)
         rows = in_whole_batches(np.flatnonzero(rows), len(batch), self.source.batch or 1)
         apart = [name for name, value in outputs.items() if has_samples(value, len(batch))]
-        joint = [name for name in outputs if name not in apart]  # all samples make such an output
+        joint = [name for name in outputs if name not in apart]  # all samples of a batch make such an output
         some = self.forced_outputs(apart, batch.inputs, answer.levels, np.flatnonzero(rows))
         outputs |= {name: replaced(outputs[name], rows, value) for name, value in some.items()}
-        outputs |= self.forced_outputs(joint, batch.inputs, answer.levels, np.arange(len(batch)))
+        whole = np.arange(self.source.batch or len(batch))
+        outputs |= self.forced_outputs(joint, batch.inputs, answer.levels, whole)
         return _Same(differing, rows, outputs)
 
     def excess(self, batch: Batch, answer: Answer, outputs: Mapping[str, Array]) -> NDArray[np.float64]:

@@ -87,8 +87,8 @@ def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
 def _reading(one: Tabulated) -> Reading:
     if one.first is not None:
         return Reading(one.first.output.name, one.first.staircase)
-    if len(one.parts) < 2:
-        return Reading(one.root.name, None)
+    if len(one.parts) != 2 or not np.array_equal(one.parts[0].scale, -one.parts[1].scale):
+        return Reading(one.root.name, None)  # steps of several sizes are no level of one grid
     rising, falling = one.parts
     ceilings, nothing = np.asarray(rising.ceilings + falling.ceilings), np.zeros(())
     total = Staircase(
