@@ -15,7 +15,7 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import Array
 
 #: What to do about an operator that NIR has no word for.
-REMEDY = "exchange the .onnx file instead, which any ONNX runtime runs"
+REMEDY = "exchange the .onnx file instead, or what compile makes of it"
 
 
 @dataclasses.dataclass
