@@ -36,7 +36,7 @@ from onnx2snn.operators import of
 from onnx2snn.operators.linear import axes_of, is_integrate, is_mean, is_neuron, is_weighted
 from onnx2snn.operators.scales import as_scale, is_trivial
 from onnx2snn.passes.recognise.recognise_staircases import put_staircase, reached_by_synapses
-from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
+from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds_of_all
 from onnx2snn.passes.rewrite.fuse_batch_norm import fuse_batch_norm
 from onnx2snn.passes.rewrite.hold_operands import hold_operands
 from onnx2snn.passes.rewrite.insert_integrates import insert_integrates
@@ -280,7 +280,7 @@ ON_LEVELS: tuple[Pass, ...] = (
     hold_operands,
     insert_integrates,
     absorb_backwards,
-    unit_thresholds,
+    unit_thresholds_of_all,
     absorb_forwards,
     sum_averages,
     absorb_forwards,

@@ -28,6 +28,8 @@ from onnx2snn.operators.signals import EXACT, Precision, Signal, quanta, quantum
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
 
+#: Weights of a layer that are held several times in float64 to prove it; larger ones are left out.
+LARGEST = 1 << 22
 #: What a quantiser of the network's input clips, whatever its range.
 FAR = 2.0**60
 
@@ -106,6 +108,8 @@ def bounded(
     refused = _refused(model)
     if refused:
         return Proof(name, None, refused)
+    if any(values.size >= LARGEST for values in model.weights.values()):
+        return Proof(name, None, "its weights are too many for a proof beside the conversion")
     network = RunningError(model)
     reason, largest = "", 0.0
     for sign in (1.0, -1.0) if any(not n.startswith("level/") for n in network.inputs) else (1.0,):

@@ -45,6 +45,16 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
     3. 1/θ has few bits where θ has many (a factor of 3/2 in front of the rounding: θ = 2/3): it goes into the weights all
        the same, or becomes one.
     """
+    return _with_unit_thresholds(graph, coarse=False)
+
+
+@graph_pass
+def unit_thresholds_of_all(graph: gs.Graph) -> gs.Graph:
+    """As :func:`unit_thresholds`, coarse weights (case 2) too: they are going to be rounded."""
+    return _with_unit_thresholds(graph, coarse=True)
+
+
+def _with_unit_thresholds(graph: gs.Graph, *, coarse: bool) -> gs.Graph:
     names = Names(graph)
     for node in list(graph.nodes):
         if not is_neuron(node):
@@ -55,7 +65,7 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
         scale = reciprocal(theta)
         if scales.is_trivial(scale):
             continue
-        if can_push(node.inputs[0], scale, is_short(scale)):
+        if can_push(node.inputs[0], scale, coarse or is_short(scale)):
             push(graph, names, node.inputs[0], scale)
         elif is_short(scale) and not is_short(theta):
             node.inputs[0] = multiplied(graph, names, node.inputs[0], scale, origin(node))

@@ -103,7 +103,7 @@ def check_repetition(drawn: Drawn) -> None:
     """Converting again gives the same bytes of a valid model; the spiking network is refused as a source."""
     first, second = (
         drawn.conversion.model,
-        onnx2snn.convert(drawn.model, bias=drawn.bias, check=False).model,
+        onnx2snn.convert(drawn.model, bias=drawn.bias).model,
     )
     assert first.SerializeToString() == second.SerializeToString()
     onnx.checker.check_model(first, full_check=True)
