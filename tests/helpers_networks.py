@@ -143,13 +143,13 @@ def pooled() -> Network:
 
 
 def hybrid() -> Network:
-    """A softmax that nothing quantises, kept as it is: a factor, held while spikes come in."""
+    """A softmax that nothing quantises, kept as it is: a layer with weights reads it, held while spikes come in."""
     b = Builder()
     a = b.act(b.dense("x", (6, 8), 1))
     c = b.act(b.dense(a, (8, 8), 3))
-    factor = b.add("Softmax", b.dense(c, (8, 8), 5), axis=1)
-    gated = b.add("Mul", factor, b.dense(a, (8, 8), 7))
-    out = b.dense(b.act(gated), (8, 3), 9)
+    shares = b.add("Softmax", b.dense(c, (8, 8), 5), axis=1)
+    joined = b.add("Add", b.dense(shares, (8, 8), 11), b.dense(a, (8, 8), 7))
+    out = b.dense(b.act(joined), (8, 3), 9)
     return Network(b.model({"x": ["N", 6]}, {"y": (out, ["N", 3])}), {"x": (6,)}, hybrid=True)
 
 

@@ -158,13 +158,31 @@ def test_a_spiking_network_is_not_converted_again() -> None:
         onnx2snn.convert(model)
 
 
-@pytest.mark.parametrize("name", ["torchdy21__mlp-qcfs16-dyadic-b1", "torchts13__dense-qcfs8c-dyn"])
+@pytest.mark.parametrize("name", ["brevitas__inq-a8w8pc-qcdq", "torchts13__dense-qcfs8c-dyn"])
 def test_inputs_and_outputs_stay_as_declared(name: str) -> None:
     source = onnx.load(Example(name).path)
     model = onnx2snn.convert(source).model
-    initialised = {tensor.name for tensor in source.graph.initializer}
-    assert [i for i in source.graph.input if i.name not in initialised] == list(model.graph.input)
+    assert _given(source) == list(model.graph.input)
     assert list(source.graph.output) == list(model.graph.output)
+
+
+def test_of_inputs_and_outputs_a_batch_of_one_is_freed_and_nothing_else() -> None:
+    source = onnx.load(Example("torchdy21__mlp-qcfs16-dyadic-b1").path)
+    declared = [*_given(source), *source.graph.output]
+    conversion = onnx2snn.convert(source)
+    assert any("any number of samples" in note for note in conversion.notes)
+    for value in declared:
+        first = value.type.tensor_type.shape.dim[0]
+        assert first.dim_value == 1
+        first.dim_param = "N"
+    assert declared == [*conversion.model.graph.input, *conversion.model.graph.output]
+    unchecked = onnx2snn.convert(Example("torchdy21__mlp-qcfs16-dyadic-b1").path, check=False).model
+    assert unchecked.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+
+
+def _given(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    initialised = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in initialised]
 
 
 def test_the_layer_table_names_the_sources_nodes() -> None:

@@ -121,8 +121,11 @@ def test_networks_that_are_swapped_or_not_one_of_each(example: Example, tmp_path
         )
         assert "convert it first" in run(*command, ann, ann).stderr
         assert "is a spiking network already" in run(*command, snn, snn).stderr
-    for command in ("run", "evaluate"):
-        assert "convert it first: onnx2snn" in run(command, ann, *data).stderr
+    for command in ("run", "evaluate"):  # what a spiking network is compared with
+        ended = run(command, ann, *data)
+        assert (ended.exit_code, ended.stderr) == (0, "")
+        assert "ANN, 32-bit float" in ended.stdout
+        assert "SNN" not in ended.stdout
     assert "already a spiking network" in run("convert", snn, tmp_path / "o.onnx").stderr
     assert "already a spiking network" in (
         run("calibrate", snn, tmp_path / "o.onnx", *data, "--timesteps", "4").stderr

@@ -121,6 +121,9 @@ def tally_of(
         if counts:
             quantities[kind] = sum(counts.values(), np.zeros(len(batch), np.int64))
     quantities |= {f"neurons/{name}": np.full(len(batch), result.neurons[name]) for name in sized}
+    if result.table.get("open_macs"):
+        macs = {kind: result.table["macs"].get(kind) for kind in ("ann", "analog")}
+        quantities |= {f"macs/{k}": np.full(len(batch), n) for k, n in macs.items() if n is not None}
     right = right_answers(next(iter(result.outputs.values())), batch)
     labelled, correct = (0, 0) if right is None else (len(batch), right)
     moments = {name: Moments.of(value) for name, value in quantities.items() if np.all(np.isfinite(value))}

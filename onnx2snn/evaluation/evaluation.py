@@ -80,12 +80,13 @@ class Evaluation:
         """Plain values for JSON; energies in joules, by tables of operations and with memory accesses."""
         means = {name: moments.mean for name, moments in self.tally.moments.items()}
         neurons = {layer["name"]: self._neurons(layer) for layer in self.layers}
+        table = {**self.table, "macs": self._macs()}
         energy: dict[str, Any] = {
             name: {kind: self.summary(f"{quantity}/{kind}") for kind in ("snn", "ann")}
             for name, quantity in (("float32", "energy"), ("int8", "energy8"))
         }
         for name, widths in WIDTHS.items():
-            energy[name]["memory"] = memory_energy(widths, self.structure, self.table, means, neurons)
+            energy[name]["memory"] = memory_energy(widths, self.structure, table, means, neurons)
         return {
             "samples": self.samples,
             "accuracy": self.accuracy,
@@ -95,13 +96,20 @@ class Evaluation:
             "synops": self.summary("synops"),
             "energy": {"snn": energy["float32"]["snn"], "ann": energy["float32"]["ann"], **energy},
             "memory_model": MEMORY_MODEL,
-            "neurobench": neurobench(self.structure, self.table, means, neurons),
+            "neurobench": neurobench(self.structure, table, means, neurons),
             "layers": [self._layer(layer) for layer in self.layers],
         }
 
     def summary(self, quantity: str) -> dict[str, float] | None:
         """Mean and spread of a quantity over samples; None where it was not measured."""
         return self[quantity].summary() if quantity in self.tally.moments else None
+
+    def _macs(self) -> dict[str, float | None]:
+        """Multiply-accumulates of one sample, by kind; means where sizes are open."""
+        sized = {kind: self.tally.moments.get(f"macs/{kind}") for kind in self.table.get("macs", {})}
+        means = {kind: moments.mean for kind, moments in sized.items() if moments is not None}
+        whole = {kind: int(mean) if mean == int(mean) else mean for kind, mean in means.items()}
+        return {**self.table.get("macs", {}), **whole}
 
     def _neurons(self, layer: Mapping[str, Any]) -> float:
         """Of one sample; a mean where sizes are open."""

@@ -51,8 +51,12 @@ class Structure:
         """That of ``model``."""
         graph = model.structure.graph
         held = {tensor.name: tensor for tensor in graph.initializer}
+        carried = _carried(graph, held)
         synapses = {
-            name for node in graph.node if of(node).weights is not None for name in _weights(node, held)
+            name
+            for node in graph.node
+            if of(node).weights is not None and carried.intersection(node.input)
+            for name in _weights(node, held)
         }
         found = [_values(model, held[name]) for name in sorted(synapses)]
         parameters = sum(
@@ -60,6 +64,15 @@ class Structure:
         )
         zeros = sum(int(np.count_nonzero(values == 0)) for values in found)
         return cls(parameters, sum(values.size for values in found), zeros)
+
+
+def _carried(graph: onnx.GraphProto, held: Mapping[str, TensorProto]) -> set[str]:
+    """Tensors whose entries come from the network's inputs; biases that follow open sizes only know how large these are."""
+    found = {value.name for value in graph.input if value.name not in held}
+    for node in graph.node:
+        if node.op_type not in ("Shape", "Size") and found.intersection(node.input):
+            found.update(node.output)
+    return found
 
 
 def _weights(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:

@@ -35,8 +35,10 @@ ENTRYWISE = {
 }
 BOUNDS = {"low": np.float32(-0.5), "high": np.float32(0.75), "zero": np.float32(0)}
 ALL = {**CASES, **{name: Case(nodes, BOUNDS, SHAPE_OF_A) for name, nodes in ENTRYWISE.items()}}
+#: No copies of entries: means of several, and a value of its own beyond the image.
+RESAMPLED = ("resize, linear", "resize, beyond the image")
 KNOWN = [
-    name for name, case in ALL.items() if all(of(n).transfer for n in case.nodes) and name != "resize, linear"
+    name for name, case in ALL.items() if all(of(n).transfer for n in case.nodes) and name not in RESAMPLED
 ]
 #: −2 … 1 in the first channel, one level more in each further one.
 LOW, UNIT = -2, 0.5

@@ -302,9 +302,24 @@ def test_foreign_states_are_refused() -> None:
 
 
 def test_a_batch_that_the_model_fixes_is_kept() -> None:
-    session = SpikingSession(converted("torchdy21__mlp-qcfs16-dyadic-b1")[0], execution="streaming")
-    with pytest.raises(onnx2snn.InputError, match="this many samples"):
-        session.stream(batch=3)
+    source = onnx.load(Example("torchdy21__mlp-qcfs16-dyadic-b1").path)
+    for value in (*source.graph.input, *source.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 2
+    kept = SpikingSession(onnx2snn.convert(source).model, execution="streaming")
+    for batch in (0, 1, 3):
+        with pytest.raises(onnx2snn.InputError, match="this many samples"):
+            kept.stream(batch=batch)
+    kept.stream(batch=2)
+
+
+def test_a_batch_of_one_that_the_source_fixes_is_free() -> None:
+    model, network = converted("torchdy21__mlp-qcfs16-dyadic-b1")
+    session = SpikingSession(model, execution="streaming")
+    inputs = inputs_of(network, 3)
+    stream = session.stream(batch=3)
+    [answer] = stream.run([inputs])
+    for name, expected in SpikingSession(model).run(inputs).outputs.items():
+        np.testing.assert_array_equal(answer[name], expected)
     with pytest.raises(onnx2snn.InputError, match="this many samples"):
         session.stream(batch=0)
 
