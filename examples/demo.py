@@ -21,8 +21,8 @@ from rich.rule import Rule
 from onnx2snn.cli import main as onnx2snn
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.data import input_specs, open_data
+from onnx2snn.listings import Listing
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.tables import Listing
 from onnx2snn.units import count, percent, si
 
 DIGITS = Path(os.path.relpath(Path(__file__).parent / "digits"))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from onnx2snn.compile.compiled import compile  # noqa: A004 - named as its command
     from onnx2snn.conversion import convert
     from onnx2snn.evaluation.evaluation import evaluate
-    from onnx2snn.exact.snap import snap
+    from onnx2snn.exact.snapping import snap
     from onnx2snn.inspection import inspect_model
 
 __version__ = "0.2.0"
@@ -52,7 +52,7 @@ _HOMES = {
     "convert": "onnx2snn.conversion",
     "evaluate": "onnx2snn.evaluation",
     "inspect_model": "onnx2snn.inspection",
-    "snap": "onnx2snn.exact.snap",
+    "snap": "onnx2snn.exact.snapping",
     "verify": "onnx2snn.certificate",
 }
 

@@ -28,6 +28,7 @@ from onnx2snn.dialect.layer_table import (
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.exact.proof import prove_graph
 from onnx2snn.judgement import judge
+from onnx2snn.listings import layer_listing
 from onnx2snn.model.files import load_model, save_model
 from onnx2snn.model.networks import Network, is_module, named
 from onnx2snn.model.torch_modules import module_to_onnx
@@ -38,7 +39,6 @@ from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.remedies import ITS_SOURCE
 from onnx2snn.spiking_file import spiking_file
-from onnx2snn.tables import layer_listing
 from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 

@@ -27,6 +27,7 @@ from onnx2snn.dialect.neuron_layers import layers_of
 from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.graph.core import origin
 from onnx2snn.judgement import judge
+from onnx2snn.listings import Listing, activation_listing, layer_listing
 from onnx2snn.model.files import load_model, save_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.operators.linear import is_neuron
@@ -34,7 +35,6 @@ from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.roles import Share, roles_of, share_of, tagged
-from onnx2snn.tables import Listing, activation_listing, layer_listing
 from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.listings import spike_listing
 from onnx2snn.runtime.energy import Energy, EnergyTable, energy_of
-from onnx2snn.tables import spike_listing
 from onnx2snn.units import si, steps_in_words, steps_to_answer, things
 
 Array: TypeAlias = NDArray[Any]

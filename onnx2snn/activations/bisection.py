@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.activations.chains import Evaluation, Single
+from onnx2snn.activations.chains import ChainEvaluation, Single
 from onnx2snn.activations.rationals import NotPiecewiseLinearError
 
 Integers = NDArray[np.int64]
@@ -54,7 +54,7 @@ class Steps:
     start: NDArray[np.int64]
 
 
-def bisected(evaluation: Evaluation, level: Level, step: NDArray[np.float64]) -> Steps:
+def bisected(evaluation: ChainEvaluation, level: Level, step: NDArray[np.float64]) -> Steps:
     """The steps of a chain.
 
     Args:
@@ -80,7 +80,7 @@ def grid() -> Single:
     return numbers
 
 
-def _refined(evaluation: Evaluation, z: Single, step: NDArray[np.float64]) -> Single:
+def _refined(evaluation: ChainEvaluation, z: Single, step: NDArray[np.float64]) -> Single:
     """With numbers around every extremum of what is rounded in steps of ``step`` (C,), nearer and nearer."""
     inner = evaluation.run(z[:, None])[0]
     found = [_extrema(inner[:, c], float(step[c]) * _FINE) for c in range(evaluation.channels)]
@@ -157,7 +157,7 @@ def _of_channel(grid: Integers, levels: Integers) -> tuple[Integers, Integers, I
 class _Search:
     """A chain, its levels."""
 
-    def __init__(self, evaluation: Evaluation, level: Level) -> None:
+    def __init__(self, evaluation: ChainEvaluation, level: Level) -> None:
         self._evaluation, self._level = evaluation, level
 
     def levels(self, z: Single) -> Integers:

@@ -150,7 +150,7 @@ def side_by_side(parts: Sequence[Part], opsets: Opsets) -> Reference:
     return Reference(to_split_model(gs.Graph(nodes, inputs, outputs, name="chains", **opsets.of_graph())))
 
 
-class Evaluation:
+class ChainEvaluation:
     """A chain in onnxruntime, for the channels of one sample that differ in its constants.
 
     Attributes:

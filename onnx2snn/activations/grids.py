@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.activations.bisection import MAX_STEPS, Steps, grid
-from onnx2snn.activations.chains import Evaluation, Single
+from onnx2snn.activations.chains import ChainEvaluation, Single
 from onnx2snn.activations.findings import Found
 from onnx2snn.activations.neuron import Staircase
 from onnx2snn.activations.rationals import NotPiecewiseLinearError
@@ -39,7 +39,7 @@ class Grid:
     shift: NDArray[np.float64]
 
     @classmethod
-    def of(cls, staircase: Staircase, evaluation: Evaluation) -> Grid:
+    def of(cls, staircase: Staircase, evaluation: ChainEvaluation) -> Grid:
         """That of a quantiser."""
         return cls(*(evaluation.gathered(np.asarray(a)[None])[0] for a in (staircase.scale, staircase.shift)))
 
@@ -148,7 +148,7 @@ def _kinds(sizes: NDArray[np.float64], near: float) -> list[float]:
     return [float(group.mean()) for group in groups]
 
 
-def of_grid(evaluation: Evaluation, grid: Grid, steps: Steps, first: Found | None) -> Parts:
+def of_grid(evaluation: ChainEvaluation, grid: Grid, steps: Steps, first: Found | None) -> Parts:
     """Its rising and its falling steps."""
     held = (steps.edges, steps.strict, steps.slack, steps.rise)
     edges, strict, slack, rise = (evaluation.spread(a) for a in held)
@@ -159,7 +159,7 @@ def of_grid(evaluation: Evaluation, grid: Grid, steps: Steps, first: Found | Non
 
 
 def of_lines(
-    evaluation: Evaluation, lines: list[tuple[NDArray[np.float64], NDArray[np.int64]]], first: Found
+    evaluation: ChainEvaluation, lines: list[tuple[NDArray[np.float64], NDArray[np.int64]]], first: Found
 ) -> Parts:
     """Those of each size."""
     parts: list[Staircase | Table] = []

@@ -17,7 +17,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.bisection import bisected
-from onnx2snn.activations.chains import Chain, Evaluation, Single
+from onnx2snn.activations.chains import Chain, ChainEvaluation, Single
 from onnx2snn.activations.findings import Found, Recognition, Rejected, rejected
 from onnx2snn.activations.grids import (
     SAMPLES,
@@ -68,7 +68,7 @@ class Tabulated:
 
 def tabulate(graph: gs.Graph, recognition: Recognition) -> tuple[list[Tabulated], dict[str, Rejected]]:
     """The functions of one tensor that are no staircase of a line of it; and those that might have been, with the reason."""
-    search = _Search(graph, recognition)
+    search = _TableSearch(graph, recognition)
     made: list[Tabulated] = []
     failed: dict[str, Rejected] = {}
     for end in search.ends():
@@ -82,11 +82,11 @@ def tabulate(graph: gs.Graph, recognition: Recognition) -> tuple[list[Tabulated]
 
 def unchanged(graph: gs.Graph, recognition: Recognition) -> list[Found]:
     """Quantisers that give back what they are given, at every level that can reach them: exporters write one behind each move."""
-    search = _Search(graph, recognition)
+    search = _TableSearch(graph, recognition)
     return [one for one in recognition.found if search.changes_nothing(one)]
 
 
-class _Search:
+class _TableSearch:
     def __init__(self, graph: gs.Graph, recognition: Recognition) -> None:
         self._graph = graph
         self._found = {id(one.output): one for one in recognition.found}
@@ -147,8 +147,8 @@ class _Search:
         before = self._found.get(id(self._made_of.path(tensor)[0]))
         if before is None or before is found or not is_float(tensor):
             return False
-        given = Evaluation(self._made_of.between(before.root, tensor), tensor, self._made_of.opsets)
-        again = Evaluation(
+        given = ChainEvaluation(self._made_of.between(before.root, tensor), tensor, self._made_of.opsets)
+        again = ChainEvaluation(
             self._made_of.between(found.root, found.output), found.output, self._made_of.opsets
         )
         if given.channels > 1 or again.channels > 1:
@@ -169,7 +169,7 @@ class _Search:
         if first is None:
             return self._in_front(end, found)
         chain = self._made_of.between(first.root, end)
-        evaluation = Evaluation(chain, end, self._made_of.opsets)
+        evaluation = ChainEvaluation(chain, end, self._made_of.opsets)
         answers = evaluation.run(evaluation.gathered(middles_of(first.staircase)).astype(np.float32))[1]
         grid = Grid.read(answers, few=False) if found is None else Grid.of(found.staircase, evaluation)
         parts = None if grid is None else of_grid(evaluation, grid, changes_of(grid.level(answers)), first)
@@ -186,7 +186,7 @@ class _Search:
     def _in_front(self, end: gs.Tensor, found: Found | None) -> Tabulated | None:
         """Case 2."""
         chain = self._made_of.chain(end)
-        evaluation = Evaluation(chain, end if found is None else found.root, self._made_of.opsets)
+        evaluation = ChainEvaluation(chain, end if found is None else found.root, self._made_of.opsets)
         if found is None:
             values = evaluation.run(SAMPLES[:, None])[1]
             grid = Grid.read(values, few=True)
@@ -200,7 +200,7 @@ class _Search:
         return Tabulated(of_grid(evaluation, grid, steps, None), shift, chain.root, end, chain.nodes)
 
     @staticmethod
-    def _listed(evaluation: Evaluation, chain: Chain) -> Tabulated | None:
+    def _listed(evaluation: ChainEvaluation, chain: Chain) -> Tabulated | None:
         """Case 2, of few values whose distances have few sizes, and none in common."""
         values = np.unique(evaluation.run(SAMPLES[:, None])[1]) if evaluation.channels == 1 else SAMPLES
         lines = lines_of(values[:, None]) if len(values) <= MOST_VALUES else None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from onnx2snn.listings import calibration_listing
 from onnx2snn.model.files import save_model
-from onnx2snn.tables import calibration_listing
 from onnx2snn.units import percent, steps_in_words, things
 
 if TYPE_CHECKING:
-    from onnx2snn.exact.snap import Exact
+    from onnx2snn.exact.snapping import Exact
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from onnx2snn.calibration.statistics import spread
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.dialect.layer_table import is_snn
 from onnx2snn.errors import ConversionError, InputError
-from onnx2snn.exact.snap import made_exact
+from onnx2snn.exact.snapping import made_exact
 from onnx2snn.graph.exporter import declared_as, to_model
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named

@@ -15,7 +15,7 @@ from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.stages import Stage, make_stages
 from onnx2snn.calibration.synapses_ahead import Synapses, synapses_of
 from onnx2snn.calibration.writing import Staircased, staircase_of, write_staircase
-from onnx2snn.exact.writing import add_to
+from onnx2snn.exact.write_quantisers import add_to
 from onnx2snn.graph.core import Array
 from onnx2snn.operators.linear import is_weighted
 

@@ -7,7 +7,7 @@ import importlib
 import math
 from typing import Any
 
-from onnx2snn.tables import Listing, certificate_listing, nearness_listing
+from onnx2snn.listings import Listing, certificate_listing, nearness_listing
 from onnx2snn.units import count, steps_in_words, things
 
 

@@ -16,7 +16,7 @@ from onnx2snn.cli.layers import command_line, exact_lines, next_commands
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.tables import calibration_listing
+from onnx2snn.listings import calibration_listing
 from onnx2snn.units import count, duration, file_size, percent, things
 
 if TYPE_CHECKING:

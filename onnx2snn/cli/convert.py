@@ -21,7 +21,7 @@ from onnx2snn.cli.layers import command_line, dendrite_note, next_commands, non_
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.tables import layer_listing
+from onnx2snn.listings import layer_listing
 from onnx2snn.units import duration, file_size, steps_in_words, things
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.terminal import Terminal
-from onnx2snn.tables import Listing, spike_listing
+from onnx2snn.listings import Listing, spike_listing
 from onnx2snn.units import count, duration, percent, si, steps_in_words, times_less
 
 if TYPE_CHECKING:

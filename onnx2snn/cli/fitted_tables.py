@@ -10,8 +10,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from onnx2snn.listings import Listing, Named
 from onnx2snn.naming import Label, distinct
-from onnx2snn.tables import Listing, Named
 
 _SHORTEST = 6
 

@@ -47,10 +47,10 @@ def track_total(terminal: Terminal, what: str) -> Iterator[Callable[[float, floa
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
     else:
-        yield _Shares(terminal, what).report
+        yield _WorkerShares(terminal, what).report
 
 
-class _Shares:
+class _WorkerShares:
     """A line every few seconds: how much is done."""
 
     def __init__(self, terminal: Terminal, what: str) -> None:

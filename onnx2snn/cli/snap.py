@@ -14,7 +14,7 @@ from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, exact_lines, next_commands
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.tables import Listing, Named
+from onnx2snn.listings import Listing, Named
 from onnx2snn.units import duration, file_size, percent
 
 if TYPE_CHECKING:

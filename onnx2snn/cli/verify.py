@@ -15,7 +15,7 @@ from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.tables import certificate_listing, nearness_listing
+from onnx2snn.listings import certificate_listing, nearness_listing
 from onnx2snn.units import count, duration, percent, steps_in_words, things
 
 if TYPE_CHECKING:

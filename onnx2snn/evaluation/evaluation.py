@@ -19,10 +19,10 @@ from onnx2snn.evaluation.neurobench import Structure, neurobench
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.streaming import merged
 from onnx2snn.evaluation.tally import Moments, Tally
+from onnx2snn.listings import spike_listing
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.model.weights import split_model
-from onnx2snn.tables import spike_listing
 from onnx2snn.units import percent, steps_to_answer, things
 
 

@@ -19,7 +19,7 @@ from onnx2snn.dialect.train_shapes import shapes_of
 from onnx2snn.errors import ConversionError, OutputError
 from onnx2snn.exchange.nir_neurons import BinaryNeurons, RateNeurons
 from onnx2snn.exchange.nir_reader import run_nir
-from onnx2snn.exchange.nir_synapses import REMEDY, WRITERS, Draft, Tensor, refusal, settled
+from onnx2snn.exchange.nir_synapses import REMEDY, WRITERS, NirDraft, Tensor, refusal, settled
 from onnx2snn.graph.core import Array
 from onnx2snn.runtime import SpikingSession
 
@@ -65,7 +65,7 @@ def export_nir(
         OutputError: the package nir is missing, or the file cannot be written.
     """
     nir = require_nir()
-    graph = _Export(read_network(held_by(model)), nir, average=pools == "average").graph()
+    graph = _NirExport(read_network(held_by(model)), nir, average=pools == "average").graph()
     if check:
         _try(graph, model)
     content = io.BytesIO()
@@ -75,7 +75,7 @@ def export_nir(
     return graph
 
 
-class _Export:
+class _NirExport:
     """Walks a converted network once, from its inputs to its outputs."""
 
     def __init__(self, network: Network, nir: Any, *, average: bool) -> None:
@@ -87,7 +87,7 @@ class _Export:
         self._schedule: Schedule = make_schedule(self._nodes, [i.name for i in inputs])
         self._shapes = {name: tuple(sizes[1:]) for name, sizes in shapes_of(model).items() if sizes}
         self._rate = network.table.get("coding", "binary") == "rate"
-        self._draft = Draft(average=average)
+        self._draft = NirDraft(average=average)
         T = int(network.table["timesteps"])
         self._neurons = RateNeurons(self._draft, T) if self._rate else BinaryNeurons(self._draft, T)
         self._tensors = {i.name: self._input(i.name) for i in inputs}

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.exchange.nir_synapses import Draft, Tensor, refusal
+from onnx2snn.exchange.nir_synapses import NirDraft, Tensor, refusal
 from onnx2snn.graph.core import Array
 
 _CLOSED = 2.0**40
@@ -57,7 +57,7 @@ class RateNeurons:
         timesteps: T.
     """
 
-    def __init__(self, draft: Draft, timesteps: int) -> None:
+    def __init__(self, draft: NirDraft, timesteps: int) -> None:
         self._draft, self._T = draft, timesteps
 
     def current(self, source: str, tensor: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class BinaryNeurons:
         timesteps: T.
     """
 
-    def __init__(self, draft: Draft, timesteps: int) -> None:
+    def __init__(self, draft: NirDraft, timesteps: int) -> None:
         self._draft, self._T = draft, timesteps
         self._pulses: dict[tuple[tuple[int, ...], int], str] = {}
 

@@ -24,7 +24,7 @@ Step = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
-class Run:
+class NirRun:
     """What a graph of NIR did.
 
     Attributes:
@@ -38,7 +38,7 @@ class Run:
     spikes: dict[str, Array]
 
 
-def run_nir(graph: Any, inputs: Mapping[str, Array]) -> Run:
+def run_nir(graph: Any, inputs: Mapping[str, Array]) -> NirRun:
     """Run a graph that :func:`export_nir` wrote.
 
     Args:
@@ -74,7 +74,7 @@ def run_nir(graph: Any, inputs: Mapping[str, Array]) -> Run:
         shown.append(machine.shown())
     spikes = {name: np.stack(train) for name, train in trains.items()}
     outputs = {name: np.sum([s[name] for s in shown], axis=0) for name in shown[0]} if rate else shown[-1]
-    return Run(outputs, {n: _level(s, T, rate) for n, s in spikes.items()}, spikes)
+    return NirRun(outputs, {n: _level(s, T, rate) for n, s in spikes.items()}, spikes)
 
 
 def _presented(name: str, value: Array, t: int, T: int, rate: bool) -> Array:

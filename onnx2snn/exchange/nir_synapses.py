@@ -36,7 +36,7 @@ class Tensor:
 
 
 @dataclasses.dataclass
-class Draft:
+class NirDraft:
     """A graph of NIR in the making.
 
     Attributes:
@@ -60,7 +60,7 @@ class Draft:
 
 
 #: Writes a node of ONNX: what it reads, its constants by place, the shape of what it writes.
-Writer = Callable[[Draft, onnx.NodeProto, Sequence[Tensor], dict[int, Array], tuple[int, ...]], Tensor]
+Writer = Callable[[NirDraft, onnx.NodeProto, Sequence[Tensor], dict[int, Array], tuple[int, ...]], Tensor]
 
 
 def refusal(node: onnx.NodeProto, message: str, found: object = None) -> ConversionError:
@@ -85,7 +85,7 @@ def _nothing_in_front(node: onnx.NodeProto, tensor: Tensor) -> None:
         raise refusal(node, "a constant that stands in front of this operator has no place in NIR")
 
 
-def settled(draft: Draft, tensor: Tensor) -> Tensor:
+def settled(draft: NirDraft, tensor: Tensor) -> Tensor:
     """``tensor`` as it is: where no synapses are to come, a Scale divides."""
     import nir  # noqa: PLC0415 - an extra
 
@@ -98,7 +98,11 @@ def settled(draft: Draft, tensor: Tensor) -> Tensor:
 
 
 def _convolution(
-    draft: Draft, node: onnx.NodeProto, read: Sequence[Tensor], held: dict[int, Array], shape: tuple[int, ...]
+    draft: NirDraft,
+    node: onnx.NodeProto,
+    read: Sequence[Tensor],
+    held: dict[int, Array],
+    shape: tuple[int, ...],
 ) -> Tensor:
     import nir  # noqa: PLC0415 - an extra
 
@@ -122,7 +126,11 @@ def _convolution(
 
 
 def _affine(
-    draft: Draft, node: onnx.NodeProto, read: Sequence[Tensor], held: dict[int, Array], shape: tuple[int, ...]
+    draft: NirDraft,
+    node: onnx.NodeProto,
+    read: Sequence[Tensor],
+    held: dict[int, Array],
+    shape: tuple[int, ...],
 ) -> Tensor:
     import nir  # noqa: PLC0415
 
@@ -142,7 +150,11 @@ def _affine(
 
 
 def _pool(
-    draft: Draft, node: onnx.NodeProto, read: Sequence[Tensor], held: dict[int, Array], shape: tuple[int, ...]
+    draft: NirDraft,
+    node: onnx.NodeProto,
+    read: Sequence[Tensor],
+    held: dict[int, Array],
+    shape: tuple[int, ...],
 ) -> Tensor:
     import nir  # noqa: PLC0415
 
@@ -168,7 +180,11 @@ def _pool(
 
 
 def _mean(
-    draft: Draft, node: onnx.NodeProto, read: Sequence[Tensor], held: dict[int, Array], shape: tuple[int, ...]
+    draft: NirDraft,
+    node: onnx.NodeProto,
+    read: Sequence[Tensor],
+    held: dict[int, Array],
+    shape: tuple[int, ...],
 ) -> Tensor:
     axes = sorted(int(axis) % 4 for axis in held[1].ravel()) if 1 in held else []
     if axes != [2, 3]:
@@ -177,14 +193,18 @@ def _mean(
 
 
 def _reshape(
-    draft: Draft, node: onnx.NodeProto, read: Sequence[Tensor], held: dict[int, Array], shape: tuple[int, ...]
+    draft: NirDraft,
+    node: onnx.NodeProto,
+    read: Sequence[Tensor],
+    held: dict[int, Array],
+    shape: tuple[int, ...],
 ) -> Tensor:
     del held
     (tensor,) = read
     return tensor if tensor.shape == shape else _flattened(draft, node, tensor, shape)
 
 
-def _flattened(draft: Draft, node: onnx.NodeProto, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _flattened(draft: NirDraft, node: onnx.NodeProto, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     import nir  # noqa: PLC0415
 
     _nothing_in_front(node, tensor)
@@ -195,7 +215,11 @@ def _flattened(draft: Draft, node: onnx.NodeProto, tensor: Tensor, shape: tuple[
 
 
 def _sum(
-    draft: Draft, node: onnx.NodeProto, read: Sequence[Tensor], held: dict[int, Array], shape: tuple[int, ...]
+    draft: NirDraft,
+    node: onnx.NodeProto,
+    read: Sequence[Tensor],
+    held: dict[int, Array],
+    shape: tuple[int, ...],
 ) -> Tensor:
     read = [tensor if tensor.share == read[0].share else settled(draft, tensor) for tensor in read]
     if len({tensor.share for tensor in read}) > 1:
@@ -210,7 +234,11 @@ def _sum(
 
 
 def _scale(
-    draft: Draft, node: onnx.NodeProto, read: Sequence[Tensor], held: dict[int, Array], shape: tuple[int, ...]
+    draft: NirDraft,
+    node: onnx.NodeProto,
+    read: Sequence[Tensor],
+    held: dict[int, Array],
+    shape: tuple[int, ...],
 ) -> Tensor:
     import nir  # noqa: PLC0415
 

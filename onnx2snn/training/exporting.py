@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from torch import Tensor, nn
 
-from onnx2snn.exact.snap import RANGE, snap
+from onnx2snn.exact.snapping import RANGE, snap
 from onnx2snn.model.files import save_model
 from onnx2snn.model.torch_modules import module_to_onnx
 from onnx2snn.training.qcfs import QCFS

@@ -16,7 +16,7 @@ import onnx2snn
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.data.sources import Source
 from onnx2snn.errors import InputError
-from onnx2snn.exact.snap import snap
+from onnx2snn.exact.snapping import snap
 from onnx2snn.model.files import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
 from onnx2snn.training.importing import Imported, import_torch

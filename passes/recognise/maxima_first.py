@@ -10,7 +10,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.bisection import grid
-from onnx2snn.activations.chains import Chain, Evaluation
+from onnx2snn.activations.chains import Chain, ChainEvaluation
 from onnx2snn.activations.entrywise import Opsets
 from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.graph.build import make_constant
@@ -107,10 +107,10 @@ def _commutes(pool: gs.Node, chain: Chain, opsets: Opsets) -> bool:
         return False
     if not all(is_alike(c, rank, compared) for c in constants if c.ndim <= rank):
         return False
-    return _rises(Evaluation(chain, chain.output, opsets))
+    return _rises(ChainEvaluation(chain, chain.output, opsets))
 
 
-def _rises(evaluation: Evaluation) -> bool:
+def _rises(evaluation: ChainEvaluation) -> bool:
     values = evaluation.run(grid()[:, None])[1].astype(np.float64)
     if np.isnan(values).any():
         return False

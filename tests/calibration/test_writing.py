@@ -7,7 +7,7 @@ import pytest
 from helpers_networks import Builder
 
 from onnx2snn.analysis.pass_manager import apply_owned
-from onnx2snn.exact.writing import add_to
+from onnx2snn.exact.write_quantisers import add_to
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE

@@ -16,7 +16,7 @@ from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.layers import next_commands, non_spiking_notes
 from onnx2snn.cli.terminal import Terminal, make_console
 from onnx2snn.dialect.layer_table import NonSpikingOperator
-from onnx2snn.tables import layer_listing
+from onnx2snn.listings import layer_listing
 
 LAYER = {
     "name": "/features/block3/activation/IF",

@@ -28,7 +28,7 @@ PANELS = 6
 _GAP = 3.6
 
 
-class Place(Protocol):
+class PlottedPlace(Protocol):
     """A layer of the pipeline: facts of it, or an entry of a layer table."""
 
     @property
@@ -83,7 +83,11 @@ def raster_height(samples: Sequence[LayerSample]) -> float:
 
 
 def draw_raster(
-    axes: Any, pairs: Sequence[tuple[Place, LayerSample]], labels: Mapping[str, Label], T: int, phases: int
+    axes: Any,
+    pairs: Sequence[tuple[PlottedPlace, LayerSample]],
+    labels: Mapping[str, Label],
+    T: int,
+    phases: int,
 ) -> None:
     """A band a layer, a row a neuron, a dash a spike.
 
@@ -129,7 +133,7 @@ def _shown(samples: Sequence[LayerSample]) -> str:
     return "Of each layer the neurons asked for" + (f", elsewhere {chosen_here}" if most else "")
 
 
-def _band(axes: Any, layer: Place, sample: LayerSample, top: float, T: int) -> None:
+def _band(axes: Any, layer: PlottedPlace, sample: LayerSample, top: float, T: int) -> None:
     first, size = layer.phase * T, len(sample.neurons)
     place = (first + 0.5, top - 0.7)
     axes.add_patch(Rectangle(place, T, size + 0.4, facecolor=COLOURS["band"], edgecolor="none", zorder=0))

@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, staircase_of
-from onnx2snn.exact.grids import THRESHOLDS
+from onnx2snn.exact.weight_grids import THRESHOLDS
 from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.graph.core import (
     Names,

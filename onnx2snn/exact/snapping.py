@@ -16,11 +16,11 @@ from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.dialect.layer_table import is_snn
 from onnx2snn.errors import ConversionError
-from onnx2snn.exact.grids import Change, Grids
-from onnx2snn.exact.levels import ON_LEVELS, entrances, put_grids
 from onnx2snn.exact.magnitudes import magnitudes
+from onnx2snn.exact.on_levels import ON_LEVELS, entrances, put_grids
 from onnx2snn.exact.proof import Proof, prove_model
-from onnx2snn.exact.writing import plain_neurons
+from onnx2snn.exact.weight_grids import Change, Grids
+from onnx2snn.exact.write_quantisers import plain_neurons
 from onnx2snn.graph.build import CodeGrid
 from onnx2snn.graph.core import Array, tidy
 from onnx2snn.graph.exporter import declared_as, to_model
