@@ -168,7 +168,7 @@ class Comparison:
         joint = [name for name in outputs if name not in apart]  # all samples of a batch make such an output
         some = self.forced_outputs(apart, batch.inputs, answer.levels, np.flatnonzero(rows))
         outputs |= {name: replaced(outputs[name], rows, value) for name, value in some.items()}
-        whole = np.arange(self.source.batch or len(batch))
+        whole = np.minimum(np.arange(self.source.batch or len(batch)), len(batch) - 1)
         outputs |= self.forced_outputs(joint, batch.inputs, answer.levels, whole)
         return _Same(differing, rows, outputs)
 
