@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- imports: written by docs/scripts/imports_table.py -->", "<!-- end of imports -->"
 
 #: Modules of the package itself that say things, and know nothing of networks.
-TEXTS = ("errors", "remedies", "naming", "units", "tables", "atomic_files")
+TEXTS = ("errors", "remedies", "naming", "units", "listings", "atomic_files")
 
 #: What each package is for, from the ground up: a package imports only those above it in this list. One that stands here no
 #: more, or not yet, fails the test of the page.
