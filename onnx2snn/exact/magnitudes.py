@@ -77,7 +77,7 @@ def _made_positive(node: gs.Node) -> None:
             and (values is None or position in values)
             and value_of(tensor).dtype.kind == "f"
         ):
-            node.inputs[position] = gs.Constant(f"{tensor.name}#size", np.abs(value_of(tensor)))
+            node.inputs[position] = gs.Constant(f"{tensor.name}#size", np.asarray(np.abs(value_of(tensor))))
 
 
 def _reached(graph: gs.Graph, levels: set[str]) -> list[gs.Tensor]:
