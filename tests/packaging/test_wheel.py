@@ -25,7 +25,12 @@ pytestmark = pytest.mark.wheel
 
 ROOT = Path(__file__).parents[2]
 #: What needs an extra, or is a program.
-_OTHERS = ("onnx2snn/training/", "onnx2snn/report/figures/", "onnx2snn/__main__.py")
+_OTHERS = (
+    "onnx2snn/training/",
+    "onnx2snn/cli/finetune_with_torch.py",
+    "onnx2snn/report/figures/",
+    "onnx2snn/__main__.py",
+)
 _IMPORT_ALL = """
 import importlib, sys, onnx2snn
 for name in sys.argv[1:]:
