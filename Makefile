@@ -38,7 +38,7 @@ check: $(VENV)/dev  ## lint, types and tests: what CI runs
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest -n $(JOBS)
 
-# A sum of 4-bit codes by channel crashes onnxruntime 1.24.1 itself, when it runs the source.
+# A sum of 4-bit codes by channel crashes older onnxruntimes themselves, when they run the source.
 CRASHES := tests/activations/test_rounding_by_channel.py::test_channels_round_ties_to_their_own_side[uint4 behind int8-a sum]
 
 test-oldest: $(VENV)-oldest/installed-all  ## the tests of the core on the oldest supported libraries
