@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, NEURONS
 from onnx2snn.graph.core import Array
-from onnx2snn.model.weights import SplitModel, is_hollow
+from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
 
 #: The axis of channels.
@@ -54,8 +54,7 @@ class _Block:
         self._range, self.saves = (first, last), False
         graph = model.structure.graph
         self._shapes = {v.name: _sizes(v) for v in (*graph.value_info, *graph.input, *graph.output)}
-        held = {t.name: numpy_helper.to_array(t) for t in graph.initializer if not is_hollow(t)}
-        self._constants: Mapping[str, Array] = held | dict(model.weights)
+        self._constants: Mapping[str, Array] = model.constants
         self._writers = {name: node for node in graph.node for name in node.output}
         self._nodes: list[onnx.NodeProto] = []
         self._cut: dict[str, Array] = {}

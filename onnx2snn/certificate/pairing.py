@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from onnx2snn.activations import NeuronParameters, Staircase, Table
 from onnx2snn.activations.rules import names_of
@@ -20,7 +20,7 @@ from onnx2snn.dialect.functions import DOMAIN, NEURONS, OPERANDS, TABLE_IF
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.dialect.train_shapes import train_names
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.model.weights import SplitModel, is_hollow
+from onnx2snn.model.weights import SplitModel
 
 _REMEDY = "convert the source again, or give the file that it was converted from"
 
@@ -68,9 +68,7 @@ def pair(
     declared = [output.name for output in converted.graph.output]
     _same_names("output", table["outputs"], declared)
     _same_names("output", list(outputs), declared)
-    constants: dict[str, NDArray[Any]] = {
-        t.name: numpy_helper.to_array(t) for t in converted.graph.initializer if not is_hollow(t)
-    } | dict(network.weights)
+    constants = network.constants
     pairs = []
     for entry in entries:
         node, staircase = nodes[entry["name"]], activations[entry["source_tensor"]]

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from onnx2snn.dialect.train_shapes import train_names
 from onnx2snn.graph.core import Array
@@ -58,7 +58,8 @@ class Structure:
             if of(node).weights is not None and carried.intersection(node.input)
             for name in _weights(node, held)
         }
-        found = [_values(model, held[name]) for name in sorted(synapses)]
+        constants = model.constants
+        found = [constants[name] for name in sorted(synapses)]
         parameters = sum(
             model.weights[n].nbytes if n in model.weights else t.ByteSize() for n, t in held.items()
         )
@@ -78,10 +79,6 @@ def _carried(graph: onnx.GraphProto, held: Mapping[str, TensorProto]) -> set[str
 def _weights(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
     """The first constant that the operator reads; the second is its bias."""
     return [name for name in node.input if name in held and len(held[name].dims) > 1][:1]
-
-
-def _values(model: SplitModel, tensor: TensorProto) -> Array:
-    return model.weights[tensor.name] if tensor.name in model.weights else numpy_helper.to_array(tensor)
 
 
 class Effective:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 import onnx2snn
 from onnx2snn.atomic_files import whole_file
@@ -81,7 +80,7 @@ class _NirExport:
     def __init__(self, network: Network, nir: Any, *, average: bool) -> None:
         self._nir, self._network = nir, network
         model = network.split.structure
-        self._held = {t.name: self._values(t) for t in model.graph.initializer}
+        self._held = network.split.constants
         inputs = [i for i in model.graph.input if i.name not in self._held]
         self._nodes = list(model.graph.node)
         self._schedule: Schedule = make_schedule(self._nodes, [i.name for i in inputs])
@@ -91,10 +90,6 @@ class _NirExport:
         T = int(network.table["timesteps"])
         self._neurons = RateNeurons(self._draft, T) if self._rate else BinaryNeurons(self._draft, T)
         self._tensors = {i.name: self._input(i.name) for i in inputs}
-
-    def _values(self, tensor: onnx.TensorProto) -> Array:
-        weights = self._network.split.weights
-        return np.asarray(weights[tensor.name] if tensor.name in weights else numpy_helper.to_array(tensor))
 
     def _input(self, name: str) -> Tensor:
         shape = self._shape(name)

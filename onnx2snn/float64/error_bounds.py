@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from onnx2snn.float64.evaluator import is_jump
 from onnx2snn.float64.kernel import Kernel
-from onnx2snn.model.weights import SplitModel, is_hollow
+from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
 from onnx2snn.operators.error_rules import written
 from onnx2snn.operators.jump_errors import measured
@@ -74,7 +74,7 @@ class RunningError:
         graph = model.structure.graph
         opsets = {o.domain: o.version for o in model.structure.opset_import}
         self._operators = [OneOperator(node, opsets) for node in graph.node]
-        self._constants = _constants(model)
+        self._constants = model.constants
         self._quanta: dict[str, float] = {}
         self._output = graph.output[0].name
         self.inputs = tuple(value.name for value in graph.input if value.name not in model.weights)
@@ -115,9 +115,3 @@ class RunningError:
         if name not in self._quanta:
             self._quanta[name] = quantum(values) if values.dtype.kind == "f" else 1.0
         return Signal(values, fixed=True, rounding=RoundingCount(quantum=self._quanta[name]))
-
-
-def _constants(model: SplitModel) -> dict[str, Array]:
-    """By name, large weights among them."""
-    initializers = model.structure.graph.initializer
-    return {t.name: numpy_helper.to_array(t) for t in initializers if not is_hollow(t)} | dict(model.weights)

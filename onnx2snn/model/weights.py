@@ -45,6 +45,12 @@ class SplitModel:
     structure: onnx.ModelProto
     weights: Mapping[str, Array] = field(default_factory=dict)
 
+    @property
+    def constants(self) -> dict[str, Array]:
+        """The values of all its initializers, large ones and others, by name."""
+        held = self.structure.graph.initializer
+        return {t.name: numpy_helper.to_array(t) for t in held if not is_hollow(t)} | dict(self.weights)
+
     def whole(self) -> onnx.ModelProto:
         """A model with everything in it; its weights are copied."""
         model = onnx.ModelProto()
