@@ -12,6 +12,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.recognise import recognise
+from onnx2snn.analysis.dataflow import influencing
 from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Array, Names, origin
 from onnx2snn.graph.exporter import with_outputs
@@ -34,7 +35,7 @@ class Entering:
         self._quantised = {id(found.output) for found in recognise(graph).found} | set(lines)
         self._currents: set[int] = set()
         self.wanted: dict[int, gs.Tensor] = {}
-        leading = feeding(graph, lines)
+        leading = influencing(graph, lambda node: any(id(t) in lines for t in node.outputs))
         for node in graph.nodes:
             read = float_signals(node)
             if is_weighted(node) and len(read) == 1:
@@ -46,15 +47,6 @@ class Entering:
                 passes = is_linear(node) or of(node).compares is not None
                 made = passes and any(id(t) in self._currents for t in read)
             self._currents.update(id(t) for t in node.outputs if made and id(t) not in self._quantised)
-
-
-def feeding(graph: gs.Graph, lines: Collection[int]) -> set[int]:
-    """The tensors, by id, that lead to an activation."""
-    found: set[int] = set()
-    for node in reversed(graph.nodes):
-        if any(id(t) in found or id(t) in lines for t in node.outputs):
-            found.update(id(t) for t in node.inputs)
-    return found
 
 
 def put_clips(graph: gs.Graph, wanted: Collection[gs.Tensor]) -> None:

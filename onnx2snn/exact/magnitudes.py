@@ -33,8 +33,7 @@ def magnitudes(graph: gs.Graph) -> dict[str, Array]:
             if id(node.inputs[0]) not in behind:
                 highest = _analog(level, highest)
             node.outputs = []
-            shape = [1, *(s if isinstance(s, (int, np.integer)) else OPEN for s in level.shape[1:])]
-            levels[level.name] = np.full(shape, highest, np.float32)
+            levels[level.name] = full(level, highest).astype(np.float32)
             largest.inputs.append(level)
         elif is_integrate(node) or is_hold(node):
             node.op, node.domain, node.inputs, node.attrs = "Identity", "", node.inputs[:1], {}
@@ -50,6 +49,12 @@ def magnitudes(graph: gs.Graph) -> dict[str, Array]:
     return {t.name: by_channel(found[t.name], channel_axis(t)) for t in wanted} | {
         name: value[:, :1].max(keepdims=True) for name, value in levels.items()
     }
+
+
+def full(tensor: gs.Tensor, value: float) -> Array:
+    """``value`` at every place of one sample of ``tensor``, (1, ...)."""
+    shape = [s if isinstance(s, (int, np.integer)) else OPEN for s in tensor.shape[1:]]
+    return np.full((1, *shape), float(value))
 
 
 def _analog(level: gs.Tensor, highest: float) -> float:

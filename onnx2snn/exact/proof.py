@@ -17,7 +17,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, parameters, staircase_of
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.dialect.subnetworks import CutNetwork, cut_source
-from onnx2snn.exact.magnitudes import OPEN
+from onnx2snn.exact.magnitudes import full
 from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.graph.core import Array, is_float
 from onnx2snn.model.weights import SplitModel
@@ -74,8 +74,8 @@ def prove_graph(graph: gs.Graph) -> tuple[Proof, ...]:
     """As :func:`prove_model`, of a graph whose activations are Staircase nodes."""
     cut = cut_source(graph)
     neurons = [node for node in graph.nodes if is_neuron(node)]
-    tops = {f"level/{n.attrs[SOURCE_TENSOR]}": _full(n.outputs[0], parameters(n).levels) for n in neurons}
-    given = tops | {t.name: _full(t, FAR) for t in graph.inputs if is_float(t)}
+    tops = {f"level/{n.attrs[SOURCE_TENSOR]}": full(n.outputs[0], parameters(n).levels) for n in neurons}
+    given = tops | {t.name: full(t, FAR) for t in graph.inputs if is_float(t)}
     found = []
     for node in neurons:
         name, staircase = node.attrs[SOURCE_TENSOR], staircase_of(node)
@@ -85,11 +85,6 @@ def prove_graph(graph: gs.Graph) -> tuple[Proof, ...]:
         found.append(one)
     outputs = [replace(bounded(cut, t.name, t.name, given), neurons=False) for t in graph.outputs]
     return (*found, *outputs)
-
-
-def _full(tensor: gs.Tensor, value: float) -> Array:
-    shape = [s if isinstance(s, (int, np.integer)) else OPEN for s in tensor.shape[1:]]
-    return np.full((1, *shape), float(value))
 
 
 def bounded(

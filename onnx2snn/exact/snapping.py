@@ -18,7 +18,7 @@ from onnx2snn.dialect.layer_table import is_snn
 from onnx2snn.errors import ConversionError
 from onnx2snn.exact.magnitudes import magnitudes
 from onnx2snn.exact.on_levels import ON_LEVELS, entrances, put_grids
-from onnx2snn.exact.proof import Proof, prove_model
+from onnx2snn.exact.proof import Proof, prove_graph, prove_model
 from onnx2snn.exact.weight_grids import Change, Grids
 from onnx2snn.exact.write_quantisers import plain_neurons
 from onnx2snn.graph.build import CodeGrid
@@ -134,7 +134,7 @@ def snap(model: str | Path | onnx.ModelProto, data: Any = None) -> Exact:
     graph = import_model(source)
     refuse_training_mode(graph)
     graph = apply_owned(refuse_undefined(graph), PREPARE)
-    proofs = prove_model(source)
+    proofs = prove_graph(apply_owned(graph.copy(), RECOGNISE))
     if proofs and all(proof.exact for proof in proofs):
         return Exact(source, (), (), proofs)
     batches = () if data is None else open_data(data, input_specs(source)).batches(BATCH)

@@ -66,7 +66,7 @@ def _order(node: gs.Node) -> list[int]:
 
 
 def _merge(node: gs.Node) -> None:
-    """Case 2."""
+    """Case 3: with those in front of it."""
     before = producer_of(node.inputs[0])
     while before is not None and before.op == "Transpose" and not before.domain:
         first, second = _order(before), _order(node)
@@ -118,7 +118,7 @@ def _same_order(movers: Sequence[gs.Node]) -> bool:
 
 
 def _joins(node: gs.Node, movers: Sequence[gs.Node]) -> bool:
-    """Case 2."""
+    """Case 3: with those in front of it."""
     first, rank = movers[0], len(movers[0].outputs[0].shape)
     ends = [(list(m.inputs[0].shape), list(m.outputs[0].shape)) for m in movers]
     constants = [value_of(t) for t in node.inputs if is_constant(t) and not t.is_empty()]

@@ -25,6 +25,7 @@ from onnx2snn.graph.core import (
     tidy,
     value_of,
 )
+from onnx2snn.operators import of
 from onnx2snn.operators.linear import ORDER_PRESERVING, compared_axes, is_alike, is_linear, is_quotient
 
 #: A function rises if it falls nowhere by more than its own rounding.
@@ -140,7 +141,7 @@ def _in_front_of(graph: gs.Graph, made_of: MadeOf) -> _Region | None:
     """Case 3: a region with a maximum of what does not rise, and the longest function behind it that may stand in front."""
     kept = {id(t) for t in graph.outputs}
     for node in graph.nodes:
-        top = node.outputs[0] if _is_pool(node) or _joins(node) else None
+        top = node.outputs[0] if _is_pool(node) or of(node).joins else None
         if top is None or not _is_read_once(top, kept) or not made_of.is_entrywise(top.outputs[0]):
             continue
         nodes, roots = _between(node, kept)
@@ -160,10 +161,6 @@ def _in_front_of(graph: gs.Graph, made_of: MadeOf) -> _Region | None:
     return None
 
 
-def _joins(node: gs.Node) -> bool:
-    return bool(node.op == "Concat" and not node.domain)
-
-
 def _is_read_once(tensor: gs.Tensor, kept: Collection[int]) -> bool:
     return id(tensor) not in kept and len(tensor.outputs) == 1
 
@@ -173,7 +170,7 @@ def _between(last: gs.Node, kept: Collection[int]) -> tuple[tuple[gs.Node, ...],
     nodes, inside = [last], {id(last)}
     for node in nodes:
         for maker in (t.inputs[0] for t in node.inputs if t.inputs):
-            ours = id(maker) not in inside and (_is_pool(maker) or _joins(maker))
+            ours = id(maker) not in inside and (_is_pool(maker) or of(maker).joins)
             if (
                 ours
                 and id(maker.outputs[0]) not in kept

@@ -16,6 +16,7 @@ from onnx2snn.activations.recognise import Found
 from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tabulate import Tabulated, tabulate
 from onnx2snn.graph.build import Spelling, make_constant
+from onnx2snn.analysis.dataflow import influenced_by, influencing
 from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
 from onnx2snn.operators.linear import ROWS, is_weighted
 
@@ -127,7 +128,7 @@ def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.
 
     Where none has synapses behind it, those with synapses in front.
     """
-    behind, feeding = reached_by_synapses(graph), _feeding(graph)
+    behind, feeding = reached_by_synapses(graph), influencing(graph, is_weighted)
     hidden = [output for root, output in activations if id(root) in behind]
     return [output for output in hidden if id(output) in feeding] or hidden
 
@@ -138,7 +139,7 @@ def chosen(graph: gs.Graph, found: Sequence[A]) -> list[A]:
     hidden = [f for f in found if id(f.root) in behind]
     if not hidden:
         return [f for f in found if isinstance(f, Found)]
-    feeding = _feeding(graph)
+    feeding = influencing(graph, is_weighted)
     inner = [f for f in hidden if id(f.output) in feeding]
     if not inner:
         return hidden
@@ -148,20 +149,7 @@ def chosen(graph: gs.Graph, found: Sequence[A]) -> list[A]:
 
 def reached_by_synapses(graph: gs.Graph) -> set[int]:
     """Tensors that some weighted operator influences."""
-    reached: set[int] = set()
-    for node in graph.nodes:
-        if is_weighted(node) or any(id(t) in reached for t in node.inputs):
-            reached.update(id(t) for t in node.outputs)
-    return reached
-
-
-def _feeding(graph: gs.Graph) -> set[int]:
-    """Tensors that influence some weighted operator."""
-    feeding: set[int] = set()
-    for node in reversed(graph.nodes):
-        if is_weighted(node) or any(id(t) in feeding for t in node.outputs):
-            feeding.update(id(t) for t in node.inputs)
-    return feeding
+    return influenced_by(graph, is_weighted)
 
 
 def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
