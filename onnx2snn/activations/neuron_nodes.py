@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,14 @@ def scaled_bias(graph: gs.Graph, names: Names, node: gs.Node, factor: NDArray[np
     held = make_constant(names, f"{bias.name}/factor", np.atleast_1d(factor.astype(np.float32)))
     graph.nodes.append(gs.Node(op="Mul", name=names.fresh(out.name), inputs=[bias, held], outputs=[out]))
     return out
+
+
+def give_unit_threshold(graph: gs.Graph, names: Names, node: gs.Node, factor: NDArray[np.float64]) -> None:
+    """θ becomes 1, for a potential that was multiplied by ``factor``, 1/θ shaped as one sample."""
+    staircase = parameters(node)
+    bias = scaled_bias(graph, names, node, factor)
+    unit, offset = np.ones_like(staircase.threshold), staircase.offset / staircase.threshold
+    set_parameters(names, node, replace(staircase, threshold=unit, offset=offset), bias=bias)
 
 
 def integrate_node(names: Names, train: gs.Tensor, output: gs.Tensor) -> gs.Node:

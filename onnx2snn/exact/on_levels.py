@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.check_float32 import recognise_checked
-from onnx2snn.activations.neuron import Staircase
-from onnx2snn.activations.neuron_nodes import parameters, scaled_bias, set_parameters, staircase_of
+from onnx2snn.activations.neuron_nodes import give_unit_threshold, parameters, staircase_of
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.scale_propagation import factor_of, give_out, multiplied
 from onnx2snn.analysis.trains import is_train
@@ -230,8 +228,7 @@ def share_thresholds(graph: gs.Graph) -> gs.Graph:
         for neuron in neurons:
             staircase = None if neuron is None else staircase_of(neuron)
             if neuron is not None and staircase is not None:
-                bias = scaled_bias(graph, names, neuron, 1 / staircase.threshold)
-                set_parameters(names, neuron, _of_unit(staircase), bias=bias)
+                give_unit_threshold(graph, names, neuron, 1 / staircase.threshold)
     return graph
 
 
@@ -262,14 +259,8 @@ def own_thresholds(graph: gs.Graph) -> gs.Graph:
         if is_trivial(scale):
             continue
         node.inputs[0] = multiplied(graph, names, node.inputs[0], scale, origin(node))
-        bias = scaled_bias(graph, names, node, 1 / staircase.threshold)
-        set_parameters(names, node, _of_unit(staircase), bias=bias)
+        give_unit_threshold(graph, names, node, 1 / staircase.threshold)
     return graph
-
-
-def _of_unit(staircase: Staircase) -> Staircase:
-    unit = np.ones_like(staircase.threshold)
-    return replace(staircase, threshold=unit, offset=staircase.offset / staircase.threshold)
 
 
 #: From a network whose activations are staircases to one on levels.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.neuron_nodes import parameters, scaled_bias, set_parameters
+from onnx2snn.activations.neuron_nodes import give_unit_threshold, parameters
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.scale_propagation import (
     can_push,
@@ -59,9 +57,7 @@ def _with_unit_thresholds(graph: gs.Graph, *, coarse: bool) -> gs.Graph:
     for node in list(graph.nodes):
         if not is_neuron(node):
             continue
-        staircase = parameters(node)
-        rank = len(node.inputs[0].shape)
-        theta = as_scale(staircase.threshold, rank)
+        theta = as_scale(parameters(node).threshold, len(node.inputs[0].shape))
         scale = reciprocal(theta)
         if scales.is_trivial(scale):
             continue
@@ -71,13 +67,7 @@ def _with_unit_thresholds(graph: gs.Graph, *, coarse: bool) -> gs.Graph:
             node.inputs[0] = multiplied(graph, names, node.inputs[0], scale, origin(node))
         else:
             continue
-        bias = scaled_bias(graph, names, node, of_sample(scale))
-        scaled = replace(
-            staircase,
-            threshold=np.ones_like(staircase.threshold),
-            offset=staircase.offset / staircase.threshold,
-        )
-        set_parameters(names, node, scaled, bias=bias)
+        give_unit_threshold(graph, names, node, of_sample(scale))
     return graph
 
 
