@@ -15,8 +15,8 @@ from onnx2snn.activations.neuron_nodes import READING, Reading, staircase_node
 from onnx2snn.activations.recognise import Found
 from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tabulate import Tabulated, tabulate
-from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.analysis.dataflow import influenced_by, influencing
+from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
 from onnx2snn.operators.linear import ROWS, is_weighted
 
