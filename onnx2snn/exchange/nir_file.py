@@ -18,7 +18,7 @@ from onnx2snn.dialect.train_shapes import shapes_of
 from onnx2snn.errors import ConversionError, OutputError
 from onnx2snn.exchange.nir_neurons import BinaryNeurons, RateNeurons
 from onnx2snn.exchange.nir_reader import run_nir
-from onnx2snn.exchange.nir_synapses import REMEDY, WRITERS, NirDraft, Tensor, refusal, settled
+from onnx2snn.exchange.nir_synapses import REMEDY, WRITERS, Call, NirDraft, Tensor, refusal, settled
 from onnx2snn.graph.core import Array
 from onnx2snn.runtime import SpikingSession
 
@@ -78,7 +78,7 @@ class _NirExport:
     """Walks a converted network once, from its inputs to its outputs."""
 
     def __init__(self, network: Network, nir: Any, *, average: bool) -> None:
-        self._nir, self._network = nir, network
+        self._network = network
         model = network.split.structure
         self._held = network.split.constants
         inputs = [i for i in model.graph.input if i.name not in self._held]
@@ -86,14 +86,14 @@ class _NirExport:
         self._schedule: Schedule = make_schedule(self._nodes, [i.name for i in inputs])
         self._shapes = {name: tuple(sizes[1:]) for name, sizes in shapes_of(model).items() if sizes}
         self._rate = network.table.get("coding", "binary") == "rate"
-        self._draft = NirDraft(average=average)
+        self._draft = NirDraft(nir, average=average)
         T = int(network.table["timesteps"])
         self._neurons = RateNeurons(self._draft, T) if self._rate else BinaryNeurons(self._draft, T)
         self._tensors = {i.name: self._input(i.name) for i in inputs}
 
     def _input(self, name: str) -> Tensor:
         shape = self._shape(name)
-        node = self._nir.Input({"input": np.array(shape)})
+        node = self._draft.nir.Input({"input": np.array(shape)})
         return self._neurons.current(self._draft.add(name, node), Tensor((), shape))
 
     def _shape(self, name: str) -> tuple[int, ...]:
@@ -118,7 +118,7 @@ class _NirExport:
             "dt": 1.0,
             "readout": "sum of all steps" if self._rate else "last step",
         }
-        return self._nir.NIRGraph(self._draft.nodes, self._draft.edges, metadata)
+        return self._draft.nir.NIRGraph(self._draft.nodes, self._draft.edges, metadata)
 
     def _write(self, position: int, node: onnx.NodeProto) -> None:
         places = [i for i, name in enumerate(node.input) if name in self._tensors]
@@ -133,7 +133,7 @@ class _NirExport:
         if node.domain == DOMAIN:
             made = self._spiking(position, node, read[0], held)
         elif node.op_type in WRITERS and not node.domain and len(node.output) == 1:
-            made = WRITERS[node.op_type](self._draft, node, read, held, self._shape(node.output[0]))
+            made = WRITERS[node.op_type](Call(self._draft, node, read, held, self._shape(node.output[0])))
         else:
             raise refusal(node, "NIR has no word for this operator")
         self._tensors[node.output[0]] = made
@@ -174,7 +174,7 @@ class _NirExport:
             raise ConversionError(f"output '{name}' is no potential", remedy=REMEDY)
         if isinstance(self._neurons, BinaryNeurons):
             tensor = self._neurons.delayed(tensor, self._schedule.output_delay(name))
-        node = self._nir.Output({"output": np.array(tensor.shape)})
+        node = self._draft.nir.Output({"output": np.array(tensor.shape)})
         self._draft.add(f"{name}.output", node, *tensor.sources)
 
 

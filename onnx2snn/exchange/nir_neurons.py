@@ -58,7 +58,7 @@ class RateNeurons:
     """
 
     def __init__(self, draft: NirDraft, timesteps: int) -> None:
-        self._draft, self._T = draft, timesteps
+        self._draft, self._nir, self._T = draft, draft.nir, timesteps
 
     def current(self, source: str, tensor: Tensor) -> Tensor:
         """An analog tensor as a current: constant, a T-th of it in each step."""
@@ -66,13 +66,11 @@ class RateNeurons:
 
     def neuron(self, node: onnx.NodeProto, tensor: Tensor, held: dict[int, Array], *, analog: bool) -> Tensor:
         """An IF node: NIR's, with a constant current for its bias."""
-        import nir  # noqa: PLC0415
-
         compare, subtract = (_by_step(held[place], len(tensor.shape)) for place in (2, 3))
         if not (np.all(compare == compare[:1]) and np.all(subtract == subtract[:1])):
             raise refusal(node, "NIR's neuron has one threshold")
         theta, initial = _full(subtract[0], tensor.shape), _full(subtract[0] - compare[0], tensor.shape)
-        made = nir.IF(
+        made = self._nir.IF(
             r=_full(1.0, tensor.shape),
             v_threshold=_below(theta),
             metadata={"reset": "subtract", "v_initial": initial},
@@ -106,13 +104,11 @@ class RateNeurons:
 
     def _constant(self, node: onnx.NodeProto, whole: Array) -> str:
         """A current that no synapse brings: what an integrator holds that a pulse in the first step has charged."""
-        import nir  # noqa: PLC0415
-
         size = "x".join(map(str, whole.shape))
         if f"clock.{size}" not in self._draft.nodes:
-            self._draft.add(f"clock.{size}", nir.Input({"input": np.array(whole.shape)}))
-        charge = self._draft.add(f"{node.name}.bias", nir.Scale(whole), f"clock.{size}")
-        return self._draft.add(f"{node.name}.constant", nir.I(_full(1.0, whole.shape)), charge)
+            self._draft.add(f"clock.{size}", self._nir.Input({"input": np.array(whole.shape)}))
+        charge = self._draft.add(f"{node.name}.bias", self._nir.Scale(whole), f"clock.{size}")
+        return self._draft.add(f"{node.name}.constant", self._nir.I(_full(1.0, whole.shape)), charge)
 
 
 class BinaryNeurons:
@@ -124,7 +120,7 @@ class BinaryNeurons:
     """
 
     def __init__(self, draft: NirDraft, timesteps: int) -> None:
-        self._draft, self._T = draft, timesteps
+        self._draft, self._nir, self._T = draft, draft.nir, timesteps
         self._pulses: dict[tuple[tuple[int, ...], int], str] = {}
 
     def current(self, source: str, tensor: Tensor) -> Tensor:
@@ -133,18 +129,14 @@ class BinaryNeurons:
 
     def delayed(self, tensor: Tensor, phases: int) -> Tensor:
         """A tensor, whole phases late."""
-        import nir  # noqa: PLC0415 - an extra
-
         if not phases:
             return tensor
-        late = nir.Delay(_full(phases * self._T, tensor.shape))
+        late = self._nir.Delay(_full(phases * self._T, tensor.shape))
         name = f"{tensor.sources[0]}.late{phases}"
         return dataclasses.replace(tensor, sources=(self._draft.add(name, late, *tensor.sources),))
 
     def neuron(self, node: onnx.NodeProto, tensor: Tensor, held: dict[int, Array], stage: int) -> Tensor:
         """An IF node that integrates in phase ``stage`` and generates in the next."""
-        import nir  # noqa: PLC0415
-
         shape, T = tensor.shape, self._T
         compare, subtract = (_by_step(held[place], len(shape)) for place in (2, 3))
         weights = 2.0 ** np.arange(T - 1, -1, -1).reshape(-1, *[1] * len(shape))
@@ -162,8 +154,8 @@ class BinaryNeurons:
         theta = _full(theta[0], shape)
         v = self._potential(node.name, tensor, held[1], (stage + 1) * T - 1)
         gate = self._gate(node.name, shape, (stage + 1) * T)
-        spikes = self._draft.add(node.name, nir.Threshold(_below(theta * 2**T)), v, gate)
-        taken = self._draft.add(f"{node.name}.taken", nir.Scale(-theta * 2 ** (T + 1)), spikes)
+        spikes = self._draft.add(node.name, self._nir.Threshold(_below(theta * 2**T)), v, gate)
+        taken = self._draft.add(f"{node.name}.taken", self._nir.Scale(-theta * 2 ** (T + 1)), spikes)
         self._draft.edges.append((taken, v))
         return Tensor((spikes,), shape)
 
@@ -173,39 +165,33 @@ class BinaryNeurons:
         return Tensor((v,), tensor.shape)
 
     def _potential(self, name: str, tensor: Tensor, bias: Array, last: int) -> str:
-        import nir  # noqa: PLC0415
-
         shape, whole = tensor.shape, _biased(tensor, bias)
-        doubling = nir.LI(tau=_full(-1.0, shape), r=_full(-1.0, shape), v_leak=_full(0.0, shape))
+        doubling = self._nir.LI(tau=_full(-1.0, shape), r=_full(-1.0, shape), v_leak=_full(0.0, shape))
         v = self._draft.add(f"{name}.v", doubling, *tensor.sources)
         if whole.any():
-            brought = self._draft.add(f"{name}.bias", nir.Scale(whole), self._pulse(shape, last))
+            brought = self._draft.add(f"{name}.bias", self._nir.Scale(whole), self._pulse(shape, last))
             self._draft.edges.append((brought, v))
         return v
 
     def _gate(self, name: str, shape: tuple[int, ...], opens: int) -> str:
         """Zero for T steps, so low otherwise that no potential reaches the threshold."""
-        import nir  # noqa: PLC0415
-
         T, add = self._T, self._draft.add
-        shut = add(f"{name}.shut", nir.Scale(_full(-_CLOSED, shape)), self._pulse(shape, 0))
-        opened = add(f"{name}.opened", nir.Scale(_full(_CLOSED, shape)), self._pulse(shape, opens))
-        before = add(f"{name}.before", nir.I(_full(1.0, shape)), shut, opened)
-        again = add(f"{name}.again", nir.Scale(_full(-_CLOSED, shape)), self._pulse(shape, opens + T))
-        doubling = nir.LI(tau=_full(-1.0, shape), r=_full(-1.0, shape), v_leak=_full(0.0, shape))
+        shut = add(f"{name}.shut", self._nir.Scale(_full(-_CLOSED, shape)), self._pulse(shape, 0))
+        opened = add(f"{name}.opened", self._nir.Scale(_full(_CLOSED, shape)), self._pulse(shape, opens))
+        before = add(f"{name}.before", self._nir.I(_full(1.0, shape)), shut, opened)
+        again = add(f"{name}.again", self._nir.Scale(_full(-_CLOSED, shape)), self._pulse(shape, opens + T))
+        doubling = self._nir.LI(tau=_full(-1.0, shape), r=_full(-1.0, shape), v_leak=_full(0.0, shape))
         behind = add(f"{name}.behind", doubling, again)
-        return add(f"{name}.gate", nir.Scale(_full(1.0, shape)), before, behind)
+        return add(f"{name}.gate", self._nir.Scale(_full(1.0, shape)), before, behind)
 
     def _pulse(self, shape: tuple[int, ...], step: int) -> str:
         """The clock: a one in this step, for every neuron of such a layer."""
-        import nir  # noqa: PLC0415
-
         if (shape, step) not in self._pulses:
             if step == 0:
                 size = "x".join(map(str, shape))
-                made = self._draft.add(f"clock.{size}", nir.Input({"input": np.array(shape)}))
+                made = self._draft.add(f"clock.{size}", self._nir.Input({"input": np.array(shape)}))
             else:
                 start = self._pulse(shape, 0)
-                made = self._draft.add(f"{start}.{step}", nir.Delay(_full(step, shape)), start)
+                made = self._draft.add(f"{start}.{step}", self._nir.Delay(_full(step, shape)), start)
             self._pulses[shape, step] = made
         return self._pulses[shape, step]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper
 
+from onnx2snn.compile.draft import attributes
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import Array
 
@@ -40,11 +40,13 @@ class NirDraft:
     """A graph of NIR in the making.
 
     Attributes:
+        nir: The package, an extra.
         nodes: By name.
         edges: From, to.
         average: Whether pools are AvgPool2d: some readers know that alone, others SumPool2d alone.
     """
 
+    nir: Any
     nodes: dict[str, Any] = dataclasses.field(default_factory=dict)
     edges: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     average: bool = False
@@ -59,8 +61,36 @@ class NirDraft:
         return plain
 
 
-#: Writes a node of ONNX: what it reads, its constants by place, the shape of what it writes.
-Writer = Callable[[NirDraft, onnx.NodeProto, Sequence[Tensor], dict[int, Array], tuple[int, ...]], Tensor]
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A node of ONNX that is to be said in the words of NIR.
+
+    Attributes:
+        draft: Where.
+        node: The node.
+        read: Its signals.
+        held: Its constants, by place.
+        shape: Of what it writes, of one sample.
+    """
+
+    draft: NirDraft
+    node: onnx.NodeProto
+    read: Sequence[Tensor]
+    held: dict[int, Array]
+    shape: tuple[int, ...]
+
+    @property
+    def nir(self) -> Any:
+        """The package."""
+        return self.draft.nir
+
+    def sent(self, made: Any, tensor: Tensor, suffix: str = "") -> str:
+        """The name of the node ``made``, which reads ``tensor``."""
+        return self.draft.add(f"{self.node.name}{suffix}", made, *tensor.sources)
+
+
+#: Writes a node of ONNX.
+Writer = Callable[[Call], Tensor]
 
 
 def refusal(node: onnx.NodeProto, message: str, found: object = None) -> ConversionError:
@@ -68,13 +98,9 @@ def refusal(node: onnx.NodeProto, message: str, found: object = None) -> Convers
     return ConversionError(message, node=node.name, operator=node.op_type, found=found, remedy=REMEDY)
 
 
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
-
-
 def _paddings(node: onnx.NodeProto, held: dict[str, Any], rank: int) -> list[int]:
     pads = list(held.get("pads", [0] * 2 * rank))
-    automatic = held.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+    automatic = held.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
     if automatic or pads[:rank] != pads[rank:]:
         raise refusal(node, "NIR pads both ends of an axis alike", pads)
     return pads[:rank]
@@ -87,169 +113,117 @@ def _nothing_in_front(node: onnx.NodeProto, tensor: Tensor) -> None:
 
 def settled(draft: NirDraft, tensor: Tensor) -> Tensor:
     """``tensor`` as it is: where no synapses are to come, a Scale divides."""
-    import nir  # noqa: PLC0415 - an extra
-
     if tensor.share == 1:
         return tensor
-    scale = nir.Scale(np.full(tensor.shape, 1 / tensor.share, np.float32))
+    scale = draft.nir.Scale(np.full(tensor.shape, 1 / tensor.share, np.float32))
     return Tensor(
         (draft.add(f"{tensor.sources[0]}.share", scale, *tensor.sources),), tensor.shape, tensor.bias
     )
 
 
-def _convolution(
-    draft: NirDraft,
-    node: onnx.NodeProto,
-    read: Sequence[Tensor],
-    held: dict[int, Array],
-    shape: tuple[int, ...],
-) -> Tensor:
-    import nir  # noqa: PLC0415 - an extra
-
-    (tensor,), options = read, _attributes(node)
-    weight = np.asarray(held[1] / np.float32(tensor.share), np.float32)
+def _convolution(call: Call) -> Tensor:
+    (tensor,), options = call.read, attributes(call.node)
+    weight = np.asarray(call.held[1] / np.float32(tensor.share), np.float32)
     rank = weight.ndim - 2
-    _nothing_in_front(node, tensor)
+    _nothing_in_front(call.node, tensor)
     if rank not in (1, 2):
-        raise refusal(node, "NIR has convolutions along one axis and along two", f"{rank} axes")
-    padding = _paddings(node, options, rank)
+        raise refusal(call.node, "NIR has convolutions along one axis and along two", f"{rank} axes")
+    padding = _paddings(call.node, options, rank)
     strides, dilations = (list(options.get(key, [1] * rank)) for key in ("strides", "dilations"))
     groups, zeros = int(options.get("group", 1)), np.zeros(len(weight), np.float32)
     if rank == 1:
-        made = nir.Conv1d(tensor.shape[1], weight, strides[0], padding[0], dilations[0], groups, zeros)
+        made = call.nir.Conv1d(tensor.shape[1], weight, strides[0], padding[0], dilations[0], groups, zeros)
     else:
         sizes = (tuple(strides), tuple(padding), tuple(dilations))
-        made = nir.Conv2d(tensor.shape[1:], weight, *sizes, groups, zeros)
-    bias = held.get(2)
-    sent = draft.add(node.name, made, *tensor.sources)
-    return Tensor((sent,), shape, None if bias is None else bias.reshape(-1, *[1] * rank))
+        made = call.nir.Conv2d(tensor.shape[1:], weight, *sizes, groups, zeros)
+    bias = call.held.get(2)
+    sent = call.sent(made, tensor)
+    return Tensor((sent,), call.shape, None if bias is None else bias.reshape(-1, *[1] * rank))
 
 
-def _affine(
-    draft: NirDraft,
-    node: onnx.NodeProto,
-    read: Sequence[Tensor],
-    held: dict[int, Array],
-    shape: tuple[int, ...],
-) -> Tensor:
-    import nir  # noqa: PLC0415
-
-    (tensor,), options = read, _attributes(node)
-    _nothing_in_front(node, tensor)
-    if 1 not in held or held[1].ndim != 2 or len(tensor.shape) != 1 or options.get("transA"):
-        raise refusal(node, "NIR multiplies a vector of each sample by a constant matrix", tensor.shape)
+def _affine(call: Call) -> Tensor:
+    (tensor,), options = call.read, attributes(call.node)
+    _nothing_in_front(call.node, tensor)
+    if 1 not in call.held or call.held[1].ndim != 2 or len(tensor.shape) != 1 or options.get("transA"):
+        raise refusal(call.node, "NIR multiplies a vector of each sample by a constant matrix", tensor.shape)
     weight = (
-        np.ascontiguousarray(held[1] if options.get("transB") else held[1].T)
+        np.ascontiguousarray(call.held[1] if options.get("transB") else call.held[1].T)
         * options.get("alpha", 1.0)
         / tensor.share
     )
     zeros = np.zeros(len(weight), np.float32)
-    sent = draft.add(node.name, nir.Affine(weight.astype(np.float32), zeros), *tensor.sources)
-    bias = None if 2 not in held else held[2].reshape(-1) * np.float32(options.get("beta", 1.0))
-    return Tensor((sent,), shape, bias)
+    sent = call.sent(call.nir.Affine(weight.astype(np.float32), zeros), tensor)
+    bias = None if 2 not in call.held else call.held[2].reshape(-1) * np.float32(options.get("beta", 1.0))
+    return Tensor((sent,), call.shape, bias)
 
 
-def _pool(
-    draft: NirDraft,
-    node: onnx.NodeProto,
-    read: Sequence[Tensor],
-    held: dict[int, Array],
-    shape: tuple[int, ...],
-) -> Tensor:
-    import nir  # noqa: PLC0415
-
-    del held
-    (tensor,), options = read, _attributes(node)
-    _nothing_in_front(node, tensor)
+def _pool(call: Call) -> Tensor:
+    (tensor,), options = call.read, attributes(call.node)
+    _nothing_in_front(call.node, tensor)
     if len(tensor.shape) != 3:
-        raise refusal(node, "NIR pools along two axes", tensor.shape)
+        raise refusal(call.node, "NIR pools along two axes", tensor.shape)
     whole = list(tensor.shape[1:])
     kernel = list(options.get("kernel_shape", whole))
     strides = list(options.get("strides", [1, 1] if "kernel_shape" in options else whole))
-    padding = _paddings(node, options, 2)
+    padding = _paddings(call.node, options, 2)
     inside = any(padding) and not options.get("count_include_pad", 0)
     sizes = [
         (s + 2 * p - k) // stride + 1 for s, p, k, stride in zip(whole, padding, kernel, strides, strict=True)
     ]
-    if inside or any(d != 1 for d in options.get("dilations", [])) or sizes != list(shape[1:3] or [1, 1]):
-        raise refusal(node, "NIR adds up whole windows, inside of the image and its padding")
-    pool, weight = (nir.AvgPool2d, 1) if draft.average else (nir.SumPool2d, math.prod(kernel))
+    spread = any(d != 1 for d in options.get("dilations", []))
+    if inside or spread or sizes != list(call.shape[1:3] or [1, 1]):
+        raise refusal(call.node, "NIR adds up whole windows, inside of the image and its padding")
+    average = call.draft.average
+    pool, weight = (call.nir.AvgPool2d, 1) if average else (call.nir.SumPool2d, math.prod(kernel))
     made, share = pool(np.array(kernel), np.array(strides), np.array(padding)), tensor.share * weight
-    pooled = Tensor((draft.add(node.name, made, *tensor.sources),), (tensor.shape[0], *sizes), share=share)
-    return pooled if len(shape) == 3 else _flattened(draft, node, pooled, shape)
+    pooled = Tensor((call.sent(made, tensor),), (tensor.shape[0], *sizes), share=share)
+    return pooled if len(call.shape) == 3 else _flattened(call, pooled)
 
 
-def _mean(
-    draft: NirDraft,
-    node: onnx.NodeProto,
-    read: Sequence[Tensor],
-    held: dict[int, Array],
-    shape: tuple[int, ...],
-) -> Tensor:
-    axes = sorted(int(axis) % 4 for axis in held[1].ravel()) if 1 in held else []
+def _mean(call: Call) -> Tensor:
+    axes = sorted(int(axis) % 4 for axis in call.held[1].ravel()) if 1 in call.held else []
     if axes != [2, 3]:
-        raise refusal(node, "NIR pools along two axes", f"axes {axes}")
-    return _pool(draft, onnx.NodeProto(name=node.name, op_type=node.op_type), read, {}, shape)
+        raise refusal(call.node, "NIR pools along two axes", f"axes {axes}")
+    whole = onnx.NodeProto(name=call.node.name, op_type=call.node.op_type)
+    return _pool(dataclasses.replace(call, node=whole, held={}))
 
 
-def _reshape(
-    draft: NirDraft,
-    node: onnx.NodeProto,
-    read: Sequence[Tensor],
-    held: dict[int, Array],
-    shape: tuple[int, ...],
-) -> Tensor:
-    del held
-    (tensor,) = read
-    return tensor if tensor.shape == shape else _flattened(draft, node, tensor, shape)
+def _reshape(call: Call) -> Tensor:
+    (tensor,) = call.read
+    return tensor if tensor.shape == call.shape else _flattened(call, tensor)
 
 
-def _flattened(draft: NirDraft, node: onnx.NodeProto, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    import nir  # noqa: PLC0415
-
-    _nothing_in_front(node, tensor)
-    if len(shape) != 1:
-        raise refusal(node, "NIR flattens, and reshapes nothing else", shape)
-    made = nir.Flatten({"input": np.array(tensor.shape)}, start_dim=0, end_dim=-1)
-    return Tensor((draft.add(f"{node.name}.flat", made, *tensor.sources),), shape, share=tensor.share)
+def _flattened(call: Call, tensor: Tensor) -> Tensor:
+    _nothing_in_front(call.node, tensor)
+    if len(call.shape) != 1:
+        raise refusal(call.node, "NIR flattens, and reshapes nothing else", call.shape)
+    made = call.nir.Flatten({"input": np.array(tensor.shape)}, start_dim=0, end_dim=-1)
+    return Tensor((call.sent(made, tensor, ".flat"),), call.shape, share=tensor.share)
 
 
-def _sum(
-    draft: NirDraft,
-    node: onnx.NodeProto,
-    read: Sequence[Tensor],
-    held: dict[int, Array],
-    shape: tuple[int, ...],
-) -> Tensor:
-    read = [tensor if tensor.share == read[0].share else settled(draft, tensor) for tensor in read]
+def _sum(call: Call) -> Tensor:
+    first = call.read[0].share
+    read = [tensor if tensor.share == first else settled(call.draft, tensor) for tensor in call.read]
     if len({tensor.share for tensor in read}) > 1:
-        read = [settled(draft, tensor) for tensor in read]
-    if held or any(tensor.shape != shape for tensor in read):
-        raise refusal(node, "NIR adds what has one shape", [tensor.shape for tensor in read])
+        read = [settled(call.draft, tensor) for tensor in read]
+    if call.held or any(tensor.shape != call.shape for tensor in read):
+        raise refusal(call.node, "NIR adds what has one shape", [tensor.shape for tensor in read])
     biases = [tensor.bias for tensor in read if tensor.bias is not None]
     sources = [source for tensor in read for source in tensor.sources]
     if len(set(sources)) < len(sources):
-        raise refusal(node, "NIR has no two edges between the same nodes")
-    return Tensor(tuple(sources), shape, sum(biases[1:], biases[0]) if biases else None, read[0].share)
+        raise refusal(call.node, "NIR has no two edges between the same nodes")
+    return Tensor(tuple(sources), call.shape, sum(biases[1:], biases[0]) if biases else None, read[0].share)
 
 
-def _scale(
-    draft: NirDraft,
-    node: onnx.NodeProto,
-    read: Sequence[Tensor],
-    held: dict[int, Array],
-    shape: tuple[int, ...],
-) -> Tensor:
-    import nir  # noqa: PLC0415
-
-    if len(read) != 1 or not held or read[0].shape != shape:
-        raise refusal(node, "NIR scales by constants of a sample's shape", shape)
-    (tensor,), (factor,) = read, held.values()
-    if factor.ndim > len(shape):
-        factor = factor.reshape(factor.shape[-len(shape) :])
-    whole = np.ascontiguousarray(np.broadcast_to(factor.astype(np.float32), shape))
-    sent = draft.add(node.name, nir.Scale(whole), *tensor.sources)
-    return Tensor((sent,), shape, None if tensor.bias is None else tensor.bias * whole, tensor.share)
+def _scale(call: Call) -> Tensor:
+    if len(call.read) != 1 or not call.held or call.read[0].shape != call.shape:
+        raise refusal(call.node, "NIR scales by constants of a sample's shape", call.shape)
+    (tensor,), (factor,) = call.read, call.held.values()
+    if factor.ndim > len(call.shape):
+        factor = factor.reshape(factor.shape[-len(call.shape) :])
+    whole = np.ascontiguousarray(np.broadcast_to(factor.astype(np.float32), call.shape))
+    sent = call.sent(call.nir.Scale(whole), tensor)
+    return Tensor((sent,), call.shape, None if tensor.bias is None else tensor.bias * whole, tensor.share)
 
 
 #: NIR's vocabulary: what each operator of ONNX becomes.
