@@ -7,7 +7,10 @@ import { described } from "./snn_file.js";
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
 ort.env.wasm.numThreads = 1; // more need a page that is isolated from others; one digit takes a few milliseconds
 
-const ARRAYS = { float32: Float32Array, float64: Float64Array, int64: BigInt64Array, bool: Uint8Array };
+const ARRAYS = {
+  float32: Float32Array, float64: Float64Array, bool: Uint8Array,
+  int8: Int8Array, uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, int32: Int32Array, int64: BigInt64Array,
+};
 
 /** A compiled network, ready to run. */
 export class SpikingNetwork {
@@ -24,13 +27,13 @@ export class SpikingNetwork {
     this.facts = facts;
     this.timesteps = table.timesteps;
     this.layers = table.layers.map((layer) => ({ ...layer, ...mapsOf(layer.shape) }));
-    this.input = fused.inputNames[0];
+    [this.input] = fused.inputMetadata; // name, type and shape
     this.output = table.outputs[0];
   }
 
   /**
    * What the network answers to one picture.
-   * @param {Float32Array} pixels 28 × 28, 0 to 1, row by row.
+   * @param {Float32Array} pixels As many as its input has, 0 to 1, row by row.
    * @returns {Promise<{potentials: Float32Array, milliseconds: number}>} The readouts' membrane potentials.
    */
   async answer(pixels) {
@@ -64,8 +67,15 @@ export class SpikingNetwork {
   }
 
   #feeds(pixels) {
-    return { [this.input]: new ort.Tensor("float32", pixels, [1, 1, 28, 28]) };
+    const { name, type, shape } = this.input;
+    return { [name]: new ort.Tensor(type, read(pixels, type), shape) };
   }
+}
+
+/** Pixels of 0 to 1 as an input of `type` reads them: as they are, or, integers, as 0 to 255 (int8: −128 to 127). */
+function read(pixels, type) {
+  if (type.startsWith("float")) return ARRAYS[type].from(pixels);
+  return ARRAYS[type].from(pixels, (value) => Math.round(255 * value) - (type === "int8" ? 128 : 0));
 }
 
 async function bytesOf(url) {

@@ -1,7 +1,11 @@
-"""Serve the page on this machine: convert and compile the digits network, and hand it to the browser beside onnxruntime-web.
+"""Serve the page on this machine: convert and compile a network of digits, and hand it to the browser beside onnxruntime-web.
 
     npm install --prefix examples/browser
     python examples/browser/serve.py            # then open http://127.0.0.1:8000
+    python examples/browser/serve.py --network mnist_int8.onnx --samples mnist_int8.npz
+
+Without ``--network`` it is that of ``examples/digits``; any that reads a picture of 28 × 28 and has ten outputs will do, its
+pixels floats of 0 to 1 or integers. Its samples are an .npz with the pictures under the input's name, and ``labels``.
 
 Everything that the page may load is listed in one table, in memory: no path leads anywhere else, and the headers forbid
 the page to ask any other server.
@@ -18,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import onnx2snn
+from onnx2snn.data import input_specs
 
 PAGE = Path(__file__).parent
 DIGITS = PAGE.parent / "digits"
@@ -38,20 +43,31 @@ POLICY = (
 )
 
 
-def contents() -> dict[str, bytes]:
+def contents(
+    network: Path = DIGITS / "digits.onnx", samples: Path = DIGITS / "digits.npz"
+) -> dict[str, bytes]:
     """Everything that the server hands out, by path."""
     page = [path for path in PAGE.iterdir() if path.suffix in (".html", ".css", ".js", ".svg")]
     found = {f"/{path.name}": path.read_bytes() for path in page}
     found["/"] = found["/index.html"]
     found |= {f"/ort/{name}": (RUNTIME / name).read_bytes() for name in RUNTIME_FILES}
-    with np.load(DIGITS / "digits.npz") as digits:
-        found["/samples.bin"] = digits["image"][:SAMPLES].astype("<f4").tobytes()
-        found["/labels.json"] = json.dumps(digits["labels"][:SAMPLES].tolist()).encode()
-    conversion = onnx2snn.convert(DIGITS / "digits.onnx")
+    conversion = onnx2snn.convert(network)
+    with np.load(samples) as held:
+        pictures = held[input_specs(conversion.model)[0].name][:SAMPLES]
+        found["/samples.bin"] = shown(pictures).astype("<f4").tobytes()
+        labels = held["labels"][:SAMPLES] if "labels" in held else np.arange(len(pictures))
+        found["/labels.json"] = json.dumps(labels.tolist()).encode()
     for execution in ("fused", "step"):
         compiled = onnx2snn.compile(conversion, execution=execution, batch=1)
         found[f"/digits_{execution}.onnx"] = compiled.model.SerializeToString()
     return found
+
+
+def shown(pictures: np.ndarray) -> np.ndarray:
+    """Pixels of 0 to 1; integers are of 8 bits, those of int8 less 128."""
+    if pictures.dtype.kind == "f":
+        return pictures
+    return (pictures.astype(np.float32) + 128 * (pictures.dtype == np.int8)) / 255
 
 
 def make_server(files: Mapping[str, bytes], *, port: int = 0) -> ThreadingHTTPServer:
@@ -81,10 +97,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--network", type=Path, default=DIGITS / "digits.onnx")
+    parser.add_argument("--samples", type=Path, default=DIGITS / "digits.npz")
     arguments = parser.parse_args()
     if not RUNTIME.is_dir():
         parser.error("onnxruntime-web is missing: run 'npm install --prefix examples/browser' first")
-    with make_server(contents(), port=arguments.port) as server:
+    with make_server(contents(arguments.network, arguments.samples), port=arguments.port) as server:
         print(f"http://127.0.0.1:{server.server_address[1]}   (Ctrl+C ends)", flush=True)
         try:
             server.serve_forever()

@@ -123,6 +123,11 @@ class Fitting:
         return InputError(
             f"{self._where} holds values that the model's {self._dtype} input cannot take",
             found=f"{value} in sample {position + lost}",
-            remedy="save the values that the network was made for: "
-            + ("whole numbers within its range" if is_whole(self._dtype) else "numbers within its range"),
+            remedy=self._remedy(rows),
         )
+
+    def _remedy(self, rows: Array) -> str:
+        if rows.dtype == np.uint8 and self._dtype == np.int8:
+            return "where they are pixels of 0 to 255, save (x.astype('int16') - 128).astype('int8')"
+        kind = "whole numbers" if is_whole(self._dtype) else "numbers"
+        return f"save the values that the network was made for: {kind} within its range"

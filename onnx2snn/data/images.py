@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.data.columns import ArrayColumn, Column, Reader
+from onnx2snn.data.fitting import is_whole
 from onnx2snn.data.specs import Array, InputSpec
 from onnx2snn.errors import InputError
 
@@ -28,6 +29,8 @@ Resize = Literal["stretch", "crop"]
 @dataclass(frozen=True)
 class ImageOptions:
     """How a picture becomes an array: value = (pixel · scale − mean) / std, per channel.
+
+    An input of integers takes the 8-bit pixels themselves, int8 takes pixel − 128: its own quantiser holds mean and std.
 
     Attributes:
         size: Height and width in pixels; None takes them from the model.
@@ -91,11 +94,18 @@ class ImageColumn(Column):
             raise InputError(
                 "a standard deviation of 0 cannot divide", remedy="give the data set's own --std"
             )
+        whole = is_whole(spec.dtype)
+        if whole and options != ImageOptions(options.size, options.resize):
+            raise InputError(
+                f"'{spec.name}' takes pixels as integers, which its own quantiser scales",
+                found=str(spec),
+                remedy="leave out --image-mean and --image-std",
+            )
         plane = (self._height, self._width)
         self.shape = (
             (len(files), channels, *plane) if self._channels_first else (len(files), *plane, channels)
         )
-        self.dtype = np.dtype(np.float32)
+        self.dtype = spec.dtype if whole else np.dtype(np.float32)
 
     def reader(self, start: int, stack: ExitStack) -> Reader:  # noqa: ARG002 - pictures are opened one by one
         """See :meth:`Column.reader`."""
@@ -109,7 +119,7 @@ class ImageColumn(Column):
 
         return read
 
-    def _decode(self, path: Path) -> NDArray[np.float32]:
+    def _decode(self, path: Path) -> Array:
         image = _pillow()
         bombs = (image.DecompressionBombError, image.DecompressionBombWarning)
         try:
@@ -122,7 +132,10 @@ class ImageColumn(Column):
                 f"{path} cannot be read as a picture: {error}", remedy="remove or replace it"
             ) from error
         pixels = pixels.reshape(self._height, self._width, -1)
-        values = ((pixels * self._options.scale - self._mean) / self._std).astype(np.float32)
+        if is_whole(self.dtype):
+            values = (pixels - 128 * (self.dtype == np.int8)).astype(self.dtype)
+        else:
+            values = ((pixels * self._options.scale - self._mean) / self._std).astype(np.float32)
         return values.transpose(2, 0, 1) if self._channels_first else values
 
     def _resized(self, picture: Image) -> Image:

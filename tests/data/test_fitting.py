@@ -87,6 +87,11 @@ def test_a_value_without_a_counterpart_is_named(value: float, source: type, dtyp
             opened(values, dtype)
 
 
+def test_pixels_for_a_signed_input_are_shifted_by_whoever_knows_that_they_are() -> None:
+    with pytest.raises(InputError, match=r"save \(x.astype\('int16'\) - 128\).astype\('int8'\)"):
+        opened(np.full((4, 1, 2, 2), 200, np.uint8), np.int8)
+
+
 def test_pixels_for_a_float_input_are_said(caplog: pytest.LogCaptureFixture) -> None:
     pixels = np.full((4, 1, 2, 2), 200, np.uint8)
     assert opened(pixels).max() == 200

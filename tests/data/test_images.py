@@ -58,6 +58,13 @@ def test_normalisation_is_per_channel(folder: Path) -> None:
     np.testing.assert_allclose(read(folder, NHWC, mean=mean, std=std), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("dtype", "lowest"), [(np.uint8, 0), (np.int8, -128), (np.int32, 0)])
+def test_integers_take_the_pixels_themselves(folder: Path, dtype: type[np.generic], lowest: int) -> None:
+    codes = read(folder, InputSpec("image", np.dtype(dtype), (4, 6, 3)))
+    assert codes.dtype == dtype
+    np.testing.assert_array_equal(codes.astype(int), PIXELS.astype(int) + lowest)
+
+
 def test_stretching_and_cropping(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     pixels = np.zeros((8, 20), np.uint8)
@@ -77,6 +84,7 @@ def test_stretching_and_cropping(tmp_path: Path) -> None:
         (InputSpec("x", FLOAT, (3, None, None)), {}, "--image-size"),
         (NCHW, {"mean": (0.1, 0.2)}, "2 values of mean for 3 channels"),
         (NCHW, {"std": (0.0,)}, "cannot divide"),
+        (InputSpec("image", np.dtype(np.int8), (3, 4, 6)), {"mean": (0.5,)}, "its own quantiser scales"),
     ],
 )
 def test_options_that_do_not_fit(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from helpers_browser import Browser, Page
+from helpers_graphs import node
 
 import onnx2snn
 from onnx2snn.runtime import SpikingSession
@@ -35,6 +37,10 @@ ANSWERS = """(async () => {
     return answers;
 })()"""
 
+#: The shades of grey of every picture that is offered.
+INK = """[...document.querySelectorAll("#samples canvas")].map((canvas) =>
+    [...canvas.getContext("2d").getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0))"""
+
 
 def load_server() -> ModuleType:
     spec = importlib.util.spec_from_file_location("serve", EXAMPLES / "browser" / "serve.py")
@@ -55,13 +61,36 @@ def files() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def address(files: dict[str, bytes]) -> Iterator[str]:
+def of_integers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The digits network behind a quantiser, so that it reads pixels of int8; and two samples of these."""
+    model = onnx.load(EXAMPLES / "digits" / "digits.onnx")
+    held = [("pixel", np.float32(1 / 255)), ("black", np.int8(-128))]
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in held)
+    model.graph.node.insert(0, node("DequantizeLinear", ["codes", "pixel", "black"], ["image"]))
+    model.graph.input[0].name = "codes"
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT8
+    folder = tmp_path_factory.mktemp("integers")
+    onnx.save(model, folder / "digits.onnx")
+    with np.load(EXAMPLES / "digits" / "digits.npz") as data:
+        codes = (np.rint(255 * data["image"][:2]) - 128).astype(np.int8)
+    np.savez(folder / "digits.npz", codes=codes)
+    return folder / "digits.onnx", folder / "digits.npz"
+
+
+@contextmanager
+def serving(files: dict[str, bytes]) -> Iterator[str]:
     with load_server().make_server(files) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def address(files: dict[str, bytes]) -> Iterator[str]:
+    with serving(files) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +123,23 @@ def test_the_browser_answers_as_python_does(
         assert np.array_equal(potentials.argmax(1), result.outputs["logits"].argmax(1))
         assert np.abs(potentials - result.outputs["logits"]).max() <= 0.1
     assert files.keys() >= {"/digits_fused.onnx", "/digits_step.onnx"}
+
+
+@pytest.mark.usefixtures("files")
+def test_pictures_of_integers_are_shown_and_read(browser: Browser, of_integers: tuple[Path, Path]) -> None:
+    network, samples = of_integers
+    codes = np.load(samples)["codes"]
+    result = SpikingSession(onnx2snn.convert(network)).run({"codes": codes})
+    with serving(load_server().contents(network, samples)) as address, browser.open_page(address) as page:
+        page.wait_for(READY)
+        answers = page.evaluate(ANSWERS)
+        shown = page.evaluate(INK)
+    spikes = np.array([counts for *_, counts in answers])
+    assert np.abs(spikes - np.stack(list(result.spikes.values()), axis=1)).max() <= 4
+    assert np.array_equal(
+        np.array([first for first, *_ in answers]).argmax(1), result.outputs["logits"].argmax(1)
+    )
+    np.testing.assert_array_equal(shown, codes.reshape(2, 784).astype(int) + 128)
 
 
 def test_a_digit_is_shown_spike_by_spike(page: Page) -> None:
