@@ -100,7 +100,7 @@ class Bench:
             return (
                 damage,
                 "finetune",
-                ["finetune", str(source), path, str(work / "out"), *words, *options],
+                ["finetune", str(source), str(work / "out"), "--data", path, *words, *options],
                 _size(work),
             )
         damage, content = damaged(source.read_bytes(), number)
@@ -108,7 +108,7 @@ class Bench:
         return (
             damage,
             "finetune",
-            ["finetune", str(bad), str(data), str(work / "out"), *options],
+            ["finetune", str(bad), str(work / "out"), "--data", str(data), *options],
             len(content),
         )
 

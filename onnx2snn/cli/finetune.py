@@ -15,7 +15,7 @@ _NEEDED = ("torch", "onnx2torch")
 @click.command(
     "finetune",
     cls=Command,
-    epilog="onnx2snn finetune relu.onnx train.npz sparse.onnx --sparsity 1e-5 --epochs 5",
+    epilog="onnx2snn finetune relu.onnx sparse.onnx --data train.npz --sparsity 1e-5 --epochs 5",
     short_help="Train for fewer spikes (needs torch).",
     context_settings={"ignore_unknown_options": True},
 )

@@ -8,19 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from onnx2snn.cli.calibration_options import exact_option
+from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.training.finetuning import finetune as run
-from onnx2snn.training.records import Epoch, TrainingStep
+from onnx2snn.training.records import Epoch, Finetuned, TrainingStep
 from onnx2snn.units import count, duration, percent
+
+if TYPE_CHECKING:
+    from onnx2snn.data import ImageOptions
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
@@ -28,10 +33,9 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.command(
     cls=Command,
     short_help="Train on for few time steps and few spikes.",
-    epilog="onnx2snn finetune relu.onnx train.npz sparse.onnx --sparsity 1e-5 --epochs 5",
+    epilog="onnx2snn finetune relu.onnx sparse.onnx --data train.npz --sparsity 1e-5 --epochs 5",
 )
 @click.argument("source", type=PATH, metavar="IN.onnx")
-@click.argument("data", type=PATH, metavar="DATA")
 @click.argument("target", type=PATH, metavar="OUT.onnx")
 @click.option(
     "--timesteps", type=click.IntRange(1, 16), default=4, show_default=True, help="K = 2^T - 1 levels."
@@ -49,6 +53,13 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     default=0.0,
     show_default=True,
     help="Loss per synaptic operation: synapses that are worth less are dropped.",
+)
+@click.option(
+    "--layerwise",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Weight of hidden activations, which learn what they were, beside answers.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="At most so many.")
 @click.option(
@@ -79,15 +90,18 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )
 @exact_option
 @click.option("--fresh", is_flag=True, help="Do not go on from a checkpoint.")
+@data_option(required=True, help_text=f"{DATA_HELP} What is trained on is kept in memory.")
 @output_options
 def finetune(
     *,
     source: str,
     data: str,
+    images: ImageOptions,
     target: str,
     timesteps: int,
     sparsity: float,
     pruning: float,
+    layerwise: float,
     epochs: int,
     learning_rate: float,
     batch: int,
@@ -99,9 +113,9 @@ def finetune(
     fresh: bool,
     terminal: Terminal,
 ) -> None:
-    """Train the network IN.onnx on DATA for T time steps and few spikes; write OUT.onnx.
+    """Train the network IN.onnx for T time steps and few spikes; write OUT.onnx.
 
-    Its activations become QCFS. With 'labels' in the data it learns them; without any, to answer as before.
+    Its activations become QCFS. With 'labels' in the data it learns them; without any, to answer as before, whatever it answers.
     A run that was interrupted goes on where it was when the same command is given again.
     """
     state = Path(checkpoint or f"{target}.checkpoint")
@@ -113,10 +127,11 @@ def finetune(
     with _shown(terminal, epochs) as shown:
         result = run(
             source,
-            data,
+            open_for(source, data, images),
             timesteps=timesteps,
             sparsity=sparsity,
             pruning=pruning,
+            layerwise=layerwise,
             epochs=epochs,
             learning_rate=learning_rate,
             batch=batch,
@@ -133,7 +148,7 @@ def finetune(
     terminal.show(
         Text.assemble((source, "bold"), " → ", (target, "bold")),
         f"T = {timesteps} time steps, {_facts(result.best)} (epoch {result.best.number})"
-        f"; {duration(time.perf_counter() - began)}",
+        f"{_before(result)}; {duration(time.perf_counter() - began)}",
         next_commands(command_line(target, snn), command_line("verify", target, snn, "--data", data)),
     )
     terminal.result(
@@ -146,13 +161,21 @@ def finetune(
     )
 
 
-def _plain(epoch: Epoch) -> dict[str, float | None]:
+def _before(result: Finetuned) -> str:
+    """How far answers were from the source's before training, where that is what was learned."""
+    before = result.history[0].error
+    return "" if math.isnan(before) else f"; error {percent(before)} before training"
+
+
+def _plain(epoch: Epoch) -> dict[str, Any]:
     """JSON knows no NaN."""
-    return {name: None if math.isnan(value) else value for name, value in asdict(epoch).items()}
+    facts = {**asdict(epoch), "error": epoch.error}
+    return {n: None if isinstance(v, float) and math.isnan(v) else v for n, v in facts.items()}
 
 
 def _facts(epoch: Epoch) -> str:
     right = "" if math.isnan(epoch.accuracy) else f", {percent(epoch.accuracy)} right"
+    right += "" if math.isnan(epoch.error) else f", error {percent(epoch.error)}"
     left = "" if epoch.synapses == 1 else f", {percent(epoch.synapses)} of the synapses"
     return f"loss {epoch.held_out_loss:.4f}{right}, {count(round(epoch.spikes))} spikes a sample{left}"
 

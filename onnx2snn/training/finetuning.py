@@ -19,7 +19,9 @@ from onnx2snn.errors import InputError
 from onnx2snn.exact.snapping import snap
 from onnx2snn.model.files import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
+from onnx2snn.training.hints import LayerHints
 from onnx2snn.training.importing import Imported, import_torch
+from onnx2snn.training.ports import Rows
 from onnx2snn.training.pruning import SynapsePruning
 from onnx2snn.training.records import Epoch, Finetuned, Plan, TrainingStep
 from onnx2snn.training.replacing import calibrate_thresholds
@@ -40,6 +42,7 @@ def finetune(
     timesteps: int = 4,
     sparsity: float = 0.0,
     pruning: float = 0.0,
+    layerwise: float = 0.0,
     epochs: int = 5,
     learning_rate: float = 1e-3,
     batch: int = 64,
@@ -54,17 +57,21 @@ def finetune(
     """Train a network for ``timesteps`` time steps and few spikes.
 
     Its activations become QCFS with K = 2^T − 1 levels; thresholds come from the network (staircases) or from
-    the data (ReLU). With ``labels`` in the data it learns the labels, without any it learns its own former
-    answers. The epoch with the least loss + sparsity · spikes on the held-out samples is kept. A seed gives
-    the same result again on the same machine with the same number of threads.
+    the data (ReLU). With ``labels`` in the data it learns the labels, without any what it answered before:
+    probabilities by their Kullback-Leibler divergence, embeddings, boxes and masks by squared error over
+    their variance (which distils logits best, too: Kim et al., IJCAI 2021), summed over outputs. The epoch with
+    the least loss + sparsity · spikes on the held-out samples is kept. A seed gives the same result again on the
+    same machine with the same number of threads.
 
     Args:
-        model: Float or quantised, from any framework; one input, one output.
+        model: Float or quantised, from any framework.
         data: A path or arrays by input name; kept in memory.
         timesteps: T.
         sparsity: η, loss per spike (:class:`FineGrainedL1`); it grows linearly over the first half.
         pruning: ν, loss per synaptic operation below which a synapse is dropped (:class:`SynapsePruning`), behind each
             epoch of the first half, in which it grows; later epochs alone can be the best.
+        layerwise: Weight of hidden activations beside answers: each layer learns what the network had there before
+            (:class:`~onnx2snn.training.hints.LayerHints`).
         epochs: At most so many.
         learning_rate: Of Adam, at the beginning; it falls to 0 along a cosine.
         batch: Samples a step.
@@ -91,13 +98,13 @@ def finetune(
         )
     source = load_model(model)
     data_set = open_data(data, input_specs(source))
-    plan = Plan(timesteps, sparsity, pruning, epochs, learning_rate, batch, held_out, patience, seed)
+    plan = Plan(
+        timesteps, sparsity, pruning, layerwise, epochs, learning_rate, batch, held_out, patience, seed
+    )
     samples = next(iter(data_set.batches(_CHECKED))).inputs
     torch.manual_seed(seed)
-    imported = import_torch(source, levels=2**timesteps - 1, samples=next(iter(samples.values())))
-    taught = lessons(
-        imported.source, data_set, input_name=imported.input_name, output_name=imported.output_name
-    )
+    imported = import_torch(source, levels=2**timesteps - 1, samples=samples)
+    taught = lessons(imported.source, data_set, inputs=imported.inputs, outputs=imported.outputs)
     run = run_identity(
         onnx2snn.__version__,
         source.SerializeToString(),
@@ -120,9 +127,11 @@ class _Trainer:
     """One run: split, calibrate, train, keep the best."""
 
     def __init__(self, imported: Imported, taught: Lessons, plan: Plan, checkpoint: Checkpoint) -> None:
-        self.model, self.taught, self.plan, self.checkpoint = imported.module, taught, plan, checkpoint
+        self.model = Rows(imported.module, taught.inputs_held, taught.wanted)
+        self.taught, self.plan, self.checkpoint = taught, plan, checkpoint
         self.kept, self.judged = split(len(taught), plan.held_out, plan.seed)
-        self.to_calibrate = imported.to_calibrate
+        self.teacher = Rows(imported.teacher, taught.inputs_held, taught.wanted)
+        self.to_calibrate = [f"network.{name}" for name in imported.to_calibrate]
         self.steps = len(batches(self.kept, plan.batch))
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
         self.synapses = SynapsePruning(self.model, plan.pruning, answers=taught.answers, seed=plan.seed)
@@ -147,7 +156,11 @@ class _Trainer:
             calibration = [self.taught.inputs[self.kept[:_CALIBRATION]]]
             calibrate_thresholds(self.model, calibration, names=self.to_calibrate)
             self._judge(0, float("nan"), time.monotonic(), on_epoch)
-        with FineGrainedL1(self.model, 1.0) as spikes, self.synapses:
+        with (
+            FineGrainedL1(self.model, 1.0) as spikes,
+            self.synapses,
+            LayerHints(self.model, self.teacher) as hints,
+        ):
             for number in range(len(self.history), self.plan.epochs + 1):
                 if self._is_exhausted():
                     break
@@ -155,12 +168,14 @@ class _Trainer:
                 if self.plan.pruning and 1 < number <= self.settled + 1:
                     share = (number - 1) / self.settled
                     self.synapses.drop(self.taught.inputs[self.kept[:_CALIBRATION]], share)
-                loss = self._epoch(number, spikes, on_step)
+                loss = self._epoch(number, spikes, hints, on_step)
                 self._judge(number, loss, began, on_epoch)
         self.model.load_state_dict(self.best)
         return tuple(self.history)
 
-    def _epoch(self, number: int, spikes: FineGrainedL1, on_step: Callable[[TrainingStep], None]) -> float:
+    def _epoch(
+        self, number: int, spikes: FineGrainedL1, hints: LayerHints, on_step: Callable[[TrainingStep], None]
+    ) -> float:
         self.model.train()
         order = torch.randperm(len(self.kept), generator=_generator(self.plan.seed, number))
         total = 0.0
@@ -169,10 +184,11 @@ class _Trainer:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * position))
             loss = self.taught.loss(self.model(self.taught.inputs[chosen]), self.taught.targets[chosen])
+            hinted = self.plan.layerwise * hints(self.taught.inputs[chosen]) if self.plan.layerwise else 0.0
             emitted = spikes()
             weight = self.plan.sparsity * min(1.0, position / RAMP)
             self.optimiser.zero_grad()
-            (loss + weight * emitted).backward()
+            (loss + hinted + weight * emitted).backward()
             self.optimiser.step()
             value = float(loss.detach())
             if not math.isfinite(value):
@@ -187,10 +203,17 @@ class _Trainer:
         """Measure on the held-out samples, keep the state, save it."""
         answers, spikes = evaluate(self.model, self.taught.inputs[self.judged])
         targets = self.taught.targets[self.judged]
-        held_out_loss, right = float(self.taught.loss(answers, targets)), self.taught.right(answers, targets)
         self.synapses.clear()
-        kept, seconds = self.synapses.kept, time.monotonic() - began
-        epoch = Epoch(number, loss, held_out_loss, right, spikes, kept, seconds)
+        epoch = Epoch(
+            number,
+            loss,
+            held_out_loss=float(self.taught.loss(answers, targets)),
+            accuracy=self.taught.right(answers, targets),
+            errors=self.taught.errors(answers, targets),
+            spikes=spikes,
+            synapses=self.synapses.kept,
+            seconds=time.monotonic() - began,
+        )
         if not self.history or self.score(epoch) < min(map(self.score, self.history)):
             self.best = {name: values.clone() for name, values in self.model.state_dict().items()}
         self.history.append(epoch)

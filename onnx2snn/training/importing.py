@@ -7,10 +7,11 @@ Staircases that are there already keep their range; float activations (ReLU, ReL
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,10 @@ class Imported:
     """A network on its way through training.
 
     Attributes:
-        module: The torch module, float32; one input (N, ...), one output.
-        input_name: The source's input.
-        output_name: The source's output.
+        module: The torch module; a tensor (N, ...) an input, gives one, or a list of them.
+        teacher: The same with float activations, clipped where the source clips: in the place of each QCFS a rectifier.
+        inputs: The source's inputs, in order.
+        outputs: The source's outputs, likewise.
         to_calibrate: Names of the QCFS modules whose thresholds are not known yet.
         source: What the network computed before, in one spelling that any runtime knows, for any batch.
         graph: The model that the module was made from, with a Relu for each QCFS.
@@ -48,8 +50,9 @@ class Imported:
     """
 
     module: nn.Module
-    input_name: str
-    output_name: str
+    teacher: nn.Module
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     to_calibrate: tuple[str, ...]
     source: onnx.ModelProto
     graph: onnx.ModelProto
@@ -60,33 +63,35 @@ class Imported:
         return write_back(self.graph, self.module, self.behind)
 
 
-def import_torch(model: onnx.ModelProto, *, levels: int, samples: np.ndarray) -> Imported:
+def import_torch(
+    model: onnx.ModelProto, *, levels: int, samples: Mapping[str, np.ndarray[Any, Any]]
+) -> Imported:
     """Read ``model`` as a torch module.
 
     Args:
-        model: One input, one output, float32.
+        model: Of any inputs and outputs.
         levels: K of the activations to be.
-        samples: Some inputs (N, ...) on which module and source have to agree.
+        samples: Some inputs by name, (N, ...), on which module and source have to agree.
 
     Raises:
-        ConversionError: an operator that onnx2torch does not know, named; more than one input or output; or
-            the module does not compute what the source computes.
+        ConversionError: an operator that onnx2torch does not know, named; or the module does not compute what the source
+            computes.
     """
     prepared = prepared_graph(model)
     marked, graph = marked_graph(prepared)
-    inputs, outputs = [t.name for t in graph.inputs], [t.name for t in graph.outputs]
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ConversionError(
-            "only a network with one input and one output can be trained", found=", ".join(inputs + outputs)
-        )
+    inputs, outputs = (tuple(t.name for t in ports) for ports in (graph.inputs, graph.outputs))
     proto = at_opset(to_model(graph), OPSET)
     _spell_dense_layers(proto)
     _plain_names(proto, marked)
     module, behind = _to_torch(proto)
-    _compare(module, proto, {inputs[0]: samples}, outputs[0])
+    _compare(module, proto, {name: samples[name] for name in inputs}, outputs)
+    teacher = copy.deepcopy(module)
+    for name, mark in marked.items():
+        if mark.ceiling is not None:
+            setattr(teacher, name, nn.Hardtanh(0.0, float(mark.ceiling.max())))
     names = _put_qcfs(module, marked, levels)
     _make_trainable(module)
-    return Imported(module, inputs[0], outputs[0], names, to_model(prepared), proto, behind)
+    return Imported(module, teacher, inputs, outputs, names, to_model(prepared), proto, behind)
 
 
 def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
@@ -239,20 +244,33 @@ def _make_trainable(module: nn.Module) -> None:
             holder.register_parameter(name, nn.Parameter(values.clone()))
 
 
-def _compare(module: nn.Module, proto: onnx.ModelProto, inputs: dict[str, np.ndarray], output: str) -> None:
-    expected = run_reference(proto, inputs)[output]
+def _compare(
+    module: nn.Module,
+    proto: onnx.ModelProto,
+    inputs: Mapping[str, np.ndarray[Any, Any]],
+    outputs: Sequence[str],
+) -> None:
+    expected = run_reference(proto, inputs)
     module.eval()
     try:
         with torch.no_grad():
-            found = module(*(torch.tensor(x) for x in inputs.values())).numpy()
+            answer = module(*(torch.tensor(x) for x in inputs.values()))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:  # whatever operators of torch raise
         raise ConversionError(
             "torch cannot compute this network", found=(str(error).splitlines() or [type(error).__name__])[0]
         ) from error
-    span = max(float(np.ptp(expected)), float(np.abs(expected).max()), 1e-12)
-    worst = float(np.abs(found - expected).max()) / span if found.shape == expected.shape else float("inf")
-    if not worst <= TOLERANCE:
-        raise ConversionError(
-            "as a torch module the network does not compute the same",
-            found=f"{worst:.3g} of the outputs' range",
-        )
+    for name, found in zip(outputs, [answer] if isinstance(answer, Tensor) else answer, strict=True):
+        worst = _apart(expected[name].astype(np.float64), found.double().numpy())
+        if not worst <= TOLERANCE:
+            raise ConversionError(
+                "as a torch module the network does not compute the same",
+                found=f"{worst:.3g} of the range of '{name}'",
+            )
+
+
+def _apart(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> float:
+    """The largest difference, in units of the range of what is expected."""
+    if found.shape != expected.shape:
+        return float("inf")
+    span = max(float(np.ptp(expected)), float(np.abs(expected).max()), 1e-12) if expected.size else 1.0
+    return float(np.abs(found - expected).max(initial=0)) / span

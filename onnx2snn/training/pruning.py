@@ -57,29 +57,39 @@ def log_softmax(logits: Tensor) -> Tensor:
     return functional.log_softmax(logits, dim=1)
 
 
-def class_answers(logarithm: Callable[[Tensor], Tensor] = log_softmax) -> AnswerDistribution:
-    """One class a sample: ``logarithm`` makes log p (n, classes) of outputs; by default they are logits."""
+def class_answers(
+    logarithm: Callable[[Tensor], Tensor] = log_softmax, *, rows: int = 1
+) -> AnswerDistribution:
+    """A class a row: ``logarithm`` makes log p (n · rows, classes) of outputs; by default they are logits.
+
+    The mean over the ``rows`` of a sample is what counts.
+    """
 
     def surprise(outputs: Tensor, generator: torch.Generator) -> Tensor:
         logarithms = logarithm(outputs)
         drawn = torch.multinomial(logarithms.detach().exp(), 1, generator=generator)
-        return -logarithms.gather(1, drawn).sum()
+        return -logarithms.gather(1, drawn).sum() / rows
 
     def divergence(before: Tensor, after: Tensor) -> Tensor:
-        return functional.kl_div(logarithm(after), logarithm(before), reduction="sum", log_target=True)
+        apart = functional.kl_div(logarithm(after), logarithm(before), reduction="sum", log_target=True)
+        return apart / rows
 
     return AnswerDistribution(surprise, divergence)
 
 
-def value_answers(variance: float) -> AnswerDistribution:
-    """Values normally distributed around the outputs (n, ...): a squared error of 2 · ``variance`` counts 1."""
+def value_answers(variance: float | Tensor) -> AnswerDistribution:
+    """Values normally distributed around the outputs (n, ...): a squared error of 2 · ``variance`` counts 1.
+
+    Variances may differ within a sample: they broadcast to it.
+    """
 
     def surprise(outputs: Tensor, generator: torch.Generator) -> Tensor:
         noise = variance**0.5 * torch.randn(outputs.shape, generator=generator)
         return divergence(outputs.detach() + noise, outputs)
 
     def divergence(before: Tensor, after: Tensor) -> Tensor:
-        return ((before - after) ** 2).sum() / (2 * variance)
+        squared: Tensor = (before - after) ** 2 / (2 * variance)
+        return squared.sum()
 
     return AnswerDistribution(surprise, divergence)
 

@@ -17,6 +17,7 @@ class Plan:
     timesteps: int
     sparsity: float
     pruning: float
+    layerwise: float
     epochs: int
     learning_rate: float
     batch: int
@@ -33,8 +34,9 @@ class Epoch:
         number: 1 is the first; 0 is the calibrated network, before training.
         loss: Mean training loss without the penalty (NaN for number 0).
         held_out_loss: The same loss on the held-out samples.
-        accuracy: Share of held-out samples answered as the labels, or the source network, say (NaN: no
-            classes).
+        accuracy: Share of held-out samples answered as the labels say; NaN without labels.
+        errors: By output that is no labels' matter: root mean square difference of held-out answers from the source network's,
+            over their standard deviation.
         spikes: Mean spikes of one held-out sample.
         synapses: Share that is left, 0..1.
         seconds: Duration.
@@ -44,9 +46,16 @@ class Epoch:
     loss: float
     held_out_loss: float
     accuracy: float
+    errors: dict[str, float]
     spikes: float
     synapses: float
     seconds: float
+
+    @property
+    def error(self) -> float:
+        """The root mean square of :attr:`errors`; NaN where there are none."""
+        squares = [value**2 for value in self.errors.values()]
+        return (sum(squares) / len(squares)) ** 0.5 if squares else float("nan")
 
 
 @dataclass(frozen=True)

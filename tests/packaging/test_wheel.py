@@ -144,7 +144,7 @@ def test_a_command_whose_extra_is_missing_names_it(installed: Installed) -> None
     page = ["--data", "data.npz", "--html", "page.html"]
     assert "onnx2snn[report]" in installed("report", "ann.onnx", "snn.onnx", *page, exits=4)
     assert "onnx2snn[report]" in installed("verify", "ann.onnx", "snn.onnx", *page, exits=4)
-    assert "onnx2snn[train]" in installed("finetune", "ann.onnx", "data.npz", "tuned.onnx", exits=2)
+    assert "onnx2snn[train]" in installed("finetune", "ann.onnx", "tuned.onnx", exits=2)
     assert "onnx2snn[cluster]" in installed(
         "evaluate", "snn.onnx", "--data", "data.npz", "--ray", "local", exits=4
     )
@@ -170,7 +170,7 @@ def test_finetuning_from_the_wheel(wheel: Path, example: Example, tmp_path: Path
         pytest.skip("needs torch (extra train)")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "modules")
-    words = ["finetune", str(example.ann), str(example.data), "tuned.onnx", "--epochs", "1"]
+    words = ["finetune", str(example.ann), "tuned.onnx", "--data", str(example.data), "--epochs", "1"]
     started = [sys.executable, "-m", "onnx2snn", *words]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "modules")}
     subprocess.run(started, cwd=tmp_path, env=environment, check=True, capture_output=True)

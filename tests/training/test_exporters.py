@@ -69,13 +69,14 @@ def made_exact(module: nn.Module) -> None:
 def test_spikes_predicted_from_a_file_are_those_that_the_runtime_counts(name: str, tmp_path: Path) -> None:
     example = Example(name)
     data = noisy(example)
-    x = np.round(next(iter(data.values())) * 16) / 16
-    imported = import_torch(onnx.load(example.path), levels=15, samples=x[:4])
+    input_name, x = next(iter(data.items()))
+    x = np.round(x * 16) / 16
+    imported = import_torch(onnx.load(example.path), levels=15, samples={input_name: x[:4]})
     made_exact(imported.module)
     with SpikeMeter(imported.module.eval()) as meter, torch.no_grad():
         imported.module(torch.as_tensor(x))
     onnx2snn.convert(imported.export()).save(tmp_path / "snn.onnx")
-    result = SpikingSession(tmp_path / "snn.onnx").run({imported.input_name: x})
+    result = SpikingSession(tmp_path / "snn.onnx").run({input_name: x})
     counted = [int(count.sum()) for count in result.spikes.values()]
     assert counted == list(meter.spikes.values())
     assert sum(counted) > 0

@@ -144,7 +144,7 @@ def test_synapses_are_dropped_and_answers_kept(float_model: Path, labelled: bool
     assert left[0] == 1
     assert left[-1] < 0.7
     assert pruned.best.number > 3
-    assert pruned.best.accuracy > 0.9
+    assert pruned.best.accuracy > 0.9 if labelled else pruned.best.error < 0.2
     weights = [numpy_helper.to_array(t) for t in pruned.model.graph.initializer if t.dims[1:]]
     held = sum(np.count_nonzero(w) for w in weights) / sum(w.size for w in weights)
     assert held == pytest.approx(pruned.best.synapses)
@@ -180,9 +180,9 @@ def test_squared_errors_tell_what_synapses_are_worth() -> None:
 
 def test_without_labels_it_learns_its_own_answers(float_model: Path) -> None:
     data = {"x": samples()["x"]}
-    result = finetune(float_model, data, timesteps=2, epochs=6, learning_rate=3e-3)
-    assert result.best.held_out_loss <= result.history[0].held_out_loss
-    assert result.best.accuracy > 0.9
+    result = finetune(float_model, data, timesteps=2, epochs=12, learning_rate=3e-3)
+    assert result.best.error < 0.9 * result.history[0].error
+    assert np.isnan(result.best.accuracy)
 
 
 def test_channels_last_probabilities_keep_names_and_axes() -> None:
@@ -199,7 +199,7 @@ def test_a_staircase_keeps_its_thresholds(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(4, 5), QCFS(levels=7, threshold=1.75), nn.Linear(5, 2)).eval()
     x = torch.randn(64, 4)
     export_onnx(model, x, tmp_path / "ann.onnx", input_name="x", output_name="y")
-    imported = import_torch(onnx.load(tmp_path / "ann.onnx"), levels=7, samples=x.numpy())
+    imported = import_torch(onnx.load(tmp_path / "ann.onnx"), levels=7, samples={"x": x.numpy()})
     assert imported.to_calibrate == ()
     with torch.no_grad():
         np.testing.assert_allclose(imported.module.eval()(x).numpy(), model(x).numpy(), atol=1e-6)
@@ -240,7 +240,16 @@ def test_a_killed_process_ends_as_if_it_had_lived(float_model: Path, tmp_path: P
     np.savez(tmp_path / "data.npz", **samples())
 
     def started(name: str) -> "subprocess.Popen[str]":
-        words = [float_model, tmp_path / "data.npz", tmp_path / name, "--epochs", "30", "--sparsity", "1e-4"]
+        words = [
+            float_model,
+            tmp_path / name,
+            "--data",
+            tmp_path / "data.npz",
+            "--epochs",
+            "30",
+            "--sparsity",
+            "1e-4",
+        ]
         command_line = [sys.executable, "-m", "onnx2snn", "finetune", *map(str, words)]
         return subprocess.Popen(command_line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
@@ -288,7 +297,17 @@ def test_patience_ends_a_run_that_gets_no_better(float_model: Path) -> None:
 def test_the_command(float_model: Path, tmp_path: Path) -> None:
     data, target = tmp_path / "data.npz", tmp_path / "out.onnx"
     np.savez(data, **samples())
-    words = [str(float_model), str(data), str(target), "--epochs", "2", "--pruning", "1e-5", "--json"]
+    words = [
+        str(float_model),
+        str(target),
+        "--data",
+        str(data),
+        "--epochs",
+        "2",
+        "--pruning",
+        "1e-5",
+        "--json",
+    ]
     result = CliRunner().invoke(command, words, standalone_mode=False)
     assert result.exception is None
     facts = json.loads(result.stdout)

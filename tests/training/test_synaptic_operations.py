@@ -30,7 +30,7 @@ def test_operations_are_those_of_the_runtime(name: str) -> None:
     conversion = onnx2snn.convert(model)
     counted = SpikingSession(conversion.model.SerializeToString()).run({input_name: x[:2]}).synops
     levels = max(layer.levels for layer in conversion.layers)
-    module = import_torch(model, levels=levels, samples=x[:2]).module.eval()
+    module = import_torch(model, levels=levels, samples={input_name: x[:2]}).module.eval()
     samples = torch.as_tensor(x[:2])
     with torch.no_grad(), SpikeMeter(module, cost=fan_out(module, samples)) as meter:
         module(samples)
