@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def main() -> None:
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
-        print(json.dumps(_measured(chosen.folder, chosen.samples)))
+        print(json.dumps(measured(chosen.folder, chosen.samples)))
         return
     found = json.loads(chosen.results.read_text()) if chosen.results and chosen.results.exists() else {}
     for path in sorted(chosen.folder.glob("*.onnx")):
@@ -58,16 +60,24 @@ def main() -> None:
 
 
 def _in_process(path: Path, samples: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, str(path), "--one", "--samples", str(samples)]
+    return in_process([__file__, str(path), "--one", "--samples", str(samples)], _SECONDS)
+
+
+def in_process(arguments: Sequence[str], seconds: float, before: Callable[[], None] | None = None) -> dict[str, Any]:
+    """What a Python of its own prints last, as JSON, or why it did not (``refused``); ``before`` is called in it first."""
+    command = [sys.executable, *arguments]
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False, preexec_fn=before
+        )
     except subprocess.TimeoutExpired:
-        return {"refused": f"not done in {_SECONDS} s"}
+        return {"refused": f"not done in {seconds} s"}
     lines = (ended.stdout if not ended.returncode else ended.stderr).strip().splitlines() or ["no word"]
-    return json.loads(lines[-1]) if not ended.returncode else {"refused": lines[-1]}
+    return json.loads(lines[-1]) if not ended.returncode else {"refused": lines[-1], "ended": ended.returncode}
 
 
-def _measured(path: Path, samples: int) -> dict[str, Any]:
+def measured(path: Path, samples: int) -> dict[str, Any]:
+    """Convert and certify the network at ``path``, run it, and tell what all that costs, in CPU seconds and bytes."""
     warnings.simplefilter("ignore")
     began = time.process_time()
     try:
@@ -79,12 +89,16 @@ def _measured(path: Path, samples: int) -> dict[str, Any]:
     verified, memory = time.process_time(), peak_memory()
     session = SpikingSession(conversion.model.SerializeToString(), execution="fused", table=INT8)
     result = session.run(data if data is not None else _drawn(path))
-    layers = certificate.layers
+    layers, held = certificate.layers, result.table["layers"]
     return {
         "layers": len(layers),
         "timesteps": certificate.timesteps,
         "neurons": sum(layer.neurons for layer in layers),
         "synops": float(np.mean(sum(result.synops.values()))),
+        "spikes": float(np.mean(sum(result.spikes.values()))),
+        "bits": sum(result.neurons[layer["name"]] * layer["timesteps"] for layer in held),
+        "macs": result.table["macs"],
+        "analog": dict(sum((Counter(layer.get("analog", {})) for layer in held), Counter())),
         "energy": float(np.mean(result.energy.snn / result.energy.ann)),
         "compared": sum(layer.levels_compared for layer in layers),
         **{k: sum(getattr(layer, k) for layer in layers) for k in ("exact", "ambiguous", "unexplained")},
