@@ -2,10 +2,10 @@
 
     python benchmarks/architectures.py [--only NAME] [--exporter script|dynamo] [--folder FOLDER]
 
-Weights are random, batch norms hold the statistics of noise. torch exports each, onnxruntime's static quantiser
-writes it: ``uint8``, all operators; ``int8``, all operators, symmetric; ``inputs``, those of Conv, MatMul and Gemm alone. Each row
-is a process of its own, with a limit of CPU time and of memory; what goes beyond at 224 × 224 is tried on smaller pictures. Rows that are known
-(results/architectures.json) are not made again. Needs torch and torchvision.
+Weights are random, batch norms hold the statistics of noise. torch exports each network, onnxruntime's static quantiser writes
+it: ``uint8``, all operators; ``int8``, all operators, symmetric; ``inputs``, those of Conv, MatMul and Gemm alone. A row is a
+process of its own, with a limit of CPU time and of memory; what goes beyond at 224 × 224 is tried on smaller pictures. Rows that
+are known (results/architectures.json) are not made again. Needs torch and torchvision.
 """
 
 from __future__ import annotations
@@ -65,9 +65,14 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.make:
         name, side, way = chosen.make
-        return quantise(name, int(side), way, chosen.exporter, chosen.folder)
-    if chosen.one:
-        return print(json.dumps(row(chosen.folder)))
+        quantise(name, int(side), way, chosen.exporter, chosen.folder)
+    elif chosen.one:
+        print(json.dumps(row(chosen.folder)))
+    else:
+        _all(chosen)
+
+
+def _all(chosen: argparse.Namespace) -> None:
     found = json.loads(chosen.results.read_text()) if chosen.results.exists() else {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
@@ -88,9 +93,13 @@ def largest(name: str, way: str, exporter: str, folder: Path) -> dict[str, Any]:
         path = folder / f"{name}-{side}-{way}-{exporter}.onnx"
         made = [__file__, "--make", name, str(side), way, "--exporter", exporter, "--folder", str(path)]
         one = {} if path.exists() else in_process(made, 3600)
-        one = one if "refused" in one else in_process([__file__, "--one", "--folder", str(path)], 7200, _limit)
+        one = (
+            one if "refused" in one else in_process([__file__, "--one", "--folder", str(path)], 7200, _limit)
+        )
         one = {"side": side, "way": way, "name": name, "exporter": exporter, **one}
-        if "refused" not in one or one.get("ended", 1) not in (-24, -9, -6) and "memory" not in one["refused"].lower():
+        if "refused" not in one or (
+            one.get("ended", 1) not in (-24, -9, -6) and "memory" not in one["refused"].lower()
+        ):
             break
         beyond.append(f"{side}: {one['refused']}")
     return {**one, "beyond": beyond}
@@ -110,7 +119,9 @@ def row(path: Path) -> dict[str, Any]:
 def _beside_source(path: Path) -> float:
     """The median of ratios of times, in turn, on one thread."""
     conversion = onnx2snn.convert(path, check=False)
-    fused = SpikingSession(conversion.model.SerializeToString(), execution="fused", threads=1, count="nothing")
+    fused = SpikingSession(
+        conversion.model.SerializeToString(), execution="fused", threads=1, count="nothing"
+    )
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     source = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -122,7 +133,10 @@ def _beside_source(path: Path) -> float:
         run()
         return time.perf_counter() - began
 
-    pairs = [(seconds(lambda: fused.run(picture)), seconds(lambda: source.run(None, picture))) for _ in range(_PAIRS + 1)]
+    pairs = [
+        (seconds(lambda: fused.run(picture)), seconds(lambda: source.run(None, picture)))
+        for _ in range(_PAIRS + 1)
+    ]
     return statistics.median(mine / theirs for mine, theirs in pairs[1:])
 
 
@@ -134,10 +148,20 @@ def quantise(name: str, side: int, way: str, exporter: str, path: Path) -> None:
 
     torch.manual_seed(0)
     network, pictures = _network(name, side), torch.randn(2, 3, side, side)
-    options: dict[str, Any] = {"dynamo": False, "opset_version": 17, "dynamic_axes": {"x": {0: "N"}, "y": {0: "N"}}}
+    options: dict[str, Any] = {
+        "dynamo": False,
+        "opset_version": 17,
+        "dynamic_axes": {"x": {0: "N"}, "y": {0: "N"}},
+    }
     if exporter == "dynamo":
         shapes = ({0: torch.export.Dim("N")},)
-        options = {"dynamo": True, "opset_version": 18, "dynamic_shapes": shapes, "external_data": False, "verbose": False}
+        options = {
+            "dynamo": True,
+            "opset_version": 18,
+            "dynamic_shapes": shapes,
+            "external_data": False,
+            "verbose": False,
+        }
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped
         def __init__(self) -> None:
@@ -149,7 +173,10 @@ def quantise(name: str, side: int, way: str, exporter: str, path: Path) -> None:
     exact, operators = QuantType.QInt8, ["Conv", "MatMul", "Gemm"]
     ways: dict[str, dict[str, Any]] = {
         "uint8": {"activation_type": QuantType.QUInt8},
-        "int8": {"activation_type": exact, "extra_options": {"ActivationSymmetric": True, "WeightSymmetric": True}},
+        "int8": {
+            "activation_type": exact,
+            "extra_options": {"ActivationSymmetric": True, "WeightSymmetric": True},
+        },
         "inputs": {
             "activation_type": QuantType.QUInt8,
             "op_types_to_quantize": operators,
@@ -158,7 +185,9 @@ def quantise(name: str, side: int, way: str, exporter: str, path: Path) -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         exported, prepared = Path(folder) / "exported.onnx", Path(folder) / "prepared.onnx"
-        torch.onnx.export(network, (pictures,), str(exported), input_names=["x"], output_names=["y"], **options)
+        torch.onnx.export(
+            network, (pictures,), str(exported), input_names=["x"], output_names=["y"], **options
+        )
         quant_pre_process(exported, prepared, skip_symbolic_shape=True)
         quantize_static(prepared, path, Reader(), weight_type=exact, per_channel=True, **ways[way])
     np.savez(path.with_suffix(".npz"), x=torch.randn(2, 3, side, side).numpy())
@@ -169,7 +198,9 @@ def _network(name: str, side: int) -> Any:
     """With random weights; batch norms hold the statistics of noise."""
     import torch  # noqa: PLC0415
 
-    library = torch.library.Library("torchvision", "DEF")  # compiled operators that a CPU build of torch lacks
+    library = torch.library.Library(
+        "torchvision", "DEF"
+    )  # compiled operators that a CPU build of torch lacks
     for operator in ("nms", "qnms"):
         library.define(f"{operator}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
     import torchvision  # noqa: PLC0415

@@ -63,7 +63,9 @@ def _in_process(path: Path, samples: int) -> dict[str, Any]:
     return in_process([__file__, str(path), "--one", "--samples", str(samples)], _SECONDS)
 
 
-def in_process(arguments: Sequence[str], seconds: float, before: Callable[[], None] | None = None) -> dict[str, Any]:
+def in_process(
+    arguments: Sequence[str], seconds: float, before: Callable[[], None] | None = None
+) -> dict[str, Any]:
     """What a Python of its own prints last, as JSON, or why it did not (``refused``); ``before`` is called in it first."""
     command = [sys.executable, *arguments]
     try:
@@ -73,7 +75,9 @@ def in_process(arguments: Sequence[str], seconds: float, before: Callable[[], No
     except subprocess.TimeoutExpired:
         return {"refused": f"not done in {seconds} s"}
     lines = (ended.stdout if not ended.returncode else ended.stderr).strip().splitlines() or ["no word"]
-    return json.loads(lines[-1]) if not ended.returncode else {"refused": lines[-1], "ended": ended.returncode}
+    return (
+        json.loads(lines[-1]) if not ended.returncode else {"refused": lines[-1], "ended": ended.returncode}
+    )
 
 
 def measured(path: Path, samples: int) -> dict[str, Any]:
