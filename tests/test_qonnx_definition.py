@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 from helpers_graphs import make_model, node, samples
 from helpers_qonnx import ANSWERS, COUNT, SEED, draw
-from helpers_qonnx_executor import executed
+from helpers_qonnx_executor import executed, executed_network
 
+import onnx2snn
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.qonnx_definition import DOMAINS, with_definitions
 from onnx2snn.model.reference import run_reference
 
+NETWORKS = sorted((Path(__file__).parent / "corpus").rglob("*-qonnx.onnx")) + sorted(
+    Path(os.environ["QONNX_NETWORKS"]).glob("*.onnx") if "QONNX_NETWORKS" in os.environ else ()
+)
 X = np.arange(-40, 41, dtype=np.float32).reshape(1, 81) / 8
 
 
@@ -57,6 +64,20 @@ def test_other_calls_answer_what_qonnx_answers() -> None:
     for call in draw(200, 1):
         found = run_reference(call.model(), {"i0": call.inputs[0]})["y"]
         np.testing.assert_array_equal(found, executed(call), f"{call.operator} {call.attributes}")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:qonnx")
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_whole_networks_answer_what_qonnx_answers(path: Path) -> None:
+    """Those of the corpus and, beside them, of the folder that ``QONNX_NETWORKS`` names."""
+    pytest.importorskip("qonnx")
+    model = onnx.load(path)
+    inputs, expected = executed_network(model)
+    found = run_reference(model, inputs)
+    assert found.keys() == expected.keys()
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name], name)
+    assert onnx2snn.verify(model, onnx2snn.convert(model), inputs).lossless
 
 
 @pytest.mark.parametrize("signed", [0, 1])
