@@ -11,6 +11,7 @@ import onnx_graphsurgeon as gs
 from onnx import inliner
 
 from onnx2snn.errors import InvalidModelError
+from onnx2snn.graph.bodies import open_bodies
 from onnx2snn.graph.core import Array, is_constant, tidy
 from onnx2snn.model.weights import SplitModel, split_model, weights_as_inputs
 from onnx2snn.passes.normalise.inference import inferred
@@ -36,6 +37,7 @@ def import_model(model: onnx.ModelProto | SplitModel) -> gs.Graph:
     light = _inlined(weights_as_inputs(split.structure))
     _tidy_domains(light)
     graph = gs.import_onnx(_inferred(upgrade_opset(light)))
+    open_bodies(graph)
     _attach(graph, split.weights)
     _constant_nodes(graph)
     _constant_outputs(graph)
@@ -202,9 +204,15 @@ def _name_nodes(graph: gs.Graph) -> None:
 
 
 def _numpy_types(graph: gs.Graph) -> None:
-    """Element types that numpy has not (bfloat16, 4 bits) are numpy's all the same, by ``ml_dtypes``."""
+    """Element types that numpy has not (bfloat16, 4 bits) are numpy's all the same, by ``ml_dtypes``.
+
+    What is no tensor (sequences, optionals) has neither a type nor a shape here, unless it is an input or output of the graph.
+    """
+    ends = {id(tensor) for tensor in (*graph.inputs, *graph.outputs)}
     for nodes in (graph.nodes, *(subgraph.nodes for subgraph in graph.subgraphs(recursive=True))):
         for tensor in (t for node in nodes for t in [*node.inputs, *node.outputs]):
+            if isinstance(tensor, gs.Variable) and tensor.type != "tensor_type" and id(tensor) not in ends:
+                tensor.dtype = tensor.shape = None
             if isinstance(tensor.dtype, int):
                 if is_constant(tensor):
                     tensor.values = np.asarray(tensor.values)

@@ -176,7 +176,7 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         reason = "it mixes samples of the batch, or its parameters are not constant"
         return NonSpiking(name, node.op, reason, HYBRID)
     reason = "this nonlinearity between neurons is not a spiking operator"
-    return NonSpiking(name, node.op, reason, either(QUANTISE, HYBRID))
+    return NonSpiking(name, node.op, reason, either(QUANTISE, HYBRID) if of(node).elementwise else HYBRID)
 
 
 def _unread_quantiser(node: gs.Node) -> tuple[str, str]:

@@ -77,6 +77,8 @@ def _joins(node: gs.Node, kinds: dict[int, Kind]) -> bool:
     if ROWS in node.attrs or not _meets_synapses(node):
         return False
     made = node.outputs[0].shape
+    if any(t.shape is None for t in (*node.inputs, *node.outputs)):
+        return False
     trains = [is_train(tensor, kinds) for tensor in node.inputs]
     if of(node).sums:
         return all(list(t.shape) == list(made) for t, train in zip(node.inputs, trains, strict=True) if train)

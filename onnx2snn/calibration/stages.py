@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import Array, is_constant, is_float, producer_of, read_tensors
+from onnx2snn.graph.core import Array, is_constant, is_float, producer_of
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.reference import Reference
 from onnx2snn.passes.normalise.free_batch import BATCH
@@ -104,7 +104,7 @@ def make_stages(
         found = _needed([tensors[name] for name in names], known)
         nodes = sorted(found, key=lambda n: order[id(n)])
         made = {t.name for node in nodes for t in node.outputs}
-        read = {t.name for node in nodes for t in read_tensors(node) if not is_constant(t)}
+        read = {t.name for node in nodes for t in node.inputs if not is_constant(t)}
         parts.append((nodes, (read | set(names)) & known, set(names)))
         known |= {t.name for node in nodes for t in node.outputs if _is_kept(t)} | set(names) & made
         if position < len(given):
@@ -120,7 +120,7 @@ def _needed(targets: list[gs.Tensor], known: set[str]) -> list[gs.Node]:
         if node is None or id(node) in found:
             continue
         found[id(node)] = node
-        stack += [t for t in read_tensors(node) if not is_constant(t) and t.name not in known]
+        stack += [t for t in node.inputs if not is_constant(t) and t.name not in known]
     return list(found.values())
 
 

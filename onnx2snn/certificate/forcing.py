@@ -14,9 +14,9 @@ from onnx2snn.certificate.channel_blocks import AXIS, channel_blocks
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, function_body
 from onnx2snn.dialect.layer_table import read_layer_table
-from onnx2snn.float64.kernel import names_read
 from onnx2snn.graph.core import Array
 from onnx2snn.model.reference import Runner, make_runner
+from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel
 
 #: Numbers of the trains that are presented at a time.

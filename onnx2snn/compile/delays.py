@@ -12,6 +12,7 @@ from onnx import TensorProto
 from onnx2snn.compile.draft import Draft, Place, is_neuron, is_own, reads
 from onnx2snn.compile.schedule import Schedule, StageKind
 from onnx2snn.compile.states import States, is_open
+from onnx2snn.model.subgraphs import names_made, subgraphs
 from onnx2snn.operators import of
 
 
@@ -138,12 +139,10 @@ def renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
     other = onnx.NodeProto()
     other.CopyFrom(node)
     other.input[:] = [names.get(name, name) for name in node.input]
-    for attribute in other.attribute:
-        for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-            made = {name for inner in graph.node for name in inner.output}
-            made |= {i.name for i in graph.input} | {i.name for i in graph.initializer}
-            outer = {name: new for name, new in names.items() if name not in made}
-            inside = [renamed(inner, outer) for inner in graph.node]
-            del graph.node[:]
-            graph.node.extend(inside)
+    for graph in subgraphs(other):
+        made = names_made(graph)
+        outer = {name: new for name, new in names.items() if name not in made}
+        inside = [renamed(inner, outer) for inner in graph.node]
+        del graph.node[:]
+        graph.node.extend(inside)
     return other

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, NEURONS
+from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow, let_go
 
 Array: TypeAlias = NDArray[Any]
@@ -45,13 +46,7 @@ def is_own(node: onnx.NodeProto, *operators: str) -> bool:
 
 def reads(node: onnx.NodeProto) -> set[str]:
     """Names of all tensors that a node depends on, its subgraphs' too."""
-    found = {name for name in node.input if name}
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            made = {name for inner in graph.node for name in inner.output}
-            made |= {i.name for i in graph.input} | {i.name for i in graph.initializer}
-            found |= {name for inner in graph.node for name in reads(inner)} - made
-    return found
+    return set(names_read(node))
 
 
 def sizes_of(info: onnx.ValueInfoProto) -> tuple[int | None, ...] | None:

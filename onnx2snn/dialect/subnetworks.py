@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, SCALED_IF
 from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators.linear import is_neuron
 
@@ -45,7 +46,7 @@ class CutNetwork:
         needed = {tensor}
         for node in reversed(self.model.structure.graph.node):
             if any(name in needed and name not in given for name in node.output):
-                needed.update(name for name in node.input if name)
+                needed.update(names_read(node))
         return tuple(layer for name, layer in given.items() if name in needed)
 
     def by_samples(self, tensor: str) -> bool:
@@ -63,9 +64,7 @@ class CutNetwork:
         for node in reversed(graph.node):
             if any(name in needed and name not in given for name in node.output):
                 nodes.append(node)
-                needed.update(name for name in node.input if name)
-                for attribute in node.attribute:
-                    needed.update(_captured(attribute))
+                needed.update(names_read(node))
         piece = onnx.GraphProto(name="before")
         for name in sorted(needed & set(given)):
             piece.input.append(helper.make_tensor_value_info(given[name], TensorProto.FLOAT, None))
@@ -77,7 +76,10 @@ class CutNetwork:
         piece.node.extend(reversed(nodes))
         owner = next((layer for layer, name in self.potentials.items() if name == tensor), tensor)
         last = f"{tensor}/by-sample" if owner in self.rows else tensor
-        if last != tensor:
+        if last != tensor and tensor in self.joint:  # of any number of samples, along whichever axis
+            piece.initializer.append(numpy_helper.from_array(np.array([0]), f"{last}/axis"))
+            piece.node.append(helper.make_node("Unsqueeze", [tensor, f"{last}/axis"], [last]))
+        elif last != tensor:
             piece.node.append(_reshaped(piece, tensor, last, (-1, *self.rows[owner])))
         piece.node.append(_as_potential(graph, tensor, last))
         piece.input.extend(value for value in graph.input if value.name in needed)
@@ -106,17 +108,6 @@ def _as_potential(graph: onnx.GraphProto, tensor: str, read: str) -> onnx.NodePr
     if types.get(tensor, TensorProto.FLOAT) == TensorProto.FLOAT:
         return helper.make_node("Identity", [read], [POTENTIAL])
     return helper.make_node("Cast", [read], [POTENTIAL], to=TensorProto.FLOAT)
-
-
-def _captured(attribute: onnx.AttributeProto) -> set[str]:
-    """Names that the subgraphs of an attribute read, their own among them."""
-    graphs = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
-    found = {name for graph in graphs for node in graph.node for name in node.input}
-    for graph in graphs:
-        for node in graph.node:
-            for inner in node.attribute:
-                found |= _captured(inner)
-    return found
 
 
 def cut_source(levels: gs.Graph) -> CutNetwork:

@@ -26,6 +26,7 @@ from onnx2snn.graph.core import Array
 from onnx2snn.model.reference import make_runner
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
+from onnx2snn.runtime.batches import by_sample
 
 #: Bytes of a membrane potential: float32.
 _POTENTIAL = 4
@@ -116,9 +117,8 @@ class Effective:
         if not self._nodes:
             return np.zeros(samples, np.int64)
         found = self._run(inputs).values()
-        return sum(
-            (v.reshape(samples, -1).sum(axis=1, dtype=np.float64) for v in found), np.zeros(samples)
-        ).astype(np.int64)
+        rows = (v.reshape(len(v), -1).sum(axis=1, dtype=np.float64) for v in map(np.atleast_1d, found))
+        return sum((by_sample(counts, samples) for counts in rows), np.zeros(samples)).astype(np.int64)
 
 
 def _count(graph: onnx.GraphProto, node: onnx.NodeProto, number: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.reference_kernels import FAST
+from onnx2snn.model.subgraphs import subgraphs
 from onnx2snn.model.weights import SplitModel, let_go, weights_as_inputs
 from onnx2snn.operators import of
 
@@ -182,16 +183,11 @@ def widen_node(node: onnx.NodeProto) -> None:
             _widen_tensor(attribute.t)
         elif attribute.name in ("to", "dtype") and attribute.i in _NARROW:
             attribute.i = TensorProto.DOUBLE
-        for graph in _graphs(attribute):
-            for tensor in graph.initializer:
-                _widen_tensor(tensor)
-            for inner in graph.node:
-                widen_node(inner)
+    for graph in subgraphs(node):
+        for tensor in graph.initializer:
+            _widen_tensor(tensor)
+        for inner in graph.node:
+            widen_node(inner)
     if node.op_type == "ConstantOfShape" and not node.attribute:
         zero = numpy_helper.from_array(np.zeros(1))
         node.attribute.append(helper.make_attribute("value", zero))
-
-
-def _graphs(attribute: onnx.AttributeProto) -> Iterable[onnx.GraphProto]:
-    yield from [attribute.g] if attribute.HasField("g") else []
-    yield from attribute.graphs

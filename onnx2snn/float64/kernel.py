@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx2snn.float64.evaluator import widen_node
 from onnx2snn.float64.reference_kernels import FAST
 from onnx2snn.model.reference import Reference
+from onnx2snn.model.subgraphs import names_read
 from onnx2snn.operators.signals import widened_values
 
 Array = NDArray[Any]
@@ -91,15 +92,3 @@ def _described(name: str, value: Array | None) -> onnx.ValueInfoProto:
 
 def _narrowed(values: Array) -> Array:
     return values.astype(np.float32) if values.dtype == np.float64 else values
-
-
-def names_read(node: onnx.NodeProto) -> list[str]:
-    """What a node reads, its subgraphs included."""
-    found = [name for name in node.input if name]
-    for attribute in node.attribute:
-        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-            inner = {name for n in graph.node for name in n.output} | {v.name for v in graph.input}
-            inner |= {tensor.name for tensor in graph.initializer}
-            found += [name for n in graph.node for name in names_read(n) if name not in inner]
-            found += [v.name for v in graph.output if v.name not in inner]
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.evaluator import Array, before_jumps, widened
 from onnx2snn.float64.reference_kernels import FAST
+from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel, weights_as_inputs
 
 #: Weights are widened so many at a time, where the operator's answer can be put together from parts.
@@ -29,15 +30,15 @@ def streamed(model: SplitModel) -> dict[str, Array]:
     graph = widened(light, narrow, absolute=False).graph
     evaluator = ReferenceEvaluator(graph, opsets=_opsets(light), new_ops=list(FAST))
     outputs = [output.name for output in graph.output]
-    readers = Counter(name for node in graph.node for name in _read(node)) + Counter(outputs)
+    readers = Counter(name for node in graph.node for name in names_read(node)) + Counter(outputs)
     values: dict[str, Any] = {"": None, **evaluator.rt_inits_}
     weights = {name: _Weights(array, name in narrow) for name, array in model.weights.items()}
     for operator in evaluator.rt_nodes_:
         node = operator.onnx_node
         with np.errstate(all="ignore"):
             values.update(zip(node.output, _answers(operator, node, values, weights), strict=True))
-        readers.subtract(_read(node))
-        for name in [*_read(node), *node.output]:
+        readers.subtract(names_read(node))
+        for name in [*names_read(node), *node.output]:
             if name and not readers[name]:
                 values.pop(name, None)
     return {name: np.asarray(values[name]) for name in outputs}
@@ -45,15 +46,6 @@ def streamed(model: SplitModel) -> dict[str, Array]:
 
 def _opsets(model: onnx.ModelProto) -> dict[str, int]:
     return {opset.domain: opset.version for opset in model.opset_import}
-
-
-def _read(node: onnx.NodeProto) -> Iterator[str]:
-    """What a node reads, its subgraphs included; twice where it is read twice."""
-    yield from filter(None, node.input)
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                yield from _read(inner)
 
 
 class _Weights:
@@ -77,7 +69,7 @@ def _answers(
     axes = None if held is None or held.values.size <= SLICE else _channel_axes(node, held.values.ndim)
     if axes is not None and held is not None and node.input[0] in values:
         return [_in_slices(operator, node, values, held, axes)]
-    context = {**values, **{name: weights[name].part() for name in _read(node) if name in weights}}
+    context = {**values, **{name: weights[name].part() for name in names_read(node) if name in weights}}
     read = [context[name] for name in node.input]
     answers: Sequence[Array] = operator.run(
         *read, **({"context": context} if operator.need_context() else {})

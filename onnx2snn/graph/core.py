@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -25,6 +25,9 @@ Pass: TypeAlias = Callable[[gs.Graph], gs.Graph]
 
 #: Attribute under which a node keeps the names of the user's nodes that it stands for (comma-free list).
 ORIGIN = "_onnx2snn_origin"
+
+#: Attribute of a node with subgraphs: what they read from outside is among its inputs, the last ones; under these names inside.
+INSIDE = "_onnx2snn_inside"
 
 #: Attribute of the node that writes the scale of a quantiser from the range of a sample.
 DYNAMIC = "_onnx2snn_dynamic"
@@ -62,7 +65,7 @@ def needed_for(tensors: Sequence[gs.Tensor]) -> set[int]:
     stack = [producer for tensor in tensors for producer in tensor.inputs]
     needed = {id(node) for node in stack}
     while stack:
-        for tensor in read_tensors(stack.pop()):
+        for tensor in stack.pop().inputs:
             for producer in tensor.inputs:
                 if id(producer) not in needed:
                     needed.add(id(producer))
@@ -76,7 +79,7 @@ def _sorted(nodes: Sequence[gs.Node]) -> list[gs.Node]:
     readers: dict[int, list[gs.Node]] = {}
     waiting: Counter[int] = Counter()
     for node in nodes:
-        for producer in {id(p): p for t in read_tensors(node) for p in t.inputs if id(p) in inside}.values():
+        for producer in {id(p): p for t in node.inputs for p in t.inputs if id(p) in inside}.values():
             readers.setdefault(id(producer), []).append(node)
             waiting[id(node)] += 1
     ready = deque(node for node in nodes if not waiting[id(node)])
@@ -91,14 +94,6 @@ def _sorted(nodes: Sequence[gs.Node]) -> list[gs.Node]:
     if len(ordered) != len(nodes):
         raise AssertionError("a pass made a cycle")  # the importer refuses files that hold one
     return ordered
-
-
-def read_tensors(node: gs.Node) -> Iterator[gs.Tensor]:
-    """The tensors that ``node`` reads, those that its subgraphs take from outside included."""
-    yield from node.inputs
-    if any(isinstance(value, gs.Graph) for value in node.attrs.values()):
-        for subgraph in node.subgraphs(recursive=True):
-            yield from subgraph._foreign_tensors().values()  # noqa: SLF001 - no public spelling
 
 
 def is_constant(tensor: object) -> TypeGuard[gs.Constant]:
@@ -145,7 +140,9 @@ class Names:
     """Fresh names for tensors and nodes: ``stem``, or ``stem_1``, ``stem_2`` ... where it is taken."""
 
     def __init__(self, graph: gs.Graph) -> None:
-        self._taken = set(graph.tensors()) | {node.name for node in graph.nodes}
+        self._taken = set[str]()
+        for one in (graph, *graph.subgraphs(recursive=True)):
+            self._taken.update(one.tensors(), (node.name for node in one.nodes))
         self._next: Counter[str] = Counter()
 
     def fresh(self, stem: str) -> str:

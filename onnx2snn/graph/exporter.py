@@ -11,7 +11,8 @@ import onnx_graphsurgeon as gs
 from onnx import helper, numpy_helper
 from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_import_domains
 
-from onnx2snn.graph.core import Array, is_constant, needed_for, tidy
+from onnx2snn.graph.bodies import close_bodies
+from onnx2snn.graph.core import INSIDE, Array, is_constant, needed_for, tidy
 from onnx2snn.model.reference import Reference
 from onnx2snn.model.weights import SMALL, SplitModel, hollow
 
@@ -84,8 +85,9 @@ class _Export:
         proto: onnx.NodeProto = helper.make_node(
             node.op, read, [t.name for t in node.outputs], name=node.name, domain=node.domain
         )
-        kept = {key: value for key, value in node.attrs.items() if not key.startswith(PRIVATE)}
+        kept = {k: value for k, value in node.attrs.items() if k == INSIDE or not k.startswith(PRIVATE)}
         proto.attribute.extend(OnnxExporter.export_attributes(kept))
+        close_bodies(proto)
         return proto
 
     def _shared(self, tensor: gs.Constant) -> gs.Constant:

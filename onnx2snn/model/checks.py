@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import onnx
@@ -12,6 +11,7 @@ from onnx import numpy_helper
 from onnx.external_data_helper import uses_external_data
 
 from onnx2snn.model.external_data import tensors_of
+from onnx2snn.model.subgraphs import all_nodes
 from onnx2snn.model.weights import SMALL, element_type, is_large, structure_of, weights_as_inputs
 
 #: Functions that call functions that call functions: no exporter nests them deeper.
@@ -104,7 +104,7 @@ _FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data
 def _check_functions(model: onnx.ModelProto) -> None:
     """No function calls itself, however indirectly, and none is nested without measure."""
     calls = {
-        (function.domain, function.name): {(node.domain, node.op_type) for node in _nodes(function.node)}
+        (function.domain, function.name): {(node.domain, node.op_type) for node in all_nodes(function.node)}
         for function in model.functions
     }
     depth: dict[tuple[str, str], int] = {}
@@ -117,12 +117,3 @@ def _check_functions(model: onnx.ModelProto) -> None:
             depth[name] = 1 + max((depth.get(called, 0) for called in waiting.pop(name)), default=0)
             if depth[name] > DEEPEST:
                 raise ValueError(f"its functions are nested more than {DEEPEST} deep")
-
-
-def _nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Nodes, and those in their subgraphs."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _nodes(graph.node)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx
 from onnx import helper
 
-from onnx2snn.model.qonnx_definition import all_nodes
+from onnx2snn.model.subgraphs import all_nodes
 
 #: Where onnxruntime keeps operators of its own.
 MICROSOFT = "com.microsoft"
@@ -20,7 +20,7 @@ _NAMES = ("SimplifiedLayerNormalization",)
 
 def of_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
     """``model`` with these operators in onnxruntime's domain; itself where it holds none, else a copy."""
-    if not any(node.op_type in _NAMES and node.domain in _STANDARD for node in all_nodes(model.graph)):
+    if not any(node.op_type in _NAMES and node.domain in _STANDARD for node in all_nodes(model.graph.node)):
         return model
     copy = _moved(model, MICROSOFT)
     if MICROSOFT not in {opset.domain for opset in copy.opset_import}:
@@ -30,7 +30,7 @@ def of_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def for_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
     """``model`` with these operators where onnxruntime looks for them; itself where it holds none, else a copy."""
-    if not any(node.op_type in _NAMES and node.domain == MICROSOFT for node in all_nodes(model.graph)):
+    if not any(node.op_type in _NAMES and node.domain == MICROSOFT for node in all_nodes(model.graph.node)):
         return model
     return _moved(model, "")
 
@@ -38,7 +38,7 @@ def for_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
 def _moved(model: onnx.ModelProto, domain: str) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    for node in all_nodes(copy.graph):
+    for node in all_nodes(copy.graph.node):
         if node.op_type in _NAMES:
             node.domain = domain
     return copy

@@ -22,6 +22,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx2snn.model.subgraphs import all_nodes, subgraphs
 from onnx2snn.model.weights import SplitModel, is_hollow
 
 #: Positions of activations (None: they are quantised inside, to uint8), weights, and their zero points.
@@ -46,7 +47,7 @@ def with_equal_signs(model: SplitModel) -> SplitModel:
         A model that answers the same for every input in exact arithmetic, and in onnxruntime on every processor; the
         given one where there is nothing to do.
     """
-    if not any(node.op_type in _OPERANDS for node in _nodes(model.structure.graph)):
+    if not any(node.op_type in _OPERANDS for node in all_nodes(model.structure.graph.node)):
         return model
     structure = onnx.ModelProto()
     structure.CopyFrom(model.structure)
@@ -54,15 +55,6 @@ def with_equal_signs(model: SplitModel) -> SplitModel:
     typed = onnx.shape_inference.infer_shapes(structure)
     _rewrite(structure.graph, typed.graph, _Visible({}, {}, weights))
     return SplitModel(structure, weights)
-
-
-def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    inner = [node for body in _bodies(graph) for node in _nodes(body)]
-    return [*graph.node, *inner]
-
-
-def _bodies(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
-    return [a.g for node in graph.node for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
 
 
 @dataclass(frozen=True)
@@ -84,8 +76,9 @@ class _Visible:
 
 def _rewrite(graph: onnx.GraphProto, typed: onnx.GraphProto, around: _Visible) -> None:
     scope = around.inside(typed)
-    for body, typed_body in zip(_bodies(graph), _bodies(typed), strict=True):
-        _rewrite(body, typed_body, scope)
+    for node, typed_node in zip(graph.node, typed.node, strict=True):
+        for body, typed_body in zip(subgraphs(node), subgraphs(typed_node), strict=True):
+            _rewrite(body, typed_body, scope)
     nodes = list(graph.node)
     del graph.node[:]
     for node in nodes:

@@ -9,8 +9,6 @@ inputs: constants or signals, which broadcast.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import onnx
 import onnx.inliner
 from onnx import helper
@@ -18,6 +16,7 @@ from onnx import helper
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.qonnx_bodies import BODIES
 from onnx2snn.model.qonnx_statements import Call
+from onnx2snn.model.subgraphs import all_nodes
 
 #: Domains under which exporters write these operators; files without any domain are common, too.
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general", "")
@@ -46,13 +45,13 @@ def with_definitions(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         InvalidModelError: an attribute has a value that the specification does not know; names the node.
     """
-    if not any(map(is_qonnx, all_nodes(model.graph))):
+    if not any(map(is_qonnx, all_nodes(model.graph.node))):
         return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     functions: dict[str, onnx.FunctionProto] = {}
     opset = next((o.version for o in copy.opset_import if o.domain in ("", "ai.onnx")), 1)
-    for node in filter(is_qonnx, all_nodes(copy.graph)):
+    for node in filter(is_qonnx, all_nodes(copy.graph.node)):
         _call(node, functions, opset)
     copy.functions.extend(functions.values())
     copy.opset_import.append(helper.make_opsetid(_HOME, 1))
@@ -71,15 +70,6 @@ def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     del plain.opset_import[:]
     plain.opset_import.extend(kept)
     return plain
-
-
-def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Nodes, those of subgraphs included."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from all_nodes(inner)
 
 
 def _call(node: onnx.NodeProto, functions: dict[str, onnx.FunctionProto], opset: int) -> None:

@@ -15,6 +15,7 @@ from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.model.domains import for_onnxruntime
 from onnx2snn.model.equal_signs import with_equal_signs
 from onnx2snn.model.qonnx_definition import with_definitions
+from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import Array, SplitModel, let_go, split_model, weights_as_inputs
 from onnx2snn.runtime.backends import tensor_of
 from onnx2snn.runtime.batches import joined, of_samples
@@ -249,14 +250,8 @@ def sampled_tensors(model: onnx.ModelProto | SplitModel) -> set[str]:
     """Names of the tensors that samples decide, by their values; all others are the same for all samples."""
     graph = (model.structure if isinstance(model, SplitModel) else model).graph
     held = {tensor.name for tensor in graph.initializer}
-    steps = ((node.op_type, _reads(node), node.output) for node in graph.node)
+    steps = ((node.op_type, names_read(node), node.output) for node in graph.node)
     return of_samples(steps, [info.name for info in graph.input if info.name not in held])
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    """What a node reads, its subgraphs included."""
-    graphs = [g for a in node.attribute for g in (*a.graphs, *([a.g] if a.HasField("g") else []))]
-    return set(node.input).union(*(_reads(inner) for graph in graphs for inner in graph.node))
 
 
 def loads_in_onnxruntime(model: onnx.ModelProto) -> bool:

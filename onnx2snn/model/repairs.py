@@ -7,7 +7,8 @@ from collections import Counter
 import onnx
 
 from onnx2snn.model.domains import of_onnxruntime
-from onnx2snn.model.qonnx_definition import DOMAINS, FAMILIES, all_nodes, is_qonnx
+from onnx2snn.model.qonnx_definition import DOMAINS, FAMILIES, is_qonnx
+from onnx2snn.model.subgraphs import all_nodes, names_read
 from onnx2snn.model.weights import structure_of, weights_as_inputs
 
 #: Under which operators of QONNX are known that were written without a domain.
@@ -55,7 +56,7 @@ def _is_tensor(graph: onnx.GraphProto, name: str) -> bool:
 def _order(graph: onnx.GraphProto) -> list[onnx.NodeProto] | None:
     """Case 3: the nodes in the order in which they can be computed; None where they are, or where there is none."""
     maker = {name: number for number, node in enumerate(graph.node) for name in node.output if name}
-    before = [{maker[name] for name in _reads(node) if name in maker} for node in graph.node]
+    before = [{maker[name] for name in names_read(node) if name in maker} for node in graph.node]
     if all(max(numbers, default=-1) < number for number, numbers in enumerate(before)):
         return None
     readers: dict[int, list[int]] = {}
@@ -72,12 +73,6 @@ def _order(graph: onnx.GraphProto) -> list[onnx.NodeProto] | None:
     if len(ready) < len(graph.node):
         return None  # a circle: the rules of ONNX say so
     return [graph.node[number] for number in ready]
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    """What a node reads, its subgraphs included."""
-    graphs = [g for a in node.attribute for g in (*a.graphs, *([a.g] if a.HasField("g") else []))]
-    return set(node.input).union(*(_reads(inner) for graph in graphs for inner in graph.node))
 
 
 def _describe_outputs(model: onnx.ModelProto, names: list[str]) -> None:
@@ -98,7 +93,7 @@ def with_domains(model: onnx.ModelProto) -> onnx.ModelProto:
     1. FINN, and the model zoo of QONNX, never import the domain of their operators.
     2. An operator of QONNX has no domain at all, or that of ONNX.
     """
-    nodes = list(all_nodes(model.graph))
+    nodes = list(all_nodes(model.graph.node))
     imported = {opset.domain for opset in model.opset_import}
     missing = {node.domain for node in nodes if node.domain.startswith(FAMILIES)} - imported
     homeless = any(is_qonnx(node) and not node.domain for node in nodes)
@@ -106,7 +101,7 @@ def with_domains(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
     repaired = onnx.ModelProto()
     repaired.CopyFrom(model)
-    for node in all_nodes(repaired.graph):
+    for node in all_nodes(repaired.graph.node):
         if is_qonnx(node) and not node.domain:
             node.domain = _QONNX
     wanted = (missing | {_QONNX} if homeless else missing) - imported

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import Array, signals
+from onnx2snn.graph.core import Array, is_constant, producer_of, signals
 from onnx2snn.operators.conditions import ROWS, axes_of, float_signals, rank_of
 from onnx2snn.operators.table import every, of
 
@@ -60,9 +60,35 @@ def is_integrate(node: gs.Node) -> bool:
 
 
 def is_linear(node: gs.Node) -> bool:
-    """Whether ``node`` maps trains to trains: linear in its signals, each sample for itself."""
+    """Whether ``node`` maps trains to trains: linear in its signals, each sample for itself.
+
+    What it moves them by (sizes, places, amounts) is constant, or sizes of tensors decide it: never values of the data.
+    """
     test = of(node).linear
-    return test is not None and test(node)
+    if test is None or not test(node):
+        return False
+    read = signals(node)
+    if len(read) == 1:
+        return True
+    values = {id(t) for t in float_signals(node)}
+    return all(decided_by_sizes(t) for t in read if id(t) not in values)
+
+
+def decided_by_sizes(tensor: gs.Tensor) -> bool:
+    """Whether nothing but sizes of tensors and constants decide ``tensor``: it is alike for all samples of a batch."""
+    waiting, seen = [tensor], set[int]()
+    while waiting:
+        current = waiting.pop()
+        maker = producer_of(current)
+        if maker is None:
+            if not is_constant(current) and not current.is_empty():
+                return False  # an input of the network
+        elif id(maker) not in seen and not of(maker).sizes:
+            if maker.domain or of(maker).undecided:
+                return False
+            seen.add(id(maker))
+            waiting.extend(maker.inputs)
+    return True
 
 
 def is_hold(node: gs.Node) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import onnx_graphsurgeon as gs
+from onnx import defs
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, graph_pass, is_constant
@@ -30,7 +32,7 @@ def fold_constants(graph: gs.Graph) -> gs.Graph:
         if node.domain or of(node).undecided or any(True for _ in node.subgraphs()) or not node.outputs:
             continue
         if all(is_constant(t) or t.is_empty() or id(t) in constant for t in node.inputs):
-            if _too_large(node):
+            if _too_large(node) or not _makes_tensors(node.op, graph.opset):
                 continue
             foldable[id(node)] = node
             constant.update(id(t) for t in node.outputs)
@@ -110,6 +112,15 @@ def _too_large(node: gs.Node) -> bool:
         return of(node).grows
     read = max((math.prod(t.shape) for t in node.inputs if is_constant(t)), default=0)
     return int(math.prod(shape)) > max(MAX_VALUES, 2 * read)
+
+
+@functools.cache
+def _makes_tensors(operator: str, opset: int) -> bool:
+    """Not sequences, nor optionals."""
+    if not defs.has(operator, opset, ""):
+        return True
+    made = defs.get_schema(operator, opset, "").outputs
+    return all(any(kind.startswith("tensor(") for kind in output.types) for output in made)
 
 
 def _is_read_outside(tensor: gs.Tensor, foldable: dict[int, gs.Node], graph: gs.Graph) -> bool:

@@ -48,20 +48,17 @@ def infer_shapes(graph: gs.Graph) -> gs.Graph:
     for tensor in graph.inputs:
         if tensor.shape is not None:
             _check_size(tensor)
+    others = {name for name, info in known.items() if not info.type.HasField("tensor_type")}
+    others |= {t.name for t in graph.outputs}  # the file declares them; some are no tensors
     blank = [
         t
         for node in graph.nodes
         for t in node.outputs
-        if (t.shape is None or t.dtype is None) and not t.is_empty() and not _is_output(graph, t)
+        if (t.shape is None or t.dtype is None) and not t.is_empty() and t.name not in others
     ]
     if blank:
         _observe(graph, blank)
     return graph
-
-
-def _is_output(graph: gs.Graph, tensor: gs.Tensor) -> bool:
-    """The file declares its outputs; some are no tensors, and have no shape."""
-    return any(tensor is output for output in graph.outputs)
 
 
 def _observe(graph: gs.Graph, blank: Sequence[gs.Tensor]) -> None:

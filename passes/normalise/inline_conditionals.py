@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.bodies import given_inside
 from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_constant, origin, replace_uses
 
 
@@ -30,18 +31,19 @@ def inline_conditionals(graph: gs.Graph) -> gs.Graph:
 
 def _inline(graph: gs.Graph, names: Names, node: gs.Node, branch: str) -> list[gs.Node]:
     """Replace ``node``; the nodes that stand for it."""
-    body = node.attrs[branch]
+    body, given = node.attrs[branch], given_inside(node)
     written = {id(tensor) for inner in body.nodes for tensor in inner.outputs}
     for inner in body.nodes:
         inner.name = names.fresh(inner.name or f"{node.name}/{inner.op}")
         inner.attrs[ORIGIN] = origin(node)
+        inner.inputs = [given.get(tensor.name, tensor) for tensor in inner.inputs]
         _own_names(names, inner)
         graph.nodes.append(inner)
     results = list(node.outputs)
     node.inputs.clear()
     node.outputs.clear()
     graph.nodes.remove(node)
-    for result, tensor in zip(results, body.outputs, strict=True):
+    for result, tensor in zip(results, (given.get(t.name, t) for t in body.outputs), strict=True):
         if id(tensor) in written:
             tensor.dtype, tensor.shape = tensor.dtype or result.dtype, tensor.shape or result.shape
             replace_uses(graph, result, tensor)

@@ -13,7 +13,6 @@ from onnx2snn.activations.bisection import grid
 from onnx2snn.activations.chains import Chain, ChainEvaluation
 from onnx2snn.activations.entrywise import Opsets
 from onnx2snn.activations.made_of import MadeOf
-from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import (
     ORIGIN,
     Names,
@@ -227,7 +226,7 @@ def _copy(
             if is_constant(tensor) and not tensor.is_empty():
                 single = dropped and value_of(tensor).size == 1
                 values = value_of(tensor).reshape(()) if single else value_of(tensor)
-                held = make_constant(names, tensor.name, values)
+                held = gs.Constant(names.fresh(tensor.name), values)
             inputs.append(held)
         fresh = gs.Node(
             node.op, names.fresh(f"{node.name}/pooled"), dict(node.attrs), inputs, domain=node.domain
