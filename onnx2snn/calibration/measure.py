@@ -35,8 +35,10 @@ class Difference:
     values: int = 0
 
     def add(self, expected: Array, found: Array) -> None:
-        """Further values, of equal shapes."""
+        """Further values; of another shape (what data selects may be more, or less), none of them is as expected."""
         wide = expected.astype(np.float64)
+        if found.shape != wide.shape:
+            found = np.zeros_like(wide)
         self.wrong += float(np.sum((found - wide) ** 2))
         self.power += float(np.sum(wide**2))
         self.total += float(np.sum(wide))
@@ -120,7 +122,8 @@ class Loss:
     def classes(self, batch: Batch, expected: Array, found: Array) -> None:
         """Compare the answered classes of one batch."""
         ann, snn = predicted_classes(expected), predicted_classes(found)
-        if ann is None or snn is None or self.same is None:
+        scores = len(expected) == len(found) == len(batch)
+        if ann is None or snn is None or self.same is None or not scores:
             self.same = None
             return
         self.same += int(np.sum(ann == snn))

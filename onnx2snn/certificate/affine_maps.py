@@ -91,8 +91,8 @@ def _other_shape(name: str) -> InvalidModelError:
 
 def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
     tally = _Tally(p.name)
-    for block in blocks:
-        _judged(tally, judge, path(block))
+    for potentials in _evaluated(path, blocks):
+        _judged(tally, judge, potentials)
     steps = missteps(p.neuron, judge.activation.staircase)
     reason = "at this potential (in units of θ) the neuron answers another level than the activation"
     for s in steps[:3]:
@@ -100,6 +100,18 @@ def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Arra
             defect(p.name, None, s.channel, reason, ann=s.expected, snn=s.found, potential=s.potential)
         )
     return tally.check(len(steps)), tally.defects
+
+
+def _evaluated(path: Path, blocks: Iterable[Mapping[str, Array]]) -> Iterator[Potentials]:
+    """What both networks make of patterns, as long as it has one size: what data selects is compared by samples alone."""
+    for block in blocks:
+        try:
+            potentials = path(block)
+        except ValueError:
+            if path.linear:
+                raise
+            return
+        yield potentials
 
 
 def _judged(tally: _Tally, judge: Judge, potentials: Potentials) -> None:
@@ -113,7 +125,7 @@ def _judged(tally: _Tally, judge: Judge, potentials: Potentials) -> None:
 
 def _output(name: str, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
     tally = _Tally(name)
-    for p in map(path, blocks):
+    for p in _evaluated(path, blocks):
         tally.add(p.source, p.spiking, allowed_exactly(p), rigorous=not p.measured)
         tally.probes += len(p.source)
     return tally.check(0), tally.defects

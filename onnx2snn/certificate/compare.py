@@ -113,8 +113,10 @@ class Comparison:
 
     @property
     def rows(self) -> int:
-        """Samples at a time: whole batches, and no more levels than are held at once."""
+        """Samples at a time: whole batches, and no more levels than are held at once; of what data selects, each has its own."""
         batch = self.source.batch or 1
+        if self.one_by_one:
+            return 1
         fit = MOST // max(sum(self.neurons.values()), 1)
         return batch * max(1, min(CHUNK, fit) // batch)
 
@@ -200,6 +202,8 @@ class Comparison:
         outputs = self._by_sample.outputs(given_answer.outputs, samples)
         folded = {name: k.shape[1:] for name, k in levels.items() if k.ndim != self._ranks[name]}
         folded |= self._by_sample.shapes(given_answer.outputs, samples)
+        if any(self.spiking.rows.get(name) not in (None, shape) for name, shape in folded.items()):
+            self._paths.clear()
         for cut in (self.source.cut, self.spiking):
             cut.rows.update(folded)
             cut.joint.update(set(self.source.outputs) - self.source.growing)

@@ -11,7 +11,7 @@ from onnx2snn.graph.core import Array, constant_input, is_constant, is_float, ti
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import is_hold, is_integrate, is_neuron
+from onnx2snn.operators.linear import is_hold, is_integrate, is_linear, is_neuron
 from onnx2snn.passes.recognise.recognise_staircases import reached_by_synapses
 
 #: An open size is taken for this one.
@@ -86,12 +86,14 @@ def _made_positive(node: gs.Node) -> None:
 
 
 def _reached(graph: gs.Graph, levels: set[str]) -> list[gs.Tensor]:
-    """Float tensors that nothing but levels and constants make."""
+    """Float tensors that levels and constants alone make, by operators whose largest answer is that to the largest values."""
     known = set(levels)
     found = []
     for node in graph.nodes:
         read = [t for t in node.inputs if not t.is_empty() and not is_constant(t)]
-        if read and all(t.name in known for t in read):
+        record = of(node)
+        grows = is_linear(node) or record.bilinear or record.elementwise or record.compares or record.divides
+        if grows and read and all(t.name in known for t in read):
             known.update(t.name for t in node.outputs)
             found += [t for t in node.outputs if is_float(t)]
     return found
