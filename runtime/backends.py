@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -265,6 +266,12 @@ def _computing() -> Iterator[None]:
 
 def _named(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:
     return {name: tensor_of(answer) for name, answer in zip(names, answers, strict=True)}
+
+
+def has_blocked_layout(backend: str, providers: Sequence[str] | None) -> bool:
+    """Whether convolutions are computed in onnxruntime's blocked layout, which it has for CPUs of x86."""
+    on_cpu = all(provider == "CPUExecutionProvider" for provider in providers or ())
+    return backend == "onnxruntime" and on_cpu and platform.machine().lower() in ("x86_64", "amd64")
 
 
 def make_engine(model: Loadable, backend: str, **options: Any) -> Engine:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch, make_engine
+from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch, has_blocked_layout, make_engine
 from onnx2snn.runtime.batches import Inputs, by_sample, checked_samples, joined, parts_of
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
@@ -85,10 +85,9 @@ class SpikingSession:
     ) -> None:
         self._made_of = {name: value for name, value in locals().items() if name != "self"}
         _check_options(execution, count, chunk)
-        plain = backend == "numpy"
-        self._source = open_source(
-            model, growth=0.0 if save_memory else 2.0, plain=plain, whole=plain or session_options is not None
-        )
+        plain, blocked = backend == "numpy", has_blocked_layout(backend, providers)
+        growth, whole = 0.0 if save_memory else 2.0, plain or session_options is not None
+        self._source = open_source(model, growth=growth, plain=plain, blocked=blocked, whole=whole)
         table_ = self._source.table
         self.coding = str(table_.get("coding", "binary"))
         held = {"step": "streaming"}.get(self._source.execution, self._source.execution)

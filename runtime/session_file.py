@@ -85,7 +85,7 @@ _WITHIN = {
 
 
 def open_source(
-    model: Model, *, growth: float = 2.0, plain: bool = False, whole: bool = False
+    model: Model, *, growth: float = 2.0, plain: bool = False, blocked: bool = False, whole: bool = False
 ) -> SessionFile:
     """Read a converted or compiled network.
 
@@ -93,6 +93,7 @@ def open_source(
         model: Path, bytes, or what holds a model in memory.
         growth: As of ``onnx2snn.compile``.
         plain: Nothing is rewritten for speed.
+        blocked: Levels are rounded in the layout of onnxruntime's convolutions on CPUs.
         whole: Weights are put into the model, and not beside it.
 
     Raises:
@@ -109,7 +110,7 @@ def open_source(
     network = read_network(held, or_compiled=True)
     if is_compiled(network.split.structure):
         return replace(_as_it_is(model), levels=lambda: levels_of(held, whole=whole))
-    compile_for = compiler_of(model, network, growth=growth, plain=plain, whole=whole)
+    compile_for = compiler_of(model, network, growth=growth, plain=plain, blocked=blocked, whole=whole)
     return SessionFile(network.table, compile=compile_for, alike=network.alike)
 
 

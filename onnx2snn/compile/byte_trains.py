@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import onnx
 from onnx import TensorProto
 
-from onnx2snn.compile.draft import Draft
+from onnx2snn.compile.draft import Draft, attributes, is_neuron
 from onnx2snn.operators import of
 
 
@@ -15,6 +15,17 @@ def moves_bytes(node: onnx.NodeProto) -> bool:
     """Whether ``node`` only moves values, or takes the largest in windows: runtimes have kernels of bytes for these."""
     operator = of(node)
     return operator.moves or bool(operator.compares and operator.windows)
+
+
+def highest_levels(draft: Draft) -> dict[str, int]:
+    """The highest level of every train, and of what only moves it."""
+    found: dict[str, int] = {}
+    for node in draft.nodes:
+        if is_neuron(node):
+            found[node.output[0]] = int(attributes(node)["levels"])
+        elif moves_bytes(node) and node.input[0] in found:
+            found[node.output[0]] = found[node.input[0]]
+    return found
 
 
 class ByteTrains:

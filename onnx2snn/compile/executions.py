@@ -27,7 +27,13 @@ from onnx2snn.runtime.open_sizes import open_tensors
 
 
 def write_execution(
-    network: Network, execution: str, *, count: str = "nothing", growth: float = 2.0, plain: bool = False
+    network: Network,
+    execution: str,
+    *,
+    count: str = "nothing",
+    growth: float = 2.0,
+    plain: bool = False,
+    blocked: bool = False,
 ) -> SplitModel:
     """The network in plain operators.
 
@@ -37,19 +43,22 @@ def write_execution(
         count: ``nothing``, ``spikes``, ``synops`` (and spikes), or ``levels``: outputs ``levels/<layer>``.
         growth: How many times its kernel's 8-bit weights a matrix may hold that is faster; 0: weights stay as they are.
         plain: Nothing is rewritten for speed.
+        blocked: Levels are rounded in onnxruntime's blocked layout: faster there on CPUs, and slower elsewhere.
 
     Raises:
         InvalidModelError: it contradicts itself.
     """
     try:
-        return _written(network, execution, count, growth, plain)
+        return _written(network, execution, count, growth, plain=plain, blocked=blocked)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise InvalidModelError(
             "this network cannot be compiled", found=str(error), remedy="convert the network again"
         ) from error
 
 
-def _written(network: Network, execution: str, count: str, growth: float, plain: bool) -> SplitModel:
+def _written(
+    network: Network, execution: str, count: str, growth: float, *, plain: bool, blocked: bool
+) -> SplitModel:
     table = network.table
     rate = table.get("coding", "binary") == "rate"
     if execution == "step" and rate:
@@ -73,14 +82,14 @@ def _written(network: Network, execution: str, count: str, growth: float, plain:
     if execution == "step":
         made, facts = write_step(draft, table, form=form)
     else:
-        made, facts = _whole(draft, execution, table, bias=form, plain=plain)
+        made, facts = _whole(draft, execution, table, blocked=blocked, bias=form, plain=plain)
     facts |= {"execution": execution, "count": count, "alike": sorted(network.alike)}
     _describe(made.structure, network.split.structure, table, facts)
     return made
 
 
 def _whole(
-    draft: Draft, execution: str, table: Mapping[str, Any], **options: Any
+    draft: Draft, execution: str, table: Mapping[str, Any], *, blocked: bool, **options: Any
 ) -> tuple[SplitModel, dict[str, Any]]:
     """An execution that takes all time steps at once, and which of its tensors are trains."""
     if execution == "int8" and (
@@ -95,7 +104,7 @@ def _whole(
     if execution == "spiking":
         writer = SpikingWriter(draft, coding=table.get("coding", "binary"), **options)
     else:
-        writer = {"fused": FusedWriter, "int8": Int8Writer}[execution](draft, **options)
+        writer = {"fused": FusedWriter, "int8": Int8Writer}[execution](draft, blocked=blocked, **options)
     writer.run()
     return draft.finished(), {
         "trains": {layer["name"]: writer.stands_as(layer["output"]) for layer in table["layers"]}

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron, is_own
+from onnx2snn.compile.blocked_rounding import BlockedRounding, blocked_rounding, convolution_behind
+from onnx2snn.compile.byte_trains import highest_levels
+from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron
 from onnx2snn.compile.integers import integers
 from onnx2snn.compile.neuron_writer import Writer, whole_values
 from onnx2snn.compile.small_images import tap_by_tap
@@ -18,13 +20,34 @@ from onnx2snn.dialect.neuron_bodies import level
 class FusedWriter(Writer):
     """Levels flow."""
 
-    def __init__(self, draft: Draft, **options: Any) -> None:
+    def __init__(self, draft: Draft, *, blocked: bool = False, **options: Any) -> None:
         super().__init__(draft, **options)
         self._biases: dict[str, Array] = {}
         self._folded: set[str] = set()
-        for convolution, node, values in _foldable(draft) if not self.plain else ():
-            self._biases[convolution] = self._biases.get(convolution, 0) + values.astype(np.float64)
+        self._blocked: dict[str, BlockedRounding] = {}
+        self._first: dict[str, BlockedRounding] = {}
+        if self.plain:
+            return
+        for convolution, node, values in _foldable(draft):
+            self._add_bias(convolution, values)
             self._folded.add(node.output[0])
+        if blocked:
+            self._first = self._round_blocked()
+
+    def _add_bias(self, convolution: str, values: Array) -> None:
+        self._biases[convolution] = self._biases.get(convolution, 0) + values.astype(np.float64)
+
+    def _round_blocked(self) -> dict[str, BlockedRounding]:
+        """Those that a convolution rounds, by its output."""
+        highest = highest_levels(self.draft)
+        for node in filter(is_neuron, self.draft.nodes):
+            rounding = self.rounding(node)
+            found = rounding and blocked_rounding(self.draft, node, rounding, highest, self._folded)
+            if found:
+                self._blocked[node.output[0]] = found
+                if np.any(found.shift):
+                    self._add_bias(found.convolution, found.shift)
+        return {found.convolution: found for found in self._blocked.values() if found.fused}
 
     def integrate(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.integrate`."""
@@ -38,6 +61,10 @@ class FusedWriter(Writer):
     def neuron(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.neuron`."""
         at = self.draft.at(node.output[0])
+        blocked = self._blocked.get(node.output[0])
+        if blocked is not None:
+            blocked.write_last(at, node.input[0], node.output[0])
+            return
         v, rounding = self._potential(at, node), self.rounding(node)
         if rounding is not None:
             self.rounded(at, v, rounding, output=node.output[0])
@@ -54,7 +81,13 @@ class FusedWriter(Writer):
             biased.CopyFrom(node)
             biased.input[:] = [*node.input[:2], values]
             node = biased
-        if not tap_by_tap(node, self.draft):
+        first = self._first.get(node.output[0])
+        if first is not None:
+            at = self.draft.at(node.output[0])
+            v = at.fresh()
+            self.draft.keep(node, outputs=[v])
+            first.write_first(at, v, node.output[0])
+        elif not tap_by_tap(node, self.draft):
             self.draft.keep(node)
         return True
 
@@ -72,7 +105,7 @@ def _foldable(draft: Draft) -> list[tuple[str, onnx.NodeProto, Array]]:
     for node in draft.nodes:
         if not (is_neuron(node) or is_dialect(node, "Integrate")):
             continue
-        convolution = _convolution_behind(node.input[0], node, draft)
+        convolution = convolution_behind(node.input[0], node, draft)
         if convolution is None:
             continue
         bias, weights = draft.value(node.input[1]), draft.sample_shape(convolution.output[0])
@@ -92,17 +125,3 @@ def _foldable(draft: Draft) -> list[tuple[str, onnx.NodeProto, Array]]:
 def _exact_without(convolution: onnx.NodeProto, bias: Array, draft: Draft) -> bool:
     """Whether sums of whole-number weights are exact, and would not be with ``bias`` among them."""
     return not whole_values(bias) and integers(draft, convolution.input[1]) is not None
-
-
-def _convolution_behind(name: str, reader: onnx.NodeProto, draft: Draft) -> onnx.NodeProto | None:
-    """The convolution that makes ``name``, or an operand of the sum that does, for ``reader`` alone."""
-    node = draft.producer(name)
-    if node is None or draft.only_reader(name) is not reader:
-        return None
-    if is_dialect(node, "Integrate") or (is_own(node, "MaxPool") and len(node.output) == 1):
-        return _convolution_behind(node.input[0], node, draft)
-    if is_own(node, "Conv"):
-        return node if all(draft.value(read) is not None for read in node.input[1:]) else None
-    if is_own(node, "Add"):
-        return next(filter(None, (_convolution_behind(operand, node, draft) for operand in node.input)), None)
-    return None

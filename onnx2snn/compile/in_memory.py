@@ -21,7 +21,9 @@ from onnx2snn.runtime.layer_records import compiled_facts
 Compiler = Callable[[str, str], Loadable]
 
 
-def compiler_of(model: Any, network: Network, *, growth: float, plain: bool, whole: bool = False) -> Compiler:
+def compiler_of(
+    model: Any, network: Network, *, growth: float, plain: bool, blocked: bool, whole: bool = False
+) -> Compiler:
     """What compiles ``model``.
 
     Args:
@@ -29,6 +31,7 @@ def compiler_of(model: Any, network: Network, *, growth: float, plain: bool, who
         network: What has been read of it.
         growth: As of :func:`onnx2snn.compile.executions.write_execution`, like ``plain``.
         plain: Likewise.
+        blocked: Likewise.
         whole: Weights are put into the model, and not beside it.
     """
     stamp = _stamp(Path(model)) if isinstance(model, (str, os.PathLike)) else None
@@ -38,7 +41,7 @@ def compiler_of(model: Any, network: Network, *, growth: float, plain: bool, who
             raise InvalidModelError(
                 f"{model} has changed since the session read it", remedy="make a new session"
             )
-        made = write_execution(network, execution, count=count, growth=growth, plain=plain)
+        made = write_execution(network, execution, count=count, growth=growth, plain=plain, blocked=blocked)
         ready = loadable(made, network, whole=whole)
         for values in network.split.weights.values():
             let_go(values)  # what was read of them to compile

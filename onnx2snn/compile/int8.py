@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.compile.byte_trains import ByteTrains, moves_bytes
+from onnx2snn.compile.byte_trains import ByteTrains, highest_levels
 from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron, is_own, reads
 from onnx2snn.compile.fused import FusedWriter
 from onnx2snn.compile.integers import Requantisation, integers, is_by_channel, operand, requantisation
@@ -38,7 +38,7 @@ class Int8Writer(FusedWriter):
 
     def __init__(self, draft: Draft, **options: Any) -> None:
         super().__init__(draft, **options)
-        self._highest = _highest_levels(draft)
+        self._highest = highest_levels(draft)
         self._trains = ByteTrains(draft)
         layers = [layer for node in draft.nodes if (layer := self._layer(node)) is not None]
         self._layers = {layer.synapses.output[0]: layer for layer in layers}
@@ -136,14 +136,3 @@ class Int8Writer(FusedWriter):
         if layer.levels < 255:
             y = at.add("Clip", [y, at.constant(0, np.uint8), at.constant(layer.levels, np.uint8)])
         self._trains.hold(layer.train, y)
-
-
-def _highest_levels(draft: Draft) -> dict[str, int]:
-    """The highest level of every train, and of what only moves it."""
-    found: dict[str, int] = {}
-    for node in draft.nodes:
-        if is_neuron(node):
-            found[node.output[0]] = int(attributes(node)["levels"])
-        elif moves_bytes(node) and node.input[0] in found:
-            found[node.output[0]] = found[node.input[0]]
-    return found

@@ -179,7 +179,9 @@ def _line(
             m = (1 / theta).astype(np.float32)
             m = m + np.float32(ulps) * np.spacing(m)
             at, before = (_potential(v, fraction) - shift.astype(np.float32) for v in (first, first - 1))
-            reached, missed = np.rint(at * m) >= steps, np.rint(before * m) < steps
+            # the product may be rounded, or not where what follows is fused with it
+            reached = np.minimum(np.rint(at * m), np.rint(at.astype(np.float64) * m)) >= steps
+            missed = np.maximum(np.rint(before * m), np.rint(before.astype(np.float64) * m)) < steps
             good = np.all(reached & missed, axis=0) & (multiplier == 0)
             multiplier[good], chosen[good] = m[good], shift[good]
     return multiplier, chosen

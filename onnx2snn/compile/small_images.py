@@ -21,16 +21,22 @@ from onnx2snn.compile.draft import Array, Draft, attributes
 _MOST_PAIRS = 2.0
 
 
-def tap_by_tap(node: onnx.NodeProto, draft: Draft) -> bool:
-    """Write a convolution as products by tap, where that is less work."""
+def joined_taps(node: onnx.NodeProto, draft: Draft) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """The pairs of pixels that each tap of a convolution joins; empty where products by tap are no less work."""
     before, after = (draft.sample_shape(name) for name in (node.input[0], node.output[0]))
     weights, held = draft.value(node.input[1]), attributes(node)
     if weights is None or before is None or after is None:
-        return False
+        return {}
     if not _pays(weights.shape, before, after, held, _MOST_PAIRS):
-        return False
-    joined = taps(weights.shape, before, after, held)
-    if not joined:
+        return {}
+    return taps(weights.shape, before, after, held)
+
+
+def tap_by_tap(node: onnx.NodeProto, draft: Draft) -> bool:
+    """Write a convolution as products by tap, where that is less work."""
+    joined, weights = joined_taps(node, draft), draft.value(node.input[1])
+    before, after = (draft.sample_shape(name) for name in (node.input[0], node.output[0]))
+    if not joined or weights is None or before is None or after is None:
         return False
     at = draft.at(node.output[0])
     shape = at.constant([-1, before[0], before[1] * before[2]], np.int64)
