@@ -31,8 +31,8 @@ from onnx2snn.operators.scales import is_power_of_two
 
 #: Where a node notes the whole number that its largest weight is, by output channel.
 NOTE = "_onnx2snn_largest_integer"
-#: 8-bit weights.
-_HIGHEST = 127
+#: 8-bit weights: signed, or unsigned less their zero point.
+_HIGHEST = 255
 #: Sums of whole numbers are exact in float32 below this.
 EXACT = 2**24
 #: The passes in between round a weight a few times.
@@ -46,7 +46,7 @@ _AT_A_TIME = 1 << 17
 
 @graph_pass
 def note_integers(graph: gs.Graph) -> gs.Graph:
-    """Note on each layer of synapses whose float32 weights are exactly n·s, |n| ≤ 127, which n its largest weight is.
+    """Note on each layer of synapses whose float32 weights are exactly n·s, |n| ≤ 255, which n its largest weight is.
 
     One scale s by output channel, or one in all: what QuantizeLinear/DequantizeLinear and ``Quant`` make of weights.
     """

@@ -22,14 +22,15 @@ KINDS = {
 RANDOM = np.random.default_rng(23)
 
 
-def integer_network(kind: Any) -> onnx.ModelProto:
-    """Codes through an integer convolution, whose kernel adds exactly, and a readout."""
+def integer_network(kind: Any, *, weights: Any = np.int8) -> onnx.ModelProto:
+    """Codes through an integer convolution, whose kernel adds exactly, and a readout; unsigned weights have a zero point."""
+    low, high, zero = (0, 256, 101) if weights is np.uint8 else (-127, 128, 0)
     held = {
         "sx": np.float32(0.0173),
         "zx": kind(100),
-        "w": RANDOM.integers(-127, 128, (8, 3, 3, 3)).astype(np.int8),
+        "w": RANDOM.integers(low, high, (8, 3, 3, 3)).astype(weights),
         "sw": RANDOM.uniform(0.001, 0.02, 8).astype(np.float32),
-        "zw": np.zeros(8, np.int8),
+        "zw": np.full(8, zero, weights),
         "sy": np.float32(0.171),
         "zy": kind(17),
         "b": RANDOM.integers(-20000, 20000, 8).astype(np.int32),
@@ -51,9 +52,9 @@ def first_weights(model: onnx.ModelProto) -> np.ndarray:
     return numpy_helper.to_array(held[first.input[1]])
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.int8])
-def test_no_neuron_is_ambiguous(kind: Any) -> None:
-    source = integer_network(kind)
+@pytest.mark.parametrize(("kind", "codes"), [(np.uint8, np.int8), (np.int8, np.int8), (np.uint8, np.uint8)])
+def test_no_neuron_is_ambiguous(kind: Any, codes: Any) -> None:
+    source = integer_network(kind, weights=codes)
     converted = onnx2snn.convert(source).model
     weights = first_weights(converted)
     np.testing.assert_array_equal(weights, np.rint(weights))
