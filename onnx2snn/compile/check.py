@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from onnx2snn.certificate.as_written import Shown
 from onnx2snn.certificate.finished import Witness
 from onnx2snn.compile.draft import Array
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.in_memory import loadable
 from onnx2snn.compile.network import Network
 from onnx2snn.errors import InvalidModelError, SelfCheckError
+from onnx2snn.model.reference import make_runner
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.backends import OnnxruntimeEngine
 from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
@@ -70,27 +72,27 @@ def _near(found: Array | None, expected: Array) -> bool:
 
 
 def _explain(network: Network, execution: str, inputs: Mapping[str, Array], output: str) -> None:
-    """Why the answers differ.
+    """Why the answers differ: levels are those of the file itself, potentials and thresholds those of its trace, which is near.
 
     Raises:
         SelfCheckError: there is no reason.
     """
+    timesteps, layers = int(network.table["timesteps"]), network.table["layers"]
+    trains, fused = (
+        {layer["name"]: layer["output"] for layer in layers},
+        network.table["execution"] == "fused",
+    )
+    written = Shown(network.split, trains, timesteps, fused=fused, load=make_runner).levels(inputs)
     levels = write_execution(network, execution, count="levels")
     compiled = _answers(levels, network, execution, inputs)
     traced = _answers(write_execution(network, "trace"), network, "trace", inputs)
-    for layer in network.table["layers"]:
-        name = layer["name"]
-        train, course = (
-            traced[f"train/{name}"],
-            traced[f"potentials/{name}"][-int(network.table["timesteps"]) :],
-        )
-        weights = 2.0 ** np.arange(len(train) - 1, -1, -1)
-        differ = np.tensordot(weights, train, axes=1) != compiled[f"levels/{name}"]
+    for name in trains:
+        differ = written[name] != compiled[f"levels/{name}"]
         if not differ.any():
             continue
-        thresholds = traced[f"thresholds/{name}"]
+        course, thresholds = traced[f"potentials/{name}"][-timesteps:], traced[f"thresholds/{name}"]
         thresholds = thresholds.reshape(
-            len(train), *(1,) * (train.ndim - thresholds.ndim), *thresholds.shape[1:]
+            len(thresholds), *(1,) * (course.ndim - thresholds.ndim), *thresholds.shape[1:]
         )
         margin = np.min(np.abs(course - thresholds), axis=0)[differ].max()
         largest = np.abs(course).max()
