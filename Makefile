@@ -67,8 +67,18 @@ test-export: $(FRAMEWORKS:%=test-export-%)  ## the export examples of frameworks
 EXPORT_everywhere := openvino opencv-python-headless tract emx-onnx-cgen
 OLDEST_RUNTIME := $(VENV)-onnxruntime-1.16
 
-test-everywhere: $(VENV)-everywhere/installed $(OLDEST_RUNTIME)/installed  ## compiled files in other runtimes, and as C (some 200 MB)
-	ONNXRUNTIME_OLDEST=$(abspath $(OLDEST_RUNTIME))/bin/python $(VENV)-everywhere/bin/python -m pytest tests/compile/test_everywhere.py
+# A package of npm holds the headers of onnxruntime's C API; its library lies in the Python package.
+HEADERS := $(VENV)-everywhere/headers
+
+test-everywhere: $(VENV)-everywhere/installed $(OLDEST_RUNTIME)/installed $(HEADERS)/onnxruntime_c_api.h  ## compiled files in other runtimes, and in C (some 500 MB)
+	ONNXRUNTIME_OLDEST=$(abspath $(OLDEST_RUNTIME))/bin/python ONNXRUNTIME_HEADERS=$(abspath $(HEADERS)) \
+		$(VENV)-everywhere/bin/python -m pytest tests/compile/test_everywhere.py tests/examples/test_c_example.py
+
+$(HEADERS)/onnxruntime_c_api.h: | $(VENV)-everywhere/installed
+	mkdir -p $(HEADERS)
+	npm pack --silent --pack-destination $(HEADERS) com.github.asus4.onnxruntime@0.4.9
+	tar -xzf $(HEADERS)/*.tgz -C $(HEADERS) --strip-components=7 --wildcards '*/ios-arm64/onnxruntime.framework/Headers/*.h'
+	rm $(HEADERS)/*.tgz
 
 $(OLDEST_RUNTIME)/installed:
 	$(PYTHON) -m venv $(OLDEST_RUNTIME)

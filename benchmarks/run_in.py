@@ -94,7 +94,7 @@ def iree(job: dict[str, Any]) -> Run:
         str(text),
         input_type="onnx",
         target_backends=["llvm-cpu"],
-        extra_args=["--iree-llvmcpu-target-cpu=host"],
+        extra_args=["--iree-llvmcpu-target-cpu=host", "--iree-input-demote-f64-to-f32=false"],
     )
     config = runtime.Config("local-sync")
     context = runtime.SystemContext(config=config)
