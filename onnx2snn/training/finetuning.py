@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -15,12 +17,13 @@ from torch import Tensor, nn
 import onnx2snn
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.data.sources import Source
-from onnx2snn.errors import InputError
+from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.exact.snapping import snap
 from onnx2snn.model.files import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
 from onnx2snn.training.hints import LayerHints
 from onnx2snn.training.importing import Imported, import_torch
+from onnx2snn.training.marking import prepared_graph
 from onnx2snn.training.ports import Rows
 from onnx2snn.training.pruning import SynapsePruning
 from onnx2snn.training.records import Epoch, Finetuned, Plan, TrainingStep
@@ -56,8 +59,9 @@ def finetune(
 ) -> Finetuned:
     """Train a network for ``timesteps`` time steps and few spikes.
 
-    Its activations become QCFS with K = 2^T − 1 levels; thresholds come from the network (staircases) or from
-    the data (ReLU). With ``labels`` in the data it learns the labels, without any what it answered before:
+    Its activations become QCFS with K = 2^T − 1 levels; a float network is calibrated first
+    (:func:`onnx2snn.calibrate`), a quantised one keeps its ranges.
+    With ``labels`` in the data it learns the labels, without any what it answered before:
     probabilities by their Kullback-Leibler divergence, embeddings, boxes and masks by squared error over
     their variance (which distils logits best, too: Kim et al., IJCAI 2021), summed over outputs. The epoch with
     the least loss + sparsity · spikes on the held-out samples is kept. A seed gives the same result again on the
@@ -103,8 +107,11 @@ def finetune(
     )
     samples = next(iter(data_set.batches(_CHECKED))).inputs
     torch.manual_seed(seed)
-    imported = import_torch(source, levels=2**timesteps - 1, samples=samples)
-    taught = lessons(imported.source, data_set, inputs=imported.inputs, outputs=imported.outputs)
+    taught = lessons(prepared_graph(source), data_set)
+    kept, judged = split(len(taught), held_out, seed)
+    quantised = quantised_network(source, taught.given(kept[:_CALIBRATION]), timesteps=timesteps)
+    imported = import_torch(quantised, levels=2**timesteps - 1, samples=samples)
+    teacher = import_torch(source, levels=2**timesteps - 1, samples=samples) if layerwise else None
     run = run_identity(
         onnx2snn.__version__,
         source.SerializeToString(),
@@ -112,9 +119,8 @@ def finetune(
         taught.inputs.numpy().tobytes(),
         asdict(plan),
     )
-    trainer = _Trainer(
-        imported, taught, plan, Checkpoint(None if checkpoint is None else Path(checkpoint), run)
-    )
+    state = Checkpoint(None if checkpoint is None else Path(checkpoint), run)
+    trainer = _Trainer(Taught(imported, teacher, taught, kept, judged), plan, state)
     history = trainer.run(on_epoch, on_step)
     result = imported.export()
     if exact:
@@ -123,18 +129,63 @@ def finetune(
     return Finetuned(result, min(history, key=trainer.score), history)
 
 
-class _Trainer:
-    """One run: split, calibrate, train, keep the best."""
+def quantised_network(
+    source: onnx.ModelProto, inputs: Mapping[str, np.ndarray[Any, Any]], *, timesteps: int
+) -> onnx.ModelProto:
+    """``source`` calibrated with ``inputs``, where training begins; itself where calibration finds nothing to do."""
+    try:
+        return onnx2snn.calibrate(source, inputs, timesteps=timesteps, hybrid=True, exact=False).model
+    except (
+        ConversionError
+    ):  # quantised already, or nothing in it spikes: its import says what cannot be trained
+        return source
 
-    def __init__(self, imported: Imported, taught: Lessons, plan: Plan, checkpoint: Checkpoint) -> None:
-        self.model = Rows(imported.module, taught.inputs_held, taught.wanted)
-        self.taught, self.plan, self.checkpoint = taught, plan, checkpoint
-        self.kept, self.judged = split(len(taught), plan.held_out, plan.seed)
-        self.teacher = Rows(imported.teacher, taught.inputs_held, taught.wanted)
-        self.to_calibrate = [f"network.{name}" for name in imported.to_calibrate]
+
+@dataclass(frozen=True)
+class Taught:
+    """A network, who teaches it, and what.
+
+    Attributes:
+        network: Calibrated.
+        teacher: The source, whose hidden activations are learned; None where answers alone are.
+        lessons: All samples.
+        kept: Positions of those to train on.
+        judged: Positions of those to judge by.
+    """
+
+    network: Imported
+    teacher: Imported | None
+    lessons: Lessons
+    kept: Tensor
+    judged: Tensor
+
+    def hints(self, model: Rows) -> LayerHints | None:
+        """What hidden layers learn from."""
+        if self.teacher is None:
+            return None
+        if set(self.teacher.factors) != set(self.network.factors):
+            raise ConversionError(
+                "calibration does not leave this network the layers that it has",
+                remedy="train without layerwise",
+            )
+        teacher = Rows(self.teacher.teacher, self.lessons.inputs_held, self.lessons.wanted)
+        return LayerHints(model, teacher, self.network.factors, self.teacher.factors)
+
+
+class _Trainer:
+    """One run: calibrate what has no threshold yet, train, keep the best."""
+
+    def __init__(self, taught: Taught, plan: Plan, checkpoint: Checkpoint) -> None:
+        self.taught, self.kept, self.judged = taught.lessons, taught.kept, taught.judged
+        self.model = Rows(taught.network.module, self.taught.inputs_held, self.taught.wanted)
+        self.hints = taught.hints(self.model)
+        self.plan, self.checkpoint = plan, checkpoint
+        self.to_calibrate = [f"network.{name}" for name in taught.network.to_calibrate]
         self.steps = len(batches(self.kept, plan.batch))
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
-        self.synapses = SynapsePruning(self.model, plan.pruning, answers=taught.answers, seed=plan.seed)
+        self.synapses = SynapsePruning(
+            self.model, plan.pruning, answers=taught.lessons.answers, seed=plan.seed
+        )
         self.history: list[Epoch] = []
         self.best: dict[str, Tensor] = {}
 
@@ -156,11 +207,7 @@ class _Trainer:
             calibration = [self.taught.inputs[self.kept[:_CALIBRATION]]]
             calibrate_thresholds(self.model, calibration, names=self.to_calibrate)
             self._judge(0, float("nan"), time.monotonic(), on_epoch)
-        with (
-            FineGrainedL1(self.model, 1.0) as spikes,
-            self.synapses,
-            LayerHints(self.model, self.teacher) as hints,
-        ):
+        with FineGrainedL1(self.model, 1.0) as spikes, self.synapses:
             for number in range(len(self.history), self.plan.epochs + 1):
                 if self._is_exhausted():
                     break
@@ -168,14 +215,12 @@ class _Trainer:
                 if self.plan.pruning and 1 < number <= self.settled + 1:
                     share = (number - 1) / self.settled
                     self.synapses.drop(self.taught.inputs[self.kept[:_CALIBRATION]], share)
-                loss = self._epoch(number, spikes, hints, on_step)
+                loss = self._epoch(number, spikes, on_step)
                 self._judge(number, loss, began, on_epoch)
         self.model.load_state_dict(self.best)
         return tuple(self.history)
 
-    def _epoch(
-        self, number: int, spikes: FineGrainedL1, hints: LayerHints, on_step: Callable[[TrainingStep], None]
-    ) -> float:
+    def _epoch(self, number: int, spikes: FineGrainedL1, on_step: Callable[[TrainingStep], None]) -> float:
         self.model.train()
         order = torch.randperm(len(self.kept), generator=_generator(self.plan.seed, number))
         total = 0.0
@@ -184,11 +229,11 @@ class _Trainer:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * position))
             loss = self.taught.loss(self.model(self.taught.inputs[chosen]), self.taught.targets[chosen])
-            hinted = self.plan.layerwise * hints(self.taught.inputs[chosen]) if self.plan.layerwise else 0.0
+            hinted = 0.0 if self.hints is None else self.hints(self.taught.inputs[chosen])
             emitted = spikes()
             weight = self.plan.sparsity * min(1.0, position / RAMP)
             self.optimiser.zero_grad()
-            (loss + hinted + weight * emitted).backward()
+            (loss + self.plan.layerwise * hinted + weight * emitted).backward()
             self.optimiser.step()
             value = float(loss.detach())
             if not math.isfinite(value):

@@ -8,13 +8,13 @@ layer is to be (Romero et al., *FitNets*, ICLR 2015):
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from onnx2snn.training.qcfs import QCFS
+from onnx2snn.training.ports import Rows
 
 _SMALLEST = 1e-12
 
@@ -23,21 +23,22 @@ class LayerHints:
     """Compares the QCFS layers of a network, in training mode, with the modules of equal names of its teacher.
 
     Args:
-        model: What learns.
-        teacher: The same network with float activations; it stays as it is.
+        model: What learns, a network in :class:`~onnx2snn.training.ports.Rows`.
+        teacher: A network with float activations in their place, likewise; it stays as it is.
+        factors: By name of a layer, what the network that learns multiplies it by.
+        wanted_factors: What its teacher multiplies it by.
     """
 
-    def __init__(self, model: nn.Module, teacher: nn.Module) -> None:
+    def __init__(
+        self, model: Rows, teacher: Rows, factors: Mapping[str, Tensor], wanted_factors: Mapping[str, Tensor]
+    ) -> None:
         self._teacher = teacher.eval()
         self._found: dict[str, Tensor] = {}
         self._wanted: dict[str, Tensor] = {}
-        names = [name for name, module in model.named_modules() if isinstance(module, QCFS)]
-        pairs = ((model, self._found), (teacher, self._wanted))
-        self._hooks = [
-            network.get_submodule(name).register_forward_hook(_keeper(held, name))
-            for network, held in pairs
-            for name in names
-        ]
+        sides = ((model, factors, self._found), (teacher, wanted_factors, self._wanted))
+        for side, multiplied, held in sides:
+            for name, factor in multiplied.items():
+                side.network.get_submodule(name).register_forward_hook(_keeper(held, name, factor))
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """The loss of the last pass of the model, which was given ``inputs``: a scalar with gradient."""
@@ -52,18 +53,9 @@ class LayerHints:
         self._wanted.clear()
         return torch.stack(apart).mean()
 
-    def __enter__(self) -> LayerHints:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for hook in self._hooks:
-            hook.remove()
-
-
-def _keeper(held: dict[str, Tensor], name: str) -> Any:
+def _keeper(held: dict[str, Tensor], name: str, factor: Tensor) -> Any:
     def keep(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        held[name] = output
+        held[name] = output * factor
 
     return keep

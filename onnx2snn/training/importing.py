@@ -41,20 +41,20 @@ class Imported:
     Attributes:
         module: The torch module; a tensor (N, ...) an input, gives one, or a list of them.
         teacher: The same with float activations, clipped where the source clips: in the place of each QCFS a rectifier.
+        factors: By name of a QCFS, what the network multiplies it by: α/θ, which broadcasts to it.
         inputs: The source's inputs, in order.
         outputs: The source's outputs, likewise.
         to_calibrate: Names of the QCFS modules whose thresholds are not known yet.
-        source: What the network computed before, in one spelling that any runtime knows, for any batch.
         graph: The model that the module was made from, with a Relu for each QCFS.
         behind: See :func:`constants_behind`.
     """
 
     module: nn.Module
     teacher: nn.Module
+    factors: dict[str, Tensor]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     to_calibrate: tuple[str, ...]
-    source: onnx.ModelProto
     graph: onnx.ModelProto
     behind: dict[str, tuple[str, bool]]
 
@@ -77,8 +77,7 @@ def import_torch(
         ConversionError: an operator that onnx2torch does not know, named; or the module does not compute what the source
             computes.
     """
-    prepared = prepared_graph(model)
-    marked, graph = marked_graph(prepared)
+    marked, graph = marked_graph(prepared_graph(model))
     inputs, outputs = (tuple(t.name for t in ports) for ports in (graph.inputs, graph.outputs))
     proto = at_opset(to_model(graph), OPSET)
     _spell_dense_layers(proto)
@@ -91,7 +90,8 @@ def import_torch(
             setattr(teacher, name, nn.Hardtanh(0.0, float(mark.ceiling.max())))
     names = _put_qcfs(module, marked, levels)
     _make_trainable(module)
-    return Imported(module, teacher, inputs, outputs, names, to_model(prepared), proto, behind)
+    factors = {name: torch.as_tensor(mark.factor, dtype=torch.float32) for name, mark in marked.items()}
+    return Imported(module, teacher, factors, inputs, outputs, names, proto, behind)
 
 
 def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.neuron import Staircase
 from onnx2snn.activations.recognise import Found, recognise
 from onnx2snn.activations.rules import by_rule
 from onnx2snn.errors import ConversionError
@@ -33,10 +34,12 @@ class Marked:
         ceiling: λ where the network says it, one value or one per channel; None where it has to be
             calibrated.
         axis: The axis that counts channels, the batch axis being 0.
+        factor: What the network multiplies it by, α/θ.
     """
 
     ceiling: np.ndarray[Any, np.dtype[np.float64]] | None = None
     axis: int = 1
+    factor: Any = 1.0
 
 
 def prepared_graph(model: onnx.ModelProto) -> gs.Graph:
@@ -122,13 +125,14 @@ def _mark_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         value = found.output if last else out
         graph.nodes.append(gs.Node(op=op, name=node_name, inputs=inputs, outputs=[value]))
         if op == "Relu":
-            graph.nodes[-1].attrs[MARK] = _marked(stairs.threshold * stairs.levels, rank)
+            graph.nodes[-1].attrs[MARK] = _marked(stairs, rank)
 
 
-def _marked(ceiling: Any, rank: int) -> Marked:
+def _marked(stairs: Staircase, rank: int) -> Marked:
     """λ as one value or one per channel; where more than one axis counts, their mean."""
-    values = np.asarray(ceiling, np.float64)
+    values = np.asarray(stairs.threshold * stairs.levels, np.float64)
+    factor = np.asarray(stairs.scale / stairs.threshold, np.float64)
     long = [axis for axis, size in enumerate(values.shape) if size > 1]
     if len(long) != 1:
-        return Marked(np.asarray(values.mean()))
-    return Marked(values.reshape(-1), rank - values.ndim + long[0])
+        return Marked(np.asarray(values.mean()), factor=factor)
+    return Marked(values.reshape(-1), rank - values.ndim + long[0], factor)

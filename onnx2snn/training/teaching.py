@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
+import onnx_graphsurgeon as gs
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from onnx2snn.data import DataSet
 from onnx2snn.errors import ConversionError, InputError
+from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.reference import make_runner
 from onnx2snn.training.ports import Port, ports_of, rows_of
 from onnx2snn.training.pruning import AnswerDistribution, class_answers, log_softmax, value_answers
@@ -92,6 +93,10 @@ class Lessons:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def given(self, samples: Tensor) -> dict[str, np.ndarray[Any, Any]]:
+        """The inputs (n, ...) of samples, by name."""
+        return {port.name: port.of(self.inputs[samples]).numpy() for port in self.inputs_held}
+
     def loss(self, answers: Tensor, targets: Tensor) -> Tensor:
         """The sum over all outputs, a scalar."""
         return torch.stack([lesson.loss(answers, targets) for lesson in self.lessons]).sum()
@@ -129,19 +134,18 @@ class Lessons:
         return AnswerDistribution(surprise, divergence)
 
 
-def lessons(
-    source: onnx.ModelProto, data: DataSet, *, inputs: Sequence[str], outputs: Sequence[str]
-) -> Lessons:
+def lessons(source: gs.Graph, data: DataSet) -> Lessons:
     """All of ``data``, in memory: labels for the first output that is one row of scores a sample, else what ``source`` answers.
 
     Raises:
         ConversionError: no output is a float for each sample.
         InputError: there are no samples; labels for a network that has no row of scores, or outside its classes.
     """
+    inputs, outputs = ([t.name for t in ports] for ports in (source.inputs, source.outputs))
     batches = list(data.batches(_BATCH))
     if not batches:
         raise InputError("the data holds no samples", remedy="add some")
-    run = make_runner(source)
+    run = make_runner(to_model(source))
     given = {name: np.concatenate([batch.inputs[name] for batch in batches]) for name in inputs}
     found = [run(dict(batch.inputs)) for batch in batches]
     told = {name: np.concatenate([one[name] for one in found]) for name in outputs}
