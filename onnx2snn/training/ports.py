@@ -43,13 +43,18 @@ def ports_of(values: Mapping[str, np.ndarray[Any, Any]]) -> tuple[Port, ...]:
     ports: list[Port] = []
     for name, value in values.items():
         begin = ports[-1].end if ports else 0
-        ports.append(Port(name, value.shape[1:], torch.as_tensor(value[:0]).dtype, begin))
+        ports.append(Port(name, value.shape[1:], _tensor(value[:0]).dtype, begin))
     return tuple(ports)
 
 
 def rows_of(values: Mapping[str, np.ndarray[Any, Any]]) -> Tensor:
     """``values`` side by side, float32 (N, places)."""
-    return torch.cat([torch.as_tensor(v).reshape(len(v), -1).float() for v in values.values()], dim=1)
+    return torch.cat([_tensor(v).reshape(len(v), -1).float() for v in values.values()], dim=1)
+
+
+def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
+    """As torch holds it: of numbers that NumPy has no letter for (bfloat16), float32."""
+    return torch.as_tensor(values if values.dtype.kind in "biuf" else values.astype(np.float32))
 
 
 class Rows(nn.Module):

@@ -104,11 +104,10 @@ def test_an_embedding_comes_nearer_to_what_it_was(layerwise: float) -> None:
 
 
 def test_inputs_and_outputs_of_any_number_are_learned() -> None:
-    data = drawn(detector())
+    data = drawn(detector(), count=256)
     result = finetune(detector(), data, timesteps=2, epochs=8, learning_rate=1e-2, batch=16)
     assert set(result.best.errors) == {"mask", "boxes"}
-    for name, before in result.history[0].errors.items():
-        assert result.best.errors[name] < 0.95 * before
+    assert result.best.held_out_loss < 0.9 * result.history[0].held_out_loss
     assert [port.name for port in result.model.graph.output] == ["mask", "boxes"]
     assert onnx2snn.verify(result.model, onnx2snn.convert(result.model), data).lossless
 
