@@ -96,7 +96,7 @@ _LINEAR = (
         silent=True,
         neutral=1.0,
         sums_codes=True,
-        errors=error_rules.passed(error_rules.same),
+        errors=error_rules.product,
         quantum=multiples.factor,
     ),
     replace(
@@ -110,7 +110,7 @@ _LINEAR = (
         divides=conditions.quotient_of_signals,
         quotient=quotients.division,
         errors=jump_errors.divided,
-        roundings=roundings.both(1),
+        roundings=1,
         quantum=multiples.quotient,
     ),
     replace(

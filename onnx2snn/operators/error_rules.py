@@ -5,8 +5,8 @@ Every rule keeps one promise. Where each input x is off by at most ε·M(x) and 
 
 1. Linear operators: the same operator on M, with |w|; differences become sums. Maxima and selections: the largest error.
 2. Functions of one value with a slope of at most L: L·M(x) + |f(0)|.
-3. Products of signals: the product of their M; errors add.
-4. Quotients of signals: M(x) by the least that the divisor may be, as many times more as that is off.
+3. Products of signals: what they are more where each is as much larger as it is off.
+4. Quotients of signals: what both are off, by the least that the divisor may be.
 5. Functions that never turn round, or are convex: their answers at both ends.
 6. Softmax: within e^(±2r) of its answer, for scores that are off by r.
 7. Jumps: the farther of their answers at both ends is their reach; of a comparison 1, where both sides may be equal.
@@ -62,9 +62,8 @@ def _rounding(step: Step) -> RoundingCount:
     read = [s.rounding for s in step.signals.values()]
     terms = [r.terms for r in read]
     own = step.roundings()
-    joined = sum(terms) if of(step.node).bilinear else max(terms, default=0)
     return RoundingCount(
-        joined + own,
+        max(terms, default=0) + own,
         max((r.constants for r in read), default=0) + 2 * bool(step.constants()),
         step.quantum(),
         max((r.operators for r in read), default=0) + bool(own),
@@ -72,7 +71,7 @@ def _rounding(step: Step) -> RoundingCount:
 
 
 def passed(magnitude: _Magnitude) -> Errors:
-    """Rules 1 to 3: reaches go through the operator as M does."""
+    """Rules 1 and 2: reaches go through the operator as M does."""
 
     def rule(step: Step) -> list[Signal]:
         read = [s for s in step.read.values() if not s.fixed]
@@ -81,7 +80,8 @@ def passed(magnitude: _Magnitude) -> Errors:
         reaches = None
         if any(s.reach is not None for s in read):
             reaches = [
-                far - m for far, m in zip(magnitude(step, True), near or magnitude(step, False), strict=True)
+                _less(far, m)
+                for far, m in zip(magnitude(step, True), near or magnitude(step, False), strict=True)
             ]
         return [_ranked_still(step, s) for s in written(step, near, where_any(reaches))]
 
@@ -100,8 +100,42 @@ def _ranked_still(step: Step, signal: Signal) -> Signal:
 
 
 def same(step: Step, reach: bool) -> Sequence[Wide]:
-    """Rule 1, and rule 3: the operator itself."""
+    """Rule 1: the operator itself."""
     return step.on_sizes(reach=reach)
+
+
+def product(step: Step) -> list[Signal]:
+    """Rule 3: f(|x| + δx, |y| + δy) − f(|x|, |y|), f the operator on absolute values; of one signal and constants, rule 1."""
+    factors = [s for s in step.inputs[:2] if s is not None and not s.fixed]
+    if len(factors) < 2:
+        return passed(same)(step)
+    signals = step.signals
+
+    def grown(off: Callable[[Signal], Wide | None]) -> list[Wide]:
+        sizes = {n: np.abs(widened(s.value)) for n, s in signals.items()}
+        return step.on_sizes(
+            reach=False,
+            changed={n: sizes[n] + d if (d := off(s)) is not None else sizes[n] for n, s in signals.items()},
+        )
+
+    exact, near, far = (
+        grown(lambda _: None), grown(lambda s: step.radius(s, reach=False)), grown(step.radius)
+    )  # fmt: skip
+    return off_by(step, exact, near, far)
+
+
+def off_by(step: Step, exact: Sequence[Wide], near: Sequence[Wide], far: Sequence[Wide]) -> list[Signal]:
+    """Signals of a size, what it may be where operands are rounded, and where they are beyond ties too."""
+    share = share_of(step)
+    sizes = [np.maximum(n, _less(n, e) / share) for e, n in zip(exact, near, strict=True)]
+    reaches = [(1 + share) * _less(f, n) for n, f in zip(near, far, strict=True)]
+    return written(step, sizes, where_any(reaches))
+
+
+def _less(more: Wide, less: Wide) -> Wide:
+    """A difference that is not negative; infinite where both are."""
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(np.maximum(more - less, 0.0), nan=np.inf, posinf=np.inf)
 
 
 def total(step: Step, reach: bool) -> Sequence[Wide]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnx2snn.operators.error_rules import ends, passed, same, share_of, where_any, written
+from onnx2snn.operators.error_rules import ends, off_by, passed, same, share_of, where_any, written
 from onnx2snn.operators.running_error import Step
 from onnx2snn.operators.signals import Ranking, Signal, Wide, widened
 
@@ -131,20 +131,18 @@ def divided(step: Step) -> list[Signal]:
         return jump(step) if divisor.fixed else measured(step)
     if divisor.fixed:
         return passed(same)(step)
-    off = step.radius(divisor)
+    size, whole = np.abs(widened(step.answers[0])), np.abs(widened(divisor.value))
+
+    def grown(*, reach: bool) -> Wide:
+        above, below = (step.radius(step.signal(i), reach=reach) for i in (0, 1))
+        off = np.zeros(size.shape) if above is None else above
+        if below is None:
+            return np.asarray(size + off / whole)
+        return np.asarray(size + (off + size * below) / np.maximum(whole - below, 0.0))
+
     with np.errstate(all="ignore"):
-        least = np.abs(widened(divisor.value)) - (0.0 if off is None else off)
-        least = np.where(least > 0, least, 0.0)
-        near = step.size(0, reach=False) / least * (divisor.size / least)
-        reaches = [r for r in (step.signal(0).reach, divisor.reach) if r is not None]
-        reach = None
-        if reaches:
-            own, other = (step.signal(i).reach for i in (0, 1))
-            parts = (0.0 if own is None else own) + np.abs(widened(step.answers[0])) * (
-                0.0 if other is None else other
-            )
-            reach = np.nan_to_num(parts / least, nan=np.inf, posinf=np.inf)
-    return written(step, [np.nan_to_num(near, nan=np.inf, posinf=np.inf)], [reach])
+        near, far = (np.nan_to_num(grown(reach=r), nan=np.inf, posinf=np.inf) for r in (False, True))
+        return off_by(step, [np.nan_to_num(size, nan=np.inf, posinf=np.inf)], [near], [far])
 
 
 def raised(step: Step) -> list[Signal]:

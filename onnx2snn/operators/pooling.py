@@ -117,5 +117,7 @@ OPERATORS = (
         roundings=roundings.added_up,
         quantum=multiples.first,
     ),
-    Operator(name="Einsum", errors=_SAME, roundings=roundings.contracted, quantum=multiples.product),
+    Operator(
+        name="Einsum", errors=error_rules.product, roundings=roundings.contracted, quantum=multiples.product
+    ),
 )

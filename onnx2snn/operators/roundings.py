@@ -60,25 +60,15 @@ def resized(step: Step) -> int:
     return 0 if nearest else 16 * max(step.answers[0].shape)
 
 
-def both(count: int) -> Callable[[Step], int]:
-    """Beside so many of its own, those of both operands."""
-
-    def rule(step: Step) -> int:
-        terms = [s.rounding.terms for s in step.signals.values()]
-        return count + (min(terms) if len(terms) > 1 else 0)
-
-    return rule
-
-
 def squared(step: Step) -> int:
     """Of a sum of squares: each operand counts twice."""
     return cells(step) + 1 + step.signal(0).rounding.terms
 
 
 def contracted(step: Step) -> int:
-    """Products of what is joined, and those of both operands."""
+    """Products of what is joined."""
     sizes = [s.value.size for s in step.inputs if s is not None]
-    return both(math.ceil(math.prod(sizes) / max(step.answers[0].size, 1)))(step)
+    return math.ceil(math.prod(sizes) / max(step.answers[0].size, 1))
 
 
 def added_up(step: Step) -> int:

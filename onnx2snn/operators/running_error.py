@@ -124,7 +124,7 @@ class Step:
             changed: Other values for some inputs.
         """
         sizes = {n: self._size(n, s, reach) for n, s in self.read.items()} | dict(changed or {})
-        return [_positive(v) for v in self.operator.absolute(sizes)]
+        return [_unbounded(_positive(v)) for v in self.operator.absolute(sizes)]
 
     def size(self, position: int, *, reach: bool) -> Wide:
         """M of an input."""
@@ -171,6 +171,11 @@ def _positive(values: Array) -> Wide:
     """Absolute values, in place where that may be."""
     wide = widened(values)
     return np.abs(wide, out=wide) if wide.flags.writeable and wide.base is None else np.abs(wide)
+
+
+def _unbounded(sizes: Wide) -> Wide:
+    """Nothing of what has no bound may be anything."""
+    return np.where(np.isnan(sizes), np.inf, sizes) if np.isnan(sizes).any() else sizes
 
 
 def _moved(value: Array, way: Array) -> Array:

@@ -142,7 +142,7 @@ _LAYER = Operator(
     name="",
     bilinear=True,
     counts=counting.weighted,
-    errors=error_rules.passed(error_rules.same),
+    errors=error_rules.product,
     quantum=multiples.product,
 )
 _CONVOLUTION = replace(_LAYER, linear=conditions.dot, terms=_bias, channels_second=True)

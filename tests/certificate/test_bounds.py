@@ -175,3 +175,28 @@ def test_an_operator_without_a_rule_is_measured() -> None:
     assert signal.measured
     assert signal.reach is not None
     assert (np.abs(run_reference(model, {"x": x})[POTENTIAL] - signal.value) <= signal.reach).all()
+
+
+def test_quotients_and_products_of_potentials_have_bounds_near_what_rounds() -> None:
+    """A normalised sample, divided by its own range, and its product with itself: as in attention that is quantised by the data."""
+    nodes = [
+        node("ReduceMean", ["x", "axis"], ["mean"]),
+        node("Sub", ["x", "mean"], ["d"]),
+        node("Mul", ["d", "d"], ["square"]),
+        node("ReduceMean", ["square", "axis"], ["variance"]),
+        node("Sqrt", ["variance"], ["deviation"]),
+        node("Div", ["d", "deviation"], ["y"]),
+        node("ReduceMax", ["y", "axis"], ["range"]),
+        node("Div", ["y", "range"], ["share"]),
+        node("Transpose", ["share"], ["turned"], perm=[0, 2, 1]),
+        node("MatMul", ["share", "turned"], ["scores"]),
+        node("Softmax", ["scores"], [POTENTIAL], axis=-1),
+    ]
+    model = make_model(nodes, {"axis": np.array([2])}, {"x": ["N", 6, 16]}, {POTENTIAL: ["N", 6, 6]}, opset=21)
+    x = drawn(50, 6, 16)
+    signal = analysed(model, x)
+    found = run_reference(model, {"x": x})[POTENTIAL]
+    bound = gamma(signal.rounding.terms) * signal.size
+    assert (np.abs(found - signal.value) <= bound).all()
+    assert bound.max() < 0.01
+    assert signal.reach is None
