@@ -178,7 +178,7 @@ def test_an_operator_without_a_rule_is_measured() -> None:
 
 
 def test_quotients_and_products_of_potentials_have_bounds_near_what_rounds() -> None:
-    """A normalised sample, divided by its own range, and its product with itself: as in attention that is quantised by the data."""
+    """A normalised sample, divided by its own range, times itself: attention that is quantised by the data."""
     nodes = [
         node("ReduceMean", ["x", "axis"], ["mean"]),
         node("Sub", ["x", "mean"], ["d"]),
@@ -192,7 +192,9 @@ def test_quotients_and_products_of_potentials_have_bounds_near_what_rounds() -> 
         node("MatMul", ["share", "turned"], ["scores"]),
         node("Softmax", ["scores"], [POTENTIAL], axis=-1),
     ]
-    model = make_model(nodes, {"axis": np.array([2])}, {"x": ["N", 6, 16]}, {POTENTIAL: ["N", 6, 6]}, opset=21)
+    model = make_model(
+        nodes, {"axis": np.array([2])}, {"x": ["N", 6, 16]}, {POTENTIAL: ["N", 6, 6]}, opset=21
+    )
     x = drawn(50, 6, 16)
     signal = analysed(model, x)
     found = run_reference(model, {"x": x})[POTENTIAL]
