@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import itertools
 import random
-import struct
 from collections.abc import Callable
 from typing import Any
 
 import onnx
 from damaged_bytes import BYTES, EXTREMES, FLOATS
+from damaged_tensors import (
+    constant,
+    damage_data,
+    damage_declared,
+    damage_dims,
+    damage_type,
+    damage_values,
+)
 from onnx import TensorProto, helper
 
 Models = Callable[[onnx.ModelProto, random.Random], None]
@@ -36,76 +43,6 @@ def damaged(content: bytes, number: int) -> tuple[str, bytes]:
 
 def _node(model: onnx.ModelProto, draw: random.Random) -> onnx.NodeProto:
     return draw.choice(model.graph.node)
-
-
-def _constant(model: onnx.ModelProto, draw: random.Random) -> TensorProto:
-    held = [a.t for n in model.graph.node if n.op_type == "Constant" for a in n.attribute if a.HasField("t")]
-    return draw.choice([*model.graph.initializer, *held])
-
-
-def _values(model: onnx.ModelProto, draw: random.Random) -> None:
-    """One number, or all, of a constant: zero, negative, not a number."""
-    tensor = _constant(model, draw)
-    if tensor.data_type == TensorProto.FLOAT and tensor.raw_data:
-        raw = bytearray(tensor.raw_data)
-        count = len(raw) // 4
-        places = range(count) if draw.random() < 0.3 and count < 5000 else [draw.randrange(count)]
-        value = struct.pack("<f", draw.choice(FLOATS))
-        for place in places:
-            raw[4 * place : 4 * place + 4] = value
-        tensor.raw_data = bytes(raw)
-    elif tensor.raw_data:
-        raw = bytearray(tensor.raw_data)
-        raw[draw.randrange(len(raw))] = draw.randrange(256)
-        tensor.raw_data = bytes(raw)
-    elif tensor.float_data:
-        tensor.float_data[draw.randrange(len(tensor.float_data))] = draw.choice(FLOATS)
-    elif tensor.int64_data:
-        tensor.int64_data[draw.randrange(len(tensor.int64_data))] = draw.choice(EXTREMES)
-
-
-def _dims(model: onnx.ModelProto, draw: random.Random) -> None:
-    tensor = _constant(model, draw)
-    change = draw.randrange(4)
-    if change == 0 and tensor.dims:
-        tensor.dims[draw.randrange(len(tensor.dims))] = draw.choice(EXTREMES)
-    elif change == 1:
-        tensor.dims.append(draw.choice(EXTREMES))
-    elif change == 2 and tensor.dims:
-        tensor.dims.pop()
-    else:
-        dims = list(tensor.dims)
-        draw.shuffle(dims)
-        tensor.dims[:] = dims
-
-
-def _type(model: onnx.ModelProto, draw: random.Random) -> None:
-    kind = draw.choice([*range(30), 1000])
-    if draw.random() < 0.5:
-        _constant(model, draw).data_type = kind
-    else:
-        draw.choice([*model.graph.input, *model.graph.output]).type.tensor_type.elem_type = kind
-
-
-def _data(model: onnx.ModelProto, draw: random.Random) -> None:
-    tensor = _constant(model, draw)
-    tensor.raw_data = draw.choice((b"", tensor.raw_data[:-1], tensor.raw_data * 2, draw.randbytes(16)))
-
-
-def _declared(model: onnx.ModelProto, draw: random.Random) -> None:
-    info = draw.choice([*model.graph.input, *model.graph.output, *model.graph.value_info])
-    shape = info.type.tensor_type.shape
-    change = draw.randrange(5)
-    if change == 0 and shape.dim:
-        draw.choice(shape.dim).dim_value = draw.choice(EXTREMES)
-    elif change == 1:
-        shape.dim.add().dim_value = draw.choice(EXTREMES)
-    elif change == 2 and shape.dim:
-        del shape.dim[-1]
-    elif change == 3:
-        info.type.tensor_type.ClearField("shape")
-    else:
-        info.ClearField("type")
 
 
 def _attribute(model: onnx.ModelProto, draw: random.Random) -> None:
@@ -191,7 +128,7 @@ def _names(model: onnx.ModelProto, draw: random.Random) -> None:
     elif change == 1:
         node.name = draw.choice((other.name, "", "\n", "a" * 10_000, "../../x", "[bold red]", "\U0001f600"))
     elif change == 2:
-        _constant(model, draw).name = draw.choice((*node.input, "", model.graph.input[0].name))
+        constant(model, draw).name = draw.choice((*node.input, "", model.graph.input[0].name))
     else:
         draw.choice([*model.graph.input, *model.graph.output]).name = draw.choice((*node.output, "", "x"))
 
@@ -228,7 +165,7 @@ def _opset(model: onnx.ModelProto, draw: random.Random) -> None:
 
 
 def _external(model: onnx.ModelProto, draw: random.Random) -> None:
-    tensor = _constant(model, draw)
+    tensor = constant(model, draw)
     tensor.data_location = TensorProto.EXTERNAL
     location = draw.choice(
         (
@@ -331,11 +268,11 @@ def _table(model: onnx.ModelProto, draw: random.Random) -> None:
 
 
 MODELS: dict[str, Models] = {
-    "values": _values,
-    "sizes of a constant": _dims,
-    "type": _type,
-    "data": _data,
-    "declared shapes": _declared,
+    "values": damage_values,
+    "sizes of a constant": damage_dims,
+    "type": damage_type,
+    "data": damage_data,
+    "declared shapes": damage_declared,
     "attribute": _attribute,
     "new attribute": _new_attribute,
     "wiring": _wire,

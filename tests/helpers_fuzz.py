@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-_MODULES = ("fuzz_files", "fuzz_cases", "damaged_bytes", "damaged_data", "damaged_models", "process_memory")
+_MODULES = (
+    "fuzz_files",
+    "fuzz_cases",
+    "damaged_bytes",
+    "damaged_data",
+    "damaged_models",
+    "damaged_tensors",
+    "process_memory",
+)
 
 
 def fuzz(

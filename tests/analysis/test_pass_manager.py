@@ -24,20 +24,21 @@ def relus(count: int = 3) -> gs.Graph:
     return import_model(make_model(nodes, {"low": np.float32(0)}, {"x": ["N", 4]}, {"y": ["N", 4]}))
 
 
+def _first_becomes(graph: gs.Graph, op: str, other: str) -> gs.Graph:
+    found = next((n for n in graph.nodes if n.op == op), None)
+    if found is not None:
+        found.op = other
+    return graph
+
+
 @graph_pass
 def first_relu_to_abs(graph: gs.Graph) -> gs.Graph:
-    found = next((n for n in graph.nodes if n.op == "Relu"), None)
-    if found is not None:
-        found.op = "Abs"
-    return graph
+    return _first_becomes(graph, "Relu", "Abs")
 
 
 @graph_pass
 def first_abs_to_relu(graph: gs.Graph) -> gs.Graph:
-    found = next((n for n in graph.nodes if n.op == "Abs"), None)
-    if found is not None:
-        found.op = "Relu"
-    return graph
+    return _first_becomes(graph, "Abs", "Relu")
 
 
 @graph_pass

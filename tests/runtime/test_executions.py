@@ -7,7 +7,7 @@ import onnx
 import pytest
 from helpers_corpus import EXACT, QUANTISED, Example
 from helpers_networks import NETWORKS
-from test_streaming import assert_same_answers, converted, inputs_of
+from helpers_streams import assert_same_answers, converted, inputs_of
 
 import onnx2snn
 from onnx2snn.runtime import SpikingSession

@@ -14,7 +14,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from conftest import Example
-from test_streaming import converted, inputs_of
+from helpers_streams import converted, inputs_of
 
 import onnx2snn
 from onnx2snn.runtime import INT8, EnergyTable, SpikingSession

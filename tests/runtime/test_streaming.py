@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
-
 import numpy as np
 import onnx
 import pytest
 from helpers_corpus import QUANTISED, Example
 from helpers_graphs import make_model, node
-from helpers_networks import NETWORKS, Network
+from helpers_networks import NETWORKS
+from helpers_streams import assert_same_answers, converted, inputs_of
 
 import onnx2snn
-from onnx2snn.runtime import SpikingSession, Stream
+from onnx2snn.runtime import SpikingSession
 
 #: Exported networks of every kind of synapse; how layers join is what :data:`NETWORKS` are made for.
 EXPORTED = QUANTISED[::4]
 BIASES = ("once", "per-step", "paper")
-
-
-@functools.cache
-def converted(name: str, bias: str = "once") -> tuple[bytes, Network | Example]:
-    network = NETWORKS[name]() if name in NETWORKS else Example(name)
-    source, hybrid = (
-        (network.path, False) if isinstance(network, Example) else (network.model, network.hybrid)
-    )
-    model = onnx2snn.convert(source, bias=bias, hybrid=hybrid).model  # type: ignore[arg-type]
-    return model.SerializeToString(), network
-
-
-def inputs_of(network: Network | Example, samples: int) -> dict[str, np.ndarray]:
-    """``samples`` samples; a network that fixes its batch at 1 gets them one after the other."""
-    if isinstance(network, Network):
-        return network.inputs(samples)
-    given = network.inputs
-    rng = np.random.default_rng(0)
-    rows = rng.integers(0, len(next(iter(given.values()))), samples)
-    gains = 1 + rng.integers(0, 3, samples) / np.float32(2)
-    return {n: (v[rows] * gains.reshape(-1, *[1] * (v.ndim - 1))).astype(v.dtype) for n, v in given.items()}
-
-
-def assert_same_answers(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    """The same readout of the same levels; float32 sums of batches of other sizes may round in another order."""
-    for name, value in expected.items():
-        if value.dtype.kind == "f":
-            np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
-        else:
-            np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
 @pytest.mark.parametrize("name", EXPORTED)
@@ -135,68 +103,6 @@ def test_a_residual_block_step_by_step() -> None:
             np.testing.assert_array_equal(stream.spikes[name][0], expected, err_msg=f"{name} at {time}")
 
 
-def answers_of(stream: Stream, samples: list[dict[str, np.ndarray] | None]) -> list[dict[str, np.ndarray]]:
-    return list(stream.run(samples))
-
-
-@pytest.mark.parametrize("name", ["residual", "several", "stream_of_potentials", "of_any_size", "hybrid"])
-def test_a_saved_state_goes_on_where_it_stopped(name: str, tmp_path: Path) -> None:
-    content, network = converted(name)
-    inputs = inputs_of(network, 4)
-    samples = [{n: v[i : i + 1] for n, v in inputs.items()} for i in range(4)]
-    session = SpikingSession(content, execution="streaming")
-    expected = answers_of(session.stream(), list(samples))
-    T = session.timesteps
-    for stop in (0, 1, T, 2 * T + 1, 4 * T - 1, 4 * T):
-        first = session.stream()
-        found = []
-        for time in range(stop):
-            answer = first.step(samples[time // T] if time % T == 0 else None)
-            found += [] if answer is None else [answer]
-        np.savez(tmp_path / "state.npz", **first.state)
-        second = SpikingSession(content, execution="streaming").stream()
-        with np.load(tmp_path / "state.npz") as saved:
-            second.state = dict(saved)
-        assert set(second.state) == set(first.state)
-        found += answers_of(second, samples[-(-stop // T) :])
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            for key, value in other.items():
-                np.testing.assert_array_equal(one[key], value)
-
-
-def test_a_state_is_a_copy() -> None:
-    content, network = converted("residual")
-    stream = SpikingSession(content, execution="streaming").stream()
-    stream.step({n: v[:1] for n, v in inputs_of(network, 1).items()})
-    before = stream.state
-    for value in stream.state.values():
-        value[...] = 0
-    for _ in range(3 * stream.timesteps):
-        stream.step()
-    kept = SpikingSession(content, execution="streaming").stream()
-    kept.state = before
-    for _ in range(2):
-        kept.step()
-    again = SpikingSession(content, execution="streaming").stream()
-    again.state = before
-    assert not any(np.any(value) for key, value in again.state.items() if key.startswith("generating"))
-    assert int(again.state["time"]) == 1
-
-
-def test_reset_empties_the_pipeline() -> None:
-    content, network = converted("residual")
-    samples = [{n: v[i : i + 1] for n, v in inputs_of(network, 2).items()} for i in range(2)]
-    stream = SpikingSession(content, execution="streaming").stream()
-    expected = answers_of(stream, list(samples))
-    for _ in range(3):
-        stream.step(samples[0] if stream.ready else None)
-    stream.reset()
-    assert (stream.pending, stream.ready, stream.result) == (0, True, None)
-    found = answers_of(stream, list(samples))
-    np.testing.assert_array_equal([a["y"] for a in found], [a["y"] for a in expected])
-
-
 def test_empty_places_are_silent() -> None:
     """Biases alone would make neurons fire; a place without a sample spends nothing."""
     content, network = converted("residual")
@@ -263,44 +169,6 @@ def test_wrong_inputs_are_refused_and_change_nothing() -> None:
     assert int(stream.state["time"]) == 1
 
 
-def test_a_size_on_its_way_is_kept() -> None:
-    content, network = converted("of_any_size")
-    stream = SpikingSession(content, execution="streaming").stream()
-    assert stream.spikes == {}
-    small = inputs_of(network, 1)
-    large = {"x": np.concatenate([small["x"]] * 2, axis=2)}
-    stream.step(small)
-    while not stream.ready:
-        stream.step()
-    with pytest.raises(onnx2snn.InputError, match="another size"):
-        stream.step(large)
-    while stream.pending:
-        stream.step()
-    while not stream.ready:
-        stream.step()
-    [answer] = answers_of(stream, [large])
-    np.testing.assert_array_equal(answer["y"], SpikingSession(content).run(large).outputs["y"])
-
-
-def test_foreign_states_are_refused() -> None:
-    content, _ = converted("residual")
-    session = SpikingSession(content, execution="streaming")
-    stream = session.stream()
-    state = stream.state
-    with pytest.raises(onnx2snn.InputError, match="lacks 'filled'"):
-        stream.state = {n: v for n, v in state.items() if n != "filled"}
-    with pytest.raises(onnx2snn.InputError, match="holds 'more'"):
-        stream.state = {**state, "more": np.zeros(1)}
-    with pytest.raises(onnx2snn.InputError, match="number of samples"):
-        stream.state = session.stream(batch=2).state
-    name = next(n for n in state if n.startswith("delay/"))
-    with pytest.raises(onnx2snn.InputError, match="does not fit"):
-        stream.state = {**state, name: state[name][1:]}
-    other = SpikingSession(converted("several")[0], execution="streaming").stream()
-    with pytest.raises(onnx2snn.InputError):
-        stream.state = other.state
-
-
 def test_a_batch_that_the_model_fixes_is_kept() -> None:
     source = onnx.load(Example("torchdy21__mlp-qcfs16-dyadic-b1").path)
     for value in (*source.graph.input, *source.graph.output):
@@ -337,18 +205,6 @@ def test_the_layers_of_a_network_of_any_size_cost_what_they_cost_at_that_size() 
     ]
     for layer, synops in results[0].synops.items():
         np.testing.assert_array_equal(results[1].synops[layer], synops)
-
-
-def test_delays_are_of_spikes_and_no_longer_than_needed() -> None:
-    def lines(name: str) -> dict[str, np.ndarray]:
-        state = SpikingSession(converted(name)[0]).stream(count="nothing").state
-        return {key.removeprefix("delay/"): value for key, value in state.items() if key.startswith("delay/")}
-
-    [(_, spikes)] = lines("residual").items()
-    assert spikes.dtype == np.bool_
-    held = lines("stream_of_potentials")
-    assert held["x"].shape[0] == 4  # the shortcut from the input to the readout
-    assert not any(value.dtype == np.bool_ for value in held.values())
 
 
 def test_an_input_that_nothing_reads() -> None:

@@ -1,0 +1,89 @@
+"""Fused convolutions, dense layers and products as operators of ONNX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from drawn_cases.frames import optimised
+from helpers_graphs import apply_checked, make_model, node, operators, samples
+
+import onnx2snn
+from onnx2snn.model.domains import MICROSOFT
+from onnx2snn.passes.normalise.expand_fused_operators import expand_fused_operators
+from onnx2snn.passes.normalise.infer_shapes import infer_shapes
+
+WEIGHTS = {"w": samples(3, 3, 1, 1, seed=1), "b": samples(3, seed=2), "z": samples(1, 3, 4, 4, seed=3)}
+
+
+@pytest.mark.parametrize(
+    ("activation", "parameters", "last"),
+    [
+        ("Relu", [], "Relu"),
+        ("Clip", [0.0, 1.5], "Clip"),
+        ("LeakyRelu", [0.25], "LeakyRelu"),
+        ("", [], "Identity"),
+    ],
+)
+def test_convolutions(activation: str, parameters: list[float], last: str) -> None:
+    extra: dict[str, Any] = {"activation": activation} if activation else {}
+    extra |= {"activation_params": parameters} if parameters else {}
+    fused = node("FusedConv", ["x", "w", "b"], ["y"], domain=MICROSOFT, strides=[2, 2], **extra)
+    source = make_model([fused], WEIGHTS, {"x": ["N", 3, 4, 4]}, {"y": ["N", 3, 2, 2]}, domains=[MICROSOFT])
+    graph = apply_checked(source, {"x": samples(2, 3, 4, 4)}, expand_fused_operators)
+    assert operators(graph) == ["Conv", last]
+
+
+def test_a_convolution_and_a_summand() -> None:
+    fused = node("FusedConv", ["x", "w", "", "z"], ["y"], domain=MICROSOFT, activation="Relu")
+    constants = {k: WEIGHTS[k] for k in "wz"}
+    source = make_model([fused], constants, {"x": [1, 3, 4, 4]}, {"y": [1, 3, 4, 4]}, domains=[MICROSOFT])
+    graph = apply_checked(source, {"x": samples(1, 3, 4, 4)}, expand_fused_operators)
+    assert operators(graph) == ["Conv", "Add", "Relu"]
+
+
+def test_a_dense_layer() -> None:
+    extra = {"activation": "HardSigmoid", "activation_alpha": 0.25, "activation_beta": 0.5, "transB": 1}
+    fused = node("FusedGemm", ["x", "w", "b"], ["y"], domain=MICROSOFT, alpha=0.5, **extra)
+    constants = {"w": samples(3, 6, seed=1), "b": samples(3, seed=2)}
+    source = make_model([fused], constants, {"x": ["N", 6]}, {"y": ["N", 3]}, domains=[MICROSOFT])
+    graph = apply_checked(source, {"x": samples(2, 6)}, expand_fused_operators, tolerance=1e-6)
+    assert operators(graph) == ["Gemm", "HardSigmoid"]
+    assert graph.nodes[1].attrs["alpha"] == 0.25
+
+
+@pytest.mark.parametrize("batches", [0, 1])
+def test_products(batches: int) -> None:
+    """A product of transposed batches stays as it is."""
+    extra = {"transA": 1, "alpha": 0.5} | ({"transBatchA": 1} if batches else {})
+    fused = node("FusedMatMul", ["x", "w"], ["y"], domain=MICROSOFT, **extra)
+    source = make_model(
+        [fused], {"w": samples(4, 5, 3, seed=1)}, {"x": [4, 5, 4]}, {"y": [4, 4, 3]}, domains=[MICROSOFT]
+    )
+    if batches:
+        source.graph.initializer[0].CopyFrom(
+            onnx.numpy_helper.from_array(np.ones((5, 4, 3), np.float32), "w")
+        )
+        source.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 5
+    graph = apply_checked(source, {"x": samples(4, 5, 4)}, infer_shapes, expand_fused_operators)
+    assert operators(graph) == (["FusedMatMul"] if batches else ["Transpose", "MatMul", "Mul"])
+
+
+def test_an_optimised_file_converts() -> None:
+    """Conv, Relu and a quantiser, as onnxruntime writes them at its extended level."""
+    nodes = [
+        node("Conv", ["x", "w", "b"], ["c"]),
+        node("Relu", ["c"], ["r"]),
+        node("QuantizeLinear", ["r", "s", "zero"], ["q"]),
+        node("DequantizeLinear", ["q", "s", "zero"], ["d"]),
+        node("Conv", ["d", "w", "b"], ["y"]),
+    ]
+    constants = {"w": WEIGHTS["w"], "b": WEIGHTS["b"], "s": np.float32(0.03125), "zero": np.uint8(7)}
+    source = make_model(nodes, constants, {"x": ["N", 3, 4, 4]}, {"y": ["N", 3, 4, 4]})
+    file = optimised(source, "extended")
+    assert "FusedConv" in {n.op_type for n in file.graph.node}
+    conversion = onnx2snn.convert(file)
+    assert conversion.non_spiking == ()
+    assert onnx2snn.verify(file, conversion.model, {"x": samples(4, 3, 4, 4)}).lossless
