@@ -165,11 +165,7 @@ def convert(
         InvalidModelError: the file is missing, damaged, or no ONNX model, or no runtime computes it.
         InputError: options that exclude each other.
     """
-    if coding == "rate" and (bias == "paper" or execution != "spiking"):
-        raise InputError(
-            "a rate code has one form: biases are constant currents, and the execution is spiking",
-            remedy="leave bias and execution as they are",
-        )
+    form = _form(coding, bias, execution)
     model = module_to_onnx(model, example_inputs) if is_module(model) else named(model)
     source = load_model(model, in_place=True)
     if is_snn(source):
@@ -181,7 +177,6 @@ def convert(
             model, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, exact=exact, progress=progress
         )
         source = model = calibration.model
-    form = Form("per-step" if coding == "rate" else bias, execution, coding)
     witness = Witness.of(source) if check is not False else None
     try:
         conversion = _converted(source, PassDriver(source, check, form), _steps(timesteps), hybrid=hybrid)
@@ -190,19 +185,33 @@ def convert(
     except Exception:  # a network that contradicts itself may break whatever works on it
         (witness or Witness.of(source)).must_run()
         raise
-    if witness is not None:
-        witness.must_run()
-        tried = check_finished(conversion.network, witness, execution=execution, exact=coding == "binary")
-        conversion = dataclasses.replace(conversion, tried=tried)
-    opened = None if witness is None else with_open_batch(conversion.network, witness)
-    at_a_time = None if witness is None else witness.at_a_time
     return dataclasses.replace(
-        conversion,
-        source=model,
-        network=opened or conversion.network,
-        calibration=calibration,
-        notes=batch_notes(source, at_a_time=at_a_time, opened=opened is not None),
+        _tried(conversion, source, witness, form), source=model, calibration=calibration
     )
+
+
+def _form(coding: Coding, bias: Bias, execution: str) -> Form:
+    if coding == "rate" and (bias == "paper" or execution != "spiking"):
+        raise InputError(
+            "a rate code has one form: biases are constant currents, and the execution is spiking",
+            remedy="leave bias and execution as they are",
+        )
+    return Form("per-step" if coding == "rate" else bias, execution, coding)
+
+
+def _tried(
+    conversion: Conversion, source: onnx.ModelProto, witness: Witness | None, form: Form
+) -> Conversion:
+    """Its network beside the source, where there is a witness; for any batch, where it proves to be fit for that."""
+    if witness is None:
+        notes = batch_notes(source, at_a_time=None, opened=False)
+        return dataclasses.replace(conversion, notes=notes)
+    witness.must_run()
+    exact = form.coding == "binary"
+    tried = check_finished(conversion.network, witness, execution=form.execution, exact=exact)
+    opened = with_open_batch(conversion.network, witness)
+    notes = batch_notes(source, at_a_time=witness.at_a_time, opened=opened is not None)
+    return dataclasses.replace(conversion, tried=tried, network=opened or conversion.network, notes=notes)
 
 
 def _converted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import onnx
 import onnx_graphsurgeon as gs
@@ -18,7 +19,7 @@ from onnx2snn.dialect.layer_table import (
     write_counting_graph,
     write_layer_table,
 )
-from onnx2snn.dialect.macs import macs_of
+from onnx2snn.dialect.macs import Macs, macs_of
 from onnx2snn.dialect.neuron_layers import layers_of
 from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.graph.exporter import declared_as, to_split_model
@@ -75,26 +76,30 @@ def spiking_file(
         dataclasses.replace(layer, phase=schedule.stages[layer.output], exact=layer.source_tensor in exact)
         for layer in layers_of(graph, form.coding)
     )
-    timesteps = network_timesteps(graph, form.coding)
     write_counting_graph(model, counting_graph(model, layers))
     macs = macs_of(graph, layers)
-    opened = None in (*macs.total.values(), *macs.by_layer.values())
-    write_layer_table(
-        model,
-        {
-            "dialect": VERSION,
-            "producer": f"onnx2snn {onnx2snn.__version__}",
-            "timesteps": timesteps,
-            "depth": schedule.depth,
-            **dataclasses.asdict(form),
-            "layers": [dataclasses.asdict(layer) for layer in layers],
-            "outputs": [output.name for output in model.graph.output],
-            "macs": macs.total,
-            "layer_macs": macs.by_layer,
-            **({"open_macs": macs.unknown} if opened else {}),
-            "non_spiking": [dataclasses.asdict(operator) for operator in kept],
-        },
-    )
+    written = SpikingFile(network, layers, network_timesteps(graph, form.coding), schedule.depth, macs.total)
+    write_layer_table(model, _table(written, form, macs, kept))
     model.producer_name = "onnx2snn"
     model.producer_version = onnx2snn.__version__
-    return SpikingFile(network, layers, timesteps, schedule.depth, macs.total)
+    return written
+
+
+def _table(
+    written: SpikingFile, form: Form, macs: Macs, kept: Sequence[NonSpikingOperator]
+) -> dict[str, Any]:
+    """What the file's metadata say of it."""
+    opened = None in (*macs.total.values(), *macs.by_layer.values())
+    return {
+        "dialect": VERSION,
+        "producer": f"onnx2snn {onnx2snn.__version__}",
+        "timesteps": written.timesteps,
+        "depth": written.depth,
+        **dataclasses.asdict(form),
+        "layers": [dataclasses.asdict(layer) for layer in written.layers],
+        "outputs": [output.name for output in written.network.structure.graph.output],
+        "macs": macs.total,
+        "layer_macs": macs.by_layer,
+        **({"open_macs": macs.unknown} if opened else {}),
+        "non_spiking": [dataclasses.asdict(operator) for operator in kept],
+    }

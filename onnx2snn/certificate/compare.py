@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeAlias
 
@@ -15,24 +15,20 @@ from onnx2snn.certificate.batch_findings import (
     Findings,
     Lazy,
     Levels,
-    Mask,
-    any_of,
     compact,
     first_batch,
     given,
-    replaced,
-    unequal,
 )
 from onnx2snn.certificate.classify import equal_levels, explained
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
+from onnx2snn.certificate.levels_of_source import on_levels_of_source
 from onnx2snn.certificate.outputs import (
     BySample,
     Readout,
     apart,
     errors_of,
     has_samples,
-    in_whole_batches,
     must_be_of_samples,
     readout_defects,
     together,
@@ -139,11 +135,11 @@ class Comparison:
         """Compare both networks on ``batch``."""
         answer = self.answer(batch.inputs)
         snn = self.snn_levels(batch.inputs, answer.levels)
-        same = self._with_the_source_s_levels(batch, answer, snn)
+        same = on_levels_of_source(self, batch, answer, snn)
         if self.source.unread:
             recovered = recovered_levels(self, batch, answer, same.outputs)
             if recovered is not answer:
-                answer, same = recovered, self._with_the_source_s_levels(batch, recovered, snn)
+                answer, same = recovered, on_levels_of_source(self, batch, recovered, snn)
         found = {name: snn[name] for name in self.source.outputs}
         findings = errors_of(batch, answer.outputs, found, same.rows) + equal_levels(
             self, batch, answer, same.differing
@@ -153,26 +149,6 @@ class Comparison:
         for name in self.source.outputs:
             findings += readout_defects(self._readout(name, batch, answer, same.outputs))
         return findings
-
-    def _with_the_source_s_levels(self, batch: Batch, answer: Answer, snn: Mapping[str, Array]) -> _Same:
-        """What the spiking network answers where each layer gets the source's levels; as it answered where they are its own."""
-        differing = {p.source: unequal(snn[p.name], answer.levels[p.source]) for p in self.pairs}
-        rows = np.zeros(len(batch), bool)
-        for name, mask in differing.items():
-            if mask is not None and mask.any():
-                must_be_of_samples(name, mask, len(batch))
-                rows |= any_of(mask)
-        outputs = {name: snn[name] for name in self.source.outputs}
-        if not rows.any():
-            return _Same(differing, rows, outputs)
-        rows = in_whole_batches(np.flatnonzero(rows), len(batch), self.source.batch or 1)
-        apart = [name for name, value in outputs.items() if has_samples(value, len(batch))]
-        joint = [name for name in outputs if name not in apart]  # all samples of a batch make such an output
-        some = self.forced_outputs(apart, batch.inputs, answer.levels, np.flatnonzero(rows))
-        outputs |= {name: replaced(outputs[name], rows, value) for name, value in some.items()}
-        whole = np.minimum(np.arange(self.source.batch or len(batch)), len(batch) - 1)
-        outputs |= self.forced_outputs(joint, batch.inputs, answer.levels, whole)
-        return _Same(differing, rows, outputs)
 
     def excess(self, batch: Batch, answer: Answer, outputs: Mapping[str, Array]) -> NDArray[np.float64]:
         """By sample, how far the file's outputs are from those of its levels; 0 where rounding explains that."""
@@ -312,18 +288,3 @@ class Comparison:
         return Readout(
             name, batch.start, len(batch), answer.outputs[name], found[name], self.precision, potentials
         )
-
-
-@dataclass(frozen=True)
-class _Same:
-    """The spiking network on the source's levels.
-
-    Attributes:
-        differing: By source tensor, where its own levels are others; None where nowhere.
-        rows: Samples with any such level.
-        outputs: What it answers, in all samples.
-    """
-
-    differing: Mapping[str, Mask | None]
-    rows: Mask
-    outputs: Mapping[str, Array]

@@ -70,19 +70,11 @@ def run_all(
     parts = _Parts(Path(f"{resume}.parts") if resume and any(files.values()) else None)
     with ExitStack() as stack:
         writers = {k: stack.enter_context(ResultWriter(path)) for k, path in files.items() if path}
-
-        def receive(start: int, sent: Sent) -> Tally:
-            tally, arrays, trains = sent
-            if writers:
-                parts.put(start, tally.samples, _labelled(outputs=arrays, trains=trains))
-                parts.drain(writers)
-            return tally
-
         ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
-        task = opened.identity(
-            execution, backend, f"run to {output} and {spikes}" if spikes else f"run to {output}"
-        )
-        total = merged(opened.samples, work, Tally(), task, batch=batch, receive=receive, **ways)
+        ways["receive"] = functools.partial(_received, parts, writers)
+        targets = f"{output} and {spikes}" if spikes else f"{output}"
+        task = opened.identity(execution, backend, f"run to {targets}")
+        total = merged(opened.samples, work, Tally(), task, batch=batch, **ways)
         if writers:
             parts.drain(writers)
             if parts.written < len(opened.samples):
@@ -94,6 +86,15 @@ def run_all(
         parts.discard()
         Path(resume).unlink(missing_ok=True)
     return Evaluation(total, opened.table, opened.structure)
+
+
+def _received(parts: _Parts, writers: Mapping[str, ResultWriter], start: int, sent: Sent) -> Tally:
+    """What a batch cost; its answers are written when those before them are."""
+    tally, arrays, trains = sent
+    if writers:
+        parts.put(start, tally.samples, _labelled(outputs=arrays, trains=trains))
+        parts.drain(writers)
+    return tally
 
 
 def _labelled(**kinds: Mapping[str, Array]) -> dict[str, Array]:

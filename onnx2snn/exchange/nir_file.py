@@ -18,7 +18,7 @@ from onnx2snn.dialect.train_shapes import shapes_of
 from onnx2snn.errors import ConversionError, OutputError
 from onnx2snn.exchange.nir_neurons import BinaryNeurons, RateNeurons
 from onnx2snn.exchange.nir_reader import run_nir
-from onnx2snn.exchange.nir_synapses import REMEDY, WRITERS, Call, NirDraft, Tensor, refusal, settled
+from onnx2snn.exchange.nir_synapses import REMEDY, WRITERS, NirDraft, Tensor, Translation, refusal, settled
 from onnx2snn.graph.core import Array
 from onnx2snn.runtime import SpikingSession
 
@@ -133,7 +133,9 @@ class _NirExport:
         if node.domain == DOMAIN:
             made = self._spiking(position, node, read[0], held)
         elif node.op_type in WRITERS and not node.domain and len(node.output) == 1:
-            made = WRITERS[node.op_type](Call(self._draft, node, read, held, self._shape(node.output[0])))
+            made = WRITERS[node.op_type](
+                Translation(self._draft, node, read, held, self._shape(node.output[0]))
+            )
         else:
             raise refusal(node, "NIR has no word for this operator")
         self._tensors[node.output[0]] = made

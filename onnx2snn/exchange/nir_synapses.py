@@ -62,7 +62,7 @@ class NirDraft:
 
 
 @dataclasses.dataclass(frozen=True)
-class Call:
+class Translation:
     """A node of ONNX that is to be said in the words of NIR.
 
     Attributes:
@@ -90,7 +90,7 @@ class Call:
 
 
 #: Writes a node of ONNX.
-Writer = Callable[[Call], Tensor]
+Writer = Callable[[Translation], Tensor]
 
 
 def refusal(node: onnx.NodeProto, message: str, found: object = None) -> ConversionError:
@@ -121,7 +121,7 @@ def settled(draft: NirDraft, tensor: Tensor) -> Tensor:
     )
 
 
-def _convolution(call: Call) -> Tensor:
+def _convolution(call: Translation) -> Tensor:
     (tensor,), options = call.read, attributes(call.node)
     weight = np.asarray(call.held[1] / np.float32(tensor.share), np.float32)
     rank = weight.ndim - 2
@@ -141,7 +141,7 @@ def _convolution(call: Call) -> Tensor:
     return Tensor((sent,), call.shape, None if bias is None else bias.reshape(-1, *[1] * rank))
 
 
-def _affine(call: Call) -> Tensor:
+def _affine(call: Translation) -> Tensor:
     (tensor,), options = call.read, attributes(call.node)
     _nothing_in_front(call.node, tensor)
     if 1 not in call.held or call.held[1].ndim != 2 or len(tensor.shape) != 1 or options.get("transA"):
@@ -157,7 +157,7 @@ def _affine(call: Call) -> Tensor:
     return Tensor((sent,), call.shape, bias)
 
 
-def _pool(call: Call) -> Tensor:
+def _pool(call: Translation) -> Tensor:
     (tensor,), options = call.read, attributes(call.node)
     _nothing_in_front(call.node, tensor)
     if len(tensor.shape) != 3:
@@ -180,7 +180,7 @@ def _pool(call: Call) -> Tensor:
     return pooled if len(call.shape) == 3 else _flattened(call, pooled)
 
 
-def _mean(call: Call) -> Tensor:
+def _mean(call: Translation) -> Tensor:
     axes = sorted(int(axis) % 4 for axis in call.held[1].ravel()) if 1 in call.held else []
     if axes != [2, 3]:
         raise refusal(call.node, "NIR pools along two axes", f"axes {axes}")
@@ -188,12 +188,12 @@ def _mean(call: Call) -> Tensor:
     return _pool(dataclasses.replace(call, node=whole, held={}))
 
 
-def _reshape(call: Call) -> Tensor:
+def _reshape(call: Translation) -> Tensor:
     (tensor,) = call.read
     return tensor if tensor.shape == call.shape else _flattened(call, tensor)
 
 
-def _flattened(call: Call, tensor: Tensor) -> Tensor:
+def _flattened(call: Translation, tensor: Tensor) -> Tensor:
     _nothing_in_front(call.node, tensor)
     if len(call.shape) != 1:
         raise refusal(call.node, "NIR flattens, and reshapes nothing else", call.shape)
@@ -201,7 +201,7 @@ def _flattened(call: Call, tensor: Tensor) -> Tensor:
     return Tensor((call.sent(made, tensor, ".flat"),), call.shape, share=tensor.share)
 
 
-def _sum(call: Call) -> Tensor:
+def _sum(call: Translation) -> Tensor:
     first = call.read[0].share
     read = [tensor if tensor.share == first else settled(call.draft, tensor) for tensor in call.read]
     if len({tensor.share for tensor in read}) > 1:
@@ -215,7 +215,7 @@ def _sum(call: Call) -> Tensor:
     return Tensor(tuple(sources), call.shape, sum(biases[1:], biases[0]) if biases else None, read[0].share)
 
 
-def _scale(call: Call) -> Tensor:
+def _scale(call: Translation) -> Tensor:
     if len(call.read) != 1 or not call.held or call.read[0].shape != call.shape:
         raise refusal(call.node, "NIR scales by constants of a sample's shape", call.shape)
     (tensor,), (factor,) = call.read, call.held.values()

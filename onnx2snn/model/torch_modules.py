@@ -37,34 +37,41 @@ def module_to_onnx(
     if importlib.util.find_spec("onnxscript") is None:
         remedy = "pip install 'onnx2snn[train]'"
         raise OutputError("torch exports with onnxscript, which is missing", remedy=remedy)
-    import torch  # noqa: PLC0415 - whoever has a module has loaded it
-
     tensors = _tensors(module, example_inputs)
-    batch = torch.export.Dim("N")
     was_training = module.training
     module.eval()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of the exporter's own making: deprecations, opset conversion
-            program = torch.onnx.export(
-                module,
-                tuple(tensors.values()),
-                input_names=list(input_names or tensors),
-                output_names=list(output_names) if output_names else None,
-                dynamic_shapes=tuple({0: batch} for _ in tensors),
-                dynamo=True,
-                verbose=False,
-            )
+        program = _exported(module, tensors, input_names or list(tensors), output_names)
     except Exception as error:  # the exporter's errors share no base class
         found = (str(error).strip() or type(error).__name__).splitlines()[0]
         remedy = "export it yourself (torch.onnx.export), and give the file"
         raise ConversionError("torch cannot export this module", found=found, remedy=remedy) from error
     finally:
         module.train(was_training)
+    return _without_source_paths(program)
+
+
+def _exported(
+    module: Any, tensors: Mapping[str, Any], inputs: Sequence[str], outputs: Sequence[str] | None
+) -> onnx.ModelProto:
+    import torch  # noqa: PLC0415 - whoever has a module has loaded it
+
+    batch = torch.export.Dim("N")
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of the exporter's own making: deprecations, opset conversion
+        program = torch.onnx.export(
+            module,
+            tuple(tensors.values()),
+            input_names=list(inputs),
+            output_names=list(outputs) if outputs else None,
+            dynamic_shapes=tuple({0: batch} for _ in tensors),
+            dynamo=True,
+            verbose=False,
+        )
     if program is None:
         raise AssertionError("the dynamo exporter returns a program")
     proto: onnx.ModelProto = program.model_proto
-    return _without_source_paths(proto)
+    return proto
 
 
 def _tensors(module: Any, example_inputs: Any) -> dict[str, Any]:
