@@ -27,6 +27,8 @@ ROOTS = ("onnx2snn", "passes", "runtime")
 #: Here names of operators belong.
 RECORDS = "onnx2snn/operators/"
 NAMES = frozenset(schema.name for schema in onnx.defs.get_all_schemas())
+#: Functions that compare a node with the names that they are given.
+_ASKING = ("is_operator", "is_own", "nodes_of")
 _CONTAINERS = (ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 
@@ -96,6 +98,14 @@ def comparisons(source: Source) -> Iterator[str]:
             yield f"{source.path}:{node.lineno}: {ast.unparse(node)}"
 
 
+def asked_by_name(source: Source) -> Iterator[str]:
+    """Calls of functions that take operator names, and tell whether a node is one of these: comparisons by another way."""
+    for node in ast.walk(source.tree):
+        asks = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _ASKING
+        if asks and any(isinstance(given, ast.Constant) and given.value in NAMES for given in node.args):
+            yield f"{source.path}:{node.lineno}: {ast.unparse(node)}"
+
+
 def walks(source: Source) -> Iterator[str]:
     """Loops over all nodes of a graph."""
     for node in ast.walk(source.tree):
@@ -107,11 +117,13 @@ def walks(source: Source) -> Iterator[str]:
                 yield f"{source.path}:{over.lineno}: {ast.unparse(node.iter)}"
 
 
-def functions(source: Source) -> Iterator[tuple[int, str]]:
-    """Lines and name of each function."""
+def functions(source: Source, *, code: bool = False) -> Iterator[tuple[int, str]]:
+    """Lines and name of each function; of its ``code`` alone, without signature and docstring."""
     for node in ast.walk(source.tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield (node.end_lineno or 0) - node.lineno + 1, f"{source.path}: {node.name}"
+            told = code and ast.get_docstring(node) is not None and len(node.body) > 1
+            first = node.body[int(told)].lineno if code else node.lineno
+            yield (node.end_lineno or 0) - first + 1, f"{source.path}: {node.name}"
 
 
 def classes(source: Source) -> list[str]:
@@ -129,8 +141,9 @@ def measure(folder: Path) -> dict[str, Any]:
     for source in every:
         lines[source.package] += source.lines
     held = [table for source in every for table in tables(source)]
-    compared = [c for s in every if not s.path.startswith(RECORDS) for c in comparisons(s)]
+    elsewhere = [source for source in every if not source.path.startswith(RECORDS)]
     sizes = sorted((size for source in every for size in functions(source)), reverse=True)
+    code = sorted((size for source in every for size in functions(source, code=True)), reverse=True)
     return {
         "files": len(every),
         "lines": sum(lines.values()),
@@ -138,10 +151,12 @@ def measure(folder: Path) -> dict[str, Any]:
         "functions": len(sizes),
         "median function": sizes[len(sizes) // 2][0],
         "functions over 40 lines": [f"{size} {name}" for size, name in sizes if size > 40],
+        "functions over 40 lines of code": [f"{size} {name}" for size, name in code if size > 40],
         "files over 250 lines": [f"{s.lines} {s.path}" for s in every if s.lines > 250],
         "operator tables": [f"{count} {name}" for name, count in held],
         "entries of operator tables": sum(count for _, count in held),
-        "comparisons with operator names": compared,
+        "comparisons with operator names": [c for source in elsewhere for c in comparisons(source)],
+        "nodes asked for by operator name": [c for source in elsewhere for c in asked_by_name(source)],
         "walks over graphs": [walk for source in every for walk in walks(source)],
         "calls of id()": sum(source.text.count(" id(") + source.text.count("(id(") for source in every),
         "file names used twice": _twice([n for s in every if (n := Path(s.path).name) != "__init__.py"]),

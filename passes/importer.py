@@ -13,10 +13,12 @@ from onnx import inliner
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.bodies import open_bodies
 from onnx2snn.graph.core import Array, is_constant, tidy
+from onnx2snn.model.nodes import STANDARD
 from onnx2snn.model.weights import SplitModel, split_model, weights_as_inputs
+from onnx2snn.operators import of
 from onnx2snn.passes.normalise.inference import inferred
 from onnx2snn.passes.normalise.qonnx import refuse_undefined
-from onnx2snn.passes.normalise.upgrade_opset import STANDARD, opset_of, upgrade_opset
+from onnx2snn.passes.normalise.upgrade_opset import opset_of, upgrade_opset
 
 #: A model whose functions unfold to more nodes is refused.
 MAX_NODES = 1_000_000
@@ -116,7 +118,7 @@ def _attach(graph: gs.Graph, weights: Mapping[str, Array]) -> None:
 
 def _constant_nodes(graph: gs.Graph) -> None:
     for node in graph.nodes:
-        if node.op == "Constant" and not node.domain:
+        if of(node).constant:
             tensor = node.outputs[0]
             _read_instead(tensor, gs.Constant(tensor.name, _constant_values(node)))
             if not any(tensor is output for output in graph.outputs):

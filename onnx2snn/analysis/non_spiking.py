@@ -49,8 +49,6 @@ from onnx2snn.remedies import (
 )
 
 NO_LATTICE = "and their values have no common measure within 16 bits"
-#: Products in integers; their synapses are not read where a scale depends on the data.
-_INTEGER_SYNAPSES = ("ConvInteger", "MatMulInteger")
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
     reached: set[int] = set()
     for node in graph.nodes:
         behind = any(id(t) in reached for t in node.inputs)
-        whole = node.op == "DynamicQuantizeLinear"
+        whole = of(node).by_range
         if behind and (whole or DYNAMIC in node.attrs):
             samples = ", and on all samples of a batch together" if whole else ""
             return ConversionError(
@@ -141,7 +139,7 @@ def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
                 operator="DynamicQuantizeLinear",
                 remedy=either(ONE_SAMPLE, STATIC) if whole else STATIC,
             )
-        if behind or is_weighted(node) or node.op in _INTEGER_SYNAPSES:
+        if behind or is_weighted(node) or of(node).code_products:
             reached.update(id(t) for t in node.outputs)
     return None
 
@@ -155,7 +153,7 @@ def _described(node: gs.Node, miss: Rejected | None) -> NonSpiking:
         return NonSpiking(miss.node, miss.operator, reason, miss.remedy)
     names = origin(node)
     name = names[0] if names else node.outputs[0].name
-    if len(float_signals(node)) > 1 and node.op in ("Mul", "Div", "MatMul", "Pow", "Einsum"):
+    if len(float_signals(node)) > 1 and of(node).multiplies:
         return NonSpiking(name, node.op, "a product of two activations is not a spiking operator", HYBRID)
     if node.op in EXTREME:
         reason = f"the activations that it compares lie on different grids, {NO_LATTICE}"
@@ -187,7 +185,7 @@ def _unread_quantiser(node: gs.Node) -> tuple[str, str]:
     3. Some of its channels have one bit with a sign, others more levels than a table holds.
     4. Its parameters are computed from data.
     """
-    code = node.outputs[0].dtype if node.op == "QuantizeLinear" else node.inputs[0].dtype
+    code = node.outputs[0].dtype if of(node).whole else node.inputs[0].dtype
     small_floats = node.domain not in QONNX and code is not None and not is_integer_type(code)
     if node.op == "FloatQuant" or small_floats:
         found = "" if node.op == "FloatQuant" else f" ({np.dtype(code)})"

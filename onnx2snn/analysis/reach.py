@@ -159,4 +159,4 @@ def is_passed(node: gs.Node) -> bool:
 
 def is_quantiser(node: gs.Node) -> bool:
     """Whether ``node`` is a quantiser: one that is still there was not read."""
-    return node.op in ("QuantizeLinear", "DequantizeLinear") or node.domain in QONNX
+    return of(node).quantiser or node.domain in QONNX

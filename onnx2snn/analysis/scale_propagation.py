@@ -57,13 +57,13 @@ def output_factors(node: gs.Node, scale: Scale) -> Scale | None:
 def factor_of(node: gs.Node) -> Scale | None:
     """The constant by which ``node`` multiplies its one signal."""
     read = signals(node)
-    if node.op not in ("Mul", "Div") or node.domain or len(read) != 1 or len(node.inputs) != 2:
+    if of(node).neutral != 1 or len(read) != 1 or len(node.inputs) != 2:
         return None
     shape = node.outputs[0].shape
     if shape is None or read[0].shape is None or list(read[0].shape) != list(shape):
         return None
     rank = len(shape)
-    if node.op == "Div":
+    if of(node).divides:
         constant = constant_input(node, 1)
         return None if constant is None else 1 / as_scale(constant, rank)
     first = constant_input(node, 0)

@@ -19,7 +19,8 @@ from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.stages import make_stages
 from onnx2snn.data import InputSpec
 from onnx2snn.errors import InputError
-from onnx2snn.graph.core import Array, constant_input, producer_of
+from onnx2snn.graph.core import Array, producer_of
+from onnx2snn.operators import of
 
 #: Noise samples.
 SAMPLES = 32
@@ -61,11 +62,11 @@ def imagine(
 def statistics_of(tensor: gs.Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Mean β and deviation |γ| of each channel of what a batch norm writes; None for any other tensor."""
     node = producer_of(tensor)
-    if node is None or node.op != "BatchNormalization":
+    rule = None if node is None else of(node).normalises
+    constants = None if node is None or rule is None else rule(node)
+    if constants is None:
         return None
-    scale, shift = constant_input(node, 1), constant_input(node, 2)
-    if scale is None or shift is None:
-        return None
+    scale, shift, *_ = constants
     return shift.astype(np.float64), np.abs(scale.astype(np.float64))
 
 

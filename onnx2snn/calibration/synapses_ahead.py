@@ -121,16 +121,18 @@ def _checked(node: gs.Node, gain: NDArray[np.float64]) -> Synapses | None:
 
 def _factor(node: gs.Node, channels: int) -> NDArray[np.float64] | None:
     """What a channelwise operator multiplies by, (C,)."""
-    if node.op == "Sub" and not is_constant(node.inputs[1]):
+    record = of(node)
+    if any(not is_constant(node.inputs[i]) for i in record.subtracts):
         return None
-    if of(node).sums or node.op == "Identity":
+    if record.sums or record.passes is not None:
         return np.ones(channels)
-    if node.op == "BatchNormalization":
-        scale, variance = constant_input(node, 1), constant_input(node, 4)
-        if scale is None or variance is None:
+    if record.normalises is not None:
+        constants = record.normalises(node)
+        if constants is None:
             return None
+        scale, _, _, variance = constants
         return np.asarray(scale / np.sqrt(variance.astype(np.float64) + node.attrs.get("epsilon", 1e-5)))
-    if of(node).neutral != 1:
+    if record.neutral != 1:
         return None
     held = next((value_of(t) for t in node.inputs if is_constant(t)), None)
     rank = len(node.outputs[0].shape)
@@ -139,7 +141,7 @@ def _factor(node: gs.Node, channels: int) -> NDArray[np.float64] | None:
     if held.size > 1 and held.ndim < rank - 1 and rank > 2:
         return None
     flat = np.broadcast_to(held.astype(np.float64).ravel(), (channels,))
-    return 1 / flat if node.op == "Div" else flat
+    return 1 / flat if record.divides else flat
 
 
 def _patches(

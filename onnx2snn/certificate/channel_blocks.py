@@ -76,9 +76,11 @@ class _Block:
         node = self._writers.get(name)
         if node is None or len(node.output) != 1:
             return self._sliced(name)
-        if node.op_type == "Conv" and not node.domain and self._is_plain(node):
+        along = self._output_axis(node)
+        if along is not None:
             self.saves = True
-            read = [node.input[0], *(self._constant(n, 0) for n in node.input[1:] if n)]
+            read = [node.input[0], self._constant(node.input[1], along)]
+            read += [self._constant(n, 0) for n in node.input[2:] if n]
         elif (node.domain == DOMAIN and node.op_type in NEURONS) or (
             not node.domain and of(node).elementwise
         ):
@@ -90,9 +92,13 @@ class _Block:
             return self._sliced(name)
         return self._added(node, read, name)
 
-    def _is_plain(self, node: onnx.NodeProto) -> bool:
-        groups = next((a.i for a in node.attribute if a.name == "group"), 1)
-        return bool(groups == 1 and all(not n or n in self._constants for n in node.input[1:]))
+    def _output_axis(self, node: onnx.NodeProto) -> int | None:
+        """The axis of constant weights along which channels of a convolution lie; None of any other node."""
+        held = of(node).weights
+        known = all(not name or name in self._constants for name in node.input[1:])
+        if held is None or not of(node).channels_second or not known:
+            return None
+        return held.outputs({a.name: a.i for a in node.attribute}, self._rank)
 
     def _added(self, node: onnx.NodeProto, read: Sequence[str], name: str) -> str:
         fresh = onnx.NodeProto()

@@ -15,6 +15,7 @@ from onnx2snn.certificate.pairing import Pair
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, function_body
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.graph.core import Array
+from onnx2snn.model.nodes import needed
 from onnx2snn.model.reference import Runner, make_runner
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel
@@ -96,22 +97,20 @@ class ForcedNetwork:
     def _model(self, tensor: str) -> tuple[SplitModel, tuple[str, ...]]:
         """What computes ``tensor`` of trains and inputs, and the trains that it reads."""
         if tensor not in self._pieces:
-            graph, needed, nodes = self._forced.graph, {tensor}, []
-            for node in reversed(graph.node):
-                if any(name in needed for name in node.output):
-                    nodes.append(node)
-                    needed.update(names_read(node))
+            graph = self._forced.graph
+            nodes = needed(graph.node, [tensor])
+            read_here = {tensor, *(name for node in nodes for name in names_read(node))}
             piece = onnx.ModelProto()
             piece.CopyFrom(self._forced)
-            read = tuple(train for train in self._trains if train in needed)
-            piece.graph.CopyFrom(onnx.GraphProto(name=graph.name, node=reversed(nodes)))
-            piece.graph.initializer.extend(t for t in graph.initializer if t.name in needed)
-            piece.graph.input.extend(_free(info) for info in graph.input if info.name in needed)
+            read = tuple(train for train in self._trains if train in read_here)
+            piece.graph.CopyFrom(onnx.GraphProto(name=graph.name, node=nodes))
+            piece.graph.initializer.extend(t for t in graph.initializer if t.name in read_here)
+            piece.graph.input.extend(_free(info) for info in graph.input if info.name in read_here)
             piece.graph.input.extend(self._given[train] for train in read)
             own = [_free(info) for info in graph.output if info.name == tensor]
             train = self._given.get(next((t for t, n in self._trains.items() if f"own/{n}" == tensor), ""))
             piece.graph.output.extend(own or [_renamed(train, tensor)])
-            weights = {name: w for name, w in self._weights.items() if name in needed}
+            weights = {name: w for name, w in self._weights.items() if name in read_here}
             self._pieces[tensor] = SplitModel(piece, weights), read
         return self._pieces[tensor]
 

@@ -25,9 +25,10 @@ from typing import TypeAlias
 import numpy as np
 import onnx
 
-from onnx2snn.compile.draft import Array, Draft, Place, attributes, is_dialect, is_own
+from onnx2snn.compile.draft import Array, Draft, Place, attributes, is_dialect
 from onnx2snn.compile.small_images import joined_taps
 from onnx2snn.compile.thresholds import RoundingOperator
+from onnx2snn.model.nodes import is_own
 
 #: Where whole numbers are the only ones that float32 has; below it they are the only ones on one side of one.
 _WHOLE = 2.0**23

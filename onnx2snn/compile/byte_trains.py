@@ -13,8 +13,12 @@ from onnx2snn.operators import of
 
 def moves_bytes(node: onnx.NodeProto) -> bool:
     """Whether ``node`` only moves values, or takes the largest in windows: runtimes have kernels of bytes for these."""
-    operator = of(node)
-    return operator.moves or bool(operator.compares and operator.windows)
+    return of(node).moves or takes_largest(node)
+
+
+def takes_largest(node: onnx.NodeProto) -> bool:
+    """Whether ``node`` takes the largest value in windows."""
+    return bool(of(node).compares and of(node).windows)
 
 
 def highest_levels(draft: Draft) -> dict[str, int]:

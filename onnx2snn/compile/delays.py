@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from onnx2snn.compile.draft import Draft, Place, is_neuron, is_own, reads
+from onnx2snn.compile.draft import Draft, Place, is_neuron, reads
 from onnx2snn.compile.schedule import Schedule, StageKind
 from onnx2snn.compile.states import States, is_open
+from onnx2snn.model.nodes import is_own
 from onnx2snn.model.subgraphs import names_made, subgraphs
 from onnx2snn.operators import of
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, NEURONS
+from onnx2snn.model.nodes import needed
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow, let_go
 
@@ -37,11 +38,6 @@ def is_dialect(node: onnx.NodeProto, *operators: str) -> bool:
 def is_neuron(node: onnx.NodeProto) -> bool:
     """Whether a node makes spikes."""
     return is_dialect(node, *NEURONS)
-
-
-def is_own(node: onnx.NodeProto, *operators: str) -> bool:
-    """Whether a node is one of these operators of ONNX itself."""
-    return node.domain in ("", "ai.onnx") and node.op_type in operators
 
 
 def reads(node: onnx.NodeProto) -> set[str]:
@@ -231,13 +227,3 @@ class Place:
     def fresh(self) -> str:
         """A name that nothing has."""
         return self._draft.fresh(self._stem)
-
-
-def needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:
-    """Those of ``nodes``, in order, that the outputs depend on."""
-    wanted, kept = set(outputs), []
-    for node in reversed(nodes):
-        if not wanted.isdisjoint(node.output):
-            wanted |= reads(node)
-            kept.append(node)
-    return kept[::-1]

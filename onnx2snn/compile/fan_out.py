@@ -19,8 +19,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.compile.draft import Array, attributes, is_own, needed
+from onnx2snn.compile.draft import Array, attributes
+from onnx2snn.model.nodes import is_own, needed
 from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_convolution, is_copy
 
 #: The values of a constant of the network, by name; None of anything else.
 Values: TypeAlias = Callable[[str], Array | None]
@@ -43,7 +45,7 @@ def by_fan_out(graph: onnx.GraphProto, values: Values, timesteps: int) -> onnx.G
     written = []
     for node in graph.node:
         made = None
-        if node.op_type in ("Conv", "Gemm", "MatMul") and fragment.is_summed(node.output[0]):
+        if of(node).weights and fragment.is_summed(node.output[0]):
             weights = next(filter(None, map(fragment.masked, node.input)), None)
             held = None if weights is None else values(weights)
             made = None if held is None else _summed(fragment, node, held, timesteps)
@@ -74,23 +76,23 @@ class _Fragment:
         if len(readers) != 1:
             return False
         reader = readers[0]
-        alone = reader.op_type == "Identity" or (reader.op_type == "Sum" and len(reader.input) == 1)
+        alone = is_copy(reader) or (of(reader).sums and len(reader.input) == 1)
         if alone:
             return self.is_summed(reader.output[0])
         axis = attributes(reader).get("axis", 1)
-        return reader.op_type == "Flatten" and axis == 1 and self._is_total(reader.output[0])
+        return is_own(reader, "Flatten") and axis == 1 and self._is_total(reader.output[0])
 
     def _is_total(self, name: str) -> bool:
         readers = self.readers.get(name, [])
-        if len(readers) != 1 or readers[0].op_type not in ("Cast", "ReduceSum"):
+        if len(readers) != 1 or not (of(readers[0]).total or of(readers[0]).typed_by):
             return False
-        return readers[0].op_type == "ReduceSum" or self._is_total(readers[0].output[0])
+        return of(readers[0]).total or self._is_total(readers[0].output[0])
 
     def masked(self, name: str) -> str | None:
         """The weights of which ``name`` holds a one where they are not zero."""
         for _ in range(2):
             node = self.producers.get(name)
-            if node is None or node.op_type != "Cast":
+            if node is None or not of(node).typed_by:
                 return None
             name = node.input[0]
         return name
@@ -102,7 +104,7 @@ class _Fragment:
             return timesteps
         if of(node).copies or is_own(node, "AveragePool", "Round"):
             return self.highest(node.input[0], timesteps)
-        factor = self.producers.get(node.input[1]) if node.op_type == "Mul" else None
+        factor = self.producers.get(node.input[1]) if is_own(node, "Mul") else None
         known = None if factor is None else attributes(factor).get("value")
         before = None if known is None else self.highest(node.input[0], timesteps)
         return (
@@ -114,7 +116,7 @@ def _summed(
     graph: _Fragment, node: onnx.NodeProto, weights: Array, timesteps: int
 ) -> list[onnx.NodeProto] | None:
     """What stands in place of a layer of ones; None where it would be no smaller."""
-    if node.op_type == "Conv":
+    if is_convolution(node):
         highest = graph.highest(node.input[0], timesteps)
         return None if highest is None else _convolution(node, weights, highest)
     return _product(node, weights, graph)
@@ -136,7 +138,7 @@ def _convolution(node: onnx.NodeProto, weights: Array, highest: float) -> list[o
 def _product(node: onnx.NodeProto, weights: Array, graph: _Fragment) -> list[onnx.NodeProto] | None:
     """A product with one row, or one column, in float64."""
     left, held = graph.masked(node.input[0]) is not None, attributes(node)
-    if weights.ndim != 2 or held.get("transA", 0) or (left and node.op_type == "Gemm"):
+    if weights.ndim != 2 or held.get("transA", 0) or (left and is_own(node, "Gemm")):
         return None
     sums = _ones(weights)[None] if left or held.get("transB", 0) else _ones(weights.T)[:, None]
     counts = f"{_name(node)}/counts"

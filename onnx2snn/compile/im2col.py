@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.compile.draft import Array, Draft, Place, attributes, is_neuron, is_own
+from onnx2snn.compile.draft import Array, Draft, Place, attributes, is_neuron
 from onnx2snn.compile.int8_kernels import integer_kernels_are_exact
 from onnx2snn.compile.integers import integers
 from onnx2snn.compile.small_images import dense_matrix
 from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.model.nodes import is_own
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_convolution
 
 _EXACT = 2**24
 
@@ -105,7 +108,7 @@ class Currents:
 
     def _integers(self, node: onnx.NodeProto) -> Array | None:
         draft = self._draft
-        if not is_own(node, "Conv", "Gemm", "MatMul") or len(node.input) != 2:
+        if not of(node).weights or len(node.input) != 2:
             return None
         reader = draft.only_reader(node.output[0])
         before, after = draft.sample_shape(node.input[0]), draft.sample_shape(node.output[0])
@@ -114,7 +117,7 @@ class Currents:
             return None
         steps = int(attributes(reader)["input_steps"])
         held = attributes(node)
-        if node.op_type == "Conv":
+        if is_convolution(node):
             rows = weights.reshape(len(weights), -1)
             plain = (
                 held.get("group", 1) == 1 and held.get("auto_pad", "NOTSET") == "NOTSET" and weights.ndim == 4

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.compile.byte_trains import ByteTrains, highest_levels
-from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron, is_own, reads
+from onnx2snn.compile.byte_trains import ByteTrains, highest_levels, takes_largest
+from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron, reads
 from onnx2snn.compile.fused import FusedWriter
 from onnx2snn.compile.integers import Requantisation, integers, is_by_channel, operand, requantisation
 from onnx2snn.compile.thresholds import thresholds_of
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_convolution
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,11 @@ class Int8Writer(FusedWriter):
 
     def _layer(self, node: onnx.NodeProto) -> _Layer | None:
         draft = self.draft
-        if not is_own(node, "Conv", "Gemm", "MatMul") or len(node.input) != 2:
+        if not of(node).weights or len(node.input) != 2:
             return None
         weights, highest = integers(draft, node.input[1]), self._highest.get(node.input[0], 256)
         before = draft.sample_shape(node.input[0])
-        dense = node.op_type != "Conv" and (
+        dense = not is_convolution(node) and (
             weights is None or weights.ndim != 2 or before is None or len(before) != 1
         )
         if weights is None or highest > 255 or dense:
@@ -87,7 +89,7 @@ class Int8Writer(FusedWriter):
             held = draft.value(reader.input[1]) if is_dialect(reader, "Integrate") else None
             if held is not None:
                 bias = bias + held.reshape(-1) if held.size == max(held.shape) else bias * np.nan
-            elif not is_own(reader, "MaxPool") or len(reader.output) != 1:
+            elif not takes_largest(reader) or len(reader.output) != 1:
                 return None
             between.append(reader)
             reader = draft.only_reader(reader.output[0])
@@ -98,9 +100,9 @@ class Int8Writer(FusedWriter):
             return None
         shape = draft.sample_shape(reader.input[0])
         parameters = (own, neuron.subtract[-1], neuron.compare[-1], neuron.ceiling)
-        if is_own(node, "Conv") and not (shape and all(is_by_channel(v, shape) for v in parameters)):
+        if is_convolution(node) and not (shape and all(is_by_channel(v, shape) for v in parameters)):
             return None
-        straight = is_own(node, "Conv") or bool(attributes(node).get("transB", 0))
+        straight = is_convolution(node) or bool(attributes(node).get("transB", 0))
         channels = weights.shape[0] if straight else weights.shape[1]
         levels = int(attributes(reader)["levels"])
         if levels > 255 or not np.all(np.isfinite(bias)):
@@ -114,7 +116,7 @@ class Int8Writer(FusedWriter):
     def _write_layer(self, layer: _Layer) -> None:
         node, at = layer.synapses, self.draft.at(layer.train)
         x = self._trains.get(node.input[0])
-        held = attributes(node) if is_own(node, "Conv") else {}
+        held = attributes(node) if is_convolution(node) else {}
         after = self.draft.sample_shape(node.output[0])
         weights, bias, m = layer.weights, layer.numbers.bias, layer.numbers.multiplier
         dense = weights.ndim == 2
@@ -129,7 +131,7 @@ class Int8Writer(FusedWriter):
         if dense and after is not None:
             y = at.add("Reshape", [y, at.constant([-1, *after], np.int64)])
         for pool in layer.between:
-            if is_own(pool, "MaxPool"):
+            if takes_largest(pool):
                 pooled = at.fresh()
                 self.draft.keep(pool, [y], [pooled])
                 y = pooled

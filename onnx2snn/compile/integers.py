@@ -18,8 +18,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron, is_own
+from onnx2snn.compile.byte_trains import takes_largest
+from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron
 from onnx2snn.compile.thresholds import RoundingOperator, Thresholds
+from onnx2snn.model.nodes import is_own
+from onnx2snn.operators import of
 
 _HIGHEST = 127
 #: Weights that are looked at together.
@@ -124,13 +127,13 @@ def _keeps_whole(draft: Draft, node: onnx.NodeProto) -> bool:
     if is_dialect(node, "Integrate"):
         bias = draft.value(node.input[1])
         return bias is not None and bool(np.all(bias == np.rint(bias)))
-    if is_own(node, "Conv", "Gemm", "MatMul"):
+    if of(node).weights:
         return len(node.input) == 2 and not _scaled(node) and integers(draft, node.input[1]) is not None
-    return is_own(node, "MaxPool")
+    return takes_largest(node)
 
 
 def _scaled(node: onnx.NodeProto) -> bool:
-    return node.op_type == "Gemm" and attributes(node).get("alpha", 1.0) != 1.0
+    return is_own(node, "Gemm") and attributes(node).get("alpha", 1.0) != 1.0
 
 
 def whole_rounding(neuron: Thresholds, bias: Array, shape: Sequence[int]) -> RoundingOperator | None:

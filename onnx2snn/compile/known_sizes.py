@@ -10,10 +10,13 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from onnx2snn.compile.draft import Array, attributes, is_own, needed, reads, sizes_of
+from onnx2snn.compile.draft import Array, attributes, reads, sizes_of
 from onnx2snn.compile.network import Network
 from onnx2snn.errors import InputError
+from onnx2snn.model.nodes import is_own, needed
 from onnx2snn.model.weights import SMALL, SplitModel, is_hollow, weights_as_inputs
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_copy
 from onnx2snn.runtime.layer_records import compiled_facts
 
 #: What counts and states call the batch.
@@ -112,12 +115,12 @@ def _computed(
         limits = attributes(node)
         return {node.output[0]: np.array(sizes[limits.get("start", 0) : limits.get("end")], np.int64)}
     read = {name: constants[name] for name in node.input if name in constants}
-    alone = set(read) == set(filter(None, node.input)) and (bool(read) or is_own(node, "Constant"))
+    alone = set(read) == set(filter(None, node.input)) and (bool(read) or of(node).constant)
     if (
         not alone
         or not is_own(node, node.op_type)
         or not _are_small(read.values())
-        or reads(node) != set(read)
+        or set(reads(node)) != set(read)
     ):
         return None
     body = helper.make_function("", "computed", list(read), list(node.output), [node], [opset])
@@ -127,12 +130,12 @@ def _computed(
 
 def _without_copies(nodes: Sequence[onnx.NodeProto], outputs: Collection[str]) -> list[onnx.NodeProto]:
     """``nodes``, new ones, without Identity where nobody needs both its names."""
-    if any(reads(node) != set(filter(None, node.input)) for node in nodes):
+    if any(set(reads(node)) != set(filter(None, node.input)) for node in nodes):
         return list(nodes)  # names that subgraphs read stay
     made = {name for node in nodes for name in node.output}
     names: dict[str, str] = {}
     for node in nodes:
-        if is_own(node, "Identity"):
+        if is_copy(node):
             before, copy = names.get(node.input[0], node.input[0]), node.output[0]
             if before in made and before not in outputs:
                 names |= {old: copy for old, new in names.items() if new == before} | {before: copy}
@@ -144,7 +147,7 @@ def _without_copies(nodes: Sequence[onnx.NodeProto], outputs: Collection[str]) -
         other.CopyFrom(node)
         other.input[:] = [names.get(name, name) for name in node.input]
         other.output[:] = [names.get(name, name) for name in node.output]
-        if not is_own(node, "Identity") or other.input != other.output:
+        if not is_copy(node) or other.input != other.output:
             kept.append(other)
     return kept
 

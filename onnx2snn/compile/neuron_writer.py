@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron, is_own
+from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron
 from onnx2snn.compile.integers import is_whole, whole_rounding
 from onnx2snn.compile.small_images import tap_by_tap
 from onnx2snn.compile.thresholds import RoundingOperator, steps_of, thresholds_of, timesteps_of
 from onnx2snn.dialect.functions import HOLD, SCALED_IF, TABLE_IF
 from onnx2snn.dialect.neuron_bodies import Search, fired, rows_of, searched
+from onnx2snn.operators.linear import is_convolution
 
 
 class Writer:
@@ -42,7 +43,7 @@ class Writer:
         elif is_dialect(node, HOLD):
             self.hold(node)
         else:
-            return is_own(node, "Conv") and not self.plain and self.convolution(node)
+            return is_convolution(node) and not self.plain and self.convolution(node)
         return True
 
     def finish(self) -> None:

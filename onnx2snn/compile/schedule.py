@@ -21,8 +21,9 @@ from enum import Enum
 
 import onnx
 
-from onnx2snn.compile.draft import is_dialect, is_neuron, is_own, reads
+from onnx2snn.compile.draft import is_dialect, is_neuron, reads
 from onnx2snn.dialect.functions import DOMAIN, HOLD
+from onnx2snn.operators import of
 
 
 class StageKind(Enum):
@@ -85,7 +86,7 @@ def make_schedule(nodes: Sequence[onnx.NodeProto], inputs: Iterable[str]) -> Sch
 
 def signals(node: onnx.NodeProto, schedule: Schedule) -> list[str]:
     """The tensors that carry a sample from stage to stage: not constants, not what only lends its size."""
-    if is_own(node, "Shape", "Size"):
+    if of(node).sizes:
         return []
     read = node.input if node.domain == DOMAIN else sorted(reads(node))
     return [name for name in read if schedule.kinds.get(name, StageKind.STATIC) is not StageKind.STATIC]

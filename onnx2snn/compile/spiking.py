@@ -9,12 +9,13 @@ import onnx
 from onnx import TensorProto
 
 from onnx2snn.compile.byte_trains import ByteTrains
-from onnx2snn.compile.draft import Draft, Place, is_dialect, is_own, reads
+from onnx2snn.compile.draft import Draft, Place, is_dialect, reads
 from onnx2snn.compile.im2col import Currents
 from onnx2snn.compile.neuron_writer import Writer
 from onnx2snn.compile.thresholds import RoundingOperator, steps_of, timesteps_of
 from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.dialect.neuron_bodies import integrated, rate_fired, rows_of
+from onnx2snn.model.nodes import is_own
 
 
 class SpikingWriter(Writer):

@@ -61,15 +61,15 @@ class Thresholds:
         if timesteps > 22 or not np.array_equal(self.subtract, np.broadcast_to(powers, self.subtract.shape)):
             return None
         half, last = powers - np.float32(0.5), powers == 1
-        for operator, compare, highest in (
-            ("Floor", powers, self.ceiling - np.float32(0.5)),
-            ("Ceil", np.nextafter(powers - np.float32(1), _INFINITY), self.ceiling + np.float32(0.5)),
-            ("Round", np.where(last, np.nextafter(half, _INFINITY), half), self.ceiling),
+        floored = self.ceiling - np.float32(0.5)
+        for operator, compare, highest, top in (
+            ("Floor", powers, floored, np.nextafter(floored + 1, -_INFINITY)),
+            ("Ceil", np.nextafter(powers - np.float32(1), _INFINITY), self.ceiling + np.float32(0.5), None),
+            ("Round", np.where(last, np.nextafter(half, _INFINITY), half), self.ceiling, None),
         ):
             levels = np.array_equal(highest, np.floor(highest)) and np.all(highest < 2 * powers[0])
             if levels and np.array_equal(self.compare, np.broadcast_to(compare, self.compare.shape)):
-                top = np.nextafter(highest + 1, -_INFINITY) if operator == "Floor" else highest
-                return RoundingOperator(operator, top.astype(np.float32))
+                return RoundingOperator(operator, (highest if top is None else top).astype(np.float32))
         return None
 
     def levels(self, v: Array) -> NDArray[np.int64]:

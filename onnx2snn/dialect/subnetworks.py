@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, SCALED_IF
 from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.model.nodes import needed
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators.linear import is_neuron
@@ -43,11 +44,9 @@ class CutNetwork:
     def layers_before(self, tensor: str) -> tuple[str, ...]:
         """The layers whose levels reach ``tensor`` without passing another layer."""
         given = {name: layer for layer, name in self.levels.items()}
-        needed = {tensor}
-        for node in reversed(self.model.structure.graph.node):
-            if any(name in needed and name not in given for name in node.output):
-                needed.update(names_read(node))
-        return tuple(layer for name, layer in given.items() if name in needed)
+        nodes = needed(self.model.structure.graph.node, [tensor], given)
+        read = {tensor, *(name for node in nodes for name in names_read(node))}
+        return tuple(layer for name, layer in given.items() if name in read)
 
     def by_samples(self, tensor: str) -> bool:
         """Whether ``tensor`` has rows of each sample: potentials have, and outputs that :attr:`joint` does not name."""
@@ -60,20 +59,17 @@ class CutNetwork:
         """
         graph = self.model.structure.graph
         given = {name: f"level/{layer}" for layer, name in self.levels.items()}
-        needed, nodes = {tensor}, []
-        for node in reversed(graph.node):
-            if any(name in needed and name not in given for name in node.output):
-                nodes.append(node)
-                needed.update(names_read(node))
+        nodes = needed(graph.node, [tensor], given)
+        read = {tensor, *(name for node in nodes for name in names_read(node))}
         piece = onnx.GraphProto(name="before")
-        for name in sorted(needed & set(given)):
+        for name in sorted(read & set(given)):
             piece.input.append(helper.make_tensor_value_info(given[name], TensorProto.FLOAT, None))
             layer = given[name].removeprefix("level/")
             if layer in self.rows:
                 piece.node.append(_reshaped(piece, given[name], name, (-1, *self.rows[layer][1:])))
             else:
                 piece.node.append(helper.make_node("Identity", [given[name]], [name]))
-        piece.node.extend(reversed(nodes))
+        piece.node.extend(nodes)
         owner = next((layer for layer, name in self.potentials.items() if name == tensor), tensor)
         last = f"{tensor}/by-sample" if owner in self.rows else tensor
         if last != tensor and tensor in self.joint:  # of any number of samples, along whichever axis
@@ -82,9 +78,9 @@ class CutNetwork:
         elif last != tensor:
             piece.node.append(_reshaped(piece, tensor, last, (-1, *self.rows[owner])))
         piece.node.append(_as_potential(graph, tensor, last))
-        piece.input.extend(value for value in graph.input if value.name in needed)
-        piece.initializer.extend(t for t in graph.initializer if t.name in needed)
-        piece.value_info.extend(v for v in graph.value_info if v.name in needed and v.name not in given)
+        piece.input.extend(value for value in graph.input if value.name in read)
+        piece.initializer.extend(t for t in graph.initializer if t.name in read)
+        piece.value_info.extend(v for v in graph.value_info if v.name in read and v.name not in given)
         piece.output.append(helper.make_tensor_value_info(POTENTIAL, TensorProto.FLOAT, None))
         return self.part(piece)
 

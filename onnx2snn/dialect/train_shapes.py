@@ -27,7 +27,8 @@ def train_names(model: onnx.ModelProto) -> set[str]:
             if node.op_type in NEURONS:
                 found.update(node.output)
             continue
-        given = node.input[:1] if node.op_type == "Resize" else node.input  # its factors are no signal
+        values = of(node).values  # sizes, indices and factors are no signal
+        given = [name for i, name in enumerate(node.input) if values is None or i in values]
         read = [name for name in given if name and name not in no_signals]
         if read and all(name in found for name in read):
             found.update(name for name in node.output if name not in no_signals)

@@ -72,7 +72,7 @@ def _carried(graph: onnx.GraphProto, held: Mapping[str, TensorProto]) -> set[str
     """Tensors whose entries come from the network's inputs; biases that follow open sizes only know how large these are."""
     found = {value.name for value in graph.input if value.name not in held}
     for node in graph.node:
-        if node.op_type not in ("Shape", "Size") and found.intersection(node.input):
+        if not of(node).sizes and found.intersection(node.input):
             found.update(node.output)
     return found
 

@@ -71,10 +71,7 @@ def _made_positive(node: gs.Node) -> None:
     record = of(node)
     if record.linear is None and not record.bilinear:
         return
-    if node.op == "Sub":
-        node.op = "Add"
-    elif node.op == "Neg":
-        node.op = "Identity"
+    node.op = record.unsigned or node.op
     values = record.values
     for position, tensor in enumerate(node.inputs):
         if (

@@ -99,7 +99,8 @@ def signed_levels(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for node in graph.nodes:
-        offset = constant_input(node, 1) if node.op == "Add" and not node.domain else None
+        adds = of(node).sums and not of(node).subtracts
+        offset = constant_input(node, 1) if adds else None
         maker = (
             producer_of(node.inputs[0]) if offset is not None and len(node.inputs[0].outputs) == 1 else None
         )
@@ -126,7 +127,7 @@ def signed_levels(graph: gs.Graph) -> gs.Graph:
 def _holds_levels(tensor: gs.Tensor) -> bool:
     """Whether neurons made ``tensor``: case 2 included."""
     maker = producer_of(tensor)
-    if maker is not None and maker.op == "Sub" and not maker.domain:
+    if maker is not None and of(maker).sums and of(maker).subtracts:
         return all(_holds_levels(t) for t in maker.inputs)
     return maker is not None and is_neuron(maker)
 
@@ -143,7 +144,7 @@ def sum_averages(graph: gs.Graph) -> gs.Graph:
     """
     names, kinds = Names(graph), facts(graph).kinds
     for node in list(graph.nodes):
-        if not is_mean(node) or node.op == "ReduceSum" or not is_train(node.inputs[0], kinds):
+        if not is_mean(node) or of(node).total or not is_train(node.inputs[0], kinds):
             continue
         spelling, tensor, out = Spelling(graph, names, node), node.inputs[0], node.outputs[0]
         if of(node).windows:

@@ -139,7 +139,7 @@ def _refused(model: SplitModel) -> str:
     """The first operator whose results float32 rounds, in words; empty if there is none that can be told without running it."""
     for node in model.structure.graph.node:
         record = of(node)
-        if record.sizes or record.whole or record.jumps or node.op_type == "Constant":
+        if record.sizes or record.whole or record.jumps or record.constant:
             continue
         if record.quantum is None:
             return f"{node.op_type} '{node.name}' is computed in float32"

@@ -159,7 +159,7 @@ class Grids:
             held = min(held, quantum(value_of(node.inputs[1])))
         elif of(node).bilinear and len(read) == 2:
             held = read[0] * read[1]
-        elif (is_mean(node) and node.op != "ReduceSum") or (not _is_synaptic(node) and not of(node).plain):
+        elif (is_mean(node) and not of(node).total) or (not _is_synaptic(node) and not of(node).plain):
             held = 0.0
         for tensor in node.outputs:
             self._held[id(tensor)] = held

@@ -83,7 +83,7 @@ def _zero_of(node: gs.Node) -> tuple[float, gs.Tensor]:
     """What is taken off levels behind ``node``, and the tensor that holds the result."""
     level = node.outputs[0]
     reader = level.outputs[0] if len(level.outputs) == 1 else None
-    if reader is not None and reader.op == "Add" and not reader.domain:
+    if reader is not None and of(reader).sums and not of(reader).subtracts:
         held = constant_input(reader, 1)
         if held is not None and held.size == 1 and list(reader.outputs[0].shape) == list(level.shape):
             out = reader.outputs[0]

@@ -99,7 +99,7 @@ def from_sizes(graph: onnx.GraphProto) -> set[str]:
         read = [name for name in node.input if name and name not in known]
         if of(node).sizes or (read and all(name in found for name in read)):
             found.update(node.output)
-        elif not read and node.op_type == "Constant":
+        elif not read and of(node).constant:
             known.update(node.output)
     return found
 
@@ -110,9 +110,13 @@ def is_jump(node: onnx.NodeProto) -> bool:
     What it answers to a value rounded to float32 may be a whole step from what it answers to the exact one, so it and all in
     front of it are computed in float32, as the network itself does.
     """
-    if node.op_type != "Cast":
-        return of(node).jumps
-    return next(a.i for a in node.attribute if a.name == "to") not in (*_NARROW, TensorProto.DOUBLE)
+    written = _named_type(node)
+    return of(node).jumps if written is None else written not in (*_NARROW, TensorProto.DOUBLE)
+
+
+def _named_type(node: onnx.NodeProto) -> int | None:
+    """The type that an operator is told to write; None where it is not told."""
+    return next((int(a.i) for a in node.attribute if a.name == of(node).typed_by), None)
 
 
 def widened(model: onnx.ModelProto, narrow: frozenset[str], absolute: bool) -> onnx.ModelProto:
@@ -153,9 +157,8 @@ def _is_float(name: str, graph: onnx.GraphProto) -> bool:
     """Whether a tensor that float32 operators write holds floats, as far as its writer tells."""
     for node in graph.node:
         if name in node.output:
-            if node.op_type == "Cast":
-                return next(a.i for a in node.attribute if a.name == "to") in (*_NARROW, TensorProto.DOUBLE)
-            return not of(node).whole
+            written = _named_type(node)
+            return not of(node).whole if written is None else written in (*_NARROW, TensorProto.DOUBLE)
     return False
 
 

@@ -15,6 +15,7 @@ from onnx2snn.float64.evaluator import Array, before_jumps, widened
 from onnx2snn.float64.reference_kernels import FAST
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel, weights_as_inputs
+from onnx2snn.operators import of
 
 #: Weights are widened so many at a time, where the operator's answer can be put together from parts.
 SLICE = 1 << 23
@@ -79,12 +80,10 @@ def _answers(
 
 def _channel_axes(node: onnx.NodeProto, rank: int) -> tuple[int, int] | None:
     """Where weights and answer hold output channels; None where a part of these needs more than a part of those."""
-    held = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    if node.op_type == "Conv" and held.get("group", 1) == 1:
-        return 0, 1
-    if node.op_type == "Gemm":
-        return (0 if held.get("transB", 0) else 1), 1
-    return (1, -1) if node.op_type == "MatMul" and rank == 2 else None
+    held = of(node).weights
+    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    axis = None if held is None else held.outputs(given, rank)
+    return None if held is None or axis is None else (axis, held.channels)
 
 
 def _in_slices(

@@ -93,11 +93,12 @@ class Spelling:
     def quantise(self, x: gs.Tensor, grid: CodeGrid, *, output: gs.Tensor | None = None) -> gs.Tensor:
         """clip(round(x/s) + z, lo, hi): QuantizeLinear in float32, its integers exact; or clip(round(x/s + z), lo, hi)."""
         level = self.apply("Div", x, grid.scale)
-        steps = [grid.rounding]
-        if np.any(grid.zero_point != 0):
-            steps.insert(0 if grid.zero_point_first else 1, "Add")
-        for op in steps:
-            level = self.apply(op, level, *([grid.zero_point] if op == "Add" else []))
+        moved = bool(np.any(grid.zero_point != 0))
+        if moved and grid.zero_point_first:
+            level = self.apply("Add", level, grid.zero_point)
+        level = self.apply(grid.rounding, level)
+        if moved and not grid.zero_point_first:
+            level = self.apply("Add", level, grid.zero_point)
         return self.apply("Clip", level, np.float32(grid.low), np.float32(grid.high), output=output)
 
     def dequantise(self, q: gs.Tensor, grid: CodeGrid, *, output: gs.Tensor | None = None) -> gs.Tensor:

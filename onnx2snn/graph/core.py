@@ -118,6 +118,16 @@ def producer_of(tensor: gs.Tensor) -> gs.Node | None:
     return tensor.inputs[0] if tensor.inputs else None
 
 
+def is_operator(node: gs.Node | None, *operators: str) -> TypeGuard[gs.Node]:
+    """Whether ``node`` is one of these operators, of ONNX's own."""
+    return node is not None and node.op in operators and not node.domain
+
+
+def nodes_of(graph: gs.Graph, *operators: str) -> list[gs.Node]:
+    """The nodes that are now one of these operators, of ONNX's own: for passes that spell an operator."""
+    return [node for node in graph.nodes if is_operator(node, *operators)]
+
+
 def signals(node: gs.Node) -> list[gs.Tensor]:
     """The inputs of ``node`` that are neither constant nor left out."""
     return [t for t in node.inputs if not t.is_empty() and not is_constant(t)]

@@ -9,18 +9,18 @@ from __future__ import annotations
 import onnx
 from onnx import helper
 
+from onnx2snn.model.nodes import is_own
 from onnx2snn.model.subgraphs import all_nodes
 
 #: Where onnxruntime keeps operators of its own.
 MICROSOFT = "com.microsoft"
 
-_STANDARD = ("", "ai.onnx")
 _NAMES = ("SimplifiedLayerNormalization",)
 
 
 def of_onnxruntime(model: onnx.ModelProto) -> onnx.ModelProto:
     """``model`` with these operators in onnxruntime's domain; itself where it holds none, else a copy."""
-    if not any(node.op_type in _NAMES and node.domain in _STANDARD for node in all_nodes(model.graph.node)):
+    if not any(is_own(node, *_NAMES) for node in all_nodes(model.graph.node)):
         return model
     copy = _moved(model, MICROSOFT)
     if MICROSOFT not in {opset.domain for opset in copy.opset_import}:

@@ -9,6 +9,8 @@ import onnx
 from onnx import TensorProto, numpy_helper
 from onnx.external_data_helper import uses_external_data
 
+from onnx2snn.model.nodes import is_own
+
 _INT32 = np.iinfo(np.int32)
 
 
@@ -38,7 +40,7 @@ def with_valid_quantisers(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _wide(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
     """Case 1: names of the codes and the zero point."""
-    if node.op_type != "DequantizeLinear" or len(node.input) < 2:
+    if not is_own(node, "DequantizeLinear") or len(node.input) < 2:
         return []
     names = [name for name in (node.input[0], *node.input[2:3]) if name]
     tensors = [held.get(name) for name in names]
@@ -48,7 +50,7 @@ def _wide(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
 
 def _read_elsewhere(graph: onnx.GraphProto) -> set[str]:
     """What other operators read, which may need it as it is."""
-    return {name for node in graph.node if node.op_type != "DequantizeLinear" for name in node.input}
+    return {name for node in graph.node if not is_own(node, "DequantizeLinear") for name in node.input}
 
 
 def _fits(tensor: TensorProto) -> bool:
@@ -58,7 +60,7 @@ def _fits(tensor: TensorProto) -> bool:
 
 def _is_astray(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> bool:
     """Case 2."""
-    if node.op_type not in ("DequantizeLinear", "QuantizeLinear") or node.input[0] not in held:
+    if not is_own(node, "DequantizeLinear", "QuantizeLinear") or node.input[0] not in held:
         return False
     axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
     return len(held[node.input[0]].dims) == 1 and axis not in (-1, 0)

@@ -14,6 +14,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.model.domains import for_onnxruntime
 from onnx2snn.model.equal_signs import with_equal_signs
+from onnx2snn.model.nodes import is_own
 from onnx2snn.model.qonnx_definition import with_definitions
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import Array, SplitModel, let_go, split_model, weights_as_inputs
@@ -232,14 +233,14 @@ def _resized_to(graph: onnx.GraphProto) -> set[int]:
     held |= {
         n.output[0]: a.t
         for n in graph.node
-        if n.op_type == "Constant"
+        if is_own(n, "Constant")
         for a in n.attribute
         if a.name == "value"
     }
     wanted = [
         held.get(node.input[3])
         for node in graph.node
-        if node.op_type == "Resize"
+        if is_own(node, "Resize")
         and len(node.input) > 3
         and not any(a.name == "axes" for a in node.attribute)
     ]

@@ -11,6 +11,7 @@ from onnx2snn.operators import (
     counting,
     entries,
     error_rules,
+    identities,
     jump_errors,
     multiples,
     places,
@@ -61,6 +62,8 @@ _LINEAR = (
     replace(
         _SUM,
         name="Sub",
+        subtracts=(1,),
+        unsigned="Add",
         transfer=transfer.subtracted,
         sums=True,
         line=True,
@@ -89,6 +92,7 @@ _LINEAR = (
     replace(
         _LINE,
         name="Mul",
+        multiplies=True,
         transfer=transfer.multiplied,
         bilinear=True,
         linear=conditions.product,
@@ -102,6 +106,7 @@ _LINEAR = (
     replace(
         _LINE,
         name="Div",
+        multiplies=True,
         transfer=transfer.divided,
         linear=conditions.quotient,
         counts=counting.spread,
@@ -116,6 +121,8 @@ _LINEAR = (
     replace(
         _EXACT,
         name="Neg",
+        subtracts=(0,),
+        unsigned="Identity",
         transfer=transfer.negated,
         linear=conditions.first,
         line=True,
@@ -157,6 +164,8 @@ _PIECEWISE = (
     replace(
         _EACH,
         name="Cast",
+        typed_by="to",
+        passes=identities.same_type,
         transfer=transfer.cast,
         entries=entries.same,
         any_type=True,
@@ -180,7 +189,7 @@ _CURVED = (
     *_AT_ENDS.called("Exp", "Cosh", "Sinh", "Asinh"),
     *_EACH.called("Log", "Sqrt", errors=error_rules.ends(least=0.0)),
     *_EACH.called("Reciprocal", errors=error_rules.reciprocal),
-    *_OPERANDS.called("Pow", errors=jump_errors.raised),
+    *_OPERANDS.called("Pow", multiplies=True, errors=jump_errors.raised),
 )
 
 OPERATORS = (*_LINEAR, *_PIECEWISE, *_CURVED)

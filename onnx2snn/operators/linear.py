@@ -6,6 +6,7 @@ weights (is it a layer of synapses).
 
 from __future__ import annotations
 
+import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array, is_constant, producer_of, signals
@@ -28,6 +29,8 @@ __all__ = [
     "float_signals",
     "from_sizes",
     "is_alike",
+    "is_convolution",
+    "is_copy",
     "is_integrate",
     "is_linear",
     "is_mean",
@@ -126,6 +129,16 @@ def is_product(node: gs.Node) -> bool:
 def is_weighted(node: gs.Node) -> bool:
     """Whether ``node`` is a layer of synapses with weights of its own."""
     return of(node).weights is not None
+
+
+def is_convolution(node: gs.Node | onnx.NodeProto) -> bool:
+    """Whether ``node`` takes windows of its signal times weights (output channels, input channels of a group, ...)."""
+    return of(node).windows and of(node).weights is not None
+
+
+def is_copy(node: gs.Node | onnx.NodeProto) -> bool:
+    """Whether ``node`` writes what it reads, at the same places."""
+    return of(node).moves and of(node).elementwise
 
 
 def is_mean(node: gs.Node) -> bool:

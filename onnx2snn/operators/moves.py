@@ -12,6 +12,7 @@ from onnx2snn.operators import (
     counting,
     entries,
     error_rules,
+    identities,
     jump_errors,
     layouts,
     multiples,
@@ -57,6 +58,7 @@ OPERATORS = (
     replace(
         _MOVE,
         name="Identity",
+        passes=identities.always,
         entries=entries.same,
         linear=conditions.first,
         places=places.same,
@@ -100,6 +102,7 @@ OPERATORS = (
         places=places.regrouped,
         batch=batch.shown,
         layout=layouts.inserted,
+        axes=1,
         plain=True,
     ),
     replace(
@@ -129,7 +132,15 @@ OPERATORS = (
         places=places.by_channel,
         axes=3,
     ),
-    replace(_COPY, name="Expand", linear=conditions.expand, places=places.by_channel, grows=True),
+    replace(
+        _COPY,
+        name="Expand",
+        linear=conditions.expand,
+        places=places.by_channel,
+        grows=True,
+        passes=identities.same_shape,
+        spreads=identities.widened,
+    ),
     replace(_COPY, name="Tile", linear=conditions.tile, places=places.by_channel, grows=True),
     replace(
         _COPY,
@@ -173,6 +184,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Where",
+        passes=identities.chosen,
         transfer=transfer.chosen,
         linear=conditions.where,
         terms=lambda _: (1, 2),
@@ -184,7 +196,17 @@ OPERATORS = (
         errors=jump_errors.chosen,
         quantum=multiples.smallest,
     ),
-    replace(_COPY, name="Dropout", copies=None, counts=None, codes=None, transfer=None),
+    replace(
+        _COPY,
+        name="Dropout",
+        copies=None,
+        counts=None,
+        codes=None,
+        transfer=None,
+        passes=identities.kept,
+        trained=identities.dropping,
+    ),
+    Operator(name="CastLike", passes=identities.same_type),
     *replace(_COPY, copies=None, counts=None, codes=None, transfer=None).called("GatherND", "GatherElements"),
     replace(
         _COPY,

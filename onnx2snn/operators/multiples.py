@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -74,31 +74,18 @@ def whole(_step: Step, _inputs: list[Steps]) -> Steps:
 
 def product(step: Step, inputs: list[Steps]) -> Steps:
     """Products of the first two, and a bias where there is one; of weights, by output channel."""
-    operands = list(step.inputs)
-    weights, axis = operands[1], _OUTPUTS.get(step.node.op_type)
-    if (
-        axis is None
-        or weights is None
-        or not weights.fixed
-        or weights.value.ndim < 2
-        or least(inputs[1]) == 0
-    ):
+    operands, held = list(step.inputs), of(step.node).weights
+    weights = operands[1]
+    axis = held and weights and held.outputs(step.attributes, weights.value.ndim)
+    if held is None or axis is None or weights is None or not weights.fixed or least(inputs[1]) == 0:
         return min(least(inputs[0]) * least(inputs[1]), *map(least, inputs[2:]), ANY)
-    if step.attributes.get("transB", 0):
-        axis = 0
-    own = quanta(weights.value).min(
-        axis=tuple(a for a in range(weights.value.ndim) if a != axis % weights.value.ndim)
-    )
+    own = quanta(weights.value).min(axis=tuple(a for a in range(weights.value.ndim) if a != axis))
     steps = least(inputs[0]) * own
     bias = operands[2] if len(operands) > 2 else None
     if bias is not None:
         steps = np.minimum(steps, np.reshape(_own(bias, inputs[2]), -1))
-    behind = step.answers[0].ndim - 2 if step.node.op_type == "Conv" else 0
-    return _of_result(step, steps.reshape((1,) * (step.answers[0].ndim - 1 - behind) + (-1,) + (1,) * behind))
-
-
-#: The axis of weights along which output channels lie.
-_OUTPUTS: Mapping[str, int] = {"Conv": 0, "Gemm": 1, "MatMul": -1}
+    rank = step.answers[0].ndim
+    return _of_result(step, steps.reshape(tuple(-1 if i == held.channels % rank else 1 for i in range(rank))))
 
 
 def scaled_product(step: Step, inputs: list[Steps]) -> Steps:

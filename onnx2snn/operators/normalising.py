@@ -6,6 +6,7 @@ from onnx2snn.operators import (
     conditions,
     counting,
     error_rules,
+    identities,
     quotients,
     roundings,
     running_error,
@@ -16,6 +17,8 @@ from onnx2snn.operators.table import Operator
 OPERATORS = (
     Operator(
         name="BatchNormalization",
+        normalises=identities.batch_norm,
+        trained=identities.by_the_batch,
         transfer=transfer.normalised,
         linear=conditions.batch_norm,
         line=True,

@@ -11,6 +11,7 @@ from onnx2snn.operators import (
     conditions,
     counting,
     error_rules,
+    identities,
     jump_errors,
     multiples,
     places,
@@ -38,7 +39,9 @@ _MEAN = replace(_POOL, linear=conditions.first, mean=True, transfer=transfer.poo
 _LARGEST = replace(
     _POOL, compares=_spatial, roundings=0, quantum=multiples.first_by_channel, transfer=transfer.compared
 )
-_REDUCTION = Operator(name="", one=True, axes=1, batch=batch.reduced, values=(0,))
+_REDUCTION = Operator(
+    name="", one=True, passes=identities.over_no_axes, axes=1, batch=batch.reduced, values=(0,)
+)
 _LINEAR_REDUCTION = replace(
     _REDUCTION,
     linear=conditions.axes_kept,
@@ -74,7 +77,9 @@ OPERATORS = (
         roundings=roundings.one_more(roundings.cells),
         quantum=multiples.mean(roundings.cells),
     ),
-    replace(_LINEAR_REDUCTION, name="ReduceSum", roundings=roundings.cells, quantum=multiples.first),
+    replace(
+        _LINEAR_REDUCTION, name="ReduceSum", total=True, roundings=roundings.cells, quantum=multiples.first
+    ),
     replace(
         _REDUCTION,
         name="ReduceMax",
@@ -93,12 +98,13 @@ OPERATORS = (
         quantum=multiples.first,
     ),
     *_REDUCTION.called("ReduceProd"),
-    *_REDUCTION.called("ReduceLogSum", "ReduceLogSumExp", one=False),
+    *_REDUCTION.called("ReduceLogSum", one=False, passes=None),
+    *_REDUCTION.called("ReduceLogSumExp", one=False, passes=None, stable=True),
     *_REDUCTION.called(
-        "ReduceL1", one=False, errors=_SAME, roundings=roundings.cells, quantum=multiples.first
+        "ReduceL1", one=False, passes=None, errors=_SAME, roundings=roundings.cells, quantum=multiples.first
     ),
-    *_REDUCTION.called("ReduceL2", one=False, errors=_SAME, roundings=roundings.squared),
-    *_REDUCTION.called("ReduceSumSquare", one=False, errors=_SAME, roundings=roundings.squared),
+    *_REDUCTION.called("ReduceL2", one=False, passes=None, errors=_SAME, roundings=roundings.squared),
+    *_REDUCTION.called("ReduceSumSquare", one=False, passes=None, errors=_SAME, roundings=roundings.squared),
     Operator(name="LpPool", windows=True),
     *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=jump_errors.ranked),
     Operator(name="NonZero", jumps=True, whole=True),
@@ -118,6 +124,10 @@ OPERATORS = (
         quantum=multiples.first,
     ),
     Operator(
-        name="Einsum", errors=error_rules.product, roundings=roundings.contracted, quantum=multiples.product
+        name="Einsum",
+        multiplies=True,
+        errors=error_rules.product,
+        roundings=roundings.contracted,
+        quantum=multiples.product,
     ),
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -72,6 +73,18 @@ def _matmul_written(_node: gs.Node, vector: Factors, _: Array) -> Factors:
 
 def _conv_rows(_: gs.Node, weights: Array) -> Array | None:
     return weights.reshape(len(weights), -1) if weights.ndim > 1 and weights.size else None
+
+
+def _conv_outputs(attributes: Mapping[str, Any], _: int) -> int | None:
+    return 0 if int(attributes.get("group", 1)) == 1 else None
+
+
+def _transposed_outputs(attributes: Mapping[str, Any], _: int) -> int | None:
+    return 1 if int(attributes.get("group", 1)) == 1 else None
+
+
+def _matrix_outputs(attributes: Mapping[str, Any], rank: int) -> int | None:
+    return None if rank < 2 else rank - 2 if attributes.get("transB", 0) else rank - 1
 
 
 def _no_rows(_node: gs.Node, _: Array) -> Array | None:
@@ -149,32 +162,32 @@ _CONVOLUTION = replace(_LAYER, linear=conditions.dot, terms=_bias, channels_seco
 
 OPERATORS = (
     replace(
-        _CONVOLUTION, name="Conv", roundings=roundings.convolved,
+        _CONVOLUTION, name="Conv", windows=True, roundings=roundings.convolved,
         weights=Weights(
-            read=_conv_read, written=_conv_written, channels=1, inputs=1, rows=_conv_rows, held=_conv_held, sums=_conv_sums,
-            fan_out=_conv_fan_out,
+            read=_conv_read, written=_conv_written, channels=1, inputs=1, outputs=_conv_outputs, rows=_conv_rows,
+            held=_conv_held, sums=_conv_sums, fan_out=_conv_fan_out,
         ),
     ),
     replace(
         _CONVOLUTION, name="ConvTranspose", roundings=roundings.spread_out,
         weights=Weights(
-            read=_transposed_read, written=_transposed_written, channels=1, inputs=1, rows=_no_rows, held=_conv_held,
-            sums=_transposed_sums, fan_out=_transposed_fan_out,
+            read=_transposed_read, written=_transposed_written, channels=1, inputs=1, outputs=_transposed_outputs,
+            rows=_no_rows, held=_conv_held, sums=_transposed_sums, fan_out=_transposed_fan_out,
         ),
     ),
     replace(
         _LAYER, name="Gemm", linear=conditions.gemm, terms=_bias, roundings=roundings.gemm,
         quantum=multiples.scaled_product,
         weights=Weights(
-            read=_gemm_read, written=_gemm_written, channels=1, inputs=1, rows=_matrix_rows, held=_matrix_held,
-            sums=_matrix_sums, fan_out=_matrix_fan_out,
+            read=_gemm_read, written=_gemm_written, channels=1, inputs=1, outputs=_matrix_outputs, rows=_matrix_rows,
+            held=_matrix_held, sums=_matrix_sums, fan_out=_matrix_fan_out,
         ),
     ),
     replace(
-        _LAYER, name="MatMul", linear=conditions.matmul, roundings=roundings.matmul,
+        _LAYER, name="MatMul", multiplies=True, linear=conditions.matmul, roundings=roundings.matmul,
         weights=Weights(
-            read=_matmul_read, written=_matmul_written, channels=-1, inputs=-1, rows=_matrix_rows, held=_matrix_held,
-            sums=_matrix_sums, fan_out=_matrix_fan_out,
+            read=_matmul_read, written=_matmul_written, channels=-1, inputs=-1, outputs=_matrix_outputs, rows=_matrix_rows,
+            held=_matrix_held, sums=_matrix_sums, fan_out=_matrix_fan_out,
         ),
     ),
 )  # fmt: skip

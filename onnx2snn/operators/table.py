@@ -7,7 +7,7 @@ record to what it has to say, and each rule to a small network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -51,6 +51,8 @@ Quantum: TypeAlias = Callable[["Step", list[Steps]], Steps]
 
 #: Spells numerator and divisor of what a node computes, apart.
 Quotient: TypeAlias = Callable[["Spelling", gs.Node], tuple[gs.Tensor, gs.Tensor]]
+#: γ, β, μ and σ² of each channel; None where they are not constant.
+Normalisation: TypeAlias = Callable[[gs.Node], "tuple[Array, ...] | None"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,8 @@ class Weights:
         written: The same of output channels.
         channels: The axis of its result along which output channels lie.
         inputs: The axis of its signal along which input channels lie.
+        outputs: The axis of the weights, of the given rank, along which output channels lie, each of which reads all input
+            channels; from the node's attributes. None where they lie along no single axis.
         rows: The weights as (output channels, weights of each); None where an operator has no such order.
         held: Such rows as weights of the given shape.
         sums: Multiply-accumulates of one sample: the entries of a tensor, times a factor; None where it is not known.
@@ -72,6 +76,7 @@ class Weights:
     written: Callable[[gs.Node, NDArray[np.float64], Array], NDArray[np.float64] | None]
     channels: int
     inputs: int
+    outputs: Callable[[Mapping[str, Any], int], int | None]
     rows: Callable[[gs.Node, Array], Array | None]
     held: Callable[[gs.Node, Array, tuple[int, ...]], Array]
     sums: Callable[[gs.Node], tuple[gs.Tensor, int] | None]
@@ -88,6 +93,7 @@ class Operator:
 
         linear: When it maps trains to trains: linear in its float signals, each sample for itself (METHOD 6).
         values: The inputs that may carry values; None: all. Others are sizes, indices, factors to resize by.
+        multiplies: It multiplies its operands by each other, or divides them.
         bilinear: It is linear in each of its first two operands (METHOD 12: in the one that spikes).
         divides: When it is a quotient of two values of the sample (METHOD 13).
         quotient: Their spelling.
@@ -95,6 +101,9 @@ class Operator:
         terms: The inputs that are added when they are constant: what is left of a linear operator without them (METHOD 4).
         fill: The attribute with a number that stands in some places of its result, whatever it reads.
         sums: It adds or subtracts its operands, and nothing else.
+        subtracts: The operands whose sign it turns.
+        unsigned: The operator that does the same without turning signs.
+        normalises: By which constants it normalises each channel.
         joins: It puts its operands beside each other, along its ``axis``.
         silent: It answers zeros to zeros, whatever its constants.
         neutral: The constant that changes nothing.
@@ -109,10 +118,17 @@ class Operator:
         jumps: A value a little larger may be answered by a whole step more.
         whole: It writes integers, or booleans.
         mean: It averages or adds up places: synapses of equal weights.
+        total: It adds them up.
         plain: It writes what it reads, perhaps in another shape or type.
+        passes: The input that it writes as it is; None where it does something.
+        spreads: The constant that it repeats, where it widens one to the shape of its result; None where it does not.
+        constant: It writes the constant that it holds.
+        typed_by: The attribute that names the type of its result.
+        trained: What makes its answer depend on chance, or on the batch, in training mode; empty at inference.
         one: A reduction that makes of a single entry that entry.
         windows: It looks at windows along the axes behind the channels.
         undecided: Not the same at every run.
+        stable: Runtimes compute it where its definition overflows.
         grows: It may write more than it reads.
         sizes: It reads sizes of tensors, and no values.
         channels_second: It reads samples along axis 0, and channels along axis 1.
@@ -124,6 +140,9 @@ class Operator:
         entries: What its result says as a vector of sizes, entry by entry.
         counts: What it does to spike counts: its matrix, a one wherever that is not zero (METHOD 7).
 
+        quantiser: It goes from numbers to integer codes, or back.
+        by_range: It quantises by the range of what it reads.
+        code_products: It adds up products of integer codes.
         codes: The inputs that hold integer codes, which it may as well read in float32; empty: all.
         sums_codes: As long as codes are wide enough not to wrap.
         any_type: It reads whatever type.
@@ -140,6 +159,7 @@ class Operator:
 
     linear: Test | None = None
     values: tuple[int, ...] | None = None
+    multiplies: bool = False
     bilinear: bool = False
     divides: Test | None = None
     quotient: Quotient | None = None
@@ -147,6 +167,9 @@ class Operator:
     terms: Callable[[gs.Node], Iterable[int]] | None = None
     fill: str | None = None
     sums: bool = False
+    subtracts: tuple[int, ...] = ()
+    unsigned: str = ""
+    normalises: Normalisation | None = None
     joins: bool = False
     silent: bool = False
     neutral: float | None = None
@@ -161,10 +184,17 @@ class Operator:
     jumps: bool = False
     whole: bool = False
     mean: bool = False
+    total: bool = False
     plain: bool = False
+    passes: Callable[[gs.Node], gs.Tensor | None] | None = None
+    spreads: Callable[[gs.Node], Array | None] | None = None
+    constant: bool = False
+    typed_by: str = ""
+    trained: Callable[[gs.Node], str] | None = None
     one: bool = False
     windows: bool = False
     undecided: bool = False
+    stable: bool = False
     grows: bool = False
     sizes: bool = False
     channels_second: bool = False
@@ -176,6 +206,9 @@ class Operator:
     entries: Callable[[gs.Node, Spelled], Entries | None] | None = None
     counts: Counts | None = None
 
+    quantiser: bool = False
+    by_range: bool = False
+    code_products: bool = False
     codes: tuple[int, ...] | None = None
     sums_codes: bool = False
     any_type: bool = False

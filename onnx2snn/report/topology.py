@@ -9,18 +9,8 @@ import onnx
 
 from onnx2snn.compile.draft import is_neuron
 from onnx2snn.compile.schedule import Schedule, make_schedule, signals
-
-_PLACES = {"Conv": "Conv", "ConvTranspose": "ConvTranspose", "Gemm": "Dense", "MatMul": "Dense"}
-_TOLD = {
-    "AveragePool",
-    "MaxPool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "ReduceMean",
-    "ReduceMax",
-    "ReduceSum",
-}
-_TOLD |= {"Max", "Resize", "DepthToSpace", "SpaceToDepth", "Softmax", "ArgMax", "Sigmoid"}
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_convolution
 
 
 @dataclass(frozen=True)
@@ -118,10 +108,10 @@ class _Walk:
         return False
 
     def _described(self, proto: onnx.NodeProto) -> tuple[str, ...]:
-        if proto.op_type in _PLACES:
+        if of(proto).weights:
             shape = next((self._weights[name] for name in proto.input if name in self._weights), ())
             return (_weighted(proto, shape),)
-        if proto.op_type in _TOLD:
+        if _is_told(proto):
             return (" ".join(filter(None, (proto.op_type, _kernel(proto)))),)
         read = [name for name in proto.input if self._wires.get(name, _Wire()).sources]
         return (proto.op_type,) if len(read) > 1 else ()
@@ -143,27 +133,27 @@ def _joined(wires: Sequence[_Wire]) -> _Wire:
 
 def _weighted(proto: onnx.NodeProto, shape: Sequence[int]) -> str:
     """``Conv 3×3, 16→32``: operator, kernel, channels in and out."""
-    name = _PLACES[proto.op_type]
     groups = next((a.i for a in proto.attribute if a.name == "group"), 1)
     if len(shape) < 2:
-        return name
-    if proto.op_type in ("Conv", "ConvTranspose"):
-        kernel = "×".join(map(str, shape[2:]))
-        first, second = (
-            (shape[0], shape[1] * groups)
-            if proto.op_type == "ConvTranspose"
-            else (
-                shape[1] * groups,
-                shape[0],
-            )
-        )
+        return proto.op_type if of(proto).channels_second else "Dense"
+    if of(proto).channels_second:
+        kernel, name = "×".join(map(str, shape[2:])), proto.op_type
+        forward = (shape[1] * groups, shape[0])
+        first, second = forward if is_convolution(proto) else (shape[0], shape[1] * groups)
         depth = (
             " depthwise" if groups > 1 and groups == first else f" in {groups} groups" if groups > 1 else ""
         )
         return f"{name} {kernel}{depth}, {first}→{second}"
     transposed = any(a.name == "transB" and a.i for a in proto.attribute)
     first, second = (shape[-1], shape[-2]) if transposed else (shape[-2], shape[-1])
-    return f"{name} {first}→{second}"
+    return f"Dense {first}→{second}"
+
+
+def _is_told(proto: onnx.NodeProto) -> bool:
+    """Whether a reader looks for an operator without weights: no move, and no line entry by entry."""
+    record = of(proto)
+    quiet = record.moves or record.line or record.sums or record.sizes or record.constant or record.plain
+    return not (quiet or record.undecided or (record.grows and not record.fill))
 
 
 def _kernel(proto: onnx.NodeProto) -> str:

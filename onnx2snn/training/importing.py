@@ -23,7 +23,9 @@ from torch import Tensor, nn
 
 from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.graph.exporter import to_model
+from onnx2snn.model.nodes import is_own
 from onnx2snn.model.reference import run_reference
+from onnx2snn.operators import of
 from onnx2snn.training.marking import Marked, marked_graph, prepared_graph
 from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.writing_back import UnmatchedError, constants_behind, write_back
@@ -105,7 +107,7 @@ def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
     model.opset_import.append(onnx.helper.make_opsetid("", version))
     constants = {c.name: onnx.numpy_helper.to_array(c) for c in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
+        if node.op_type.startswith("Reduce") and not of(node).total and len(node.input) > 1:
             axes = constants[node.input[1]].tolist()
             del node.input[1:]
             node.attribute.append(onnx.helper.make_attribute("axes", axes))
@@ -131,7 +133,7 @@ def _attributes(node: onnx.NodeProto, version: int) -> Mapping[str, Any]:
 
 
 def _drop_allowzero(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> None:
-    if node.op_type == "Reshape" and node.input[1] in constants and (constants[node.input[1]] != 0).all():
+    if is_own(node, "Reshape") and node.input[1] in constants and (constants[node.input[1]] != 0).all():
         kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
         del node.attribute[:]
         node.attribute.extend(kept)
@@ -143,7 +145,7 @@ def _spell_dense_layers(model: onnx.ModelProto) -> None:
     known = (*model.graph.input, *model.graph.value_info)
     ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in known}
     for node in model.graph.node:
-        if node.op_type == "MatMul" and constants.get(node.input[1]) == ranks.get(node.input[0]) == 2:
+        if is_own(node, "MatMul") and constants.get(node.input[1]) == ranks.get(node.input[0]) == 2:
             node.op_type = "Gemm"
 
 

@@ -14,7 +14,7 @@ from onnx2snn.activations.recognise import Found, recognise
 from onnx2snn.activations.rules import by_rule
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import Names, constant_input, producer_of, tidy
+from onnx2snn.graph.core import Names, constant_input, is_operator, producer_of, tidy
 from onnx2snn.graph.exporter import PRIVATE
 from onnx2snn.operators.linear import is_linear
 from onnx2snn.passes import PREPARE
@@ -90,11 +90,9 @@ def _nothing_to_train(graph: gs.Graph) -> ConversionError:
 
 def _is_rectifier(node: gs.Node) -> bool:
     """ReLU, or a clip from zero to something positive."""
-    if node.domain:
-        return False
     low, high = constant_input(node, 1), constant_input(node, 2)
-    clip = node.op == "Clip" and low is not None and not np.any(low)
-    return node.op == "Relu" or (clip and (high is None or bool(np.all(high > 0))))
+    clip = is_operator(node, "Clip") and low is not None and not np.any(low)
+    return is_operator(node, "Relu") or (clip and (high is None or bool(np.all(high > 0))))
 
 
 def _mark_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
@@ -114,7 +112,7 @@ def _mark_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         ("Add", f"{name}/after", stairs.shift),
     ]
     neutral = {"Add": 0.0, "Mul": 1.0}
-    wanted = [step for step in steps if step[0] == "Relu" or np.any(np.asarray(step[2]) != neutral[step[0]])]
+    wanted = [step for step in steps if step[2] is None or np.any(np.asarray(step[2]) != neutral[step[0]])]
     value = found.root
     for position, (op, node_name, constant) in enumerate(wanted):
         inputs = [value]
@@ -124,7 +122,7 @@ def _mark_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         out = gs.Variable(names.fresh(f"{node_name}/out"), np.float32, found.output.shape)
         value = found.output if last else out
         graph.nodes.append(gs.Node(op=op, name=node_name, inputs=inputs, outputs=[value]))
-        if op == "Relu":
+        if constant is None:
             graph.nodes[-1].attrs[MARK] = _marked(stairs, rank)
 
 

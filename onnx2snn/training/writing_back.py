@@ -15,14 +15,11 @@ import onnx
 from onnx import helper, numpy_helper
 from torch import fx, nn
 
+from onnx2snn.operators import of
 from onnx2snn.training.qcfs import QCFS
 
-#: Where normalisation layers read what torch calls by these names.
-_NORMALISERS = {
-    "BatchNormalization": {"weight": 1, "bias": 2, "running_mean": 3, "running_var": 4},
-    "InstanceNormalization": {"weight": 1, "bias": 2},
-    "LayerNormalization": {"weight": 1, "bias": 2},
-}
+#: Where operators that normalise read what torch calls by these names.
+_NORMALISED_BY = {"weight": 1, "bias": 2, "running_mean": 3, "running_var": 4}
 
 
 class UnmatchedError(ValueError):
@@ -46,8 +43,8 @@ def constants_behind(model: onnx.ModelProto, module: fx.GraphModule) -> dict[str
     result: dict[str, tuple[str, bool]] = {}
     for key, values, node_name in _learnable(module):
         node = nodes[node_name]
-        place = _NORMALISERS.get(node.op_type, {}).get(key.rpartition(".")[2])
-        if place is not None:
+        place = _NORMALISED_BY.get(key.rpartition(".")[2])
+        if place is not None and _normalises(node):
             result[key] = (node.input[place], False)
             continue
         found = _same(values, [(name, held[name]) for name in node.input if name in held])
@@ -55,6 +52,11 @@ def constants_behind(model: onnx.ModelProto, module: fx.GraphModule) -> dict[str
             raise UnmatchedError(f"{key} of {node.op_type}")
         result[key] = found
     return result
+
+
+def _normalises(node: onnx.NodeProto) -> bool:
+    record = of(node)
+    return record.normalises is not None or (record.divides is not None and not record.elementwise)
 
 
 def _learnable(module: fx.GraphModule) -> Iterator[tuple[str, np.ndarray, str]]:

@@ -34,7 +34,7 @@ def batch_to_front(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     axes = facts(graph).batch_axes
     for node in list(graph.nodes):
-        if not (of(node).windows or node.op == "Conv") or not node.inputs or len(node.outputs) != 1:
+        if not of(node).windows or not node.inputs or len(node.outputs) != 1:
             continue
         batch = axes.get(node.inputs[0].name, 0)
         windows = _windows(node)
@@ -74,7 +74,7 @@ def _turn(graph: gs.Graph, names: Names, node: gs.Node, batch: int, windows: _Wi
     source, result = node.inputs[0], node.outputs[0]
     sizes = list(source.shape)
     apart = sorted(windows.trivial - {batch})
-    channel = apart[-1] if of(node).windows and sizes[1] == 1 and apart else 1
+    channel = apart[-1] if not is_weighted(node) and sizes[1] == 1 and apart else 1
     kept = [
         a
         for a in range(2, windows.rank)

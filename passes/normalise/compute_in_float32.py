@@ -9,6 +9,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array, Names, graph_pass, is_constant
+from onnx2snn.operators import of
 
 _OTHER_FLOATS = frozenset({"float16", "bfloat16", "float64"})
 _OTHER_FLOAT_CODES = frozenset({onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE})
@@ -68,7 +69,7 @@ def _float32(values: Array, done: dict[int, tuple[Array, Array]]) -> Array:
 def _cast_inputs(graph: gs.Graph, names: Names) -> None:
     """Case 1: readers of an input read its Cast."""
     for tensor in graph.inputs:
-        if is_other_float(tensor.dtype) and any(not _is_cast(reader) for reader in tensor.outputs):
+        if is_other_float(tensor.dtype) and any(not of(reader).typed_by for reader in tensor.outputs):
             twin = gs.Variable(names.fresh(f"{tensor.name}/float32"), np.float32, tensor.shape)
             for reader in list(tensor.outputs):
                 reader.inputs = [twin if t is tensor else t for t in reader.inputs]
@@ -78,7 +79,7 @@ def _cast_inputs(graph: gs.Graph, names: Names) -> None:
 def _cast_outputs(graph: gs.Graph, names: Names) -> None:
     """Case 1: what was written to an output is written to its twin, and read from there."""
     for tensor in graph.outputs:
-        settled = all(_is_cast(writer) for writer in tensor.inputs) and not tensor.outputs
+        settled = all(of(writer).typed_by for writer in tensor.inputs) and not tensor.outputs
         if is_other_float(tensor.dtype) and not settled:
             twin = gs.Variable(names.fresh(f"{tensor.name}/float32"), np.float32, tensor.shape)
             for writer in list(tensor.inputs):
@@ -86,10 +87,6 @@ def _cast_outputs(graph: gs.Graph, names: Names) -> None:
             for reader in list(tensor.outputs):
                 reader.inputs = [twin if t is tensor else t for t in reader.inputs]
             _cast(graph, names, twin, tensor)
-
-
-def _is_cast(node: gs.Node) -> bool:
-    return node.op == "Cast" and not node.domain
 
 
 def _cast(graph: gs.Graph, names: Names, source: gs.Tensor, result: gs.Tensor) -> None:

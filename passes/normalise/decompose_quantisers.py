@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import CodeGrid, Spelling, code_range, is_integer_type
 from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, is_constant, value_of
-from onnx2snn.model.domains import MICROSOFT
+from onnx2snn.operators import of
 from onnx2snn.operators.integer_codes import IntegerCodes
 from onnx2snn.passes.normalise.expand_integer_operators import expand_integer_operator
 from onnx2snn.passes.normalise.qonnx import spell_qonnx
@@ -40,7 +40,7 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
     for node in list(graph.nodes):
         if any(spell(graph, names, node) for spell in _SPELLINGS):
             continue
-        if node.op in ("QuantizeLinear", "DequantizeLinear") and node.domain in ("", MICROSOFT):
+        if of(node).quantiser:
             _linear(graph, names, node)
     return codes.settle(graph, names)
 
@@ -63,7 +63,7 @@ def _linear(graph: gs.Graph, names: Names, node: gs.Node) -> None:
     if not node.inputs[0].shape and scale.size > 1:  # of unknown rank, or of none
         return
     zeros = np.zeros(1, np.float32) if zero is None else zero.astype(np.float32)
-    quantises = node.op == "QuantizeLinear"
+    quantises = of(node).whole
     codes = _code_type(node, zero)
     if not is_integer_type(codes) and (quantises or not is_constant(node.inputs[0])):
         return
@@ -82,7 +82,7 @@ def _code_type(node: gs.Node, zero: Array | None) -> object:
     if zero is not None:
         return zero.dtype
     read = node.inputs[0].dtype
-    if node.op == "DequantizeLinear" and read is not None and np.dtype(read).isbuiltin != 1:
+    if not of(node).whole and read is not None and np.dtype(read).isbuiltin != 1:
         return np.dtype(read)
     named = node.attrs.get("output_dtype", 0)
     return onnx.helper.tensor_dtype_to_np_dtype(named) if named else np.dtype(np.uint8)

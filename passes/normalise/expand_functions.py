@@ -17,9 +17,6 @@ from onnx2snn.passes.normalise.drop_identities import drop_identities
 from onnx2snn.passes.normalise.fold_constants import fold_constants
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 
-#: The body of the first overflows where runtimes do not; that of the second mixes the samples of a batch, so it has a spelling.
-_ELSEWHERE = {"ReduceLogSumExp", "DynamicQuantizeLinear"}
-
 
 @graph_pass
 def expand_functions(graph: gs.Graph) -> gs.Graph:
@@ -46,15 +43,17 @@ def _functions(opset: int) -> frozenset[str]:
     names = {schema.name for schema in defs.get_all_schemas() if not schema.domain}
     schemas: list[Any] = [defs.get_schema(name, opset, "") for name in names if defs.has(name, opset, "")]
     bodies = {s.name for s in schemas if s.has_function or s.has_context_dependent_function}
-    return frozenset(bodies - _ELSEWHERE - {operator.name for operator in every() if _has_rule(operator)})
+    return frozenset(bodies - {operator.name for operator in every() if _has_rule(operator)})
 
 
 def _has_rule(operator: Operator) -> bool:
-    """Of reductions, only those that are linear have one."""
+    """Of reductions, only those that are linear have one; the body of a quantiser by ranges mixes the samples of a batch."""
     known = (
         operator.divides
         or operator.elementwise
         or operator.undecided
+        or operator.stable
+        or operator.by_range
         or (operator.errors and operator.axes is None)
     )
     return bool(operator.linear or known)

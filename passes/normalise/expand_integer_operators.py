@@ -246,7 +246,7 @@ def _concat(o: _Operands) -> None:
         o.finish(result, 0, 1)
 
 
-def _integer(op: str) -> Callable[[_Operands], None]:
+def _integer(op: str, *attributes: str) -> Callable[[_Operands], None]:
     """ConvInteger and MatMulInteger: the float operator on x − zx and w − zw, its sums whole numbers.
 
     The zero point of x may be a signal, as a quantiser by its own range has it.
@@ -256,9 +256,9 @@ def _integer(op: str) -> Callable[[_Operands], None]:
         if not o.known(3):
             return
         weights = o.node.inputs[1]
-        column = (-1,) + (1,) * (len(weights.shape) - 1) if op == "Conv" else (-1,)
+        column = (-1,) + (1,) * (len(weights.shape) - 1 if attributes else 0)
         operands = [o.steps(0, 2), o.steps(1, 3, column)]
-        result = o.spelling.apply(op, *operands, **(o.attrs(*_CONV) if op == "Conv" else {}))
+        result = o.spelling.apply(op, *operands, **o.attrs(*attributes))
         result.shape = o.node.outputs[0].shape
         o.finish(result, len(o.node.inputs), 0)
 
@@ -268,7 +268,7 @@ def _integer(op: str) -> Callable[[_Operands], None]:
 _POOL = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")
 
 HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
-    ("", "ConvInteger"): _integer("Conv"),
+    ("", "ConvInteger"): _integer("Conv", *_CONV),
     ("", "MatMulInteger"): _integer("MatMul"),
     ("", "QLinearConv"): _conv,
     ("", "QLinearMatMul"): _matmul,

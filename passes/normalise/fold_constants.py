@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from onnx import defs
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import Array, graph_pass, is_constant
+from onnx2snn.graph.core import Array, graph_pass, is_constant, is_operator
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators import of
@@ -68,12 +68,12 @@ def known_shapes(graph: gs.Graph) -> None:
     4. Sizes of a ``Reshape`` that are those of what it reads, at the same place: 0 says so, and lets others be inferred.
     """
     for node in list(graph.nodes):
-        if node.op == "Reshape" and not node.domain:
+        if is_operator(node, "Reshape"):
             _keep_sizes(node)
         if node.domain or not of(node).sizes or node.inputs[0].shape is None:
             continue
         sizes = list(node.inputs[0].shape)
-        if node.op == "Size":
+        if of(node).entries is None:
             if _static(sizes):
                 _become(node.outputs[0], np.array(math.prod(sizes), np.int64))
             continue

@@ -8,7 +8,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.facts import facts, forget
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin, tidy, value_of
+from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, is_operator, origin, tidy, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.weights import weights_as_inputs
 from onnx2snn.operators import of
@@ -50,24 +50,28 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
         forget(graph)
     axes = facts(graph).batch_axes
     _mark_rows(graph)
-    sizes = SizeEditor(graph, names)
-    for node in list(graph.nodes):
-        if node.op == "Shape" and not node.domain:
-            _shape(graph, sizes, node, axes)
-        if node.domain or not node.outputs or node.outputs[0].name not in axes:
-            continue
-        axis = axes[node.outputs[0].name]
-        if node.op == "Reshape":
-            _reshape(sizes, node, axis, batch)
-        elif node.op == "Expand":
-            _expand(sizes, node, axis)
-        elif node.op == "Resize":
-            _resize(sizes, node, axis)
+    _free_sizes(graph, SizeEditor(graph, names), axes, batch)
     sized = [t.name for t in graph.outputs if batch is not None and t.name in axes]
     _forget_sizes(graph)
     if batch is not None:
         _check(graph, batch, sized, axes)
     return graph
+
+
+def _free_sizes(graph: gs.Graph, sizes: SizeEditor, axes: dict[str, int], batch: int | None) -> None:
+    """Cases 1 to 4."""
+    for node in list(graph.nodes):
+        if of(node).sizes and of(node).entries:
+            _shape(graph, sizes, node, axes)
+        if node.domain or not node.outputs or node.outputs[0].name not in axes:
+            continue
+        axis = axes[node.outputs[0].name]
+        if is_operator(node, "Reshape"):
+            _reshape(sizes, node, axis, batch)
+        elif is_operator(node, "Expand"):
+            _expand(sizes, node, axis)
+        elif is_operator(node, "Resize"):
+            _resize(sizes, node, axis)
 
 
 def _fixed_batch(graph: gs.Graph) -> int | None:
@@ -86,9 +90,8 @@ def _reshape_single_samples(graph: gs.Graph, names: Names) -> None:
         before, after = read.shape, node.outputs[0].shape
         if before is None or after is None or not static([*before, *after]) or not after:
             continue
-        squeezed = node.op == "Squeeze" and before[0] == 1 and after != before and after[0] != 1
-        unfolded = node.op == "Unsqueeze" and after[0] == 1 and before[0] != 1
-        if squeezed or unfolded or node.op == "Flatten":
+        moved = of(node).plain and of(node).layout is not None and (before[0] == 1) != (after[0] == 1)
+        if moved or is_operator(node, "Flatten"):
             node.op, node.attrs = "Reshape", {ORIGIN: origin(node)}
             target = make_constant(names, f"{node.name}/shape", np.array(after, np.int64))
             node.inputs = [read, target]
@@ -104,7 +107,7 @@ def _mark_rows(graph: gs.Graph) -> None:
         for tensor in node.outputs if read is not None else ():
             rows = first.get(tensor.name)
             marked = rows is not None and (rows > 1 or rows != before)
-            if marked and (node.op != "Reshape" or id(tensor) in feeding):
+            if marked and (not is_operator(node, "Reshape") or id(tensor) in feeding):
                 node.attrs[ROWS] = rows
 
 
@@ -174,10 +177,13 @@ def _shape(graph: gs.Graph, sizes: SizeEditor, node: gs.Node, axes: dict[str, in
     start, end, _ = slice(node.attrs.get("start", 0), node.attrs.get("end")).indices(rank)
     if start > 0 or end < 1:
         return
-    batch = sizes.add("Shape", f"{node.name}/batch", [given], 1, start=0, end=1)
+    batch = sizes.add("Shape", f"{node.name}/batch", [given], 1, dtype=np.int64, start=0, end=1)
     parts: list[gs.Tensor] = [batch]
     if end > 1:
-        parts.append(sizes.add("Shape", f"{node.name}/sample", [source], end - 1, start=1, end=end))
+        others = sizes.add(
+            "Shape", f"{node.name}/sample", [source], end - 1, dtype=np.int64, start=1, end=end
+        )
+        parts.append(others)
     node.op, node.attrs = "Concat", {"axis": 0, ORIGIN: origin(node)}
     node.inputs = parts
 

@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import Spelling
-from onnx2snn.graph.core import Array, Names, constant_input, graph_pass
+from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, nodes_of
 from onnx2snn.operators.batch import static
 
 
@@ -26,8 +26,8 @@ def gather_along_one_axis(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     axes = facts(graph).batch_axes
-    for node in list(graph.nodes):
-        if node.op != "GatherND" or node.domain or node.attrs.get("batch_dims", 0):
+    for node in nodes_of(graph, "GatherND"):
+        if node.attrs.get("batch_dims", 0):
             continue
         indices, shape = constant_input(node, 1), node.inputs[0].shape
         batch = axes.get(node.inputs[0].name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import onnx
 from onnx import shape_inference
 
-from onnx2snn.passes.normalise.upgrade_opset import OPSET, STANDARD
+from onnx2snn.model.nodes import STANDARD
+from onnx2snn.passes.normalise.upgrade_opset import OPSET
 
 
 def inferred(model: onnx.ModelProto, *, strict: bool = False) -> onnx.ModelProto:

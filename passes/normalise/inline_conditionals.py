@@ -5,7 +5,16 @@ from __future__ import annotations
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.bodies import given_inside
-from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_constant, origin, replace_uses
+from onnx2snn.graph.core import (
+    ORIGIN,
+    Names,
+    constant_input,
+    graph_pass,
+    is_constant,
+    is_operator,
+    origin,
+    replace_uses,
+)
 
 
 @graph_pass
@@ -22,7 +31,7 @@ def inline_conditionals(graph: gs.Graph) -> gs.Graph:
     waiting = list(graph.nodes)
     while waiting:
         node = waiting.pop()
-        condition = constant_input(node, 0) if node.op == "If" and not node.domain else None
+        condition = constant_input(node, 0) if is_operator(node, "If") else None
         if condition is not None and condition.size == 1:
             branch = "then_branch" if condition.reshape(-1)[0] else "else_branch"
             waiting.extend(_inline(graph, names, node, branch))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +36,7 @@ def merge_moves(graph: gs.Graph) -> gs.Graph:
     moved: dict[int, _Moved] = {}
     for node in list(graph.nodes):
         step = _layout(node)
-        if step is None:
+        if step is None or node.outputs[0].shape is None or not is_float(node.inputs[0]):
             continue
         source = node.inputs[0]
         before = moved.get(id(source)) or _Moved(source, tuple(range(len(source.shape))), (), ())
@@ -52,8 +51,7 @@ def merge_moves(graph: gs.Graph) -> gs.Graph:
 def _layout(node: gs.Node) -> Layout | None:
     """The axis of the input that each axis of the output shows; None for operators that do more."""
     rule = of(node).layout
-    known = rule is not None and node.inputs[0].shape is not None and node.outputs[0].shape is not None
-    return rule(node) if rule is not None and known and is_float(node.inputs[0]) else None
+    return None if rule is None or node.inputs[0].shape is None else rule(node)
 
 
 def _canonical(moved: _Moved) -> list[tuple[str, list[int]]]:
@@ -79,27 +77,17 @@ def _rewrite(graph: gs.Graph, names: Names, node: gs.Node, moved: _Moved) -> Non
     node.outputs = []
     value = moved.root
     for number, (op, axes) in enumerate(steps):
-        shape = _shape(op, axes, value.shape)
         last = number == len(steps) - 1
-        target = (
-            result if last else gs.Variable(names.fresh(f"{result.name}/{op.lower()}"), value.dtype, shape)
-        )
+        target = result if last else gs.Variable(names.fresh(f"{result.name}/{op.lower()}"), value.dtype)
         fresh = gs.Node(
             op=op, name=names.fresh(f"{node.name}/{op.lower()}"), inputs=[value], outputs=[target]
         )
         fresh.attrs[ORIGIN] = list(dict.fromkeys(moved.origin))
-        if op == "Transpose":
+        if of(fresh).axes is None:
             fresh.attrs["perm"] = axes
         else:
             fresh.inputs.append(make_constant(names, f"{fresh.name}/axes", np.array(axes, np.int64)))
+        if not last:
+            target.shape = [1 if axis is None else value.shape[axis] for axis in _layout(fresh) or ()]
         graph.nodes.append(fresh)
         value = target
-
-
-def _shape(op: str, axes: Sequence[int], before: Sequence[int | str]) -> list[int | str]:
-    if op == "Transpose":
-        return [before[a] for a in axes]
-    if op == "Squeeze":
-        return [size for i, size in enumerate(before) if i not in axes]
-    rest = iter(before)
-    return [1 if i in axes else next(rest) for i in range(len(before) + len(axes))]

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, origin, replace_uses
+from onnx2snn.graph.core import ORIGIN, Names, constant_input, graph_pass, is_operator, origin, replace_uses
 
 #: The tensors of a sequence, by ``id`` of the sequence.
 Parts = dict[int, list[gs.Tensor]]
@@ -26,19 +26,17 @@ def open_sequences(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     parts: Parts = {}
     for node in list(graph.nodes):
-        if node.domain or not node.outputs:
-            continue
-        if node.op == "SplitToSequence":
+        if is_operator(node, "SplitToSequence"):
             split = _split(graph, names, node)
             if split is not None:
                 parts[id(node.outputs[0])] = split
-        elif node.op == "SequenceConstruct":
+        elif is_operator(node, "SequenceConstruct"):
             parts[id(node.outputs[0])] = list(node.inputs)
-        elif node.op == "SequenceAt" and id(node.inputs[0]) in parts:
+        elif is_operator(node, "SequenceAt") and id(node.inputs[0]) in parts:
             index, held = constant_input(node, 1), parts[id(node.inputs[0])]
             if index is not None and -len(held) <= int(index) < len(held):
                 replace_uses(graph, node.outputs[0], held[int(index)])
-        elif node.op == "ConcatFromSequence" and id(node.inputs[0]) in parts:
+        elif is_operator(node, "ConcatFromSequence") and id(node.inputs[0]) in parts:
             _concat(graph, names, node, parts[id(node.inputs[0])])
     return graph
 

@@ -47,17 +47,16 @@ def push_moves(graph: gs.Graph) -> gs.Graph:
         elif of(node).elementwise and not of(node).moves and len(node.outputs) == 1:
             while _push(graph, names, node):
                 pass
-    for node in list(graph.nodes):
-        if _is_transpose(node):
-            _merge(node)
-            if _order(node) == list(range(len(_order(node)))):
-                node.op = "Identity"
-                node.attrs.pop("perm", None)
+    for node in filter(_is_transpose, list(graph.nodes)):
+        _merge(node)
+        if _order(node) == list(range(len(_order(node)))):
+            node.op = "Identity"
+            node.attrs.pop("perm", None)
     return graph
 
 
 def _is_transpose(node: gs.Node) -> bool:
-    return bool(node.op == "Transpose" and not node.domain)
+    return of(node).moves and not of(node).plain
 
 
 def _order(node: gs.Node) -> list[int]:
@@ -68,7 +67,7 @@ def _order(node: gs.Node) -> list[int]:
 def _merge(node: gs.Node) -> None:
     """Case 3: with those in front of it."""
     before = producer_of(node.inputs[0])
-    while before is not None and before.op == "Transpose" and not before.domain:
+    while before is not None and _is_transpose(before):
         first, second = _order(before), _order(node)
         node.attrs["perm"] = [first[i] for i in second]
         node.inputs = [before.inputs[0]]

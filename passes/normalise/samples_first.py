@@ -48,7 +48,7 @@ def samples_first(graph: gs.Graph) -> gs.Graph:
     """
     turner = _Turner(graph)
     for node in list(graph.nodes):
-        if node.op == "Shape" and turner.is_elsewhere(node.inputs[0]):
+        if of(node).sizes and of(node).entries and turner.is_elsewhere(node.inputs[0]):
             turner.size(node)
         elif turner.concerns(node):
             turner.turn(node)
@@ -98,16 +98,14 @@ class _Turner:
         record = of(node)
         if record.layout is not None:
             made = self._moved(node)
-        elif node.op in ("Reshape", "Flatten"):
-            made = self._reshaped(node)
-        elif node.op == "Gemm":
-            made = self._of_rows(node)
         elif record.elementwise or record.broadcasts:
             made = self._each(node)
-        elif node.op == "MatMul":
-            made = self._product(node)
-        else:
+        elif record.moves:
+            made = self._reshaped(node)
+        elif record.weights is None or record.channels_second:
             made = self._along(node)
+        else:
+            made = self._product(node) if record.weights.channels < 0 else self._of_rows(node)
         if made is not None:
             written, node.outputs = list(node.outputs), []
             for tensor, turned in zip(written, made, strict=True):

@@ -57,11 +57,12 @@ class SizeEditor:
         inputs: list[gs.Tensor],
         length: int,
         stands_for: gs.Node | None = None,
+        *,
+        dtype: object = None,
         **attrs: Any,
     ) -> gs.Variable:
-        """A new node that writes a vector of ``length`` entries."""
-        dtype = np.int64 if op == "Shape" else next(t.dtype for t in inputs)
-        result = gs.Variable(self.names.fresh(name), dtype, [length])
+        """A new node that writes a vector of ``length`` entries, of the type that it reads, or another."""
+        result = gs.Variable(self.names.fresh(name), dtype or inputs[0].dtype, [length])
         fresh = gs.Node(op=op, name=self.names.fresh(name), attrs=attrs, inputs=inputs, outputs=[result])
         if stands_for is not None:
             fresh.attrs[ORIGIN] = origin(stands_for)

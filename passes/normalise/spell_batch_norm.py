@@ -6,7 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import ORIGIN, Array, Names, constant_input, graph_pass, origin, producer_of
+from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_linear
 
@@ -23,21 +23,15 @@ def spell_batch_norm(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for node in list(graph.nodes):
-        maker = producer_of(node.inputs[0]) if node.op == "BatchNormalization" and not node.domain else None
-        constants = parameters(node) if maker is not None else None
+        rule = of(node).normalises
+        constants = None if rule is None else rule(node)
+        maker = None if constants is None else producer_of(node.inputs[0])
         if maker is None or constants is None or is_linear(maker) or not of(maker).elementwise:
             continue
         gamma, beta, mean, variance = constants
         scale = gamma * (1 / np.sqrt(variance + np.float32(node.attrs.get("epsilon", 1e-5))))
         as_line(graph, names, node, scale, beta - mean * scale)
     return graph
-
-
-def parameters(node: gs.Node) -> tuple[Array, ...] | None:
-    """γ, β, μ and σ² of a batch norm as at inference; None of one that is not, or where they are not constant."""
-    constants = [constant_input(node, i) for i in range(1, 5)]
-    known = tuple(c for c in constants if c is not None)
-    return known if len(known) == 4 and not node.attrs.get("training_mode", 0) else None
 
 
 def as_line(graph: gs.Graph, names: Names, node: gs.Node, scale: Array, shift: Array) -> None:

@@ -9,8 +9,6 @@ from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import DYNAMIC, Names, signals
 from onnx2snn.operators import of
 
-#: What adds up codes without their zero point, which may be a signal there.
-_PRODUCTS = ("ConvInteger", "MatMulInteger", "MatMulIntegerToFloat")
 _LEVELS = np.float32(255)
 
 
@@ -30,7 +28,7 @@ def spell_dynamic_quantiser(graph: gs.Graph, names: Names, node: gs.Node) -> boo
     2. They meet a tensor of fewer axes, or an operator that wants one number: the node stays.
     3. All of a sample is 0: s is the smallest number, and k is z.
     """
-    if node.domain or node.op != "DynamicQuantizeLinear":
+    if not of(node).by_range:
         return False
     x = node.inputs[0]
     if x.shape and x.shape[0] == 1 and all(_fits(node, number) for number in node.outputs[1:]):
@@ -70,7 +68,7 @@ def _fits(node: gs.Node, number: gs.Tensor) -> bool:
     rank = len(node.inputs[0].shape)
     for reader in number.outputs:
         others = [t for t in signals(reader) if t is not number and t not in numbers]
-        if reader.op in _PRODUCTS:
+        if of(reader).code_products:  # without their zero point, which may be a signal there
             fits = others == [codes]
         elif others:
             known = [t is codes or (t.shape is not None and len(t.shape) >= rank) for t in others]

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import Spelling
-from onnx2snn.graph.core import Array, Names, graph_pass, is_constant, is_float, signals, value_of
+from onnx2snn.graph.core import Array, Names, graph_pass, is_constant, is_float, nodes_of, signals, value_of
 from onnx2snn.operators.batch import static
 
 
@@ -27,8 +27,8 @@ def spell_einsum(graph: gs.Graph) -> gs.Graph:
        summed, a repeated label, an ellipsis of the constant, two signals: the node stays.
     """
     names = Names(graph)
-    for node in list(graph.nodes):
-        if node.op == "Einsum" and not node.domain and len(node.inputs) == 2 and len(signals(node)) == 1:
+    for node in nodes_of(graph, "Einsum"):
+        if len(node.inputs) == 2 and len(signals(node)) == 1:
             terms = _terms(node)
             if terms is not None:
                 _product(Spelling(graph, names, node), node, terms)

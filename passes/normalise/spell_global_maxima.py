@@ -6,7 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import Names, graph_pass
+from onnx2snn.graph.core import Names, graph_pass, nodes_of
 
 #: Rank of a batch of pictures (N, C, H, W), on which every runtime has a global maximum.
 PICTURES = 4
@@ -20,8 +20,8 @@ def spell_global_maxima(graph: gs.Graph) -> gs.Graph:
     two of any tensor. On pictures, and where the rank is unknown, the node stays.
     """
     names = Names(graph)
-    for node in graph.nodes:
-        shape = node.inputs[0].shape if node.op == "GlobalMaxPool" and not node.domain else None
+    for node in nodes_of(graph, "GlobalMaxPool"):
+        shape = node.inputs[0].shape
         if shape is not None and len(shape) != PICTURES:
             axes = make_constant(names, f"{node.name}/axes", np.arange(2, len(shape), dtype=np.int64))
             node.op = "ReduceMax"

@@ -11,6 +11,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, graph_pass
 from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_weighted
 from onnx2snn.operators.pool_windows import SAME, Windows, windows_of
 
 
@@ -31,7 +32,7 @@ def spell_windows(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for node in list(graph.nodes):
-        if of(node).windows and node.inputs[0].shape is not None:
+        if of(node).windows and not is_weighted(node) and node.inputs[0].shape is not None:
             _spell(graph, names, node)
     return graph
 

@@ -6,12 +6,11 @@ import onnx
 from onnx import version_converter
 
 from onnx2snn.errors import ConversionError, InvalidModelError
+from onnx2snn.model.nodes import STANDARD, is_own
 from onnx2snn.remedies import HALF_PIXEL
 
 #: Everything is brought to this opset, or stays at a newer one: the first with 4- and 16-bit quantisers.
 OPSET = 21
-
-STANDARD = ("", "ai.onnx")
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -42,23 +41,16 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
             remedy="update the onnx package, or export with an older opset",
         )
     for node in model.graph.node:
-        if node.op_type == "Resize" and node.domain in STANDARD:
+        if is_own(node, "Resize"):
             _place_at_half_pixels(node)
     if version >= OPSET:
         return model
     placed = _placements(model) if version < 11 else []
     for node in model.graph.node:
-        if node.op_type == "Pad" and node.domain in STANDARD and not _fills(node):
+        if is_own(node, "Pad") and not _fills(node):
             _remove(node, "value")
-    try:
-        upgraded = _converted(model)
-    except Exception as error:  # whatever the library raises, the file is at fault
-        raise InvalidModelError(
-            f"it cannot be brought from opset {version} to {OPSET}",
-            found=(str(error).strip() or type(error).__name__).splitlines()[0],
-            remedy="export it again with opset 13 or newer",
-        ) from error
-    resizing = [node for node in upgraded.graph.node if node.op_type == "Resize"]
+    upgraded = _converted(model)
+    resizing = [node for node in upgraded.graph.node if is_own(node, "Resize")]
     for node, nearest in zip(resizing, placed, strict=False):  # names change on the way, the order does not
         _set(node, "coordinate_transformation_mode", "asymmetric")
         _set(node, "nearest_mode", nearest)
@@ -70,14 +62,15 @@ def _converted(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Tools that change the types of a network leave stale types of its inner tensors behind: they are not needed.
     """
-    declared = {info.name: info for info in model.graph.output}
+    declared, version = {info.name: info for info in model.graph.output}, opset_of(model)
     try:
-        upgraded: onnx.ModelProto = version_converter.convert_version(model, OPSET)
-    except Exception:  # as above; the second attempt says what is wrong
-        if not model.graph.value_info:
-            raise
-        del model.graph.value_info[:]
-        upgraded = version_converter.convert_version(model, OPSET)
+        upgraded = _attempted(model)
+    except Exception as error:  # whatever the library raises, the file is at fault
+        raise InvalidModelError(
+            f"it cannot be brought from opset {version} to {OPSET}",
+            found=(str(error).strip() or type(error).__name__).splitlines()[0],
+            remedy="export it again with opset 13 or newer",
+        ) from error
     for info in upgraded.graph.output:
         info.CopyFrom(declared[info.name])
     del upgraded.graph.value_info[:]
@@ -85,17 +78,29 @@ def _converted(model: onnx.ModelProto) -> onnx.ModelProto:
     return upgraded
 
 
+def _attempted(model: onnx.ModelProto) -> onnx.ModelProto:
+    upgraded: onnx.ModelProto
+    try:
+        upgraded = version_converter.convert_version(model, OPSET)
+    except Exception:  # whatever it is; the second attempt says what is wrong
+        if not model.graph.value_info:
+            raise
+        del model.graph.value_info[:]
+        upgraded = version_converter.convert_version(model, OPSET)
+    return upgraded
+
+
 def _placements(model: onnx.ModelProto) -> list[str]:
     """Of each old resizing operator, in order, which neighbour is nearest."""
     values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer if len(t.dims) == 1}
     for node in model.graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
+        if is_own(node, "Constant") and node.attribute[0].name == "value":
             values[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
     modes = []
     for node in model.graph.node:
-        if node.op_type in ("Upsample", "Resize") and node.domain in STANDARD:
+        if is_own(node, "Upsample", "Resize"):
             scales = values.get(node.input[1]) if len(node.input) > 1 else None
-            reduces = node.op_type == "Resize" and scales is not None and bool((scales < 1).any())
+            reduces = is_own(node, "Resize") and scales is not None and bool((scales < 1).any())
             modes.append("ceil" if reduces else "floor")
     return modes
 

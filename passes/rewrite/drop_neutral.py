@@ -27,7 +27,7 @@ def drop_neutral(graph: gs.Graph) -> gs.Graph:
         constants = [c for i in range(len(node.inputs)) if (c := constant_input(node, i)) is not None]
         if not all(np.all(c == neutral) for c in constants) or read[0].shape != node.outputs[0].shape:
             continue
-        if node.op == "Sub" and node.inputs[0] is not read[0]:
+        if any(node.inputs[i] is read[0] for i in of(node).subtracts):
             node.op = "Neg"
             node.inputs = [read[0]]
             continue

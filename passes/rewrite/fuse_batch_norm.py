@@ -6,8 +6,18 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import make_constant, scale_weights
-from onnx2snn.graph.core import ORIGIN, Array, Names, constant_input, graph_pass, origin, producer_of
-from onnx2snn.passes.normalise.spell_batch_norm import as_line, parameters
+from onnx2snn.graph.core import (
+    ORIGIN,
+    Array,
+    Names,
+    constant_input,
+    graph_pass,
+    origin,
+    producer_of,
+)
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_convolution
+from onnx2snn.passes.normalise.spell_batch_norm import as_line
 
 
 @graph_pass
@@ -24,7 +34,8 @@ def fuse_batch_norm(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for node in list(graph.nodes):
-        constants = parameters(node) if node.op == "BatchNormalization" and not node.domain else None
+        rule = of(node).normalises
+        constants = None if rule is None else rule(node)
         if constants is None:
             continue
         gamma, beta, mean, variance = (np.asarray(c, np.float64) for c in constants)
@@ -37,7 +48,7 @@ def fuse_batch_norm(graph: gs.Graph) -> gs.Graph:
 
 def _into_convolution(names: Names, node: gs.Node, scale: Array, shift: Array) -> bool:
     conv = producer_of(node.inputs[0])
-    if conv is None or conv.op != "Conv" or conv.domain or len(node.inputs[0].outputs) != 1:
+    if conv is None or not is_convolution(conv) or len(node.inputs[0].outputs) != 1:
         return False
     weights = constant_input(conv, 1)
     bias = constant_input(conv, 2)

@@ -9,7 +9,15 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.scale_propagation import factor_of
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import Names, constant_input, graph_pass, is_constant, producer_of, signals, value_of
+from onnx2snn.graph.core import (
+    Names,
+    constant_input,
+    graph_pass,
+    is_constant,
+    producer_of,
+    signals,
+    value_of,
+)
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import by_axis_1, by_channel, is_neuron
 from onnx2snn.passes.rewrite.integer_weights import (
@@ -108,7 +116,7 @@ def _peak(tensor: gs.Tensor) -> int | None:
             return None
         zero = int(max(np.abs(c).max(initial=0) for c in constants))
         node = producer_of(signals(node)[0])
-    if node is None or node.op != "Cast" or node.domain or node.inputs[0].dtype is None:
+    if node is None or not of(node).typed_by or node.inputs[0].dtype is None:
         return None
     given = np.dtype(node.inputs[0].dtype)
     peak = _PEAKS.get(given.itemsize) if given.kind in "iu" else None

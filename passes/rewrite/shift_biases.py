@@ -194,7 +194,7 @@ def _take_off(graph: gs.Graph, names: Names, node: gs.Node, analog: list[bool]) 
         axis = int(node.attrs["axis"]) % len(node.outputs[0].shape)
         sizes = [int(t.shape[axis]) if other else 0 for t, other in zip(node.inputs, analog, strict=True)]
         trains = _beside_silence(graph, names, node, sizes, analog)
-    negative = node.op == "Sub" and analog[0]
+    negative = any(not analog[i] for i in of(node).subtracts)
     if len(trains) == 1:
         node.op, node.attrs = "Neg" if negative else "Identity", {ORIGIN: origin(node)}
     node.inputs = trains

@@ -131,4 +131,5 @@ class Twins:
 
 def _whole_channels(node: gs.Node) -> bool:
     """Whether each of its output channels reads all input channels, which are the second axis of its weights."""
-    return node.op == "Conv" and int(node.attrs.get("group", 1)) == 1 and constant_input(node, 1) is not None
+    held, weights = of(node).weights, constant_input(node, 1)
+    return held is not None and weights is not None and held.outputs(node.attrs, weights.ndim) == 0

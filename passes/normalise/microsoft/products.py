@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array
 from onnx2snn.passes.normalise.microsoft.definition import Definition, Operands
 
-#: Of a FusedConv, what the numbers in ``activation_params`` are, in their order.
-_PARAMETERS = {"LeakyRelu": ("alpha",), "HardSigmoid": ("alpha", "beta")}
 #: The attributes of the linear operators.
 _CONV = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
 _GEMM = ("alpha", "beta", "transA", "transB")
@@ -21,18 +20,19 @@ _FLOAT32 = (0, 1)
 
 
 def _conv(o: Operands) -> None:
-    """Conv, perhaps Add, perhaps an activation."""
+    """Conv, perhaps Add, perhaps an activation; its numbers are its attributes, or inputs where it has none (Clip)."""
     read = [o.must(0), o.must(1), *(t for t in [o.read(2)] if t is not None)]
     result, summand = o.apply("Conv", *read, **o.attrs(*_CONV)), o.read(3)
     if summand is not None:
         result = o.apply("Add", result, summand)
     name = str(o.node.attrs.get("activation", ""))
     numbers = [float(v) for v in o.node.attrs.get("activation_params", [])]
-    if name == "Clip":
-        o.apply("Clip", result, *(np.float32(v) for v in numbers), output=0)
+    attributes = sorted(onnx.defs.get_schema(name).attributes) if numbers else []
+    if attributes:
+        given: dict[str, Any] = dict(zip(attributes, numbers, strict=False))
+        o.apply(name, result, output=0, **given)
     else:
-        attributes: dict[str, Any] = dict(zip(_PARAMETERS.get(name, ()), numbers, strict=False))
-        o.apply(name or "Identity", result, output=0, **attributes)
+        o.apply(name or "Identity", result, *(np.float32(v) for v in numbers), output=0)
 
 
 def _gemm(o: Operands) -> None:
