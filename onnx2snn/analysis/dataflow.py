@@ -7,25 +7,19 @@ from typing import TypeAlias
 
 import onnx_graphsurgeon as gs
 
+from onnx2snn.graph.walks import backward, forward
+
 Test: TypeAlias = Callable[[gs.Node], bool]
 
 
 def influenced_by(graph: gs.Graph, start: Test) -> set[int]:
     """Tensors that nodes for which ``start`` holds influence."""
-    reached: set[int] = set()
-    for node in graph.nodes:
-        if start(node) or any(id(t) in reached for t in node.inputs):
-            reached.update(id(t) for t in node.outputs)
-    return reached
+    return forward(graph.nodes, lambda node, read: start(node) or any(read))
 
 
 def influencing(graph: gs.Graph, end: Test) -> set[int]:
     """Tensors that influence nodes for which ``end`` holds."""
-    feeding: set[int] = set()
-    for node in reversed(graph.nodes):
-        if end(node) or any(id(t) in feeding for t in node.outputs):
-            feeding.update(id(t) for t in node.inputs)
-    return feeding
+    return backward(graph.nodes, lambda node, written: end(node) or any(written))
 
 
 def only_read_by(graph: gs.Graph, end: Test, passed: Test) -> set[int]:

@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.activations.recognise import Rejected
+from onnx2snn.analysis.dataflow import influenced_by
 from onnx2snn.analysis.reach import (
     before_synapses,
     evaluated_nodes,
@@ -127,7 +128,7 @@ def refusal(
 
 def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
     """The refusal of a network whose activations are quantised by scales of each sample; None where none are."""
-    reached: set[int] = set()
+    reached = influenced_by(graph, lambda node: is_weighted(node) or of(node).code_products)
     for node in graph.nodes:
         behind = any(id(t) in reached for t in node.inputs)
         whole = of(node).by_range
@@ -139,8 +140,6 @@ def dynamic_quantisation(graph: gs.Graph) -> ConversionError | None:
                 operator="DynamicQuantizeLinear",
                 remedy=either(ONE_SAMPLE, STATIC) if whole else STATIC,
             )
-        if behind or is_weighted(node) or of(node).code_products:
-            reached.update(id(t) for t in node.outputs)
     return None
 
 

@@ -34,7 +34,7 @@ ROWS_PER_TERM, FEWEST_ROWS = 24, 16384
 
 
 @dataclass(frozen=True)
-class Rows:
+class SampledRows:
     """Values of all channels at drawn positions of every sample.
 
     Attributes:
@@ -62,7 +62,7 @@ class Rows:
         return np.ascontiguousarray(flat[self.samples, self.places].T, np.float32)
 
 
-def draw_rows(shape: tuple[int, ...], axis: int, terms: int, seed: int = 0) -> Rows:
+def draw_rows(shape: tuple[int, ...], axis: int, terms: int, seed: int = 0) -> SampledRows:
     """The same number of positions of every sample, as many as fit in memory."""
     samples, channels = shape[0], shape[axis]
     places = int(np.prod(shape[1:])) // channels
@@ -73,7 +73,7 @@ def draw_rows(shape: tuple[int, ...], axis: int, terms: int, seed: int = 0) -> R
     each = int(np.clip(limit, 1, places))
     random = np.random.default_rng(seed)
     drawn = [np.sort(random.choice(places, each, replace=False)) for _ in range(samples)]
-    return Rows(np.repeat(np.arange(samples), each), np.concatenate(drawn).astype(np.int64))
+    return SampledRows(np.repeat(np.arange(samples), each), np.concatenate(drawn).astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Problem:
         levels: K.
     """
 
-    rows: Rows
+    rows: SampledRows
     wanted: NDArray[np.float32]
     found: NDArray[np.float32]
     slope: NDArray[np.float64]

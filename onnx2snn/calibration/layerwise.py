@@ -10,13 +10,14 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.analysis.channels import channel_axis
-from onnx2snn.calibration.fit import Choice, Problem, Rows, choose, draw_rows, fit_steps
+from onnx2snn.calibration.fit import Choice, Problem, SampledRows, choose, draw_rows, fit_steps
 from onnx2snn.calibration.lines import ClippedLine
 from onnx2snn.calibration.stages import Stage, make_stages
 from onnx2snn.calibration.synapses_ahead import Synapses, synapses_of
 from onnx2snn.calibration.writing import Staircased, staircase_of, write_staircase
 from onnx2snn.exact.write_quantisers import add_to
 from onnx2snn.graph.core import Array
+from onnx2snn.graph.walks import backward
 from onnx2snn.operators.linear import is_weighted
 
 #: What the tensors that are kept between stages may take, in bytes.
@@ -183,17 +184,17 @@ class _Readout:
 
 def _readouts(graph: gs.Graph, lines: list[ClippedLine]) -> list[_Readout]:
     """The weighted operators that no activation and no other synapses follow."""
-    feeding = {line.root for line in lines}
+    tensors = graph.tensors()
+    roots = {id(tensors[line.root]) for line in lines}
+    feeding = backward(graph.nodes, lambda node, written: is_weighted(node) or any(written), roots)
     found = []
     for node in reversed(graph.nodes):
-        if is_weighted(node) and not any(t.name in feeding for t in node.outputs):
+        if is_weighted(node) and not any(id(t) in feeding for t in node.outputs):
             out = node.outputs[0]
             axis = channel_axis(out)
             synapses = _reached(out, axis)
             if synapses is not None:
                 found.append(_Readout(synapses, out.name, axis))
-        if is_weighted(node) or any(t.name in feeding for t in node.outputs):
-            feeding.update(t.name for t in node.inputs)
     return found
 
 
@@ -202,7 +203,9 @@ def _reached(tensor: gs.Tensor, axis: int) -> Synapses | None:
     return synapses_of(tensor, int(channels)) if isinstance(channels, (int, np.integer)) else None
 
 
-def _operands(synapses: Synapses | None, held: Mapping[str, Array], rows: Rows) -> NDArray[np.float32] | None:
+def _operands(
+    synapses: Synapses | None, held: Mapping[str, Array], rows: SampledRows
+) -> NDArray[np.float32] | None:
     return None if synapses is None else synapses.operands(held[synapses.source], rows.samples, rows.places)
 
 

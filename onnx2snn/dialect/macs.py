@@ -13,6 +13,7 @@ from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.graph.core import TWIN, signals
+from onnx2snn.graph.walks import values_forward
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.linear import is_neuron
@@ -92,10 +93,11 @@ class _Spent:
 def _reached(graph: gs.Graph, layers: Sequence[Layer]) -> dict[int, int]:
     """By ``id`` of a tensor that samples influence, the number of the deepest layer whose spikes reach it; none: -1."""
     order = {layer.output: number for number, layer in enumerate(layers)}
-    reached = {id(tensor): -1 for tensor in graph.inputs}
-    for node in graph.nodes:
-        read = [] if of(node).sizes else [reached[id(t)] for t in node.inputs if id(t) in reached]
-        number = order.get(node.outputs[0].name) if is_neuron(node) else max(read, default=None)
-        if number is not None:
-            reached.update((id(tensor), number) for tensor in node.outputs)
-    return reached
+
+    def deepest(node: gs.Node, read: list[int | None]) -> int | None:
+        if is_neuron(node):
+            return order.get(node.outputs[0].name)
+        known = [] if of(node).sizes else [number for number in read if number is not None]
+        return max(known, default=None)
+
+    return values_forward(graph.nodes, deepest, {id(tensor): -1 for tensor in graph.inputs})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx
 
 from onnx2snn.dialect.functions import DOMAIN, HOLD, NEURONS
+from onnx2snn.graph.walks import forward
 from onnx2snn.operators import of
 
 
@@ -20,19 +21,20 @@ def shapes_of(model: onnx.ModelProto) -> dict[str, list[int | None]]:
 
 def train_names(model: onnx.ModelProto) -> set[str]:
     """Names of the trains of a converted network: what comes from an IF before the next Integrate."""
-    found: set[str] = set()
     no_signals = {tensor.name for tensor in model.graph.initializer} | _integers(model) | _held(model)
-    for node in model.graph.node:
+
+    def passes(node: onnx.NodeProto, read: list[bool]) -> bool:
         if node.domain == DOMAIN:
-            if node.op_type in NEURONS:
-                found.update(node.output)
-            continue
+            return node.op_type in NEURONS
         values = of(node).values  # sizes, indices and factors are no signal
-        given = [name for i, name in enumerate(node.input) if values is None or i in values]
-        read = [name for name in given if name and name not in no_signals]
-        if read and all(name in found for name in read):
-            found.update(name for name in node.output if name not in no_signals)
-    return found
+        carried = [
+            known
+            for i, (name, known) in enumerate(zip(node.input, read, strict=True))
+            if name and name not in no_signals and (values is None or i in values)
+        ]
+        return bool(carried) and all(carried)
+
+    return forward(model.graph.node, passes) - no_signals
 
 
 def _held(model: onnx.ModelProto) -> set[str]:

@@ -23,6 +23,7 @@ from onnx import TensorProto, helper
 
 from onnx2snn.dialect.train_shapes import train_names
 from onnx2snn.graph.core import Array
+from onnx2snn.graph.walks import forward
 from onnx2snn.model.reference import make_runner
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
@@ -70,11 +71,8 @@ class Structure:
 
 def _carried(graph: onnx.GraphProto, held: Mapping[str, TensorProto]) -> set[str]:
     """Tensors whose entries come from the network's inputs; biases that follow open sizes only know how large these are."""
-    found = {value.name for value in graph.input if value.name not in held}
-    for node in graph.node:
-        if not of(node).sizes and found.intersection(node.input):
-            found.update(node.output)
-    return found
+    given = {value.name for value in graph.input if value.name not in held}
+    return forward(graph.node, lambda node, read: any(read) and not of(node).sizes, given)
 
 
 def _weights(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:

@@ -20,6 +20,7 @@ from onnx2snn.analysis.scale_propagation import factor_of, output_factors
 from onnx2snn.exact.steps import Wide, power_of_two, rounded, steps_for, through
 from onnx2snn.graph.build import make_constant, replace_weights
 from onnx2snn.graph.core import Array, Names, constant_input, is_constant, is_float, signals, value_of
+from onnx2snn.graph.walks import values_forward
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_hold, is_integrate, is_linear, is_mean, is_neuron, is_weighted
 from onnx2snn.operators.scales import as_scale, is_power_of_two
@@ -83,14 +84,14 @@ class Grids:
 
     def _bits(self) -> dict[int, float]:
         """By tensor, the bits of the levels that it is made of."""
-        bits: dict[int, float] = {}
-        for node in self._graph.nodes:
+
+        def rule(node: gs.Node, read: list[float | None]) -> float:
             made = node.outputs[0]
-            found = max((bits.get(id(t), 0.0) for t in node.inputs), default=0.0)
             if self._before.get(id(made), 0.0) == 0 and made.name in self._sizes:
-                found = float(np.log2(np.max(self._sizes[made.name]) + 1))
-            bits.update((id(t), found) for t in node.outputs)
-        return bits
+                return float(np.log2(np.max(self._sizes[made.name]) + 1))
+            return max((bits or 0.0 for bits in read), default=0.0)
+
+        return values_forward(self._graph.nodes, rule, {})
 
     def round(self) -> list[Change]:
         """Round all constants between levels and neurons."""

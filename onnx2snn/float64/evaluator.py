@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.reference_kernels import FAST
+from onnx2snn.graph.walks import forward
 from onnx2snn.model.subgraphs import subgraphs
 from onnx2snn.model.weights import SplitModel, let_go, weights_as_inputs
 from onnx2snn.operators import of
@@ -93,15 +94,14 @@ def before_jumps(graph: onnx.GraphProto) -> frozenset[str]:
 
 def from_sizes(graph: onnx.GraphProto) -> set[str]:
     """Names of the tensors that nothing but sizes of tensors, and constants, decide."""
-    known = {tensor.name for tensor in graph.initializer}
-    found: set[str] = set()
-    for node in graph.node:
-        read = [name for name in node.input if name and name not in known]
-        if of(node).sizes or (read and all(name in found for name in read)):
-            found.update(node.output)
-        elif not read and of(node).constant:
-            known.update(node.output)
-    return found
+    fixed = {"", *(tensor.name for tensor in graph.initializer)}
+    fixed.update(name for node in graph.node if of(node).constant for name in node.output)
+
+    def passes(node: onnx.NodeProto, read: list[bool]) -> bool:
+        alike = all(known or name in fixed for name, known in zip(node.input, read, strict=True))
+        return of(node).sizes or (any(read) and alike)
+
+    return forward(graph.node, passes)
 
 
 def is_jump(node: onnx.NodeProto) -> bool:

@@ -10,6 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array, is_constant, producer_of, signals
+from onnx2snn.graph.walks import forward
 from onnx2snn.operators.conditions import ROWS, axes_of, float_signals, rank_of
 from onnx2snn.operators.table import every, of
 
@@ -180,12 +181,13 @@ def reads_sizes(node: gs.Node) -> bool:
 
 def from_sizes(graph: gs.Graph) -> set[int]:
     """The tensors, by ``id``, that nothing but sizes of tensors and constants decide: alike for all samples of a batch."""
-    found: set[int] = set()
-    for node in graph.nodes:
-        read = signals(node)
-        if of(node).sizes or (not node.domain and read and all(id(t) in found for t in read)):
-            found.update(id(t) for t in node.outputs)
-    return found
+
+    def passes(node: gs.Node, read: list[bool]) -> bool:
+        held = (is_constant(t) or t.is_empty() for t in node.inputs)
+        alike = any(read) and all(known or fixed for known, fixed in zip(read, held, strict=True))
+        return of(node).sizes or (not node.domain and alike)
+
+    return forward(graph.nodes, passes)
 
 
 def compared_axes(node: gs.Node) -> list[int] | None:

@@ -12,6 +12,7 @@ from onnx2snn.activations.recognise import recognise
 from onnx2snn.analysis.intervals import Interval, intervals, is_bounded
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Array, Names, graph_pass, is_float
+from onnx2snn.graph.walks import forward
 from onnx2snn.operators import of
 
 
@@ -45,17 +46,14 @@ def bound_roundings(graph: gs.Graph) -> gs.Graph:
 
 def _rounds_levels(graph: gs.Graph) -> bool:
     """Whether anything rounds what was rounded before, with no synapses between."""
-    rounded: set[int] = set()
-    for node in graph.nodes:
-        jumps = _jumps(node)
-        if any(id(t) in rounded for t in node.inputs):
-            if jumps and not of(node).whole:
-                return True
-            if of(node).transfer is not None:
-                rounded.update(id(t) for t in node.outputs)
-        elif jumps and any(is_float(t) for t in node.inputs):
-            rounded.update(id(t) for t in node.outputs)
-    return False
+
+    def passes(node: gs.Node, read: list[bool]) -> bool:
+        follows = any(read)
+        return of(node).transfer is not None if follows else _jumps(node) and any(map(is_float, node.inputs))
+
+    rounded = forward(graph.nodes, passes)
+    again = (node for node in graph.nodes if _jumps(node) and not of(node).whole)
+    return any(id(t) in rounded for node in again for t in node.inputs)
 
 
 def _jumps(node: gs.Node) -> bool:
