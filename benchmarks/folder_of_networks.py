@@ -1,15 +1,18 @@
 """Convert every network of a folder, certify it, and tell what it costs: a table of Markdown, a line a network.
 
-    python benchmarks/folder_of_networks.py FOLDER [--samples 2] [--only NAME] [--results results.json]
+    python benchmarks/folder_of_networks.py FOLDER [--samples 2] [--only NAME] [--results results.json] [--page docs/networks.md]
 
-``NAME.npz`` beside ``NAME.onnx`` holds its inputs by name; without it, samples are drawn. Each network has a process of its own,
-so that its memory is known. Energy is that of 45 nm hardware with 8-bit integers, beside the network itself run in these.
+``NAME.npz`` beside ``NAME.onnx`` holds its inputs by name; without it, samples are drawn. ``README.md`` there may tell where
+each network is from, in a table: file, source, path, licence. Each network has a process of its own, so that its memory is known;
+times are those of the processor. Energy is that of 45 nm hardware with 8-bit integers, beside the network itself run in these.
+``--page`` writes the table into a page, between its marks.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import time
@@ -32,6 +35,7 @@ _TITLES = (
     "network", "layers", "T", "neurons", "SynOps", "energy / int8", "levels that differ", "ambiguous", "unexplained", "certified",
     "convert, s", "verify, s", "memory, MB",
 )  # fmt: skip
+_ORIGIN = ("network", "source", "path", "licence")
 _SECONDS = 1800
 
 
@@ -44,19 +48,40 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=2)
     parser.add_argument("--only", default="")
     parser.add_argument("--results", type=Path, help="what is known already, and where it is kept")
+    parser.add_argument("--page", type=Path, help="the page that the table is written into")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         print(json.dumps(measured(chosen.folder, chosen.samples)))
         return
     found = json.loads(chosen.results.read_text()) if chosen.results and chosen.results.exists() else {}
+    known = origins(chosen.folder)
     for path in sorted(chosen.folder.glob("*.onnx")):
         if path.stem not in found and chosen.only in path.stem:
-            found[path.stem] = _in_process(path, chosen.samples)
+            found[path.stem] = _in_process(path, chosen.samples) | {"origin": known.get(path.stem)}
             if chosen.results:
                 chosen.results.write_text(json.dumps(found, indent=1) + "\n")
             print(path.stem, found[path.stem], file=sys.stderr, flush=True)
     print(table(found))
+    if chosen.page:
+        page = chosen.page.read_text(encoding="utf-8")
+        chosen.page.write_text(on_page(page, found), encoding="utf-8")
+
+
+def on_page(page: str, found: dict[str, dict[str, Any]]) -> str:
+    """``page`` with the table of ``found`` between its marks."""
+    marks = re.compile(
+        r"(?<=by benchmarks/folder_of_networks.py -->\n).*(?=<!-- end of networks -->)", re.DOTALL
+    )
+    return marks.sub(lambda _: f"{table(found)}\n", page)
+
+
+def origins(folder: Path) -> dict[str, tuple[str, str, str]]:
+    """(source, path, licence) by network, from the table of the folder's ``README.md``."""
+    readme = folder / "README.md"
+    lines = readme.read_text(encoding="utf-8").splitlines() if readme.exists() else []
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines if ".onnx |" in line]
+    return {Path(row[0]).stem: (row[1], row[2], row[3]) for row in rows if len(row) == 4}
 
 
 def _in_process(path: Path, samples: int) -> dict[str, Any]:
@@ -128,18 +153,24 @@ def _drawn(path: Path) -> dict[str, np.ndarray]:
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """What was measured, and in one line below how many networks are what."""
-    kept = {name: one for name, one in found.items() if "refused" not in one}
-    rows = [_TITLES, ("---",) * len(_TITLES), *(_row(name, one) for name, one in kept.items())]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    """What was measured, below it how many networks are what, and where they are from."""
+    kept = {name: one for name, one in sorted(found.items()) if "refused" not in one}
     lossless = [one for one in kept.values() if one["lossless"]]
     exact = sum(one["exact"] == one["compared"] for one in lossless)
-    lines += [
-        "",
-        f"{len(lossless)} of {len(found)} are certified, {exact} of them without a level that differs.",
+    few = sum(1 <= one["ambiguous"] <= 5 for one in lossless)
+    lines = [
+        *_markdown(_TITLES, [_row(name, one) for name, one in kept.items()]),
+        f"{len(lossless)} of {len(found)} are certified: {exact} without a level that differs, {few} with 1 to 5 ambiguous.",
     ]
-    refused = [f"- `{name}`: {one['refused']}" for name, one in found.items() if "refused" in one]
-    return "\n".join([*lines, *(["", "Refused:", "", *refused] if refused else [])])
+    refused = [f"- `{name}`: {one['refused']}" for name, one in sorted(found.items()) if "refused" in one]
+    lines += ["", "Refused:", "", *refused] if refused else []
+    told = [(f"`{name}`", *one["origin"]) for name, one in sorted(found.items()) if one.get("origin")]
+    return "\n".join([*lines, *(["", *_markdown(_ORIGIN, told)[:-1]] if told else [])])
+
+
+def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table, and an empty line."""
+    return [*("| " + " | ".join(row) + " |" for row in (titles, ("---",) * len(titles), *rows)), ""]
 
 
 def _row(name: str, one: dict[str, Any]) -> tuple[str, ...]:

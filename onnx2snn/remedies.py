@@ -46,6 +46,10 @@ AS_EXPORTED = "give the network as it was exported, from before those tools chan
 BEFORE_HARDWARE = (
     "give the network that FINN was given, or one of FINN's own steps before its layers become hardware"
 )
+IN_FRONT = (
+    "give the network that ends in front of it: "
+    "onnx.utils.extract_model('in.onnx', 'front.onnx', inputs, [what it reads], check_model=False)"
+)
 NUMBERS = "export the network again, from a state in which its training had not diverged"
 IN_RANGE = "keep what it reads within the range of float32 (smaller steps or bounds in front of Exp, products and powers)"
 UNCHECKED = "write it unchecked with --no-check, if real samples do not overflow"

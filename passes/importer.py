@@ -17,7 +17,7 @@ from onnx2snn.model.nodes import STANDARD
 from onnx2snn.model.weights import SplitModel, split_model, weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.passes.normalise.inference import inferred
-from onnx2snn.passes.normalise.qonnx import refuse_undefined
+from onnx2snn.passes.normalise.refuse_foreign import refuse_foreign
 from onnx2snn.passes.normalise.upgrade_opset import opset_of, upgrade_opset
 
 #: A model whose functions unfold to more nodes is refused.
@@ -33,7 +33,7 @@ def import_model(model: onnx.ModelProto | SplitModel) -> gs.Graph:
 
     Raises:
         InvalidModelError: it is not valid ONNX, or of an opset from the future.
-        ConversionError: it holds what only the tools of QONNX and FINN know.
+        ConversionError: it holds what only the tools know that wrote it.
     """
     split = model if isinstance(model, SplitModel) else split_model(model)
     light = _inlined(weights_as_inputs(split.structure))
@@ -48,7 +48,7 @@ def import_model(model: onnx.ModelProto | SplitModel) -> gs.Graph:
     _private_constants(graph)
     _name_nodes(graph)
     _numpy_types(graph)
-    refuse_undefined(graph)
+    refuse_foreign(graph)
     return tidy(graph)
 
 

@@ -209,6 +209,11 @@ def foreign(domain: str, operator: str) -> Model:
     return model
 
 
+def in_front(model: Model, made: str) -> Model:
+    """What is in front of a tensor."""
+    return onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model)).extract_model(["x"], [made])
+
+
 def pact(rounding: str) -> Activation:
     """Clipped by absolute values (PACT): float32 computes its plateau with a rounding error that depends on what it is given."""
     return lambda source, name: [

@@ -61,7 +61,6 @@ BROKEN = {
     "an input that nothing writes": [node("Add", ["x", "nowhere"], ["y"])],
     "a name written twice": [node("Relu", ["x"], ["y"]), node("Abs", ["x"], ["y"])],
     "an output that nothing writes": [node("Relu", ["x"], ["z"])],
-    "an operator that ONNX has not": [node("Frobnicate", ["x"], ["y"])],
     "too many inputs": [node("Relu", ["x", "x"], ["y"])],
     "an attribute of the wrong type": [node("Flatten", ["x"], ["y"], axis="one")],
 }
@@ -81,6 +80,14 @@ def test_sizes_that_cannot_be(dims: list[int]) -> None:
         TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims, raw_data=b"1234")
     )
     refused(model, "rules of ONNX")
+
+
+@pytest.mark.parametrize("operator", ["TFL_MyVendorOp", "TFL_TFLite_Detection_PostProcess"])
+def test_operators_that_only_another_framework_knows_are_named(operator: str) -> None:
+    nodes = [node("Relu", ["x"], ["a"]), node(operator, ["a"], ["y"], name="boxes")]
+    error = refused(make_model(nodes, {}, {"x": SHAPE}, {"y": SHAPE}), "ONNX has no such operator")
+    assert (error.node, error.operator, error.found) == ("boxes", operator, "it reads a")
+    assert "onnx.utils.extract_model" in (error.remedy or "")
 
 
 def test_recursive_functions() -> None:

@@ -18,6 +18,7 @@ from helpers_refused import (
     by_block,
     dynamic,
     foreign,
+    in_front,
     larger,
     largest_sum,
     linear_quantiser,
@@ -117,6 +118,9 @@ FOLLOWED: dict[str, list[Case]] = {
     "SHAPES": [Case(without_shapes, PLAIN)],
     "AS_EXPORTED": [Case(lambda: foreign("qonnx.custom_op.general", "Unheard"), PLAIN)],
     "BEFORE_HARDWARE": [Case(lambda: foreign("finn.custom_op.fpgadataflow.hls", "Thresholding_hls"), PLAIN)],
+    "IN_FRONT": [
+        Case(lambda: foreign("vendor", "Unheard"), lambda: in_front(foreign("vendor", "Unheard"), "z1"))
+    ],
     "EVALUATION": [Case(training, PLAIN)],
     "IN_RANGE": [Case(lambda: overflowing(1e30), lambda: overflowing(1))],
     "UNCHECKED": [Case(lambda: overflowing(1e30), options=("--no-check",))],

@@ -10,9 +10,12 @@ import onnx
 from onnx import numpy_helper
 from onnx.external_data_helper import uses_external_data
 
+from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.external_data import tensors_of
+from onnx2snn.model.nodes import STANDARD
 from onnx2snn.model.subgraphs import all_nodes
 from onnx2snn.model.weights import SMALL, element_type, is_large, structure_of, weights_as_inputs
+from onnx2snn.remedies import IN_FRONT
 
 #: Functions that call functions that call functions: no exporter nests them deeper.
 DEEPEST = 100
@@ -43,10 +46,29 @@ def check_rules(model: onnx.ModelProto) -> None:
     for sparse in model.graph.sparse_initializer:
         if min(sparse.dims, default=0) < 0 or math.prod(sparse.dims) > _MOST_SPARSE:
             raise ValueError(f"a sparse tensor of {math.prod(sparse.dims)} values")
+    _check_operators(light)
     onnx.checker.check_model(light)
     for tensor in filter(is_large, model.graph.initializer):
         if not uses_external_data(tensor):
             onnx.checker.check_tensor(tensor)
+
+
+def _check_operators(model: onnx.ModelProto) -> None:
+    """Every operator of ONNX's own domain is one; converters leave others there that only the source's framework knows.
+
+    Raises:
+        InvalidModelError: one is not; it names the node, and how to do without.
+    """
+    own = {function.name for function in model.functions if function.domain in STANDARD}
+    for node in all_nodes(model.graph.node):
+        if node.domain in STANDARD and node.op_type not in own and not onnx.defs.has(node.op_type):
+            raise InvalidModelError(
+                "ONNX has no such operator, and no runtime computes it",
+                node=node.name or next(iter(node.output), ""),
+                operator=node.op_type,
+                found=f"it reads {', '.join(node.input)}",
+                remedy=IN_FRONT,
+            )
 
 
 def _check_types(model: onnx.ModelProto) -> None:

@@ -144,6 +144,8 @@ def _readable(path: Path, name: str) -> Iterator[None]:
 def _check(model: onnx.ModelProto, name: str) -> None:
     try:
         check_rules(model)
+    except InvalidModelError:
+        raise
     except Exception as error:  # as above
         raise InvalidModelError(
             f"{name} is against the rules of ONNX",

@@ -8,15 +8,9 @@ from typing import Any
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Array, Names, constant_input, is_constant, value_of
-from onnx2snn.model.qonnx_definition import FAMILIES, is_defined
 from onnx2snn.operators.quantising import QONNX, mixes_signs
-from onnx2snn.remedies import AS_EXPORTED, BEFORE_HARDWARE
-
-#: What FINN calls layers that have become hardware.
-_HARDWARE = "finn.custom_op.fpgadataflow"
 
 #: float32 has no quantiser with more levels.
 _MOST_BITS = 32
@@ -48,31 +42,6 @@ def spell_qonnx(graph: gs.Graph, names: Names, node: gs.Node) -> bool:
     if handler is not None:
         handler(graph, names, node)
     return handler is not None
-
-
-def refuse_undefined(graph: gs.Graph) -> None:
-    """Refuse operators of these families that have no meaning outside of the tools that wrote them.
-
-    Raises:
-        ConversionError: names the node, the reason and what to give instead.
-    """
-    for node in graph.nodes:
-        if node.domain.startswith(_HARDWARE):
-            raise ConversionError(
-                "it stands for hardware that FINN generates, and no runtime computes it",
-                node=node.name,
-                operator=node.op,
-                found=f"domain {node.domain}",
-                remedy=BEFORE_HARDWARE,
-            )
-        if node.domain.startswith(FAMILIES) and not is_defined(node.op):
-            raise ConversionError(
-                "it is an operator of QONNX's tools whose meaning is not defined here",
-                node=node.name,
-                operator=node.op,
-                found=f"domain {node.domain}",
-                remedy=AS_EXPORTED,
-            )
 
 
 class _Call:
