@@ -10,7 +10,7 @@ CORE := $(addprefix tests/,test_golden.py test_conversion.py test_model_file.py 
 	runtime/test_brute_force.py activations cli/test_commands.py)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo browser docs docs-serve test check test-oldest test-train test-cluster test-wheel test-export test-everywhere screenshots clean
+.PHONY: help demo browser docs docs-serve test check test-oldest test-train test-cluster test-wheel test-export test-everywhere test-neurobench screenshots clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -79,6 +79,13 @@ $(HEADERS)/onnxruntime_c_api.h: | $(VENV)-everywhere/installed
 	npm pack --silent --pack-destination $(HEADERS) com.github.asus4.onnxruntime@0.4.9
 	tar -xzf $(HEADERS)/*.tgz -C $(HEADERS) --strip-components=7 --wildcards '*/ios-arm64/onnxruntime.framework/Headers/*.h'
 	rm $(HEADERS)/*.tgz
+
+# The package alone: what it needs for its data sets (tonic, torchaudio, numba) is not asked for here.
+EXPORT_neurobench := torch==2.13.0 snntorch
+
+test-neurobench: $(VENV)-neurobench/installed  ## NeuroBench's own package beside our counts of its metrics (some GB)
+	$(VENV)-neurobench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps neurobench==2.3.0
+	$(VENV)-neurobench/bin/python -m pytest tests/evaluation/test_neurobench.py
 
 $(OLDEST_RUNTIME)/installed:
 	$(PYTHON) -m venv $(OLDEST_RUNTIME)

@@ -159,12 +159,7 @@ def peer_work() -> Iterator[tuple[str, Callable[[], Any]]]:
         print(f"peers are left out: {error}", file=sys.stderr)
         return
     for name, make in relu_peers.peers(SOURCE, calibration_digits()).items():
-
-        def measured(make: Any = make) -> dict[int, dict[str, float]]:
-            found = relu_peers.accuracies(make(), *test_digits(), THEIRS)
-            return {step: {"accuracy": value} for step, value in found.items()}
-
-        yield f"peers/{name}", measured
+        yield f"peers/{name}", lambda make=make: relu_peers.measured(make(), *test_digits(), THEIRS)
 
 
 def main() -> None:

@@ -97,6 +97,5 @@ def _peer_names() -> tuple[str, ...]:
 def _theirs(source: Path, peer: str) -> dict[int, dict[str, float]]:
     import relu_peers  # noqa: PLC0415
 
-    answers = relu_peers.peers(source, calibration_digits())[peer]()
-    found = relu_peers.accuracies(answers, *test_digits(), THEIRS)
-    return {step: {"accuracy": value} for step, value in found.items()}
+    converted = relu_peers.peers(source, calibration_digits())[peer]()
+    return relu_peers.measured(converted, *test_digits(), THEIRS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +28,8 @@ from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
 from onnx2snn.exact.proof import prove_graph
 from onnx2snn.judgement import judge
 from onnx2snn.listings import layer_listing
-from onnx2snn.model.files import load_model, save_model
+from onnx2snn.model.files import load_model
+from onnx2snn.model.made import MadeInParts
 from onnx2snn.model.networks import Network, is_module, named
 from onnx2snn.model.torch_modules import module_to_onnx
 from onnx2snn.model.weights import SplitModel
@@ -43,7 +43,7 @@ from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Conversion:
+class Conversion(MadeInParts):
     """A converted network.
 
     Attributes:
@@ -107,21 +107,6 @@ class Conversion:
     def coding(self) -> str:
         """What a spike carries."""
         return str(read_layer_table(self.network.structure).get("coding", "binary"))
-
-    @cached_property
-    def model(self) -> onnx.ModelProto:
-        """The spiking network, which any ONNX runtime runs; made when first asked for, as it copies the weights."""
-        return self.network.whole()
-
-    def save(self, path: str | Path) -> None:
-        """Write the model to ``path``, whole or not at all.
-
-        Raises:
-            OutputError: it cannot be written there.
-        """
-        save_model(
-            self.__dict__.get("model", self.network), path
-        )  # with what the caller changed in the model
 
 
 def convert(

@@ -55,24 +55,12 @@ class Result:
         """By layer: neurons, time steps, spikes a neuron and a neuron and time step, synaptic operations; means of a sample."""
         found = []
         for layer in self.table.get("layers", ()):
-            name, steps = layer["name"], layer["timesteps"]
+            name = layer["name"]
             spikes, synops = (
                 {"mean": float(counted[name].mean())} if name in counted else None
                 for counted in (self.spikes, self.synops)
             )
-            each = None if spikes is None else spikes["mean"] / self.neurons[name]
-            rate = None if each is None else each / steps
-            found.append(
-                {
-                    "name": name,
-                    "neurons": self.neurons[name],
-                    "timesteps": steps,
-                    "spikes_per_neuron": each,
-                    "spike_rate": rate,
-                    "spikes": spikes,
-                    "synops": synops,
-                }
-            )
+            found.append(layer_costs(layer, self.neurons[name], spikes, synops))
         return found
 
     def plot(self) -> Any:
@@ -100,6 +88,32 @@ class Result:
             beside = f" (ANN {si(ann, 'J')})" if np.isfinite(ann) else ""
             told.append(f"{si(float(self.energy.snn.mean()), 'J')}{beside}")
         return ", ".join(told)
+
+
+def layer_costs(
+    layer: Mapping[str, Any],
+    neurons: float,
+    spikes: Mapping[str, float] | None,
+    synops: Mapping[str, float] | None,
+) -> dict[str, Any]:
+    """What a layer of neurons spends on a sample.
+
+    Args:
+        layer: Its entry in the layer table.
+        neurons: Of a sample; a mean where sizes are open.
+        spikes: Their ``mean``, and what else is known of them; None where they were not counted.
+        synops: Synaptic operations, likewise.
+    """
+    each = None if spikes is None else spikes["mean"] / neurons
+    return {
+        "name": layer["name"],
+        "neurons": int(neurons) if neurons == int(neurons) else neurons,
+        "timesteps": layer["timesteps"],
+        "spikes_per_neuron": each,
+        "spike_rate": None if each is None else each / layer["timesteps"],
+        "spikes": spikes,
+        "synops": synops,
+    }
 
 
 def result_of(

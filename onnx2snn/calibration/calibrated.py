@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx
 
 from onnx2snn.listings import calibration_listing
-from onnx2snn.model.files import save_model
+from onnx2snn.model.made import Made
 from onnx2snn.units import percent, steps_in_words, things
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class CalibratedLayer:
 
 
 @dataclass(frozen=True, repr=False)
-class Calibration:
+class Calibration(Made):
     """A float network made a quantised one.
 
     Attributes:
@@ -86,14 +85,6 @@ class Calibration:
         return (
             f"{things(len(self.layers), 'activation')}, {steps_in_words(self.timesteps, None)}{lost}{agreed}"
         )
-
-    def save(self, path: str | Path) -> None:
-        """Write the model to ``path``, whole or not at all.
-
-        Raises:
-            OutputError: it cannot be written there.
-        """
-        save_model(self.model, path)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model, as JSON values."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import cached_property
-from pathlib import Path
 from typing import Literal
-
-import onnx
 
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.known_sizes import settled, with_batch
 from onnx2snn.compile.network import Network, held_by, read_network
 from onnx2snn.compile.opsets import in_oldest, in_opset
 from onnx2snn.errors import InputError
-from onnx2snn.model.files import save_model
+from onnx2snn.model.made import MadeInParts
 from onnx2snn.model.networks import Network as Model
 from onnx2snn.model.weights import SplitModel
 
@@ -23,7 +19,7 @@ Count = Literal["spikes", "synops", "nothing"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Compiled:
+class Compiled(MadeInParts):
     """A compiled network: plain ONNX operators, the layer table in its metadata.
 
     Attributes:
@@ -38,19 +34,6 @@ class Compiled:
     execution: str
     count: str
     tried: str = "not tried"
-
-    @cached_property
-    def model(self) -> onnx.ModelProto:
-        """The compiled network; made when first asked for, as it copies the weights."""
-        return self.network.whole()
-
-    def save(self, path: str | Path) -> None:
-        """Write the model to ``path``, whole or not at all.
-
-        Raises:
-            OutputError: it cannot be written there.
-        """
-        save_model(self.__dict__.get("model", self.network), path)
 
 
 def compile(  # noqa: A001 - onnx2snn.compile, as its command

@@ -17,7 +17,7 @@ from onnx2snn.runtime.energy import INT8
 
 if TYPE_CHECKING:
     from onnx2snn.evaluation.baseline import Baseline
-    from onnx2snn.evaluation.neurobench import Effective
+    from onnx2snn.evaluation.neurobench import Operations
     from onnx2snn.runtime import Result, SpikingSession
 
 #: A finished batch: the position of its first sample, and its part of the result.
@@ -55,11 +55,11 @@ def _session(job: BatchJob) -> SpikingSession | Baseline:
 
 
 @lru_cache(maxsize=1)
-def _effective(job: BatchJob) -> Effective | None:
-    """What counts products of numbers that are not zero; None where the file does not tell trains from values."""
-    from onnx2snn.evaluation.neurobench import Effective  # noqa: PLC0415
+def _operations(job: BatchJob) -> Operations | None:
+    """What counts the operations of layers of synapses; None where the file does not tell trains from values."""
+    from onnx2snn.evaluation.neurobench import Operations  # noqa: PLC0415
 
-    return None if job.kind == "compiled" else Effective(job.model.load())
+    return None if job.kind == "compiled" else Operations(job.model.load())
 
 
 def answer(job: BatchJob, batch: Batch) -> Finished:
@@ -68,9 +68,9 @@ def answer(job: BatchJob, batch: Batch) -> Finished:
 
 
 def _answered(job: BatchJob, batch: Batch) -> tuple[Tally, Result]:
-    session, effective = _session(job), _effective(job)
+    session, operations = _session(job), _operations(job)
     result = session.run(batch.inputs)
-    further = {} if effective is None else {"macs/effective": effective(batch.inputs)}
+    further = {} if operations is None else operations.of(batch.inputs)
     return tally_of(result, batch, opened(session.layers), further), result
 
 

@@ -23,6 +23,7 @@ from onnx2snn.listings import spike_listing
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.model.weights import split_model
+from onnx2snn.runtime.result import layer_costs
 from onnx2snn.units import percent, steps_to_answer, things
 
 
@@ -117,18 +118,8 @@ class Evaluation:
         return layer["neurons"] if sized is None else sized.mean
 
     def _layer(self, layer: Mapping[str, Any]) -> dict[str, Any]:
-        neurons = self._neurons(layer)
-        spikes = self.summary(f"spikes/{layer['name']}")
-        per_neuron = None if spikes is None else spikes["mean"] / neurons
-        return {
-            "name": layer["name"],
-            "neurons": int(neurons) if neurons == int(neurons) else neurons,
-            "timesteps": layer["timesteps"],
-            "spikes_per_neuron": per_neuron,
-            "spike_rate": None if per_neuron is None else per_neuron / layer["timesteps"],
-            "spikes": spikes,
-            "synops": self.summary(f"synops/{layer['name']}"),
-        }
+        spikes, synops = (self.summary(f"{kind}/{layer['name']}") for kind in ("spikes", "synops"))
+        return layer_costs(layer, self._neurons(layer), spikes, synops)
 
 
 def evaluate(

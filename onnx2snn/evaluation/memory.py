@@ -1,10 +1,13 @@
 """Energy with memory accesses: the analytical model of Lemaire et al. (ICONIP 2022, arXiv 2210.13107).
 
-What is read and written is counted by its equations: a multiply-accumulate reads an input and a weight (3, 6); a synaptic
-operation reads a weight, and reads and writes a potential (7 to 10); a potential is read and written once a time step, here in T
-steps of integration and T of generation; spikes, and activations of the ANN, are written and read. An access to a memory of so
-many bytes costs what interpolation gives between 8 kB (10 pJ), 32 kB (20 pJ) and 1 MB (100 pJ). Here one memory holds all
-weights, one all potentials, one all activations; addressing is left out.
+Reads and writes are counted by its equations, as its authors' own implementation has them (``EnergyEstimationMetric`` of LEAT's
+qualia-plugin-snn): a multiply-accumulate reads an input (3) and a weight (6); a synaptic operation reads a weight (7, 8), and
+reads and writes a potential (9, 10, 14, 15), as each time step does for each neuron, here in T steps of integration and T of
+generation; spikes, and the ANN's activations, are written (11 to 13) and read (5). Each layer has memories of its own, and an
+access costs what a line through 8 kB (10 pJ), 32 kB (20 pJ) and 1 MB (100 pJ) gives, by least squares.
+
+What is simpler here: all layers' memories are as large as the mean one; dense layers read an input for each product, as
+convolutions do; biases and addressing are left out.
 """
 
 from __future__ import annotations
@@ -13,25 +16,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from onnx2snn.evaluation.neurobench import Structure
 
 NAME = "Lemaire et al. 2022"
-_SIZES = np.array([0.0, 8192.0, 32768.0, 1048576.0])
-_JOULES = 1e-12 * np.array([10.0 * 2 / 3, 10.0, 20.0, 100.0])
+#: Joules of an access to an empty memory, and what each byte of it adds.
+_BASE, _BYTE = 13.2563e-12, 8.2816e-17
 
 
 def access(size: float) -> float:
-    """Joules of one access to a memory of ``size`` bytes; beyond both ends the nearest line goes on.
+    """Joules of one access to a memory of ``size`` bytes, 45 nm.
 
-    >>> [round(1e12 * access(size), 1) for size in (0, 8192, 32768, 2**20, 2**21)]
-    [6.7, 10.0, 20.0, 100.0, 182.6]
+    >>> [round(1e12 * access(size), 1) for size in (8192, 32768, 2**20)]
+    [13.9, 16.0, 100.1]
     """
-    if size > _SIZES[-1]:
-        slope = (_JOULES[-1] - _JOULES[-2]) / (_SIZES[-1] - _SIZES[-2])
-        return float(_JOULES[-1] + slope * (size - _SIZES[-1]))
-    return float(np.interp(size, _SIZES, _JOULES))
+    return _BASE + _BYTE * size
 
 
 @dataclass(frozen=True)
@@ -68,15 +66,17 @@ def memory_energy(
         neurons: By layer.
     """
     macs, layers = table.get("macs", {}), table.get("layers", ())
-    count = sum(neurons.values())
-    weights, activations = access(widths.weight * structure.weights), access(widths.weight * count)
-    potentials = access(widths.potential * count)
     dense, analog = macs.get("ann"), macs.get("analog")
+    if not layers:
+        return {"snn": None, "ann": None}
+    count = sum(neurons.values())
+    each = count / len(layers)
+    weights, activations = access(widths.weight * structure.mean_weights), access(widths.weight * each)
     ann = None if dense is None else dense * (weights + activations) + count * activations
-    if analog is None or not layers or not {"spikes", "synops"} <= set(means):
+    if analog is None or not {"spikes", "synops"} <= set(means):
         return {"snn": None, "ann": ann}
+    potentials, train = access(widths.potential * each), access(each / 8)
     steps = sum(2 * layer["timesteps"] * neurons[layer["name"]] for layer in layers)
-    train = access(count / 8)
     snn = (means["synops"] + analog) * weights + analog * activations
     snn += 2 * (means["synops"] + steps) * potentials + 2 * means["spikes"] * train
     return {"snn": snn, "ann": ann}

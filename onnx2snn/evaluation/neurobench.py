@@ -6,16 +6,16 @@ connection sparsity share of zeros among the weights of layers of synapses
 activation sparsity share of zeros among what neurons send, over all time steps and samples
 effective MACs      products of an input and a weight, neither of them zero, where the input is no spike
 effective ACs       accumulates that spikes cause at weights that are not zero: synaptic operations
-dense               the same, zeros and all, in every time step
+dense               the same of layers of synapses, zeros and all, in every time step; what padding adds is none
 =================== =====================================================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -31,7 +31,10 @@ from onnx2snn.runtime.batches import by_sample
 
 #: Bytes of a membrane potential: float32.
 _POTENTIAL = 4
-_COUNT = "effective/{}"
+_COUNT = "counted/{}"
+
+#: Inputs by name in, what was counted by name out.
+Runner: TypeAlias = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,18 @@ class Structure:
         parameters: Bytes of its weights and other constants.
         weights: Numbers in layers of synapses.
         zeros: Those of them that are zero.
+        synapses: How many such layers there are.
     """
 
     parameters: int
     weights: int
     zeros: int
+    synapses: int = 1
+
+    @property
+    def mean_weights(self) -> float:
+        """Numbers in a layer of synapses."""
+        return self.weights / max(self.synapses, 1)
 
     @classmethod
     def of(cls, model: SplitModel) -> Structure:
@@ -66,7 +76,7 @@ class Structure:
             model.weights[n].nbytes if n in model.weights else t.ByteSize() for n, t in held.items()
         )
         zeros = sum(int(np.count_nonzero(values == 0)) for values in found)
-        return cls(parameters, sum(values.size for values in found), zeros)
+        return cls(parameters, sum(values.size for values in found), zeros, len(found))
 
 
 def _carried(graph: onnx.GraphProto, held: Mapping[str, TensorProto]) -> set[str]:
@@ -80,8 +90,8 @@ def _weights(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]
     return [name for name in node.input if name in held and len(held[name].dims) > 1][:1]
 
 
-class Effective:
-    """Counts the products of numbers that are not zero: each layer of synapses that reads no spikes, run on ones.
+class Operations:
+    """Counts operations of layers of synapses, by running each of them again on ones.
 
     Args:
         model: A converted network, or one that does not spike.
@@ -89,43 +99,64 @@ class Effective:
 
     def __init__(self, model: SplitModel) -> None:
         self._model = model
-        graph, trains = model.structure.graph, train_names(model.structure)
+        graph = model.structure.graph
         held = {tensor.name: tensor for tensor in graph.initializer}
+        carried = _carried(graph, held)
         self._nodes = [
             node
             for node in graph.node
             if of(node).weights is not None
             and not node.domain
-            and node.output[0] not in trains
+            and carried.intersection(node.input)
             and _weights(node, held)
         ]
+        self._dense: dict[tuple[tuple[int, ...], ...], float] = {}
+
+    def of(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Of each sample, (N,): ``macs/effective`` and ``macs/dense``, under the names of a tally."""
+        samples = len(next(iter(inputs.values())))
+        sizes = tuple(value.shape[1:] for value in inputs.values())
+        if sizes not in self._dense:
+            self._dense[sizes] = (
+                sum(float(v.sum(dtype=np.float64)) for v in self._all(inputs).values()) / samples
+            )
+        found = map(np.atleast_1d, self._effective(inputs).values())
+        rows = (v.reshape(len(v), -1).sum(axis=1, dtype=np.float64) for v in found)
+        effective = sum((by_sample(counts, samples) for counts in rows), np.zeros(samples)).astype(np.int64)
+        return {"macs/effective": effective, "macs/dense": np.full(samples, self._dense[sizes])}
 
     @cached_property
-    def _run(self) -> Any:
+    def _effective(self) -> Runner:
+        """What reads no spikes, on ones where numbers are not zero."""
+        trains = train_names(self._model.structure)
+        return self._counting([node for node in self._nodes if node.output[0] not in trains], zeros=False)
+
+    @cached_property
+    def _all(self) -> Runner:
+        """Everything, in every time step, zeros and all."""
+        return self._counting(self._nodes, zeros=True)
+
+    def _counting(self, nodes: Sequence[onnx.NodeProto], *, zeros: bool) -> Runner:
+        if not nodes:
+            return lambda _inputs: {}
         structure = onnx.ModelProto()
         structure.CopyFrom(self._model.structure)
         del structure.graph.output[:]
-        for number, node in enumerate(self._nodes):
-            _count(structure.graph, node, number)
+        for number, node in enumerate(nodes):
+            _count(structure.graph, node, number, zeros=zeros)
         return make_runner(SplitModel(structure, self._model.weights))
 
-    def __call__(self, inputs: Mapping[str, Array]) -> Array:
-        """Effective MACs of each sample, (N,)."""
-        samples = len(next(iter(inputs.values())))
-        if not self._nodes:
-            return np.zeros(samples, np.int64)
-        found = self._run(inputs).values()
-        rows = (v.reshape(len(v), -1).sum(axis=1, dtype=np.float64) for v in map(np.atleast_1d, found))
-        return sum((by_sample(counts, samples) for counts in rows), np.zeros(samples)).astype(np.int64)
 
-
-def _count(graph: onnx.GraphProto, node: onnx.NodeProto, number: int) -> None:
-    """The operator again, on ones where numbers are not zero, and without its bias."""
+def _count(graph: onnx.GraphProto, node: onnx.NodeProto, number: int, *, zeros: bool) -> None:
+    """The operator again, on ones where numbers are not zero, or everywhere, and without its bias."""
     prefix = _COUNT.format(number)
     ones = []
     for place, name in enumerate(node.input[:2]):
         truth, one = f"{prefix}/{place}/truth", f"{prefix}/{place}"
         graph.node.append(helper.make_node("Cast", [name], [truth], to=TensorProto.BOOL))
+        if zeros:
+            graph.node.append(helper.make_node("Equal", [truth, truth], [f"{truth}/any"]))
+            truth = f"{truth}/any"
         graph.node.append(helper.make_node("Cast", [truth], [one], to=TensorProto.FLOAT))
         ones.append(one)
     fresh = onnx.NodeProto()
@@ -146,13 +177,11 @@ def neurobench(
     Args:
         structure: Of the network.
         table: Its layer table.
-        means: Of a sample: ``spikes``, ``synops``, ``macs/effective``, as far as they were counted.
+        means: Of a sample: ``spikes``, ``synops``, ``macs/effective``, ``macs/dense``, as far as they were counted.
         neurons: By layer.
     """
-    layers, macs = table.get("layers", ()), table.get("macs", {})
+    layers = table.get("layers", ())
     slots = sum(neurons[layer["name"]] * layer["timesteps"] for layer in layers)
-    dense, analog = macs.get("ann"), macs.get("analog")
-    spiking = None if dense is None or analog is None else (dense - analog) * table["timesteps"] + analog
     return {
         "footprint": structure.parameters + _POTENTIAL * round(sum(neurons.values())),
         "connection_sparsity": structure.zeros / structure.weights if structure.weights else None,
@@ -160,6 +189,6 @@ def neurobench(
         "synaptic_operations": {
             "effective_macs": means.get("macs/effective"),
             "effective_acs": means.get("synops", None if layers else 0),
-            "dense": spiking,
+            "dense": means.get("macs/dense"),
         },
     }

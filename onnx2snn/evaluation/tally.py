@@ -84,8 +84,8 @@ class Tally:
         labelled: How many of them came with a true class.
         correct: How many of those were answered right.
         moments: By quantity: ``spikes``, ``synops``, ``energy/snn``, ``energy/ann`` (32-bit float; ``energy8/…``: 8-bit
-            integer), ``macs/effective``, and ``spikes/<layer>``, ``synops/<layer>`` per layer, ``neurons/<layer>``, ``macs/ann``
-            and ``macs/analog`` where sizes are open; each a number per sample.
+            integer), ``macs/effective``, ``macs/dense``, and ``spikes/<layer>``, ``synops/<layer>`` per layer,
+            ``neurons/<layer>``, ``macs/ann`` and ``macs/analog`` where sizes are open; each a number per sample.
     """
 
     samples: int = 0

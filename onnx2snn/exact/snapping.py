@@ -24,7 +24,8 @@ from onnx2snn.exact.write_quantisers import plain_neurons
 from onnx2snn.graph.build import CodeGrid
 from onnx2snn.graph.core import Array, tidy
 from onnx2snn.graph.exporter import declared_as, to_model
-from onnx2snn.model.files import load_model, save_model
+from onnx2snn.model.files import load_model
+from onnx2snn.model.made import Made
 from onnx2snn.model.reference import Reference
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.signals import quantum
@@ -74,7 +75,7 @@ class InputGrid:
 
 
 @dataclass(frozen=True)
-class Exact:
+class Exact(Made):
     """A quantised network whose arithmetic float32 computes exactly.
 
     Attributes:
@@ -93,14 +94,6 @@ class Exact:
     def exact(self) -> bool:
         """Whether every layer of neurons is proved."""
         return all(proof.exact for proof in self.proofs if proof.neurons)
-
-    def save(self, path: str | Path) -> None:
-        """Write the model to ``path``, whole or not at all.
-
-        Raises:
-            OutputError: it cannot be written there.
-        """
-        save_model(self.model, path)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the model, as JSON values."""

@@ -16,11 +16,13 @@ from onnx2snn.certificate.samples import drawn
 from onnx2snn.certificate.source_network import SourceNetwork
 from onnx2snn.data import DataSet, input_specs, open_data
 from onnx2snn.dialect.layer_table import check_pair, read_layer_table
+from onnx2snn.evaluation.evaluation import Evaluation
+from onnx2snn.evaluation.neurobench import Operations, Structure
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, name_of, named
 from onnx2snn.model.weights import split_model
 from onnx2snn.report.layer_tally import batch_size, tally_layers
-from onnx2snn.report.report_facts import Array, EnergyFacts, Latency, LayerFacts, ReportFacts
+from onnx2snn.report.report_facts import Array, EnergyFacts, Latency, ReportFacts
 from onnx2snn.report.sample import Chosen, look_closely
 from onnx2snn.report.sweep import sweep_points
 from onnx2snn.report.topology import stops_of
@@ -61,12 +63,13 @@ def gather(
     table = read_layer_table(converted, compiled=True)
     samples = _samples(model, data)
     given: Any = snn
+    network = split_model(converted)
     compiled = compiled_execution(converted)
     if (
         compiled is not None
     ):  # it shows answers and levels; how they come about is shown on the network behind it
-        twin = converted_twin(split_model(model), split_model(converted))
-        converted, given = twin.structure, twin.whole().SerializeToString()
+        network = converted_twin(split_model(model), network)
+        given = network.whole().SerializeToString()
     spiking, fused = (SpikingSession(given, execution=execution) for execution in ("spiking", "fused"))
     with track("tracing", 1) as advance:
         looked_at = look_closely(spiking, samples, sample, neurons or {})
@@ -74,9 +77,11 @@ def gather(
     if certificate is None:
         with track("verifying", len(samples)) as advance:
             certificate = verify(source, snn, samples, batch=batch, progress=advance)
-    stops = stops_of(converted, [operator["name"] for operator in table.get("non_spiking", [])])
+    stops = stops_of(network.structure, [operator["name"] for operator in table.get("non_spiking", [])])
     with track("counting spikes", len(samples)) as advance:
-        layers = tally_layers(fused, samples, certificate.layers, stops, advance, batch=batch)
+        options: dict[str, Any] = {"operations": Operations(network), "batch": batch}
+        layers, spent = tally_layers(fused, samples, certificate.layers, stops, advance, **options)
+    costs = Evaluation(spent, table, Structure.of(network)).to_dict()
     depth = max((stop.phase for stop in stops), default=0)
     sessions = {"spiking": spiking, "fused": fused}
     if compiled is not None:
@@ -94,7 +99,9 @@ def gather(
         layers=layers,
         non_spiking=tuple(table.get("non_spiking", [])),
         macs=table.get("macs", {}),
-        energy=energies(layers, table.get("macs", {})),
+        energy=energies(costs),
+        memory_model=costs["memory_model"],
+        neurobench=costs["neurobench"],
         latency=latency,
         sample=looked_at,
         sweep=points,
@@ -106,21 +113,15 @@ def _samples(model: onnx.ModelProto, data: Any) -> DataSet:
     return open_data(drawn(specs, SourceNetwork(model)) if data is None else data, specs)
 
 
-def energies(layers: Sequence[LayerFacts], macs: Mapping[str, int | None]) -> tuple[EnergyFacts, ...]:
-    """What the operations counted cost, by each table."""
-    synops = sum(layer.synops or 0.0 for layer in layers)
-    analog, dense = macs.get("analog"), macs.get("ann")
-    return tuple(
-        EnergyFacts(
-            name,
-            synops * table.accumulate,
-            None if analog is None else analog * table.multiply_accumulate,
-            None if dense is None else dense * table.multiply_accumulate,
-            table.accumulate,
-            table.multiply_accumulate,
-        )
-        for name, table in (("32-bit float", FLOAT32), ("8-bit integer", INT8))
-    )
+def energies(costs: Mapping[str, Any]) -> tuple[EnergyFacts, ...]:
+    """What :class:`onnx2snn.evaluation.Evaluation` tells of a network, by each table."""
+    synops = 0.0 if costs["synops"] is None else costs["synops"]["mean"]
+    found = []
+    for table, name in ((FLOAT32, "float32"), (INT8, "int8")):
+        told = costs["energy"][name]
+        snn, ann = (None if told[kind] is None else told[kind]["mean"] for kind in ("snn", "ann"))
+        found.append(EnergyFacts.of(table, synops, snn, ann, told["memory"]))
+    return tuple(found)
 
 
 def measure_latency(

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate import LayerCounts
 from onnx2snn.data import DataSet
+from onnx2snn.evaluation.batch_job import opened, tally_of
+from onnx2snn.evaluation.neurobench import Operations
+from onnx2snn.evaluation.tally import Tally
 from onnx2snn.report.report_facts import Array, LayerFacts
 from onnx2snn.report.topology import Stop
 from onnx2snn.runtime import SpikingSession
@@ -90,9 +93,10 @@ def tally_layers(
     stops: Sequence[Stop],
     progress: Callable[[int], None],
     *,
+    operations: Operations,
     batch: int | None = None,
-) -> tuple[LayerFacts, ...]:
-    """Run all of ``data`` and sum up each layer.
+) -> tuple[tuple[LayerFacts, ...], Tally]:
+    """Run all of ``data`` and sum up each layer, and what the network spends.
 
     Args:
         session: Of the fused execution: the same spikes in one pass.
@@ -100,15 +104,18 @@ def tally_layers(
         counts: The certificate's.
         stops: The network's map.
         progress: Called with the number of samples just done.
+        operations: Counts those of its layers of synapses.
         batch: Samples at a time, at most.
     """
     tallies = {layer["name"]: LayerTally(layer) for layer in session.layers}
-    size = batch_size(session.layers)
+    size, sized, spent = batch_size(session.layers), opened(session.layers), Tally()
     for part in data.batches(size if batch is None else min(size, batch)):
-        levels, synops = session.levels(part.inputs), session.run(part.inputs).synops
+        levels, result = session.levels(part.inputs), session.run(part.inputs)
         for name, tally in tallies.items():
-            tally.add(levels[name], synops.get(name))
+            tally.add(levels[name], result.synops.get(name))
+        spent += tally_of(result, part, sized, operations.of(part.inputs))
         progress(len(part))
     phases = {stop.name: stop.phase for stop in stops if stop.kind == "layer"}
     certified = {layer.name: layer for layer in counts}
-    return tuple(t.facts(len(data), phases[name], certified[name]) for name, t in tallies.items())
+    layers = (t.facts(len(data), phases[name], certified[name]) for name, t in tallies.items())
+    return tuple(layers), spent

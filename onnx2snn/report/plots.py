@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError
 from onnx2snn.naming import distinct
 from onnx2snn.report.sample import check_names, layer_sample
 from onnx2snn.report.write import require_libraries
-from onnx2snn.runtime.energy import FLOAT32, INT8
 from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 if TYPE_CHECKING:
@@ -151,16 +151,14 @@ def _bits(trace: Trace, name: str, sample: int) -> Any:
 
 def _energies(result: Result) -> list[EnergyFacts]:
     """Means over the samples, by both tables; none where nothing that costs was counted."""
-    from onnx2snn.report.report_facts import EnergyFacts  # noqa: PLC0415 - it reads certificates
+    from onnx2snn.report.report_facts import TABLES, EnergyFacts  # noqa: PLC0415 - it reads certificates
 
     if not result.synops:
         return []
-    found = []
-    for name, table in (("32-bit float", FLOAT32), ("8-bit integer", INT8)):
-        energy = result.priced(table)
-        analog, ann = (
-            None if np.isnan(part).any() else float(part.mean()) for part in (energy.analog, energy.ann)
-        )
-        synapses = float(sum(part.mean() for part in energy.snn_layers.values()))
-        found.append(EnergyFacts(name, synapses, analog, ann, table.accumulate, table.multiply_accumulate))
-    return found
+    synops = float(sum(counted.mean() for counted in result.synops.values()))
+    priced = ((table, result.priced(table)) for table in TABLES)
+    return [EnergyFacts.of(table, synops, _mean(spent.snn), _mean(spent.ann)) for table, spent in priced]
+
+
+def _mean(joules: NDArray[np.float64]) -> float | None:
+    return None if np.isnan(joules).any() else float(joules.mean())

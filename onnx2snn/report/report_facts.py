@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from onnx2snn.certificate import Certificate, LayerCounts
 from onnx2snn.naming import Label, distinct
 from onnx2snn.report.topology import Stop
+from onnx2snn.runtime.energy import FLOAT32, INT8, EnergyTable
 
 Array = NDArray[Any]
+
+#: What people call the tables of costs.
+TABLES = {FLOAT32: "32-bit float", INT8: "8-bit integer"}
 
 
 @dataclass(frozen=True)
@@ -134,10 +138,12 @@ class EnergyFacts:
     Attributes:
         name: The table.
         synapses: SynOps · E_AC.
-        analog: Multiply-accumulates of what reads analog values, the input layer above all, · E_MAC; None where unknown.
-        ann: Multiply-accumulates of the source · E_MAC; None where a size is dynamic.
+        analog: What reads analog values, the input layer above all, and what neurons compute of potentials, · E_MAC; None where
+            it is not counted.
+        ann: Multiply-accumulates of the source · E_MAC; None where they are not known.
         accumulate: E_AC, joules.
         multiply_accumulate: E_MAC, joules.
+        memory: What memory accesses add, by the model that the page names: of the ``snn``, and of the ``ann``.
     """
 
     name: str
@@ -146,11 +152,33 @@ class EnergyFacts:
     ann: float | None
     accumulate: float
     multiply_accumulate: float
+    memory: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        table: EnergyTable,
+        synops: float,
+        snn: float | None,
+        ann: float | None,
+        memory: Mapping[str, float | None] | None = None,
+    ) -> EnergyFacts:
+        """What ``synops`` cost, and what the rest of ``snn`` does; joules of a sample."""
+        synapses = synops * table.accumulate
+        analog = None if snn is None else max(snn - synapses, 0.0)
+        costs = table.accumulate, table.multiply_accumulate
+        return cls(TABLES[table], synapses, analog, ann, *costs, memory or {})
 
     @property
     def snn(self) -> float:
         """Both parts of the SNN's."""
         return self.synapses + (self.analog or 0.0)
+
+    @property
+    def with_memory(self) -> tuple[float, float] | None:
+        """The SNN's and the ANN's with memory accesses; None where one of them is not known."""
+        snn, ann = self.memory.get("snn"), self.memory.get("ann")
+        return None if snn is None or ann is None or self.ann is None else (self.snn + snn, self.ann + ann)
 
 
 @dataclass(frozen=True)
@@ -201,6 +229,8 @@ class ReportFacts:
         non_spiking: Operators that were kept as they are: name, operator, reason.
         macs: Multiply-accumulates of a sample: ``ann``, ``analog``, ``non_spiking``; None where a size is dynamic.
         energy: By table of costs.
+        memory_model: Whose count of memory accesses it is.
+        neurobench: NeuroBench's complexity metrics (:mod:`onnx2snn.evaluation.neurobench`).
         latency: Of one input.
         sample: One sample, looked at closely.
         sweep: Accuracy over T, where a sweep was run.
@@ -215,6 +245,8 @@ class ReportFacts:
     non_spiking: tuple[Mapping[str, str], ...]
     macs: Mapping[str, int | None]
     energy: tuple[EnergyFacts, ...]
+    memory_model: str
+    neurobench: Mapping[str, Any]
     latency: Latency
     sample: SampleFacts
     sweep: tuple[SweepPoint, ...]

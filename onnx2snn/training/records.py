@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 
-from onnx2snn.model.files import save_model
+from onnx2snn.model.made import Made
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Finetuned:
+class Finetuned(Made):
     """The result of :func:`finetune`.
 
     Attributes:
@@ -71,10 +70,6 @@ class Finetuned:
     model: onnx.ModelProto
     best: Epoch
     history: tuple[Epoch, ...]
-
-    def save(self, path: str | Path) -> None:
-        """Write the model; atomic."""
-        save_model(self.model, path)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from conftest import Example
+from helpers_networks import NETWORKS
 
 import onnx2snn
 from onnx2snn.cli import main
 from onnx2snn.evaluation.answers import run_all
 from onnx2snn.evaluation.memory import WIDTHS, access, memory_energy
-from onnx2snn.evaluation.neurobench import Effective, Structure
+from onnx2snn.evaluation.neurobench import Operations, Structure
 from onnx2snn.model.reference import run_reference
 from onnx2snn.model.weights import split_model
 from onnx2snn.runtime import SpikingSession
@@ -65,18 +66,27 @@ def test_energy_stands_there_by_both_tables_and_with_memory(example: Example) ->
     assert "Lemaire" in found["memory_model"]
 
 
+def test_an_access_costs_what_the_published_sizes_cost() -> None:
+    sizes, joules = [8192, 32768, 1048576], [10e-12, 20e-12, 100e-12]
+    line = np.polynomial.Polynomial.fit(sizes, joules, 1)
+    assert [access(size) for size in (0, *sizes)] == pytest.approx(
+        [line(size) for size in (0, *sizes)], rel=1e-4
+    )
+
+
 def test_memory_accesses_are_those_of_the_equations() -> None:
     table = {
         "layers": [{"name": "a", "timesteps": 4, "neurons": 10}],
         "macs": {"ann": 500, "analog": 100},
     }
-    structure, means = Structure(0, 64, 0), {"spikes": 7.0, "synops": 90.0}
+    structure, means = Structure(0, 64, 0, synapses=2), {"spikes": 7.0, "synops": 90.0}
     found = memory_energy(WIDTHS["float32"], structure, table, means, {"a": 10})
-    weights, numbers, bits = access(4 * 64), access(4 * 10), access(10 / 8)
+    weights, numbers, bits = access(4 * 32), access(4 * 10), access(10 / 8)
     assert found["ann"] == pytest.approx(500 * (weights + numbers) + 10 * numbers)
     reads = (90 + 100) * weights + 100 * numbers + 2 * (90 + 2 * 4 * 10) * numbers + 2 * 7 * bits
     assert found["snn"] == pytest.approx(reads)
     assert memory_energy(WIDTHS["int8"], structure, table, {}, {"a": 10})["snn"] is None
+    assert memory_energy(WIDTHS["int8"], structure, {}, {}, {}) == {"snn": None, "ann": None}
 
 
 def test_neurobench_counts_by_definition(example: Example) -> None:
@@ -104,9 +114,10 @@ def test_zeros_are_no_effective_operations(example: Example) -> None:
     assert Structure.of(split).zeros == 18
     images = np.ones((3, 1, 8, 8), np.float32)
     images[1] = 0
-    np.testing.assert_array_equal(Effective(split)({"image": images}), [CONV // 2, 0, CONV // 2])
+    found = Operations(split).of({"image": images})["macs/effective"]
+    np.testing.assert_array_equal(found, [CONV // 2, 0, CONV // 2])
     with np.load(example.data) as data:
-        whole = Effective(split_model(onnx.load(example.ann)))({"image": data["image"]})
+        whole = Operations(split_model(onnx.load(example.ann))).of({"image": data["image"]})["macs/effective"]
     assert CONV < whole.max() <= CONV + FIRST + LAST
 
 
@@ -139,3 +150,14 @@ def test_a_provider_that_is_not_there_is_an_error(example: Example) -> None:
     assert found.exit_code == 4
     assert "NoSuchProvider" in found.output
     run("run", example.snn, "--data", example.data, "--provider", "CPUExecutionProvider", "--limit", "3")
+
+
+def test_what_sizes_alone_decide_is_no_operation() -> None:
+    network = NETWORKS["of_any_size"]()
+    inputs = network.inputs(5)
+    found = Operations(split_model(onnx2snn.convert(network.model).model)).of(inputs)
+    effective = found["macs/effective"]
+    height, width = inputs["x"].shape[2:]
+    assert effective.shape == (5,)
+    assert (effective <= 9 * 3 * height * width).all()  # the one convolution that reads the picture
+    assert effective.all()

@@ -56,6 +56,18 @@ def test_counts_are_those_of_the_spikes(
     assert facts.spikes == pytest.approx(sum(spikes.mean() for spikes in result.spikes.values()))
 
 
+def test_costs_are_those_that_run_prints(facts: ReportFacts, example: Example) -> None:
+    told, found = facts.to_dict(), onnx2snn.evaluate(example.snn, example.data).to_dict()
+    assert told["neurobench"] == found["neurobench"]
+    assert told["memory_model"] == found["memory_model"]
+    for energy, name in zip(facts.energy, ("float32", "int8"), strict=True):
+        costs = found["energy"][name]
+        assert energy.memory == costs["memory"]
+        assert energy.with_memory == pytest.approx(
+            (costs["snn"]["mean"] + costs["memory"]["snn"], costs["ann"]["mean"] + costs["memory"]["ann"])
+        )
+
+
 def test_the_certificate_is_that_of_verify(facts: ReportFacts, example: Example) -> None:
     assert facts.certificate == onnx2snn.verify(example.ann, example.snn, example.data)
     again = gather(example.ann, example.snn, example.data, certificate=facts.certificate)

@@ -104,6 +104,19 @@ def test_every_figure_has_its_numbers_in_words(text: str, key: str) -> None:
         assert 'alt="' in figure
 
 
+def test_costs_stand_there_with_memory_and_as_neurobench_has_them(text: str) -> None:
+    words = " ".join(Page(text).words)
+    assert "With memory accesses, which the bars leave out (Lemaire et al. 2022): SNN" in words
+    for metric in (
+        "footprint",
+        "connection sparsity",
+        "activation sparsity",
+        "effective accumulates",
+        "dense operations",
+    ):
+        assert re.search(rf"{metric} +\d", words), metric
+
+
 def test_figures_take_the_pages_colours(text: str) -> None:
     figures = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
     assert not re.findall(r"#[0-9a-f]{6}\b", re.sub(r'src="[^"]*"|(href|url)[=(]"?#[^")]*', "", figures))

@@ -30,8 +30,17 @@ def energy_bars(facts: ReportFacts) -> Drawing:
         "energy",
         "Energy of one sample",
         to_svg(figure, "energy", f"Energy of one sample. {told}"),
-        f"{told} {formula} 45 nm (Horowitz, ISSCC 2014); memory accesses are not counted.",
-        ("costs", "accumulate", "multiply-accumulate", "SNN, synapses", "SNN, analog", "SNN", "ANN"),
+        f"{told} {formula} 45 nm (Horowitz, ISSCC 2014). {_accesses(facts)}",
+        (
+            "costs",
+            "accumulate",
+            "multiply-accumulate",
+            "SNN, synapses",
+            "SNN, analog",
+            "SNN",
+            "ANN",
+            *_WITH_MEMORY,
+        ),
         texts(
             [
                 (
@@ -39,14 +48,31 @@ def energy_bars(facts: ReportFacts) -> Drawing:
                     si(e.accumulate, "J"),
                     si(e.multiply_accumulate, "J"),
                     si(e.synapses, "J"),
-                    "–" if e.analog is None else si(e.analog, "J"),
-                    si(e.snn, "J"),
-                    "unknown" if e.ann is None else si(e.ann, "J"),
+                    *(_joules(value) for value in (e.analog, e.snn, e.ann, *(e.with_memory or (None, None)))),
                 )
                 for e in facts.energy
             ]
         ),
     )
+
+
+_WITH_MEMORY = ("SNN with memory", "ANN with memory")
+
+
+def _joules(value: float | None) -> str:
+    return "–" if value is None else si(value, "J")
+
+
+def _accesses(facts: ReportFacts) -> str:
+    """What memory accesses make of it."""
+    told = [
+        f"SNN {si(e.with_memory[0], 'J')}, ANN {si(e.with_memory[1], 'J')}, {times_less(*e.with_memory)} ({e.name})"
+        for e in facts.energy
+        if e.with_memory
+    ]
+    if not told:
+        return "Memory accesses are not counted."
+    return f"With memory accesses, which the bars leave out ({facts.memory_model}): {'; '.join(told)}."
 
 
 def _compared(energy: EnergyFacts) -> str:
