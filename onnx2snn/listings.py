@@ -36,6 +36,38 @@ class Named:
 
 Cell = str | Named
 
+LAYER_COLUMNS = ("Layer", "From", "Neurons", "T", "K", "Threshold", "Rounding", "Fan-out")
+ACTIVATION_COLUMNS = ("Activation", "T", "K", "θ", "Rounding")
+CERTIFICATE_COLUMNS = ("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained")
+SPIKE_COLUMNS = ("Layer", "Neurons", "T", "Spikes/neuron", "Rate", "SynOps")
+CALIBRATION_COLUMNS = ("Layer", "Operator", "T", "K", "Thresholds", "Corrected", "Signal/noise")
+
+#: What stands in a column, in a few words, for the help of commands.
+MEANINGS = {
+    "Activation": "where it is quantised: a node of the source",
+    "Layer": "a layer of neurons, by its node in the spiking network",
+    "From": "the first of the source's nodes that it stands for, and how many more",
+    "Neurons": "of one sample",
+    "T": "time steps in which it can spike: ceil(log2(K + 1)); through L layers an answer takes (L + 1)·T",
+    "K": "its highest level: activations have K + 1",
+    "Threshold": "the step between levels, θ, in the source's units; a range where channels have their own",
+    "θ": "the step between levels, in the source's units; a range where channels have their own",
+    "Rounding": "what becomes of values between levels: floor, ceil, or the nearest one, ties to even (half-even)",
+    "Fan-out": "how many potentials a spike reaches, on average",
+    "Compared": "levels, over all samples",
+    "Exact": "the same level in both networks",
+    "Ambiguous": "another one, where the potential lies within float32's rounding of the threshold",
+    "Propagated": "another one, as levels before it differ",
+    "Unexplained": "another one, and nothing explains it: a defect",
+    "Spikes/neuron": "of a sample",
+    "Rate": "spikes a neuron and time step",
+    "SynOps": "synaptic operations of a sample: potentials that its spikes reach",
+    "Operator": "what it was in the float network",
+    "Thresholds": "one, or one a channel",
+    "Corrected": "what was fitted to the float network: channels' means, or the weights in front too",
+    "Signal/noise": "its activations against the float network's",
+}
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -112,8 +144,7 @@ def layer_listing(layers: Sequence[Mapping[str, Any]]) -> Listing:
         )
         for layer in layers
     )
-    heads = ("Layer", "From", "Neurons", "T", "K", "Threshold", "Rounding", "Fan-out")
-    return Listing(heads, tuple(rows), names=2)
+    return Listing(LAYER_COLUMNS, tuple(rows), names=2)
 
 
 def _source(nodes: Sequence[str]) -> Named:
@@ -141,7 +172,7 @@ def activation_listing(activations: Iterable[Mapping[str, Any]]) -> Listing:
         )
         for found in activations
     )
-    return Listing(("Activation", "T", "K", "θ", "Rounding"), tuple(rows))
+    return Listing(ACTIVATION_COLUMNS, tuple(rows))
 
 
 _COUNTED = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "unexplained")
@@ -153,11 +184,7 @@ def certificate_listing(layers: Sequence[Mapping[str, Any]]) -> Listing:
         (Named(layer["name"]), *(count(layer[column]) for column in _COUNTED)) for layer in layers
     )
     marked = frozenset(place for place, layer in enumerate(layers) if layer["unexplained"])
-    return Listing(
-        ("Layer", "Neurons", "Compared", "Exact", "Ambiguous", "Propagated", "Unexplained"),
-        tuple(rows),
-        marked=marked,
-    )
+    return Listing(CERTIFICATE_COLUMNS, tuple(rows), marked=marked)
 
 
 def nearness_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
@@ -186,7 +213,7 @@ def spike_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
         )
         for layer in layers
     )
-    return Listing(("Layer", "Neurons", "T", "Spikes/neuron", "Rate", "SynOps"), tuple(rows))
+    return Listing(SPIKE_COLUMNS, tuple(rows))
 
 
 def calibration_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
@@ -203,4 +230,4 @@ def calibration_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
         )
         for layer in layers
     )
-    return Listing(("Layer", "Operator", "T", "K", "Thresholds", "Corrected", "Signal/noise"), tuple(rows))
+    return Listing(CALIBRATION_COLUMNS, tuple(rows))

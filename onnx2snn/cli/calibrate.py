@@ -16,7 +16,7 @@ from onnx2snn.cli.layers import command_line, exact_lines, next_commands
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.listings import calibration_listing
+from onnx2snn.listings import CALIBRATION_COLUMNS, calibration_listing
 from onnx2snn.units import count, duration, file_size, percent, things
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
+    columns=CALIBRATION_COLUMNS,
     epilog="onnx2snn calibrate relu.onnx ann.onnx --data images.npz --timesteps 4",
 )
 @click.argument("source", type=PATH, metavar="IN.onnx")
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option("--hybrid", is_flag=True, help="Keep nonlinearities that have no staircase.")
 @exact_option
-@data_option(required=False, help_text=f"{DATA_HELP} 32 without labels are enough.")
+@data_option(required=False, help_text=f"{DATA_HELP} 32 without labels are enough.", batched=True)
 @output_options
 def calibrate(
     *,

@@ -35,6 +35,7 @@ from onnx2snn.units import duration, file_size
 @click.option(
     "--batch",
     type=click.IntRange(1),
+    metavar="N",
     help="Samples at a time, fixed: for runtimes that want all sizes known.",
 )
 @click.option(

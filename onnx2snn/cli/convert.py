@@ -21,7 +21,7 @@ from onnx2snn.cli.layers import command_line, dendrite_note, next_commands, non_
 from onnx2snn.cli.progress import track_total
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.listings import layer_listing
+from onnx2snn.listings import LAYER_COLUMNS, layer_listing
 from onnx2snn.units import duration, file_size, steps_in_words, things
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
+    columns=LAYER_COLUMNS,
     epilog="onnx2snn ann.onnx snn.onnx\nonnx2snn relu.onnx snn.onnx --calibrate images.npz --timesteps 4",
 )
 @click.argument("source", type=PATH, metavar="IN.onnx")
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     name="--calibrate",
     help_text="Data from which the clipping of float ReLUs is chosen: .npz, .npy, a folder of such shards, "
     "or of images by class.",
+    batched=True,
 )
 @output_options
 def convert(

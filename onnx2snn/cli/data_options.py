@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 else:
     ParamType = click.ParamType
 
-_LIMIT = "onnx2snn.limit"
+#: Under which names :func:`open_for` finds what a command says of its data.
+_LIMIT, _BATCH = "onnx2snn.limit", "onnx2snn.batch"
 
 DATA_HELP = (
     "Samples: .npz (arrays by input name, a lone input's by any; true classes as 'labels'), .npy, a folder of such shards, "
@@ -31,7 +32,7 @@ DATA_HELP = (
 class ImageSize(ParamType):
     """``224x224`` or ``224``: height and width in pixels."""
 
-    name = "HxW"
+    name = "size"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -62,28 +63,46 @@ class NumberList(ParamType):
             self.fail(f"'{value}' are not numbers; give one, or one a channel: 0.485,0.456,0.406", param, ctx)
 
 
-def _keep_limit(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+def _keep(name: str) -> Callable[[click.Context, click.Parameter, int | None], None]:
     """For :func:`open_for`: it says how much of the data there is, whichever command asks."""
-    del param
-    ctx.meta[_LIMIT] = value
+
+    def keep(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+        del param
+        ctx.meta[name] = value
+
+    return keep
+
+
+def limit_option(command: Command) -> Command:
+    """Add ``--limit``, which :func:`open_for` heeds."""
+    return _kept("--limit", _LIMIT, "The first N samples only.")(command)
+
+
+def _kept(option: str, name: str, help_text: str) -> Callable[[Command], Command]:
+    return click.option(
+        option, type=click.IntRange(1), metavar="N", expose_value=False, callback=_keep(name), help=help_text
+    )
 
 
 def data_option(
-    *, required: bool, name: str = "--data", help_text: str = DATA_HELP
+    *, required: bool, name: str = "--data", help_text: str = DATA_HELP, batched: bool = False
 ) -> Callable[[Command], Command]:
-    """Add ``--data`` and the options for folders of images; the command receives ``data`` and ``images``."""
+    """Add ``--data``, ``--limit`` and the options for folders of images; the command receives ``data`` and ``images``.
+
+    Args:
+        required: Whether there have to be data.
+        name: What the option is called.
+        help_text: What it says.
+        batched: Add ``--batch`` too, for commands that choose how many samples they look at together.
+    """
 
     def decorate(command: Command) -> Command:
         @click.option(name, "data", type=PATH, required=required, metavar="PATH", help=help_text)
+        @limit_option
+        @(_kept("--batch", _BATCH, "Samples at a time, at most.") if batched else _as_it_is)
         @click.option(
-            "--limit",
-            type=click.IntRange(1),
-            metavar="N",
-            expose_value=False,
-            callback=_keep_limit,
-            help="The first N samples only.",
+            "--image-size", type=ImageSize(), metavar="HxW", help="Height x width (default: the model's)."
         )
-        @click.option("--image-size", type=ImageSize(), help="Height x width (default: the model's).")
         @click.option(
             "--image-resize",
             type=click.Choice(["stretch", "crop"]),
@@ -105,6 +124,10 @@ def data_option(
         return with_images  # type: ignore[return-value]
 
     return decorate
+
+
+def _as_it_is(command: Command) -> Command:
+    return command
 
 
 def batch_option(default: int | None, help_text: str = "Samples at a time.") -> Callable[[Command], Command]:
@@ -160,10 +183,12 @@ def sharing_options(command: Command) -> Command:
     return command
 
 
-def open_for(model: str, data: str, images: ImageOptions) -> Any:
+def open_for(model: str, data: str, images: ImageOptions | None = None) -> Any:
     """The data set at ``data``, checked against the inputs of ``model``."""
-    from onnx2snn.data import input_specs, open_data  # noqa: PLC0415
+    from onnx2snn.data import ImageOptions, input_specs, open_data  # noqa: PLC0415
 
-    found = open_data(data, input_specs(model), images=images)
-    limit = click.get_current_context().meta.get(_LIMIT)
-    return found if limit is None else found.first(limit)
+    found = open_data(data, input_specs(model), images=images or ImageOptions())
+    said = click.get_current_context().meta
+    limit, batch = said.get(_LIMIT), said.get(_BATCH)
+    found = found if limit is None else found.first(limit)
+    return found if batch is None else found.at_most(batch)

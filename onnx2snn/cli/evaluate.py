@@ -13,6 +13,7 @@ from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.listings import SPIKE_COLUMNS
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
+    columns=SPIKE_COLUMNS,
     epilog="onnx2snn evaluate snn.onnx --data test.npz\n"
     "onnx2snn evaluate snn.onnx --data imagenet/val --workers 8 --resume val.json",
 )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
+
+from onnx2snn.listings import MEANINGS
 
 #: A path: shells complete it; what is wrong with it, the reader or writer of the file knows best.
 PATH = click.Path(readable=False)
@@ -11,7 +16,15 @@ _IMAGES = "--image-"
 
 
 class Command(click.Command):
-    """A command whose epilog holds its examples, one a line."""
+    """A command whose epilog holds its examples, one a line.
+
+    Args:
+        columns: Heads of the table that it prints, which its help explains.
+    """
+
+    def __init__(self, *args: Any, columns: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.columns = tuple(columns)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Data that was given without its option is what the error speaks of."""
@@ -35,7 +48,7 @@ class Command(click.Command):
         return data[0] if data else None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The command's own options first; how folders of images are read, behind them."""
+        """The command's own options first; how folders of images are read, and what a table says, behind them."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Folders of images": []}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
@@ -46,6 +59,9 @@ class Command(click.Command):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+        if self.columns:
+            with formatter.section("Columns"):
+                formatter.write_dl([(head, MEANINGS[head]) for head in self.columns])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Examples as they are typed: lines are not wrapped."""

@@ -16,7 +16,7 @@ from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.listings import activation_listing, layer_listing
+from onnx2snn.listings import ACTIVATION_COLUMNS, activation_listing, layer_listing
 from onnx2snn.units import steps_in_words
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
+    columns=ACTIVATION_COLUMNS,
     epilog="onnx2snn inspect ann.onnx",
 )
 @click.argument("model", type=PATH, metavar="MODEL.onnx")

@@ -14,6 +14,7 @@ from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
+from onnx2snn.listings import SPIKE_COLUMNS
 from onnx2snn.units import file_size
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
+    columns=SPIKE_COLUMNS,
     epilog="onnx2snn run snn.onnx --data test.npz --output result.npz",
 )
 @click.argument("model", type=PATH, metavar="MODEL.onnx")

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @click.argument("source", type=PATH, metavar="IN.onnx")
 @click.argument("target", type=PATH, metavar="OUT.onnx")
 @data_option(
-    required=False, help_text="Samples whose range the grid of a float input gets; otherwise -8 to 8."
+    required=False,
+    help_text="Samples whose range the grid of a float input gets; otherwise -8 to 8.",
+    batched=True,
 )
 @output_options
 def snap(*, source: str, target: str, data: str | None, images: ImageOptions, terminal: Terminal) -> None:

@@ -15,7 +15,7 @@ from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.listings import certificate_listing, nearness_listing
+from onnx2snn.listings import CERTIFICATE_COLUMNS, certificate_listing, nearness_listing
 from onnx2snn.units import count, duration, percent, steps_in_words, things
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _SHOWN = 3  # defects, of the ten that --json gives
 
 @click.command(
     cls=Command,
+    columns=CERTIFICATE_COLUMNS,
     epilog="onnx2snn verify ann.onnx snn.onnx\n"
     "onnx2snn verify ann.onnx snn.onnx --data test.npz --html report.html",
 )

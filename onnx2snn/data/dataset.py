@@ -74,6 +74,7 @@ class DataSet:
         for spec in self._specs.values():
             check_shape(spec, self._columns[spec.name], source)
         self._length = self._common_length()
+        self._most: int | None = None
         for spec in self._specs.values():
             self._look_at(spec)
         labels = "with labels" if self._labels else "without labels"
@@ -86,6 +87,12 @@ class DataSet:
         """The same data, no more than its first ``count`` samples."""
         part = copy.copy(self)
         part._length = min(count, self._length)  # noqa: SLF001 - one class
+        return part
+
+    def at_most(self, count: int) -> DataSet:
+        """The same data, in batches of no more than ``count`` samples, whoever asks for more."""
+        part = copy.copy(self)
+        part._most = count  # noqa: SLF001 - one class
         return part
 
     @property
@@ -125,6 +132,7 @@ class DataSet:
         """
         if size < 1:
             raise ValueError(f"a batch needs at least one sample, not {size}")
+        size = size if self._most is None else min(size, self._most)
         stop = self._length if stop is None else min(stop, self._length)
         if start >= stop:
             return
