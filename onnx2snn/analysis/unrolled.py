@@ -22,9 +22,9 @@ def unrolled_neurons(graph: gs.Graph) -> ConversionError | None:
 
         v ─▶ [v > θ] ─▶ s         v' = f(v, s) + I'         v' ─▶ [v' > θ] ─▶ s' ...
 
-    A neuron that answers 0 or 1, whose potential *and* whose spike reach the next one's potential entry by entry, over no
-    synapse: it is the same neuron a time step later, whatever is reset, and however. Two such steps in a row are what no
-    layered network has.
+    A neuron that answers 0 or 1, whose potential *and* whose spike (its own, or the comparison written again) reach the next
+    one's potential entry by entry, over no synapse: it is the same neuron a time step later, whatever is reset, and however.
+    Two such steps in a row are what no layered network has.
 
     Args:
         graph: With its activations recognised.
@@ -33,8 +33,8 @@ def unrolled_neurons(graph: gs.Graph) -> ConversionError | None:
     length: dict[int, int] = {}
     for node in neurons:  # in topological order: what a neuron leads to comes behind it
         length.setdefault(id(node.inputs[0]), 1)
-        both = set(_reached(node.inputs[0])) & set(_reached(node.outputs[0]))
-        for potential in both:
+        reached = set(_reached(node.inputs[0]))
+        for potential in (p for p, spiked in reached if spiked and (p, False) in reached):
             length[potential] = max(length.get(potential, 1), length[id(node.inputs[0])] + 1)
     longest = max(length.values(), default=0)
     if longest < _STEPS:
@@ -52,15 +52,17 @@ def _is_binary(node: gs.Node) -> bool:
     return bool(node.attrs[SOURCE].levels == 1)
 
 
-def _reached(tensor: gs.Tensor) -> Iterator[int]:
-    """Potentials of other neurons that ``tensor`` reaches entry by entry: ``id`` of each."""
-    ahead, seen = [tensor], {id(tensor)}
+def _reached(tensor: gs.Tensor) -> Iterator[tuple[int, bool]]:
+    """Potentials of other neurons that ``tensor`` reaches entry by entry: ``id`` of each, and whether by spikes."""
+    ahead = [(tensor, False)]
+    seen = {(id(tensor), False)}
     while ahead:
-        for node in ahead.pop().outputs:
-            if is_neuron(node):
-                if node.inputs[0] is not tensor:
-                    yield id(node.inputs[0])
-            elif not is_weighted(node) and (of(node).elementwise or of(node).broadcasts):
-                fresh = [t for t in node.outputs if id(t) not in seen]
-                seen.update(map(id, fresh))
+        read, spiked = ahead.pop()
+        for node in read.outputs:
+            if is_neuron(node) and node.inputs[0] is not tensor:
+                yield id(node.inputs[0]), spiked
+            elif is_neuron(node) or (not is_weighted(node) and (of(node).elementwise or of(node).broadcasts)):
+                further = spiked or is_neuron(node) or of(node).jumps
+                fresh = [(t, further) for t in node.outputs if (id(t), further) not in seen]
+                seen.update((id(t), further) for t, _ in fresh)
                 ahead += fresh

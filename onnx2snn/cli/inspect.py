@@ -93,7 +93,8 @@ def _share(share: Share) -> list[Text]:
 
 def _refusal(refusal: Rejected, obstacles: int) -> list[Text]:
     """What ``convert`` says, and how many operators are in its way."""
-    where = f"{refusal.node} ({refusal.operator})" if refusal.node else ""
+    operator = f" ({refusal.operator})" if refusal.operator else ""
+    where = f"{refusal.node}{operator}" if refusal.node else ""
     counted = f"; {obstacles} obstacles" if obstacles > 1 else ""
     return [
         Text.assemble(("\ndoes not convert: ", "red"), (where, "bold"), counted),

@@ -19,6 +19,7 @@ def unrolled(steps: int, reset: str) -> onnx.ModelProto:
         "b": random.normal(size=(8, 3)),
         "c": np.array(0.9),
         "d": np.array(1.0),
+        "zero": np.array(0.0),
     }
     nodes, v, s, out = [], "", "", ""
 
@@ -30,6 +31,9 @@ def unrolled(steps: int, reset: str) -> onnx.ModelProto:
         current = add("MatMul", "x", "a")
         if v and reset == "subtract":
             current = add("Sub", add("Add", add("Mul", v, "c"), current), add("Mul", s, "d"))
+        elif v and reset == "compared again":  # as snnTorch does where it resets to zero
+            again = add("Cast", add("Greater", add("Sub", v, "d"), "zero"), to=TensorProto.FLOAT)
+            current = add("Add", add("Mul", "c", add("Mul", add("Sub", "d", again), v)), current)
         elif v:
             current = add("Add", add("Mul", add("Mul", v, "c"), add("Sub", "d", s)), current)
         v = current
@@ -46,7 +50,7 @@ def unrolled(steps: int, reset: str) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
-@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize("reset", ["subtract", "zero", "compared again"])
 @pytest.mark.parametrize("steps", [3, 6])
 def test_a_network_that_spikes_already_is_said_to(steps: int, reset: str) -> None:
     model = unrolled(steps, reset)
