@@ -53,7 +53,10 @@ def _plain(values: Any) -> float | list[float]:
 
 
 def _fan_out(train: gs.Tensor) -> float:
-    """Synapses of one spike: those of every weighted operator that it reaches first, and one for any other sink."""
+    """Synapses of one spike: those of the weighted operators that it reaches, and one for any other sink.
+
+    Where one such operator stands behind another (a convolution behind a sum of windows), they are multiplied.
+    """
     total, stack, seen = 0.0, [train], set()
     while stack:
         tensor = stack.pop()
@@ -63,7 +66,7 @@ def _fan_out(train: gs.Tensor) -> float:
             seen.add(id(reader))
             held, weights = of(reader).weights, constant_input(reader, 1)
             if held is not None and weights is not None:
-                total += held.fan_out(reader, weights)
+                total += held.fan_out(reader, weights) * (_fan_out(reader.outputs[0]) or 1)
             elif is_neuron(reader) or is_integrate(reader):
                 total += 1
             else:
