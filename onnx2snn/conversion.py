@@ -29,8 +29,8 @@ from onnx2snn.exact.proof import prove_graph
 from onnx2snn.judgement import judge
 from onnx2snn.listings import layer_listing
 from onnx2snn.model.files import load_model
-from onnx2snn.model.made import MadeInParts
 from onnx2snn.model.networks import Network, is_module, named
+from onnx2snn.model.savable import SavableInParts
 from onnx2snn.model.torch_modules import module_to_onnx
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.pass_driver import Bias, Coding, Form, PassDriver
@@ -43,7 +43,7 @@ from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Conversion(MadeInParts):
+class Conversion(SavableInParts):
     """A converted network.
 
     Attributes:

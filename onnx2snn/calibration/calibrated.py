@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from onnx2snn.listings import calibration_listing
-from onnx2snn.model.made import Made
+from onnx2snn.model.savable import Savable
 from onnx2snn.units import percent, steps_in_words, things
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class CalibratedLayer:
 
 
 @dataclass(frozen=True, repr=False)
-class Calibration(Made):
+class Calibration(Savable):
     """A float network made a quantised one.
 
     Attributes:

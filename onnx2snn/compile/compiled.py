@@ -10,8 +10,8 @@ from onnx2snn.compile.known_sizes import settled, with_batch
 from onnx2snn.compile.network import Network, held_by, read_network
 from onnx2snn.compile.opsets import in_oldest, in_opset
 from onnx2snn.errors import InputError
-from onnx2snn.model.made import MadeInParts
 from onnx2snn.model.networks import Network as Model
+from onnx2snn.model.savable import SavableInParts
 from onnx2snn.model.weights import SplitModel
 
 Execution = Literal["spiking", "fused", "int8", "step"]
@@ -19,7 +19,7 @@ Count = Literal["spikes", "synops", "nothing"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Compiled(MadeInParts):
+class Compiled(SavableInParts):
     """A compiled network: plain ONNX operators, the layer table in its metadata.
 
     Attributes:

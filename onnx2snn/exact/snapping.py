@@ -25,8 +25,8 @@ from onnx2snn.graph.build import CodeGrid
 from onnx2snn.graph.core import Array, tidy
 from onnx2snn.graph.exporter import declared_as, to_model
 from onnx2snn.model.files import load_model
-from onnx2snn.model.made import Made
 from onnx2snn.model.reference import Reference
+from onnx2snn.model.savable import Savable
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.signals import quantum
 from onnx2snn.passes import PREPARE, RECOGNISE
@@ -75,7 +75,7 @@ class InputGrid:
 
 
 @dataclass(frozen=True)
-class Exact(Made):
+class Exact(Savable):
     """A quantised network whose arithmetic float32 computes exactly.
 
     Attributes:

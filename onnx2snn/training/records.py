@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from onnx2snn.model.made import Made
+from onnx2snn.model.savable import Savable
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Finetuned(Made):
+class Finetuned(Savable):
     """The result of :func:`finetune`.
 
     Attributes:

@@ -11,7 +11,7 @@ from onnx2snn.model.files import save_model
 from onnx2snn.model.weights import SplitModel
 
 
-class Made:
+class Savable:
     """Something that was made, and whose attribute ``model`` is a network."""
 
     def save(self, path: str | Path) -> None:
@@ -24,7 +24,7 @@ class Made:
         save_model(held["model"] if "model" in held else held["network"], path)
 
 
-class MadeInParts(Made):
+class SavableInParts(Savable):
     """The same, its large weights in arrays apart: in the attribute ``network``."""
 
     network: SplitModel
