@@ -73,11 +73,6 @@ def _keep(name: str) -> Callable[[click.Context, click.Parameter, int | None], N
     return keep
 
 
-def limit_option(command: Command) -> Command:
-    """Add ``--limit``, which :func:`open_for` heeds."""
-    return _kept("--limit", _LIMIT, "The first N samples only.")(command)
-
-
 def _kept(option: str, name: str, help_text: str) -> Callable[[Command], Command]:
     return click.option(
         option, type=click.IntRange(1), metavar="N", expose_value=False, callback=_keep(name), help=help_text
@@ -98,7 +93,7 @@ def data_option(
 
     def decorate(command: Command) -> Command:
         @click.option(name, "data", type=PATH, required=required, metavar="PATH", help=help_text)
-        @limit_option
+        @_kept("--limit", _LIMIT, "The first N samples only.")
         @(_kept("--batch", _BATCH, "Samples at a time, at most.") if batched else _as_it_is)
         @click.option(
             "--image-size", type=ImageSize(), metavar="HxW", help="Height x width (default: the model's)."
@@ -183,11 +178,11 @@ def sharing_options(command: Command) -> Command:
     return command
 
 
-def open_for(model: str, data: str, images: ImageOptions | None = None) -> Any:
+def open_for(model: str, data: str, images: ImageOptions) -> Any:
     """The data set at ``data``, checked against the inputs of ``model``."""
-    from onnx2snn.data import ImageOptions, input_specs, open_data  # noqa: PLC0415
+    from onnx2snn.data import input_specs, open_data  # noqa: PLC0415
 
-    found = open_data(data, input_specs(model), images=images or ImageOptions())
+    found = open_data(data, input_specs(model), images=images)
     said = click.get_current_context().meta
     limit, batch = said.get(_LIMIT), said.get(_BATCH)
     found = found if limit is None else found.first(limit)
