@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from c_library import Model, build
+from c_library import Library, Model, build
 from everywhere import DIGITS, HERE, Example, declared
 
 import onnx2snn
@@ -26,23 +26,39 @@ SAMPLES = 100
 
 
 def fastest(run: Callable[[], Any], rounds: int = 30) -> float:
-    """Milliseconds."""
+    """Milliseconds of CPU time."""
     times = []
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = time.process_time()
         run()
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return 1e3 * min(times)
 
 
 def measured(
     name: str, execution: Any, conversion: Any, samples: np.ndarray, generator: str, folder: Path
 ) -> dict[str, Any]:
+    """Answers and spikes of files that count these; sizes and times of files that count nothing."""
     path = folder / f"{name}.{execution}.onnx"
     compiled = onnx2snn.compile(conversion, execution=execution, count="spikes", batch=1)
     compiled.save(path)
+    differ, _ = _side_by_side(compiled, path, build(generator, path, folder), conversion, samples)
+    bare, path = (
+        onnx2snn.compile(conversion, execution=execution, batch=1),
+        folder / f"{name}.bare.{execution}.onnx",
+    )
+    bare.save(path)
     library = build(generator, path, folder)
-    graph = compiled.model.graph
+    _, costs = _side_by_side(bare, path, library, conversion, samples[:1])
+    facts = {"code": library.code, "constants": library.constants, "stack": library.stack}
+    return {"network": name, "execution": execution, "differ": differ, **facts, **costs}
+
+
+def _side_by_side(
+    compiled: Any, path: Path, library: Library, conversion: Any, samples: np.ndarray
+) -> tuple[dict[str, int], dict[str, float]]:
+    """Calls whose answers, and spikes, differ; and bytes of states, milliseconds of a call."""
+    graph, step = compiled.model.graph, compiled.execution == "step"
     in_c = Model(library, [declared(info) for info in graph.output], [info.name for info in graph.input])
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -51,22 +67,16 @@ def measured(
     values = {name: np.zeros(shape, kind) for name, shape, kind in map(declared, graph.input)}
     outputs, steps = {info.name for info in conversion.model.graph.output}, conversion.timesteps
     differ = {"answers": 0, "spikes": 0}
-    for number, sample in enumerate(np.repeat(samples, steps if execution == "step" else 1, axis=0)):
+    for number, sample in enumerate(np.repeat(samples, steps if step else 1, axis=0)):
         values[graph.input[0].name] = sample[None]
-        if execution == "step":  # a sample enters with each phase
+        if step:  # a sample enters with each phase
             values["enters"] = np.array(number % steps == 0)
         mine, theirs = in_c(values), dict(zip(names, session.run(None, values), strict=True))
         other = {name for name in names if mine[name].tobytes() != np.asarray(theirs[name]).tobytes()}
         differ["answers"] += not other.isdisjoint(outputs)
         differ["spikes"] += any(name.startswith(("spikes/", "train/")) for name in other)
         values |= {name[5:]: value for name, value in theirs.items() if name.startswith("next/")}
-    return {
-        "network": name,
-        "execution": execution,
-        "differ": differ,
-        "code": library.code,
-        "constants": library.constants,
-        "stack": library.stack,
+    return differ, {
         "states": sum(v.nbytes for n, v in values.items() if f"next/{n}" in names),
         "ms in C": fastest(lambda: in_c(values)),
         "ms in onnxruntime": fastest(lambda: session.run(None, values)),
