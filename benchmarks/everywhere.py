@@ -45,7 +45,7 @@ SAMPLES = 8
 _SECONDS, _WAIT = 180, 1800
 
 
-def modern() -> onnx.ModelProto:
+def modern(tokens: int = 6) -> onnx.ModelProto:
     """LayerNormalization, attention with Softmax, SiLU, and a gate, as a stock quantiser writes them."""
     net = Quantised(1)
     x = net.quantised(net.add("MatMul", "x", net.weights(8, 8)), 0.03, 3, np.int8)
@@ -64,7 +64,7 @@ def modern() -> onnx.ModelProto:
     hidden = net.quantised(net.add("Mul", hidden, net.add("Sigmoid", hidden)), 0.01, 20)
     factor = net.quantised(net.add("MatMul", x, net.weights(8, 8)), 0.02, 100)
     net.add("MatMul", net.quantised(net.add("Mul", hidden, factor), 0.01, 90), net.weights(8, 5), output="y")
-    return net.model({"x": ["N", 6, 8]}, {"y": ["N", 6, 5]})
+    return net.model({"x": ["N", tokens, 8]}, {"y": ["N", tokens, 5]})
 
 
 def networks() -> dict[str, tuple[Any, dict[str, np.ndarray]]]:

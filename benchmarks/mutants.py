@@ -195,6 +195,39 @@ def other_rule(compare: np.ndarray, taken: np.ndarray, rule: str) -> np.ndarray:
     return taken if rule.startswith("half") else taken - taken[-1:] / 2
 
 
+def one_threshold(thresholds: np.ndarray, _: np.random.Generator) -> np.ndarray:
+    """The middle one of those that a potential can reach, by the least that float32 can say."""
+    flat = thresholds.reshape(-1)
+    middle = np.flatnonzero(np.isfinite(flat))[np.isfinite(flat).sum() // 2]
+    flat[middle] = np.nextafter(flat[middle], np.float32(-np.inf))
+    return thresholds
+
+
+def divisor_forgotten(model: onnx.ModelProto, node: onnx.NodeProto, random: np.random.Generator) -> None:
+    """Thresholds are multiplied by its sign alone."""
+    scale, place = node.input[-1], list(model.graph.node).index(node)
+    node.input[-1] = f"{scale}/sign"
+    model.graph.node.insert(place, helper.make_node("Sign", [scale], [f"{scale}/sign"], name="sign"))
+
+
+def _products(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    held = {name for node in model.graph.node if node.op_type == "Hold" for name in node.output}
+    return [node for node in model.graph.node if node.op_type == "MatMul" and held & {*node.input}]
+
+
+def operands_exchanged(model: onnx.ModelProto, node: onnx.NodeProto, random: np.random.Generator) -> None:
+    if node in _products(model):
+        node.input[:] = node.input[::-1]
+
+
+def held_elsewhere(model: onnx.ModelProto, node: onnx.NodeProto, random: np.random.Generator) -> None:
+    """What another product holds, of the same shape."""
+    products = _products(model)
+    if node in products:
+        other = products[products.index(node) - 1]
+        node.input[1], other.input[1] = other.input[1], node.input[1]
+
+
 def _(
     function: Callable[[np.ndarray], np.ndarray],
 ) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
@@ -202,6 +235,7 @@ def _(
 
 
 IF, READOUT = ("IF",), ("Integrate",)
+TABLE, QUOTIENT, PRODUCT = ("TableIF",), ("ScaledIF",), ("MatMul",)
 MUTATIONS = (
     Mutation("threshold 1e-4 higher", IF, threshold_off),
     Mutation("comparisons 1e-4 higher", IF, neuron(lambda c, t, r: c * np.float32(1 + 1e-4))),
@@ -235,4 +269,10 @@ MUTATIONS = (
     Mutation("padding on one side", ("Conv", "AveragePool", "MaxPool"), padded_elsewhere),
     Mutation("another pooling", ("AveragePool", "MaxPool", "GlobalAveragePool", "ReduceMean"), maximum),
     Mutation("readout's bias off by 1e-4", READOUT, constant(1, _(lambda v: v + 1e-4))),
+    Mutation("a table's threshold one ulp lower", TABLE, constant(2, one_threshold)),
+    Mutation("a table's bias off by 1e-4", TABLE, constant(1, _(lambda v: v + 1e-4))),
+    Mutation("a quotient's comparisons 1e-4 higher", QUOTIENT, constant(2, _(lambda v: v * np.float32(1 + 1e-4)))),
+    Mutation("a quotient's divisor forgotten", QUOTIENT, divisor_forgotten),
+    Mutation("operands of a product exchanged", PRODUCT, operands_exchanged),
+    Mutation("held operands of two products exchanged", PRODUCT, held_elsewhere),
 )  # fmt: skip

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from everywhere import modern
+from helpers_quantised import Quantised
 from mutants import MUTATIONS
 
 import onnx2snn
@@ -34,19 +36,43 @@ NETWORKS = (
     "torchts17__mobile-qcfs16-dyadic-dyn",
     "torchts16__unet-qcfs16-dyadic-dyn",
     "torchts11__preact-qcfs16-dyn",
+    "attention",
+    "curve",
 )
 SAMPLES = 8
 
 
+def curve() -> onnx.ModelProto:
+    """HardSwish between two quantisers: rising and falling steps."""
+    net = Quantised(8)
+    a = net.quantised(net.add("Conv", "x", net.weights(4, 3, 3, 3)), 0.03, 120)
+    f = net.quantised(net.add("HardSwish", a), 0.02, 20)
+    net.add("Conv", f, net.weights(5, 4, 3, 3), output="y")
+    return net.model({"x": ["N", 3, 8, 8]}, {"y": ["N", 5, 4, 4]})
+
+
+#: Layer norm, attention, SiLU and a gate; a function alone: as a stock quantiser writes them. Sources, and shapes of a sample.
+BUILT = {"attention": (lambda: modern(tokens=8), (8, 8)), "curve": (curve, (3, 8, 8))}
+
+
+def source_of(name: str) -> Path | onnx.ModelProto:
+    return BUILT[name][0]() if name in BUILT else CORPUS / f"{name}.onnx"
+
+
 def samples_of(name: str, count: int = SAMPLES) -> dict[str, np.ndarray]:
     random = np.random.default_rng(0)
+    if name in BUILT:
+        return {"x": random.normal(0, 1, (count, *BUILT[name][1])).astype(np.float32)}
     with np.load(CORPUS / f"{name}.npz") as data:
         shapes = {k: data[k] for k in data.files if not k.startswith("expected_")}
     return {k: random.normal(0, 1, (count, *v.shape[1:])).astype(v.dtype) for k, v in shapes.items()}
 
 
 def verdict(
-    source: Path, mutant: onnx.ModelProto, samples: Mapping[str, np.ndarray], right: onnx.ModelProto
+    source: Path | onnx.ModelProto,
+    mutant: onnx.ModelProto,
+    samples: Mapping[str, np.ndarray],
+    right: onnx.ModelProto,
 ) -> str:
     """``caught``, ``refused``, ``equivalent`` or ``survivor``."""
     try:
@@ -65,7 +91,7 @@ def same_answers(one: onnx.ModelProto, other: onnx.ModelProto, samples: Mapping[
 
 def tally(name: str, most: int) -> dict[str, Counter[str]]:
     """Verdicts on the mutants of one network, by kind of mistake."""
-    source, samples = CORPUS / f"{name}.onnx", samples_of(name)
+    source, samples = source_of(name), samples_of(name)
     right = onnx2snn.convert(source).model
     found: dict[str, Counter[str]] = {}
     for mutation in MUTATIONS:
@@ -96,11 +122,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--most", type=int, default=1, help="nodes of each network that one kind befalls")
+    parser.add_argument("--only", default="", help="networks by a part of their name")
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     options = parser.parse_args()
     began = time.monotonic()
     rows: dict[str, Counter[str]] = {mutation.kind: Counter() for mutation in MUTATIONS}
-    for name in NETWORKS:
+    networks = [name for name in NETWORKS if options.only in name]
+    for name in networks:
         for kind, found in tally(name, options.most).items():
             rows[kind] += found
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
@@ -108,7 +136,7 @@ def main() -> None:
             options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(table(rows))
     print(
-        f"\n{len(NETWORKS)} networks, {SAMPLES} samples each, {time.monotonic() - began:.0f} s",
+        f"\n{len(networks)} networks, {SAMPLES} samples each, {time.monotonic() - began:.0f} s",
         file=sys.stderr,
     )
     sys.exit(1 if any(found["survivor"] for found in rows.values()) else 0)
