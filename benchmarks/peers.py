@@ -74,7 +74,7 @@ def tables(found: Mapping[str, Found], source: float) -> str:
     costs = [("", "T", "accuracy", "spikes", "synaptic operations", "energy", "time steps to an answer")]
     costs.append(("---",) * len(costs[0]))
     for name, line in found.items():
-        near = [t for t, values in line.items() if values["accuracy"] >= source - NEAR]
+        near = [t for t, values in line.items() if values["accuracy"] > source - NEAR - 1e-6]
         t = near[0] if near else max(line)
         costs.append((name, str(t), *_spent(line[t])))
     return "\n\n".join("\n".join(f"| {' | '.join(row)} |" for row in table) for table in (rows, costs))

@@ -166,7 +166,7 @@ def measured(
             torch.tensor(images).split(BATCH), torch.tensor(labels).split(BATCH), strict=True
         ):
             for step, logits in converted.over(part, steps):
-                found[step]["accuracy"] += float((logits.argmax(1) == truth).sum()) / len(images)
-                found[step]["spikes"] += converted.spikes / len(images)
-                found[step]["synops"] += converted.synops / len(images)
-    return found
+                found[step]["accuracy"] += float((logits.argmax(1) == truth).sum())
+                found[step]["spikes"] += converted.spikes
+                found[step]["synops"] += converted.synops
+    return {step: {name: total / len(images) for name, total in sums.items()} for step, sums in found.items()}
