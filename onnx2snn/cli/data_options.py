@@ -125,59 +125,6 @@ def _as_it_is(command: Command) -> Command:
     return command
 
 
-def batch_option(default: int | None, help_text: str = "Samples at a time.") -> Callable[[Command], Command]:
-    """Add ``--batch``."""
-    return click.option(
-        "--batch",
-        type=click.IntRange(1),
-        metavar="N",
-        default=default,
-        show_default=default is not None,
-        help=help_text,
-    )
-
-
-def provider_option(command: Command) -> Command:
-    """Add ``--provider``; the command receives ``providers``."""
-    return click.option(
-        "--provider",
-        "providers",
-        multiple=True,
-        metavar="NAME",
-        help="Execution provider of onnxruntime, for example CUDAExecutionProvider; repeat it for others to fall back to. "
-        "Default: the CPU.",
-    )(command)
-
-
-def sharing_options(command: Command) -> Command:
-    """Add ``--workers``, ``--ray`` and ``--resume``: who does the work, and where it continues."""
-    for option in (
-        click.option(
-            "--resume",
-            type=PATH,
-            metavar="STATE.json",
-            help="Continue what this file holds, and keep it up to date.",
-        ),
-        click.option(
-            "--ray",
-            is_flag=False,
-            flag_value="auto",
-            metavar="[ADDRESS]",
-            help="Use a Ray cluster: its address, 'local' to start one here, nothing for a running one.",
-        ),
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            metavar="N",
-            default=1,
-            show_default=True,
-            help="Processes to use.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 def open_for(model: str, data: str, images: ImageOptions) -> Any:
     """The data set at ``data``, checked against the inputs of ``model``."""
     from onnx2snn.data import input_specs, open_data  # noqa: PLC0415

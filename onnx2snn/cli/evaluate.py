@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onnx2snn.cli.cost_table import show_costs
-from onnx2snn.cli.data_options import batch_option, data_option, open_for, provider_option, sharing_options
+from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
+from onnx2snn.cli.running_options import batch_option, execution_options, provider_option, sharing_options
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.listings import SPIKE_COLUMNS
@@ -27,17 +28,8 @@ if TYPE_CHECKING:
 )
 @click.argument("model", type=PATH, metavar="MODEL.onnx")
 @data_option(required=True)
-@click.option(
-    "--execution",
-    type=click.Choice(["spiking", "fused", "int8", "streaming"]),
-    help="fused counts the same spikes at the cost of one pass. Default: what a compiled network was made for, else fused.",
-)
-@click.option(
-    "--backend",
-    type=click.Choice(["onnxruntime", "numpy"]),
-    default="onnxruntime",
-    show_default=True,
-    help="What runs the network.",
+@execution_options(
+    "fused counts the same spikes at the cost of one pass. Default: what a compiled network was made for, else fused."
 )
 @provider_option
 @batch_option(100)

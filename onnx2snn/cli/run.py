@@ -9,9 +9,10 @@ import click
 from rich.text import Text
 
 from onnx2snn.cli.cost_table import show_costs
-from onnx2snn.cli.data_options import batch_option, data_option, open_for, provider_option, sharing_options
+from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
+from onnx2snn.cli.running_options import batch_option, execution_options, provider_option, sharing_options
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.listings import SPIKE_COLUMNS
@@ -41,18 +42,9 @@ if TYPE_CHECKING:
     metavar="PATH.npz",
     help="Write spike trains by layer: (N, T, ...), zeros and ones, time step by time step.",
 )
-@click.option(
-    "--execution",
-    type=click.Choice(["spiking", "fused", "int8", "streaming"]),
-    help="What flows: spikes, whole levels in one pass (int8: in 8-bit integers), or one time step a call. Default: what a "
-    "compiled network was made for, else spiking.",
-)
-@click.option(
-    "--backend",
-    type=click.Choice(["onnxruntime", "numpy"]),
-    default="onnxruntime",
-    show_default=True,
-    help="What runs the network.",
+@execution_options(
+    "What flows: spikes, whole levels in one pass (int8: in 8-bit integers), or one time step a call. Default: what a "
+    "compiled network was made for, else spiking."
 )
 @provider_option
 @batch_option(100)

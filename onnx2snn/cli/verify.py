@@ -9,10 +9,11 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from onnx2snn.cli.data_options import DATA_HELP, batch_option, data_option, open_for, sharing_options
+from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
+from onnx2snn.cli.running_options import batch_option, execution_options, sharing_options
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.listings import CERTIFICATE_COLUMNS, certificate_listing, nearness_listing
@@ -33,18 +34,7 @@ _SHOWN = 3  # defects, of the ten that --json gives
 @click.argument("source", type=PATH, metavar="IN.onnx")
 @click.argument("snn", type=PATH, metavar="OUT.onnx")
 @data_option(required=False, help_text=f"{DATA_HELP} Without any, samples are drawn that aim at thresholds.")
-@click.option(
-    "--execution",
-    type=click.Choice(["spiking", "fused", "int8", "streaming"]),
-    help="The execution to check. Default: what a compiled network was made for, else spiking.",
-)
-@click.option(
-    "--backend",
-    type=click.Choice(["onnxruntime", "numpy"]),
-    default="onnxruntime",
-    show_default=True,
-    help="What runs the spiking network.",
-)
+@execution_options("The execution to check. Default: what a compiled network was made for, else spiking.")
 @batch_option(None, "Samples at a time, at most.")
 @sharing_options
 @click.option("--html", type=PATH, metavar="PATH", help="Also write the certificate as a page.")
