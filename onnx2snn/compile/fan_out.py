@@ -5,8 +5,9 @@ A file counts by the network's own operators, every weight that is not zero repl
     counts ─▶ Conv(W ≠ 0) ─▶ sum of everything      becomes      counts ─▶ Conv(Σ_o W[o] ≠ 0) ─▶ sum of everything
 
 The sum over output channels is taken before the products, not behind them: the same whole number, from one channel's weights
-instead of those of all. Where the partial sums of such a channel could leave the whole numbers that float32 holds, output
-channels are summed in several parts; products of matrices are taken in float64.
+instead of those of all; and the sum over input channels too, where none of them is pruned more than another. Where the partial
+sums of such a channel could leave the whole numbers that float32 holds, output channels are summed in several parts; products
+of matrices are taken in float64.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def _summed(
 
 
 def _convolution(node: onnx.NodeProto, weights: Array, highest: float) -> list[onnx.NodeProto] | None:
-    """A convolution with one output channel a group, or a few."""
+    """A convolution with one output channel a group, or a few; with one input channel where a spike of any reaches as many."""
     groups = int(attributes(node).get("group", 1))
     channels, heard = len(weights) // groups, weights[0].size
     together = min(channels, int((_EXACT - 1) // max(1.0, highest * heard)))
@@ -132,7 +133,17 @@ def _convolution(node: onnx.NodeProto, weights: Array, highest: float) -> list[o
     starts = [g * channels + first for g in range(groups) for first in range(0, channels, together)]
     ends = [min(first + together, (first // channels + 1) * channels) for first in starts]
     kernel = np.stack([_ones(weights[a:b]) for a, b in zip(starts, ends, strict=True)])
-    return [_constant(node, kernel.astype(np.float32)), _reading(node, [node.input[0], _name(node)])]
+    if groups > 1 or np.any(kernel != kernel[:, :1]):
+        return [_constant(node, kernel.astype(np.float32)), _reading(node, [node.input[0], _name(node)])]
+    axis, summed = f"{_name(node)}/axis", f"{_name(node)}/summed"
+    held = helper.make_node("Constant", [], [axis], value=numpy_helper.from_array(np.array([1])))
+    total = helper.make_node("ReduceSum", [node.input[0], axis], [summed])
+    return [
+        _constant(node, kernel[:, :1].astype(np.float32)),
+        held,
+        total,
+        _reading(node, [summed, _name(node)]),
+    ]
 
 
 def _product(node: onnx.NodeProto, weights: Array, graph: _Fragment) -> list[onnx.NodeProto] | None:
