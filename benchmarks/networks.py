@@ -1,4 +1,4 @@
-"""The networks of the benchmarks, with random weights, as ONNX models: VGG16, ResNet-18 and MobileNetV2.
+"""The networks of the benchmarks, with random weights, as ONNX models: VGG16, ResNet, MobileNetV2, DenseNet.
 
 Each comes in three spellings that share their weights:
 
@@ -191,8 +191,46 @@ def mobilenet_v2(
     return b.model((3, size, size), b.dense(pooled, (1280, classes)), classes)
 
 
+def resnet50(
+    spelling: Spelling, *, size: int = 224, classes: int = 1000, levels: int = 15
+) -> onnx.ModelProto:
+    """ResNet-50: bottlenecks of three convolutions beside a shortcut."""
+    b = Builder(spelling, levels)
+    x = b.act(b.conv("image", (3, 64), 7, stride=2))
+    x, channels = b.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4), 64
+    for width, depth, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
+        for block in range(depth):
+            step = stride if block == 0 else 1
+            inner = b.act(b.conv(x, (channels, width), 1))
+            inner = b.conv(b.act(b.conv(inner, (width, width), stride=step)), (width, 4 * width), 1)
+            x = b.act(b.add("Add", inner, x if block else b.conv(x, (channels, 4 * width), 1, stride=step)))
+            channels = 4 * width
+    pooled = b.add("Flatten", b.add("GlobalAveragePool", x))
+    return b.model((3, size, size), b.dense(pooled, (channels, classes)), classes)
+
+
+def densenet121(
+    spelling: Spelling, *, size: int = 224, classes: int = 1000, levels: int = 15
+) -> onnx.ModelProto:
+    """DenseNet-121: every layer of a block reads all layers before it."""
+    b = Builder(spelling, levels)
+    x = b.act(b.conv("image", (3, 64), 7, stride=2))
+    x, channels = b.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4), 64
+    for number, depth in enumerate((6, 12, 24, 16)):
+        if number:
+            x, channels = b.conv(b.act(x), (channels, channels // 2), 1), channels // 2
+            x = b.add("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
+        for _ in range(depth):
+            inner = b.act(b.conv(b.act(x), (channels, 128), 1))
+            x, channels = b.add("Concat", x, b.conv(inner, (128, 32)), axis=1), channels + 32
+    pooled = b.add("Flatten", b.add("GlobalAveragePool", b.act(x)))
+    return b.model((3, size, size), b.dense(pooled, (channels, classes)), classes)
+
+
 NETWORKS: dict[str, tuple[Callable[..., onnx.ModelProto], tuple[int, ...]]] = {
     "vgg16": (vgg16, (3, 32, 32)),
     "resnet18": (resnet18, (3, 32, 32)),
     "mobilenetv2": (mobilenet_v2, (3, 96, 96)),
+    "resnet50": (resnet50, (3, 224, 224)),
+    "densenet121": (densenet121, (3, 224, 224)),
 }

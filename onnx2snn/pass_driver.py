@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import logging
-import math
 import time
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -50,6 +49,7 @@ class PassDriver:
         self._began = 0.0
         self._expected = None if samples is None else run_reference(source, samples)
         self._seen: State | None = None
+        self._constants: dict[int, int] = {}
 
     def apply(self, graph: gs.Graph, passes: tuple[Pass, ...]) -> gs.Graph:
         """``graph`` is given away."""
@@ -59,11 +59,18 @@ class PassDriver:
     def _watch(self, graph_pass: Pass, graph: gs.Graph) -> None:
         took = 1000 * (time.perf_counter() - self._began)
         _LOG.debug("%s: %d nodes, %.0f ms", graph_pass.__name__, len(graph.nodes), took)
-        if _size_of_constants(graph) >= _HEAVY:
-            gc.collect()  # graphs are full of cycles: weights that were replaced would wait for the next collection
+        self._let_go(graph)
         if self._expected is not None:
             self._check(graph_pass.__name__, graph)
         self._began = time.perf_counter()
+
+    def _let_go(self, graph: gs.Graph) -> None:
+        """Graphs are full of cycles: weights that were replaced would wait for the next collection."""
+        held = _constants(graph)
+        replaced = self._constants.keys() - held.keys()
+        if sum(self._constants[one] for one in replaced) >= _HEAVY:
+            gc.collect()
+        self._constants = held
 
     def _check(self, name: str, graph: gs.Graph) -> None:
         """Run ``graph``; one that the pass did not change answers what it answered before."""
@@ -79,10 +86,10 @@ class PassDriver:
         self.checks.append((name, worst))
 
 
-def _size_of_constants(graph: gs.Graph) -> int:
-    """In bytes."""
-    read = (t for node in graph.nodes for t in node.inputs if is_constant(t))
-    return sum(math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in read)
+def _constants(graph: gs.Graph) -> dict[int, int]:
+    """Bytes of the values that nodes read; arrays are told apart by where they are."""
+    read = (t.values for node in graph.nodes for t in node.inputs if is_constant(t))
+    return {id(values): values.nbytes for values in read}
 
 
 def relative_change(found: Array, expected: Array) -> float:

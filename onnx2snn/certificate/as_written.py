@@ -53,6 +53,9 @@ class Shown:
         timesteps: T.
         fused: Levels flow in place of trains.
         load: What loads it.
+
+    Attributes:
+        answers: Its outputs by name, of the last run.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Shown:
         load: Callable[[SplitModel], Runner],
     ) -> None:
         self.timesteps, self._trains, self._fused = timesteps, dict(trains), fused
+        self.answers: Mapping[str, Array] = {}
         open_ = onnx.ModelProto()
         open_.CopyFrom(network.structure)
         known = {value.name: value for value in open_.graph.value_info}
@@ -77,6 +81,7 @@ class Shown:
         """Levels (N, ...) by layer, and outputs by name."""
         answer = dict(self._run(inputs))
         trains = {name: answer.pop(train) for name, train in self._trains.items()}
+        self.answers = answer
         return {n: k if self._fused else counts_of(k, self.timesteps) for n, k in trains.items()} | answer
 
 

@@ -131,9 +131,14 @@ class Comparison:
             return session
         return AsWritten(session, self.converted, self.trains, fused=self._bodies_pass_levels)
 
-    def __call__(self, batch: Batch) -> Findings:
-        """Compare both networks on ``batch``."""
-        answer = self.answer(batch.inputs)
+    def __call__(self, batch: Batch, answer: Answer | None = None) -> Findings:
+        """Compare both networks on ``batch``.
+
+        Args:
+            batch: What both are given.
+            answer: Of the source, where it is known.
+        """
+        answer = answer or self.answer(batch.inputs)
         snn = self.snn_levels(batch.inputs, answer.levels)
         same = on_levels_of_source(self, batch, answer, snn)
         if self.source.unread:

@@ -43,6 +43,7 @@ class Witness:
         outputs: The source's answers by name; empty where no sample was found that it computes.
         failure: Why not.
         at_a_time: It declares an open batch, and works for so many samples at a time; None for any number.
+        any_number: It takes any number of samples at a time.
     """
 
     source: SplitModel
@@ -50,6 +51,7 @@ class Witness:
     outputs: Mapping[str, Array] = field(default_factory=dict)
     failure: Onnx2SnnError | None = None
     at_a_time: int | None = None
+    any_number: bool = False
 
     @classmethod
     def of(cls, model: onnx.ModelProto | SplitModel) -> Witness:
@@ -73,7 +75,8 @@ class Witness:
                     continue
                 if all(output.size for output in outputs.values()):
                     open_ = all(spec.batch is None for spec in specs)
-                    return cls(source, inputs, outputs, at_a_time=run.batch if open_ else None)
+                    at_a_time = run.batch if open_ else None
+                    return cls(source, inputs, outputs, at_a_time=at_a_time, any_number=run.batch is None)
         except Onnx2SnnError as error:
             failure = error
         empty = InputError("whatever the size of its open axes, an output is empty")
@@ -130,8 +133,30 @@ def check_finished(network: SplitModel, witness: Witness, *, execution: str, exa
         return "loaded"
     if all(near(found[name], value) for name, value in witness.outputs.items()):
         return "equal"
-    _explain(network, witness, found, execution)
+    shown = _farthest(run, witness, found) or (witness.inputs, found)
+    del run
+    _explain(network, witness.source, *shown, execution)
     return "explained"
+
+
+def _farthest(
+    run: LoadedFile, witness: Witness, found: Mapping[str, Array]
+) -> tuple[Mapping[str, Array], Mapping[str, Array]] | None:
+    """Of several samples, the one answered farthest from the source, and these answers; None where it alone has others."""
+    counts = {len(v) if v.ndim else 0 for v in (*witness.inputs.values(), *witness.outputs.values())}
+    if not witness.any_number or len(counts) != 1 or min(counts) < 2:
+        return None
+    apart = np.zeros(counts.pop())
+    for name, value in witness.outputs.items():
+        largest = float(difference(value, np.zeros_like(value)).max(initial=0)) or 1.0
+        apart = np.maximum(
+            apart, difference(found[name], value).reshape(len(apart), -1).max(axis=1) / largest
+        )
+    row = slice(int(np.argmax(apart)), int(np.argmax(apart)) + 1)
+    alone = {name: value[row] for name, value in witness.inputs.items()}
+    answers = run(alone)
+    alike = all(near(answers[name], value[row]) for name, value in found.items())
+    return (alone, answers) if alike else None
 
 
 def _check_rules(network: SplitModel) -> None:
@@ -185,23 +210,26 @@ def _check_form(found: Mapping[str, Array], expected: Mapping[str, Array]) -> No
             )
 
 
-def _explain(network: SplitModel, witness: Witness, found: Mapping[str, Array], execution: str) -> None:
-    """The certificate's verdict on the sample; and what it looked at has to be what the file answers."""
-    batch = Batch(0, dict(witness.inputs), None)
+def _explain(
+    network: SplitModel,
+    source: SplitModel,
+    inputs: Mapping[str, Array],
+    found: Mapping[str, Array],
+    execution: str,
+) -> None:
+    """The certificate's verdict on samples; and what it looked at has to be what the file answers."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "snn.onnx"
             save_model(network, path)
-            comparison = Comparison(
-                witness.source, network, str(path), execution=execution, backend="onnxruntime"
-            )
+            comparison = Comparison(source, network, str(path), execution=execution, backend="onnxruntime")
             shown = Shown(
                 network, comparison.trains, comparison.timesteps, fused=comparison.fused, load=LoadedFile
             )
             comparison.session = shown
-            _must_be_numbers(comparison.answer(witness.inputs))
-            findings = comparison(batch)
-            answered = shown.levels(witness.inputs)
+            answer = comparison.answer(inputs)
+            _must_be_numbers(answer)
+            findings = comparison(Batch(0, dict(inputs), None), answer)
     except ConversionError:
         raise
     except Exception as error:  # whatever a comparison breaks on, the network has not been shown to be right
@@ -209,9 +237,9 @@ def _explain(network: SplitModel, witness: Witness, found: Mapping[str, Array], 
             "the spiking network cannot be compared with its source", found=_first_line(error)
         ) from error
     _check_findings(findings)
-    for name in witness.outputs:
-        if not near(found[name], answered[name]):
-            far = float(difference(found[name], answered[name]).max())
+    for name, value in shown.answers.items():
+        if not near(found[name], value):
+            far = float(difference(found[name], value).max())
             raise _defect(
                 f"output '{name}' changes where the levels of neurons are read beside it",
                 found=f"largest difference {far:.3g}",
