@@ -17,7 +17,7 @@ class GatherElements(OpRun):
 
     op_domain = ""
 
-    def _run(self, data: Array, indices: Array, axis: Any = None) -> tuple[Array]:
+    def _run(self, data: Array, indices: Array, axis: int | None = None) -> tuple[Array]:
         axis = int(axis or 0) % data.ndim
         places = list(np.ix_(*map(np.arange, indices.shape)))
         places[axis] = np.where(indices < 0, indices + data.shape[axis], indices)
@@ -30,7 +30,7 @@ class LRN(OpRun):
     op_domain = ""
 
     def _run(
-        self, x: Array, alpha: Any = None, beta: Any = None, bias: Any = None, size: Any = None
+        self, x: Array, alpha: float = 1.0, beta: float = 1.0, bias: float = 1.0, size: int = 1
     ) -> tuple[Array]:
         before = (size - 1) // 2
         amounts = [(0, 0), (before, size - 1 - before), *[(0, 0)] * (x.ndim - 2)]
@@ -44,7 +44,12 @@ class BatchNormalization(OpRun):
     op_domain = ""
 
     def _run(
-        self, x: Array, *given: Array, epsilon: Any = None, training_mode: Any = None, **_: Any
+        self,
+        x: Array,
+        *given: Array,
+        epsilon: float | None = None,
+        training_mode: int | None = None,
+        **_: Any,
     ) -> tuple[Array]:
         if training_mode or len(self.onnx_node.output) > 1:
             raise NotImplementedError("a batch norm in training mode is not computed")
@@ -59,10 +64,10 @@ class _Shares(OpRun):
 
     op_domain = ""
 
-    def _rows(self, x: Array, axis: Any) -> tuple[Array, int]:
+    def _rows(self, x: Array, axis: int | None) -> tuple[Array, int]:
         old = self.run_params["opsets"].get("", 13) < 13
         given = any(attribute.name == "axis" for attribute in self.onnx_node.attribute)
-        axis = int(axis) if given else 1 if old else -1
+        axis = int(axis) if given and axis is not None else 1 if old else -1
         return (x.reshape(*x.shape[: axis % x.ndim], -1), axis % x.ndim) if old else (x, axis % x.ndim)
 
     @staticmethod
@@ -74,7 +79,7 @@ class _Shares(OpRun):
 class Softmax(_Shares):
     """Shares of exponentials."""
 
-    def _run(self, x: Array, axis: Any = None) -> tuple[Array]:
+    def _run(self, x: Array, axis: int | None = None) -> tuple[Array]:
         rows, axis = self._rows(x, axis)
         risen = np.exp(self._less_the_largest(rows, axis))
         return ((risen / risen.sum(axis=axis, keepdims=True)).astype(x.dtype).reshape(x.shape),)
@@ -83,7 +88,7 @@ class Softmax(_Shares):
 class LogSoftmax(_Shares):
     """Their logarithms."""
 
-    def _run(self, x: Array, axis: Any = None) -> tuple[Array]:
+    def _run(self, x: Array, axis: int | None = None) -> tuple[Array]:
         rows, axis = self._rows(x, axis)
         below = self._less_the_largest(rows, axis)
         total = np.log(np.exp(below).sum(axis=axis, keepdims=True))
@@ -95,6 +100,6 @@ class LpNormalization(OpRun):
 
     op_domain = ""
 
-    def _run(self, x: Array, axis: Any = None, p: Any = None) -> tuple[Array]:
+    def _run(self, x: Array, axis: int = -1, p: int = 2) -> tuple[Array]:
         norm = np.linalg.norm(x, ord=int(p), axis=int(axis), keepdims=True)
         return (np.divide(x, np.where(norm == 0, 1, norm)).astype(x.dtype),)

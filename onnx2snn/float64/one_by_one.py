@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -32,7 +32,7 @@ def streamed(model: SplitModel) -> dict[str, Array]:
     evaluator = ReferenceEvaluator(graph, opsets=_opsets(light), new_ops=list(FAST))
     outputs = [output.name for output in graph.output]
     readers = Counter(name for node in graph.node for name in names_read(node)) + Counter(outputs)
-    values: dict[str, Any] = {"": None, **evaluator.rt_inits_}
+    values: dict[str, Array | None] = {"": None, **evaluator.rt_inits_}
     weights = {name: _Weights(array, name in narrow) for name, array in model.weights.items()}
     for operator in evaluator.rt_nodes_:
         node = operator.onnx_node
@@ -49,6 +49,16 @@ def _opsets(model: onnx.ModelProto) -> dict[str, int]:
     return {opset.domain: opset.version for opset in model.opset_import}
 
 
+class _Operator(Protocol):
+    """A node as the reference evaluator holds it."""
+
+    def need_context(self) -> bool:
+        """Whether it has subgraphs."""
+
+    def run(self, *inputs: Array | None, **more: Any) -> tuple[Array, ...]:
+        """What it answers."""
+
+
 class _Weights:
     """A large constant, in the precision that it is read in."""
 
@@ -63,7 +73,7 @@ class _Weights:
 
 
 def _answers(
-    operator: Any, node: onnx.NodeProto, values: dict[str, Any], weights: dict[str, _Weights]
+    operator: _Operator, node: onnx.NodeProto, values: dict[str, Array | None], weights: dict[str, _Weights]
 ) -> Sequence[Array]:
     """What a node writes, in order."""
     held = weights.get(node.input[1]) if len(node.input) > 1 else None
@@ -87,7 +97,11 @@ def _channel_axes(node: onnx.NodeProto, rank: int) -> tuple[int, int] | None:
 
 
 def _in_slices(
-    operator: Any, node: onnx.NodeProto, values: dict[str, Any], held: _Weights, axes: tuple[int, int]
+    operator: _Operator,
+    node: onnx.NodeProto,
+    values: dict[str, Array | None],
+    held: _Weights,
+    axes: tuple[int, int],
 ) -> Array:
     """The answer, a few output channels after the others."""
     axis = axes[0]
@@ -99,7 +113,8 @@ def _in_slices(
         read = [values[node.input[0]], held.part(at)]
         if len(node.input) > 2:
             bias = values[node.input[2]]
-            whole = bias is None or not bias.ndim or bias.shape[-1] == 1
-            read.append(bias if whole else bias[..., first : first + step])
+            if bias is not None and bias.ndim and bias.shape[-1] > 1:
+                bias = bias[..., first : first + step]
+            read.append(bias)
         parts.append(operator.run(*read)[0])
     return np.concatenate(parts, axis=axes[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,13 +25,19 @@ from onnx2snn.float64.resizing import Resize
 from onnx2snn.operators.pool_windows import windows_of
 
 Array = NDArray[Any]
+#: One for each axis, or none given.
+Sizes: TypeAlias = "Sequence[int] | None"
 
 #: Numbers that the windows of a convolution may hold at a time, save those of one row.
 WINDOW_LIMIT = 1 << 23
 
 
 def padding(
-    auto_pad: str, sizes: Sequence[int], extents: Sequence[int], strides: Sequence[int], pads: Any
+    auto_pad: str,
+    sizes: Sequence[int],
+    extents: Sequence[int],
+    strides: Sequence[int],
+    pads: Sizes,
 ) -> list[tuple[int, int]]:
     """Cells before and after each spatial axis."""
     rank = len(sizes)
@@ -62,7 +68,12 @@ def windows(
 
 
 def convolved(
-    x: Array, w: Array, strides: Sequence[int], dilations: Sequence[int], group: int, pads: Any
+    x: Array,
+    w: Array,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    group: int,
+    pads: Sequence[tuple[int, int]],
 ) -> Array:
     """The sums of a convolution, without bias: (N, M, out...)."""
     samples, rank = len(x), x.ndim - 2
@@ -95,8 +106,8 @@ class Conv(OpRun):
     op_domain = ""
 
     def _run(
-        self, X: Array, W: Array, B: Array | None = None, auto_pad: Any = None, dilations: Any = None,
-        group: Any = None, kernel_shape: Any = None, pads: Any = None, strides: Any = None,
+        self, X: Array, W: Array, B: Array | None = None, auto_pad: str | None = None, dilations: Sizes = None,
+        group: int | None = None, kernel_shape: Sequence[int] = (), pads: Sizes = None, strides: Sizes = None,
     ) -> tuple[Array]:  # fmt: skip
         rank = X.ndim - 2
         strides, dilations = strides or [1] * rank, dilations or [1] * rank
@@ -111,9 +122,9 @@ class ConvTranspose(OpRun):
     op_domain = ""
 
     def _run(
-        self, X: Array, W: Array, B: Array | None = None, auto_pad: Any = None, dilations: Any = None,
-        group: Any = None, kernel_shape: Any = None, output_padding: Any = None, output_shape: Any = None,
-        pads: Any = None, strides: Any = None,
+        self, X: Array, W: Array, B: Array | None = None, auto_pad: str | None = None, dilations: Sizes = None,
+        group: int | None = None, kernel_shape: Sequence[int] = (), output_padding: Sizes = None, output_shape: Sizes = None,
+        pads: Sizes = None, strides: Sizes = None,
     ) -> tuple[Array]:  # fmt: skip
         rank, group = X.ndim - 2, group or 1
         strides, dilations = list(strides or [1] * rank), list(dilations or [1] * rank)
@@ -143,8 +154,8 @@ class ConvTranspose(OpRun):
 
 
 def _cut(
-    auto_pad: str, sizes: Sequence[int], full: Sequence[int], extra: Sequence[int], output_shape: Any,
-    strides: Sequence[int], pads: Any,
+    auto_pad: str, sizes: Sequence[int], full: Sequence[int], extra: Sequence[int], output_shape: Sizes,
+    strides: Sequence[int], pads: Sizes,
 ) -> list[tuple[int, int]]:  # fmt: skip
     """Cells that a transposed convolution leaves out before and after each axis."""
     rank = len(sizes)
@@ -164,7 +175,7 @@ def _cut(
 
 
 def _pooled(
-    X: Array, kernel: Sequence[int], auto_pad: Any, ceil_mode: Any, dilations: Any, pads: Any, strides: Any,
+    X: Array, kernel: Sequence[int], auto_pad: Any, ceil_mode: Any, dilations: Any, pads: Sizes, strides: Any,
     fill: float,
 ) -> tuple[Array, list[tuple[int, int]]]:  # fmt: skip
     """Windows of a pooling, and the padding that ``fill`` stands for (ceil mode included)."""
@@ -193,8 +204,8 @@ class AveragePool(OpRun):
     op_domain = ""
 
     def _run(
-        self, x: Array, auto_pad: Any = None, ceil_mode: Any = None, count_include_pad: Any = None,
-        dilations: Any = None, kernel_shape: Any = None, pads: Any = None, strides: Any = None,
+        self, x: Array, auto_pad: str | None = None, ceil_mode: int | None = None, count_include_pad: int | None = None,
+        dilations: Sizes = None, kernel_shape: Sequence[int] = (), pads: Sizes = None, strides: Sizes = None,
     ) -> tuple[Array]:  # fmt: skip
         rest = (auto_pad, ceil_mode, dilations, pads, strides)
         axes = tuple(range(x.ndim, 2 * x.ndim - 2))
@@ -214,8 +225,8 @@ class MaxPool(OpRun):
     op_domain = ""
 
     def _run(
-        self, x: Array, auto_pad: Any = None, ceil_mode: Any = None, dilations: Any = None,
-        kernel_shape: Any = None, pads: Any = None, storage_order: Any = None, strides: Any = None,
+        self, x: Array, auto_pad: str | None = None, ceil_mode: int | None = None, dilations: Sizes = None,
+        kernel_shape: Sequence[int] = (), pads: Sizes = None, storage_order: int | None = None, strides: Sizes = None,
     ) -> tuple[Array]:  # fmt: skip
         view, _ = _pooled(x, kernel_shape, auto_pad, ceil_mode, dilations, pads, strides, -np.inf)
         return (view.max(axis=tuple(range(x.ndim, 2 * x.ndim - 2))),)

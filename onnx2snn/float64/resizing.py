@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,12 @@ class Resize(ReferenceResize):
     op_domain = ""
 
     def _run(
-        self, X: Array, roi: Any = None, scales: Any = None, sizes: Any = None, antialias: Any = None, axes: Any = None,
-        coordinate_transformation_mode: Any = None, cubic_coeff_a: Any = None, exclude_outside: Any = None,
-        extrapolation_value: Any = None, keep_aspect_ratio_policy: Any = None, mode: Any = None, nearest_mode: Any = None,
+        self, X: Array, roi: Array | None = None, scales: Array | None = None, sizes: Array | None = None,
+        antialias: int | None = None, axes: Sequence[int] | None = None,
+        coordinate_transformation_mode: str | None = None, cubic_coeff_a: float | None = None,
+        exclude_outside: int | None = None,
+        extrapolation_value: float | None = None, keep_aspect_ratio_policy: str | None = None, mode: str | None = None,
+        nearest_mode: str | None = None,
     ) -> tuple[Array]:  # fmt: skip
         given = {"roi": roi, "scales": scales, "sizes": sizes}
         alone = [axis for axis in (0, 1) if self._kept(X, axis, given)]
