@@ -25,6 +25,8 @@ SOURCE_TENSOR = "_onnx2snn_source_tensor"
 POOLED = "_onnx2snn_pooled"
 #: What shows its level where no tensor of the source holds α·k + o: a :class:`Reading`.
 READING = "_onnx2snn_reading"
+#: On the difference of two neurons' levels on one potential: the least and the most that it is, by channel.
+EXTENT = "_onnx2snn_extent"
 #: The staircase as recognised, in units of the source.
 SOURCE = "_onnx2snn_source"
 

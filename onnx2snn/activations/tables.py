@@ -113,6 +113,33 @@ class Table:
         return np.asarray(edges * self.threshold - self.offset)
 
 
+def extent(rising: Table, falling: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The least and the most that k − k' is at any potential, by channel: a function that turns round does not use up its steps.
+
+    Where steps of both are at one place, either may come first.
+
+    >>> up, down = np.array([-1.0, 0.5, 2.0]), np.array([-0.5, 0.0])
+    >>> zero, one = np.zeros(()), np.ones(())
+    >>> tables = [Table(p, np.zeros(len(p), bool), 0 * p, one, zero, one, zero) for p in (up, down)]
+    >>> [int(bound) for bound in extent(*tables)]
+    [-1, 1]
+    """
+    places = [table.positions * table.threshold - table.offset for table in (rising, falling)]
+    sample = np.broadcast_shapes(*(at.shape[1:] for at in places))
+    up, down = (np.broadcast_to(at, (len(at), *sample)) for at in places)
+    return -_most(down, up), _most(up, down)
+
+
+def _most(up: Wide, down: Wide) -> NDArray[np.int64]:
+    """The most that the number of ``up`` reached is ahead of that of ``down``."""
+    places = np.concatenate([up, down])
+    steps = np.where(np.isfinite(places), 1, 0)
+    steps[len(up) :] *= -1
+    order = np.argsort(places, axis=0, kind="stable")
+    course = np.cumsum(np.take_along_axis(steps, order, axis=0), axis=0)
+    return np.asarray(course.max(axis=0, initial=0))
+
+
 @dataclass(frozen=True)
 class TableParameters:
     """What a TableIF node holds besides its bias (METHOD 11).

@@ -21,7 +21,7 @@ from onnx2snn.activations.lattice import (
     smaller,
     united,
 )
-from onnx2snn.activations.neuron_nodes import parameters
+from onnx2snn.activations.neuron_nodes import EXTENT, parameters
 from onnx2snn.activations.piecewise_linear import ONE
 from onnx2snn.activations.rationals import Rationals, moved, ratio, rationals
 from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
@@ -53,7 +53,9 @@ def lattices(graph: gs.Graph, made: Mapping[int, Value]) -> dict[int, Lattice]:
     for node in graph.nodes:
         lattice: Lattice | None
         if node.op in (STAIRCASE, TABLE_STAIRCASE) and node.domain == DOMAIN:
-            lattice = _of_levels(parameters(node).ceilings)
+            lattice = _of_levels(0, parameters(node).ceilings)
+        elif EXTENT in node.attrs:
+            lattice = _of_levels(*node.attrs[EXTENT])
         elif (lattice := _behind(node, found)) is None and id(node.outputs[0]) in made:
             lattice = _expressed(made[id(node.outputs[0])], found)
         if lattice is None or (lattice.levels > MAX_LEVELS).any():
@@ -77,9 +79,9 @@ def _ranked(values: Rationals, rank: int) -> Rationals:
     return moved([values], spread) or values
 
 
-def _of_levels(ceilings: Array) -> Lattice:
-    whole = rationals(ceilings)
-    return Lattice(whole * 0, whole, whole * 0 + 1)
+def _of_levels(low: Array | int, high: Array) -> Lattice:
+    least, most = rationals(np.broadcast_to(low, np.shape(high))), rationals(high)
+    return Lattice(least, most, most * 0 + 1)
 
 
 def _behind(node: gs.Node, found: Mapping[int, Lattice]) -> Lattice | None:

@@ -47,8 +47,8 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
     activations = comparison.source.activations
     tops = {f"level/{name}": activation.staircase.levels for name, activation in activations.items()}
     found = []
-    largest = {
-        n: np.full(v.shape, tops.get(n, FAR), np.float64)
+    largest = {  # one number each, seen at every place
+        n: np.broadcast_to(np.float64(tops.get(n, FAR)), v.shape)
         for n, v in example.items()
         if v.dtype.kind == "f" or n in tops
     }

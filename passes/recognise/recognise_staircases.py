@@ -11,9 +11,10 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
-from onnx2snn.activations.neuron_nodes import READING, Reading, staircase_node
+from onnx2snn.activations.neuron_nodes import EXTENT, READING, Reading, staircase_node
 from onnx2snn.activations.recognise import Found
 from onnx2snn.activations.rules import rules_of
+from onnx2snn.activations.tables import Table, extent
 from onnx2snn.activations.tabulate import Tabulated, tabulate
 from onnx2snn.analysis.dataflow import influenced_by, influencing
 from onnx2snn.graph.build import Spelling, make_constant
@@ -77,11 +78,7 @@ def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
             node.attrs[ROWS] = last.attrs[ROWS]
         graph.nodes.append(node)
         levels.append(node.outputs[0])
-    value = (
-        _summed(spelling, levels, [part.scale for part in one.parts])
-        if levels
-        else _nothing(spelling, one.root)
-    )
+    value = _summed(spelling, levels, list(one.parts)) if levels else _nothing(spelling, one.root)
     spelling.apply("Add", value, np.atleast_1d(one.shift).astype(np.float32), output=one.output)
 
 
@@ -104,15 +101,16 @@ def _reading(one: Tabulated) -> Reading:
     return Reading(one.root.name, None, one.output.name, total)
 
 
-def _summed(spelling: Spelling, levels: list[gs.Tensor], scales: list[Array]) -> gs.Tensor:
+def _summed(spelling: Spelling, levels: list[gs.Tensor], parts: list[Staircase | Table]) -> gs.Tensor:
     """Σ α·k; levels of scales that differ in sign alone are subtracted first."""
     total: gs.Tensor | None = None
     while levels:
-        level, scale = levels.pop(0), scales.pop(0)
-        if scales and np.array_equal(scales[0], -scale):
-            level = spelling.apply("Sub", level, levels.pop(0))
-            scales.pop(0)
-        term = spelling.apply("Mul", level, np.atleast_1d(scale).astype(np.float32))
+        level, part = levels.pop(0), parts.pop(0)
+        if parts and np.array_equal(parts[0].scale, -part.scale):
+            level, falling = spelling.apply("Sub", level, levels.pop(0)), parts.pop(0)
+            if isinstance(part, Table) and isinstance(falling, Table):
+                level.inputs[0].attrs[EXTENT] = extent(part, falling)
+        term = spelling.apply("Mul", level, np.atleast_1d(part.scale).astype(np.float32))
         total = term if total is None else spelling.apply("Add", total, term)
     if total is None:
         raise AssertionError("there is a level")

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers_activations import HALVES, X, act, check_exact, model
-from helpers_graphs import apply_checked, operators, samples
+from helpers_graphs import apply_checked, make_model, operators, samples
 from helpers_graphs import node as n
 
 import onnx2snn
@@ -191,3 +191,34 @@ def test_what_is_on_no_lattice_is_refused(name: str) -> None:
     with pytest.raises(onnx2snn.ConversionError, match=rf"'{fault}' .*no common measure(.|\n)*multiples"):
         onnx2snn.convert(source)
     assert onnx2snn.convert(source, hybrid=True).non_spiking
+
+
+def test_a_function_that_turns_round_takes_no_more_levels_than_it_has() -> None:
+    """Its rising and falling steps are 415 in all; the codes behind it are 256, and so are those of a pool behind them."""
+    random = np.random.default_rng(0)
+
+    def coded(read: str, made: str, step: str, zero: str) -> list[onnx.NodeProto]:
+        quantised = n("QuantizeLinear", [read, step, zero], [f"{made}/codes"])
+        return [quantised, n("DequantizeLinear", [f"{made}/codes", step, zero], [made])]
+
+    nodes = [
+        n("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
+        *coded("c", "d", "coarse", "middle"),
+        n("PRelu", ["d", "slopes"], ["e"]),
+        *coded("e", "a", "fine", "low"),
+        pool("a"),
+        n("Conv", ["p", "v"], ["f"]),
+        *coded("f", "g", "coarse", "middle"),
+        n("GlobalAveragePool", ["g"], ["y"]),
+    ]
+    held = {
+        "w": random.normal(0, 0.3, (6, 3, 3, 3)).astype(np.float32),
+        "v": random.normal(0, 0.3, (4, 6, 1, 1)).astype(np.float32),
+        "slopes": np.float32([0.3, -0.4, 0.1, -0.8, -0.2, 0.5]).reshape(6, 1, 1),
+        "coarse": np.float32(0.02), "fine": np.float32(0.012), "middle": np.uint8(120), "low": np.uint8(40),
+    }  # fmt: skip
+    source = make_model(nodes, held, {"x": ["N", 3, 8, 8]}, {"y": ["N", 4, 1, 1]}, opset=17)
+    conversion = onnx2snn.convert(source)
+    assert [layer.levels for layer in conversion.layers] == [255, 160, 255, 255]
+    assert conversion.timesteps == 8
+    assert onnx2snn.verify(source, conversion).lossless
