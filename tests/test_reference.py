@@ -122,3 +122,16 @@ def test_probabilities_by_class_are_one_array() -> None:
     x = samples(5, 2)
     found = run_reference(helper.make_model(graph, opset_imports=opsets, ir_version=9), {"x": x})["p"]
     np.testing.assert_array_equal(found, x[:, ::-1], "classes in increasing order")
+
+
+def test_a_batch_that_is_named_inside_is_found_behind_a_flattened_output() -> None:
+    """A Resize to sizes that fixes the first axis too; the output has several numbers of each sample."""
+    nodes = [
+        node("Resize", ["x", "", "", "sizes"], ["r"], mode="nearest"),
+        node("Reshape", ["r", "flat"], ["y"]),
+    ]
+    constants = {"sizes": np.array([5, 1, 1, 3]), "flat": np.array([-1])}
+    run = make_runner(make_model(nodes, constants, {"x": ["N", 1, 1, 3]}, {"y": ["M"]}))
+    x = np.arange(6, dtype=np.float32).reshape(2, 1, 1, 3)
+    np.testing.assert_array_equal(run({"x": x})["y"], x.reshape(-1))
+    assert run.batch == 5

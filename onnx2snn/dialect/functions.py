@@ -73,14 +73,20 @@ def attach_functions(
     nodes = [node for node in model.graph.node if node.domain == DOMAIN]
     if not nodes:
         return
-    steps = [a.i for n in nodes for a in n.attribute if a.name in ("input_steps", "timesteps")]
+    steps = {node.op_type: 0 for node in nodes}
+    for node in nodes:
+        told = [a.i for a in node.attribute if a.name in ("input_steps", "timesteps")]
+        steps[node.op_type] = max(steps[node.op_type], *told)
     opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     kept = [f for f in model.functions if f.domain != DOMAIN]
     del model.functions[:]
     model.functions.extend(kept)
-    for name in sorted({node.op_type for node in nodes}):
+    for name in sorted(steps):
+        longest = (
+            steps[name] if name == HOLD else max(steps.values())
+        )  # before there are spikes, nothing takes time
         body = function_body(
-            name, timesteps=max(steps), execution=execution, bias=bias, opset=opset, coding=coding
+            name, timesteps=longest, execution=execution, bias=bias, opset=opset, coding=coding
         )
         model.functions.append(body)
     for imported in [o for o in model.opset_import if o.domain == DOMAIN]:

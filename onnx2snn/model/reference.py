@@ -210,10 +210,11 @@ class Batches:
         return None
 
     def _inside(self, whole: Mapping[str, Array], samples: int) -> int | None:
-        """The batch that is named inside: samples decide an output, and it has that many rows whatever their number."""
-        decided = [value for name, value in whole.items() if name in self._reached and value.ndim > 0]
-        rows = {len(value) for value in decided} & self._named - {samples}
-        return rows.pop() if len(rows) == 1 else None
+        """The batch that is named inside: samples decide an output, and it has rows of that many, whatever their number."""
+        decided = {len(value) for name, value in whole.items() if name in self._reached and value.ndim > 0}
+        batches = self._named - {samples}
+        named = {n for n in batches for rows in decided if rows == n or (rows % samples and not rows % n)}
+        return named.pop() if len(named) == 1 else None
 
     def _in_batches(self, inputs: Mapping[str, Array], samples: int, batch: int) -> dict[str, Array]:
         parts = []

@@ -16,6 +16,7 @@ import onnx2snn
 from onnx2snn.model.reference import run_reference
 from random_networks.activations import activate
 from random_networks.affine import line
+from random_networks.beyond_relu import BEYOND
 from random_networks.blocks import BLOCKS, joined, ready, same, unit
 from random_networks.building import Building, Tensor
 from random_networks.inputs import drawn_input
@@ -97,7 +98,7 @@ def body(b: Building) -> None:
     for _ in range(b.number(0, 4)):
         if len(b.nodes) > _ENOUGH or math.prod(x.shape) > 512:
             break
-        y = b.pick((*BLOCKS, *INTEGERS))(b, x)
+        y = b.pick((*BLOCKS, *INTEGERS, *BEYOND))(b, x)
         if y is None:
             continue
         if b.flip() and b.flip():
