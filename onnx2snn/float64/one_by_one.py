@@ -49,7 +49,7 @@ def _opsets(model: onnx.ModelProto) -> dict[str, int]:
     return {opset.domain: opset.version for opset in model.opset_import}
 
 
-class _Operator(Protocol):
+class _EvaluatedNode(Protocol):
     """A node as the reference evaluator holds it."""
 
     def need_context(self) -> bool:
@@ -73,7 +73,10 @@ class _Weights:
 
 
 def _answers(
-    operator: _Operator, node: onnx.NodeProto, values: dict[str, Array | None], weights: dict[str, _Weights]
+    operator: _EvaluatedNode,
+    node: onnx.NodeProto,
+    values: dict[str, Array | None],
+    weights: dict[str, _Weights],
 ) -> Sequence[Array]:
     """What a node writes, in order."""
     held = weights.get(node.input[1]) if len(node.input) > 1 else None
@@ -97,7 +100,7 @@ def _channel_axes(node: onnx.NodeProto, rank: int) -> tuple[int, int] | None:
 
 
 def _in_slices(
-    operator: _Operator,
+    operator: _EvaluatedNode,
     node: onnx.NodeProto,
     values: dict[str, Array | None],
     held: _Weights,
