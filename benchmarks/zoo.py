@@ -101,7 +101,7 @@ def _adapt_batch_norms(model: onnx.ModelProto, count: int = 4) -> None:
     stages = make_stages(graph, [[n.inputs[0].name] for n in norms], [], [])
     found = {}
     for stage, node in zip(stages, norms, strict=False):
-        held |= stage.run(graph, held)
+        held |= stage.run(graph, held, count)
         z = held[node.inputs[0].name].astype(np.float64)
         moments = (z.mean(axis=(0, 2, 3)), z.var(axis=(0, 2, 3)) + 1e-3)
         for position, values in zip((3, 4), moments, strict=True):

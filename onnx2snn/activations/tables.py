@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.activations.neuron import Float, number, signed
+from onnx2snn.activations.neuron import Float, Staircase, number, signed
 from onnx2snn.activations.rules import Rules
 
 Wide = NDArray[np.float64]
@@ -138,6 +138,24 @@ def _most(up: Wide, down: Wide) -> NDArray[np.int64]:
     order = np.argsort(places, axis=0, kind="stable")
     course = np.cumsum(np.take_along_axis(steps, order, axis=0), axis=0)
     return np.asarray(course.max(axis=0, initial=0))
+
+
+def table_of(staircase: Staircase) -> Table | None:
+    """A staircase that rounds down, all channels with as many levels, as a table; None of others."""
+    if not np.all(staircase.rounding == "floor") or np.any(
+        np.asarray(staircase.ceilings) != staircase.levels
+    ):
+        return None
+    positions = np.arange(1.0, staircase.levels + 1)
+    return Table(
+        positions,
+        strict=positions < 0,
+        slack=0 * positions,
+        threshold=staircase.threshold,
+        offset=staircase.offset,
+        scale=staircase.scale,
+        shift=staircase.shift,
+    )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from onnx2snn.activations.recognise import Rejected
 from onnx2snn.analysis.non_spiking import NonSpiking, obstacles
 from onnx2snn.calibration.preparing import Prepared, prepare
 from onnx2snn.errors import ConversionError
-from onnx2snn.remedies import CALIBRATE, KEEP, KEEP_TOO, QUANTISE, RELU, either
+from onnx2snn.remedies import CALIBRATE, FUNCTIONS, HYBRID, KEEP, KEEP_TOO, QUANTISE, either
 
 Told = TypeVar("Told", NonSpiking, Rejected)
 
@@ -38,12 +38,14 @@ class Advice:
         return None
 
     def on(self, told: Told) -> Told:
-        """``told``, with a remedy that helps: calibration only of what it has a staircase for."""
-        if told.remedy != CALIBRATE:
+        """``told``, with a remedy that helps: calibration of whatever it has a place for, and of nothing else."""
+        continuous = told.remedy == CALIBRATE
+        if not continuous and not told.remedy.startswith(QUANTISE) and told.remedy != HYBRID:
             return told
         if self._prepared is None or _name(told) in [kept.name for kept in self._prepared.kept]:
-            return replace(told, remedy=either(QUANTISE, KEEP))
-        return replace(told, remedy=f"{CALIBRATE} {KEEP_TOO}" if self._prepared.kept else CALIBRATE)
+            return replace(told, remedy=either(QUANTISE, KEEP)) if continuous else told
+        calibrate = f"{CALIBRATE} {KEEP_TOO}" if self._prepared.kept else CALIBRATE
+        return replace(told, remedy=calibrate if continuous else either(calibrate, HYBRID))
 
     def of_float_network(self, kept: Sequence[NonSpiking]) -> ConversionError | None:
         """The refusal of a network without any neuron, whatever stands in front of its activations.
@@ -62,10 +64,10 @@ class Advice:
         if first is None or not first.remedy.startswith(QUANTISE):
             return None
         return ConversionError(
-            f"no activation of this network is quantised, and calibration has no staircase for this one: {first.reason}",
+            f"no activation of this network is quantised, and calibration has no place for this one: {first.reason}",
             node=first.name,
             operator=first.operator,
-            remedy=either(QUANTISE, RELU),
+            remedy=either(QUANTISE, FUNCTIONS),
         )
 
 
@@ -74,9 +76,9 @@ def _name(told: NonSpiking | Rejected) -> str:
 
 
 def _to_calibrate(prepared: Prepared) -> ConversionError:
-    line, count = prepared.lines[0], len(prepared.lines)
+    line, count = prepared.places[0], len(prepared.places)
     kept = next(iter(obstacles(prepared.kept)), None)
-    others = "" if kept is None else f"; {kept.name} ({kept.operator}) has no staircase"
+    others = "" if kept is None else f"; {kept.name} ({kept.operator}) cannot be"
     return ConversionError(
         f"no activation of this network is quantised: it is a float network ({count} to calibrate{others})",
         node=line.node,

@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnx2snn.calibration import ranges
 from onnx2snn.calibration.histogram import Histogram
 from onnx2snn.calibration.layerwise import Fitted, Layerwise
-from onnx2snn.calibration.lines import ClippedLine
+from onnx2snn.calibration.lines import Place
 from onnx2snn.calibration.measure import Loss, measure
 from onnx2snn.calibration.preparing import Prepared
 from onnx2snn.calibration.statistics import gather, spread
-from onnx2snn.calibration.step_choice import StepChoice, largest, least_squares, percentile
+from onnx2snn.calibration.step_choice import StepChoice, largest, least_squares, percentile, plain
 from onnx2snn.calibration.writing import staircase_of, write_staircase
 from onnx2snn.data import DataSet
 from onnx2snn.graph.core import Array
@@ -26,10 +27,11 @@ Method = Literal["auto", "mse", "percentile", "max"]
 #: Called with the number of samples done and of those there will be, over all passes.
 Progress = Callable[[float, float], None]
 
-RULES: Mapping[str, Callable[[Histogram, int], StepChoice]] = {
-    "max": largest,
-    "percentile": percentile,
-    "mse": least_squares,
+#: How thresholds are chosen: of clipped lines, and of ranges.
+RULES: Mapping[str, tuple[Callable[[Histogram, int], StepChoice], ranges.Rule]] = {
+    "max": (largest, ranges.largest),
+    "percentile": (percentile, ranges.percentile),
+    "mse": (least_squares, ranges.least_squares),
 }
 
 
@@ -54,7 +56,7 @@ class Work:
     def __init__(self, prepared: Prepared, method: Method, per_channel: bool | None, samples: int) -> None:
         self.prepared = prepared
         self.method = method
-        self.names = [line.output for line in prepared.lines]
+        self.names = [place.output for place in prepared.places]
         self.looked_at: dict[str, Array] = {}
         self._per_channel = per_channel
         self._samples = samples
@@ -79,7 +81,7 @@ class Work:
             data, self._samples, progress=step if self.method == "auto" else lambda _n: None
         )
         if self.method != "auto":
-            self._found = gather(self.prepared.graph, self.prepared.lines, data, progress=step)
+            self._found = gather(self.prepared.graph, self.prepared.places, data, progress=step)
 
     def imagine(self, found: dict[str, Histogram]) -> None:
         """Take statistics as they are given."""
@@ -89,8 +91,10 @@ class Work:
     def trial(self, levels: Mapping[str, int]) -> Outcome:
         """Quantise a copy of the network to K levels each, and measure what is lost."""
         graph = self.prepared.graph.copy()
+        rule = RULES["mse" if self.method == "auto" else self.method][1]
+        places = ranges.ranged(self.prepared.places, self.prepared.seen, levels, rule)
         if self.method == "auto":
-            layerwise = Layerwise(graph, self.prepared.lines)
+            layerwise = Layerwise(graph, places)
             inputs = _first(self.looked_at, layerwise.samples(self.looked_at))
             count = len(next(iter(inputs.values())))
             fitted = layerwise.run(
@@ -100,10 +104,10 @@ class Work:
                 progress=lambda share: self._step(share * count),
             )
         else:
-            fitted = [self._thresholds(graph, line, levels[line.output]) for line in self.prepared.lines]
+            fitted = [self._thresholds(graph, line, levels[line.output]) for line in places]
         if self._data is None:
             return Outcome(graph, fitted, None)
-        loss = measure(self.prepared.source, graph, self.prepared.lines, self._data, progress=self._step)
+        loss = measure(self.prepared.source, graph, places, self._data, progress=self._step)
         return Outcome(graph, fitted, loss)
 
     def measured(self, model: onnx.ModelProto) -> Loss | None:
@@ -112,12 +116,13 @@ class Work:
             return None
         return measure(self.prepared.source, import_model(model), [], self._data)
 
-    def _thresholds(self, graph: gs.Graph, line: ClippedLine, levels: int) -> Fitted:
-        found = self._found[line.output]
-        channels = len(found.top)
-        if self._per_channel is False:
-            found = found.joined()
-        steps = RULES[self.method](found, levels)
+    def _thresholds(self, graph: gs.Graph, line: Place, levels: int) -> Fitted:
+        if line.ranged:
+            steps, channels = plain(line.span.reshape(1) / levels, levels), 1
+        else:
+            found = self._found[line.output]
+            channels = len(found.top)
+            steps = RULES[self.method][0](found.joined() if self._per_channel is False else found, levels)
         rank = len(graph.tensors()[line.root].shape)
         staircase = staircase_of(line, steps, np.zeros(channels), rank)
         write_staircase(graph, line, staircase)

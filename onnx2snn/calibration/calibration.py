@@ -1,4 +1,4 @@
-"""Calibration: a float network's clipped lines become staircases of K levels."""
+"""Calibration: staircases of K levels stand wherever a float network's values enter synapses or products."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def calibrate(
     exact: bool = True,
     progress: Progress = lambda _done, _total: None,
 ) -> Calibration:
-    """Replace the clipped lines between synapses (ReLU, ReLU6, Clip, HardSigmoid) by staircases of K = 2^T − 1 levels.
+    """Put staircases of K = 2^T − 1 levels wherever values enter synapses, or products of two activations.
+
+    Clipped lines (ReLU, ReLU6, Clip, HardSigmoid) become staircases; functions of one tensor, quotients and operands of products
+    get one behind them (:mod:`onnx2snn.calibration.places`).
 
     Args:
         model: The float network; a path, or a model in memory (which is not changed).
@@ -69,7 +72,7 @@ def calibrate(
         progress: Called as work goes on.
 
     Raises:
-        ConversionError: an activation has no staircase (LeakyRelu, smooth ones); names node, operator and remedy.
+        ConversionError: something between synapses has no place for a staircase (Hardmax, TopK); names node, operator and remedy.
         InputError: the data does not fit, or an option is out of range.
     """
     _check(timesteps, coding, samples, method)
@@ -82,8 +85,7 @@ def calibrate(
     if data_set is not None and not len(data_set):
         raise InputError("there are no samples to calibrate with")
     few = None if data_set is None else spread(data_set, RANGED, progress=lambda _done: None)
-    levels = _levels(timesteps, coding) if isinstance(timesteps, int) else 15
-    prepared = prepare(source, hybrid=hybrid, exact=form.exact, samples=few, levels=levels)
+    prepared = prepare(source, hybrid=hybrid, exact=form.exact, samples=few)
     work = Work(prepared, method, per_channel, samples)
     if data_set is None:
         return _without_data(source, work, specs, form)
@@ -125,7 +127,7 @@ def _levels(timesteps: int, coding: str) -> int:
 def _without_data(source: onnx.ModelProto, work: Work, specs: Any, form: _Form) -> Calibration:
     if not isinstance(form.timesteps, int):
         raise InputError("choosing T for each layer needs data", remedy="give data, or T")
-    work.imagine(imagine(work.prepared.graph, work.prepared.lines, specs))
+    work.imagine(imagine(work.prepared.graph, work.prepared.places, specs))
     outcome = work.trial(dict.fromkeys(work.names, _levels(form.timesteps, form.coding)))
     return _calibration(source, work, outcome, form)
 

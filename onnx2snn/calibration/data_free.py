@@ -14,8 +14,8 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.calibration.histogram import Histogram, channels_first
-from onnx2snn.calibration.layerwise import clipped, forget
-from onnx2snn.calibration.lines import ClippedLine
+from onnx2snn.calibration.layerwise import forget
+from onnx2snn.calibration.lines import Place
 from onnx2snn.calibration.stages import make_stages
 from onnx2snn.data import InputSpec
 from onnx2snn.errors import InputError
@@ -29,13 +29,18 @@ _REMEDY = "give some data: 32 samples without labels are enough"
 
 
 def imagine(
-    graph: gs.Graph, lines: Sequence[ClippedLine], specs: Sequence[InputSpec], *, seed: int = 0
+    graph: gs.Graph, lines: Sequence[Place], specs: Sequence[InputSpec], *, seed: int = 0
 ) -> dict[str, Histogram]:
     """Histograms of the activations that the training data is likely to have caused.
 
     Raises:
-        InputError: there is no batch norm to go by, or an input has an open size or is no float.
+        InputError: there is no batch norm to go by, a range has to be seen in data, or an input has an open size or is no float.
     """
+    if (place := next((line for line in lines if line.ranged), None)) is not None:
+        raise InputError(
+            f"the range of what '{place.node}' ({place.operator}) computes has to be seen in data",
+            remedy=_REMEDY,
+        )
     tensors = graph.tensors()
     known = {line.root: statistics_of(tensors[line.root]) for line in lines}
     if not any(known.values()):
@@ -47,11 +52,11 @@ def imagine(
     stages = make_stages(graph, [[line.root] for line in lines], [line.output for line in lines], [])
     found = {}
     for stage, line in zip(stages, lines, strict=False):
-        held |= stage.run(graph, held)
+        held |= stage.run(graph, held, SAMPLES)
         moments = known[line.root]
         if moments is not None:
             held[line.root] = matched(held[line.root], *moments)
-        held[line.output] = clipped(line, held[line.root])
+        held[line.output] = line.value(held[line.root])
         values = channels_first(held[line.output] - line.low.astype(np.float32), line.axis)
         found[line.output] = Histogram(len(values))
         found[line.output].add(values, values)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.calibration.histogram import Histogram
-from onnx2snn.calibration.lines import ClippedLine
+from onnx2snn.calibration.reading import Reading
 from onnx2snn.calibration.step_choice import STARTS, StepChoice, least_squares
 from onnx2snn.calibration.synapses_ahead import Synapses
 from onnx2snn.graph.core import Array
@@ -131,7 +131,7 @@ class Problem:
         slope: Of the activation's line, (C,): what a change of z changes.
         synapses: In front, if their weights can be corrected.
         operands: What they read.
-        line: The activation; None for a readout, which is none.
+        reading: Of the activation; None for a readout, which is none.
         target: Activations ≥ 0 of the float network.
         levels: K.
     """
@@ -142,9 +142,14 @@ class Problem:
     slope: NDArray[np.float64]
     synapses: Synapses | None
     operands: NDArray[np.float32] | None
-    line: ClippedLine | None = None
+    reading: Reading | None = None
     target: NDArray[np.float32] | None = None
     levels: int = 1
+
+    @property
+    def may_shift(self) -> bool:
+        """Whether channels are told apart: behind synapses, and where an activation stands."""
+        return self.synapses is not None or self.reading is None or not self.reading.place.ranged
 
     def changes(self, ridges: Sequence[float], rows: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
         """ΔW fitted on ``rows``, for each penalty; none where there are no weights to change."""
@@ -174,13 +179,14 @@ def choose(problem: Problem, *, per_channel: bool | None = None) -> Choice:
         return Choice(mean=False, ridge=None, per_channel=bool(per_channel))
     best, least = Choice(mean=False, ridge=None, per_channel=bool(per_channel)), np.inf
     for choice, driven in _candidates(problem, per_channel):
-        if problem.target is None:
+        if problem.target is None or problem.reading is None:
             wrong = _error(driven[:, odd], problem.wanted[:, odd])
         else:
+            u = problem.reading.rounded(driven)
             steps = fit_steps(
-                driven[:, even], problem.target[:, even], problem.levels, per_channel=choice.per_channel
+                u[:, even], problem.target[:, even], problem.levels, per_channel=choice.per_channel
             )
-            wrong = _error(steps(driven[:, odd]), problem.target[:, odd])
+            wrong = _error(steps(u[:, odd]), problem.target[:, odd])
         if wrong < least * (1 - 1e-6):
             best, least = choice, wrong
     return best
@@ -193,7 +199,7 @@ def _candidates(problem: Problem, per_channel: bool | None) -> Iterator[tuple[Ch
     if problem.target is None:
         grains = (False,)
     for ridge, driven in moved:
-        for mean in (False, True) if ridge is None else (True,):
+        for mean in (False, True)[: 1 + problem.may_shift] if ridge is None else (True,):
             shift = problem.shift(driven, problem.rows.even) if mean else np.zeros(len(driven))
             for grain in grains:
                 yield Choice(mean, ridge, grain), driven + shift[:, None].astype(np.float32)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from onnx2snn.analysis.channels import channel_axis
 from onnx2snn.calibration.fit import Choice, Problem, SampledRows, choose, draw_rows, fit_steps
-from onnx2snn.calibration.lines import ClippedLine
+from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.reading import Reading
 from onnx2snn.calibration.stages import Stage, make_stages
 from onnx2snn.calibration.synapses_ahead import Synapses, synapses_of
 from onnx2snn.calibration.writing import Staircased, staircase_of, write_staircase
@@ -37,7 +38,7 @@ class Fitted:
         spikes: Of one sample, on average.
     """
 
-    line: ClippedLine
+    line: Place
     staircase: Staircased
     choice: Choice | None = None
     spikes: float = 0.0
@@ -51,13 +52,15 @@ class Layerwise:
         lines: Its activations, in order.
     """
 
-    def __init__(self, graph: gs.Graph, lines: list[ClippedLine]) -> None:
+    def __init__(self, graph: gs.Graph, lines: list[Place]) -> None:
         self._graph = graph
         self._lines = lines
+        self._count = 1
         tensors = graph.tensors()
-        self._synapses = [_reached(tensors[line.root], line.axis) for line in lines]
+        self._readings = [Reading(graph, line) for line in lines]
+        self._synapses = [_reached(tensors[line.argument], line.axis) for line in lines]
         wanted = [
-            [line.root, *([s.source] if s else [])] for line, s in zip(lines, self._synapses, strict=True)
+            [line.argument, *([s.source] if s else [])] for line, s in zip(lines, self._synapses, strict=True)
         ]
         self._readouts = _readouts(graph, lines)
         last = [t.name for t in graph.outputs] + [n for r in self._readouts for n in (r.source, r.target)]
@@ -67,9 +70,9 @@ class Layerwise:
         """How many samples fit in memory, by what the first one of ``inputs`` takes."""
         held = {name: value[:1] for name, value in inputs.items()}
         most = 1
-        for stage, line in zip(self._stages, self._lines, strict=False):
-            held |= stage.run(self._graph, held)
-            held[line.output] = line.value(held[line.root])
+        for stage, reading in zip(self._stages, self._readings, strict=False):
+            held |= stage.run(self._graph, held, 1)
+            held[reading.place.output] = reading.value(held[reading.place.argument])
             most = max(most, sum(value.nbytes for value in held.values()))
             forget(held, stage)
         return max(1, MEMORY // (2 * most))
@@ -91,17 +94,16 @@ class Layerwise:
             progress: Called with the share of the stages that each one is.
         """
         held, exact = dict(inputs), dict(inputs)
+        self._count = len(next(iter(inputs.values())))
         fitted = []
-        for stage, line, synapses in zip(self._stages, self._lines, self._synapses, strict=False):
-            exact |= stage.run(self._graph, exact)
-            held |= stage.run(self._graph, held)
-            problem = _problem(line, synapses, (exact, held), levels[line.output])
-            one = self._fit(
-                stage, problem, held, choose(problem, per_channel=False if line.chosen else per_channel)
-            )
-            exact[line.output] = line.value(exact[line.root])
-            held[line.output] = one.staircase(held[line.root])
-            fitted.append(one)
+        for stage, reading, synapses in zip(self._stages, self._readings, self._synapses, strict=False):
+            line = reading.place
+            exact |= stage.run(self._graph, exact, self._count)
+            held |= stage.run(self._graph, held, self._count)
+            problem = _problem(reading, synapses, (exact, held), levels[line.output])
+            choice = choose(problem, per_channel=False if line.ranged else per_channel)
+            fitted.append(self._fit(stage, problem, held, choice))
+            exact[line.output] = reading.value(exact[line.argument])
             forget(exact, stage)
             forget(held, stage)
             progress(1 / len(self._stages))
@@ -112,26 +114,30 @@ class Layerwise:
         return fitted
 
     def _fit(self, stage: Stage, problem: Problem, held: dict[str, Array], choice: Choice) -> Fitted:
-        """The staircase of one activation, as chosen, on all samples."""
-        line, synapses, rows = problem.line, problem.synapses, problem.rows
-        if line is None or problem.target is None:
+        """The staircase of one activation, as chosen, on all samples; and what it makes of them."""
+        reading, synapses, rows = problem.reading, problem.synapses, problem.rows
+        if reading is None or problem.target is None:
             raise AssertionError("a readout has no staircase")
+        line = reading.place
         if choice.ridge is not None and synapses is not None:
             synapses.add(problem.changes([choice.ridge], rows.all)[0])
-            held |= stage.run(self._graph, held)
-        z = held[line.root]
-        driven = rows.of(line.driven(z), line.axis)
+            held |= stage.run(self._graph, held, self._count)
+        z = held[line.argument]
+        driven = rows.of(reading.driven(z), line.axis)
         shift = problem.shift(driven, rows.all) if choice.mean else np.zeros(len(driven))
         driven += shift[:, None].astype(np.float32)
-        steps = fit_steps(driven, problem.target, problem.levels, per_channel=choice.per_channel)
+        u = reading.rounded(driven)
+        steps = fit_steps(u, problem.target, problem.levels, per_channel=choice.per_channel)
         staircase = staircase_of(line, steps, shift, z.ndim)
-        return Fitted(line, staircase, choice, spike_count(staircase.level(z)) / len(z))
+        level = staircase.level(reading.raw(z + staircase.before if np.any(staircase.before) else z))
+        held[line.output] = staircase.value(level)
+        return Fitted(line, staircase, choice, spike_count(level) / self._count)
 
     def _read_out(self, exact: dict[str, Array], held: dict[str, Array]) -> None:
         """Correct what the last synapses answer, as those before."""
         stage = self._stages[-1]
-        exact |= stage.run(self._graph, exact)
-        held |= stage.run(self._graph, held)
+        exact |= stage.run(self._graph, exact, self._count)
+        held |= stage.run(self._graph, held, self._count)
         for readout in self._readouts:
             z = held[readout.target]
             rows = draw_rows(z.shape, readout.axis, readout.synapses.terms * readout.synapses.groups)
@@ -148,23 +154,24 @@ class Layerwise:
 
 
 def _problem(
-    line: ClippedLine,
+    reading: Reading,
     synapses: Synapses | None,
     held: tuple[Mapping[str, Array], Mapping[str, Array]],
     levels: int,
 ) -> Problem:
     """What is to be fitted, of the tensors of the float network and of the quantised one."""
-    exact, found = (h[line.root] for h in held)
+    line = reading.place
+    exact, found = (h[line.argument] for h in held)
     rows = draw_rows(found.shape, line.axis, synapses.terms * synapses.groups if synapses else 0)
     return Problem(
         rows,
-        wanted=rows.of(line.driven(exact), line.axis),
-        found=rows.of(line.driven(found), line.axis),
+        wanted=rows.of(reading.driven(exact), line.axis),
+        found=rows.of(reading.driven(found), line.axis),
         slope=np.broadcast_to(line.slope.ravel(), (found.shape[line.axis],)).astype(np.float64),
         synapses=synapses,
         operands=_operands(synapses, held[1], rows),
-        line=line,
-        target=rows.of(clipped(line, exact) - line.low.astype(np.float32), line.axis),
+        reading=reading,
+        target=rows.of(reading.target(exact), line.axis),
         levels=levels,
     )
 
@@ -182,11 +189,11 @@ class _Readout:
         return self.synapses.source
 
 
-def _readouts(graph: gs.Graph, lines: list[ClippedLine]) -> list[_Readout]:
+def _readouts(graph: gs.Graph, lines: list[Place]) -> list[_Readout]:
     """The weighted operators that no activation and no other synapses follow."""
     tensors = graph.tensors()
-    roots = {id(tensors[line.root]) for line in lines}
-    feeding = backward(graph.nodes, lambda node, written: is_weighted(node) or any(written), roots)
+    arguments = {id(tensors[line.argument]) for line in lines}
+    feeding = backward(graph.nodes, lambda node, written: is_weighted(node) or any(written), arguments)
     found = []
     for node in reversed(graph.nodes):
         if is_weighted(node) and not any(id(t) in feeding for t in node.outputs):
@@ -207,12 +214,6 @@ def _operands(
     synapses: Synapses | None, held: Mapping[str, Array], rows: SampledRows
 ) -> NDArray[np.float32] | None:
     return None if synapses is None else synapses.operands(held[synapses.source], rows.samples, rows.places)
-
-
-def clipped(line: ClippedLine, z: Array) -> NDArray[np.float32]:
-    """The activation of z (N, ...)."""
-    above = np.clip(line.driven(z), 0, line.span.astype(np.float32))
-    return (above + line.low.astype(np.float32)).astype(np.float32)
 
 
 def spike_count(levels: NDArray[np.float32]) -> int:

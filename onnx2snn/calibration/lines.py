@@ -1,8 +1,8 @@
-"""Clipped lines: the activations that calibration makes staircases of, however they are written."""
+"""Clipped lines: activations that a staircase takes the place of, however they are written; and other places of quantisers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,21 @@ from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.activations.piecewise_linear import Curve
 from onnx2snn.activations.recognise import expressions
 from onnx2snn.analysis.channels import channel_axis
-from onnx2snn.calibration.entering import CHOSEN
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import is_float, origin, producer_of, value_of
+from onnx2snn.graph.core import is_float, origin, producer_of
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_line
 from onnx2snn.passes.recognise.recognise_staircases import between_synapses
 
 
 @dataclass(frozen=True)
-class ClippedLine:
-    """a = low + clip(slope·z + shift, 0, span): ReLU, ReLU6, Clip(0, c), HardSigmoid, HardTanh.
+class Place:
+    """Where a staircase comes to stand, and what it is to come near to.
+
+        a = low + clip(slope·z + shift, 0, span)
+
+    1. A clipped line of the network: ReLU, ReLU6, Clip(0, c), HardSigmoid, HardTanh. The staircase takes its place.
+    2. Any tensor that enters synapses or a product (``ranged``): slope 1, and a range that is chosen from data.
 
     Arrays broadcast against one sample, without the batch axis: shape () for one value, (C, 1, 1) per channel.
 
@@ -38,7 +42,10 @@ class ClippedLine:
         low: The smallest a.
         span: The largest a, above ``low``; infinite for a ReLU.
         axis: The axis of z along which its channels lie.
-        chosen: Whether the range was chosen for a quantiser that was put in: the float network does not clip there.
+        ranged: Case 2: the float network does not clip there.
+        entrance: Of a function without a quantiser in front, the tensor that it is one of: z is that function. Empty: none.
+        reach: What that tensor lies between.
+        rank: Of z.
     """
 
     node: str
@@ -50,14 +57,27 @@ class ClippedLine:
     low: NDArray[np.float64]
     span: NDArray[np.float64]
     axis: int
-    chosen: bool = False
+    ranged: bool = False
+    entrance: str = ""
+    reach: tuple[float, float] = (-4.0, 4.0)
+    rank: int = 1
+
+    @property
+    def argument(self) -> str:
+        """The tensor that corrections act on."""
+        return self.entrance or self.root
 
     def value(self, z: NDArray[Any]) -> NDArray[np.float32]:
         """The float network's activation of z (N, ...)."""
         above = self.driven(z)
-        if not self.chosen:
+        if not self.ranged:
             above = np.clip(above, 0, self.span.astype(np.float32))
         return (above + self.low.astype(np.float32)).astype(np.float32)
+
+    def between(self, low: float, high: float) -> Place:
+        """Case 2, with its range."""
+        bottom = np.asarray(low, np.float64)
+        return replace(self, shift=-bottom, low=bottom, span=np.asarray(high, np.float64) - bottom)
 
     def driven(self, z: NDArray[Any]) -> NDArray[np.float32]:
         """The activation of z before it is clipped: u = slope·z + shift.
@@ -78,61 +98,58 @@ class ClippedLine:
         return u
 
 
-def clipped_lines(graph: gs.Graph) -> list[ClippedLine]:
+def clipped_lines(graph: gs.Graph) -> list[Place]:
     """Those that lie between synapses, in topological order; what is no clipped line is left out.
 
     Where synapses follow no activation at all, those behind the last synapses count too.
     """
-    found = expressions(graph)
-    ends: list[tuple[gs.Tensor, ClippedLine]] = []
+    found, made_of = expressions(graph), MadeOf(graph)
+    ends: list[tuple[gs.Tensor, Place]] = []
     taken: set[int] = set()
     outputs = {id(t) for t in graph.outputs}
-    put_in = {id(n.outputs[0]): _chosen_line(n) for n in graph.nodes if CHOSEN in n.attrs}
     for node in graph.nodes:
         for tensor in node.outputs:
-            if id(tensor) in put_in:
-                ends.append((tensor, put_in[id(tensor)]))
-                continue
             value = found.get(id(tensor))
             if value is None or value.root is None or value.is_affine or value.is_discrete:
                 continue
             if not is_float(tensor) or not (id(tensor) in outputs or _is_read_outside(tensor, value, found)):
                 continue
             line = _clipped_line(tensor, value)
-            if line is not None and not _is_line_of(value, taken):
+            if line is not None and not _is_line_of(value, taken) and not _is_inside(made_of, tensor):
                 ends.append((tensor, line))
                 taken.add(id(tensor))
-    others = [(found[id(t)].potential, t) for t, _ in ends if id(t) not in put_in]
-    chosen = {id(t) for t in between_synapses(graph, others)} | set(put_in)
-    made_of = MadeOf(graph) if put_in else None
-    return [line for t, line in ends if id(t) in chosen and not (made_of and _is_inside(made_of, t))]
+    chosen = {id(t) for t in between_synapses(graph, [(found[id(t)].potential, t) for t, _ in ends])}
+    return [line for t, line in ends if id(t) in chosen]
 
 
 def _is_inside(made_of: MadeOf, tensor: gs.Tensor) -> bool:
     """Whether nothing but functions of the same tensor read this one: the gate of a HardSwish is a part of it."""
     readers = tensor.outputs
-    return bool(readers) and all(
-        made_of.is_entrywise(r) and not is_line(r) and CHOSEN not in r.attrs for r in readers
-    )
+    return bool(readers) and all(made_of.is_entrywise(r) and not is_line(r) for r in readers)
 
 
-def _chosen_line(node: gs.Node) -> ClippedLine:
-    low, high = (value_of(node.inputs[i]).astype(np.float64).reshape(()) for i in (1, 2))
-    root, one = node.inputs[0], np.ones(())
-    name = next(iter(origin(node)), root.name)
-    maker = producer_of(root)
-    operator = node.op if maker is None else maker.op
-    return ClippedLine(
-        name,
-        operator,
-        root.name,
-        node.outputs[0].name,
-        one,
-        -low,
-        low,
-        high - low,
-        channel_axis(root),
-        chosen=True,
+def ranged_place(tensor: gs.Tensor, quantised: gs.Tensor, entrance: gs.Tensor | None) -> Place:
+    """Case 2, before its range is known.
+
+    Args:
+        tensor: Holds z.
+        quantised: Will hold a.
+        entrance: See :class:`Place`.
+    """
+    maker, nothing = producer_of(tensor), np.zeros(())
+    return Place(
+        node=tensor.name if maker is None else next(iter(origin(maker)), tensor.name),
+        operator="Identity" if maker is None else maker.op,
+        root=tensor.name,
+        output=quantised.name,
+        slope=np.ones(()),
+        shift=nothing,
+        low=nothing,
+        span=nothing,
+        axis=channel_axis(entrance or tensor),
+        rank=len(tensor.shape),
+        ranged=True,
+        entrance="" if entrance is None else entrance.name,
     )
 
 
@@ -151,14 +168,14 @@ def _is_line_of(value: Value, taken: set[int]) -> bool:
     return False
 
 
-def _clipped_line(tensor: gs.Tensor, value: Value) -> ClippedLine | None:
+def _clipped_line(tensor: gs.Tensor, value: Value) -> Place | None:
     parts = _parts(value.of_root)
     if parts is None or value.root is None or value.root.shape is None:
         return None
     rank = len(value.root.shape)
     slope, offset, low, high = (_per_sample(part, rank) for part in parts)
     last = value.nodes[-1]
-    return ClippedLine(
+    return Place(
         node=next(iter(origin(last)), last.name or tensor.name),
         operator=last.op,
         root=value.root.name,
@@ -168,6 +185,7 @@ def _clipped_line(tensor: gs.Tensor, value: Value) -> ClippedLine | None:
         low=low,
         span=high - low,
         axis=channel_axis(value.root),
+        rank=rank,
     )
 
 

@@ -54,7 +54,7 @@ def fewest_spikes(
     Raises:
         InputError: even the most time steps lose more.
     """
-    names = [line.output for line in prepared.lines]
+    names = [line.output for line in prepared.places]
     spikes, losses = sensitivities(prepared, {n: v[:SAMPLES] for n, v in inputs.items()})
     configs = frontier(spikes, losses)
     low, high, best = 0, len(configs) - 1, None
@@ -92,10 +92,10 @@ def frontier(spikes: Sequence[Sequence[float]], losses: Sequence[float]) -> list
 def sensitivities(prepared: Prepared, inputs: Mapping[str, Array]) -> tuple[list[list[float]], list[float]]:
     """Spikes of each layer at each of :data:`STEPS`, and the squared output error when it alone has :data:`PROBED`."""
     data = open_data(dict(inputs))
-    found = gather(prepared.graph, prepared.lines, data, progress=lambda _done: None)
+    found = gather(prepared.graph, prepared.places, data, progress=lambda _done: None)
     samples = len(data)
     spikes, losses = [], []
-    for line in prepared.lines:
+    for line in prepared.places:
         histogram = found[line.output]
         spikes.append([_spikes(histogram, t) / samples for t in STEPS])
         alone = prepared.graph.copy()

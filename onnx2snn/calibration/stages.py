@@ -18,7 +18,6 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph.core import Array, is_constant, is_float, producer_of
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.reference import Reference
-from onnx2snn.passes.normalise.free_batch import BATCH
 
 #: Samples that a stage computes at a time.
 CHUNK = 16
@@ -40,8 +39,8 @@ class Stage:
     wanted: tuple[str, ...]
     done: tuple[str, ...] = ()
 
-    def model(self, graph: gs.Graph) -> onnx.ModelProto:
-        """As a model of its own, with the weights that the nodes hold now."""
+    def model(self, graph: gs.Graph, sizes: Sequence[int | str] | None = None) -> onnx.ModelProto:
+        """As a model of its own, with the weights that the nodes hold now; all of its tensors may be given other ``sizes``."""
         tensors: dict[str, gs.Tensor] = {}
         nodes = []
         for node in self.nodes:
@@ -60,21 +59,28 @@ class Stage:
         known = graph.tensors()
         given = [_twin(known[name], tensors) for name in self.given]
         wanted = [_twin(known[name], tensors) for name in self.wanted if name not in self.given]
+        for tensor in tensors.values() if sizes is not None else ():
+            tensor.shape = sizes
         return to_model(gs.Graph(nodes, given, wanted, name="stage", opset=graph.opset))
 
-    def run(self, graph: gs.Graph, held: Mapping[str, Array]) -> dict[str, Array]:
-        """The wanted tensors, (N, ...) each, of the tensors that are ``held``."""
+    def run(self, graph: gs.Graph, held: Mapping[str, Array], samples: int) -> dict[str, Array]:
+        """The wanted tensors of the tensors that are ``held``, of so many samples; each has one row of a sample, or several."""
         found = {name: held[name] for name in self.wanted if name in self.given}
         if len(found) == len(self.wanted):
             return found
         reference = Reference(self.model(graph))
-        samples = len(next(iter(held.values())))
         parts: dict[str, list[Array]] = {}
         for start in range(0, samples, CHUNK):
-            chunk = {name: held[name][start : start + CHUNK] for name in self.given}
+            chunk = {name: _rows(held[name], start, samples) for name in self.given}
             for name, value in reference.run(chunk).items():
                 parts.setdefault(name, []).append(value)
         return found | {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _rows(values: Array, start: int, samples: int) -> Array:
+    """Those of :data:`CHUNK` samples."""
+    each = len(values) // samples
+    return values[start * each : (start + CHUNK) * each]
 
 
 def _twin(tensor: gs.Tensor, tensors: dict[str, gs.Tensor]) -> gs.Tensor:
@@ -125,8 +131,8 @@ def _needed(targets: list[gs.Tensor], known: set[str]) -> list[gs.Node]:
 
 
 def _is_kept(tensor: gs.Tensor) -> bool:
-    """One value a sample: sizes and the like are computed again where they are needed."""
-    return is_float(tensor) and bool(tensor.shape) and tensor.shape[0] == BATCH
+    """Values of samples: sizes and the like are computed again where they are needed."""
+    return is_float(tensor) and bool(tensor.shape) and isinstance(tensor.shape[0], str)
 
 
 def _with_lifetimes(parts: list[tuple[list[gs.Node], set[str], set[str]]]) -> list[Stage]:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.calibration.histogram import Histogram, channels_first
-from onnx2snn.calibration.lines import ClippedLine
+from onnx2snn.calibration.lines import Place
 from onnx2snn.data import DataSet
 from onnx2snn.graph.core import Array
 from onnx2snn.graph.exporter import with_outputs
@@ -32,9 +32,10 @@ def _values(tensor: gs.Tensor) -> int:
 
 
 def gather(
-    graph: gs.Graph, lines: Sequence[ClippedLine], data: DataSet, *, progress: Callable[[int], None]
+    graph: gs.Graph, lines: Sequence[Place], data: DataSet, *, progress: Callable[[int], None]
 ) -> dict[str, Histogram]:
-    """Histograms of all activations above their smallest value, by channel; keys are the tensors that hold them."""
+    """Histograms of all clipped lines above their smallest value, by channel; keys are the tensors that hold them."""
+    lines = [line for line in lines if not line.ranged]
     roots = [line.root for line in lines]
     network = with_outputs(graph, roots)
     found: dict[str, Histogram] = {}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.calibration.lines import ClippedLine
+from onnx2snn.activations.chains import between
+from onnx2snn.calibration.lines import Place
 from onnx2snn.calibration.step_choice import StepChoice
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, producer_of, tidy
+from onnx2snn.operators.linear import ROWS
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Staircased:
         scale: α.
         low: The activation at level 0.
         levels: K.
+        before: Added to the argument of a function.
     """
 
     step: NDArray[np.float32]
@@ -32,6 +35,7 @@ class Staircased:
     scale: NDArray[np.float32]
     low: NDArray[np.float32]
     levels: int
+    before: NDArray[np.float32] = field(default_factory=lambda: np.zeros((), np.float32))
 
     def level(self, z: NDArray[Any]) -> NDArray[np.float32]:
         """The level k of z (N, ...), as the network computes it."""
@@ -40,17 +44,21 @@ class Staircased:
 
     def __call__(self, z: NDArray[Any]) -> NDArray[np.float32]:
         """The activation of z (N, ...)."""
-        answer: NDArray[np.float32] = self.level(z) * self.scale + self.low
+        return self.value(self.level(z))
+
+    def value(self, level: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The activation that a level stands for."""
+        answer: NDArray[np.float32] = level * self.scale + self.low
         return answer
 
 
-def staircase_of(line: ClippedLine, steps: StepChoice, shift: NDArray[np.float64], rank: int) -> Staircased:
+def staircase_of(line: Place, steps: StepChoice, shift: NDArray[np.float64], rank: int) -> Staircased:
     """The staircase that stands in for ``line``.
 
     Args:
         line: The activation.
         steps: Its steps, in units of u = slope·z + shift of the line; of one channel, or of all.
-        shift: Added to u first, (C,).
+        shift: Added to u first, (C,); of a function, to its argument.
         rank: Of z.
     """
     shape = (-1,) + (1,) * (rank - 1 - line.axis)
@@ -61,18 +69,31 @@ def staircase_of(line: ClippedLine, steps: StepChoice, shift: NDArray[np.float64
 
     theta, scale = column(steps.theta), column(steps.alpha)
     low = np.rint(line.low / scale) * scale  # zero is a level: what pads is one of them
-    start = column(steps.start) + (line.shift + line.low - low + column(shift)) / theta
+    before = column(shift)
+    after = np.zeros(()) if line.entrance else before
+    start = column(steps.start) + (line.shift + line.low - low + after) / theta
     step = theta / line.slope
-    wide = [np.asarray(v, np.float32) for v in (step, start, scale, low)]
-    return Staircased(wide[0], wide[1], wide[2], wide[3], steps.levels)
+    wide = [
+        np.asarray(v, np.float32) for v in (step, start, scale, low, before if line.entrance else after * 0)
+    ]
+    return Staircased(wide[0], wide[1], wide[2], wide[3], steps.levels, wide[4])
 
 
-def write_staircase(graph: gs.Graph, line: ClippedLine, held: Staircased) -> None:
+#: Steps of the grid of a function's argument, for each level that it answers; at most as many as a table may have.
+_FINE, _FINEST = 32, 4096
+
+
+def write_staircase(graph: gs.Graph, line: Place, held: Staircased) -> None:
     """Put ``held`` in place of ``line``, in the graph.
 
-    z ─▶ (the activation's operators) ─▶ a   becomes   z ─▶ Div step ─▶ Add start ─▶ Floor ─▶ Clip 0, K ─▶ Mul α ─▶ Add low ─▶ a
+        z ─▶ (the activation's operators) ─▶ a
+        becomes     z ─▶ Div step ─▶ Add start ─▶ Floor ─▶ Clip 0, K ─▶ Mul α ─▶ Add low ─▶ a
+
+    A function is given its argument on a grid, much finer than its levels: between two quantisers it is a table (METHOD 11).
     """
     tensors = graph.tensors()
+    if line.entrance:
+        _put_on_grid(graph, line, held)
     z, output = tensors[line.root], tensors[line.output]
     old = producer_of(output)
     if old is None:
@@ -86,4 +107,26 @@ def write_staircase(graph: gs.Graph, line: ClippedLine, held: Staircased) -> Non
         spelling.apply("Add", level, held.low, output=output)
     else:
         spelling.apply("Mul", level, held.scale, output=output)
+    last = producer_of(output)
+    if last is not None and ROWS in old.attrs:
+        last.attrs[ROWS] = old.attrs[ROWS]
     tidy(graph)
+
+
+def _put_on_grid(graph: gs.Graph, line: Place, held: Staircased) -> None:
+    """Round what the function of ``line`` is given to the middle of a cell, as wide as a power of two."""
+    tensors = graph.tensors()
+    entrance, (least, largest) = tensors[line.entrance], line.reach
+    order = {id(node): position for position, node in enumerate(graph.nodes)}
+    inside = between(entrance, tensors[line.root], order).nodes
+    first = next(node for node in inside if any(t is entrance for t in node.inputs))
+    most = min(_FINEST, _FINE * (held.levels + 1)) - 1
+    step = 2.0 ** np.ceil(np.log2(max(largest - least, 1e-20) / (most - 1)))
+    low = np.floor(least / step)
+    spelling = Spelling(graph, Names(graph), first)
+    value = spelling.apply("Add", entrance, held.before) if np.any(held.before) else entrance
+    cell = spelling.apply("Floor", spelling.apply("Div", value, np.float32(step)))
+    cell = spelling.apply("Clip", cell, np.float32(low), np.float32(low + most))
+    on_grid = spelling.apply("Mul", spelling.apply("Add", cell, np.float32(0.5)), np.float32(step))
+    for node in inside:
+        node.inputs = [on_grid if t is entrance else t for t in node.inputs]

@@ -1,4 +1,4 @@
-"""``onnx2snn calibrate``: a float ReLU network becomes a quantised one."""
+"""``onnx2snn calibrate``: a float network becomes a quantised one."""
 
 from __future__ import annotations
 

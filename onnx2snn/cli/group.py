@@ -28,7 +28,7 @@ _COMMANDS = {
     "compile": "A spiking network, to run fast anywhere.",
     "run": "Outputs, spikes, energy against the ANN.",
     "inspect": "What is in a model, before or after conversion.",
-    "calibrate": "A float ReLU network becomes a quantised one.",
+    "calibrate": "A float network becomes a quantised one.",
     "snap": "A quantised network that float32 computes exactly.",
     "evaluate": "Accuracy and cost on data of any size.",
     "report": "One page that shows what the network does.",

@@ -11,7 +11,7 @@ from onnx2snn.graph.core import Array, constant_input, is_constant, is_float, ti
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import is_hold, is_integrate, is_linear, is_neuron
+from onnx2snn.operators.linear import ROWS, is_hold, is_integrate, is_linear, is_neuron
 from onnx2snn.passes.recognise.recognise_staircases import reached_by_synapses
 
 #: An open size is taken for this one.
@@ -33,7 +33,7 @@ def magnitudes(graph: gs.Graph) -> dict[str, Array]:
             if id(node.inputs[0]) not in behind:
                 highest = _analog(level, highest)
             node.outputs = []
-            levels[level.name] = full(level, highest).astype(np.float32)
+            levels[level.name] = full(level, highest, node.attrs.get(ROWS, 1)).astype(np.float32)
             largest.inputs.append(level)
         elif is_integrate(node) or is_hold(node):
             node.op, node.domain, node.inputs, node.attrs = "Identity", "", node.inputs[:1], {}
@@ -47,14 +47,14 @@ def magnitudes(graph: gs.Graph) -> dict[str, Array]:
         return {}
     found = Reference(to_split_model(tidy(largest))).run(levels)
     return {t.name: by_channel(found[t.name], channel_axis(t)) for t in wanted} | {
-        name: value[:, :1].max(keepdims=True) for name, value in levels.items()
+        name: value[:1, :1].max(keepdims=True) for name, value in levels.items()
     }
 
 
-def full(tensor: gs.Tensor, value: float) -> Array:
-    """``value`` at every place of one sample of ``tensor``, (1, ...)."""
+def full(tensor: gs.Tensor, value: float, rows: int = 1) -> Array:
+    """``value`` at every place of one sample of ``tensor``, (rows, ...)."""
     shape = [s if isinstance(s, (int, np.integer)) else OPEN for s in tensor.shape[1:]]
-    return np.full((1, *shape), float(value))
+    return np.full((rows, *shape), float(value))
 
 
 def _analog(level: gs.Tensor, highest: float) -> float:

@@ -22,7 +22,7 @@ from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.graph.core import Array, is_float
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import is_neuron
+from onnx2snn.operators.linear import ROWS, is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import EXACT, Precision, Signal, quanta, quantum
 from onnx2snn.passes import PREPARE, RECOGNISE
@@ -74,7 +74,10 @@ def prove_graph(graph: gs.Graph) -> tuple[Proof, ...]:
     """As :func:`prove_model`, of a graph whose activations are Staircase nodes."""
     cut = cut_source(graph)
     neurons = [node for node in graph.nodes if is_neuron(node)]
-    tops = {f"level/{n.attrs[SOURCE_TENSOR]}": full(n.outputs[0], parameters(n).levels) for n in neurons}
+    tops = {
+        f"level/{n.attrs[SOURCE_TENSOR]}": full(n.outputs[0], parameters(n).levels, n.attrs.get(ROWS, 1))
+        for n in neurons
+    }
     given = tops | {t.name: full(t, FAR) for t in graph.inputs if is_float(t)}
     found = []
     for node in neurons:

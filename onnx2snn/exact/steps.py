@@ -22,7 +22,9 @@ def through(node: gs.Node, steps: Wide, tensor: gs.Tensor) -> Wide:
     if factor is not None and np.broadcast_shapes(factor.shape, steps.shape) == steps.shape:
         return steps / np.abs(factor)
     whole = float(steps.max()) if factor is None else float(steps.max() / np.abs(factor).max())
-    if is_weighted(node):
+    if of(node).bilinear and len(signals(node)) > 1:
+        whole = float(steps.min())  # the other operand is held in whole levels
+    elif is_weighted(node):
         weights = np.abs(value_of(node.inputs[1]))
         whole = float(steps.min() / weights[weights > 0].min(initial=1.0))
     elif factor is None and shape is not None and steps.size > 1:

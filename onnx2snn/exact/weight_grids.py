@@ -23,6 +23,7 @@ from onnx2snn.graph.core import Array, Names, constant_input, is_constant, is_fl
 from onnx2snn.graph.walks import values_forward
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_hold, is_integrate, is_linear, is_mean, is_neuron, is_weighted
+from onnx2snn.operators.places import compact
 from onnx2snn.operators.scales import as_scale, is_power_of_two
 from onnx2snn.operators.signals import quantum
 
@@ -176,7 +177,8 @@ class Grids:
         replace_weights(self._names, node, f"{node.name}/weight", found.astype(np.float32))
         bias = constant_input(node, 2)
         if bias is not None:
-            self._set(node, 2, rounded(bias, steps.reshape(-1) if steps.size > 1 else steps.reshape(())))
+            own = steps.reshape(-1) if steps.size == bias.size else steps.min()
+            self._set(node, 2, rounded(bias, np.asarray(own)))
         power = float(np.mean(exact**2))
         change = float(np.sqrt(np.mean((found - exact) ** 2) / power)) if power else 0.0
         return Change(node.name, int(np.ceil(np.log2(np.max(np.abs(whole), initial=0) + 1))), change)
@@ -216,14 +218,24 @@ class Grids:
         self._set(node, 1, rounded(np.asarray(bias + more), unit))
 
     def _settle_table(self, node: gs.Node, table: Table, steps: Wide | None) -> None:
-        """Thresholds at the least multiple of the step that reaches them: no function is changed."""
-        bias = value_of(node.inputs[1]).astype(np.float64)
-        reached = smallest_reached(table).astype(np.float64) - bias
+        """Thresholds at the least multiple of the step that reaches them: no function is changed.
+
+        Thresholds are those of what synapses and the bias add up to, whole multiples of θ taken off the bias: tables on one
+        potential then have the same.
+        """
+        bias, reached = (
+            np.asarray(v, np.float64) for v in (value_of(node.inputs[1]), smallest_reached(table))
+        )
+        theta = float(table.threshold.flat[0])
+        whole = np.floor(bias.flat[0] / theta) * theta
+        bias, reached = bias - whole, reached - whole
         if steps is not None and self._held.get(id(node.inputs[0])):
-            unit = steps_for(bias, steps)
+            unit = steps_for(reached[0] if bias.size == 1 else bias, steps)
             missing = max(0, unit.ndim + 1 - reached.ndim)
             reached = reached.reshape(len(reached), *(1,) * missing, *reached.shape[1:])
-            reached = np.ceil(reached / unit) * unit
+            reached = compact(np.ceil(reached / unit) * unit, first=1)
+            bias = rounded(bias, unit)
+        self._set(node, 1, bias)
         node.attrs[THRESHOLDS] = reached
 
     def _set(self, node: gs.Node, position: int, values: Array) -> None:

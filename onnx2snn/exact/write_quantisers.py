@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
@@ -22,6 +25,10 @@ from onnx2snn.graph.core import (
 )
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import by_axis_1, by_channel, is_hold, is_integrate, is_neuron, is_weighted
+from onnx2snn.operators.signals import quantum
+
+#: Longest list of levels, one for each cell of a grid.
+MOST_CELLS = 1 << 14
 
 
 @graph_pass
@@ -31,9 +38,11 @@ def plain_neurons(graph: gs.Graph) -> gs.Graph:
         z ─▶ Staircase(1, b) ─▶ k ─▶ Add −z₀      becomes      z ─▶ Add b − z₀ ─▶ Floor ─▶ Clip −z₀, K − z₀
 
     1. The bias, one value a channel, goes into the synapses in front, where nothing else reads them.
-    2. Thresholds of a table are compared with, one after the other, and what is reached is added up.
+    2. Thresholds of a table that lie on a grid: the level of each cell of the grid is looked up. Others are compared with, one
+       after the other, and what is reached is added up.
     3. Integrate and Hold do nothing to values.
     """
+    cells: dict[int, Cells] = {}
     for node in list(graph.nodes):
         if is_hold(node) or is_integrate(node):
             value = node.inputs[0]
@@ -42,11 +51,11 @@ def plain_neurons(graph: gs.Graph) -> gs.Graph:
             replace_uses(graph, node.outputs[0], value)
             node.outputs = []
         elif is_neuron(node):
-            _write(graph, node)
+            _write(graph, node, cells)
     return graph
 
 
-def _write(graph: gs.Graph, node: gs.Node) -> None:
+def _write(graph: gs.Graph, node: gs.Node, cells: dict[int, Cells]) -> None:
     names = Names(graph)
     zero, out = _zero_of(node)
     spelling = Spelling(graph, names, node)
@@ -55,8 +64,18 @@ def _write(graph: gs.Graph, node: gs.Node) -> None:
         out.name = node.attrs[SOURCE_TENSOR]
     staircase = staircase_of(node)
     if staircase is None:
-        level = _searched(spelling, node)
-        spelling.apply("Sub", level, np.full(1, zero, np.float32), output=out)
+        potential = node.inputs[0]
+        if id(potential) not in cells:
+            cells[id(potential)] = cells_of(graph, spelling, node)
+        found = cells[id(potential)]
+        if found.cell is None:
+            level = _searched(spelling, node, _biased(graph, spelling, node, 0.0))
+            spelling.apply("Sub", level, np.full(1, zero, np.float32), output=out)
+        else:
+            looked_up = found.levels(node.attrs[THRESHOLDS]) - zero
+            spelling.apply(
+                "Gather", looked_up.astype(np.float32), found.cell, output=out, sizes=list(out.shape)
+            )
     else:
         ceilings = np.asarray(staircase.ceilings)
         biased = _biased(graph, spelling, node, zero)
@@ -92,8 +111,8 @@ def _zero_of(node: gs.Node) -> tuple[float, gs.Tensor]:
     return 0.0, level
 
 
-def _biased(graph: gs.Graph, spelling: Spelling, node: gs.Node, zero: float) -> gs.Tensor:
-    """Case 1."""
+def _biased(graph: gs.Graph, spelling: Spelling, node: gs.Node, zero: float, *, alone: int = 1) -> gs.Tensor:
+    """Case 1; ``alone``: so many readers have the same bias."""
     potential, held = node.inputs[0], node.inputs[1]
     if not is_constant(held):
         shifted = spelling.apply("Add", potential, held)
@@ -102,7 +121,7 @@ def _biased(graph: gs.Graph, spelling: Spelling, node: gs.Node, zero: float) -> 
     if not np.any(bias):
         return potential
     maker = producer_of(potential)
-    if maker is not None and is_weighted(maker) and len(potential.outputs) == 1:
+    if maker is not None and is_weighted(maker) and len(potential.outputs) == alone:
         vector = _per_channel(maker, bias)
         if vector is not None and of(maker).terms is not None:
             add_to(graph, maker, vector.astype(np.float64))
@@ -124,12 +143,55 @@ def _per_channel(maker: gs.Node, bias: np.ndarray) -> np.ndarray | None:
     return np.broadcast_to(whole.reshape(-1), (len(rows),))
 
 
-def _searched(spelling: Spelling, node: gs.Node) -> gs.Tensor:
+@dataclass(frozen=True)
+class Cells:
+    """The grid on which all thresholds of the tables of one potential lie.
+
+    Attributes:
+        cell: The number of the cell that the potential lies in, from 0 on, int64; None where there is no grid, or too fine a one.
+        edges: Where each cell begins, (cells,): below the first threshold, and at every place where one may be.
+    """
+
+    cell: gs.Tensor | None
+    edges: NDArray[np.float64]
+
+    def levels(self, thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """How many thresholds (J, ...) each cell has reached."""
+        return np.searchsorted(np.sort(thresholds.ravel()), self.edges, side="right")
+
+
+def cells_of(graph: gs.Graph, spelling: Spelling, node: gs.Node) -> Cells:
+    """The cells of what ``node`` reads, in the graph: z ─▶ Div g ─▶ Floor ─▶ Clip ─▶ Sub ─▶ Cast."""
+    nothing, bias = Cells(None, np.empty(0)), constant_input(node, 1)
+    readers = [reader for reader in node.inputs[0].outputs if THRESHOLDS in reader.attrs]
+    tables = [reader.attrs[THRESHOLDS] for reader in readers]
+    others = [constant_input(reader, 1) for reader in readers]
+    if any(t.size != len(t) for t in tables) or bias is None:
+        return nothing
+    if any(other is None or other.shape != bias.shape for other in others):
+        return nothing
+    every = np.unique(np.concatenate([t.ravel() for t in tables]))
+    every = every[np.isfinite(every)]
+    step = quantum(every) if len(every) else 0.0
+    if not step or (every[-1] - every[0]) / step >= MOST_CELLS:
+        return nothing
+    if any(np.any(np.abs(other - bias) > step / MOST_CELLS) for other in others if other is not None):
+        return nothing  # nearer ones are told apart by rounding alone
+    low, high = every[0] / step - 1, every[-1] / step
+    potential = _biased(graph, spelling, node, 0.0, alone=len(readers))
+    cell = spelling.apply("Floor", spelling.apply("Div", potential, np.float32(step)))
+    cell = spelling.apply("Clip", cell, np.float32(low), np.float32(high))
+    whole = spelling.apply("Cast", spelling.apply("Sub", cell, np.float32(low)), to=onnx.TensorProto.INT64)
+    whole.dtype = np.dtype(np.int64)
+    return Cells(whole, np.arange(low, high + 1) * step)
+
+
+def _searched(spelling: Spelling, node: gs.Node, potential: gs.Tensor) -> gs.Tensor:
     """Case 2."""
     total: gs.Tensor | None = None
     for threshold in node.attrs[THRESHOLDS]:
         held = np.atleast_1d(threshold).astype(np.float32)
-        reached = spelling.apply("GreaterOrEqual", node.inputs[0], held)
+        reached = spelling.apply("GreaterOrEqual", potential, held)
         reached.dtype = np.bool_
         one = spelling.apply("Cast", reached, to=1)
         total = one if total is None else spelling.apply("Add", total, one)

@@ -19,12 +19,12 @@ from onnx2snn.operators.table import of
 Sizes: TypeAlias = Sequence["int | str"]
 
 
-def compact(values: Array) -> Array:
-    """Size 1 along every axis along which nothing changes."""
-    for axis in range(values.ndim):
-        first = np.take(values, [0], axis=axis)
-        if values.shape[axis] > 1 and np.array_equal(np.broadcast_to(first, values.shape), values):
-            values = first
+def compact(values: Array, *, first: int = 0) -> Array:
+    """Size 1 along every axis, from the ``first`` on, along which nothing changes."""
+    for axis in range(first, values.ndim):
+        one = np.take(values, [0], axis=axis)
+        if values.shape[axis] > 1 and np.array_equal(np.broadcast_to(one, values.shape), values):
+            values = one
     return values
 
 

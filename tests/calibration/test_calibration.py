@@ -126,13 +126,6 @@ def test_no_samples() -> None:
         onnx2snn.calibrate(DIGITS / "digits_relu.onnx", {"image": np.zeros((0, 1, 28, 28), np.float32)})
 
 
-def test_smooth_activations_are_refused_by_name() -> None:
-    example = Example("torchts13__plain-silu-b1")
-    with pytest.raises(onnx2snn.ConversionError) as caught:
-        onnx2snn.calibrate(example.path, example.inputs)
-    assert caught.value.operator == "Sigmoid"
-
-
 def test_a_quantised_network_needs_no_calibration() -> None:
     example = Example("torchts13__mlp-lsq2-dyn")
     with pytest.raises(onnx2snn.ConversionError, match="no float activation"):

@@ -84,41 +84,6 @@ def test_tops_may_differ_by_channel() -> None:
     assert calibration.output_error < 0.1
 
 
-#: Name, and the operator that the error names.
-REFUSED: dict[str, tuple[Activation, str]] = {
-    "LeakyRelu": (lambda b, z: b.add("LeakyRelu", z), "LeakyRelu"),
-    "PRelu": (lambda b, z: b.add("PRelu", z, np.full(8, 0.1, np.float32)), "PRelu"),
-    "HardSwish": (lambda b, z: b.add("HardSwish", z), "HardSwish"),
-    "Sigmoid": (lambda b, z: b.add("Sigmoid", z), "Sigmoid"),
-    "Tanh": (lambda b, z: b.add("Tanh", z), "Tanh"),
-    "Elu": (lambda b, z: b.add("Elu", z), "Elu"),
-    "Softplus": (lambda b, z: b.add("Softplus", z), "Softplus"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_clipped_line(name: str) -> None:
-    activation, operator = REFUSED[name]
-    with pytest.raises(onnx2snn.ConversionError) as caught:
-        onnx2snn.calibrate(network(activation), X)
-    assert caught.value.operator == operator
-    assert caught.value.node == "n1"
-    assert "ReLU" in str(caught.value.remedy)
-
-
-def test_what_is_no_clipped_line_is_kept_on_request() -> None:
-    b = Builder()
-    gate = b.add("Sigmoid", b.dense(b.add("Relu", b.dense("x", (6, 8), 1)), (8, 8), 3))
-    out = b.dense(b.add("Relu", b.dense(gate, (8, 8), 5)), (8, 3), 7)
-    model = b.model({"x": ["N", 6]}, {"y": (out, ["N", 3])})
-    calibration = onnx2snn.calibrate(model, X, timesteps=6, hybrid=True)
-    assert calibration.non_spiking == ("n3",)
-    assert len(calibration.layers) == 2
-    conversion = onnx2snn.convert(model, calibrate=X, timesteps=6, hybrid=True)
-    assert [k.operator for k in conversion.non_spiking] == ["Sigmoid"]
-    assert onnx2snn.verify(calibration.model, conversion.model, X).lossless
-
-
 def test_an_activation_with_many_readers_is_one_staircase() -> None:
     b = Builder()
     a = b.add("Relu", b.dense("x", (6, 8), 1))

@@ -8,7 +8,7 @@ import pytest
 from helpers_networks import Builder
 
 from onnx2snn.analysis.pass_manager import apply_owned
-from onnx2snn.calibration.layerwise import clipped, forget
+from onnx2snn.calibration.layerwise import forget
 from onnx2snn.calibration.lines import clipped_lines
 from onnx2snn.calibration.stages import make_stages
 from onnx2snn.graph.exporter import with_outputs
@@ -72,10 +72,10 @@ def test_stages_are_the_network(name: str) -> None:
     assert len(computed) == len(set(computed))
     held = dict(inputs)
     for stage, line in zip(stages, lines, strict=False):
-        held |= stage.run(graph, held)
+        held |= stage.run(graph, held, 40)
         np.testing.assert_array_equal(held[line.root], expected[line.root])
-        held[line.output] = clipped(line, held[line.root])
+        held[line.output] = line.value(held[line.root])
         forget(held, stage)
-    found = stages[-1].run(graph, held)
+    found = stages[-1].run(graph, held, 40)
     np.testing.assert_allclose(found["y"], expected["y"], rtol=1e-6, atol=1e-6)
     assert set(held) <= set(stages[-1].given) | {lines[-1].output}

@@ -1,0 +1,176 @@
+"""Places of quantisers beside those of clipped lines (METHOD 11 to 14).
+
+*A quantiser stands where a value enters synapses, or a product of two activations*: what arrives there is a level. What is a
+level already, moved, pooled or averaged, needs none; neither does what quotients alone make of potentials, in the dendrites of
+the neurons behind (METHOD 13). Its range is chosen from data, signed as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from enum import Enum
+
+import numpy as np
+import onnx_graphsurgeon as gs
+
+from onnx2snn.activations.made_of import MadeOf
+from onnx2snn.activations.recognise import recognise
+from onnx2snn.analysis.dataflow import influenced_by, influencing, only_read_by
+from onnx2snn.calibration.lines import Place, clipped_lines, ranged_place
+from onnx2snn.graph.core import ORIGIN, Names, origin, tidy
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import (
+    ROWS,
+    float_signals,
+    is_line,
+    is_linear,
+    is_product,
+    is_quotient,
+    is_weighted,
+)
+
+
+class Kind(Enum):
+    """What a tensor behind synapses holds, before anything is put in.
+
+    LEVELS: what neurons say, moved, averaged or added up.
+    CURRENT: what synapses or products make of levels, and linear operators of that.
+    SMOOTH: a function of currents, or a quotient; every value between two others may occur.
+    """
+
+    LEVELS = "levels"
+    CURRENT = "current"
+    SMOOTH = "smooth"
+
+
+class Places:
+    """Which tensors need a quantiser.
+
+    1. A function or a quotient ends: anything but a line, or a further function of the same tensor, reads it.
+    2. An operand of a product of two signals is no level.
+    3. A current enters synapses that lead to further quantisers (``exact``): each keeps its own bits.
+
+    What lies in front of the first synapses, or behind the last ones, needs none.
+
+    Args:
+        graph: Prepared.
+        lines: By id, outputs of clipped lines, which will be levels.
+        exact: Case 3.
+    """
+
+    def __init__(self, graph: gs.Graph, lines: Collection[int], *, exact: bool) -> None:
+        quantised = {id(found.output) for found in recognise(graph).found} | set(lines)
+        self._made_of = MadeOf(graph, quantised)
+        self._inner = only_read_by(graph, is_quotient, _is_dendritic)
+        self._kinds: dict[int, Kind] = {}
+        self._asked: list[tuple[gs.Tensor, gs.Node]] = []
+        self._entering: list[tuple[gs.Tensor, gs.Node]] = []
+        behind = influenced_by(graph, is_weighted)
+        for node in graph.nodes:
+            kind = self._kind(node) if any(id(t) in behind for t in node.outputs) else None
+            for tensor in node.outputs:
+                if id(tensor) in quantised:
+                    self._kinds[id(tensor)] = Kind.LEVELS
+                elif kind is not None:
+                    self._kinds[id(tensor)] = kind
+        self.wanted = self._between(graph, set(lines), exact=exact)
+
+    def _kind(self, node: gs.Node) -> Kind | None:
+        """What ``node`` writes; quantisers are asked for where it reads what is no level."""
+        read = [t for t in float_signals(node) if id(t) in self._kinds]
+        kinds = {self._kinds[id(t)] for t in read}
+        if self._made_of.is_entrywise(node) and not (is_linear(node) and Kind.SMOOTH not in kinds):
+            return Kind.SMOOTH
+        if is_quotient(node):
+            return Kind.SMOOTH
+        if is_product(node) and len(float_signals(node)) == len(node.inputs):
+            self._ask(read, node, {Kind.SMOOTH, Kind.CURRENT})
+            return Kind.CURRENT
+        if is_weighted(node):
+            self._ask(read, node, {Kind.SMOOTH})
+            self._entering += [(t, node) for t in read if self._kinds[id(t)] is Kind.CURRENT]
+            return Kind.CURRENT
+        if all(id(t) in self._inner for t in node.outputs) or is_line(node):
+            return Kind.SMOOTH if Kind.SMOOTH in kinds else next(iter(kinds), None)
+        self._ask(read, node, {Kind.SMOOTH})
+        if is_linear(node) or _moves(node) or of(node).compares is not None or of(node).extreme:
+            return Kind.CURRENT if Kind.CURRENT in kinds else Kind.LEVELS if kinds else None
+        return Kind.SMOOTH
+
+    def _ask(self, read: Collection[gs.Tensor], node: gs.Node, unfit: Collection[Kind]) -> None:
+        for tensor in read:
+            if self._kinds[id(tensor)] in unfit and tensor.shape:
+                self._asked.append((tensor, node))
+                self._kinds[id(tensor)] = Kind.LEVELS
+
+    def _between(self, graph: gs.Graph, lines: set[int], *, exact: bool) -> list[gs.Tensor]:
+        """Those with synapses behind them; of currents that enter synapses, those with further quantisers."""
+        feeding = influencing(graph, is_weighted)
+        found = {id(t): t for t, node in self._asked if is_weighted(node) or id(node.outputs[0]) in feeding}
+        ends = lines | found.keys()
+        leading = influencing(graph, lambda node: any(id(t) in ends for t in node.outputs))
+        if exact:
+            found |= {id(t): t for t, node in self._entering if id(node.outputs[0]) in leading}
+        order = {id(t): i for i, t in enumerate(t for node in graph.nodes for t in node.outputs)}
+        return sorted(found.values(), key=lambda t: order[id(t)])
+
+
+def _moves(node: gs.Node) -> bool:
+    """Whether ``node`` moves or picks entries, be it across samples."""
+    copies = of(node).copies
+    return of(node).moves or (copies is not None and copies(node))
+
+
+def _is_dendritic(node: gs.Node) -> bool:
+    """Whether neurons compute ``node`` of potentials in front of a quotient."""
+    return not is_weighted(node) and not is_product(node)
+
+
+def find_places(graph: gs.Graph, *, exact: bool) -> list[Place]:
+    """All places of staircases, in the order in which their tensors are made.
+
+    Args:
+        graph: Prepared; it gets an Identity at those that are no clipped line.
+        exact: See :class:`Places`.
+    """
+    tensors, lines = graph.tensors(), clipped_lines(graph)
+    wanted = Places(graph, {id(tensors[line.output]) for line in lines}, exact=exact).wanted
+    return put_places(graph, wanted, lines) if wanted else lines
+
+
+def put_places(graph: gs.Graph, wanted: Collection[gs.Tensor], lines: Sequence[Place]) -> list[Place]:
+    """A place behind each tensor; with ``lines``, in the order in which their tensors are made.
+
+    f ─▶ x ─▶ Conv      becomes      f ─▶ x/float ─▶ Identity ─▶ x ─▶ Conv
+    """
+    names = Names(graph)
+    put: dict[str, gs.Tensor] = {}
+    for tensor in wanted:
+        out = gs.Variable(names.fresh(f"{tensor.name}/quantised"), np.float32, list(tensor.shape))
+        for reader in list(tensor.outputs):
+            reader.inputs = [out if t is tensor else t for t in reader.inputs]
+        node = gs.Node("Identity", names.fresh(f"{tensor.name}/quantiser"), inputs=[tensor], outputs=[out])
+        maker = tensor.inputs[0]
+        node.attrs[ORIGIN] = origin(maker)
+        if ROWS in maker.attrs:
+            node.attrs[ROWS] = maker.attrs[ROWS]
+        graph.nodes.append(node)
+        if not any(tensor is t for t in graph.outputs):
+            tensor.name, out.name = names.fresh(f"{tensor.name}/float"), tensor.name
+        else:
+            lines = [replace(line, root=out.name) if line.root == tensor.name else line for line in lines]
+        put[out.name] = tensor
+    tidy(graph)
+    tensors, known = graph.tensors(), {line.output: line for line in lines}
+    stops = {id(tensors[name]) for name in (*put, *known)} | {id(f.output) for f in recognise(graph).found}
+    made_of = MadeOf(graph, stops)
+    places = []
+    for made in (t for node in graph.nodes for t in node.outputs):
+        if made.name in known:
+            places.append(known[made.name])
+        elif made.name in put:
+            path = made_of.path(put[made.name])
+            entrance = path[0] if len(path) == 1 and path[0] is not put[made.name] else None
+            places.append(ranged_place(put[made.name], made, entrance))
+    return places
