@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnx2snn.calibration import ranges
 from onnx2snn.calibration.histogram import Histogram
+from onnx2snn.calibration.lines import Place
 from onnx2snn.calibration.measure import measure
 from onnx2snn.calibration.preparing import Prepared
+from onnx2snn.calibration.ranges import Seen, ranged
 from onnx2snn.calibration.statistics import gather
-from onnx2snn.calibration.step_choice import StepChoice, least_squares
+from onnx2snn.calibration.step_choice import StepChoice, least_squares, plain
 from onnx2snn.calibration.writing import staircase_of, write_staircase
 from onnx2snn.data import open_data
 from onnx2snn.errors import InputError
@@ -93,25 +96,43 @@ def sensitivities(prepared: Prepared, inputs: Mapping[str, Array]) -> tuple[list
     """Spikes of each layer at each of :data:`STEPS`, and the squared output error when it alone has :data:`PROBED`."""
     data = open_data(dict(inputs))
     found = gather(prepared.graph, prepared.places, data, progress=lambda _done: None)
-    samples = len(data)
     spikes, losses = [], []
-    for line in prepared.places:
-        histogram = found[line.output]
-        spikes.append([_spikes(histogram, t) / samples for t in STEPS])
+    for place in prepared.places:
+        histogram = found.get(place.output)
+        each = [_steps(place, prepared, histogram, t) for t in STEPS]
+        if histogram is None:
+            spikes.append([_spikes_seen(*one, prepared.seen[place.output]) for one in each])
+        else:
+            spikes.append([_spikes(histogram, steps) / len(data) for _, steps in each])
         alone = prepared.graph.copy()
-        steps = least_squares(histogram, 2**PROBED - 1)
-        rank = len(alone.tensors()[line.root].shape)
-        write_staircase(alone, line, staircase_of(line, steps, np.zeros(len(histogram.top)), rank))
+        one, steps = each[STEPS.index(PROBED)]
+        shift = np.zeros(1 if histogram is None else len(histogram.top))
+        write_staircase(alone, one, staircase_of(one, steps, shift, one.rank))
         losses.append(measure(prepared.graph, alone, [], data).output.relative ** 2)
     return spikes, losses
 
 
-def _spikes(found: Histogram, timesteps: int) -> float:
+def _steps(
+    place: Place, prepared: Prepared, found: Histogram | None, timesteps: int
+) -> tuple[Place, StepChoice]:
+    """Thresholds alone of one place, and its range."""
+    levels = 2**timesteps - 1
+    one = ranged([place], prepared.seen, {place.output: levels}, ranges.least_squares)[0]
+    if found is None:
+        return one, plain(one.span.reshape(1) / levels, levels)
+    return one, least_squares(found, levels)
+
+
+def _spikes(found: Histogram, steps: StepChoice) -> float:
     """Ones in the codes of all levels, from the histogram."""
-    steps: StepChoice = least_squares(found, 2**timesteps - 1)
     middles = (np.arange(found.bins) + 0.5) * found.top[:, None] / found.bins
-    levels = steps.level(middles)
-    ones = np.zeros(levels.shape)
-    for bit in range(timesteps):
-        ones += (levels.astype(np.int64) >> bit) & 1
-    return float(np.sum(ones * found.count))
+    return float(np.sum(_ones(steps.level(middles)) * found.count))
+
+
+def _spikes_seen(place: Place, steps: StepChoice, seen: Seen) -> float:
+    """The same of one sample, from values that were seen."""
+    return float(np.mean(_ones(steps.level(place.driven(seen.values)[None])))) * seen.each
+
+
+def _ones(levels: Array) -> Array:
+    return np.asarray(sum((levels.astype(np.int64) >> bit) & 1 for bit in range(max(STEPS))))

@@ -39,6 +39,19 @@ def test_less_loss_costs_more_spikes() -> None:
     assert spikes[0] < spikes[1]
 
 
+def test_functions_have_their_own_time_steps_too() -> None:
+    b = Builder()
+    z = b.dense("x", (6, 16), 1)
+    out = b.dense(b.add("Relu", b.dense(b.add("Mul", z, b.add("Sigmoid", z)), (16, 16), 3)), (16, 4), 5)
+    model = b.model({"x": ["N", 6]}, {"y": (out, ["N", 4])})
+    calibration = onnx2snn.calibrate(model, X, timesteps="auto", max_loss=5, samples=24)
+    assert len(calibration.layers) == 2
+    assert calibration.top1_agreement is not None
+    assert calibration.top1_agreement >= 0.95
+    conversion = onnx2snn.convert(calibration.model)
+    assert onnx2snn.verify(calibration.model, conversion.model, X).lossless
+
+
 def test_a_bound_that_cannot_be_kept() -> None:
     data = {**X, "labels": np.zeros(96, np.int64)}
     with pytest.raises(onnx2snn.InputError, match="lose more"):
