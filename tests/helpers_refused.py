@@ -38,6 +38,12 @@ def one(operator: str) -> Activation:
     return lambda source, name: [node(operator, [source], [name], name=name)]
 
 
+def by_another(source: str, name: str) -> list[onnx.NodeProto]:
+    """A function of two activations that is no product."""
+    slopes = f"{name}/slopes"
+    return [node("MatMul", [source, "w1"], [slopes]), node("PRelu", [source, slopes], [name], name=name)]
+
+
 def network(*between: Any, **constants: np.ndarray) -> Model:
     """Three dense layers; what lies ``between`` them: an activation each, or nothing."""
     first, second = between or (None, None)

@@ -15,6 +15,7 @@ from helpers_graphs import samples
 from helpers_operators import dyadic
 from helpers_refused import (
     Model,
+    by_another,
     by_block,
     dynamic,
     foreign,
@@ -70,7 +71,7 @@ FOLLOWED: dict[str, list[Case]] = {
     ],
     "KEEP_TOO": [Case(lambda: network(one("Relu"), one("Hardmax")), options=(*CALIBRATED, "--hybrid"))],
     "QUANTISE": [
-        Case(lambda: network(quantised, one("Hardmax")), PLAIN),
+        Case(lambda: network(quantised, by_another), PLAIN),
     ],
     "ROWS_APART": [Case(lambda: positions(folded=True), lambda: positions(folded=False))],
     "HALF_PIXEL": [Case(lambda: resized("tf_half_pixel_for_nn"), lambda: resized("half_pixel"))],

@@ -23,7 +23,7 @@ from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
-from onnx2snn.remedies import ACTIVATIONS, AS_IT_IS, CALIBRATE, FUNCTIONS, KEEP, QUANTISE, either
+from onnx2snn.remedies import ACTIVATIONS, AS_IT_IS, CALIBRATE, FUNCTIONS, HYBRID, KEEP, QUANTISE, either
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def prepare(
 def _no_staircase(first: NonSpiking, *, spikes: bool) -> ConversionError:
     """Of what lies between synapses; it may be kept where something else spikes."""
     reason, remedy = first.reason.replace("is not quantised", "has no staircase"), first.remedy
-    if first.remedy == CALIBRATE or first.remedy.startswith(QUANTISE):
+    if first.remedy in (CALIBRATE, HYBRID) or first.remedy.startswith(QUANTISE):
         remedy = either(FUNCTIONS, KEEP) if spikes else FUNCTIONS
     return ConversionError(reason, node=first.name, operator=first.operator, remedy=remedy)
 
