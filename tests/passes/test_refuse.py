@@ -56,7 +56,7 @@ def network(first: str, second: str, **constants: np.ndarray) -> onnx.ModelProto
         ("Relu", "Identity", "first"),
         ("Identity", "Relu", "second"),
         ("Relu", "Sigmoid", "first"),
-        ("HardSwish", "Relu", "second"),
+        ("HardSwish", "Relu", "first"),
         ("LeakyRelu", "Relu", "first"),
         ("Relu", "quantised", "first"),
         ("quantised", "Relu", "second"),
