@@ -11,6 +11,7 @@ from onnx2snn.compile.blocked_rounding import BlockedRounding, blocked_rounding,
 from onnx2snn.compile.byte_trains import highest_levels
 from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron
 from onnx2snn.compile.integers import integers
+from onnx2snn.compile.narrowed_search import narrowed_search
 from onnx2snn.compile.neuron_writer import Writer, whole_values
 from onnx2snn.compile.small_images import tap_by_tap
 from onnx2snn.dialect.functions import SCALED_IF
@@ -66,8 +67,11 @@ class FusedWriter(Writer):
             blocked.write_last(at, node.input[0], node.output[0])
             return
         v, rounding = self._potential(at, node), self.rounding(node)
+        search = None if self.plain or rounding is not None else narrowed_search(self.draft, node)
         if rounding is not None:
             self.rounded(at, v, rounding, output=node.output[0])
+        elif search is not None:
+            search.write(at, v, node.output[0])
         else:
             at.end("Identity", [level(at, self.compared(at, v, node))])
 

@@ -82,6 +82,45 @@ class Thresholds:
             level = 2 * level + fires
         return level
 
+    @property
+    def table(self) -> Array | None:
+        """The lowest potential of each level, float32 (channels, 2^T − 1), +∞ for levels that none has; None: not known.
+
+        Where each subtraction is exact (Sterbenz: θ/2 ≤ v ≤ 2θ), spikes compare v with exact sums, and higher potentials have
+        higher levels. The lowest one of a level is then the highest of these sums over its spikes.
+        """
+        timesteps = len(self.compare)
+        shape = np.broadcast_shapes(self.compare.shape[1:], self.subtract.shape[1:], self.ceiling.shape)
+        compare, subtract = (
+            np.stack([np.broadcast_to(row, shape).reshape(-1) for row in values])
+            for values in (self.compare, self.subtract)
+        )
+        ceiling = np.broadcast_to(self.ceiling, shape).reshape(-1)
+        if not _subtracts_exactly(compare, subtract, ceiling):
+            return None
+        levels = np.arange(1, 2**timesteps)[:, None]
+        taken, lowest = np.zeros((len(levels), ceiling.size)), np.full((len(levels), ceiling.size), -np.inf)
+        for step in range(timesteps):
+            fires = (levels >> (timesteps - 1 - step)) & 1
+            lowest = np.maximum(lowest, np.where(fires, taken + compare[step], -np.inf))
+            taken = taken + fires * subtract[step].astype(np.float64)
+        near = lowest.astype(np.float32)
+        near = np.where(near < lowest, np.nextafter(near, _INFINITY), near)
+        flat = Thresholds(compare, subtract, ceiling)
+        near = np.where(flat.levels(near) == levels, near, _INFINITY)
+        return np.asarray(np.minimum.accumulate(near[::-1])[::-1].T)
+
+
+def _subtracts_exactly(compare: Array, subtract: Array, ceiling: Array) -> bool:
+    """Whether no v − θ of a neuron rounds, whatever its potential."""
+    highest = ceiling
+    for threshold, taken in zip(compare, subtract, strict=True):
+        if np.any(threshold < taken / 2) or np.any(highest > 2 * taken):
+            return False
+        below = np.nextafter(threshold, -_INFINITY)
+        highest = np.maximum(np.minimum(highest, below), highest - taken)
+    return True
+
 
 def thresholds_of(node: onnx.NodeProto, draft: Draft) -> Thresholds | None:
     """Of an IF node; None where they are no constants."""
