@@ -28,6 +28,8 @@ from onnx2snn.remedies import ITS_SOURCE
 SAMPLES = 256
 #: Samples from which the ranges of quantisers that are put in are chosen.
 RANGED = 32
+#: A network that cannot be proved exact is not rounded to grids where that multiplies its error by more.
+WORTH = 1.25
 #: Longest codes.
 MOST_STEPS = 16
 MOST_RATE_STEPS = 4096
@@ -137,7 +139,11 @@ def _calibration(source: onnx.ModelProto, work: Work, outcome: Outcome, form: _F
     loss, exact = outcome.loss, None
     if form.exact:
         exact = made_exact(outcome.graph, source, [work.looked_at] if work.looked_at else ())
-        loss = work.measured(exact.model)
+        rounded = work.measured(exact.model)
+        if not exact.exact and loss and rounded and rounded.output.relative > WORTH * loss.output.relative:
+            exact = None  # products and quotients of many bits: grids of 24 bits are too coarse for what lies between
+        else:
+            loss = rounded
     return Calibration(
         model=declared_as(to_model(outcome.graph), source) if exact is None else exact.model,
         layers=layers,
