@@ -56,6 +56,8 @@ class Calibration(Savable):
         accuracy: Of the ``float`` and of the ``quantised`` network, where the data has labels.
         non_spiking: Operators between activations that were kept (``hybrid``): names of the user's nodes.
         exact: The grids of its constants, and what is proved of them; None where weights stayed as they were fitted.
+        error_on_grids: The output error with all constants on grids, where that was too much for what cannot be proved exact
+            (products and quotients of many bits), so that they stayed as they were fitted; None elsewhere.
     """
 
     model: onnx.ModelProto
@@ -68,6 +70,7 @@ class Calibration(Savable):
     accuracy: dict[str, float] | None
     non_spiking: tuple[str, ...] = ()
     exact: Exact | None = None
+    error_on_grids: float | None = None
 
     def __repr__(self) -> str:
         return f"Calibration({self._told()})"
@@ -98,6 +101,7 @@ class Calibration(Savable):
             "layers": [asdict(layer) for layer in self.layers],
             "non_spiking": list(self.non_spiking),
             "exact": None if self.exact is None else self.exact.to_dict(),
+            "error_on_grids": self.error_on_grids,
         }
 
 

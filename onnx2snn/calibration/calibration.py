@@ -28,7 +28,8 @@ from onnx2snn.remedies import ITS_SOURCE
 SAMPLES = 256
 #: Samples from which the ranges of quantisers that are put in are chosen.
 RANGED = 32
-#: A network that cannot be proved exact is not rounded to grids where that multiplies its error by more.
+#: A network that cannot be proved exact is not rounded to grids where that multiplies its error by more: 24 bits are too few
+#: for what lies between products and quotients of many bits.
 WORTH = 1.25
 #: Longest codes.
 MOST_STEPS = 16
@@ -136,12 +137,12 @@ def _without_data(source: onnx.ModelProto, work: Work, specs: Any, form: _Form) 
 
 def _calibration(source: onnx.ModelProto, work: Work, outcome: Outcome, form: _Form) -> Calibration:
     layers = tuple(_layer(one, outcome.loss, form.coding) for one in outcome.fitted)
-    loss, exact = outcome.loss, None
+    loss, exact, on_grids = outcome.loss, None, None
     if form.exact:
         exact = made_exact(outcome.graph, source, [work.looked_at] if work.looked_at else ())
         rounded = work.measured(exact.model)
         if not exact.exact and loss and rounded and rounded.output.relative > WORTH * loss.output.relative:
-            exact = None  # products and quotients of many bits: grids of 24 bits are too coarse for what lies between
+            exact, on_grids = None, rounded.output.relative
         else:
             loss = rounded
     return Calibration(
@@ -157,6 +158,7 @@ def _calibration(source: onnx.ModelProto, work: Work, outcome: Outcome, form: _F
         accuracy=loss.accuracy if loss else None,
         non_spiking=tuple(kept.name for kept in work.prepared.kept),
         exact=exact,
+        error_on_grids=on_grids,
     )
 
 

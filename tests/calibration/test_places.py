@@ -10,8 +10,10 @@ import pytest
 from helpers_networks import Builder
 
 import onnx2snn
+import onnx2snn.calibration.calibration as calibrated_networks
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.places import find_places
+from onnx2snn.cli.calibrate import calibration_lines
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.importer import import_model
@@ -113,6 +115,17 @@ def test_an_encoder_of_a_transformer() -> None:
     conversion = onnx2snn.convert(calibration.model)
     assert not conversion.non_spiking
     assert onnx2snn.verify(calibration.model, conversion.model, SEQUENCE).lossless
+
+
+def test_grids_that_prove_nothing_are_left_out_where_they_cost_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrated_networks, "WORTH", 0.0)
+    rounded = onnx2snn.calibrate(encoder(), SEQUENCE, timesteps=5)
+    assert rounded.exact is None
+    assert rounded.output_error is not None
+    assert rounded.output_error < 0.12
+    assert rounded.error_on_grids not in (None, rounded.output_error)
+    told = [line.plain for line in calibration_lines(rounded.to_dict())]
+    assert any("weights stay float" in line for line in told)
 
 
 def test_quantisers_stand_where_values_enter_synapses_or_products() -> None:
