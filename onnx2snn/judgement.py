@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.recognise import Rejected
 from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_spiking, obstacles, refusal
+from onnx2snn.analysis.reach import rounds
 from onnx2snn.analysis.unrolled import unrolled_neurons
 from onnx2snn.calibration.advice import Advice
 from onnx2snn.errors import ConversionError
@@ -70,6 +71,6 @@ def _refusal(
         return None
     if dynamic := dynamic_quantisation(graph):
         return dynamic
-    if not spikes and (of_floats := advice.of_float_network(kept)):
+    if not spikes and not any(map(rounds, graph.nodes)) and (of_floats := advice.of_float_network(kept)):
         return of_floats
     return refusal(kept, rejected, spikes=spikes, hybrid=hybrid)

@@ -160,3 +160,9 @@ def is_passed(node: gs.Node) -> bool:
 def is_quantiser(node: gs.Node) -> bool:
     """Whether ``node`` is a quantiser: one that is still there was not read."""
     return of(node).quantiser or node.domain in QONNX
+
+
+def rounds(node: gs.Node) -> bool:
+    """Whether ``node`` makes steps of a signal: a quantiser, or a part of one that is spelled out."""
+    operator = of(node)
+    return is_quantiser(node) or (operator.jumps and operator.elementwise and not operator.whole)

@@ -53,7 +53,7 @@ def calibrate(
     """Put staircases of K = 2^T − 1 levels wherever values enter synapses, or products of two activations.
 
     Clipped lines (ReLU, ReLU6, Clip, HardSigmoid) become staircases; functions of one tensor, quotients and operands of products
-    get one behind them (:mod:`onnx2snn.calibration.places`).
+    get one behind them (:mod:`onnx2snn.calibration.quantiser_places`).
 
     Args:
         model: The float network; a path, or a model in memory (which is not changed).

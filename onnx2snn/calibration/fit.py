@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.calibration.arguments import Reading
 from onnx2snn.calibration.histogram import Histogram
-from onnx2snn.calibration.reading import Reading
 from onnx2snn.calibration.step_choice import STARTS, StepChoice, least_squares
 from onnx2snn.calibration.synapses_ahead import Synapses
 from onnx2snn.graph.core import Array

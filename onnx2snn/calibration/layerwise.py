@@ -10,9 +10,9 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.analysis.channels import channel_axis
+from onnx2snn.calibration.arguments import Reading
 from onnx2snn.calibration.fit import Choice, Problem, SampledRows, choose, draw_rows, fit_steps
 from onnx2snn.calibration.lines import Place
-from onnx2snn.calibration.reading import Reading
 from onnx2snn.calibration.stages import Stage, make_stages
 from onnx2snn.calibration.synapses_ahead import Synapses, synapses_of
 from onnx2snn.calibration.writing import Staircased, staircase_of, write_staircase

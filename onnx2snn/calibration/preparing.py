@@ -14,7 +14,7 @@ from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.calibration.lines import Place
-from onnx2snn.calibration.places import find_places
+from onnx2snn.calibration.quantiser_places import find_places
 from onnx2snn.calibration.ranges import Seen, look
 from onnx2snn.calibration.writing import Staircased, write_staircase
 from onnx2snn.errors import ConversionError

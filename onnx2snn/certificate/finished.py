@@ -149,9 +149,9 @@ def _farthest(
     apart = np.zeros(counts.pop())
     for name, value in witness.outputs.items():
         largest = float(difference(value, np.zeros_like(value)).max(initial=0)) or 1.0
-        apart = np.maximum(
-            apart, difference(found[name], value).reshape(len(apart), -1).max(axis=1) / largest
-        )
+        with np.errstate(invalid="ignore"):  # infinities and no numbers are as far as can be
+            ratio = difference(found[name], value).reshape(len(apart), -1).max(axis=1) / largest
+        apart = np.maximum(apart, np.where(np.isnan(ratio), np.inf, ratio))
     row = slice(int(np.argmax(apart)), int(np.argmax(apart)) + 1)
     alone = {name: value[row] for name, value in witness.inputs.items()}
     answers = run(alone)

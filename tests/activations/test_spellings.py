@@ -224,9 +224,9 @@ REJECTED: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], str]] = {
     "no bound": (
         [node("Relu", ["z"], ["1"]), node("Round", ["1"], ["a"])], {}, "nothing bounds its levels above",
     ),
-    "smooth": ([node("Tanh", ["z"], ["a"])], {}, "not a spiking operator"),
-    "leaky": ([node("LeakyRelu", ["z"], ["a"])], {}, "nothing rounds it"),
-    "its own square": ([node("Mul", ["z", "z"], ["a"])], {}, "by itself"),
+    "smooth": ([node("Tanh", ["z"], ["a"])], {}, "it is a float network"),
+    "leaky": ([node("LeakyRelu", ["z"], ["a"])], {}, "it is a float network"),
+    "its own square": ([node("Mul", ["z", "z"], ["a"])], {}, "it is a float network"),
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from helpers_networks import Builder
 import onnx2snn
 import onnx2snn.calibration.calibration as calibrated_networks
 from onnx2snn.analysis.pass_manager import apply_owned
-from onnx2snn.calibration.places import find_places
+from onnx2snn.calibration.quantiser_places import find_places
 from onnx2snn.cli.calibrate import calibration_lines
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
