@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.chains import between
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.stages import Stage
 from onnx2snn.model.reference import Reference
 
@@ -18,7 +18,7 @@ Values = NDArray[np.float32]
 _AT_A_TIME = 1 << 22
 
 
-class Reading:
+class ArgumentReader:
     """From the argument z of a place to what its staircase rounds.
 
     Args:
@@ -26,7 +26,7 @@ class Reading:
         place: It.
     """
 
-    def __init__(self, graph: gs.Graph, place: Place) -> None:
+    def __init__(self, graph: gs.Graph, place: QuantiserPlace) -> None:
         self.place = place
         self._function = _function(graph, place) if place.entrance else None
 
@@ -63,7 +63,7 @@ class Reading:
         return np.clip(self.place.driven(self.raw(z)), 0, self.place.span.astype(np.float32))
 
 
-def _function(graph: gs.Graph, place: Place) -> Reference:
+def _function(graph: gs.Graph, place: QuantiserPlace) -> Reference:
     tensors = graph.tensors()
     order = {id(node): position for position, node in enumerate(graph.nodes)}
     nodes = between(tensors[place.entrance], tensors[place.root], order).nodes

@@ -13,7 +13,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.calibration import ranges
 from onnx2snn.calibration.histogram import Histogram
 from onnx2snn.calibration.layerwise import Fitted, Layerwise
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.measure import Loss, measure
 from onnx2snn.calibration.preparing import Prepared
 from onnx2snn.calibration.statistics import gather, spread
@@ -116,7 +116,7 @@ class Work:
             return None
         return measure(self.prepared.source, import_model(model), [], self._data)
 
-    def _thresholds(self, graph: gs.Graph, line: Place, levels: int) -> Fitted:
+    def _thresholds(self, graph: gs.Graph, line: QuantiserPlace, levels: int) -> Fitted:
         if line.ranged:
             steps, channels = plain(line.span.reshape(1) / levels, levels), 1
         else:

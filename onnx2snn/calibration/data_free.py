@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.calibration.histogram import Histogram, channels_first
 from onnx2snn.calibration.layerwise import forget
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.stages import make_stages
 from onnx2snn.data import InputSpec
 from onnx2snn.errors import InputError
@@ -29,7 +29,7 @@ _REMEDY = "give some data: 32 samples without labels are enough"
 
 
 def imagine(
-    graph: gs.Graph, lines: Sequence[Place], specs: Sequence[InputSpec], *, seed: int = 0
+    graph: gs.Graph, lines: Sequence[QuantiserPlace], specs: Sequence[InputSpec], *, seed: int = 0
 ) -> dict[str, Histogram]:
     """Histograms of the activations that the training data is likely to have caused.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.calibration.arguments import Reading
+from onnx2snn.calibration.arguments import ArgumentReader
 from onnx2snn.calibration.histogram import Histogram
 from onnx2snn.calibration.step_choice import STARTS, StepChoice, least_squares
 from onnx2snn.calibration.synapses_ahead import Synapses
@@ -142,7 +142,7 @@ class Problem:
     slope: NDArray[np.float64]
     synapses: Synapses | None
     operands: NDArray[np.float32] | None
-    reading: Reading | None = None
+    reading: ArgumentReader | None = None
     target: NDArray[np.float32] | None = None
     levels: int = 1
 

@@ -10,9 +10,9 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.analysis.channels import channel_axis
-from onnx2snn.calibration.arguments import Reading
+from onnx2snn.calibration.arguments import ArgumentReader
 from onnx2snn.calibration.fit import Choice, Problem, SampledRows, choose, draw_rows, fit_steps
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.stages import Stage, make_stages
 from onnx2snn.calibration.synapses_ahead import Synapses, synapses_of
 from onnx2snn.calibration.writing import Staircased, staircase_of, write_staircase
@@ -38,7 +38,7 @@ class Fitted:
         spikes: Of one sample, on average.
     """
 
-    line: Place
+    line: QuantiserPlace
     staircase: Staircased
     choice: Choice | None = None
     spikes: float = 0.0
@@ -52,12 +52,12 @@ class Layerwise:
         lines: Its activations, in order.
     """
 
-    def __init__(self, graph: gs.Graph, lines: list[Place]) -> None:
+    def __init__(self, graph: gs.Graph, lines: list[QuantiserPlace]) -> None:
         self._graph = graph
         self._lines = lines
         self._count = 1
         tensors = graph.tensors()
-        self._readings = [Reading(graph, line) for line in lines]
+        self._readings = [ArgumentReader(graph, line) for line in lines]
         self._synapses = [_reached(tensors[line.argument], line.axis) for line in lines]
         wanted = [
             [line.argument, *([s.source] if s else [])] for line, s in zip(lines, self._synapses, strict=True)
@@ -154,7 +154,7 @@ class Layerwise:
 
 
 def _problem(
-    reading: Reading,
+    reading: ArgumentReader,
     synapses: Synapses | None,
     held: tuple[Mapping[str, Array], Mapping[str, Array]],
     levels: int,
@@ -189,7 +189,7 @@ class _Readout:
         return self.synapses.source
 
 
-def _readouts(graph: gs.Graph, lines: list[Place]) -> list[_Readout]:
+def _readouts(graph: gs.Graph, lines: list[QuantiserPlace]) -> list[_Readout]:
     """The weighted operators that no activation and no other synapses follow."""
     tensors = graph.tensors()
     arguments = {id(tensors[line.argument]) for line in lines}

@@ -22,7 +22,7 @@ from onnx2snn.passes.recognise.recognise_staircases import between_synapses
 
 
 @dataclass(frozen=True)
-class Place:
+class QuantiserPlace:
     """Where a staircase comes to stand, and what it is to come near to.
 
         a = low + clip(slope·z + shift, 0, span)
@@ -74,7 +74,7 @@ class Place:
             above = np.clip(above, 0, self.span.astype(np.float32))
         return (above + self.low.astype(np.float32)).astype(np.float32)
 
-    def between(self, low: float, high: float) -> Place:
+    def between(self, low: float, high: float) -> QuantiserPlace:
         """Case 2, with its range."""
         bottom = np.asarray(low, np.float64)
         return replace(self, shift=-bottom, low=bottom, span=np.asarray(high, np.float64) - bottom)
@@ -98,13 +98,13 @@ class Place:
         return u
 
 
-def clipped_lines(graph: gs.Graph) -> list[Place]:
+def clipped_lines(graph: gs.Graph) -> list[QuantiserPlace]:
     """Those that lie between synapses, in topological order; what is no clipped line is left out.
 
     Where synapses follow no activation at all, those behind the last synapses count too.
     """
     found, made_of = expressions(graph), MadeOf(graph)
-    ends: list[tuple[gs.Tensor, Place]] = []
+    ends: list[tuple[gs.Tensor, QuantiserPlace]] = []
     taken: set[int] = set()
     outputs = {id(t) for t in graph.outputs}
     for node in graph.nodes:
@@ -128,16 +128,16 @@ def _is_inside(made_of: MadeOf, tensor: gs.Tensor) -> bool:
     return bool(readers) and all(made_of.is_entrywise(r) and not is_line(r) for r in readers)
 
 
-def ranged_place(tensor: gs.Tensor, quantised: gs.Tensor, entrance: gs.Tensor | None) -> Place:
+def ranged_place(tensor: gs.Tensor, quantised: gs.Tensor, entrance: gs.Tensor | None) -> QuantiserPlace:
     """Case 2, before its range is known.
 
     Args:
         tensor: Holds z.
         quantised: Will hold a.
-        entrance: See :class:`Place`.
+        entrance: See :class:`QuantiserPlace`.
     """
     maker, nothing = producer_of(tensor), np.zeros(())
-    return Place(
+    return QuantiserPlace(
         node=tensor.name if maker is None else next(iter(origin(maker)), tensor.name),
         operator="Identity" if maker is None else maker.op,
         root=tensor.name,
@@ -168,14 +168,14 @@ def _is_line_of(value: Value, taken: set[int]) -> bool:
     return False
 
 
-def _clipped_line(tensor: gs.Tensor, value: Value) -> Place | None:
+def _clipped_line(tensor: gs.Tensor, value: Value) -> QuantiserPlace | None:
     parts = _parts(value.of_root)
     if parts is None or value.root is None or value.root.shape is None:
         return None
     rank = len(value.root.shape)
     slope, offset, low, high = (_per_sample(part, rank) for part in parts)
     last = value.nodes[-1]
-    return Place(
+    return QuantiserPlace(
         node=next(iter(origin(last)), last.name or tensor.name),
         operator=last.op,
         root=value.root.name,

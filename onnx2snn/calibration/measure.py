@@ -10,7 +10,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.statistics import batch_size
 from onnx2snn.data import Batch, DataSet
 from onnx2snn.evaluation.batch_job import predicted_classes, right_answers
@@ -145,7 +145,7 @@ class Loss:
 def measure(
     exact: gs.Graph,
     quantised: gs.Graph,
-    lines: Sequence[Place],
+    lines: Sequence[QuantiserPlace],
     data: DataSet,
     *,
     progress: Callable[[int], None] = lambda _done: None,

@@ -15,7 +15,7 @@ import numpy as np
 
 from onnx2snn.calibration import ranges
 from onnx2snn.calibration.histogram import Histogram
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.measure import measure
 from onnx2snn.calibration.preparing import Prepared
 from onnx2snn.calibration.ranges import Seen, ranged
@@ -113,8 +113,8 @@ def sensitivities(prepared: Prepared, inputs: Mapping[str, Array]) -> tuple[list
 
 
 def _steps(
-    place: Place, prepared: Prepared, found: Histogram | None, timesteps: int
-) -> tuple[Place, StepChoice]:
+    place: QuantiserPlace, prepared: Prepared, found: Histogram | None, timesteps: int
+) -> tuple[QuantiserPlace, StepChoice]:
     """Thresholds alone of one place, and its range."""
     levels = 2**timesteps - 1
     one = ranged([place], prepared.seen, {place.output: levels}, ranges.least_squares)[0]
@@ -129,7 +129,7 @@ def _spikes(found: Histogram, steps: StepChoice) -> float:
     return float(np.sum(_ones(steps.level(middles)) * found.count))
 
 
-def _spikes_seen(place: Place, steps: StepChoice, seen: Seen) -> float:
+def _spikes_seen(place: QuantiserPlace, steps: StepChoice, seen: Seen) -> float:
     """The same of one sample, from values that were seen."""
     return float(np.mean(_ones(steps.level(place.driven(seen.values)[None])))) * seen.each
 

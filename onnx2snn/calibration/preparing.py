@@ -13,7 +13,7 @@ from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.analysis.non_spiking import NonSpiking, dynamic_quantisation, non_spiking, obstacles
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.training_mode import refuse_training_mode
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.quantiser_places import find_places
 from onnx2snn.calibration.ranges import Seen, look
 from onnx2snn.calibration.writing import Staircased, write_staircase
@@ -40,7 +40,7 @@ class Prepared:
 
     graph: gs.Graph
     source: gs.Graph
-    places: list[Place]
+    places: list[QuantiserPlace]
     seen: dict[str, Seen]
     kept: tuple[NonSpiking, ...]
 
@@ -93,7 +93,7 @@ def _no_staircase(first: NonSpiking, *, spikes: bool) -> ConversionError:
     return ConversionError(reason, node=first.name, operator=first.operator, remedy=remedy)
 
 
-def _with_staircases(graph: gs.Graph, places: list[Place]) -> gs.Graph:
+def _with_staircases(graph: gs.Graph, places: list[QuantiserPlace]) -> gs.Graph:
     """The network as it would be recognised, were there a staircase at every place."""
     trial = graph.copy()
     tensors = trial.tensors()

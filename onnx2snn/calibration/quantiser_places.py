@@ -17,7 +17,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.activations.recognise import recognise
 from onnx2snn.analysis.dataflow import influenced_by, influencing, only_read_by
-from onnx2snn.calibration.lines import Place, clipped_lines, ranged_place
+from onnx2snn.calibration.lines import QuantiserPlace, clipped_lines, ranged_place
 from onnx2snn.graph.core import ORIGIN, Names, origin, tidy
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
@@ -31,7 +31,7 @@ from onnx2snn.operators.linear import (
 )
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     """What a tensor behind synapses holds, before anything is put in.
 
     LEVELS: what neurons say, moved, averaged or added up.
@@ -44,7 +44,7 @@ class Kind(Enum):
     SMOOTH = "smooth"
 
 
-class Places:
+class QuantiserPlaces:
     """Which tensors need a quantiser.
 
     1. A function or a quotient ends: anything but a line, or a further function of the same tensor, reads it.
@@ -63,7 +63,7 @@ class Places:
         quantised = {id(found.output) for found in recognise(graph).found} | set(lines)
         self._made_of = MadeOf(graph, quantised)
         self._inner = only_read_by(graph, is_quotient, _is_dendritic)
-        self._kinds: dict[int, Kind] = {}
+        self._kinds: dict[int, ValueKind] = {}
         self._asked: list[tuple[gs.Tensor, gs.Node]] = []
         self._entering: list[tuple[gs.Tensor, gs.Node]] = []
         behind = influenced_by(graph, is_weighted)
@@ -71,38 +71,38 @@ class Places:
             kind = self._kind(node) if any(id(t) in behind for t in node.outputs) else None
             for tensor in node.outputs:
                 if id(tensor) in quantised:
-                    self._kinds[id(tensor)] = Kind.LEVELS
+                    self._kinds[id(tensor)] = ValueKind.LEVELS
                 elif kind is not None:
                     self._kinds[id(tensor)] = kind
         self.wanted = self._between(graph, set(lines), exact=exact)
 
-    def _kind(self, node: gs.Node) -> Kind | None:
+    def _kind(self, node: gs.Node) -> ValueKind | None:
         """What ``node`` writes; quantisers are asked for where it reads what is no level."""
         read = [t for t in float_signals(node) if id(t) in self._kinds]
         kinds = {self._kinds[id(t)] for t in read}
-        if self._made_of.is_entrywise(node) and not (is_linear(node) and Kind.SMOOTH not in kinds):
-            return Kind.SMOOTH
+        if self._made_of.is_entrywise(node) and not (is_linear(node) and ValueKind.SMOOTH not in kinds):
+            return ValueKind.SMOOTH
         if is_quotient(node):
-            return Kind.SMOOTH
+            return ValueKind.SMOOTH
         if is_product(node) and len(float_signals(node)) == len(node.inputs):
-            self._ask(read, node, {Kind.SMOOTH, Kind.CURRENT})
-            return Kind.CURRENT
+            self._ask(read, node, {ValueKind.SMOOTH, ValueKind.CURRENT})
+            return ValueKind.CURRENT
         if is_weighted(node):
-            self._ask(read, node, {Kind.SMOOTH})
-            self._entering += [(t, node) for t in read if self._kinds[id(t)] is Kind.CURRENT]
-            return Kind.CURRENT
+            self._ask(read, node, {ValueKind.SMOOTH})
+            self._entering += [(t, node) for t in read if self._kinds[id(t)] is ValueKind.CURRENT]
+            return ValueKind.CURRENT
         if all(id(t) in self._inner for t in node.outputs) or is_line(node):
-            return Kind.SMOOTH if Kind.SMOOTH in kinds else next(iter(kinds), None)
-        self._ask(read, node, {Kind.SMOOTH})
+            return ValueKind.SMOOTH if ValueKind.SMOOTH in kinds else next(iter(kinds), None)
+        self._ask(read, node, {ValueKind.SMOOTH})
         if is_linear(node) or _moves(node) or of(node).compares is not None or of(node).extreme:
-            return Kind.CURRENT if Kind.CURRENT in kinds else Kind.LEVELS if kinds else None
-        return Kind.SMOOTH
+            return ValueKind.CURRENT if ValueKind.CURRENT in kinds else ValueKind.LEVELS if kinds else None
+        return ValueKind.SMOOTH
 
-    def _ask(self, read: Collection[gs.Tensor], node: gs.Node, unfit: Collection[Kind]) -> None:
+    def _ask(self, read: Collection[gs.Tensor], node: gs.Node, unfit: Collection[ValueKind]) -> None:
         for tensor in read:
             if self._kinds[id(tensor)] in unfit and tensor.shape:
                 self._asked.append((tensor, node))
-                self._kinds[id(tensor)] = Kind.LEVELS
+                self._kinds[id(tensor)] = ValueKind.LEVELS
 
     def _between(self, graph: gs.Graph, lines: set[int], *, exact: bool) -> list[gs.Tensor]:
         """Those with synapses behind them; of currents that enter synapses, those with further quantisers."""
@@ -127,19 +127,21 @@ def _is_dendritic(node: gs.Node) -> bool:
     return not is_weighted(node) and not is_product(node)
 
 
-def find_places(graph: gs.Graph, *, exact: bool) -> list[Place]:
+def find_places(graph: gs.Graph, *, exact: bool) -> list[QuantiserPlace]:
     """All places of staircases, in the order in which their tensors are made.
 
     Args:
         graph: Prepared; it gets an Identity at those that are no clipped line.
-        exact: See :class:`Places`.
+        exact: See :class:`QuantiserPlaces`.
     """
     tensors, lines = graph.tensors(), clipped_lines(graph)
-    wanted = Places(graph, {id(tensors[line.output]) for line in lines}, exact=exact).wanted
+    wanted = QuantiserPlaces(graph, {id(tensors[line.output]) for line in lines}, exact=exact).wanted
     return put_places(graph, wanted, lines) if wanted else lines
 
 
-def put_places(graph: gs.Graph, wanted: Collection[gs.Tensor], lines: Sequence[Place]) -> list[Place]:
+def put_places(
+    graph: gs.Graph, wanted: Collection[gs.Tensor], lines: Sequence[QuantiserPlace]
+) -> list[QuantiserPlace]:
     """A place behind each tensor; with ``lines``, in the order in which their tensors are made.
 
     f ─▶ x ─▶ Conv      becomes      f ─▶ x/float ─▶ Identity ─▶ x ─▶ Conv

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.graph.core import Array
 from onnx2snn.graph.exporter import with_outputs
 
@@ -38,7 +38,7 @@ class Seen:
     each: int
 
 
-def look(source: gs.Graph, places: Sequence[Place], samples: Mapping[str, Array]) -> dict[str, Seen]:
+def look(source: gs.Graph, places: Sequence[QuantiserPlace], samples: Mapping[str, Array]) -> dict[str, Seen]:
     """What the float network holds where ranges are to be chosen, by place; and at entrances, by their own names.
 
     Args:
@@ -73,13 +73,13 @@ def _joined(parts: Sequence[tuple[Array, float, float, int]]) -> Seen:
 
 
 def ranged(
-    places: Sequence[Place], seen: Mapping[str, Seen], levels: Mapping[str, int], rule: Rule
-) -> list[Place]:
+    places: Sequence[QuantiserPlace], seen: Mapping[str, Seen], levels: Mapping[str, int], rule: Rule
+) -> list[QuantiserPlace]:
     """``places`` with the ranges that ``rule`` chooses for K ``levels`` each, by the tensor that holds the activation."""
     return [_ranged(place, seen, levels[place.output], rule) for place in places]
 
 
-def _ranged(place: Place, seen: Mapping[str, Seen], levels: int, rule: Rule) -> Place:
+def _ranged(place: QuantiserPlace, seen: Mapping[str, Seen], levels: int, rule: Rule) -> QuantiserPlace:
     if place.entrance in seen:
         argument = seen[place.entrance]
         place = replace(place, reach=(argument.low, argument.high))

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.calibration.histogram import Histogram, channels_first
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.data import DataSet
 from onnx2snn.graph.core import Array
 from onnx2snn.graph.exporter import with_outputs
@@ -32,7 +32,7 @@ def _values(tensor: gs.Tensor) -> int:
 
 
 def gather(
-    graph: gs.Graph, lines: Sequence[Place], data: DataSet, *, progress: Callable[[int], None]
+    graph: gs.Graph, lines: Sequence[QuantiserPlace], data: DataSet, *, progress: Callable[[int], None]
 ) -> dict[str, Histogram]:
     """Histograms of all clipped lines above their smallest value, by channel; keys are the tensors that hold them."""
     lines = [line for line in lines if not line.ranged]

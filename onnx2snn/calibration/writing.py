@@ -10,7 +10,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.chains import between
-from onnx2snn.calibration.lines import Place
+from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.step_choice import StepChoice
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, producer_of, tidy
@@ -52,7 +52,9 @@ class Staircased:
         return answer
 
 
-def staircase_of(line: Place, steps: StepChoice, shift: NDArray[np.float64], rank: int) -> Staircased:
+def staircase_of(
+    line: QuantiserPlace, steps: StepChoice, shift: NDArray[np.float64], rank: int
+) -> Staircased:
     """The staircase that stands in for ``line``.
 
     Args:
@@ -83,7 +85,7 @@ def staircase_of(line: Place, steps: StepChoice, shift: NDArray[np.float64], ran
 _FINE, _FINEST = 32, 4096
 
 
-def write_staircase(graph: gs.Graph, line: Place, held: Staircased) -> None:
+def write_staircase(graph: gs.Graph, line: QuantiserPlace, held: Staircased) -> None:
     """Put ``held`` in place of ``line``, in the graph.
 
         z ─▶ (the activation's operators) ─▶ a
@@ -113,7 +115,7 @@ def write_staircase(graph: gs.Graph, line: Place, held: Staircased) -> None:
     tidy(graph)
 
 
-def _put_on_grid(graph: gs.Graph, line: Place, held: Staircased) -> None:
+def _put_on_grid(graph: gs.Graph, line: QuantiserPlace, held: Staircased) -> None:
     """Round what the function of ``line`` is given to the middle of a cell, as wide as a power of two."""
     tensors = graph.tensors()
     entrance, (least, largest) = tensors[line.entrance], line.reach
