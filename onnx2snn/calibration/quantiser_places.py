@@ -19,6 +19,7 @@ from onnx2snn.activations.recognise import recognise
 from onnx2snn.analysis.dataflow import influenced_by, influencing, only_read_by
 from onnx2snn.calibration.lines import QuantiserPlace, clipped_lines, ranged_place
 from onnx2snn.graph.core import ORIGIN, Names, origin, tidy
+from onnx2snn.graph.walks import backward
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     ROWS,
@@ -29,6 +30,9 @@ from onnx2snn.operators.linear import (
     is_quotient,
     is_weighted,
 )
+
+#: Types of tensors that hold no values of samples, but which of them is taken.
+_DECISIONS = (np.dtype(np.bool_), np.dtype(np.int64))
 
 
 class ValueKind(Enum):
@@ -51,7 +55,8 @@ class QuantiserPlaces:
     2. An operand of a product of two signals is no level.
     3. A current enters synapses that lead to further quantisers (``exact``): each keeps its own bits.
 
-    What lies in front of the first synapses, or behind the last ones, needs none.
+    What lies in front of the first synapses, or behind the last ones, needs none; neither does what only decides which values
+    enter synapses: scores that boxes are selected by.
 
     Args:
         graph: Prepared.
@@ -64,9 +69,10 @@ class QuantiserPlaces:
         self._made_of = MadeOf(graph, quantised)
         self._inner = only_read_by(graph, is_quotient, _is_dendritic)
         self._kinds: dict[int, ValueKind] = {}
-        self._asked: list[tuple[gs.Tensor, gs.Node]] = []
+        self._asked: list[gs.Tensor] = []
         self._entering: list[tuple[gs.Tensor, gs.Node]] = []
         behind = influenced_by(graph, is_weighted)
+        self._feeding = backward(graph.nodes, _passes_values)
         for node in graph.nodes:
             kind = self._kind(node) if any(id(t) in behind for t in node.outputs) else None
             for tensor in node.outputs:
@@ -99,21 +105,29 @@ class QuantiserPlaces:
         return ValueKind.SMOOTH
 
     def _ask(self, read: Collection[gs.Tensor], node: gs.Node, unfit: Collection[ValueKind]) -> None:
+        if not (is_weighted(node) or any(id(t) in self._feeding for t in node.outputs)):
+            return
         for tensor in read:
             if self._kinds[id(tensor)] in unfit and tensor.shape:
-                self._asked.append((tensor, node))
+                self._asked.append(tensor)
                 self._kinds[id(tensor)] = ValueKind.LEVELS
 
     def _between(self, graph: gs.Graph, lines: set[int], *, exact: bool) -> list[gs.Tensor]:
         """Those with synapses behind them; of currents that enter synapses, those with further quantisers."""
-        feeding = influencing(graph, is_weighted)
-        found = {id(t): t for t, node in self._asked if is_weighted(node) or id(node.outputs[0]) in feeding}
+        found = {id(t): t for t in self._asked}
         ends = lines | found.keys()
         leading = influencing(graph, lambda node: any(id(t) in ends for t in node.outputs))
         if exact:
             found |= {id(t): t for t, node in self._entering if id(node.outputs[0]) in leading}
         order = {id(t): i for i, t in enumerate(t for node in graph.nodes for t in node.outputs)}
         return sorted(found.values(), key=lambda t: order[id(t)])
+
+
+def _passes_values(node: gs.Node, written: list[bool]) -> bool:
+    """Whether values that ``node`` reads enter synapses: places and comparisons of them only decide which values do."""
+    return is_weighted(node) or any(
+        feeds and tensor.dtype not in _DECISIONS for feeds, tensor in zip(written, node.outputs, strict=True)
+    )
 
 
 def _moves(node: gs.Node) -> bool:
