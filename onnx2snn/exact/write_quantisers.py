@@ -123,9 +123,9 @@ def _biased(graph: gs.Graph, spelling: Spelling, node: gs.Node, zero: float, *, 
     maker = producer_of(potential)
     if maker is not None and is_weighted(maker) and len(potential.outputs) == alone:
         vector = _per_channel(maker, bias)
-        if vector is not None and of(maker).terms is not None:
+        if vector is not None and _takes_bias(maker, len(vector)):
             add_to(graph, maker, vector.astype(np.float64))
-            return node.inputs[0]
+            return potential
     return spelling.apply("Add", potential, bias)
 
 
@@ -200,13 +200,19 @@ def _searched(spelling: Spelling, node: gs.Node, potential: gs.Tensor) -> gs.Ten
     return total
 
 
+def _takes_bias(node: gs.Node, channels: int) -> bool:
+    """Whether the bias of ``node`` can hold a value for each of its channels."""
+    given = constant_input(node, 2)
+    return of(node).terms is not None and (
+        len(node.inputs) < 3 or (given is not None and given.size == channels)
+    )
+
+
 def add_to(graph: gs.Graph, node: gs.Node, shift: NDArray[np.float64]) -> None:
     """Add ``shift`` (C,) to what a Conv, Gemm or MatMul answers."""
     names = Names(graph)
     given = constant_input(node, 2)
-    if of(node).terms is not None and (
-        len(node.inputs) < 3 or (given is not None and given.size == len(shift))
-    ):
+    if _takes_bias(node, len(shift)):
         beta = float(node.attrs.get("beta", 1.0))
         old = np.zeros(len(shift)) if given is None else beta * given.astype(np.float64).ravel()
         bias = make_constant(names, f"{node.name}/bias", (old + shift).astype(np.float32))
