@@ -199,7 +199,10 @@ class Lazy(Mapping[str, Array]):
 def compact(levels: Array, timesteps: int) -> Array:
     """Levels of so many bits, in as few bytes as hold them."""
     most = 2**timesteps - 1
-    return np.clip(levels, 0, most).astype(np.min_scalar_type(most))
+    held = np.min_scalar_type(most)
+    # Older versions of NumPy take no bound beyond a type.
+    wide: Array = levels.astype(np.promote_types(levels.dtype, held), copy=False)
+    return np.clip(wide, 0, most).astype(held)
 
 
 def difference(a: Array, b: Array) -> NDArray[np.float64]:
