@@ -158,9 +158,8 @@ class Path:
         try:
             spiking = _bounded(self._spiking, read, quanta, None)
         except Exception as error:  # whatever an operator that was changed may raise
-            _bounded(
-                self._source, read, quanta, self._precision
-            )  # where it fails as well, levels are of no sample
+            # Where the source fails as well, levels are of no sample, and its own error says so.
+            _bounded(self._source, read, quanta, self._precision)
             raise broken(error) from error
         both = Precision(self._precision.timesteps, self._precision.unit, self._spiking.in_front)
         source = _bounded(self._source, read, quanta, both)

@@ -78,10 +78,8 @@ def _explain(network: Network, execution: str, inputs: Mapping[str, Array], outp
         SelfCheckError: there is no reason.
     """
     timesteps, layers = int(network.table["timesteps"]), network.table["layers"]
-    trains, fused = (
-        {layer["name"]: layer["output"] for layer in layers},
-        network.table["execution"] == "fused",
-    )
+    trains = {layer["name"]: layer["output"] for layer in layers}
+    fused = network.table["execution"] == "fused"
     written = Shown(network.split, trains, timesteps, fused=fused, load=make_runner).levels(inputs)
     levels = write_execution(network, execution, count="levels")
     compiled = _answers(levels, network, execution, inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,19 @@ class FusedWriter(Writer):
         if blocked:
             self._first = self._round_blocked()
 
+    @cached_property
+    def highest(self) -> dict[str, int]:
+        """The highest level of every train, and of what only moves it."""
+        return highest_levels(self.draft)
+
     def _add_bias(self, convolution: str, values: Array) -> None:
         self._biases[convolution] = self._biases.get(convolution, 0) + values.astype(np.float64)
 
     def _round_blocked(self) -> dict[str, BlockedRounding]:
         """Those that a convolution rounds, by its output."""
-        highest = highest_levels(self.draft)
         for node in filter(is_neuron, self.draft.nodes):
             rounding = self.rounding(node)
-            found = rounding and blocked_rounding(self.draft, node, rounding, highest, self._folded)
+            found = rounding and blocked_rounding(self.draft, node, rounding, self.highest, self._folded)
             if found:
                 self._blocked[node.output[0]] = found
                 if np.any(found.shift):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.compile.byte_trains import ByteTrains, highest_levels, takes_largest
+from onnx2snn.compile.byte_trains import ByteTrains, takes_largest
 from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron, reads
 from onnx2snn.compile.fused import FusedWriter
 from onnx2snn.compile.integers import Requantisation, integers, is_by_channel, operand, requantisation
@@ -40,7 +40,6 @@ class Int8Writer(FusedWriter):
 
     def __init__(self, draft: Draft, **options: Any) -> None:
         super().__init__(draft, **options)
-        self._highest = highest_levels(draft)
         self._trains = ByteTrains(draft)
         layers = [layer for node in draft.nodes if (layer := self._layer(node)) is not None]
         self._layers = {layer.synapses.output[0]: layer for layer in layers}
@@ -72,7 +71,7 @@ class Int8Writer(FusedWriter):
         draft = self.draft
         if not of(node).weights or len(node.input) != 2:
             return None
-        weights, highest = integers(draft, node.input[1]), self._highest.get(node.input[0], 256)
+        weights, highest = integers(draft, node.input[1]), self.highest.get(node.input[0], 256)
         before = draft.sample_shape(node.input[0])
         dense = not is_convolution(node) and (
             weights is None or weights.ndim != 2 or before is None or len(before) != 1
@@ -123,7 +122,7 @@ class Int8Writer(FusedWriter):
         if dense:
             x = at.add("Reshape", [x, at.constant([-1, weights.shape[1], 1, 1], np.int64)])
             weights, held = weights[:, :, None, None], {}
-        values, zero = operand(weights, self._highest[node.input[0]])
+        values, zero = operand(weights, self.highest[node.input[0]])
         one, origin = at.constant(1), at.constant(0, np.uint8)
         read = [x, one, origin, at.constant(values, values.dtype), at.constant(m)]
         read += [at.constant(np.full(len(m), zero), zero.dtype), one, origin, at.constant(bias, np.int32)]

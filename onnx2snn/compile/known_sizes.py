@@ -120,7 +120,7 @@ def _computed(
         not alone
         or not is_own(node, node.op_type)
         or not _are_small(read.values())
-        or set(reads(node)) != set(read)
+        or reads(node) != set(read)
     ):
         return None
     body = helper.make_function("", "computed", list(read), list(node.output), [node], [opset])
@@ -130,7 +130,7 @@ def _computed(
 
 def _without_copies(nodes: Sequence[onnx.NodeProto], outputs: Collection[str]) -> list[onnx.NodeProto]:
     """``nodes``, new ones, without Identity where nobody needs both its names."""
-    if any(set(reads(node)) != set(filter(None, node.input)) for node in nodes):
+    if any(reads(node) != set(filter(None, node.input)) for node in nodes):
         return list(nodes)  # names that subgraphs read stay
     made = {name for node in nodes for name in node.output}
     names: dict[str, str] = {}

@@ -117,7 +117,7 @@ def _same_order(movers: Sequence[gs.Node]) -> bool:
 
 
 def _joins(node: gs.Node, movers: Sequence[gs.Node]) -> bool:
-    """Case 3: with those in front of it."""
+    """Case 2."""
     first, rank = movers[0], len(movers[0].outputs[0].shape)
     ends = [(list(m.inputs[0].shape), list(m.outputs[0].shape)) for m in movers]
     constants = [value_of(t) for t in node.inputs if is_constant(t) and not t.is_empty()]

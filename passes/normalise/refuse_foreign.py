@@ -25,27 +25,20 @@ def refuse_foreign(graph: gs.Graph) -> None:
         ConversionError: names the node, the reason and what to give instead.
     """
     for node in graph.nodes:
-        if node.domain.startswith(_HARDWARE):  # 1
+        refused = _reason(node)
+        if refused is not None:
+            message, remedy = refused
             raise ConversionError(
-                "it stands for hardware that FINN generates, and no runtime computes it",
-                node=node.name,
-                operator=node.op,
-                found=f"domain {node.domain}",
-                remedy=BEFORE_HARDWARE,
+                message, node=node.name, operator=node.op, found=f"domain {node.domain}", remedy=remedy
             )
-        if node.domain.startswith(FAMILIES) and not is_defined(node.op):  # 2
-            raise ConversionError(
-                "it is an operator of QONNX's tools whose meaning is not defined here",
-                node=node.name,
-                operator=node.op,
-                found=f"domain {node.domain}",
-                remedy=AS_EXPORTED,
-            )
-        if node.domain and not node.domain.startswith((*_COMPUTED, *FAMILIES)):  # 3
-            raise ConversionError(
-                "it is an operator of its maker's own, and no runtime here computes it",
-                node=node.name,
-                operator=node.op,
-                found=f"domain {node.domain}",
-                remedy=IN_FRONT,
-            )
+
+
+def _reason(node: gs.Node) -> tuple[str, str] | None:
+    """Why ``node`` has no meaning here, and what to give instead; None where it has one."""
+    if node.domain.startswith(_HARDWARE):  # 1
+        return "it stands for hardware that FINN generates, and no runtime computes it", BEFORE_HARDWARE
+    if node.domain.startswith(FAMILIES) and not is_defined(node.op):  # 2
+        return "it is an operator of QONNX's tools whose meaning is not defined here", AS_EXPORTED
+    if node.domain and not node.domain.startswith((*_COMPUTED, *FAMILIES)):  # 3
+        return "it is an operator of its maker's own, and no runtime here computes it", IN_FRONT
+    return None
