@@ -8,8 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.activations.chains import between
-from onnx2snn.calibration.lines import QuantiserPlace
+from onnx2snn.calibration.lines import QuantiserPlace, function_nodes
 from onnx2snn.calibration.stages import Stage
 from onnx2snn.model.reference import Reference
 
@@ -64,8 +63,6 @@ class ArgumentReader:
 
 
 def _function(graph: gs.Graph, place: QuantiserPlace) -> Reference:
-    tensors = graph.tensors()
-    order = {id(node): position for position, node in enumerate(graph.nodes)}
-    nodes = between(tensors[place.entrance], tensors[place.root], order).nodes
+    nodes = function_nodes(graph, place)
     sizes = [f"size{axis}" for axis in range(place.rank)]
     return Reference(Stage(nodes, (place.entrance,), (place.root,)).model(graph, sizes))

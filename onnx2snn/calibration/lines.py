@@ -9,6 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations.chains import between
 from onnx2snn.activations.expression import Value
 from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.activations.piecewise_linear import Curve
@@ -44,7 +45,7 @@ class QuantiserPlace:
         axis: The axis of z along which its channels lie.
         ranged: Case 2: the float network does not clip there.
         entrance: Of a function without a quantiser in front, the tensor that it is one of: z is that function. Empty: none.
-        reach: What that tensor lies between.
+        reach: What that tensor lies between; made up until data was seen.
         rank: Of z.
     """
 
@@ -96,6 +97,13 @@ class QuantiserPlace:
                 remedy="look at the network's weights and at the scale of the data",
             )
         return u
+
+
+def function_nodes(graph: gs.Graph, place: QuantiserPlace) -> tuple[gs.Node, ...]:
+    """What makes z of its entrance, in the order of ``graph``."""
+    tensors = graph.tensors()
+    order = {id(node): position for position, node in enumerate(graph.nodes)}
+    return between(tensors[place.entrance], tensors[place.root], order).nodes
 
 
 def clipped_lines(graph: gs.Graph) -> list[QuantiserPlace]:

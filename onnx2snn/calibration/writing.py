@@ -9,8 +9,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.activations.chains import between
-from onnx2snn.calibration.lines import QuantiserPlace
+from onnx2snn.calibration.lines import QuantiserPlace, function_nodes
 from onnx2snn.calibration.step_choice import StepChoice
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, producer_of, tidy
@@ -71,13 +70,12 @@ def staircase_of(
 
     theta, scale = column(steps.theta), column(steps.alpha)
     low = np.rint(line.low / scale) * scale  # zero is a level: what pads is one of them
-    before = column(shift)
-    after = np.zeros(()) if line.entrance else before
+    before, after = np.zeros(()), column(shift)
+    if line.entrance:
+        before, after = after, before
     start = column(steps.start) + (line.shift + line.low - low + after) / theta
     step = theta / line.slope
-    wide = [
-        np.asarray(v, np.float32) for v in (step, start, scale, low, before if line.entrance else after * 0)
-    ]
+    wide = [np.asarray(v, np.float32) for v in (step, start, scale, low, before)]
     return Staircased(wide[0], wide[1], wide[2], wide[3], steps.levels, wide[4])
 
 
@@ -117,10 +115,8 @@ def write_staircase(graph: gs.Graph, line: QuantiserPlace, held: Staircased) -> 
 
 def _put_on_grid(graph: gs.Graph, line: QuantiserPlace, held: Staircased) -> None:
     """Round what the function of ``line`` is given to the middle of a cell, as wide as a power of two."""
-    tensors = graph.tensors()
-    entrance, (least, largest) = tensors[line.entrance], line.reach
-    order = {id(node): position for position, node in enumerate(graph.nodes)}
-    inside = between(entrance, tensors[line.root], order).nodes
+    entrance, (least, largest) = graph.tensors()[line.entrance], line.reach
+    inside = function_nodes(graph, line)
     first = next(node for node in inside if any(t is entrance for t in node.inputs))
     most = min(_FINEST, _FINE * (held.levels + 1)) - 1
     step = 2.0 ** np.ceil(np.log2(max(largest - least, 1e-20) / (most - 1)))
