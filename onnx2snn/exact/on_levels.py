@@ -13,12 +13,12 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.check_float32 import recognise_checked
-from onnx2snn.activations.neuron_nodes import give_unit_threshold, parameters, set_parameters, staircase_of
-from onnx2snn.activations.tables import Table, table_of
+from onnx2snn.activations.neuron_nodes import give_unit_threshold, parameters, staircase_of
 from onnx2snn.analysis.facts import facts
-from onnx2snn.analysis.scale_propagation import factor_of, give_out, multiplied
+from onnx2snn.analysis.scale_propagation import give_out, multiplied
 from onnx2snn.analysis.trains import is_train
-from onnx2snn.graph.build import CodeGrid, Spelling, make_constant
+from onnx2snn.exact.whole_levels import factors_behind_products, signed_levels, tables_together
+from onnx2snn.graph.build import CodeGrid, Spelling
 from onnx2snn.graph.core import (
     Array,
     Names,
@@ -29,16 +29,13 @@ from onnx2snn.graph.core import (
     is_float,
     origin,
     producer_of,
-    signals,
 )
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
-    TABLE_STAIRCASE,
     axes_of,
     is_integrate,
     is_mean,
     is_neuron,
-    is_product,
     is_weighted,
 )
 from onnx2snn.operators.scales import as_scale, is_trivial
@@ -47,9 +44,6 @@ from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwa
 from onnx2snn.passes.rewrite.fuse_batch_norm import fuse_batch_norm
 from onnx2snn.passes.rewrite.hold_operands import hold_operands
 from onnx2snn.passes.rewrite.insert_integrates import insert_integrates
-
-#: Zero points that are no whole numbers are multiples of this.
-FRACTION = 2.0**-4
 
 
 def entrances(graph: gs.Graph) -> dict[str, list[tuple[gs.Node, int]]]:
@@ -95,102 +89,6 @@ def input_levels(graph: gs.Graph) -> gs.Graph:
         if id(found.root) not in behind and id(found.root) not in made:
             put_staircase(graph, names, found)
     return graph
-
-
-@graph_pass
-def tables_together(graph: gs.Graph) -> gs.Graph:
-    """A staircase beside a table on one potential is a table, too: a function that rises and falls is looked up at once."""
-    names = Names(graph)
-    for node in graph.nodes:
-        staircase = staircase_of(node)
-        beside = [reader for reader in node.inputs[0].outputs if is_neuron(reader)] if staircase else []
-        if staircase is not None and any(isinstance(parameters(n), Table) for n in beside):
-            table = table_of(staircase)
-            if table is not None:
-                node.op = TABLE_STAIRCASE
-                del node.attrs["rounding"], node.attrs["unit"]
-                set_parameters(names, node, table)
-    return graph
-
-
-@graph_pass
-def signed_levels(graph: gs.Graph) -> gs.Graph:
-    """Offsets of levels as whole numbers, or nearly whole ones.
-
-        k ─▶ Mul α ─▶ Add o      becomes      k ─▶ Add o/α ─▶ Mul α
-
-    1. There is no factor: α is 1.
-    2. Levels of a function that rises and falls are a difference of two.
-    3. There is an offset in front of the factor, too: their sum.
-    """
-    names = Names(graph)
-    for node in graph.nodes:
-        adds = of(node).sums and not of(node).subtracts
-        offset = constant_input(node, 1) if adds else None
-        maker = (
-            producer_of(node.inputs[0]) if offset is not None and len(node.inputs[0].outputs) == 1 else None
-        )
-        if offset is None or maker is None:
-            continue
-        factor = factor_of(maker)
-        if factor is not None and np.all(factor == 1):
-            node.inputs[0], factor = signals(maker)[0], None
-        if not _holds_levels(node.inputs[0] if factor is None else signals(maker)[0]):
-            continue
-        rank = len(node.outputs[0].shape)
-        scale = np.ones(()) if factor is None else factor
-        zero = np.rint(as_scale(offset, rank) / scale / FRACTION) * FRACTION
-        zero = zero.reshape(zero.shape[1:]) if zero.size > 1 else zero.reshape(1)
-        held = make_constant(names, f"{node.name}/zero", zero.astype(np.float32))
-        if factor is None:
-            node.inputs[1] = held
-        else:
-            multiplier = next(t for t in maker.inputs if is_constant(t))
-            level = signals(maker)[0]
-            node.op, maker.op = maker.op, "Add"
-            maker.inputs, node.inputs = [level, held], [maker.outputs[0], multiplier]
-            before = producer_of(level)
-            first = None if before is None or before.op != "Add" else constant_input(before, 1)
-            if before is not None and first is not None and len(level.outputs) == 1:
-                maker.inputs = [
-                    before.inputs[0],
-                    make_constant(names, held.name, (first + zero).astype(np.float32)),
-                ]
-    return graph
-
-
-@graph_pass
-def factors_behind_products(graph: gs.Graph) -> gs.Graph:
-    """Factors of operands behind their product: what it multiplies are whole numbers.
-
-    k ─▶ Mul α ─▶ MatMul ◀─ Mul β ◀─ l      becomes      k ─▶ MatMul ◀─ l ─▶ Mul α·β
-    """
-    names = Names(graph)
-    for node in list(graph.nodes):
-        if not is_product(node):
-            continue
-        total = 1.0
-        for position, tensor in enumerate(node.inputs):
-            maker = producer_of(tensor)
-            factor = None if maker is None else factor_of(maker)
-            if maker is not None and factor is not None and np.all(factor == factor.flat[0]):
-                node.inputs[position], total = signals(maker)[0], total * float(factor.flat[0])
-        if total != 1:
-            out, spelling = node.outputs[0], Spelling(graph, names, node)
-            whole = gs.Variable(names.fresh(f"{out.name}/levels"), np.float32, list(out.shape))
-            node.outputs = [whole]
-            spelling.apply("Mul", whole, np.full(1, total, np.float32), output=out)
-    return graph
-
-
-def _holds_levels(tensor: gs.Tensor) -> bool:
-    """Whether neurons made ``tensor``: cases 2 and 3 included."""
-    maker = producer_of(tensor)
-    if maker is not None and maker.op == "Add" and not maker.domain and is_constant(maker.inputs[1]):
-        return _holds_levels(maker.inputs[0])
-    if maker is not None and of(maker).sums and of(maker).subtracts:
-        return all(_holds_levels(t) for t in maker.inputs)
-    return maker is not None and is_neuron(maker)
 
 
 @graph_pass

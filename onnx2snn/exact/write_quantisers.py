@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, staircase_of
 from onnx2snn.exact.weight_grids import THRESHOLDS
+from onnx2snn.exact.whole_levels import added_constant
 from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.graph.core import (
     Names,
@@ -102,8 +103,8 @@ def _zero_of(node: gs.Node) -> tuple[float, gs.Tensor]:
     """What is taken off levels behind ``node``, and the tensor that holds the result."""
     level = node.outputs[0]
     reader = level.outputs[0] if len(level.outputs) == 1 else None
-    if reader is not None and of(reader).sums and not of(reader).subtracts:
-        held = constant_input(reader, 1)
+    if reader is not None:
+        held = added_constant(reader)
         if held is not None and held.size == 1 and list(reader.outputs[0].shape) == list(level.shape):
             out = reader.outputs[0]
             reader.outputs = []
