@@ -61,15 +61,8 @@ class Structure:
     @classmethod
     def of(cls, model: SplitModel) -> Structure:
         """That of ``model``."""
-        graph = model.structure.graph
-        held = {tensor.name: tensor for tensor in graph.initializer}
-        carried = _carried(graph, held)
-        synapses = {
-            name
-            for node in graph.node
-            if of(node).weights is not None and carried.intersection(node.input)
-            for name in _weights(node, held)
-        }
+        held = {tensor.name: tensor for tensor in model.structure.graph.initializer}
+        synapses = {weights for _, weights in _layers(model.structure.graph)}
         constants = model.constants
         found = [constants[name] for name in sorted(synapses)]
         parameters = sum(
@@ -79,15 +72,19 @@ class Structure:
         return cls(parameters, sum(values.size for values in found), zeros, len(found))
 
 
-def _carried(graph: onnx.GraphProto, held: Mapping[str, TensorProto]) -> set[str]:
-    """Tensors whose entries come from the network's inputs; biases that follow open sizes only know how large these are."""
+def _layers(graph: onnx.GraphProto) -> list[tuple[onnx.NodeProto, str]]:
+    """Layers of synapses, and their weights: operators that hold some, and read what comes from the network's inputs.
+
+    Biases that follow open sizes only know how large these are: they are none. Of several constants the first are weights.
+    """
+    held = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
     given = {value.name for value in graph.input if value.name not in held}
-    return forward(graph.node, lambda node, read: any(read) and not of(node).sizes, given)
-
-
-def _weights(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
-    """The first constant that the operator reads; the second is its bias."""
-    return [name for name in node.input if name in held and len(held[name].dims) > 1][:1]
+    carried = forward(graph.node, lambda node, read: any(read) and not of(node).sizes, given)
+    found = []
+    for node in graph.node:
+        if of(node).weights is not None and carried.intersection(node.input):
+            found += [(node, name) for name in node.input if held.get(name, 0) > 1][:1]
+    return found
 
 
 class Operations:
@@ -99,17 +96,7 @@ class Operations:
 
     def __init__(self, model: SplitModel) -> None:
         self._model = model
-        graph = model.structure.graph
-        held = {tensor.name: tensor for tensor in graph.initializer}
-        carried = _carried(graph, held)
-        self._nodes = [
-            node
-            for node in graph.node
-            if of(node).weights is not None
-            and not node.domain
-            and carried.intersection(node.input)
-            and _weights(node, held)
-        ]
+        self._nodes = [node for node, _ in _layers(model.structure.graph) if not node.domain]
         self._dense: dict[tuple[tuple[int, ...], ...], float] = {}
 
     def of(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

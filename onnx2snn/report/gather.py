@@ -21,8 +21,9 @@ from onnx2snn.evaluation.neurobench import Operations, Structure
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, name_of, named
 from onnx2snn.model.weights import split_model
+from onnx2snn.report.energy_facts import EnergyFacts
 from onnx2snn.report.layer_tally import batch_size, tally_layers
-from onnx2snn.report.report_facts import Array, EnergyFacts, Latency, ReportFacts
+from onnx2snn.report.report_facts import Array, Latency, ReportFacts
 from onnx2snn.report.sample import Chosen, look_closely
 from onnx2snn.report.sweep import sweep_points
 from onnx2snn.report.topology import stops_of

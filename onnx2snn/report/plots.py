@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError
 from onnx2snn.naming import distinct
+from onnx2snn.report.energy_facts import TABLES, EnergyFacts
 from onnx2snn.report.sample import check_names, layer_sample
 from onnx2snn.report.write import require_libraries
 from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 if TYPE_CHECKING:
     from onnx2snn.certificate import Certificate
-    from onnx2snn.report.report_facts import EnergyFacts
     from onnx2snn.runtime import Result, Trace
 
 #: Why levels differ, and in which colour that is drawn.
@@ -151,8 +151,6 @@ def _bits(trace: Trace, name: str, sample: int) -> Any:
 
 def _energies(result: Result) -> list[EnergyFacts]:
     """Means over the samples, by both tables; none where nothing that costs was counted."""
-    from onnx2snn.report.report_facts import TABLES, EnergyFacts  # noqa: PLC0415 - it reads certificates
-
     if not result.synops:
         return []
     synops = float(sum(counted.mean() for counted in result.synops.values()))

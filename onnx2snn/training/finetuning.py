@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -17,12 +15,11 @@ from torch import Tensor, nn
 import onnx2snn
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.data.sources import Source
-from onnx2snn.errors import ConversionError, InputError
+from onnx2snn.errors import InputError
 from onnx2snn.exact.snapping import snap
 from onnx2snn.model.files import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
-from onnx2snn.training.hints import LayerHints
-from onnx2snn.training.importing import Imported, import_torch
+from onnx2snn.training.importing import import_teacher, import_torch
 from onnx2snn.training.marking import prepared_graph
 from onnx2snn.training.ports import Rows
 from onnx2snn.training.pruning import SynapsePruning
@@ -30,7 +27,8 @@ from onnx2snn.training.records import Epoch, Finetuned, Plan, TrainingStep
 from onnx2snn.training.replacing import calibrate_thresholds
 from onnx2snn.training.sparsity import FineGrainedL1
 from onnx2snn.training.spike_meter import SpikeMeter
-from onnx2snn.training.teaching import Lessons, lessons
+from onnx2snn.training.taught import Taught, quantised_network
+from onnx2snn.training.teaching import lessons
 
 _CHECKED = 8  # samples on which the imported network has to agree with its source
 _CALIBRATION = 512
@@ -111,7 +109,7 @@ def finetune(
     kept, judged = split(len(taught), held_out, seed)
     quantised = quantised_network(source, taught.given(kept[:_CALIBRATION]), timesteps=timesteps)
     imported = import_torch(quantised, levels=2**timesteps - 1, samples=samples)
-    teacher = import_torch(source, levels=2**timesteps - 1, samples=samples) if layerwise else None
+    teacher = import_teacher(source, samples=samples) if layerwise else None
     run = run_identity(
         onnx2snn.__version__,
         source.SerializeToString(),
@@ -127,49 +125,6 @@ def finetune(
         result = snap(result, data_set).model
     trainer.checkpoint.remove()
     return Finetuned(result, min(history, key=trainer.score), history)
-
-
-def quantised_network(
-    source: onnx.ModelProto, inputs: Mapping[str, np.ndarray[Any, Any]], *, timesteps: int
-) -> onnx.ModelProto:
-    """``source`` calibrated with ``inputs``, where training begins; itself where calibration finds nothing to do."""
-    try:
-        return onnx2snn.calibrate(source, inputs, timesteps=timesteps, hybrid=True, exact=False).model
-    except (
-        ConversionError
-    ):  # quantised already, or nothing in it spikes: its import says what cannot be trained
-        return source
-
-
-@dataclass(frozen=True)
-class Taught:
-    """A network, who teaches it, and what.
-
-    Attributes:
-        network: Calibrated.
-        teacher: The source, whose hidden activations are learned; None where answers alone are.
-        lessons: All samples.
-        kept: Positions of those to train on.
-        judged: Positions of those to judge by.
-    """
-
-    network: Imported
-    teacher: Imported | None
-    lessons: Lessons
-    kept: Tensor
-    judged: Tensor
-
-    def hints(self, model: Rows) -> LayerHints | None:
-        """What hidden layers learn from."""
-        if self.teacher is None:
-            return None
-        if set(self.teacher.factors) != set(self.network.factors):
-            raise ConversionError(
-                "calibration does not leave this network the layers that it has",
-                remedy="train without layerwise",
-            )
-        teacher = Rows(self.teacher.teacher, self.lessons.inputs_held, self.lessons.wanted)
-        return LayerHints(model, teacher, self.network.factors, self.teacher.factors)
 
 
 class _Trainer:

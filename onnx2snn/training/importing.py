@@ -7,7 +7,6 @@ Staircases that are there already keep their range; float activations (ReLU, ReL
 
 from __future__ import annotations
 
-import copy
 import importlib
 import sys
 import types
@@ -42,7 +41,6 @@ class Imported:
 
     Attributes:
         module: The torch module; a tensor (N, ...) an input, gives one, or a list of them.
-        teacher: The same with float activations, clipped where the source clips: in the place of each QCFS a rectifier.
         factors: By name of a QCFS, what the network multiplies it by: α/θ, which broadcasts to it.
         inputs: The source's inputs, in order.
         outputs: The source's outputs, likewise.
@@ -52,7 +50,6 @@ class Imported:
     """
 
     module: nn.Module
-    teacher: nn.Module
     factors: dict[str, Tensor]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -63,6 +60,19 @@ class Imported:
     def export(self) -> onnx.ModelProto:
         """The network as it has learned to be: plain ONNX, with the source's input, output and operators."""
         return write_back(self.graph, self.module, self.behind)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A network whose hidden activations are learned.
+
+    Attributes:
+        module: The torch module, its activations clipped where the source clips them.
+        factors: By name of an activation, what the network multiplies it by, which broadcasts to it.
+    """
+
+    module: nn.Module
+    factors: dict[str, Tensor]
 
 
 def import_torch(
@@ -79,21 +89,48 @@ def import_torch(
         ConversionError: an operator that onnx2torch does not know, named; or the module does not compute what the source
             computes.
     """
-    marked, graph = marked_graph(prepared_graph(model))
-    inputs, outputs = (tuple(t.name for t in ports) for ports in (graph.inputs, graph.outputs))
-    proto = at_opset(to_model(graph), OPSET)
-    _spell_dense_layers(proto)
-    _plain_names(proto, marked)
-    module, behind = _to_torch(proto)
-    _compare(module, proto, {name: samples[name] for name in inputs}, outputs)
-    teacher = copy.deepcopy(module)
-    for name, mark in marked.items():
+    read = _Read.of(model, samples)
+    names = _put_qcfs(read.module, read.marked, levels)
+    _make_trainable(read.module)
+    return Imported(read.module, read.factors, read.inputs, read.outputs, names, read.proto, read.behind)
+
+
+def import_teacher(model: onnx.ModelProto, *, samples: Mapping[str, np.ndarray[Any, Any]]) -> Teacher:
+    """As :func:`import_torch`, with a rectifier in the place of each activation."""
+    read = _Read.of(model, samples)
+    for name, mark in read.marked.items():
         if mark.ceiling is not None:
-            setattr(teacher, name, nn.Hardtanh(0.0, float(mark.ceiling.max())))
-    names = _put_qcfs(module, marked, levels)
-    _make_trainable(module)
-    factors = {name: torch.as_tensor(mark.factor, dtype=torch.float32) for name, mark in marked.items()}
-    return Imported(module, teacher, factors, inputs, outputs, names, proto, behind)
+            setattr(read.module, name, nn.Hardtanh(0.0, float(mark.ceiling.max())))
+    return Teacher(read.module, read.factors)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A model as torch has it, a rectifier wherever an activation is to be."""
+
+    module: nn.Module
+    marked: dict[str, Marked]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    proto: onnx.ModelProto
+    behind: dict[str, tuple[str, bool]]
+
+    @classmethod
+    def of(cls, model: onnx.ModelProto, samples: Mapping[str, np.ndarray[Any, Any]]) -> _Read:
+        """``model``, compared on ``samples``."""
+        marked, graph = marked_graph(prepared_graph(model))
+        inputs, outputs = (tuple(t.name for t in ports) for ports in (graph.inputs, graph.outputs))
+        proto = at_opset(to_model(graph), OPSET)
+        _spell_dense_layers(proto)
+        _plain_names(proto, marked)
+        module, behind = _to_torch(proto)
+        _compare(module, proto, {name: samples[name] for name in inputs}, outputs)
+        return cls(module, marked, inputs, outputs, proto, behind)
+
+    @property
+    def factors(self) -> dict[str, Tensor]:
+        """What the network multiplies each activation by."""
+        return {name: torch.as_tensor(m.factor, dtype=torch.float32) for name, m in self.marked.items()}
 
 
 def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:

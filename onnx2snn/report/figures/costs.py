@@ -8,8 +8,9 @@ from typing import Any
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from onnx2snn.report.energy_facts import EnergyFacts
 from onnx2snn.report.figures.drawing import COLOURS, Drawing, in_style, new_figure, texts, to_svg
-from onnx2snn.report.report_facts import EnergyFacts, ReportFacts, SweepPoint
+from onnx2snn.report.report_facts import ReportFacts, SweepPoint
 from onnx2snn.units import percent, si, times_less
 
 _MARKERS = (("spike", "o"), ("other", "s"), ("third", "^"))
