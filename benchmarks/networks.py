@@ -191,13 +191,18 @@ def mobilenet_v2(
     return b.model((3, size, size), b.dense(pooled, (1280, classes)), classes)
 
 
+def _stem(b: Builder) -> str:
+    """A convolution of 64 channels and a maximum, which quarter the image's sides."""
+    x = b.act(b.conv("image", (3, 64), 7, stride=2))
+    return b.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+
+
 def resnet50(
     spelling: Spelling, *, size: int = 224, classes: int = 1000, levels: int = 15
 ) -> onnx.ModelProto:
     """ResNet-50: bottlenecks of three convolutions beside a shortcut."""
     b = Builder(spelling, levels)
-    x = b.act(b.conv("image", (3, 64), 7, stride=2))
-    x, channels = b.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4), 64
+    x, channels = _stem(b), 64
     for width, depth, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
         for block in range(depth):
             step = stride if block == 0 else 1
@@ -214,8 +219,7 @@ def densenet121(
 ) -> onnx.ModelProto:
     """DenseNet-121: every layer of a block reads all layers before it."""
     b = Builder(spelling, levels)
-    x = b.act(b.conv("image", (3, 64), 7, stride=2))
-    x, channels = b.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4), 64
+    x, channels = _stem(b), 64
     for number, depth in enumerate((6, 12, 24, 16)):
         if number:
             x, channels = b.conv(b.act(x), (channels, channels // 2), 1), channels // 2

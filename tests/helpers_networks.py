@@ -85,13 +85,22 @@ class Network:
         }
 
 
+#: Adds an activation of a tensor.
+Activation = Callable[[Builder, str], str]
+
+
+def twice_activated(activation: Activation) -> onnx.ModelProto:
+    """Three dense layers, with an activation behind the first two."""
+    b = Builder()
+    first = activation(b, b.dense("x", (6, 8), 1))
+    out = b.dense(activation(b, b.dense(first, (8, 8), 3)), (8, 3), 5)
+    return b.model({"x": ["N", 6]}, {"y": (out, ["N", 3])})
+
+
 def _rounding(rounding: str, **options: Any) -> Callable[[], Network]:
     def make() -> Network:
-        b = Builder()
-        first = b.act(b.dense("x", (6, 8), 1), rounding=rounding, **options)
-        second = b.act(b.dense(first, (8, 8), 3), rounding=rounding, **options)
-        out = b.dense(second, (8, 3), 5)
-        return Network(b.model({"x": ["N", 6]}, {"y": (out, ["N", 3])}), {"x": (6,)})
+        model = twice_activated(lambda b, z: b.act(z, rounding=rounding, **options))
+        return Network(model, {"x": (6,)})
 
     return make
 

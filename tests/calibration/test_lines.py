@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import onnx
 import pytest
-from helpers_networks import Builder
+from helpers_networks import Activation, Builder, twice_activated
 
 import onnx2snn
 from onnx2snn.analysis.pass_manager import apply_owned
@@ -18,15 +16,6 @@ from onnx2snn.passes.importer import import_model
 
 X = {"x": np.random.default_rng(0).normal(0, 1, (24, 6)).astype(np.float32)}
 C = np.float32([1, 2, 3, 1, 2, 3, 1, 2])
-
-Activation = Callable[[Builder, str], str]
-
-
-def network(activation: Activation) -> onnx.ModelProto:
-    b = Builder()
-    first = activation(b, b.dense("x", (6, 8), 1))
-    out = b.dense(activation(b, b.dense(first, (8, 8), 3)), (8, 3), 5)
-    return b.model({"x": ["N", 6]}, {"y": (out, ["N", 3])})
 
 
 def mask(b: Builder, z: str) -> str:
@@ -61,7 +50,7 @@ LINES: dict[str, tuple[Activation, tuple[float, float, float, float]]] = {
 @pytest.mark.parametrize("name", LINES)
 def test_spellings(name: str) -> None:
     activation, (slope, offset, low, high) = LINES[name]
-    model = network(activation)
+    model = twice_activated(activation)
     lines = clipped_lines(apply_owned(import_model(model), PREPARE))
     assert len(lines) == 2
     for line in lines:
@@ -77,7 +66,9 @@ def test_spellings(name: str) -> None:
 
 
 def test_tops_may_differ_by_channel() -> None:
-    calibration = onnx2snn.calibrate(network(lambda b, z: b.add("Min", b.add("Relu", z), C)), X, timesteps=6)
+    calibration = onnx2snn.calibrate(
+        twice_activated(lambda b, z: b.add("Min", b.add("Relu", z), C)), X, timesteps=6
+    )
     found = run_reference(calibration.model, X)["y"]
     assert np.isfinite(found).all()
     assert calibration.output_error is not None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import onnx
 import pytest
-from helpers_networks import Builder
+from helpers_networks import Activation, Builder, twice_activated
 
 import onnx2snn
 import onnx2snn.calibration.calibration as calibrated_networks
@@ -20,15 +18,6 @@ from onnx2snn.passes.importer import import_model
 
 X = {"x": np.random.default_rng(0).normal(0, 1, (24, 6)).astype(np.float32)}
 SEQUENCE = {"x": np.random.default_rng(1).normal(0, 1, (12, 5, 8)).astype(np.float32)}
-
-Activation = Callable[[Builder, str], str]
-
-
-def network(activation: Activation) -> onnx.ModelProto:
-    b = Builder()
-    first = activation(b, b.dense("x", (6, 8), 1))
-    out = b.dense(activation(b, b.dense(first, (8, 8), 3)), (8, 3), 5)
-    return b.model({"x": ["N", 6]}, {"y": (out, ["N", 3])})
 
 
 def gelu(b: Builder, z: str) -> str:
@@ -56,7 +45,7 @@ FUNCTIONS: dict[str, Activation] = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_are_tables(name: str) -> None:
-    model = network(FUNCTIONS[name])
+    model = twice_activated(FUNCTIONS[name])
     calibration = onnx2snn.calibrate(model, X, timesteps=6)
     assert [layer.levels for layer in calibration.layers] == [63, 63]
     assert calibration.output_error is not None
@@ -72,7 +61,7 @@ def test_functions_are_tables(name: str) -> None:
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_gates_are_products_of_levels(exact: bool) -> None:
-    calibration = onnx2snn.calibrate(network(gated), X, timesteps=6, exact=exact)
+    calibration = onnx2snn.calibrate(twice_activated(gated), X, timesteps=6, exact=exact)
     assert calibration.output_error is not None
     assert calibration.output_error < 0.15
     conversion = onnx2snn.convert(calibration.model)
@@ -146,7 +135,7 @@ def test_in_front_of_the_first_synapses_and_behind_the_last_ones_nothing_is_touc
 
 
 def test_an_activation_of_few_levels_is_worse_than_one_of_many() -> None:
-    model = network(FUNCTIONS["SiLU"])
+    model = twice_activated(FUNCTIONS["SiLU"])
     expected = run_reference(model, X)["y"]
     errors = []
     for timesteps in (3, 5, 7):
@@ -157,14 +146,14 @@ def test_an_activation_of_few_levels_is_worse_than_one_of_many() -> None:
 
 @pytest.mark.parametrize("method", ["mse", "percentile", "max"])
 def test_thresholds_alone(method: str) -> None:
-    calibration = onnx2snn.calibrate(network(FUNCTIONS["GELU"]), X, timesteps=7, method=method)  # type: ignore[arg-type]
+    calibration = onnx2snn.calibrate(twice_activated(FUNCTIONS["GELU"]), X, timesteps=7, method=method)  # type: ignore[arg-type]
     assert calibration.output_error is not None
     assert calibration.output_error < 0.1
 
 
 def test_a_range_has_to_be_seen() -> None:
     with pytest.raises(onnx2snn.InputError, match="has to be seen in data"):
-        onnx2snn.calibrate(network(FUNCTIONS["SiLU"]))
+        onnx2snn.calibrate(twice_activated(FUNCTIONS["SiLU"]))
 
 
 def test_what_is_no_function_is_kept_on_request() -> None:
