@@ -22,11 +22,10 @@ from torch import Tensor, nn
 
 from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.graph.exporter import to_model
-from onnx2snn.model.nodes import is_own
 from onnx2snn.model.reference import run_reference
-from onnx2snn.operators import of
 from onnx2snn.training.marking import Marked, marked_graph, prepared_graph
 from onnx2snn.training.qcfs import QCFS
+from onnx2snn.training.torch_spelling import at_opset, spell_dense_layers
 from onnx2snn.training.writing_back import UnmatchedError, constants_behind, write_back
 
 #: The newest operators that onnx2torch reads.
@@ -121,7 +120,7 @@ class _Read:
         marked, graph = marked_graph(prepared_graph(model))
         inputs, outputs = (tuple(t.name for t in ports) for ports in (graph.inputs, graph.outputs))
         proto = at_opset(to_model(graph), OPSET)
-        _spell_dense_layers(proto)
+        spell_dense_layers(proto)
         _plain_names(proto, marked)
         module, behind = _to_torch(proto)
         _compare(module, proto, {name: samples[name] for name in inputs}, outputs)
@@ -131,59 +130,6 @@ class _Read:
     def factors(self) -> dict[str, Tensor]:
         """What the network multiplies each activation by."""
         return {name: torch.as_tensor(m.factor, dtype=torch.float32) for name, m in self.marked.items()}
-
-
-def at_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    """The same operators as an older opset spells them; what has no older spelling is left as it is.
-
-    1. Reductions take their axes as an attribute (before opset 18).
-    2. Attributes that came later are dropped: passes leave none that says more than its default.
-    3. ``allowzero`` is dropped from reshapes to a constant shape without zeros, where it means nothing.
-    """
-    del model.opset_import[:]
-    model.opset_import.append(onnx.helper.make_opsetid("", version))
-    constants = {c.name: onnx.numpy_helper.to_array(c) for c in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type.startswith("Reduce") and not of(node).total and len(node.input) > 1:
-            axes = constants[node.input[1]].tolist()
-            del node.input[1:]
-            node.attribute.append(onnx.helper.make_attribute("axes", axes))
-        _drop_allowzero(node, constants)
-        known = _attributes(node, version)
-        kept = [attribute for attribute in node.attribute if attribute.name in known]
-        del node.attribute[:]
-        node.attribute.extend(kept)
-    return model
-
-
-def _attributes(node: onnx.NodeProto, version: int) -> Mapping[str, Any]:
-    try:
-        attributes: Mapping[str, Any] = onnx.defs.get_schema(node.op_type, version, node.domain).attributes
-    except onnx.defs.SchemaError as error:
-        raise ConversionError(
-            f"it is no operator of ONNX opset {version}, the newest that can be trained",
-            node=node.name,
-            operator=node.op_type,
-            found=node.domain or None,
-        ) from error
-    return attributes
-
-
-def _drop_allowzero(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> None:
-    if is_own(node, "Reshape") and node.input[1] in constants and (constants[node.input[1]] != 0).all():
-        kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
-        del node.attribute[:]
-        node.attribute.extend(kept)
-
-
-def _spell_dense_layers(model: onnx.ModelProto) -> None:
-    """Products of a row and a constant matrix as Gemm: onnx2torch makes a linear layer of it, whose synapses can be counted."""
-    constants = {c.name: len(c.dims) for c in model.graph.initializer}
-    known = (*model.graph.input, *model.graph.value_info)
-    ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in known}
-    for node in model.graph.node:
-        if is_own(node, "MatMul") and constants.get(node.input[1]) == ranks.get(node.input[0]) == 2:
-            node.op_type = "Gemm"
 
 
 def _plain_names(model: onnx.ModelProto, marked: Mapping[str, Marked]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from helpers_training import CLASSES, channels_last, samples
 from onnx import TensorProto, helper, numpy_helper
 
 torch = pytest.importorskip("torch")
@@ -28,18 +29,6 @@ from onnx2snn.training.importing import import_torch  # noqa: E402
 
 pytestmark = pytest.mark.train
 
-CLASSES, SAMPLES = 3, 240
-
-
-def samples() -> dict[str, np.ndarray]:
-    """Stripes, rows or dots in noise: learnable in seconds."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, CLASSES, SAMPLES)
-    patterns = np.zeros((CLASSES, 8, 8), np.float32)
-    patterns[0, ::2], patterns[1, :, ::2], patterns[2, ::2, ::2] = 1, 1, 1
-    images = patterns[labels][:, None] + rng.normal(0, 0.4, (SAMPLES, 1, 8, 8))
-    return {"x": images.astype(np.float32), "labels": labels}
-
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
@@ -54,34 +43,6 @@ def float_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("source") / "float.onnx"
     export_onnx(network(), torch.zeros(2, 1, 8, 8), path, input_name="x", output_name="scores")
     return path
-
-
-def channels_last() -> onnx.ModelProto:
-    """A network in the manner of tf2onnx: images with channels last, a kernel in a MatMul, then a softmax."""
-    rng = np.random.default_rng(1)
-    weights = {
-        "kernel": rng.normal(0, 0.4, (6, 1, 3, 3)),
-        "bias": rng.normal(0, 0.1, 6),
-        "dense": rng.normal(0, 0.3, (6, CLASSES)),
-        "last": np.zeros(CLASSES),
-    }
-    nodes = [
-        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2], name="model/transpose"),
-        helper.make_node("Conv", ["t", "kernel", "bias"], ["c"], name="model/conv2d/BiasAdd"),
-        helper.make_node("Relu", ["c"], ["r"], name="model/activation"),
-        helper.make_node("ReduceMean", ["r"], ["m"], axes=[2, 3], keepdims=0, name="model/pool/Mean"),
-        helper.make_node("MatMul", ["m", "dense"], ["d"], name="model/dense/MatMul"),
-        helper.make_node("Add", ["d", "last"], ["a"], name="model/dense/BiasAdd"),
-        helper.make_node("Softmax", ["a"], ["probabilities"], axis=1, name="model/dense/Softmax"),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "keras",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 8, 8, 1])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", CLASSES])],
-        [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
 def assert_lossless(model: onnx.ModelProto, x: np.ndarray) -> None:
