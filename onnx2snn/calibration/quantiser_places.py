@@ -55,6 +55,8 @@ class QuantiserPlaces:
     2. An operand of a product of two signals is no level.
     3. A current enters synapses that lead to further quantisers (``exact``): each keeps its own bits.
 
+    4. One number a sample, without an axis of its own, gets it behind what gives it one.
+
     What lies in front of the first synapses, or behind the last ones, needs none; neither does what only decides which values
     enter synapses: scores that boxes are selected by.
 
@@ -100,6 +102,8 @@ class QuantiserPlaces:
         if all(id(t) in self._inner for t in node.outputs) or is_line(node):
             return ValueKind.SMOOTH if ValueKind.SMOOTH in kinds else next(iter(kinds), None)
         self._ask(read, node, {ValueKind.SMOOTH})
+        if any(self._kinds[id(t)] is ValueKind.SMOOTH for t in read):
+            return ValueKind.SMOOTH
         if is_linear(node) or _moves(node) or of(node).compares is not None or of(node).extreme:
             return ValueKind.CURRENT if ValueKind.CURRENT in kinds else ValueKind.LEVELS if kinds else None
         return ValueKind.SMOOTH
@@ -108,7 +112,7 @@ class QuantiserPlaces:
         if not (is_weighted(node) or any(id(t) in self._feeding for t in node.outputs)):
             return
         for tensor in read:
-            if self._kinds[id(tensor)] in unfit and tensor.shape:
+            if self._kinds[id(tensor)] in unfit and tensor.shape and len(tensor.shape) > 1:
                 self._asked.append(tensor)
                 self._kinds[id(tensor)] = ValueKind.LEVELS
 

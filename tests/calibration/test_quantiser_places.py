@@ -125,6 +125,20 @@ def test_quantisers_stand_where_values_enter_synapses_or_products() -> None:
     assert len(operators) == 9  # and query, key, value, what they mix, and the function
 
 
+def test_a_number_without_an_axis_is_quantised_where_it_has_one() -> None:
+    b = Builder()
+    z = b.dense(b.add("Relu", b.dense("x", (6, 8), 1)), (8, 1), 3)
+    number = b.add("Sigmoid", b.add("Squeeze", z, np.array([1], np.int64)))
+    out = b.dense(b.add("Unsqueeze", number, np.array([1], np.int64)), (1, 3), 5)
+    model = b.model({"x": ["N", 6]}, {"y": (out, ["N", 3])})
+    calibration = onnx2snn.calibrate(model, X, timesteps=5)
+    assert calibration.output_error is not None
+    assert calibration.output_error < 0.1
+    conversion = onnx2snn.convert(calibration.model)
+    assert not conversion.non_spiking
+    assert onnx2snn.verify(calibration.model, conversion.model, X).lossless
+
+
 def test_in_front_of_the_first_synapses_and_behind_the_last_ones_nothing_is_touched() -> None:
     b = Builder()
     read = b.dense(b.add("Tanh", "x"), (6, 8), 1)
