@@ -21,6 +21,7 @@ from onnx2snn.calibration.step_choice import StepChoice, largest, least_squares,
 from onnx2snn.calibration.writing import staircase_of, write_staircase
 from onnx2snn.data import DataSet
 from onnx2snn.graph.core import Array
+from onnx2snn.operators import of
 from onnx2snn.passes.importer import import_model
 
 Method = Literal["auto", "mse", "percentile", "max"]
@@ -55,7 +56,9 @@ class Work:
 
     def __init__(self, prepared: Prepared, method: Method, per_channel: bool | None, samples: int) -> None:
         self.prepared = prepared
-        self.method = method
+        selects = any(of(node).selects for node in prepared.graph.nodes)
+        #: What is quantised selects other rows than the float network: there is nothing to fit one to the other by.
+        self.method: Method = "mse" if method == "auto" and selects else method
         self.names = [place.output for place in prepared.places]
         self.looked_at: dict[str, Array] = {}
         self._per_channel = per_channel

@@ -62,7 +62,8 @@ def calibrate(
         timesteps: T; ``auto``: for each layer, so that spikes are fewest.
         method: How thresholds are chosen: ``max``, ``percentile`` (99.9), ``mse`` (least squared error): from statistics of the
             float network over all of the data. ``auto``: least squared error layer by layer behind layers that are quantised
-            already, with corrections of means and weights where they help (:mod:`onnx2snn.calibration.fit`).
+            already, with corrections of means and weights where they help (:mod:`onnx2snn.calibration.fit`); ``mse`` where values
+            select how many rows there are (NonMaxSuppression).
         per_channel: One threshold per channel, or per layer; None: what is better (``auto``), per channel (others).
         coding: ``binary``, or ``rate``: K = T, as many levels as T plain spikes can say.
         max_loss: With ``timesteps="auto"``: the loss allowed, in percentage points of accuracy; without labels, of samples that

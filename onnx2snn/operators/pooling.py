@@ -107,7 +107,8 @@ OPERATORS = (
     *_REDUCTION.called("ReduceSumSquare", one=False, passes=None, errors=_SAME, roundings=roundings.squared),
     Operator(name="LpPool", windows=True),
     *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=jump_errors.ranked),
-    Operator(name="NonZero", jumps=True, whole=True),
+    Operator(name="NonZero", jumps=True, whole=True, selects=True),
+    *Operator(name="", selects=True).called("NonMaxSuppression", "Compress", "Unique"),
     Operator(
         name="TopK",
         jumps=True,

@@ -130,6 +130,7 @@ class Operator:
         undecided: Not the same at every run.
         stable: Runtimes compute it where its definition overflows.
         grows: It may write more than it reads.
+        selects: Values decide how many rows it writes.
         sizes: It reads sizes of tensors, and no values.
         channels_second: It reads samples along axis 0, and channels along axis 1.
         axes: The input that lists axes.
@@ -196,6 +197,7 @@ class Operator:
     undecided: bool = False
     stable: bool = False
     grows: bool = False
+    selects: bool = False
     sizes: bool = False
     channels_second: bool = False
     axes: int | None = None
