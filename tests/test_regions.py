@@ -56,3 +56,11 @@ def test_a_float_detector_is_calibrated_as_its_refusal_says(tmp_path: Path) -> N
     ]
     assert CliRunner().invoke(main, words).exit_code == 0
     assert CliRunner().invoke(main, [str(quantised_file), str(target), "--hybrid"]).exit_code == 0
+
+
+@pytest.mark.parametrize("count", [3, 17])
+def test_a_network_that_selects_its_rows_is_calibrated_by_statistics(count: int) -> None:
+    """Layer by layer it cannot be: what is quantised selects other rows than the float network."""
+    samples = {"x": dyadic(count, 3, 8, 8, seed=8) / 16}
+    calibration = onnx2snn.calibrate(regions(relu, relu), samples, timesteps=4, hybrid=True)
+    assert calibration.method == "mse"
