@@ -14,7 +14,7 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_impor
 from onnx2snn.graph.bodies import close_bodies
 from onnx2snn.graph.core import INSIDE, Array, is_constant, needed_for, tidy
 from onnx2snn.model.reference import Reference
-from onnx2snn.model.weights import SMALL, SplitModel, hollow
+from onnx2snn.model.weights import IR_VERSION, SMALL, SplitModel, hollow
 
 #: Attributes with this prefix are the passes' own notes.
 PRIVATE = "_onnx2snn"
@@ -42,8 +42,10 @@ def to_split_model(graph: gs.Graph, wanted: Sequence[gs.Tensor] | None = None) -
     functions = [OnnxExporter.export_function(function) for function in graph.functions]
     model = helper.make_model(proto, opset_imports=update_import_domains(graph), functions=functions)
     model.producer_name, model.producer_version = graph.producer_name or "", graph.producer_version or ""
-    if graph.ir_version is not None:
-        model.ir_version = graph.ir_version
+    # Not the newest that the onnx package knows: onnxruntime may be older.
+    model.ir_version = graph.ir_version or max(
+        IR_VERSION, helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True)
+    )
     return SplitModel(model, export.weights)
 
 
