@@ -13,9 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
+from onnx2snn.runtime.target import Target
 
 Array: TypeAlias = NDArray[Any]
+#: An execution provider of onnxruntime by name, or with options of its own.
+Provider: TypeAlias = str | tuple[str, Mapping[str, Any]]
 
+#: How a provider is asked for what this package promises. CUDA otherwise multiplies float32 with ten bits of fraction (TF32),
+#: and levels come out differently.
+_EXACT: dict[str, dict[str, Any]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 _PROVIDER = "install the onnxruntime that has it (onnxruntime-gpu, onnxruntime-openvino ...), or leave it out"
 _TYPES = {
     "tensor(float)": "float32",
@@ -134,12 +140,13 @@ class OnnxruntimeEngine:
         model: Loadable,
         *,
         threads: int | None = None,
-        providers: Sequence[str] | None = None,
+        providers: Sequence[Provider] | None = None,
         session_options: Any = None,
     ) -> None:
         import onnxruntime as ort  # noqa: PLC0415 - one of two engines
 
-        missing = sorted(set(providers or ()) - set(ort.get_available_providers()))
+        chosen = [_with_options(provider) for provider in providers or ("CPUExecutionProvider",)]
+        missing = sorted({name for name, _ in chosen} - set(ort.get_available_providers()))
         if missing:
             found = f"{', '.join(missing)}; it has {', '.join(ort.get_available_providers())}"
             raise InputError(
@@ -156,7 +163,7 @@ class OnnxruntimeEngine:
             self._session = ort.InferenceSession(
                 model.content,
                 options,
-                providers=list(providers) if providers else ["CPUExecutionProvider"],
+                providers=chosen,
                 disabled_optimizers=["ConstantFolding"] if model.lean else None,
             )
         except Exception as error:  # onnxruntime's errors share no base class
@@ -224,6 +231,12 @@ def _options(model: Loadable, threads: int | None) -> Any:
     return options
 
 
+def _with_options(provider: Provider) -> tuple[str, dict[str, Any]]:
+    """A provider and its options: the caller's, and what exact sums need where he says nothing else."""
+    name, options = (provider, {}) if isinstance(provider, str) else provider
+    return name, {**_EXACT.get(name, {}), **options}
+
+
 def _sizes(axes: Sequence[int | str]) -> tuple[int | None, ...]:
     return tuple(size if isinstance(size, int) else None for size in axes)
 
@@ -268,10 +281,16 @@ def _named(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:
     return {name: tensor_of(answer) for name, answer in zip(names, answers, strict=True)}
 
 
-def has_blocked_layout(backend: str, providers: Sequence[str] | None) -> bool:
-    """Whether convolutions are computed in onnxruntime's blocked layout, which it has for CPUs of x86."""
-    on_cpu = all(provider == "CPUExecutionProvider" for provider in providers or ())
-    return backend == "onnxruntime" and on_cpu and platform.machine().lower() in ("x86_64", "amd64")
+def target_of(backend: str, providers: Sequence[Provider] | None, *, save_memory: bool = False) -> Target:
+    """What a session writes executions for. The blocked layout of convolutions is onnxruntime's for CPUs of x86."""
+    on_cpu = all(_with_options(provider)[0] == "CPUExecutionProvider" for provider in providers or ())
+    stock = backend == "onnxruntime"
+    return Target(
+        growth=0.0 if save_memory else 2.0,
+        plain=not stock,
+        blocked=stock and on_cpu and platform.machine().lower() in ("x86_64", "amd64"),
+        integers=on_cpu,
+    )
 
 
 def make_engine(model: Loadable, backend: str, **options: Any) -> Engine:

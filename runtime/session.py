@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch, has_blocked_layout, make_engine
+from onnx2snn.runtime.backends import (
+    Engine,
+    EngineInput,
+    Provider,
+    fixed_batch,
+    make_engine,
+    target_of,
+)
 from onnx2snn.runtime.batches import Inputs, by_sample, checked_samples, joined, parts_of
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
@@ -56,7 +63,8 @@ class SpikingSession:
             drives it step by step. None: what the file was compiled for, else ``spiking``.
         backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
         threads: Threads of one run; None leaves it to the backend.
-        providers: Execution providers of onnxruntime.
+        providers: Execution providers of onnxruntime, by name or as (name, options). CUDA multiplies float32 exactly here
+            (option ``use_tf32`` off), where the options do not say otherwise.
         session_options: An ``onnxruntime.SessionOptions`` of your own, used as it is.
         chunk: Samples at a time: memory stays bounded for batches of any size.
         table: Energy per operation: ``FLOAT32``, ``INT8``, or an :class:`onnx2snn.runtime.EnergyTable` of your own.
@@ -76,7 +84,7 @@ class SpikingSession:
         execution: str | None = None,
         backend: str = "onnxruntime",
         threads: int | None = None,
-        providers: Sequence[str] | None = None,
+        providers: Sequence[Provider] | None = None,
         session_options: Any = None,
         chunk: int = 64,
         table: EnergyTable = FLOAT32,
@@ -85,9 +93,8 @@ class SpikingSession:
     ) -> None:
         self._made_of = {name: value for name, value in locals().items() if name != "self"}
         _check_options(execution, count, chunk)
-        plain, blocked = backend == "numpy", has_blocked_layout(backend, providers)
-        growth, whole = 0.0 if save_memory else 2.0, plain or session_options is not None
-        self._source = open_source(model, growth=growth, plain=plain, blocked=blocked, whole=whole)
+        target = target_of(backend, providers, save_memory=save_memory)
+        self._source = open_source(model, target, whole=target.plain or session_options is not None)
         table_ = self._source.table
         self.coding = str(table_.get("coding", "binary"))
         held = {"step": "streaming"}.get(self._source.execution, self._source.execution)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Loadable, OnnxruntimeEngine
 from onnx2snn.runtime.layer_records import NEWEST, TABLE_KEY, compiled_facts, read_table
+from onnx2snn.runtime.target import ANYWHERE, Target
 
 #: A path, the bytes of a model, a model, or what :func:`onnx2snn.convert` or :func:`onnx2snn.compile` made.
 Model: TypeAlias = Any
@@ -84,16 +85,12 @@ _WITHIN = {
 }
 
 
-def open_source(
-    model: Model, *, growth: float = 2.0, plain: bool = False, blocked: bool = False, whole: bool = False
-) -> SessionFile:
+def open_source(model: Model, target: Target = ANYWHERE, *, whole: bool = False) -> SessionFile:
     """Read a converted or compiled network.
 
     Args:
         model: Path, bytes, or what holds a model in memory.
-        growth: As of ``onnx2snn.compile``.
-        plain: Nothing is rewritten for speed.
-        blocked: Levels are rounded in the layout of onnxruntime's convolutions on CPUs.
+        target: Where it will run.
         whole: Weights are put into the model, and not beside it.
 
     Raises:
@@ -110,7 +107,7 @@ def open_source(
     network = read_network(held, or_compiled=True)
     if is_compiled(network.split.structure):
         return replace(_as_it_is(model), levels=lambda: levels_of(held, whole=whole))
-    compile_for = compiler_of(model, network, growth=growth, plain=plain, blocked=blocked, whole=whole)
+    compile_for = compiler_of(model, network, target, whole=whole)
     return SessionFile(network.table, compile=compile_for, alike=network.alike)
 
 

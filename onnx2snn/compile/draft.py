@@ -15,6 +15,7 @@ from onnx2snn.dialect.functions import DOMAIN, NEURONS
 from onnx2snn.model.nodes import needed
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow, let_go
+from onnx2snn.runtime.target import ANYWHERE, Target
 
 Array: TypeAlias = NDArray[Any]
 
@@ -58,12 +59,12 @@ class Draft:
 
     Args:
         network: What is rewritten; not changed.
-        growth: A matrix in place of a kernel may hold this many times its weights.
+        target: Where it will run.
     """
 
-    def __init__(self, network: SplitModel, *, growth: float = 2.0) -> None:
+    def __init__(self, network: SplitModel, target: Target = ANYWHERE) -> None:
         graph = network.structure.graph
-        self.network, self.growth = network, growth
+        self.network, self.target = network, target
         self.nodes = list(graph.node)
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
         self.inputs = {info.name: info for info in graph.input if info.name not in self.initializers}

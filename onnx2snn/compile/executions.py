@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import onnx
@@ -12,7 +13,7 @@ from onnx2snn.compile.counts import Counting
 from onnx2snn.compile.draft import Draft
 from onnx2snn.compile.fused import FusedWriter
 from onnx2snn.compile.int8 import Int8Writer
-from onnx2snn.compile.int8_kernels import integer_kernels_are_exact
+from onnx2snn.compile.int8_kernels import has_exact_integers
 from onnx2snn.compile.network import Network
 from onnx2snn.compile.neuron_writer import Writer
 from onnx2snn.compile.spiking import SpikingWriter
@@ -24,6 +25,7 @@ from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.layer_records import COMPILED_KEY
 from onnx2snn.runtime.open_sizes import open_tensors
+from onnx2snn.runtime.target import ANYWHERE, Target
 
 
 def write_execution(
@@ -31,9 +33,7 @@ def write_execution(
     execution: str,
     *,
     count: str = "nothing",
-    growth: float = 2.0,
-    plain: bool = False,
-    blocked: bool = False,
+    target: Target = ANYWHERE,
 ) -> SplitModel:
     """The network in plain operators.
 
@@ -41,24 +41,20 @@ def write_execution(
         network: What is compiled; not changed.
         execution: ``spiking``, ``fused``, ``int8``, ``step`` or ``trace``.
         count: ``nothing``, ``spikes``, ``synops`` (and spikes), or ``levels``: outputs ``levels/<layer>``.
-        growth: How many times its kernel's 8-bit weights a matrix may hold that is faster; 0: weights stay as they are.
-        plain: Nothing is rewritten for speed.
-        blocked: Levels are rounded in onnxruntime's blocked layout: faster there on CPUs, and slower elsewhere.
+        target: Where it will run.
 
     Raises:
         InvalidModelError: it contradicts itself.
     """
     try:
-        return _written(network, execution, count, growth, plain=plain, blocked=blocked)
+        return _written(network, execution, count, target)
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise InvalidModelError(
             "this network cannot be compiled", found=str(error), remedy="convert the network again"
         ) from error
 
 
-def _written(
-    network: Network, execution: str, count: str, growth: float, *, plain: bool, blocked: bool
-) -> SplitModel:
+def _written(network: Network, execution: str, count: str, target: Target) -> SplitModel:
     table = network.table
     rate = table.get("coding", "binary") == "rate"
     if execution == "step" and rate:
@@ -77,34 +73,35 @@ def _written(
         counting.add_sizes(open_tensors(table))
     if count == "synops":
         counting.add_synops(draft.value)
-    draft = Draft(SplitModel(wider, network.split.weights), growth=growth)
     form = str(table.get("bias", "once"))
+    # What is traced, and biases that enter at every step, are there to be studied.
+    studied = execution == "trace" or form != "once"
+    target = replace(target, plain=target.plain or studied)
+    draft = Draft(SplitModel(wider, network.split.weights), target)
     if execution == "step":
         made, facts = write_step(draft, table, form=form)
     else:
-        made, facts = _whole(draft, execution, table, blocked=blocked, bias=form, plain=plain)
+        made, facts = _whole(draft, execution, table, form)
     facts |= {"execution": execution, "count": count, "alike": sorted(network.alike)}
     _describe(made.structure, network.split.structure, table, facts)
     return made
 
 
 def _whole(
-    draft: Draft, execution: str, table: Mapping[str, Any], *, blocked: bool, **options: Any
+    draft: Draft, execution: str, table: Mapping[str, Any], form: str
 ) -> tuple[SplitModel, dict[str, Any]]:
     """An execution that takes all time steps at once, and which of its tensors are trains."""
-    if execution == "int8" and (
-        options["plain"] or options["bias"] != "once" or not integer_kernels_are_exact()
-    ):
+    if execution == "int8" and (draft.target.plain or not has_exact_integers(draft.target)):
         execution = "fused"
     writer: Writer
     if execution == "trace":
-        writer = TracingWriter(draft, coding=table.get("coding", "binary"), **options)
+        writer = TracingWriter(draft, coding=table.get("coding", "binary"), bias=form)
         writer.run()
         return draft.finished(outputs=writer.outputs), {}
     if execution == "spiking":
-        writer = SpikingWriter(draft, coding=table.get("coding", "binary"), **options)
+        writer = SpikingWriter(draft, coding=table.get("coding", "binary"), bias=form)
     else:
-        writer = {"fused": FusedWriter, "int8": Int8Writer}[execution](draft, blocked=blocked, **options)
+        writer = {"fused": FusedWriter, "int8": Int8Writer}[execution](draft, bias=form)
     writer.run()
     return draft.finished(), {
         "trains": {layer["name"]: writer.stands_as(layer["output"]) for layer in table["layers"]}

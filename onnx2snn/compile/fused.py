@@ -22,7 +22,7 @@ from onnx2snn.dialect.neuron_bodies import level
 class FusedWriter(Writer):
     """Levels flow."""
 
-    def __init__(self, draft: Draft, *, blocked: bool = False, **options: Any) -> None:
+    def __init__(self, draft: Draft, **options: Any) -> None:
         super().__init__(draft, **options)
         self._biases: dict[str, Array] = {}
         self._folded: set[str] = set()
@@ -33,7 +33,7 @@ class FusedWriter(Writer):
         for convolution, node, values in _foldable(draft):
             self._add_bias(convolution, values)
             self._folded.add(node.output[0])
-        if blocked:
+        if draft.target.blocked:
             self._first = self._round_blocked()
 
     @cached_property

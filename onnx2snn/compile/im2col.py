@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 
 from onnx2snn.compile.draft import Array, Draft, Place, attributes, is_neuron
-from onnx2snn.compile.int8_kernels import integer_kernels_are_exact
+from onnx2snn.compile.int8_kernels import has_exact_integers
 from onnx2snn.compile.integers import integers
 from onnx2snn.compile.small_images import dense_matrix
 from onnx2snn.dialect.functions import DOMAIN
@@ -44,7 +44,7 @@ class Currents:
             if weights is not None:
                 self._weights[node.output[0]] = weights
                 self.trains.add(node.input[0])
-        if self._weights and not integer_kernels_are_exact():
+        if self._weights and not has_exact_integers(draft.target):
             self._weights, self.trains = {}, set()
 
     def __contains__(self, node: onnx.NodeProto) -> bool:
@@ -69,7 +69,7 @@ class Currents:
         held = attributes(node)
         matrix: Array | None = weights
         if weights.ndim == 4:
-            matrix = dense_matrix(weights, before, after, held, draft.growth)
+            matrix = dense_matrix(weights, before, after, held, draft.target.growth)
         if matrix is not None:
             rows = at.add("Flatten", [train], axis=1)
             v = self._summed(at, at.add("MatMulInteger", [rows, at.constant(matrix, np.int8)]), steps)

@@ -16,22 +16,19 @@ from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel, is_hollow, let_go
 from onnx2snn.runtime.backends import Loadable
 from onnx2snn.runtime.layer_records import compiled_facts
+from onnx2snn.runtime.target import Target
 
 #: A model by execution and count.
 Compiler = Callable[[str, str], Loadable]
 
 
-def compiler_of(
-    model: Any, network: Network, *, growth: float, plain: bool, blocked: bool, whole: bool = False
-) -> Compiler:
+def compiler_of(model: Any, network: Network, target: Target, *, whole: bool = False) -> Compiler:
     """What compiles ``model``.
 
     Args:
         model: Path, bytes, a model, or what holds one.
         network: What has been read of it.
-        growth: As of :func:`onnx2snn.compile.executions.write_execution`, like ``plain``.
-        plain: Likewise.
-        blocked: Likewise.
+        target: Where it will run.
         whole: Weights are put into the model, and not beside it.
     """
     stamp = _stamp(Path(model)) if isinstance(model, (str, os.PathLike)) else None
@@ -41,7 +38,7 @@ def compiler_of(
             raise InvalidModelError(
                 f"{model} has changed since the session read it", remedy="make a new session"
             )
-        made = write_execution(network, execution, count=count, growth=growth, plain=plain, blocked=blocked)
+        made = write_execution(network, execution, count=count, target=target)
         ready = loadable(made, network, whole=whole)
         for values in network.split.weights.values():
             let_go(values)  # what was read of them to compile

@@ -13,9 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.compile.draft import Array
 from onnx2snn.compile.integers import operand
+from onnx2snn.runtime.target import Target
 
 #: Whole blocks of a kernel, and a part of one: AMX kernels of onnxruntime 1.24 err on 32 rows or more and 17 to 31 columns.
 _CHANNELS, _FILTERS, _SIDE = 64, (16, 24), 6
+
+
+def has_exact_integers(target: Target) -> bool:
+    """Whether sums may be taken in 8-bit whole numbers where an execution will run."""
+    return target.integers and integer_kernels_are_exact()
 
 
 @functools.cache

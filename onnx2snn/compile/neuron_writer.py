@@ -20,12 +20,12 @@ class Writer:
     Args:
         draft: Where.
         bias: The form in which the network stores biases.
-        plain: Neurons and synapses by the operators of the dialect's own bodies, nothing rewritten for speed. Biases that
-            enter at every step are there to be studied: networks with them are written so anyway.
     """
 
-    def __init__(self, draft: Draft, *, bias: str = "once", plain: bool = False) -> None:
-        self.draft, self.form, self.plain = draft, bias, plain or bias != "once"
+    def __init__(self, draft: Draft, *, bias: str = "once") -> None:
+        self.draft, self.form = draft, bias
+        #: Neurons and synapses by the operators of the dialect's own bodies.
+        self.plain = draft.target.plain
 
     def run(self) -> None:
         """Write the network."""

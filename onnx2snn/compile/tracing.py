@@ -23,7 +23,7 @@ class TracingWriter(SpikingWriter):
     """Writes, for each layer, ``train`` and ``potentials``, ``thresholds`` and ``resets``, (steps, N, ...) or (steps, ...)."""
 
     def __init__(self, draft: Draft, **options: Any) -> None:
-        super().__init__(draft, **(options | {"plain": True}))
+        super().__init__(draft, **options)
         self.outputs: list[onnx.ValueInfoProto] = []
 
     def neuron(self, node: onnx.NodeProto) -> None:

@@ -20,6 +20,7 @@ from onnx2snn.evaluation.evaluation import Evaluation, open_task
 from onnx2snn.evaluation.streaming import merged
 from onnx2snn.evaluation.tally import Tally
 from onnx2snn.model.networks import Network
+from onnx2snn.runtime.backends import Provider
 
 Sent = tuple[Tally, dict[str, Array], dict[str, Array]]
 
@@ -32,7 +33,7 @@ def run_all(
     spikes: str | os.PathLike[str] | None = None,
     execution: str | None = None,
     backend: str = "onnxruntime",
-    providers: Sequence[str] | None = None,
+    providers: Sequence[Provider] | None = None,
     batch: int = 100,
     workers: int = 1,
     ray: str | None = None,

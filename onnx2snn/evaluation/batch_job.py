@@ -13,6 +13,7 @@ from onnx2snn.data.dataset import Batch
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.tally import Moments, Tally
+from onnx2snn.runtime.backends import Provider
 from onnx2snn.runtime.energy import INT8
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class BatchJob:
     model: SentModel
     execution: str | None
     backend: str
-    providers: tuple[str, ...] = ()
+    providers: tuple[Provider, ...] = ()
     kind: str = "spiking"
 
 

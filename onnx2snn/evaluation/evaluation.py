@@ -23,6 +23,7 @@ from onnx2snn.listings import spike_listing
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.model.weights import split_model
+from onnx2snn.runtime.backends import Provider
 from onnx2snn.runtime.result import layer_costs
 from onnx2snn.units import percent, steps_to_answer, things
 
@@ -128,7 +129,7 @@ def evaluate(
     *,
     execution: Literal["spiking", "fused", "int8", "streaming"] | None = None,
     backend: Literal["onnxruntime", "numpy"] = "onnxruntime",
-    providers: Sequence[str] | None = None,
+    providers: Sequence[Provider] | None = None,
     batch: int = 100,
     workers: int = 1,
     ray: str | None = None,
@@ -183,7 +184,7 @@ class Task:
     table: Mapping[str, Any]
     structure: Structure
 
-    def job(self, execution: str | None, backend: str, providers: Sequence[str] | None) -> BatchJob:
+    def job(self, execution: str | None, backend: str, providers: Sequence[Provider] | None) -> BatchJob:
         """What a worker does."""
         return BatchJob(self.sent, execution, backend, tuple(providers or ()), self.kind)
 

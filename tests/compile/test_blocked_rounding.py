@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import onnx
@@ -16,6 +15,9 @@ from onnx2snn.compile.blocked_rounding import half_a_unit
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.network import read_network
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.target import ANYWHERE, Target
+
+BLOCKED = Target(blocked=True)
 
 PADS = {"pads": [1, 1, 1, 1]}
 
@@ -32,8 +34,8 @@ def network(rounding: str, levels: int, *, top: int = 4, general: bool = False) 
     return b.model({"x": ["N", 3, 6, 6]}, {"y": (out, ["N", 4, 3, 3])})
 
 
-def operators(model: onnx.ModelProto, **options: Any) -> Counter[str]:
-    made = write_execution(read_network(onnx2snn.convert(model).model), "fused", **options)
+def operators(model: onnx.ModelProto, target: Target = ANYWHERE) -> Counter[str]:
+    made = write_execution(read_network(onnx2snn.convert(model).model), "fused", target=target)
     return Counter(node.op_type for node in made.structure.graph.node)
 
 
@@ -48,7 +50,7 @@ def test_levels_are_those_of_the_rounding_operator(rounding: str, top: int, leve
     found = SpikingSession(content, execution="fused").levels({"x": x})
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)
-    written = operators(model, blocked=True)
+    written = operators(model, BLOCKED)
     left = 0 if rounding == "Round" else 1  # the image lies on no grid that is known
     assert written[rounding] == left
     assert written["HardSigmoid"] == 2 - left
@@ -57,7 +59,7 @@ def test_levels_are_those_of_the_rounding_operator(rounding: str, top: int, leve
 
 
 def test_what_rounds_down_does_so_where_no_grid_is_known() -> None:
-    assert operators(network("Floor", 15, general=True), blocked=True)["Floor"] == 2
+    assert operators(network("Floor", 15, general=True), BLOCKED)["Floor"] == 2
 
 
 @pytest.mark.parametrize("apart", [1, 8])

@@ -19,6 +19,7 @@ from onnx2snn.compile.integers import operand, requantisation, whole_rounding
 from onnx2snn.compile.network import read_network
 from onnx2snn.compile.thresholds import Thresholds
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.backends import target_of
 from onnx2snn.runtime.session import EXECUTIONS
 
 
@@ -163,3 +164,7 @@ def test_integer_operators_are_used_where_weights_are_integers() -> None:
         operators = [n.op_type for n in write_execution(network, execution).structure.graph.node]
         assert operator in operators
         assert operators.count("Conv") == 1  # the one that reads the image
+        elsewhere = write_execution(
+            network, execution, target=target_of("onnxruntime", ["CUDAExecutionProvider"])
+        )
+        assert not {"QLinearConv", "MatMulInteger"} & {n.op_type for n in elsewhere.structure.graph.node}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -150,6 +151,27 @@ def test_session_options_pass_through(example: Example, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         session.run({"image": x}).outputs["logits"], plain.run({"image": x}).outputs["logits"]
     )
+
+
+def test_a_provider_multiplies_exactly_where_its_options_do_not_say_otherwise(
+    example: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA's own default has ten bits of fraction, and levels differ."""
+    asked = []
+
+    class Session(ort.InferenceSession):
+        def __init__(self, content: bytes, options: Any, *, providers: Any, **others: Any) -> None:
+            asked.append(providers)
+            super().__init__(content, options, providers=["CPUExecutionProvider"], **others)
+
+    monkeypatch.setattr(ort, "InferenceSession", Session)
+    monkeypatch.setattr(
+        ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    SpikingSession(example.snn, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert asked[-1] == [("CUDAExecutionProvider", {"use_tf32": "0"}), ("CPUExecutionProvider", {})]
+    SpikingSession(example.snn, providers=[("CUDAExecutionProvider", {"use_tf32": "1", "device_id": "1"})])
+    assert asked[-1] == [("CUDAExecutionProvider", {"use_tf32": "1", "device_id": "1"})]
 
 
 def test_a_file_that_changes_under_a_session_is_noticed(tmp_path: Path) -> None:
