@@ -20,8 +20,10 @@ Array: TypeAlias = NDArray[Any]
 Provider: TypeAlias = str | tuple[str, Mapping[str, Any]]
 
 #: How a provider is asked for what this package promises. CUDA otherwise multiplies float32 with ten bits of fraction (TF32),
-#: and levels come out differently.
-_EXACT: dict[str, dict[str, Any]] = {"CUDAExecutionProvider": {"use_tf32": "0"}}
+#: and convolves by whichever algorithm is fastest: some of them (Winograd, Fourier) round sums that are exact.
+EXACT: dict[str, dict[str, Any]] = {
+    "CUDAExecutionProvider": {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
+}
 _PROVIDER = "install the onnxruntime that has it (onnxruntime-gpu, onnxruntime-openvino ...), or leave it out"
 _TYPES = {
     "tensor(float)": "float32",
@@ -234,7 +236,7 @@ def _options(model: Loadable, threads: int | None) -> Any:
 def _with_options(provider: Provider) -> tuple[str, dict[str, Any]]:
     """A provider and its options: the caller's, and what exact sums need where he says nothing else."""
     name, options = (provider, {}) if isinstance(provider, str) else provider
-    return name, {**_EXACT.get(name, {}), **options}
+    return name, {**EXACT.get(name, {}), **options}
 
 
 def _sizes(axes: Sequence[int | str]) -> tuple[int | None, ...]:
