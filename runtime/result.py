@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,20 +26,20 @@ class Result:
         outputs: By output name, (N, ...), as in the source model.
         spikes: By layer, spikes of each sample, (N,); empty unless counted.
         synops: By layer, synaptic operations that its spikes caused, (N,); empty unless counted.
-        energy: Joules of each sample, of the SNN and of its ANN, in all and by layer; NaN unless counted.
-        neurons: By layer, neurons of one sample; where the network leaves sizes open, by those of the samples.
+        samples: N.
         table: The network's layer table, its open sizes filled in.
+        energies: Joules per operation, of :attr:`energy`.
     """
 
     outputs: dict[str, Array]
     spikes: dict[str, NDArray[np.int64]]
     synops: dict[str, NDArray[np.int64]]
-    energy: Energy
-    neurons: dict[str, int] = field(default_factory=dict)
-    table: Mapping[str, Any] = field(default_factory=dict)
+    samples: int
+    table: Mapping[str, Any]
+    energies: EnergyTable
 
     def __repr__(self) -> str:
-        return f"Result({things(self._samples, 'sample')}, {self._told()})"
+        return f"Result({things(self.samples, 'sample')}, {self._told()})"
 
     def _repr_html_(self) -> str:
         return spike_listing(self.layers()).html(self._told())
@@ -47,9 +48,19 @@ class Result:
         """Means over the samples, layer by layer, as text."""
         return spike_listing(self.layers()).text(self._told())
 
+    @cached_property
+    def energy(self) -> Energy:
+        """Joules of each sample, of the SNN and of its ANN, in all and by layer; NaN unless counted."""
+        return self.priced(self.energies)
+
+    @cached_property
+    def neurons(self) -> dict[str, int]:
+        """By layer, neurons of one sample; where the network leaves sizes open, by those of the samples."""
+        return {layer["name"]: int(layer["neurons"]) for layer in self.table["layers"]}
+
     def priced(self, energies: EnergyTable) -> Energy:
         """Energy by another table: :data:`onnx2snn.runtime.INT8`, for example."""
-        return energy_of(self.synops, self.table, energies, self._samples)
+        return energy_of(self.synops, self.table, energies, self.samples)
 
     def layers(self) -> list[dict[str, Any]]:
         """By layer: neurons, time steps, spikes a neuron and a neuron and time step, synaptic operations; means of a sample."""
@@ -72,10 +83,6 @@ class Result:
         """
         plots = importlib.import_module("onnx2snn.report.plots")  # an extra, which stands on all of this
         return plots.plot_result(self)
-
-    @property
-    def _samples(self) -> int:
-        return len(self.energy.snn)
 
     def _told(self) -> str:
         table = self.table
@@ -131,9 +138,8 @@ def result_of(
     spikes = _counted(answers, "spikes", names)
     synops = _counted(answers, "synops", names)
     outputs: Sequence[str] = layer_table["outputs"]
-    energy = energy_of(synops, layer_table, energies, samples)
-    neurons = {layer["name"]: int(layer["neurons"]) for layer in layer_table["layers"]}
-    return Result({name: answers[name] for name in outputs}, spikes, synops, energy, neurons, layer_table)
+    found = {name: answers[name] for name in outputs}
+    return Result(found, spikes, synops, samples, layer_table, energies)
 
 
 def _counted(answers: Mapping[str, Array], kind: str, layers: Sequence[str]) -> dict[str, NDArray[np.int64]]:

@@ -245,9 +245,9 @@ class SpikingSession:
 
     def _result(self, answers: Mapping[str, Array], inputs: Mapping[str, Array]) -> Result:
         samples = len(next(iter(inputs.values())))
-        table, tensors = self._source.table, open_tensors(self._source.table)
-        if tensors and "sizes/0" in answers:
-            table = with_sizes(table, tensors, answers)
+        table = self._source.table
+        if "sizes/0" in answers:
+            table = with_sizes(table, open_tensors(table), answers)
         return result_of(answers, samples, table, self._energy)
 
     def _engine(self, count: str, execution: str = "") -> Engine:
