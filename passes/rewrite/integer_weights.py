@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -40,6 +39,9 @@ _ROUNDINGS = 2.0**-21
 #: A bias is as far from the whole number that it was, at most: less than a certificate allows for the rounding of constants.
 _SNAPPED = 2.0**-22
 _SAMPLED = 48
+#: Weights of a row that rule out most numbers.
+_FIRST = 4
+_CANDIDATES = np.arange(1, _HIGHEST + 1)
 #: Weights that are looked at together.
 _AT_A_TIME = 1 << 17
 
@@ -73,15 +75,13 @@ def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
         return None
     safe = _nonzero(peaks).astype(np.float64)[:, None]
     few = rows[:, :: max(1, rows.shape[1] // _SAMPLED)] / safe
-    candidates = np.arange(1, _HIGHEST + 1)
-    if not _fit(few[:1], candidates).any():
-        return None
-    found = np.zeros(len(rows), np.int64)
-    for n in candidates[::-1]:
-        found[_fit(few, n)] = n
+    found = _smallest(few[:1])
     if np.any(found == 0):
         return None
-    for multiple in candidates:  # few weights may share a divisor that all do not
+    found = np.concatenate([_smallest(few[at]) for at in _blocks(few)])
+    if np.any(found == 0):
+        return None
+    for multiple in _CANDIDATES:  # few weights may share a divisor that all do not
         n = found * multiple
         wrong = ~_is_exact(rows, peaks, n)
         if not wrong.any():
@@ -92,11 +92,21 @@ def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
     return None
 
 
-def _fit(shares: Array, candidates: Any) -> NDArray[np.bool_]:
-    """Which of the ``candidates`` for a largest integer make whole numbers of all ``shares`` of a row."""
-    steps = shares[..., None] * candidates
-    fits: NDArray[np.bool_] = np.all(np.abs(steps - np.rint(steps)) <= candidates * _ROUNDINGS, axis=1)
-    return fits if np.ndim(candidates) else fits[..., 0]
+def _smallest(shares: Array) -> NDArray[np.int64]:
+    """The smallest number that a row's largest integer can be, where its weights are these shares of it; 0: none."""
+    first = shares[:, :_FIRST, None] * _CANDIDATES
+    row, column = np.nonzero(np.all(_are_whole(first, _CANDIDATES), axis=1))
+    n = _CANDIDATES[column]
+    fits = np.all(_are_whole(shares[row] * n[:, None], n[:, None]), axis=1)
+    found = np.full(len(shares), _HIGHEST + 1)
+    np.minimum.at(found, row[fits], n[fits])
+    return np.where(found > _HIGHEST, 0, found)
+
+
+def _are_whole(steps: Array, n: Array) -> NDArray[np.bool_]:
+    """Whether shares times ``n`` are whole numbers, up to the rounding of a weight."""
+    near: NDArray[np.bool_] = np.abs(steps - np.rint(steps)) <= n * _ROUNDINGS
+    return near
 
 
 def _is_exact(rows: Array, peaks: Array, largest: NDArray[np.int64]) -> NDArray[np.bool_]:
