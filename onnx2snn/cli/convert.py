@@ -152,17 +152,13 @@ def _say(
 ) -> None:
     """Print what was made; ``verified`` is the file of the network that it equals, ``used`` what calibrated it."""
     calibration, target = conversion.calibration, facts["model"]
-    data = ["--data", used] if used else []
-    exact = (
-        not calibration or verified != facts["source"]
-    )  # beside the float network there is nothing to certify
-    first = command_line("verify", verified, target, *data) if exact else command_line("inspect", target)
     layers = [dataclasses.asdict(layer) for layer in conversion.layers]
     opened = any(None in layer["shape"] for layer in layers)
     neurons = None if opened else sum(layer["neurons"] for layer in layers)
-    counted = (
-        "as many neurons as the sizes of the data make" if neurons is None else things(neurons, "neuron")
-    )
+    counted = "as many neurons as the sizes of the data make" if opened else things(neurons or 0, "neuron")
+    data = ["--data", used] if used else []
+    # Beside the float network there is nothing to certify.
+    certified = not calibration or verified != facts["source"]
     terminal.show(
         Text.assemble((facts["source"], "bold"), " → ", (target, "bold")),
         f"{things(len(layers), 'layer')} of neurons, {counted}, "
@@ -175,23 +171,27 @@ def _say(
         *(Text(note) for note in conversion.notes),
         *_checks(conversion),
         *(calibration_lines(calibration.to_dict()) if calibration else []),
-        next_commands(first, command_line("run", target, *(data or ["--data", "DATA.npz"]))),
+        next_commands(
+            command_line("verify", verified, target, *data) if certified else command_line("inspect", target),
+            command_line("run", target, *(data or ["--data", "DATA.npz"])),
+        ),
     )
-    terminal.result(
-        {
-            **facts,
-            "timesteps": conversion.timesteps,
-            "steps_to_answer": conversion.steps,
-            "neurons": neurons,
-            "layers": layers,
-            "non_spiking": [dataclasses.asdict(operator) for operator in conversion.non_spiking],
-            "macs": dict(conversion.macs),
-            "tried": conversion.tried,
-            "notes": list(conversion.notes),
-            "checks": dict(conversion.checks),
-            **({"calibration": calibration.to_dict()} if calibration else {}),
-        }
-    )
+    terminal.result({**facts, "neurons": neurons, "layers": layers, **_told(conversion)})
+
+
+def _told(conversion: Conversion) -> dict[str, Any]:
+    """What ``--json`` says of a conversion beside its layers."""
+    calibration = conversion.calibration
+    return {
+        "timesteps": conversion.timesteps,
+        "steps_to_answer": conversion.steps,
+        "non_spiking": [dataclasses.asdict(operator) for operator in conversion.non_spiking],
+        "macs": dict(conversion.macs),
+        "tried": conversion.tried,
+        "notes": list(conversion.notes),
+        "checks": dict(conversion.checks),
+        **({"calibration": calibration.to_dict()} if calibration else {}),
+    }
 
 
 def _tried(found: str) -> list[RenderableType]:

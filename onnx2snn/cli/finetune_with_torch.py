@@ -99,19 +99,11 @@ def finetune(
     images: ImageOptions,
     target: str,
     timesteps: int,
-    sparsity: float,
-    pruning: float,
-    layerwise: float,
     epochs: int,
-    learning_rate: float,
-    batch: int,
-    held_out: float,
-    patience: int,
-    seed: int,
-    exact: bool,
     checkpoint: str | None,
     fresh: bool,
     terminal: Terminal,
+    **options: Any,
 ) -> None:
     """Train the network IN.onnx for T time steps and few spikes; write OUT.onnx.
 
@@ -129,19 +121,11 @@ def finetune(
             source,
             open_for(source, data, images),
             timesteps=timesteps,
-            sparsity=sparsity,
-            pruning=pruning,
-            layerwise=layerwise,
             epochs=epochs,
-            learning_rate=learning_rate,
-            batch=batch,
-            held_out=held_out,
-            patience=patience,
-            seed=seed,
-            exact=exact,
             checkpoint=state,
             on_epoch=shown.epoch,
             on_step=shown.step,
+            **options,
         )
     result.save(target)
     snn = target.removesuffix(".onnx") + "_snn.onnx"

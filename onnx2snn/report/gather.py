@@ -20,7 +20,7 @@ from onnx2snn.evaluation.evaluation import Evaluation
 from onnx2snn.evaluation.neurobench import Operations, Structure
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, name_of, named
-from onnx2snn.model.weights import split_model
+from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.report.energy_facts import EnergyFacts
 from onnx2snn.report.layer_tally import batch_size, tally_layers
 from onnx2snn.report.report_facts import Array, Latency, ReportFacts
@@ -63,14 +63,7 @@ def gather(
     check_pair((source, model), (snn, converted))
     table = read_layer_table(converted, compiled=True)
     samples = _samples(model, data)
-    given: Any = snn
-    network = split_model(converted)
-    compiled = compiled_execution(converted)
-    if (
-        compiled is not None
-    ):  # it shows answers and levels; how they come about is shown on the network behind it
-        network = converted_twin(split_model(model), network)
-        given = network.whole().SerializeToString()
+    network, given = _behind(model, converted, snn)
     spiking, fused = (SpikingSession(given, execution=execution) for execution in ("spiking", "fused"))
     with track("tracing", 1) as advance:
         looked_at = look_closely(spiking, samples, sample, neurons or {})
@@ -84,13 +77,12 @@ def gather(
         layers, spent = tally_layers(fused, samples, certificate.layers, stops, advance, **options)
     costs = Evaluation(spent, table, Structure.of(network)).to_dict()
     depth = max((stop.phase for stop in stops), default=0)
-    sessions = {"spiking": spiking, "fused": fused}
-    if compiled is not None:
-        sessions = {f"{compiled}, as compiled": SpikingSession(snn)}
+    compiled = compiled_execution(converted)
+    timed = {"spiking": spiking, "fused": fused} if compiled is None else {}
+    sessions = timed or {f"{compiled}, as compiled": SpikingSession(snn)}
     with track("timing", len(sessions)) as advance:
-        latency = measure_latency(
-            sessions, samples, depth=depth, timesteps=spiking.timesteps, progress=advance
-        )
+        steps = spiking.timesteps
+        latency = measure_latency(sessions, samples, depth=depth, timesteps=steps, progress=advance)
     return ReportFacts(
         source=name_of(source),
         model=name_of(snn),
@@ -107,6 +99,18 @@ def gather(
         sample=looked_at,
         sweep=points,
     )
+
+
+def _behind(model: onnx.ModelProto, converted: onnx.ModelProto, snn: Network) -> tuple[SplitModel, Any]:
+    """The converted network, and what a session is given of it.
+
+    A compiled file shows answers and levels; how they come about is shown on the network that it was compiled from.
+    """
+    network = split_model(converted)
+    if compiled_execution(converted) is None:
+        return network, snn
+    twin = converted_twin(split_model(model), network)
+    return twin, twin.whole().SerializeToString()
 
 
 def _samples(model: onnx.ModelProto, data: Any) -> DataSet:
