@@ -15,12 +15,15 @@ class Target:
         blocked: Levels are rounded in onnxruntime's blocked layout: faster there on CPUs, and slower elsewhere.
         integers: Sums are taken in 8-bit whole numbers where that is exact. onnxruntime has these operators for CPUs; on
             another processor each would send its tensors there and back.
+        elements: Tables are looked up by GatherElements, which onnxruntime computes ten times as fast as Gather. The reference
+            evaluator of ONNX knows it for small tables only.
     """
 
     growth: float = 2.0
     plain: bool = False
     blocked: bool = False
     integers: bool = True
+    elements: bool = False
 
 
 #: A place of which nothing is known.

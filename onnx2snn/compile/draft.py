@@ -221,6 +221,26 @@ class Place:
         """The node that writes the network's tensor itself."""
         return self.add(operator, inputs, output=self._stem, **attributes)
 
+    def look_up(self, table: str, places: str) -> str:
+        """As :class:`onnx2snn.dialect.neuron_bodies.Nodes`, for places of the size of the network's tensor."""
+        return self.shaped(self.looked_up(table, self.flat(places)), places)
+
+    def looked_up(self, table: str, places: str) -> str:
+        """The entries of ``table`` (R,) at ``places`` (M,)."""
+        return self.add(
+            "GatherElements" if self._draft.target.elements else "Gather", [table, places], axis=0
+        )
+
+    def flat(self, values: str) -> str:
+        """``values`` along one axis."""
+        return self.add("Reshape", [values, self.constant([-1], np.int64)])
+
+    def shaped(self, flat: str, like: str) -> str:
+        """Back from one axis, to the shape of ``like``, which is that of the network's tensor."""
+        sizes = self._draft.sample_shape(self._stem)
+        shape = self.add("Shape", [like]) if sizes is None else self.constant([-1, *sizes], np.int64)
+        return self.add("Reshape", [flat, shape])
+
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
         """A new constant; its name."""
         return self._draft.hold(self._stem, values, dtype)

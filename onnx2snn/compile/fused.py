@@ -10,11 +10,13 @@ import onnx
 
 from onnx2snn.compile.blocked_rounding import BlockedRounding, blocked_rounding, convolution_behind
 from onnx2snn.compile.byte_trains import highest_levels
+from onnx2snn.compile.corrected_rounding import CorrectedRounding, corrected_rounding
 from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron
-from onnx2snn.compile.integers import integers
-from onnx2snn.compile.narrowed_search import narrowed_search
+from onnx2snn.compile.integers import integers, is_whole
+from onnx2snn.compile.narrowed_search import CountedThresholds, NarrowedSearch, narrowed_search
 from onnx2snn.compile.neuron_writer import Writer, whole_values
 from onnx2snn.compile.small_images import tap_by_tap
+from onnx2snn.compile.thresholds import thresholds_of
 from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.dialect.neuron_bodies import level
 
@@ -72,13 +74,23 @@ class FusedWriter(Writer):
             blocked.write_last(at, node.input[0], node.output[0])
             return
         v, rounding = self._potential(at, node), self.rounding(node)
-        search = None if self.plain or rounding is not None else narrowed_search(self.draft, node)
+        search = None if self.plain or rounding is not None else self._search(node)
         if rounding is not None:
             self.rounded(at, v, rounding, output=node.output[0])
         elif search is not None:
             search.write(at, v, node.output[0])
         else:
             at.end("Identity", [level(at, self.compared(at, v, node))])
+
+    def _search(self, node: onnx.NodeProto) -> CorrectedRounding | NarrowedSearch | CountedThresholds | None:
+        """What finds a level in fewer operators than the neuron's own comparisons."""
+        held = thresholds_of(node, self.draft) if is_dialect(node, "IF") else None
+        bias, shape = self.draft.value(node.input[1]), self.draft.sample_shape(node.input[0])
+        if held is not None and bias is not None and shape and is_whole(self.draft, node.input[0]):
+            corrected = corrected_rounding(held, bias, shape)
+            if corrected is not None:
+                return corrected
+        return narrowed_search(self.draft, node)
 
     def convolution(self, node: onnx.NodeProto) -> bool:
         """As :meth:`Writer.convolution`."""

@@ -101,7 +101,7 @@ def _verified(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
     """M and a shift by channel, so that round((v − shift)·m) is the level of every v = integer + fraction (C,)."""
     theta = np.broadcast_to(neuron.subtract[-1].reshape(-1), fraction.shape).astype(np.float64)
-    first = _first_integers(neuron, theta, levels, fraction)
+    first = first_integers(neuron, theta, levels, fraction)
     if first is None or np.abs(first).max() >= _EXACT:
         return None
     multiplier, shift = _line(first, theta, fraction)
@@ -195,7 +195,7 @@ def _potential(whole: NDArray[np.float64], fraction: NDArray[np.float32]) -> NDA
     return np.asarray(whole.astype(np.float32) + fraction, np.float32)
 
 
-def _first_integers(
+def first_integers(
     neuron: Thresholds, theta: NDArray[np.float64], levels: int, fraction: NDArray[np.float32]
 ) -> NDArray[np.float64] | None:
     """(K, C): the smallest integer that, with ``fraction``, is a potential of each level."""

@@ -90,15 +90,16 @@ class NarrowedSearch:
         bucket = at.add("Cast", [apart], to=TensorProto.INT32)
         if np.any(self.first):
             bucket = at.add("Add", [bucket, at.constant(self.first, np.int32)])
-        place = at.add("Gather", [at.constant(self.below, np.int32), bucket], axis=0)
-        thresholds = at.constant(self.thresholds)
+        place = at.looked_up(at.constant(self.below, np.int32), at.flat(bucket))
+        thresholds, flat = at.constant(self.thresholds), at.flat(v)
         for step in range(self.steps - 1, -1, -1):
             middle = place if step == 0 else at.add("Add", [place, at.constant(2**step - 1, np.int32)])
-            threshold = at.add("Gather", [thresholds, middle], axis=0)
-            reached = at.add("Cast", [at.add("GreaterOrEqual", [v, threshold])], to=TensorProto.INT32)
+            threshold = at.looked_up(thresholds, middle)
+            reached = at.add("Cast", [at.add("GreaterOrEqual", [flat, threshold])], to=TensorProto.INT32)
             if step:
                 reached = at.add("Mul", [reached, at.constant(2**step, np.int32)])
             place = at.add("Add", [place, reached])
+        place = at.shaped(place, v)
         if np.any(self.starts):
             place = at.add("Sub", [place, at.constant(self.starts, np.int32)])
         at.add("Cast", [place], output=output, to=TensorProto.FLOAT)

@@ -148,6 +148,10 @@ class _Body:
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
+    def look_up(self, table: str, places: str) -> str:
+        """Likewise."""
+        return self.add("Gather", [table, places], axis=0)
+
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
         """As :class:`onnx2snn.dialect.neuron_bodies.Nodes`."""
         array = np.asarray(values, dtype)

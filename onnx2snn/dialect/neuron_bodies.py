@@ -29,6 +29,10 @@ class Nodes(Protocol):
         """A constant; its name."""
         ...
 
+    def look_up(self, table: str, places: str) -> str:
+        """The entries of ``table`` (R,) at ``places`` (N, ...), int64."""
+        ...
+
 
 def rows_of(nodes: Nodes, tensor: str, steps: int) -> list[str]:
     """``tensor`` (steps, ...) by its first axis."""
@@ -124,12 +128,18 @@ class Search:
         place = nodes.add("Add", [self.found, weight]) if self.found else weight
         if self._limit is None:
             place = nodes.add("Sub", [nodes.add("Add", [self._rows, place]), one])
-            return nodes.add("Gather", [self._thresholds, place], axis=0)
+            return self._at(place)
         inside = nodes.add("Less", [place, self._limit])
         last = nodes.add("Sub", [self._limit, one])
         place = nodes.add("Sub", [nodes.add("Add", [self._rows, nodes.add("Min", [place, last])]), one])
-        held = nodes.add("Gather", [self._thresholds, place], axis=0)
+        held = self._at(place)
         return nodes.add("Where", [inside, held, nodes.constant(np.inf)])
+
+    def _at(self, place: str) -> str:
+        """The first threshold of a row is a constant, no bigger than the rows."""
+        if self.found:
+            return self._nodes.look_up(self._thresholds, place)
+        return self._nodes.add("Gather", [self._thresholds, place], axis=0)
 
     def take(self, spikes: str, weight: str) -> None:
         """Go on behind the thresholds that were reached."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
-import onnxruntime as ort
 import pytest
-from helpers_graphs import make_model, node
-from onnx import TensorProto
+from helpers_graphs import node
+from helpers_written import answered
 
 from onnx2snn.activations.tables import reached
 from onnx2snn.compile.narrowed_search import CountedThresholds, NarrowedSearch, narrowed_search
@@ -18,26 +17,6 @@ T = 8
 WIDTH = 2**T - 1
 DRAWS = np.random.default_rng(5)
 STEPS = np.arange(1, WIDTH + 1, dtype=np.float64)
-
-
-class Written:
-    """Nodes and constants, as a place in a draft takes them."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
-
-    def add(self, operator: str, inputs: list[str], *, output: str = "", **attributes: Any) -> str:
-        """A node."""
-        made = output or f"t{len(self.nodes)}"
-        self.nodes.append(node(operator, inputs, [made], **attributes))
-        return made
-
-    def constant(self, values: Any, dtype: Any = np.float32) -> str:
-        """A constant."""
-        name = f"c{len(self.constants)}"
-        self.constants[name] = np.asarray(values, dtype)
-        return name
 
 
 class Held:
@@ -59,11 +38,7 @@ def found(table: Any, rows: Any) -> NarrowedSearch | CountedThresholds | None:
 
 def levels(search: NarrowedSearch | CountedThresholds, v: Any) -> Any:
     """What is written, run."""
-    at = Written()
-    search.write(cast("Any", at), "v", "k")
-    model = make_model(at.nodes, at.constants, {"v": v.shape}, {"k": v.shape}, types={"k": TensorProto.FLOAT})
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {"v": v})[0]
+    return answered(lambda at: search.write(at, "v", "k"), v)
 
 
 def beside(table: Any) -> Any:
