@@ -32,6 +32,9 @@ OUTSIDE = """[...document.querySelectorAll("body *")].filter(e => e.getBoundingC
 #: Boxes with more in them than they show, where that could be scrolled sideways.
 SCROLLED = """[...document.querySelectorAll("body *")].filter(e => e.scrollWidth > e.clientWidth + 1
     && ["auto", "scroll"].includes(getComputedStyle(e).overflowX)).map(e => e.outerHTML.slice(0, 80))"""
+#: Lines of the map and tiles of which not all is to be seen.
+CUT = """[...document.querySelectorAll(innerWidth < 400 ? ".map .name, dl *" : ".map .name, .map .detail, dl *")].filter(e =>
+    e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1).map(e => e.textContent)"""
 #: Lowest contrast of text on the page's cards, as WCAG counts it.
 CONTRAST = """(() => {
     const rgb = c => c.match(/[\\d.]+/g).slice(0, 3).map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -49,6 +52,7 @@ def assert_sound(page: Page) -> None:
     assert page.evaluate(SMALL) == []
     assert page.evaluate(OUTSIDE) == []
     assert page.evaluate(SCROLLED) == []
+    assert page.evaluate(CUT) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -73,7 +77,7 @@ def test_light_and_dark(page: PageMaker, browser: Browser) -> None:
         assert tab.evaluate(background) == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize("width", [320, 600, 960, 1920])
+@pytest.mark.parametrize("width", [320, 600, 960, 1200, 1920])
 def test_windows_between(page: PageMaker, browser: Browser, width: int) -> None:
     with browser.open_page(page("brevitas__inq-a8w8pc-qcdq"), width=width) as tab:
         assert_sound(tab)

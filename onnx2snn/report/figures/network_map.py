@@ -17,6 +17,8 @@ _OTHER = 36
 #: Pixels: widest distance of two lanes, and of all of them together.
 _LANE, _LANES = 20, 120
 _MARGIN = 13
+#: Letters of a name, at most: on a desk and on a phone.
+_NAME, _BRIEF = 40, 22
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Row:
         kind: Of its stop.
         height: Pixels.
         name: As it is shown.
+        brief: As it is shown where there is little room.
         title: Whole, for who points at it.
         detail: What is there, in words.
         rate: Spike rate of a layer, in words; "" elsewhere.
@@ -36,6 +39,7 @@ class Row:
     kind: str
     height: int
     name: str
+    brief: str
     title: str
     detail: str
     rate: str
@@ -86,10 +90,11 @@ def _row(stop: Stop, layer: LayerFacts | None, labels: Mapping[str, Label], high
     way = ", ".join(word.replace(", ", " ") for word in stop.operators)
     if layer is None:
         if stop.kind == "join":
-            return Row("join", height, way, way, "", "", 0.0)
+            return Row("join", height, way, way, way, "", "", 0.0)
         words = "does not spike" if stop.kind == "operator" else stop.kind
         detail = " · ".join(filter(None, (words, way)))
-        return Row(stop.kind, height, cut(stop.name, 40), stop.name, detail, "", 0.0)
+        names = (cut(stop.name, _NAME), cut(stop.name, _BRIEF), stop.name)
+        return Row(stop.kind, height, *names, detail, "", 0.0)
     shape = "×".join(map(str, layer.shape))
     silent = f", {percent(layer.silent, 0)} silent" if layer.silent >= 0.005 else ""
     arrow = f"{way} → " if way else ""
@@ -99,7 +104,8 @@ def _row(stop: Stop, layer: LayerFacts | None, labels: Mapping[str, Label], high
     return Row(
         "layer",
         height,
-        labels[layer.name].fit(40),
+        labels[layer.name].fit(_NAME),
+        labels[layer.name].fit(_BRIEF),
         layer.name,
         detail + silent + synops,
         f"{layer.rate:.3f}",

@@ -103,9 +103,10 @@ def draw_raster(
         _band(axes, layer, sample, top, T)
         words = f"{labels[layer.name].fit(34)} · {sample.active:,} of {layer.neurons:,} spike"
         axes.text(0.5, top - 1.1, words, fontsize=8.2, color=COLOURS["soft"], va="bottom", ha="left")
+        for phase in range(1, phases):  # beside the rows, not through the words between them
+            rows = (top - 0.7, top - 0.3 + len(sample.neurons))
+            axes.plot([phase * T + 0.5] * 2, rows, color=COLOURS["line"], linewidth=0.5, zorder=0)
         top += len(sample.neurons) + _GAP
-    for phase in range(1, phases):
-        axes.axvline(phase * T + 0.5, color=COLOURS["line"], linewidth=0.5, zorder=0)
     axes.set_xlim(0.5, phases * T + 0.5)
     axes.set_ylim(top - _GAP + 0.5, -_GAP)
     axes.set_yticks([])
