@@ -121,6 +121,7 @@ def convert(
     exact: bool = True,
     execution: str = "spiking",
     check: Any = None,
+    batch: int | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Conversion:
     """Convert a quantised network to a spiking one that answers the same (Datta et al., arXiv 2312.06900).
@@ -139,6 +140,7 @@ def convert(
         execution: ``spiking`` (0/1 trains) or ``fused`` (integer levels, one pass): the bodies that the model carries.
         check: None: the finished network is loaded in onnxruntime and answers one drawn sample as the source does, or there is
             an error. Data, {input name: array (N, ...)}: the graph is run and compared after every pass, too. False: neither.
+        batch: Of what calibrates, samples at a time, at most; None: as many as memory is meant for.
         progress: Called while calibration goes on.
 
     Returns:
@@ -159,7 +161,14 @@ def convert(
     if calibrate is not None:
         chosen = timesteps or (32 if coding == "rate" else 4)
         calibration = onnx2snn.calibrate(
-            model, calibrate, timesteps=chosen, coding=coding, hybrid=hybrid, exact=exact, progress=progress
+            model,
+            calibrate,
+            timesteps=chosen,
+            coding=coding,
+            hybrid=hybrid,
+            exact=exact,
+            batch=batch,
+            progress=progress,
         )
         source = model = calibration.model
     witness = Witness.of(source) if check is not False else None

@@ -147,13 +147,7 @@ class OnnxruntimeEngine:
     ) -> None:
         import onnxruntime as ort  # noqa: PLC0415 - one of two engines
 
-        chosen = [_with_options(provider) for provider in providers or ("CPUExecutionProvider",)]
-        missing = sorted({name for name, _ in chosen} - set(ort.get_available_providers()))
-        if missing:
-            found = f"{', '.join(missing)}; it has {', '.join(ort.get_available_providers())}"
-            raise InputError(
-                "this onnxruntime has not that execution provider", found=found, remedy=_PROVIDER
-            )
+        chosen = chosen_providers(providers)
         self._weights = model.weights  # onnxruntime reads them where they are
         options = session_options or _options(model, threads)
         if model.folder is not None:
@@ -231,6 +225,22 @@ def _options(model: Loadable, threads: int | None) -> Any:
         held = [ort.OrtValue.ortvalue_from_numpy(values) for values in model.weights.values()]
         options.add_external_initializers(list(model.weights), held)
     return options
+
+
+def chosen_providers(providers: Sequence[Provider] | None) -> list[tuple[str, dict[str, Any]]]:
+    """Execution providers of onnxruntime with their options, the CPU where none is asked for.
+
+    Raises:
+        InputError: this onnxruntime has not one of them; it would go on without it, and hardly say so.
+    """
+    import onnxruntime as ort  # noqa: PLC0415 - one of two engines
+
+    chosen = [_with_options(provider) for provider in providers or ("CPUExecutionProvider",)]
+    missing = sorted({name for name, _ in chosen} - set(ort.get_available_providers()))
+    if missing:
+        found = f"{', '.join(missing)}; it has {', '.join(ort.get_available_providers())}"
+        raise InputError("this onnxruntime has not that execution provider", found=found, remedy=_PROVIDER)
+    return chosen
 
 
 def _with_options(provider: Provider) -> tuple[str, dict[str, Any]]:

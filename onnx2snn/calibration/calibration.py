@@ -48,6 +48,7 @@ def calibrate(
     hybrid: bool = False,
     samples: int = SAMPLES,
     exact: bool = True,
+    batch: int | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Calibration:
     """Put staircases of K = 2^T − 1 levels wherever values enter synapses, or products of two activations.
@@ -73,6 +74,7 @@ def calibrate(
         exact: Round weights, biases and the input to grids on which float32 adds exactly (:func:`onnx2snn.snap`): the spiking
             network then equals this one bit for bit, in every execution and runtime. False: weights stay as they are fitted.
             Rate codes are approximations, and stay as they are.
+        batch: Samples at a time, at most; None: as many as memory is meant for.
         progress: Called as work goes on.
 
     Raises:
@@ -85,7 +87,7 @@ def calibrate(
         raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
     specs = input_specs(source)
     form = _Form(timesteps, coding, exact=exact and coding == "binary")
-    data_set = None if data is None else open_data(data, specs)
+    data_set = None if data is None else open_data(data, specs, batch=batch)
     if data_set is not None and not len(data_set):
         raise InputError("there are no samples to calibrate with")
     few = None if data_set is None else spread(data_set, RANGED, progress=lambda _done: None)

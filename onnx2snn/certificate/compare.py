@@ -45,6 +45,7 @@ from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators.signals import Precision
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.backends import Provider
 from onnx2snn.units import steps_to_answer
 
 #: A tensor, in the source and in the spiking network.
@@ -67,6 +68,7 @@ class Comparison:
         file: Its bytes or its path, for a session.
         execution: Of the spiking network.
         backend: What runs it.
+        providers: Execution providers of onnxruntime; none: the CPU.
         compiled: ``file`` was made of ``converted``, and runs as it is.
 
     Raises:
@@ -81,13 +83,15 @@ class Comparison:
         *,
         execution: str,
         backend: str,
+        providers: Sequence[Provider] = (),
         compiled: bool = False,
     ) -> None:
         self.source = SourceNetwork(model)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
         self.trains = {p.name: p.train for p in self.pairs}
-        self._file, self._execution, self._backend = file, execution, backend
+        self._file, self._execution = file, execution
+        self._backend, self._providers = backend, providers
         table = read_layer_table(converted.structure)
         self.timesteps = int(table["timesteps"])
         self.steps = steps_to_answer(self.timesteps, table.get("depth"))
@@ -125,7 +129,12 @@ class Comparison:
     def session(self) -> SpikingNetwork:
         """What runs the spiking network, made when first asked for: the file itself, or another way."""
         session = SpikingSession(
-            self._file, execution=self._execution, backend=self._backend, chunk=CHUNK, count="levels"
+            self._file,
+            execution=self._execution,
+            backend=self._backend,
+            providers=self._providers,
+            chunk=CHUNK,
+            count="levels",
         )
         if not self._as_written:
             return session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +31,7 @@ from onnx2snn.evaluation.streaming import merged
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.backends import Provider
 
 
 def verify(
@@ -40,6 +41,7 @@ def verify(
     *,
     execution: str | None = None,
     backend: str = "onnxruntime",
+    providers: Sequence[Provider] | None = None,
     workers: int = 1,
     ray: str | None = None,
     resume: str | os.PathLike[str] | None = None,
@@ -61,6 +63,8 @@ def verify(
             them at thresholds.
         execution: The execution of the spiking network to check; None: that of a compiled network, else ``spiking``.
         backend: What runs it.
+        providers: Execution providers of onnxruntime that run the spiking network; None: the CPU. The source is computed on
+            the CPU.
         workers: Processes that share the work.
         ray: Address of a Ray cluster to use instead, ``"auto"`` for a running one, ``"local"`` to start one.
         resume: A state file: continue what it holds, and keep it up to date.
@@ -72,11 +76,13 @@ def verify(
         InputError: the data does not fit, or the state file belongs to another verification.
     """
     source, snn = named(source), named(snn)
-    job, specs, table = _job(source, snn, execution, backend, remote=ray is not None)
+    job, specs, table = _job(source, snn, execution, backend, providers, remote=ray is not None)
     comparison = None if table.get("coding") == "rate" else _comparable(job, table)
     if comparison is None:
         samples = open_data(random_samples(specs) if data is None else data, specs)
-        session = SpikingSession(job.snn.content, execution=job.execution, backend=backend, chunk=CHUNK)
+        session = SpikingSession(
+            job.snn.content, execution=job.execution, backend=backend, providers=providers, chunk=CHUNK
+        )
         return approximate(
             job.source.load(), session, table, samples, generated=data is None, progress=progress
         )
@@ -88,6 +94,7 @@ def verify(
         "model": job.snn.digest,
         "execution": job.execution,
         "backend": backend,
+        "providers": str(list(job.providers)),
         "work": "verify",
     }
     work = functools.partial(compare, job)
@@ -106,6 +113,7 @@ class VerificationJob:
         snn: The spiking network.
         execution: Of :class:`onnx2snn.runtime.SpikingSession`.
         backend: Likewise.
+        providers: Likewise.
         compiled: Whether ``snn`` is compiled.
     """
 
@@ -113,6 +121,7 @@ class VerificationJob:
     snn: SentModel
     execution: str
     backend: str
+    providers: tuple[Provider, ...] = ()
     compiled: bool = False
 
 
@@ -121,6 +130,7 @@ def _job(
     snn: str | Path | onnx.ModelProto,
     execution: str | None,
     backend: str,
+    providers: Sequence[Provider] | None,
     *,
     remote: bool,
 ) -> tuple[VerificationJob, tuple[InputSpec, ...], dict[str, Any]]:
@@ -131,7 +141,10 @@ def _job(
         SentModel.of(one, loaded, remote=remote) for one, loaded in ((source, model), (snn, converted))
     )
     table, held = read_layer_table(converted, compiled=True), compiled_execution(converted)
-    job = VerificationJob(ours, theirs, execution or held or "spiking", backend, compiled=held is not None)
+    chosen = tuple(providers or ())
+    job = VerificationJob(
+        ours, theirs, execution or held or "spiking", backend, chosen, compiled=held is not None
+    )
     return job, input_specs(model), table
 
 
@@ -139,8 +152,8 @@ def _job(
 def _comparison(job: VerificationJob) -> Comparison:
     source, snn = job.source.load(), job.snn.load()
     converted = converted_twin(source, snn) if job.compiled else snn
-    ways: dict[str, Any] = {"execution": job.execution, "backend": job.backend, "compiled": job.compiled}
-    return Comparison(source, converted, job.snn.content, **ways)
+    ways: dict[str, Any] = {"execution": job.execution, "backend": job.backend, "providers": job.providers}
+    return Comparison(source, converted, job.snn.content, compiled=job.compiled, **ways)
 
 
 def _comparable(job: VerificationJob, table: Mapping[str, Any]) -> Comparison | None:

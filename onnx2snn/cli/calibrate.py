@@ -14,6 +14,7 @@ from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, exact_lines, next_commands
 from onnx2snn.cli.progress import track_total
+from onnx2snn.cli.running_options import batch_option
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.listings import CALIBRATION_COLUMNS, calibration_listing
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 )
 @click.option("--hybrid", is_flag=True, help="Keep nonlinearities that have no staircase.")
 @exact_option
-@data_option(required=False, help_text=f"{DATA_HELP} 32 without labels are enough.", batched=True)
+@data_option(required=False, help_text=f"{DATA_HELP} 32 without labels are enough.")
+@batch_option()
 @output_options
 def calibrate(
     *,

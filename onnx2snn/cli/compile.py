@@ -10,6 +10,7 @@ from rich.text import Text
 
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
+from onnx2snn.cli.running_options import batch_option
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import duration, file_size
@@ -32,12 +33,7 @@ from onnx2snn.units import duration, file_size
     show_default=True,
     help="What is counted: outputs 'spikes/<layer>', and with synops 'synops/<layer>'.",
 )
-@click.option(
-    "--batch",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Samples at a time, fixed: for runtimes that want all sizes known.",
-)
+@batch_option(help_text="Samples at a time, fixed: for runtimes that want all sizes known.")
 @click.option(
     "--opset",
     type=click.IntRange(1),

@@ -19,6 +19,7 @@ from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, dendrite_note, next_commands, non_spiking_notes
 from onnx2snn.cli.progress import track_total
+from onnx2snn.cli.running_options import batch_option
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.listings import LAYER_COLUMNS, layer_listing
@@ -89,8 +90,8 @@ if TYPE_CHECKING:
     name="--calibrate",
     help_text="Data from which the clipping of float ReLUs is chosen: .npz, .npy, a folder of such shards, "
     "or of images by class.",
-    batched=True,
 )
+@batch_option()
 @output_options
 def convert(
     *,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 else:
     ParamType = click.ParamType
 
-#: Under which names :func:`open_for` finds what a command says of its data.
-_LIMIT, _BATCH = "onnx2snn.limit", "onnx2snn.batch"
+#: Under which name :func:`open_for` finds how many samples a command takes.
+_LIMIT = "onnx2snn.limit"
 
 DATA_HELP = (
     "Samples: .npz (arrays by input name, a lone input's by any; true classes as 'labels'), .npy, a folder of such shards, "
@@ -63,24 +63,14 @@ class NumberList(ParamType):
             self.fail(f"'{value}' are not numbers; give one, or one a channel: 0.485,0.456,0.406", param, ctx)
 
 
-def _keep(name: str) -> Callable[[click.Context, click.Parameter, int | None], None]:
-    """For :func:`open_for`: it says how much of the data there is, whichever command asks."""
-
-    def keep(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
-        del param
-        ctx.meta[name] = value
-
-    return keep
-
-
-def _kept(option: str, name: str, help_text: str) -> Callable[[Command], Command]:
-    return click.option(
-        option, type=click.IntRange(1), metavar="N", expose_value=False, callback=_keep(name), help=help_text
-    )
+def _keep_limit(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    """For :func:`open_for`: how much of the data there is, whichever command asks."""
+    del param
+    ctx.meta[_LIMIT] = value
 
 
 def data_option(
-    *, required: bool, name: str = "--data", help_text: str = DATA_HELP, batched: bool = False
+    *, required: bool, name: str = "--data", help_text: str = DATA_HELP
 ) -> Callable[[Command], Command]:
     """Add ``--data``, ``--limit`` and the options for folders of images; the command receives ``data`` and ``images``.
 
@@ -88,13 +78,18 @@ def data_option(
         required: Whether there have to be data.
         name: What the option is called.
         help_text: What it says.
-        batched: Add ``--batch`` too, for commands that choose how many samples they look at together.
     """
 
     def decorate(command: Command) -> Command:
         @click.option(name, "data", type=PATH, required=required, metavar="PATH", help=help_text)
-        @_kept("--limit", _LIMIT, "The first N samples only.")
-        @(_kept("--batch", _BATCH, "Samples at a time, at most.") if batched else _as_it_is)
+        @click.option(
+            "--limit",
+            type=click.IntRange(1),
+            metavar="N",
+            expose_value=False,
+            callback=_keep_limit,
+            help="The first N samples only.",
+        )
         @click.option(
             "--image-size", type=ImageSize(), metavar="HxW", help="Height x width (default: the model's)."
         )
@@ -121,16 +116,10 @@ def data_option(
     return decorate
 
 
-def _as_it_is(command: Command) -> Command:
-    return command
-
-
 def open_for(model: str, data: str, images: ImageOptions) -> Any:
     """The data set at ``data``, checked against the inputs of ``model``."""
     from onnx2snn.data import input_specs, open_data  # noqa: PLC0415
 
     found = open_data(data, input_specs(model), images=images)
-    said = click.get_current_context().meta
-    limit, batch = said.get(_LIMIT), said.get(_BATCH)
-    found = found if limit is None else found.first(limit)
-    return found if batch is None else found.at_most(batch)
+    limit = click.get_current_context().meta.get(_LIMIT)
+    return found if limit is None else found.first(limit)

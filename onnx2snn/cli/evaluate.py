@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "fused counts the same spikes at the cost of one pass. Default: what a compiled network was made for, else fused."
 )
 @provider_option
-@batch_option(100)
+@batch_option(100, "Samples at a time.")
 @sharing_options
 @output_options
 def evaluate(

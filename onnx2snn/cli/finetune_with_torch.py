@@ -18,6 +18,7 @@ from onnx2snn.cli.calibration_options import exact_option
 from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, next_commands
+from onnx2snn.cli.running_options import batch_option
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.training.finetuning import finetune as run
@@ -65,7 +66,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--learning-rate", type=_POSITIVE, default=1e-3, show_default=True, help="Of Adam, at the beginning."
 )
-@click.option("--batch", type=click.IntRange(min=2), default=64, show_default=True, help="Samples a step.")
+@batch_option(64, "Samples a step.", least=2)
 @click.option(
     "--held-out",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

@@ -11,7 +11,7 @@ from rich.text import Text
 from onnx2snn.cli.data_options import ParamType, data_option, open_for
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
-from onnx2snn.cli.running_options import batch_option
+from onnx2snn.cli.running_options import batch_option, provider_option
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.units import count, file_size, percent, si, steps_in_words
@@ -82,7 +82,8 @@ class NeuronName(ParamType):
     metavar="PATH",
     help="Data that chooses the clipping of the float network of --sweep.",
 )
-@batch_option(None, "Samples at a time, at most.")
+@provider_option
+@batch_option()
 @output_options
 def report(
     *,
@@ -96,6 +97,7 @@ def report(
     sweep: str | None,
     batch: int | None,
     calibrate: str | None,
+    providers: tuple[str, ...],
     terminal: Terminal,
 ) -> int:
     """Draw the network, its spikes, its energy and its certificate on one page.
@@ -114,10 +116,11 @@ def report(
     by_layer: dict[str, list[tuple[int, ...]]] = {}
     for layer, index in neurons:
         by_layer.setdefault(layer, []).append(index)
-    points = _points(sweep, calibrate, samples, images, stage) if sweep else ()
-    facts = gather(
-        source, snn, samples, sample=sample, neurons=by_layer, sweep=points, batch=batch, track=stage
-    )
+    points: Any = ()
+    if sweep:
+        points = _points(sweep, calibrate, samples, images, stage, providers=providers)
+    ways: dict[str, Any] = {"batch": batch, "providers": providers, "track": stage}
+    facts = gather(source, snn, samples, sample=sample, neurons=by_layer, sweep=points, **ways)
     if html:
         write_page(facts, html)
         _say(terminal, facts, html)
@@ -125,7 +128,15 @@ def report(
     return 0 if facts.certificate.lossless else 1
 
 
-def _points(sweep: str, calibrate: str | None, samples: DataSet, images: ImageOptions, stage: Any) -> Any:
+def _points(
+    sweep: str,
+    calibrate: str | None,
+    samples: DataSet,
+    images: ImageOptions,
+    stage: Any,
+    *,
+    providers: tuple[str, ...],
+) -> Any:
     """Points of the sweep, read or measured."""
     from onnx2snn.report import read_sweep, run_sweep, sweep_size  # noqa: PLC0415
 
@@ -134,7 +145,8 @@ def _points(sweep: str, calibrate: str | None, samples: DataSet, images: ImageOp
     if calibrate is None:
         raise click.UsageError(f"--sweep {sweep} has to be calibrated: give --calibrate DATA")
     with stage("sweeping", sweep_size(samples)) as advance:
-        return run_sweep(sweep, open_for(sweep, calibrate, images), samples, progress=advance)
+        data = open_for(sweep, calibrate, images)
+        return run_sweep(sweep, data, samples, providers=providers, progress=advance)
 
 
 def _say(terminal: Terminal, facts: Any, html: str) -> None:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     "compiled network was made for, else spiking."
 )
 @provider_option
-@batch_option(100)
+@batch_option(100, "Samples at a time.")
 @sharing_options
 @output_options
 def run(

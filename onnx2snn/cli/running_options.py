@@ -1,4 +1,4 @@
-"""The options that say how a network is run: by which execution, on what, and by whom."""
+"""The options that say how a network is run: by which execution, on what, how much at a time, and by whom."""
 
 from __future__ import annotations
 
@@ -29,11 +29,22 @@ def execution_options(help_text: str) -> Callable[[Command], Command]:
     return decorate
 
 
-def batch_option(default: int | None, help_text: str = "Samples at a time.") -> Callable[[Command], Command]:
-    """Add ``--batch``."""
+AT_MOST = "Samples at a time, at most. Default: as many as memory is meant for."
+
+
+def batch_option(
+    default: int | None = None, help_text: str = AT_MOST, *, least: int = 1
+) -> Callable[[Command], Command]:
+    """Add ``--batch``, of which there are two kinds: a bound (without ``default``), and the size that a result depends on.
+
+    Args:
+        default: Samples at a time, where the command takes exactly as many.
+        help_text: What it says.
+        least: The fewest that make sense.
+    """
     return click.option(
         "--batch",
-        type=click.IntRange(1),
+        type=click.IntRange(least),
         metavar="N",
         default=default,
         show_default=default is not None,

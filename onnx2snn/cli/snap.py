@@ -12,6 +12,7 @@ from onnx2snn.cli.data_options import data_option, open_for
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.layers import command_line, exact_lines, next_commands
+from onnx2snn.cli.running_options import batch_option
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.listings import Listing, Named
@@ -27,10 +28,18 @@ if TYPE_CHECKING:
 @data_option(
     required=False,
     help_text="Samples whose range the grid of a float input gets; otherwise -8 to 8.",
-    batched=True,
 )
+@batch_option()
 @output_options
-def snap(*, source: str, target: str, data: str | None, images: ImageOptions, terminal: Terminal) -> None:
+def snap(
+    *,
+    source: str,
+    target: str,
+    data: str | None,
+    images: ImageOptions,
+    batch: int | None,
+    terminal: Terminal,
+) -> None:
     """Round weights, biases and inputs of the quantised IN.onnx to grids on which float32 adds exactly; write OUT.onnx.
 
     The spiking network made of OUT.onnx equals it bit for bit, in every execution and runtime.
@@ -40,7 +49,7 @@ def snap(*, source: str, target: str, data: str | None, images: ImageOptions, te
     check_output(target, source, data)
     began = time.perf_counter()
     with terminal.working(f"rounding {source}"):
-        exact = onnx2snn.snap(source, open_for(source, data, images) if data else None)
+        exact = onnx2snn.snap(source, open_for(source, data, images) if data else None, batch=batch)
     exact.save(target)
     seconds = time.perf_counter() - began
     facts = {"source": source, "model": target, "seconds": round(seconds, 3), **exact.to_dict()}

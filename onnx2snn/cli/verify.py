@@ -13,7 +13,7 @@ from onnx2snn.cli.data_options import DATA_HELP, data_option, open_for
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.helping import PATH, Command
 from onnx2snn.cli.progress import track
-from onnx2snn.cli.running_options import batch_option, execution_options, sharing_options
+from onnx2snn.cli.running_options import batch_option, execution_options, provider_option, sharing_options
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.listings import CERTIFICATE_COLUMNS, certificate_listing, nearness_listing
@@ -35,7 +35,8 @@ _SHOWN = 3  # defects, of the ten that --json gives
 @click.argument("snn", type=PATH, metavar="OUT.onnx")
 @data_option(required=False, help_text=f"{DATA_HELP} Without any, samples are drawn that aim at thresholds.")
 @execution_options("The execution to check. Default: what a compiled network was made for, else spiking.")
-@batch_option(None, "Samples at a time, at most.")
+@provider_option
+@batch_option()
 @sharing_options
 @click.option("--html", type=PATH, metavar="PATH", help="Also write the certificate as a page.")
 @output_options
@@ -69,16 +70,17 @@ def verify(
     _say(terminal, facts, certificate.words(), time.perf_counter() - began)
     terminal.result(facts)
     if html:
-        _write_page(source, snn, samples, certificate, html)
+        ways = {name: options[name] for name in ("batch", "providers")}
+        _write_page(source, snn, samples, certificate, html, **ways)
         terminal.show(Text(f"certificate: {html}"))
     return 0 if certificate.lossless else 1
 
 
-def _write_page(source: str, snn: str, samples: Any, certificate: Any, html: str) -> None:
+def _write_page(source: str, snn: str, samples: Any, certificate: Any, html: str, **ways: Any) -> None:
     from onnx2snn.certificate.samples import drawn_for  # noqa: PLC0415
     from onnx2snn.report import write_report  # noqa: PLC0415 - an extra
 
-    write_report(source, snn, samples or drawn_for(source), html, certificate=certificate)
+    write_report(source, snn, samples or drawn_for(source), html, certificate=certificate, **ways)
 
 
 def _say(terminal: Terminal, facts: dict[str, Any], words: list[str], seconds: float) -> None:

@@ -29,7 +29,11 @@ _REMEDY = (
 
 
 def open_data(
-    source: Source, specs: Sequence[InputSpec] | None = None, *, images: ImageOptions | None = None
+    source: Source,
+    specs: Sequence[InputSpec] | None = None,
+    *,
+    images: ImageOptions | None = None,
+    batch: int | None = None,
 ) -> DataSet:
     """Open ``source`` for a model with inputs ``specs``; nothing but headers is read yet.
 
@@ -46,10 +50,16 @@ def open_data(
         source: The data.
         specs: The model's inputs (:func:`input_specs`); None takes the arrays as they are.
         images: How images become arrays.
+        batch: Samples at a time, at most, whoever asks for more.
 
     Raises:
         InputError: it is missing, damaged, or does not fit the model.
     """
+    found = _any_source(source, specs, images)
+    return found if batch is None else found.at_most(batch)
+
+
+def _any_source(source: Source, specs: Sequence[InputSpec] | None, images: ImageOptions | None) -> DataSet:
     if isinstance(source, DataSet):
         return source
     if isinstance(source, Mapping):

@@ -74,7 +74,7 @@ def run_all(
         ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
         ways["receive"] = functools.partial(_received, parts, writers)
         targets = f"{output} and {spikes}" if spikes else f"{output}"
-        task = opened.identity(execution, backend, f"run to {targets}")
+        task = opened.identity(execution, backend, providers, f"run to {targets}")
         total = merged(opened.samples, work, Tally(), task, batch=batch, **ways)
         if writers:
             parts.drain(writers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onnx2snn.analysis.pass_manager import apply_owned
@@ -13,6 +13,7 @@ from onnx2snn.model.weights import SplitModel
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.importer import import_model
 from onnx2snn.runtime import FLOAT32, Result
+from onnx2snn.runtime.backends import Provider
 from onnx2snn.runtime.result import result_of
 
 
@@ -21,12 +22,13 @@ class Baseline:
 
     Args:
         model: The network.
+        providers: Execution providers of onnxruntime; None: the CPU.
     """
 
     layers: tuple[Mapping[str, Any], ...] = ()
 
-    def __init__(self, model: SplitModel) -> None:
-        self._run = make_runner(model)
+    def __init__(self, model: SplitModel, providers: Sequence[Provider] | None = None) -> None:
+        self._run = make_runner(model, providers)
         names = [info.name for info in model.structure.graph.output]
         macs = dict(macs_of(apply_owned(import_model(model), PREPARE)).total)
         table = {"timesteps": 1, "depth": 0, "layers": [], "outputs": names}

@@ -50,8 +50,8 @@ def _session(job: BatchJob) -> SpikingSession | Baseline:
     from onnx2snn.runtime import SpikingSession  # noqa: PLC0415
 
     if job.kind == "ann":
-        return Baseline(job.model.load())
-    options: dict[str, Any] = {"backend": job.backend, "providers": job.providers or None}
+        return Baseline(job.model.load(), job.providers)
+    options: dict[str, Any] = {"backend": job.backend, "providers": job.providers}
     return SpikingSession(job.model.content, execution=job.execution, **options)
 
 

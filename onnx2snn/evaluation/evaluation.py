@@ -161,7 +161,7 @@ def evaluate(
     chosen = (execution or "fused") if task.kind == "spiking" else execution
     work = functools.partial(answer, task.job(chosen, backend, providers))
     ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
-    identity = task.identity(chosen, backend, "evaluate")
+    identity = task.identity(chosen, backend, providers, "evaluate")
     tally = merged(task.samples, work, Tally(), identity, batch=batch, **ways)
     return Evaluation(tally, task.table, task.structure)
 
@@ -188,9 +188,12 @@ class Task:
         """What a worker does."""
         return BatchJob(self.sent, execution, backend, tuple(providers or ()), self.kind)
 
-    def identity(self, execution: str | None, backend: str, work: str) -> dict[str, str]:
+    def identity(
+        self, execution: str | None, backend: str, providers: Sequence[Provider] | None, work: str
+    ) -> dict[str, str]:
         """What tells its result from others."""
-        return {"model": self.sent.digest, "execution": str(execution), "backend": backend, "work": work}
+        ways = {"execution": str(execution), "backend": backend, "providers": str(list(providers or ()))}
+        return {"model": self.sent.digest, **ways, "work": work}
 
 
 def open_task(model: Network, data: Source, *, remote: bool, execution: str | None, backend: str) -> Task:

@@ -105,7 +105,7 @@ class Exact(Savable):
         }
 
 
-def snap(model: str | Path | onnx.ModelProto, data: Any = None) -> Exact:
+def snap(model: str | Path | onnx.ModelProto, data: Any = None, *, batch: int | None = None) -> Exact:
     """Round the constants of a quantised network so that float32 computes it exactly.
 
     Levels are whole numbers between synapses (θ = α = 1 in each channel, by scale freedom), weights and biases multiples of a
@@ -115,6 +115,7 @@ def snap(model: str | Path | onnx.ModelProto, data: Any = None) -> Exact:
     Args:
         model: A path, or a model in memory (which is not changed).
         data: Samples whose range the grid of an analog input has: a path, a data set, or {input name: array}; None: −8 to 8.
+        batch: Samples at a time, at most; None: as many as memory is meant for.
 
     Raises:
         ConversionError: it has no quantised activation.
@@ -130,7 +131,7 @@ def snap(model: str | Path | onnx.ModelProto, data: Any = None) -> Exact:
     proofs = prove_graph(apply_owned(graph.copy(), RECOGNISE))
     if proofs and all(proof.exact for proof in proofs):
         return Exact(source, (), (), proofs)
-    batches = () if data is None else open_data(data, input_specs(source)).batches(BATCH)
+    batches = () if data is None else open_data(data, input_specs(source), batch=batch).batches(BATCH)
     return made_exact(graph, source, (batch.inputs for batch in batches))
 
 

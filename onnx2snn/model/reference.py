@@ -18,7 +18,7 @@ from onnx2snn.model.nodes import is_own
 from onnx2snn.model.qonnx_definition import with_definitions
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import Array, SplitModel, let_go, split_model, weights_as_inputs
-from onnx2snn.runtime.backends import tensor_of
+from onnx2snn.runtime.backends import Provider, chosen_providers, tensor_of
 from onnx2snn.runtime.batches import joined, of_samples
 
 #: NumPy's types of what onnxruntime calls so.
@@ -44,12 +44,17 @@ class Reference:
 
     Args:
         model: Any valid model.
+        providers: Execution providers of onnxruntime; None: the CPU, whose sums are those that files are made for.
 
     Raises:
         InvalidModelError: onnxruntime finds the model invalid.
+        InputError: onnxruntime has no such provider.
     """
 
-    def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
+    def __init__(
+        self, model: onnx.ModelProto | SplitModel, providers: Sequence[Provider] | None = None
+    ) -> None:
+        chosen = chosen_providers(providers)
         split = with_equal_signs(model if isinstance(model, SplitModel) else split_model(model))
         self._weights = {name: np.ascontiguousarray(values) for name, values in split.weights.items()}
         self._model = for_onnxruntime(with_definitions(weights_as_inputs(split.structure)))
@@ -61,14 +66,14 @@ class Reference:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # what goes wrong is raised; it need not be printed too
         try:
-            self._session = _session(self._model, options)
+            self._session = _session(self._model, options, chosen)
             #: Outputs of 4-bit codes: NumPy's type of each. They are fetched as floats.
             self._codes = {
                 o.name: _FOUR_BITS[o.type] for o in self._session.get_outputs() if o.type in _FOUR_BITS
             }
             if self._codes:
                 _show(self._model, self._codes)
-                self._session = _session(self._model, options)
+                self._session = _session(self._model, options, chosen)
         except Exception as error:  # onnxruntime's errors share no base class
             raise _unusable("onnxruntime cannot load this network", error) from error
         #: Declared shapes of the inputs, by name.
@@ -113,8 +118,10 @@ class Reference:
         return answers
 
 
-def _session(model: onnx.ModelProto, options: ort.SessionOptions) -> ort.InferenceSession:
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+def _session(
+    model: onnx.ModelProto, options: ort.SessionOptions, providers: list[tuple[str, dict[str, Any]]]
+) -> ort.InferenceSession:
+    return ort.InferenceSession(model.SerializeToString(), options, providers=providers)
 
 
 def _show(model: onnx.ModelProto, outputs: Iterable[str]) -> None:
@@ -148,8 +155,8 @@ def run_reference(
     return Reference(model).run(inputs, outputs)
 
 
-def make_runner(model: onnx.ModelProto | SplitModel) -> Batches:
-    """Load ``model`` once, to run it often, on any number of samples.
+def make_runner(model: onnx.ModelProto | SplitModel, providers: Sequence[Provider] | None = None) -> Batches:
+    """Load ``model`` once, to run it often, on any number of samples, by :class:`Reference`.
 
     Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample. Outputs
     are handed out as the model gives them; those of batches follow each other, and what no sample decides is there once.
@@ -157,7 +164,7 @@ def make_runner(model: onnx.ModelProto | SplitModel) -> Batches:
     Raises:
         InputError: when run: an output neither grows with the samples nor is the same for all of them.
     """
-    return Batches(model)
+    return Batches(model, providers)
 
 
 class Batches:
@@ -171,8 +178,10 @@ class Batches:
         batch: Samples at a time; None for any number, as far as it was run.
     """
 
-    def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
-        self._reference = Reference(model)
+    def __init__(
+        self, model: onnx.ModelProto | SplitModel, providers: Sequence[Provider] | None = None
+    ) -> None:
+        self._reference = Reference(model, providers)
         self._inputs = list(self._reference.inputs)
         sizes = {shape[0] for shape in self._reference.inputs.values() if shape and isinstance(shape[0], int)}
         self.batch: int | None = sizes.pop() if len(sizes) == 1 else None

@@ -28,6 +28,7 @@ from onnx2snn.report.sample import Chosen, look_closely
 from onnx2snn.report.sweep import sweep_points
 from onnx2snn.report.topology import stops_of
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.backends import Provider
 from onnx2snn.runtime.energy import FLOAT32, INT8
 
 #: Opens a stage of work (its name, samples in all); what it gives is called with the number of samples just done.
@@ -52,6 +53,7 @@ def gather(
     neurons: Chosen | None = None,
     sweep: Sequence[Any] = (),
     batch: int | None = None,
+    providers: Sequence[Provider] | None = None,
     track: Track = untracked,
 ) -> ReportFacts:
     """Everything that a report says; arguments and errors as :func:`onnx2snn.report.write_report`.
@@ -64,13 +66,14 @@ def gather(
     table = read_layer_table(converted, compiled=True)
     samples = _samples(model, data)
     network, given = _behind(model, converted, snn)
-    spiking, fused = (SpikingSession(given, execution=execution) for execution in ("spiking", "fused"))
+    executions: tuple[Literal["spiking", "fused"], ...] = ("spiking", "fused")
+    spiking, fused = (SpikingSession(given, execution=one, providers=providers) for one in executions)
     with track("tracing", 1) as advance:
         looked_at = look_closely(spiking, samples, sample, neurons or {})
         advance(1)
     if certificate is None:
         with track("verifying", len(samples)) as advance:
-            certificate = verify(source, snn, samples, batch=batch, progress=advance)
+            certificate = verify(source, snn, samples, batch=batch, providers=providers, progress=advance)
     stops = stops_of(network.structure, [operator["name"] for operator in table.get("non_spiking", [])])
     with track("counting spikes", len(samples)) as advance:
         options: dict[str, Any] = {"operations": Operations(network), "batch": batch}
@@ -79,7 +82,7 @@ def gather(
     depth = max((stop.phase for stop in stops), default=0)
     compiled = compiled_execution(converted)
     timed = {"spiking": spiking, "fused": fused} if compiled is None else {}
-    sessions = timed or {f"{compiled}, as compiled": SpikingSession(snn)}
+    sessions = timed or {f"{compiled}, as compiled": SpikingSession(snn, providers=providers)}
     with track("timing", len(sessions)) as advance:
         steps = spiking.timesteps
         latency = measure_latency(sessions, samples, depth=depth, timesteps=steps, progress=advance)

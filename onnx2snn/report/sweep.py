@@ -12,6 +12,7 @@ from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation import evaluate
 from onnx2snn.report.report_facts import SweepPoint
+from onnx2snn.runtime.backends import Provider
 
 Codes: TypeAlias = Mapping[str, tuple[Mapping[str, Any], Sequence[int]]]
 #: What a sweep that is run now tries: by code, options of ``convert`` and time steps.
@@ -77,6 +78,7 @@ def run_sweep(
     data: DataSet,
     *,
     codes: Codes = CODES,
+    providers: Sequence[Provider] | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> tuple[SweepPoint, ...]:
     """Convert a float network by each code and for each T, and measure its accuracy.
@@ -86,6 +88,7 @@ def run_sweep(
         calibration: Data that chooses the clipping; a path, a data set or {input name: array}.
         data: Labelled samples.
         codes: By name, options of :func:`onnx2snn.convert` and the time steps to try.
+        providers: Execution providers of onnxruntime that run the spiking networks; None: the CPU.
         progress: Called with the number of samples just done.
 
     Raises:
@@ -98,6 +101,6 @@ def run_sweep(
     for code, (options, timesteps) in codes.items():
         for steps in timesteps:
             spiking = convert(network, calibrate=calibration, timesteps=steps, **options).model
-            accuracy = evaluate(spiking, data, progress=progress).accuracy
+            accuracy = evaluate(spiking, data, providers=providers, progress=progress).accuracy
             points.append(SweepPoint(code, steps, float(accuracy or 0.0)))
     return sweep_points(points)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from onnx2snn.model.networks import Network
 from onnx2snn.report.gather import Track, gather, untracked
 from onnx2snn.report.report_facts import ReportFacts
 from onnx2snn.report.sample import Chosen
+from onnx2snn.runtime.backends import Provider
 
 if TYPE_CHECKING:
     from onnx2snn.report.figures import Drawing
@@ -33,6 +34,7 @@ def write_report(
     neurons: Chosen | None = None,
     sweep: Sequence[Any] = (),
     batch: int | None = None,
+    providers: Sequence[Provider] | None = None,
     track: Track = untracked,
 ) -> dict[str, Any]:
     """Write one self-contained HTML page about a conversion.
@@ -48,6 +50,7 @@ def write_report(
             potential; for other layers some are chosen.
         sweep: Points of an accuracy sweep: :class:`SweepPoint`, or mappings {code, T, accuracy}.
         batch: Samples at a time, at most; None: as many as memory is meant for.
+        providers: Execution providers of onnxruntime that run the spiking network; None: the CPU.
         track: Opens a stage of work and returns what to call with the number of samples just done.
 
     Returns:
@@ -64,6 +67,7 @@ def write_report(
         "neurons": neurons,
         "sweep": sweep,
         "batch": batch,
+        "providers": providers,
         "track": track,
     }
     facts = gather(source, snn, data, certificate=certificate, **options)
@@ -104,8 +108,8 @@ def write_page(facts: ReportFacts, html: str | Path) -> None:
     environment.filters |= {
         "count": units.count,
         "steps": units.steps_in_words,
-        "si": units.si,
-        "percent": units.percent,
+        "si": _whole(units.si),
+        "percent": _whole(units.percent),
         "number": units.number,
     }
     page = environment.get_template("page.html.j2").render(
@@ -122,6 +126,11 @@ def write_page(facts: ReportFacts, html: str | Path) -> None:
     )
     with whole_file(html) as stream:
         stream.write(page.encode())
+
+
+def _whole(words: Callable[..., str]) -> Callable[..., str]:
+    """The same in one piece: lines do not end between a number and its unit."""
+    return lambda *args: words(*args).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _drawings(facts: ReportFacts) -> list[Drawing]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import click
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from conftest import Example
 
 from onnx2snn import listings
 from onnx2snn.cli import main
-from onnx2snn.data import open_data
+from onnx2snn.data import Batch, DataSet, open_data
 
 READING = ("convert", "verify", "run", "evaluate", "report", "calibrate", "snap")
 TABLES = ("convert", "verify", "run", "evaluate", "inspect", "calibrate")
@@ -26,6 +30,37 @@ def options(name: str) -> set[str]:
 @pytest.mark.parametrize("name", READING)
 def test_whatever_reads_data_takes_some_of_it_at_a_time(name: str) -> None:
     assert {"--limit", "--batch", "--image-size"} <= options(name)
+
+
+@pytest.mark.parametrize("name", ["run", "evaluate", "verify", "report"])
+def test_whatever_runs_a_spiking_network_lets_a_provider_do_it(name: str) -> None:
+    assert "--provider" in options(name)
+
+
+@pytest.mark.parametrize("name", ["calibrate", "snap", "convert"])
+def test_a_bound_on_batches_reaches_what_reads_data(
+    name: str, example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    handed_out = DataSet.batches
+
+    def watched(self: DataSet, *args: Any, **options: Any) -> Iterator[Batch]:
+        for batch in handed_out(self, *args, **options):
+            sizes.append(len(batch))
+            yield batch
+
+    monkeypatch.setattr(DataSet, "batches", watched)
+    source = Path(__file__).parents[2] / "examples" / "digits" / "digits_relu.onnx"
+    words = {
+        "calibrate": [source, "out.onnx", "--data", "few.npz", "--timesteps", 2, "--no-exact"],
+        "snap": [example.ann, "out.onnx", "--data", example.data],
+        "convert": [source, "out.onnx", "--calibrate", "few.npz", "--timesteps", 2, "--no-exact"],
+    }[name]
+    monkeypatch.chdir(tmp_path)
+    np.savez("few.npz", image=np.random.default_rng(1).random((9, 1, 28, 28), np.float32))
+    found = CliRunner().invoke(main, [name, *map(str, words), "--batch", "4"], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    assert max(sizes) == 4
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -143,13 +143,28 @@ def test_the_first_samples_are_enough(command: str, example: Example) -> None:
     assert found["samples"] == 7
 
 
-def test_a_provider_that_is_not_there_is_an_error(example: Example) -> None:
-    found = CliRunner().invoke(
-        main, ["run", str(example.snn), "--data", str(example.data), "--provider", "NoSuchProvider"]
-    )
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [
+        ("run", ["snn"]),
+        ("run", ["ann"]),
+        ("evaluate", ["snn"]),
+        ("verify", ["ann", "snn"]),
+        ("report", ["ann", "snn"]),
+    ],
+)
+def test_a_provider_runs_the_network(command: str, files: list[str], example: Example) -> None:
+    words = [command, *(str(getattr(example, name)) for name in files), "--data", str(example.data)]
+    found = CliRunner().invoke(main, [*words, "--provider", "NoSuchProvider", "--json"])
     assert found.exit_code == 4
     assert "NoSuchProvider" in found.output
-    run("run", example.snn, "--data", example.data, "--provider", "CPUExecutionProvider", "--limit", "3")
+    run(*words, "--provider", "CPUExecutionProvider", "--limit", "3")
+
+
+def test_a_state_of_one_provider_is_not_continued_by_another(example: Example, tmp_path: Path) -> None:
+    words = ["evaluate", str(example.snn), "--data", str(example.data), "--resume", str(tmp_path / "s.json")]
+    run(*words, "--provider", "CPUExecutionProvider")
+    assert CliRunner().invoke(main, words).exit_code == 4
 
 
 def test_what_sizes_alone_decide_is_no_operation() -> None:
