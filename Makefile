@@ -120,7 +120,7 @@ $(VENV)/dev: $(VENV)/core
 	@touch $@
 
 $(VENV)/docs: $(VENV)/core
-	$(PIP) -e '.[docs]'
+	$(PIP) -e '.[docs,report]'
 	@touch $@
 
 examples/browser/node_modules: examples/browser/package-lock.json

@@ -1,4 +1,4 @@
-"""What MkDocs does besides: pages of commands and passes come from the code, and Sphinx roles become plain names."""
+"""What MkDocs does besides: pages of commands, passes and notebooks are made, and Sphinx roles become plain names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import click
+import notebook_pages  # beside this file
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -24,9 +25,13 @@ WIDTH = 86
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add ``commands.md``, made of the commands' own help, and ``passes.md``, made of the passes' docstrings."""
+    """Add ``commands.md``, made of the commands' own help, ``passes.md``, of the passes' docstrings, and the notebooks."""
     for name, content in (("commands.md", commands_page()), ("passes.md", passes_page())):
         files.append(File.generated(config, name, content=content))
+    for notebook in notebook_pages.notebooks():
+        page = notebook_pages.page(notebook)
+        files.append(File.generated(config, f"{notebook.stem}.md", content=page))
+        files.append(File.generated(config, notebook.name, abs_src_path=str(notebook)))
     return files
 
 

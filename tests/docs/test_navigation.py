@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 #: Written when the site is built.
-GENERATED = {"commands.md", "passes.md"}
+GENERATED = {"commands.md", "passes.md", "first_conversion.md", "comparing_codes.md"}
 API = (DOCS / "api.md").read_text(encoding="utf-8")
 ENTRIES = re.findall(r"^::: ([\w.]+)$", API, re.MULTILINE)
 PACKAGES = ("", "runtime", "certificate", "exchange", "training")
