@@ -130,7 +130,7 @@ def check_finished(network: SplitModel, witness: Witness, *, execution: str, exa
     found = run(witness.inputs)
     _check_form(found, witness.outputs)
     if not exact:
-        return "loaded"
+        return "loaded; a rate code approximates its answers (verify says how far)"
     if all(near(found[name], value) for name, value in witness.outputs.items()):
         return "equal"
     shown = _farthest(run, witness, found) or (witness.inputs, found)

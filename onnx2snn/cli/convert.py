@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from onnx2snn.conversion import Conversion
     from onnx2snn.data import ImageOptions
 
+_UNWRITTEN = (
+    "it equals the quantised network, which is not written: give --quantised PATH, and verify certifies it"
+)
+
 
 @click.command(
     cls=Command,
@@ -172,6 +176,7 @@ def _say(
         *(Text(note) for note in conversion.notes),
         *_checks(conversion),
         *(calibration_lines(calibration.to_dict()) if calibration else []),
+        *([] if certified or conversion.coding == "rate" else [Text(_UNWRITTEN)]),
         next_commands(
             command_line("verify", verified, target, *data) if certified else command_line("inspect", target),
             command_line("run", target, *(data or ["--data", "DATA.npz"])),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from onnx2snn.cli.fitted_tables import fitted
 from onnx2snn.cli.terminal import Terminal
@@ -23,6 +24,7 @@ _QUANTITIES = (
     ("SNN, 8-bit integer", "energy8/snn", "J"),
     ("ANN, 8-bit integer", "energy8/ann", "J"),
 )
+_UNCOUNTED = "no spikes: this file does not count them (onnx2snn compile SNN.onnx FAST.onnx --count synops)"
 _TABLES = (("32-bit float", "float32"), ("8-bit integer", "int8"))
 
 
@@ -35,7 +37,10 @@ def show_costs(terminal: Terminal, evaluation: Evaluation, seconds: float) -> No
     facts = evaluation.to_dict()
     if facts["layers"]:
         terminal.show(steps_in_words(facts["timesteps"], facts["steps_to_answer"]))
-        terminal.show("", fitted(spike_listing(facts["layers"])))
+        if any(layer["spikes"] for layer in facts["layers"]):
+            terminal.show("", fitted(spike_listing(facts["layers"])))
+        else:
+            terminal.show(Text(_UNCOUNTED))
     terminal.show("", _spread(evaluation))
     for title, name in _TABLES:
         terminal.show(*_compared(title, facts["energy"][name], facts["memory_model"]))

@@ -110,3 +110,15 @@ def test_a_rate_code(relu_network: Path, data: Path, tmp_path: Path) -> None:
     facts = json.loads(text)
     assert (facts["lossless"], facts["approximate"]) == (False, True)
     assert run(ann, tmp_path / "again.onnx", *rate)[0] == 0
+
+
+def test_a_calibrated_conversion_says_how_it_can_be_certified(
+    relu_network: Path, data: Path, tmp_path: Path
+) -> None:
+    words = ["convert", relu_network, tmp_path / "snn.onnx", "--calibrate", data, "--timesteps", 4]
+    quantised = ["--quantised", tmp_path / "q.onnx"]
+    assert "give --quantised PATH" in run(*words)[1]
+    assert "--quantised" not in run(*words, *quantised)[1]
+    rate = run(*words[:-2], "--coding", "rate", "--timesteps", 8)[1]
+    assert "not compared with the source: loaded; a rate code approximates its answers" in rate
+    assert "--quantised" not in rate

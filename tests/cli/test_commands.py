@@ -209,3 +209,12 @@ def test_data_of_another_shape_names_both(example: Example, tmp_path: Path) -> N
     assert result.exit_code == 4
     assert "(3, 1, 9, 9)" in result.stderr
     assert "(N, 1, 8, 8)" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate"])
+def test_a_file_that_counts_no_spikes_says_so(command: str, example: Example, tmp_path: Path) -> None:
+    fast = tmp_path / "fast.onnx"
+    assert run("compile", example.snn, fast).exit_code == 0
+    shown = run(command, fast, "--data", example.data, "--limit", "5").stdout
+    assert "this file does not count them (onnx2snn compile SNN.onnx FAST.onnx --count synops)" in shown
+    assert "Spikes/neuron" not in shown
