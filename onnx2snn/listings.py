@@ -216,6 +216,25 @@ def spike_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
     return Listing(SPIKE_COLUMNS, tuple(rows))
 
 
+def train_listing(layers: Iterable[tuple[str, Sequence[int], int]]) -> Listing:
+    """Shape and spikes of the spike trains of each layer."""
+    rows = (
+        (
+            Named(name),
+            " × ".join(map(str, shape)),
+            count(spikes),
+        )
+        for name, shape, spikes in layers
+    )
+    return Listing(("Layer", "T × samples × neurons", "Spikes"), tuple(rows))
+
+
+def change_listing(changes: Iterable[Mapping[str, Any]]) -> Listing:
+    """What rounding to grids did to the weights of each layer of synapses."""
+    rows = ((Named(one["name"]), str(one["bits"]), percent(one["weights"])) for one in changes)
+    return Listing(("Synapses", "Bits", "Weights changed"), tuple(rows))
+
+
 def calibration_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
     """The staircases that calibration chose."""
     rows = (

@@ -29,7 +29,7 @@ from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.session_file import Model, open_source
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.trace import Trace, trace_of
-from onnx2snn.units import steps_to_answer
+from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 _LOG = logging.getLogger(__name__)
 
@@ -116,6 +116,10 @@ class SpikingSession:
         missing = set(self.outputs) - set(self._engine(self._first).outputs)
         if missing:
             raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
+
+    def __repr__(self) -> str:
+        words = f"{self.execution}, {things(len(self.layers), 'layer')}, {steps_in_words(self.timesteps, self.steps)}"
+        return f"SpikingSession({words}{', closed' if self._closed else ''})"
 
     def __enter__(self) -> SpikingSession:
         return self

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.listings import Listing, train_listing
 from onnx2snn.units import things
 
 Array: TypeAlias = NDArray[Any]
@@ -44,6 +45,20 @@ class Trace:
         layers = ", ".join(f"{name} {spikes.shape}" for name, spikes in list(self.spikes.items())[:_SHOWN])
         more = ", …" if len(self.spikes) > _SHOWN else ""
         return f"Trace({things(len(self.spikes), 'layer')}: {layers}{more})"
+
+    def _repr_html_(self) -> str:
+        return self._listing().html(self._told())
+
+    def summary(self) -> str:
+        """Shape and spikes of each layer's trains, as text."""
+        return self._listing().text(self._told())
+
+    def _listing(self) -> Listing:
+        trains = self.spikes.items()
+        return train_listing((name, train.shape, int(train.sum(dtype=np.int64))) for name, train in trains)
+
+    def _told(self) -> str:
+        return f"spikes and membrane potentials of {things(len(self.spikes), 'layer')}"
 
     def plot(self, sample: int = 0, *, neurons: Mapping[str, Sequence[int]] | None = None) -> Any:
         """Raster, membrane potentials and spikes per bit of a sample, as a ``matplotlib.figure.Figure`` (extra ``report``).

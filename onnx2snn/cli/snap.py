@@ -15,8 +15,8 @@ from onnx2snn.cli.layers import command_line, exact_lines, next_commands
 from onnx2snn.cli.running_options import batch_option
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
-from onnx2snn.listings import Listing, Named
-from onnx2snn.units import duration, file_size, percent
+from onnx2snn.listings import change_listing
+from onnx2snn.units import duration, file_size
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
@@ -67,5 +67,4 @@ def _changed(facts: dict[str, Any]) -> list[Any]:
     """What was rounded, and what is proved."""
     if not facts["changes"]:
         return [Text("nothing to round: float32 computes it exactly as it is")]
-    rows = tuple((Named(one["name"]), str(one["bits"]), percent(one["weights"])) for one in facts["changes"])
-    return [fitted(Listing(("Synapses", "Bits", "Weights changed"), rows)), *exact_lines(facts)]
+    return [fitted(change_listing(facts["changes"])), *exact_lines(facts)]

@@ -43,11 +43,14 @@ class Evaluation:
     structure: Structure
 
     def __repr__(self) -> str:
-        known = "" if self.accuracy is None else f", accuracy {percent(self.accuracy)}"
-        return f"Evaluation({things(self.samples, 'sample')}, {things(len(self.layers), 'layer')}{known})"
+        return f"Evaluation({self._told()})"
 
     def _repr_html_(self) -> str:
-        return spike_listing(self.to_dict()["layers"]).html(repr(self))
+        return spike_listing(self.to_dict()["layers"]).html(self._told())
+
+    def _told(self) -> str:
+        known = "" if self.accuracy is None else f", accuracy {percent(self.accuracy)}"
+        return f"{things(self.samples, 'sample')}, {things(len(self.layers), 'layer')}{known}"
 
     @property
     def layers(self) -> tuple[Mapping[str, Any], ...]:

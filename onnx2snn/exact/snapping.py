@@ -24,6 +24,7 @@ from onnx2snn.exact.write_quantisers import plain_neurons
 from onnx2snn.graph.build import CodeGrid
 from onnx2snn.graph.core import Array, tidy
 from onnx2snn.graph.exporter import declared_as, to_model
+from onnx2snn.listings import change_listing
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import Reference
 from onnx2snn.model.savable import Savable
@@ -34,6 +35,7 @@ from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.passes.recognise.recognise_staircases import reached_by_synapses
 from onnx2snn.remedies import CALIBRATE, ITS_SOURCE
+from onnx2snn.units import things
 
 #: Samples that are looked at together.
 BATCH = 64
@@ -74,7 +76,7 @@ class InputGrid:
         return CodeGrid(scale, np.zeros(()), self.low / self.step, self.high / self.step)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exact(Savable):
     """A quantised network whose arithmetic float32 computes exactly.
 
@@ -89,6 +91,21 @@ class Exact(Savable):
     inputs: tuple[InputGrid, ...]
     changes: tuple[Change, ...]
     proofs: tuple[Proof, ...]
+
+    def __repr__(self) -> str:
+        return f"Exact({self._told()})"
+
+    def _repr_html_(self) -> str:
+        return change_listing(map(asdict, self.changes)).html(self._told())
+
+    def summary(self) -> str:
+        """What rounding did, layer of synapses by layer, and how many layers of neurons are proved exact, as text."""
+        return change_listing(map(asdict, self.changes)).text(self._told())
+
+    def _told(self) -> str:
+        layers = [proof.exact for proof in self.proofs if proof.neurons]
+        rounded = f"{things(len(self.changes), 'layer')} of synapses rounded" if self.changes else "unchanged"
+        return f"exact in float32: {sum(layers)} of {things(len(layers), 'layer')}, {rounded}"
 
     @property
     def exact(self) -> bool:

@@ -113,7 +113,8 @@ def plot_certificate(certificate: Certificate) -> Any:
         if certificate.lossless
         else "not lossless"
     )
-    title = f"{verdict}: levels that differ, of {compared:,}"
+    differ = any(map(any, counts.values()))
+    title = f"{verdict}: {'levels that differ' if differ else 'none differs'}, of {compared:,}"
     return _side_by_side(draw, (title,), (0.5 + rates.rates_height(len(layers)),))
 
 

@@ -11,7 +11,7 @@ from conftest import Example
 
 import onnx2snn
 from onnx2snn.report import gather
-from onnx2snn.runtime import INT8, SpikingSession
+from onnx2snn.runtime import INT8, SpikingSession, Trace
 
 SHORT, LONG = 200, 20_000
 
@@ -93,16 +93,19 @@ def test_everything_made_has_a_short_repr_a_table_and_a_summary(
         onnx2snn.inspect_model(example.snn),
         onnx2snn.calibrate(relu_network, images, timesteps=3),
         onnx2snn.convert(relu_network, calibrate=images, timesteps=3),
+        onnx2snn.snap(example.ann),
+        session.trace(images),
     ]
     for each in made:
-        assert len(repr(each)) < SHORT, repr(each)
+        assert len(repr(each)) < SHORT + 100 * isinstance(each, Trace), repr(each)
         page, text = each._repr_html_(), each.summary()
         assert page.count("<tr>") >= 3
         assert len(page) < LONG
         assert len(text.splitlines()) >= 3
-    trace = session.trace(images)
-    assert len(repr(trace)) < SHORT + 100
+    trace = made[-1]
     assert "(4, 6, 4, 6, 6)" in repr(trace)
+    assert "4 × 6 × 4 × 6 × 6" in trace.summary()
+    assert repr(session) == "SpikingSession(spiking, 2 layers, T = 4 time steps a layer, 12 to an answer)"
     assert "12 to an answer" in repr(conversion)
     assert conversion.steps == session.steps == made[1].steps == made[5].steps == 12
 
