@@ -132,6 +132,9 @@ class Inspection:
     def tag(self, path: str | Path) -> None:
         """Write the source, a description on every node of what becomes of it, which viewers such as Netron show.
 
+        Args:
+            path: Where it goes.
+
         Raises:
             InputError: this is a converted network.
             OutputError: it cannot be written there.
@@ -143,6 +146,9 @@ class Inspection:
 
 def inspect_model(model: Network) -> Inspection:
     """Look into a network, before or after conversion.
+
+    Args:
+        model: A path, a model in memory, or what holds one.
 
     Raises:
         InvalidModelError: the file is missing, damaged or no ONNX model.

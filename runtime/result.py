@@ -59,7 +59,11 @@ class Result:
         return {layer["name"]: int(layer["neurons"]) for layer in self.table["layers"]}
 
     def priced(self, energies: EnergyTable) -> Energy:
-        """Energy by another table: :data:`onnx2snn.runtime.INT8`, for example."""
+        """Energy by another table.
+
+        Args:
+            energies: Joules of an accumulate and a multiply-accumulate: :data:`onnx2snn.runtime.INT8`, for example.
+        """
         return energy_of(self.synops, self.table, energies, self.samples)
 
     def layers(self) -> list[dict[str, Any]]:

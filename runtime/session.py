@@ -198,7 +198,14 @@ class SpikingSession:
         self.run(inputs)
 
     def levels(self, inputs: Inputs) -> dict[str, Array]:
-        """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names."""
+        """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names.
+
+        Args:
+            inputs: As of :meth:`run`.
+
+        Raises:
+            InputError: as :meth:`run`.
+        """
         engine = self._engine("levels")
         checked, samples = checked_samples(engine.inputs, inputs)
         answers = self._in_parts(engine, checked, samples)
@@ -207,6 +214,9 @@ class SpikingSession:
 
     def trace(self, inputs: Inputs) -> Trace:
         """Every spike and membrane potential of the spiking execution, step by step.
+
+        Args:
+            inputs: As of :meth:`run`.
 
         Raises:
             InputError: as :meth:`run`.

@@ -127,7 +127,10 @@ class Stream:
         return dict(self.result.outputs)
 
     def run(self, samples: Iterable[Mapping[str, Array] | None]) -> Iterator[dict[str, Array]]:
-        """Feed one sample a phase, and yield the answers in order; None leaves a place empty.
+        """Feed one sample a phase, and yield the answers in order.
+
+        Args:
+            samples: By input name, (batch, ...), as :meth:`step` takes them; None leaves a place empty.
 
         Raises:
             InputError: as :meth:`step`.

@@ -100,7 +100,7 @@ class Staircase:
     def level_range(
         self, low: NDArray[np.float64], high: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The lowest and the highest level between two pre-activations."""
+        """The lowest and the highest level between pre-activations ``low`` and ``high`` (N, ...): same shape."""
         return self.level(low), self.level(high)
 
     def decode(self, k: NDArray[Any]) -> NDArray[np.float64]:

@@ -106,7 +106,12 @@ class Evaluation:
         }
 
     def summary(self, quantity: str) -> dict[str, float] | None:
-        """Mean and spread of a quantity over samples; None where it was not measured."""
+        """Mean and spread of a quantity over samples; None where it was not measured.
+
+        Args:
+            quantity: ``spikes``, ``synops``, ``energy/snn`` or ``energy/ann`` (joules, 32-bit float; ``energy8/...``: 8-bit
+                integer), of a layer ``spikes/<layer>`` or ``synops/<layer>``.
+        """
         return self[quantity].summary() if quantity in self.tally.moments else None
 
     def _macs(self) -> dict[str, float | None]:

@@ -64,7 +64,7 @@ class QCFS(nn.Module):
         return self.levels.bit_length()
 
     def forward(self, z: Tensor) -> Tensor:
-        """The activation a (same shape as z)."""
+        """The activation a of pre-activations ``z`` (N, ...): same shape, in their units."""
         if self.training:
             self._keep_positive()
         ceiling = self.broadcast(self.threshold, z.dim())
@@ -74,7 +74,7 @@ class QCFS(nn.Module):
         return _staircase(z, ceiling, self.levels)
 
     def level(self, z: Tensor) -> Tensor:
-        """The level k of pre-activations z: whole numbers in z's floating type, without gradient."""
+        """The level k of pre-activations ``z`` (N, ...): same shape, whole numbers in their floating type, without gradient."""
         with torch.no_grad():
             step = self.broadcast(self.threshold, z.dim()) / self.levels
             return (z / step + 0.5).floor().clamp(0, self.levels)
@@ -87,7 +87,7 @@ class QCFS(nn.Module):
         return values.reshape((-1,) + (1,) * (rank - axis - 1))
 
     def set_threshold(self, values: Tensor | float) -> None:
-        """Put λ where calibration found it: one positive value, or one per channel."""
+        """Put λ where calibration found it: ``values`` are one positive value, or one per channel, (C,)."""
         with torch.no_grad():
             self.threshold.copy_(
                 torch.as_tensor(values, dtype=self.threshold.dtype).expand_as(self.threshold)

@@ -42,7 +42,7 @@ from onnx2snn.training.qcfs import QCFS
 
 
 def popcount(levels: Tensor) -> Tensor:
-    """How many bits are set in whole numbers 0 ≤ k < 2^16: the spikes of a neuron at level k (same shape)."""
+    """How many bits are set in whole numbers ``levels``, 0 ≤ k < 2^16: the spikes of a neuron at level k (same shape)."""
     k = levels.to(torch.int32)
     for mask, shift in ((0x5555, 1), (0x3333, 2), (0x0F0F, 4), (0x00FF, 8)):
         k = (k & mask) + ((k >> shift) & mask)
@@ -50,13 +50,13 @@ def popcount(levels: Tensor) -> Tensor:
 
 
 def cheapest_codes(levels: int) -> Tensor:
-    """q(r) of the module's text for r = 0..K, int64 (K + 1,): r without its lowest spike; silence stays."""
+    """q(r) of the module's text for r = 0..K, K = ``levels``, int64 (K + 1,): r without its lowest spike; silence stays."""
     codes = torch.arange(levels + 1)
     return codes & (codes - 1).clamp(min=0)
 
 
 def bit_slopes(levels: int) -> Tensor:
-    """The surrogate ∂b_j/∂κ, float32 (K + 1, T): a row a code r, a column a bit, lowest first."""
+    """The surrogate ∂b_j/∂κ, float32 (K + 1, T), K = ``levels``: a row a code r, a column a bit, lowest first."""
     codes = torch.arange(levels + 1)
     lowest = codes - cheapest_codes(levels)
     bits = 2 ** torch.arange(levels.bit_length())
@@ -165,5 +165,8 @@ class FineGrainedL1:
         return self._tables[levels]
 
     def costs(self, levels: int) -> tuple[Tensor, Tensor]:
-        """Spikes of each level, and their slope in κ on the way to it; a subclass may count something else."""
+        """Spikes of each level 0..K, K = ``levels``, and their slope in κ on the way to it, (K + 1,) each.
+
+        A subclass may count something else.
+        """
         return popcount(torch.arange(levels + 1).float()), bit_slopes(levels).sum(dim=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,36 @@ def test_what_pages_use_is_on_the_reference_page() -> None:
             used.update(name.strip() for name in names.split(","))
     assert len(used) > 8
     assert used <= told()
+
+
+def documented() -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Functions and public methods of the reference page."""
+    for entry in ENTRIES:
+        module, _, name = entry.rpartition(".")
+        path = ROOT / Path(*module.split(".")[1:]) if "runtime" in module else ROOT / Path(*module.split("."))
+        if name == "errors":
+            continue
+        for node in ast.parse(path.with_suffix(".py").read_text(encoding="utf-8")).body:
+            if getattr(node, "name", None) == name:
+                members = node.body if isinstance(node, ast.ClassDef) else [node]
+                for one in members:
+                    if isinstance(one, ast.FunctionDef) and not (one.name.startswith("_") or is_setter(one)):
+                        yield f"{entry}: {one.name}", one
+
+
+def is_setter(function: ast.FunctionDef) -> bool:
+    return any(isinstance(one, ast.Attribute) and one.attr == "setter" for one in function.decorator_list)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), list(documented()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_the_reference_page_explains_every_argument(name: str, function: ast.FunctionDef) -> None:
+    told = ast.get_docstring(function)
+    assert told, name
+    arguments = [*function.args.args, *function.args.kwonlyargs]
+    for argument in {one.arg for one in arguments} - {"self", "cls"}:
+        assert re.search(rf"^ +{argument}(, \w+)*:|``{argument}``", told, re.MULTILINE), f"{name}: {argument}"
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
