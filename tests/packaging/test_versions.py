@@ -28,3 +28,11 @@ def test_an_image_installs_extras_that_exist() -> None:
     assert extras
     assert set(extras[1].split(",")) <= set(PROJECT["optional-dependencies"])
     assert all((ROOT / name).is_file() for name in re.findall(r"/src/([\w.]+\.txt)", dockerfile))
+
+
+def test_a_version_has_each_kind_of_change_once() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for version in changes.split("\n## ")[1:]:
+        kinds = [line for line in version.splitlines() if line.startswith("### ")]
+        assert kinds
+        assert len(kinds) == len(set(kinds)), version.splitlines()[0]
