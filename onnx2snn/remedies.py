@@ -6,7 +6,10 @@ Each is tested by being followed: a network that is refused with it, and what it
 
 from __future__ import annotations
 
-CALIBRATE = "quantise it (train with QCFS or similar), or calibrate it: --calibrate DATA --timesteps 4"
+CALIBRATE = (
+    "quantise it (train with QCFS or similar), or calibrate it (in Python: calibrate=data): "
+    "--calibrate DATA --timesteps 4"
+)
 KEEP_TOO = "with --hybrid beside it"
 QUANTISE = "train with a clipped, quantised activation (QCFS or similar)"
 REPLACE = "replace it"

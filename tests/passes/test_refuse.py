@@ -64,7 +64,9 @@ def network(first: str, second: str, **constants: np.ndarray) -> onnx.ModelProto
 )
 def test_a_float_network_is_told_to_calibrate_and_then_converts(first: str, second: str, named: str) -> None:
     model = network(first, second)
-    with pytest.raises(ConversionError, match=r"--calibrate DATA --timesteps 4") as caught:
+    with pytest.raises(
+        ConversionError, match=r"in Python: calibrate=data\): --calibrate DATA --timesteps 4"
+    ) as caught:
         onnx2snn.convert(model)
     assert caught.value.node == named
     hybrid = "--hybrid" in (caught.value.remedy or "")
