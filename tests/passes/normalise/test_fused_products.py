@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from drawn_cases.frames import optimised
 from helpers_graphs import apply_checked, make_model, node, operators, samples
@@ -54,21 +54,25 @@ def test_a_dense_layer() -> None:
     assert graph.nodes[1].attrs["alpha"] == 0.25
 
 
-@pytest.mark.parametrize("batches", [0, 1])
-def test_products(batches: int) -> None:
-    """A product of transposed batches stays as it is."""
-    extra = {"transA": 1, "alpha": 0.5} | ({"transBatchA": 1} if batches else {})
-    fused = node("FusedMatMul", ["x", "w"], ["y"], domain=MICROSOFT, **extra)
-    source = make_model(
-        [fused], {"w": samples(4, 5, 3, seed=1)}, {"x": [4, 5, 4]}, {"y": [4, 4, 3]}, domains=[MICROSOFT]
-    )
-    if batches:
-        source.graph.initializer[0].CopyFrom(
-            onnx.numpy_helper.from_array(np.ones((5, 4, 3), np.float32), "w")
-        )
-        source.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 5
-    graph = apply_checked(source, {"x": samples(4, 5, 4)}, infer_shapes, expand_fused_operators)
-    assert operators(graph) == (["FusedMatMul"] if batches else ["Transpose", "MatMul", "Mul"])
+@pytest.mark.parametrize("rank", [2, 3, 4])
+def test_products(rank: int) -> None:
+    """Of what is transposed, and of what has the first axis of its batch in front of the last one."""
+    batch, sides = [4, 5][: rank - 2], list(itertools.product((0, 1), repeat=2 if rank > 2 else 1))
+    for ours, theirs in itertools.product(sides, repeat=2):
+        turns = dict(zip(("transA", "transBatchA"), ours, strict=False))
+        turns |= dict(zip(("transB", "transBatchB"), theirs, strict=False))
+        fused = node("FusedMatMul", ["x", "w"], ["y"], domain=MICROSOFT, alpha=0.5, **turns)
+        x, w = _laid_out([*batch, 2, 3], *ours), _laid_out([*batch, 3, 6], *theirs)
+        constants = {"w": samples(*w, seed=1)}
+        source = make_model([fused], constants, {"x": x}, {"y": [*batch, 2, 6]}, domains=[MICROSOFT])
+        graph = apply_checked(source, {"x": samples(*x)}, infer_shapes, expand_fused_operators)
+        assert operators(graph) == ["Transpose"] * (any(ours) + any(theirs)) + ["MatMul", "Mul"]
+
+
+def _laid_out(shape: list[int], last: int, batch: int = 0) -> list[int]:
+    """Sizes of an operand that becomes ``shape`` when it is transposed."""
+    *front, rows, columns = [*shape[:-2], shape[-1], shape[-2]] if last else shape
+    return [rows, *front, columns] if batch else [*front, rows, columns]
 
 
 def test_an_optimised_file_converts() -> None:
