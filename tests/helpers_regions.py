@@ -23,7 +23,7 @@ def relu(source: str, name: str) -> list[onnx.NodeProto]:
     return [node("Relu", [source], [name])]
 
 
-def regions(backbone: Middle, head: Middle) -> onnx.ModelProto:
+def regions(backbone: Middle, head: Middle, batch: int | str = 1) -> onnx.ModelProto:
     """A backbone, proposals of regions, and a head that reads each; activations of the one and of the other."""
     nodes = [
         node("Conv", ["x", "k1"], ["c1"], name="conv", pads=[1] * 4),
@@ -64,4 +64,4 @@ def regions(backbone: Middle, head: Middle) -> onnx.ModelProto:
     ]  # fmt: skip
     used = {name for n in nodes for name in n.input}
     constants = {name: values for name, values in CONSTANTS.items() if name in used}
-    return make_model(nodes, constants, {"x": [1, 3, 8, 8]}, {"y": ["regions", 3]})
+    return make_model(nodes, constants, {"x": [batch, 3, 8, 8]}, {"y": ["regions", 3]})

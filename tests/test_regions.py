@@ -14,7 +14,7 @@ from helpers_regions import regions, relu
 
 import onnx2snn
 from onnx2snn.cli import main
-from onnx2snn.errors import ConversionError
+from onnx2snn.errors import ConversionError, InvalidModelError
 
 X = {"x": dyadic(3, 3, 8, 8, seed=8) / 16}
 
@@ -30,6 +30,26 @@ def test_regions_are_kept_and_compared(head: Middle) -> None:
     certificate = onnx2snn.verify(source, made, X)
     assert certificate.lossless
     assert certificate.max_abs_error < 1e-6
+
+
+@pytest.mark.parametrize("head", [quantised, relu])
+def test_an_open_batch_is_compared_one_sample_at_a_time(head: Middle, tmp_path: Path) -> None:
+    """Samples of a batch share their best regions; each alone has its own."""
+    source, target = tmp_path / "ann.onnx", tmp_path / "snn.onnx"
+    onnx.save(regions(quantised, head, "N"), source)
+    onnx2snn.convert(source, hybrid=True).save(target)
+    assert onnx2snn.verify(source, target, X).one_at_a_time
+    drawn = CliRunner().invoke(main, ["verify", str(source), str(target)])
+    assert drawn.exit_code == 0, drawn.output
+    assert "one sample at a time" in drawn.output
+
+
+def test_rows_that_a_fixed_batch_of_several_selects_are_of_no_sample() -> None:
+    """What is advised is the test above."""
+    source = regions(quantised, quantised, 3)
+    with pytest.raises(InvalidModelError, match="belong to no one sample") as refused:
+        onnx2snn.verify(source, onnx2snn.convert(source, hybrid=True), X)
+    assert "dynamic batch axis" in str(refused.value.remedy)
 
 
 def test_a_float_detector_is_calibrated_as_its_refusal_says(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
     }
 
     def blocks(path: Path) -> Iterator[dict[str, Array]]:
-        return _blocks(path, example, tops, one_by_one=comparison.one_by_one)
+        return _blocks(path, example, tops, one_by_one=comparison.in_batches)
 
     for p in comparison.pairs:
         path = _sound(comparison.path(comparison.layer_tensors(p), inputs, levels), p.name)

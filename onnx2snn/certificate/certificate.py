@@ -155,6 +155,8 @@ class Certificate:
         steps: Time steps from an input to its answer, (L + 1)·T; None where it is not known.
         alike: Samples in which all levels are equal.
         alike_error: The largest output error of those.
+        one_at_a_time: Samples were given one at a time, as the source takes those of a batch together and answers several
+            otherwise than each alone (operators that were kept between neurons do that).
     """
 
     lossless: bool
@@ -176,6 +178,7 @@ class Certificate:
     steps: int | None = None
     alike: int = 0
     alike_error: float = 0.0
+    one_at_a_time: bool = False
 
     def __repr__(self) -> str:
         return f"Certificate({self._told()})"

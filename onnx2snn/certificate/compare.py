@@ -29,6 +29,7 @@ from onnx2snn.certificate.outputs import (
     apart,
     errors_of,
     has_samples,
+    in_whole_batches,
     must_be_of_samples,
     readout_defects,
     together,
@@ -102,8 +103,7 @@ class Comparison:
         cut = self.source.cut
         self.before = {p.source: cut.layers_before(cut.potentials[p.source]) for p in self.pairs}
         self.fused = execution == "fused"
-        #: Samples are looked at one by one: it takes one at a time, and operators that were kept may mix them.
-        self.one_by_one = self.source.batch == 1 and bool(table.get("non_spiking"))
+        self._keeps = bool(table.get("non_spiking"))
         self._as_written = not compiled and (execution, backend) == ("spiking", "onnxruntime")
         self._bodies_pass_levels = table.get("execution") == "fused"
         self.converted = converted
@@ -112,10 +112,24 @@ class Comparison:
         self._ranks: dict[str, int] = {}
 
     @property
+    def mixes(self) -> bool:
+        """Whether operators that were kept take samples of an open batch together: then one at a time is compared."""
+        return self._keeps and self.source.mixes
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether operators that were kept may mix the samples that are given at a time."""
+        return self._keeps and (self.source.batch is not None or self.source.mixes)
+
+    def unit(self, samples: int) -> int:
+        """How many of so many samples are evaluated together, at least: a batch that is fixed; all, where they are mixed."""
+        return samples if self.mixes else self.source.batch or 1
+
+    @property
     def rows(self) -> int:
         """Samples at a time: whole batches, and no more levels than are held at once; of what data selects, each has its own."""
         batch = self.source.batch or 1
-        if self.one_by_one:
+        if self.in_batches and batch == 1:
             return 1
         fit = MOST // max(sum(self.neurons.values()), 1)
         return batch * max(1, min(CHUNK, fit) // batch)
@@ -257,13 +271,14 @@ class Comparison:
         """What both networks make of the source's levels in some samples.
 
         Where a source fixes its batch, an output may hold as many numbers as its samples decide, and operators that were kept
-        may mix samples: a batch at a time.
+        may mix samples: a batch at a time; the whole of an open one, where they do.
         """
-        path, batch = self.path(tensors, inputs, levels), self.source.batch or 1
+        count = len(next(iter(inputs.values())))
+        path, batch = self.path(tensors, inputs, levels), self.unit(count)
         output = self.source.batch == 1 and tensors[0] in self.source.outputs
-        if batch == 1 and not (self.one_by_one or output):
+        if batch == 1 and not (self.in_batches or output):
             return together_again([path(given(inputs, levels, some)) for some in path.blocks(rows)])
-        count, numbers = len(next(iter(inputs.values()))), np.unique(rows // batch)
+        numbers = np.unique(rows // batch)
         within = [np.minimum(np.arange(n * batch, (n + 1) * batch), count - 1) for n in numbers]
         whole = together_again([path(given(inputs, levels, some)) for some in within])
         return whole.at(np.searchsorted(numbers, rows // batch) * batch + rows % batch)
@@ -276,8 +291,11 @@ class Comparison:
         self, name: str, inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]
     ) -> Array:
         """What a layer answers in ``rows``, given the source's levels."""
-        some, held = {n: value[rows] for n, value in inputs.items()}, self._held(ann, rows)
-        return apart(self._forced_network.layer(name, some, held, held[name].shape), len(rows))
+        count = len(next(iter(inputs.values())))
+        whole = np.flatnonzero(in_whole_batches(rows, count, self.unit(count) if self.in_batches else 1))
+        some, held = {n: value[whole] for n, value in inputs.items()}, self._held(ann, whole)
+        found = apart(self._forced_network.layer(name, some, held, held[name].shape), len(whole))
+        return found if len(whole) == len(rows) else found[np.searchsorted(whole, rows)]
 
     def forced_outputs(
         self, names: Sequence[str], inputs: Mapping[str, Array], ann: Levels, rows: NDArray[np.int64]

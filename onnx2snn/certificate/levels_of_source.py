@@ -53,7 +53,7 @@ def on_levels_of_source(
     outputs = {name: snn[name] for name in comparison.source.outputs}
     if not rows.any():
         return Forced(differing, rows, outputs)
-    rows = in_whole_batches(np.flatnonzero(rows), len(batch), comparison.source.batch or 1)
+    rows = in_whole_batches(np.flatnonzero(rows), len(batch), comparison.unit(len(batch)))
     apart = [name for name, value in outputs.items() if has_samples(value, len(batch))]
     joint = [name for name in outputs if name not in apart]  # all samples of a batch make such an output
     some = comparison.forced_outputs(apart, batch.inputs, answer.levels, np.flatnonzero(rows))

@@ -51,7 +51,7 @@ def must_be_of_samples(layer: str, levels: Array, samples: int) -> None:
             "are compared sample by sample",
             node=layer,
             found=f"{len(levels)} rows for {samples} samples",
-            remedy="leave what takes some of the batch to the program behind the network",
+            remedy="export it with a dynamic batch axis, of which one sample at a time is compared",
         )
 
 

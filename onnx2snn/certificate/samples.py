@@ -64,7 +64,7 @@ def _aimed(
     if not names:
         return dict(second)
     neurons = sum(k.size for k in source({n: v[:1] for n, v in first.items()}).levels.values())
-    rows = source.batch or max(1, min(count, MOST // max(neurons, 1)))
+    rows = source.batch or (1 if source.mixes else max(1, min(count, MOST // max(neurons, 1))))
     parts = []
     for start in range(0, count, rows):
         one, other = ({n: v[start : start + rows] for n, v in ends.items()} for ends in (first, second))
@@ -84,16 +84,23 @@ def _bisected(
     goals = []
     for sample in range(count):
         name = names[int(random.integers(len(names)))]
-        changed = np.flatnonzero(start[name][sample] != end[name][sample])
+        one, other = (_of_sample(levels[name], sample, count) for levels in (start, end))
+        changed = np.flatnonzero(one != other) if one.size == other.size else np.zeros(0, int)
         goals.append((name, int(random.choice(changed)) if changed.size else 0))
     low, high = np.zeros(count), np.ones(count)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         levels = source(_between(first, second, middle)).levels
         for sample, (name, neuron) in enumerate(goals):
-            same = levels[name][sample].flat[neuron] == start[name][sample].flat[neuron]
-            (low if same else high)[sample] = middle[sample]
+            now, then = (_of_sample(k[name], sample, count)[neuron : neuron + 1] for k in (levels, start))
+            (low if np.array_equal(now, then) else high)[sample] = middle[sample]
     return _between(first, second, high)
+
+
+def _of_sample(levels: Array, sample: int, count: int) -> Array:
+    """All levels of one of so many samples, in a row; where data selects, there may be none."""
+    rows = len(levels) // count
+    return levels[sample * rows : (sample + 1) * rows].ravel()
 
 
 def _between(first: Mapping[str, Array], second: Mapping[str, Array], share: Array) -> dict[str, Array]:

@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
 from onnx2snn.analysis.pass_manager import apply_owned
+from onnx2snn.certificate.as_written import near
 from onnx2snn.certificate.batch_findings import compact
 from onnx2snn.certificate.reading import (
     Mask,
@@ -142,6 +143,8 @@ class SourceNetwork:
         self._found: _Readings | None = None
         #: Outputs that have rows of each sample; known from the first batch on.
         self.growing: frozenset[str] = frozenset()
+        #: Whether its batch is open, and two samples together are answered otherwise than each alone; known likewise.
+        self.mixes = False
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -189,10 +192,11 @@ class SourceNetwork:
             rows = {n: len(answer[n]) if answer[n].ndim else 0 for n in self.outputs if n in reached}
             return frozenset(name for name, count in rows.items() if count and not count % self.batch)
         try:
-            half = file({name: value[:1] for name, value in noise.items()})
+            half, other = (file({name: value[i : i + 1] for name, value in noise.items()}) for i in (0, 1))
         except InvalidModelError:  # it names its batch inside
             return frozenset(self.outputs)
         both = [(name, answer[name], half[name]) for name in self.outputs]
+        self.mixes = not all(_are_both(two, one, other[name]) for name, two, one in both)
         return frozenset(n for n, two, one in both if two.ndim and one.ndim and len(two) == 2 * len(one) > 0)
 
     def _held(self, noise: Mapping[str, Array], values: Mapping[str, Array]) -> list[str]:
@@ -259,6 +263,13 @@ class SourceNetwork:
             if all(one.shown_by != tensor for one in self.activations.values()):
                 del values[tensor]
         return found
+
+
+def _are_both(both: Array, one: Array, other: Array) -> bool:
+    """Whether two samples are answered as each alone, one after the other; or all alike, by what no sample decides."""
+    if both.ndim and one.ndim and len(both) == len(one) + len(other) and one.shape[1:] == other.shape[1:]:
+        return near(both, np.concatenate([one, other]))
+    return near(both, one) and near(both, other)
 
 
 def _noise(value: Array, count: int) -> Array:

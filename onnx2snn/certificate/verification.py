@@ -236,4 +236,5 @@ def _certificate(
         worst_samples=tuple(sample for _, sample in found.worst),
         exact=all(check.exact for check in maps[: len(layers)]),
         defects=tuple([*defects[: MOST_DEFECTS // 2], *found.defects][:MOST_DEFECTS]),
+        one_at_a_time=comparison.mixes,
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
 
 _SHOWN = 3  # defects, of the ten that --json gives
+_ALONE = "one sample at a time: operators that were kept take the samples of a batch together"
 
 
 @click.command(
@@ -95,6 +96,7 @@ def _say(terminal: Terminal, facts: dict[str, Any], words: list[str], seconds: f
     terminal.show(
         f"{verdict}: {count(samples)} samples{drawn}, {steps_in_words(facts['timesteps'], facts['steps'])}; {duration(seconds)}",
         *parts,
+        *([_ALONE] if facts["one_at_a_time"] else []),
         *(["exact: float32 rounds nothing in any layer, whatever the input"] if facts["exact"] else []),
         *_outputs(facts["outputs"]),
         f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"

@@ -45,18 +45,24 @@ def _gemm(o: Operands) -> None:
 
 
 def _matmul(o: Operands) -> None:
-    """A product of what may be transposed, times alpha; none of transposed batches."""
-    turns = [o.flag("transA"), o.flag("transB")]
-    unknown = any(turn and (o.rank(i) or 0) < 2 for i, turn in enumerate(turns))
-    if o.flag("transBatchA") or o.flag("transBatchB") or unknown:
+    """A product of what may be transposed, times alpha.
+
+    A transposed batch has its first axis in front of the last one: (M, ..., K) becomes (..., M, K).
+    """
+    turns = [(o.flag(f"transBatch{side}"), o.flag(f"trans{side}")) for side in "AB"]
+    if any(any(turn) and (o.rank(i) or 0) < 2 for i, turn in enumerate(turns)):
         return
-    operands = [_turned(o, i) if turn else o.must(i) for i, turn in enumerate(turns)]
+    operands = [_turned(o, i, *turn) if any(turn) else o.must(i) for i, turn in enumerate(turns)]
     o.apply("Mul", o.apply("MatMul", *operands), np.float32(o.number("alpha", 1)), output=0)
 
 
-def _turned(o: Operands, position: int) -> gs.Tensor:
-    rank = o.rank(position) or 0
-    return o.apply("Transpose", o.must(position), perm=[*range(rank - 2), rank - 1, rank - 2])
+def _turned(o: Operands, position: int, batch: bool, last: bool) -> gs.Tensor:
+    axes = list(range(o.rank(position) or 0))
+    if batch:
+        axes = [*axes[1:-1], axes[0], axes[-1]]
+    if last:
+        axes[-2:] = axes[:-3:-1]
+    return o.apply("Transpose", o.must(position), perm=axes)
 
 
 def _packed_matmul(o: Operands) -> None:
