@@ -57,6 +57,7 @@ REWRITE: tuple[Pass, ...] = (
     absorb_backwards,
     unit_thresholds,
     absorb_forwards,
+    drop_neutral,
     integer_weights,
     integer_inputs,
 )
