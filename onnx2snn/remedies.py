@@ -37,7 +37,10 @@ BINARY = 'leave coding as it is ("binary")'
 ONE_SAMPLE = "export it with a batch of 1, so that each sample has a scale of its own"
 AS_IT_IS = "convert it as it is"
 ITS_SOURCE = "give the network it was made from"
-SHAPES = "export the network with the shapes of its inputs"
+SHAPES = (
+    "export the network with the shapes of its inputs, and with constants for the sizes that an operator in front reads "
+    "(Reshape, Expand)"
+)
 ROWS_APART = "export the network with the axis of these rows apart from the batch"
 BATCH_IN_FRONT = "export the network with a batch axis in front of its inputs, of size 1 or dynamic"
 HALF_PIXEL = "export it with coordinate_transformation_mode half_pixel"

@@ -198,13 +198,17 @@ def of_one_batch() -> Model:
     return model
 
 
-def without_shapes() -> Model:
-    """The rank of what is spread is not known before the run."""
+def without_shapes(sizes: list[int] | None = None) -> Model:
+    """The rank of what is spread is not known before the run, unless its sizes are constants."""
     model = network(quantised, quantised)
     model.graph.node.insert(0, node("Reshape", ["x0", "sizes"], ["x"]))
     model.graph.node.append(node("Softmax", ["y"], ["p"]))
     model.graph.output[0].name, model.graph.input[0].name = "p", "x0"
-    model.graph.input.append(onnx.helper.make_tensor_value_info("sizes", onnx.TensorProto.INT64, ["rank"]))
+    if sizes is None:
+        given = onnx.helper.make_tensor_value_info("sizes", onnx.TensorProto.INT64, ["rank"])
+        model.graph.input.append(given)
+    else:
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(sizes), "sizes"))
     return model
 
 

@@ -115,7 +115,7 @@ FOLLOWED: dict[str, list[Case]] = {
     "BINARY": [Case(lambda: of_bits([1, 1, *[4] * 6]), None, ("--coding", "rate"))],
     "REPLACE": [Case(lambda: network(quantised, one("Softmax")), PLAIN)],
     "DYNAMIC_BATCH": [Case(of_one_batch, PLAIN)],
-    "SHAPES": [Case(without_shapes, PLAIN)],
+    "SHAPES": [Case(without_shapes, lambda: without_shapes([-1, 6]))],
     "AS_EXPORTED": [Case(lambda: foreign("qonnx.custom_op.general", "Unheard"), PLAIN)],
     "BEFORE_HARDWARE": [Case(lambda: foreign("finn.custom_op.fpgadataflow.hls", "Thresholding_hls"), PLAIN)],
     "IN_FRONT": [

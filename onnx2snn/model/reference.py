@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -144,8 +145,18 @@ def _tensors(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:
     return {name: tensor_of(answer) for name, answer in zip(names, answers, strict=True)}
 
 
+#: What onnxruntime says of a model that is newer than itself, up to the newest version that it knows; and what to do.
+_NEWER = {
+    r"max supported IR version: (\d+)": "update onnxruntime, or write it for an older one: model.ir_version = {}",
+    r"support for domain ai\.onnx is till opset (\d+)": "update onnxruntime, or export with opset {} or older",
+}
+
+
 def _unusable(what: str, error: Exception) -> InvalidModelError:
-    return InvalidModelError(what, found=str(error).splitlines()[0], remedy="see which operator it names")
+    said = [(re.search(pattern, str(error)), remedy) for pattern, remedy in _NEWER.items()]
+    newer = [remedy.format(match[1]) for match, remedy in said if match]
+    remedy = newer[0] if newer else "see which operator it names"
+    return InvalidModelError(what, found=str(error).splitlines()[0], remedy=remedy)
 
 
 def run_reference(

@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 import onnx2snn
+from onnx2snn.model.reference import Reference
 from onnx2snn.runtime import SpikingSession
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
@@ -29,3 +30,22 @@ def test_no_model_takes_the_newest_version_of_the_onnx_package(
     SpikingSession(target, execution="fused").run(samples)
     for execution in ("spiking", "fused", "int8", "step"):
         onnx2snn.compile(conversion, execution=execution)
+
+
+def newer(ir: int, opset: int) -> onnx.ModelProto:
+    model = onnx.load(DIGITS / "digits.onnx")
+    model.ir_version = ir
+    model.opset_import[0].version = opset
+    return model
+
+
+@pytest.mark.parametrize(("ir", "opset"), [(99, 21), (10, 99)])
+def test_a_model_that_is_newer_than_onnxruntime_is_told_which_version_it_may_be_of(
+    ir: int, opset: int
+) -> None:
+    with pytest.raises(onnx2snn.InvalidModelError) as refused:
+        Reference(newer(ir, opset))
+    remedy = str(refused.value.remedy)
+    assert "update onnxruntime" in remedy
+    known = int(remedy.removesuffix(" or older").split()[-1])
+    Reference(newer(*((known, 21) if ir == 99 else (10, known))))
