@@ -223,10 +223,9 @@ class SpikingSession:
         """
         engine = self._engine("nothing", "trace")
         checked, samples = checked_samples(engine.inputs, inputs)
-        answers = [
-            engine.run(part) for part in parts_of(checked, samples, fixed_batch(engine.inputs), self._chunk)
-        ]
-        return trace_of(answers, self._source.table, samples)
+        parts = parts_of(checked, samples, fixed_batch(engine.inputs), self._chunk)
+        given = sum(len(next(iter(part.values()))) for part in parts)
+        return trace_of([engine.run(part) for part in parts], self._source.table, samples, given)
 
     def stream(self, *, batch: int = 1, count: Count | None = None) -> Stream:
         """A pipeline of its own, to be driven one time step a call; whatever the session's execution.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -75,21 +76,37 @@ class Trace:
         return plots.plot_trace(self, sample, neurons or {})
 
 
-def trace_of(parts: Sequence[Mapping[str, Array]], table: Mapping[str, Any], samples: int) -> Trace:
-    """The trace of all samples, from the answers to parts of them."""
+def trace_of(
+    parts: Sequence[Mapping[str, Array]], table: Mapping[str, Any], samples: int, given: int
+) -> Trace:
+    """The trace of all samples, from the answers to parts of them, which held ``given``: some may only have filled up a part."""
     layers = [layer["name"] for layer in table["layers"]]
+    shapes = {layer["name"]: layer["shape"] for layer in table["layers"]}
 
     def along(kind: str, name: str) -> Array:
-        return np.concatenate([part[f"{kind}/{name}"] for part in parts], axis=1)[:, :samples]
+        whole = np.concatenate([part[f"{kind}/{name}"] for part in parts], axis=1)
+        return _by_sample(whole, shapes[name], given)[:, :samples]
 
     spikes = {name: along("train", name).astype(np.uint8) for name in layers}
     thresholds, resets = {}, {}
     for name, train in spikes.items():
         held = parts[0][f"thresholds/{name}"]
-        whole = held.ndim == train.ndim and held.shape[1] == parts[0][f"train/{name}"].shape[1] > 1
+        written = parts[0][f"train/{name}"]
+        whole = held.ndim == written.ndim and held.shape[1] == written.shape[1] > 1
         thresholds[name] = along("thresholds", name) if whole else _by_step(held, train.ndim)
         resets[name] = _by_step(parts[0][f"resets/{name}"], train.ndim)
     return Trace(spikes, {name: along("potentials", name) for name in layers}, thresholds, resets, table)
+
+
+def _by_sample(values: Array, shape: Sequence[int | None], samples: int) -> Array:
+    """(steps, rows, ...) as (steps, N, ...): several rows that belong to a sample become axes of it, as in the layer table."""
+    rows, rest = values.shape[1], values.shape[2:]
+    each = rows // samples
+    if each < 2 or rows % samples:
+        return values
+    in_front = tuple(size or -1 for size in shape[: len(shape) - len(rest)])
+    known = in_front.count(-1) < 2 and each % math.prod(size for size in in_front if size > 0) == 0
+    return values.reshape(len(values), samples, *(in_front if known else (each,)), *rest)
 
 
 def _by_step(operand: Array, rank: int) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,16 +53,29 @@ class Counting:
             self._total(layer, count, prefix)
 
     def _total(self, layer: Mapping[str, Any], count: str, prefix: str) -> None:
-        """The sum of each row; float32 holds every integer below 2²⁴, float64 below 2⁵³."""
+        """The sum of each sample; float32 holds every integer below 2²⁴, float64 below 2⁵³.
+
+        Rows that belong to one sample, which the layer table has as axes in front of a row's own, are added up.
+        """
         name, rank = f"spikes/{layer['name']}", self._rank(layer["output"])
         axis = self._constant(f"{prefix}/axis", list(range(1, rank or 2)))
         flat = count if rank else self._add("Flatten", [count], f"{prefix}/flat", axis=1)
-        if None not in layer["shape"] and layer["neurons"] * self._steps < _EXACT:
+        narrow = None not in layer["shape"] and layer["neurons"] * self._steps < _EXACT
+        if not narrow:
+            flat = self._add("Cast", [flat], f"{prefix}/wide", to=TensorProto.DOUBLE)
+        in_front = layer["shape"][: len(layer["shape"]) - (rank - 1)] if rank else ()
+        if in_front and None not in in_front:
+            row = self._add("ReduceSum", [flat, axis], f"{prefix}/row", keepdims=0)
+            rows = self._constant(f"{prefix}/rows", [-1, math.prod(in_front)])
+            flat, axis = (
+                self._add("Reshape", [row, rows], f"{prefix}/by_sample"),
+                self._constant(f"{prefix}/all", [1]),
+            )
+        if narrow:
             total = self._add("ReduceSum", [flat, axis], f"{prefix}/total", keepdims=0)
             self._counted(name, "Cast", [total], to=TensorProto.DOUBLE)
         else:
-            wide = self._add("Cast", [flat], f"{prefix}/wide", to=TensorProto.DOUBLE)
-            self._counted(name, "ReduceSum", [wide, axis], keepdims=0)
+            self._counted(name, "ReduceSum", [flat, axis], keepdims=0)
 
     def _rank(self, train: str) -> int | None:
         """Axes of a train, where they are declared."""

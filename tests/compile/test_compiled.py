@@ -172,3 +172,32 @@ def test_the_command(tmp_path: Path) -> None:
     nothing = CliRunner().invoke(main, ["compile", *paths[:2]])
     assert nothing.exit_code == 0, nothing.output
     assert CliRunner().invoke(main, ["run", paths[1], "--data", paths[2]]).exit_code == 0
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_rows_of_a_sample_are_counted_together(execution: Any) -> None:
+    """Five rows of a sample on axis 0: (5·N, 8) has one count a sample, as (N, 5, 8) would have."""
+    source = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 21]>
+        g (float[N,5,6] x) => (float[N,5,3] y)
+        <int64[2] rows = {-1, 6}, int64[3] samples = {-1, 5, 3}, float s = {0.25}, uint8 z = {0}> {
+            r = Reshape(x, rows)  c = MatMul(r, w)  q = QuantizeLinear(c, s, z)  d = DequantizeLinear(q, s, z)
+            u = MatMul(d, v)  y = Reshape(u, samples)
+        }""")
+    drawn = np.random.default_rng(0)
+    for name, shape in (("w", (6, 8)), ("v", (8, 3))):
+        values = (drawn.integers(-8, 9, shape) / 16).astype(np.float32)
+        source.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    x = (drawn.integers(-8, 9, (2, 5, 6)) / 4).astype(np.float32)
+    model = onnx2snn.convert(source).model
+    trains = SpikingSession(model).trace({"x": x}).spikes["d/neuron"]
+    expected = trains.reshape(len(trains), 2, -1).sum(axis=(0, 2))
+    for batch in (None, 2):
+        compiled = onnx2snn.compile(model, execution=execution, count="synops", batch=batch).model
+        onnx.checker.check_model(compiled, full_check=True)
+        (output,) = (o for o in compiled.graph.output if o.name == "spikes/d/neuron")
+        (size,) = output.type.tensor_type.shape.dim
+        assert size.dim_value == (batch or 0)
+        np.testing.assert_array_equal(SpikingSession(compiled).run({"x": x}).spikes["d/neuron"], expected)
+        if execution != "step":
+            session = ort.InferenceSession(compiled.SerializeToString(), providers=["CPUExecutionProvider"])
+            np.testing.assert_array_equal(session.run(["spikes/d/neuron"], {"x": x})[0], expected)
