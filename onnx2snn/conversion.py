@@ -21,7 +21,7 @@ from onnx2snn.data import Source
 from onnx2snn.dialect.layer_table import (
     Layer,
     NonSpikingOperator,
-    is_snn,
+    is_spiking,
     read_layer_table,
 )
 from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
@@ -155,7 +155,7 @@ def convert(
     form = _form(coding, bias, execution)
     model = module_to_onnx(model, example_inputs) if is_module(model) else named(model)
     source = load_model(model, in_place=True)
-    if is_snn(source):
+    if is_spiking(source):
         raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
     calibration = None
     if calibrate is not None:

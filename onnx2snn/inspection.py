@@ -21,7 +21,7 @@ from onnx2snn.activations.rules import names_of, rules_of
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data.specs import input_specs
-from onnx2snn.dialect.layer_table import is_snn, read_layer_table
+from onnx2snn.dialect.layer_table import is_spiking, read_layer_table
 from onnx2snn.dialect.macs import macs_of
 from onnx2snn.dialect.neuron_layers import layers_of
 from onnx2snn.errors import ConversionError, InputError
@@ -155,11 +155,11 @@ def inspect_model(model: Network) -> Inspection:
         ConversionError: it is valid ONNX, but has no form that the recogniser can read.
     """
     proto = load_model(named(model))
-    return _inspect_snn(proto) if is_snn(proto) else _inspect_source(proto)
+    return _inspect_snn(proto) if is_spiking(proto) else _inspect_source(proto)
 
 
 def _inspect_snn(model: onnx.ModelProto) -> Inspection:
-    table = read_layer_table(model)
+    table = read_layer_table(model, compiled=True)
     activations = [_of_layer(layer) for layer in table["layers"]]
     steps = steps_to_answer(table["timesteps"], table.get("depth"), table.get("coding", "binary"))
     return Inspection(

@@ -16,7 +16,7 @@ from onnx2snn.calibration.mixed import fewest_spikes
 from onnx2snn.calibration.preparing import prepare
 from onnx2snn.calibration.statistics import spread
 from onnx2snn.data import input_specs, open_data
-from onnx2snn.dialect.layer_table import is_snn
+from onnx2snn.dialect.layer_table import is_spiking
 from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.exact.snapping import made_exact
 from onnx2snn.graph.exporter import declared_as, to_model
@@ -83,7 +83,7 @@ def calibrate(
     """
     _check(timesteps, coding, samples, method)
     source = load_model(named(model), in_place=True)
-    if is_snn(source):
+    if is_spiking(source):
         raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
     specs = input_specs(source)
     form = _Form(timesteps, coding, exact=exact and coding == "binary")

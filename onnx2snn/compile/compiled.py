@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from numbers import Integral
 from typing import Literal
 
 from onnx2snn.compile.executions import write_execution
@@ -67,6 +68,11 @@ def compile(  # noqa: A001 - onnx2snn.compile, as its command
         if value not in choices:
             remedy = f"choose one of {', '.join(choices)}"
             raise InputError(f"there is no '{value}' to compile", remedy=remedy)
+    for name, number in (("batch", batch), ("opset", opset)):
+        if number is not None and (
+            isinstance(number, bool) or not isinstance(number, Integral) or number < 1
+        ):
+            raise InputError(f"'{name}' has to be a whole number, 1 or more", found=repr(number))
     network = read_network(held_by(model))
     if batch is not None:
         network = with_batch(network, batch)

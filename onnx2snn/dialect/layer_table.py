@@ -25,6 +25,7 @@ __all__ = [
     "described_as",
     "has_layer_table",
     "is_snn",
+    "is_spiking",
     "read_layer_table",
 ]
 __all__ += ["write_counting_graph", "write_layer_table"]
@@ -117,7 +118,8 @@ def is_snn(model: onnx.ModelProto) -> bool:
     return any(node.domain == DOMAIN for node in model.graph.node)
 
 
-def _is_spiking(model: onnx.ModelProto) -> bool:
+def is_spiking(model: onnx.ModelProto) -> bool:
+    """Whether ``model`` is a converted network, or a compiled one, which is no source to convert."""
     return is_snn(model) or any(entry.key == COMPILED_KEY for entry in model.metadata_props)
 
 
@@ -139,9 +141,9 @@ def check_pair(source: tuple[object, onnx.ModelProto], snn: tuple[object, onnx.M
     first, second = (
         name if isinstance(name, (str, os.PathLike)) else "the model" for name, _ in (source, snn)
     )
-    if not _is_spiking(source[1]):
+    if not is_spiking(source[1]):
         return
-    if not _is_spiking(snn[1]):
+    if not is_spiking(snn[1]):
         raise InvalidModelError(
             f"{first} is the spiking network and {second} is none: they are swapped",
             remedy=f"the network that was converted comes first: {second} {first}",

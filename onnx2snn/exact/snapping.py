@@ -14,7 +14,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data import input_specs, open_data
-from onnx2snn.dialect.layer_table import is_snn
+from onnx2snn.dialect.layer_table import is_spiking
 from onnx2snn.errors import ConversionError
 from onnx2snn.exact.magnitudes import magnitudes
 from onnx2snn.exact.on_levels import ON_LEVELS, entrances, put_grids
@@ -140,7 +140,7 @@ def snap(model: str | Path | onnx.ModelProto, data: Any = None, *, batch: int | 
         InputError: the data does not fit.
     """
     source = load_model(model, in_place=True)
-    if is_snn(source):
+    if is_spiking(source):
         raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
     graph = import_model(source)
     refuse_training_mode(graph)

@@ -18,7 +18,7 @@ import onnx2snn
 from onnx2snn.cli import main
 from onnx2snn.compile.neuron_writer import Writer
 from onnx2snn.compile.thresholds import RoundingOperator
-from onnx2snn.errors import InputError, InvalidModelError, SelfCheckError
+from onnx2snn.errors import ConversionError, InputError, InvalidModelError, SelfCheckError
 from onnx2snn.runtime import SpikingSession
 
 EXECUTIONS: tuple[Any, ...] = ("spiking", "fused", "int8", "step")
@@ -172,6 +172,31 @@ def test_the_command(tmp_path: Path) -> None:
     nothing = CliRunner().invoke(main, ["compile", *paths[:2]])
     assert nothing.exit_code == 0, nothing.output
     assert CliRunner().invoke(main, ["run", paths[1], "--data", paths[2]]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"batch": 0}, {"batch": -1}, {"batch": True}, {"batch": "1"}, {"opset": "17"}]
+)
+def test_numbers_that_are_none_are_named(wrong: dict[str, Any]) -> None:
+    (name,) = wrong
+    with pytest.raises(InputError, match=f"'{name}' has to be a whole number"):
+        onnx2snn.compile(converted("residual")[0], **wrong)
+
+
+def test_a_compiled_file_is_no_source(tmp_path: Path) -> None:
+    """It holds plain operators, some of which round: nobody takes them for activations."""
+    model, inputs = converted("residual")
+    onnx2snn.compile(model, check=False).save(tmp_path / "fast.onnx")
+    for ask in (
+        lambda: onnx2snn.convert(tmp_path / "fast.onnx"),
+        lambda: onnx2snn.snap(tmp_path / "fast.onnx"),
+        lambda: onnx2snn.calibrate(tmp_path / "fast.onnx", inputs, timesteps=4),
+    ):
+        with pytest.raises(ConversionError, match="already a spiking network"):
+            ask()
+    found, expected = onnx2snn.inspect_model(tmp_path / "fast.onnx"), onnx2snn.inspect_model(model)
+    assert found.spiking
+    assert (found.layers, found.steps) == (expected.layers, expected.steps)
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
