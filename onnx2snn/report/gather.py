@@ -24,7 +24,7 @@ from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.report.energy_facts import EnergyFacts
 from onnx2snn.report.layer_tally import batch_size, tally_layers
 from onnx2snn.report.report_facts import Array, Latency, ReportFacts
-from onnx2snn.report.sample import Chosen, look_closely
+from onnx2snn.report.sample import Chosen, look_closely, must_be_binary
 from onnx2snn.report.sweep import sweep_points
 from onnx2snn.report.topology import stops_of
 from onnx2snn.runtime import SpikingSession
@@ -64,6 +64,9 @@ def gather(
     model, converted = load_model(named(source)), load_model(named(snn))
     check_pair((source, model), (snn, converted))
     table = read_layer_table(converted, compiled=True)
+    must_be_binary(
+        table, remedy="onnx2snn run and onnx2snn verify tell what it spends, and how far it is off"
+    )
     samples = _samples(model, data)
     network, given = _behind(model, converted, snn)
     executions: tuple[Literal["spiking", "fused"], ...] = ("spiking", "fused")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx2snn.errors import InputError
 from onnx2snn.naming import distinct
 from onnx2snn.report.energy_facts import TABLES, EnergyFacts
-from onnx2snn.report.sample import check_names, layer_sample
+from onnx2snn.report.sample import check_names, layer_sample, must_be_binary
 from onnx2snn.report.write import require_libraries
 from onnx2snn.units import steps_in_words, steps_to_answer, things
 
@@ -39,11 +39,7 @@ def plot_trace(trace: Trace, sample: int, neurons: Mapping[str, Sequence[Any]]) 
     from onnx2snn.report.figures import drawing, spikes, spread  # noqa: PLC0415 - an extra
 
     table, names = trace.table, list(trace.spikes)
-    if table.get("coding", "binary") == "rate":
-        remedy = "take its arrays: trace.spikes, trace.potentials"
-        raise InputError(
-            "these figures are of binary-coded spikes, and the network's are rate-coded", remedy=remedy
-        )
+    must_be_binary(table, remedy="take its arrays: trace.spikes, trace.potentials")
     count = trace.spikes[names[0]].shape[1]
     if not 0 <= sample < count:
         raise InputError(f"there is no sample {sample}", found=things(count, "sample"))

@@ -52,6 +52,18 @@ def look_closely(session: SpikingSession, data: DataSet, index: int, neurons: Ch
     )
 
 
+def must_be_binary(table: Mapping[str, Any], *, remedy: str) -> None:
+    """Refuse what figures of bits and of phases do not fit.
+
+    Raises:
+        InputError: the network has a rate code.
+    """
+    if table.get("coding", "binary") == "rate":
+        raise InputError(
+            "these figures are of binary-coded spikes, and the network's are rate-coded", remedy=remedy
+        )
+
+
 def check_names(neurons: Chosen, names: Sequence[str]) -> None:
     """Refuse layers that there are not."""
     for name in neurons:

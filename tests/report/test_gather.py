@@ -210,3 +210,10 @@ def test_a_neuron_that_is_not_there(
     asked = {name.format(first=facts.layers[0].name): value for name, value in neurons.items()}
     with pytest.raises(InputError, match=message):
         gather(example.ann, example.snn, example.data, certificate=facts.certificate, neurons=asked)
+
+
+def test_a_rate_code_has_no_phases_and_no_bits_to_draw(example: Example, tmp_path: Path) -> None:
+    onnx2snn.convert(example.ann, coding="rate", timesteps=4).save(tmp_path / "rate.onnx")
+    with pytest.raises(InputError, match="rate-coded") as caught:
+        gather(example.ann, tmp_path / "rate.onnx", example.data)
+    assert "onnx2snn run" in str(caught.value.remedy)
