@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,7 +55,13 @@ class EngineInput:
         Raises:
             InputError: rank or size differ, values have no counterpart in the model's type, or it holds NaN or infinity.
         """
-        array = self._typed(name, np.asarray(value))
+        try:
+            array = self._typed(name, np.asarray(value))
+        except ValueError as error:  # lists of different lengths
+            remedy = "give rows of the same length"
+            raise InputError(
+                f"input '{name}' is no array", found=str(error).split(".")[0], remedy=remedy
+            ) from error
         sizes = zip(self.shape[1:], array.shape[1:], strict=False)
         if array.ndim != len(self.shape) or any(s is not None and s != found for s, found in sizes):
             wanted = "(N" + "".join(f", {s if s is not None else '?'}" for s in self.shape[1:]) + ")"
@@ -184,6 +191,10 @@ class ReferenceEngine:
     """The reference evaluator of the onnx package: NumPy, slow, and the meaning of ONNX."""
 
     def __init__(self, model: Loadable) -> None:
+        if importlib.util.find_spec("onnx") is None:
+            raise InputError(
+                "the backend numpy is the onnx package's", remedy="pip install onnx, or use onnxruntime"
+            )
         import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
 

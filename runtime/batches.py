@@ -41,8 +41,7 @@ def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[d
     Raises:
         InputError: a name, shape or dtype differs, or inputs hold different numbers of samples, or none.
     """
-    if not isinstance(inputs, Mapping):
-        inputs = _named(specs, inputs)
+    inputs = by_name(specs, inputs)
     if set(inputs) != set(specs):
         remedy = f"give {', '.join(specs)}"
         raise InputError(
@@ -58,12 +57,14 @@ def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[d
     return checked, samples
 
 
-def _named(specs: Mapping[str, EngineInput], array: ArrayLike) -> dict[str, ArrayLike]:
-    """The only input's array by its name."""
+def by_name(specs: Mapping[str, EngineInput], inputs: Inputs) -> Mapping[str, ArrayLike]:
+    """Inputs by name; a lone array is that of the only one."""
+    if isinstance(inputs, Mapping):
+        return inputs
     if len(specs) > 1:
         remedy = f"give them by name: {', '.join(specs)}"
         raise InputError(f"this model has {len(specs)} inputs, and got one array", remedy=remedy)
-    return dict.fromkeys(specs, array)
+    return dict.fromkeys(specs, inputs)
 
 
 def parts_of(

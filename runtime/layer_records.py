@@ -16,6 +16,8 @@ MOST_TIMESTEPS = 64
 MOST_RATE_TIMESTEPS = 4096
 
 Check = Callable[[Any], bool]
+#: Executions, and what they count; ``trace`` and ``levels`` are made in memory only.
+_WRITTEN, _COUNTED = ("spiking", "fused", "int8", "step", "trace"), ("nothing", "spikes", "synops", "levels")
 
 
 def _whole(low: int, high: int = 1 << 62) -> Check:
@@ -96,8 +98,11 @@ def compiled_facts(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     if COMPILED_KEY not in metadata:
         return None
     facts = json.loads(metadata[COMPILED_KEY])
-    if not isinstance(facts, dict) or not (_is_text(facts.get("execution")) and _is_text(facts.get("count"))):
+    if not isinstance(facts, dict):
         raise ValueError("its metadata names no execution")
+    for key, known in (("execution", _WRITTEN), ("count", _COUNTED)):
+        if facts.get(key) not in known:
+            raise ValueError(f"its metadata names no {key} that is known here: {str(facts.get(key))[:40]}")
     tables = facts.get("trains", {}), facts.get("stages", {})
     if not (
         all(_list_of(_is_text)(facts.get(key, [])) for key in ("alike", "states"))

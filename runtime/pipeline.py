@@ -43,11 +43,26 @@ class Pipeline:
             self.depth = int(facts["depth"])
             self.stages: dict[str, int] = facts.get("stages", {})
             self.states = {name: engine.inputs[name] for name in facts["states"]}
+            self._check(engine)
         except (KeyError, ValueError, TypeError) as error:
             raise InvalidModelError("this is no network of one time step", found=str(error)) from error
         self.inputs: dict[str, EngineInput] = {
             name: spec for name, spec in engine.inputs.items() if name not in self.states and name != "enters"
         }
+
+    def _check(self, engine: Engine) -> None:
+        """Refuse metadata that does not describe this graph: what drives it would wait for answers that never come.
+
+        Raises:
+            ValueError: it does not; says where.
+        """
+        if self.states["filled"].shape != (self.depth + 1,) or self.states["time"].shape:
+            raise ValueError(f"its stages are not those of depth {self.depth}")
+        if not {"answered", *(f"next/{name}" for name in self.states)} <= set(engine.outputs):
+            raise ValueError("it does not answer all its states")
+        fires = {name[6:] for name in engine.outputs if name.startswith("train/")}
+        if any(self.stages.get(name, -1) not in range(self.depth + 1) for name in fires):
+            raise ValueError("it does not say in which phase its layers fire")
 
     @property
     def outputs(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -92,6 +93,8 @@ class SpikingSession:
         save_memory: bool = False,
     ) -> None:
         self._made_of = {name: value for name, value in locals().items() if name != "self"}
+        if isinstance(model, (str, os.PathLike)):  # whoever unpickles it may work in another folder
+            self._made_of["model"] = os.path.abspath(model)  # noqa: PTH100 - links stay what they are
         _check_options(execution, count, chunk)
         target = target_of(backend, providers, save_memory=save_memory)
         self._source = open_source(model, target, whole=target.plain or session_options is not None)
@@ -116,6 +119,14 @@ class SpikingSession:
         missing = set(self.outputs) - set(self._engine(self._first).outputs)
         if missing:
             raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
+        if self._count != "nothing":
+            missing = {f"spikes/{layer['name']}" for layer in self.layers} - set(
+                self._engine(self._first).outputs
+            )
+            if missing:
+                raise InvalidModelError(
+                    "its metadata promises counts that it has not", found=", ".join(missing)
+                )
 
     def __repr__(self) -> str:
         words = f"{self.execution}, {things(len(self.layers), 'layer')}, {steps_in_words(self.timesteps, self.steps)}"
@@ -170,6 +181,7 @@ class SpikingSession:
         Raises:
             InputError: a name, shape or dtype differs; it says which was expected and which was found.
         """
+        _check_count(count)
         engine = self._engine(self._count if count is None else count)
         checked, samples = checked_samples(engine.inputs, inputs)
         answers = self._in_parts(engine, checked, samples)
@@ -237,24 +249,23 @@ class SpikingSession:
         Raises:
             InputError: the model fixes another batch.
         """
+        _check_count(count)
         counted: Count = "synops" if count is None else count
         if count is None and self._source.compile is None:
             counted = self._source.counts
         return Stream(self._pipeline(counted), batch=batch, result=self._result)
 
-    def stream_run(
-        self, samples: Iterable[Mapping[str, Array] | None], *, batch: int = 1
-    ) -> Iterator[dict[str, Array]]:
+    def stream_run(self, samples: Iterable[Inputs | None], *, batch: int = 1) -> Iterator[dict[str, Array]]:
         """The answers to a stream of samples, in order: {output name: array (batch, ...)}, each once it leaves.
 
         Args:
-            samples: One a phase, by input name, (batch, ...); None leaves a phase empty.
+            samples: One a phase, as :meth:`Stream.step` takes it, (batch, ...); None leaves a phase empty.
             batch: Samples that enter together.
 
         Raises:
             InputError: as :meth:`run`.
         """
-        return self.stream(batch=batch, count="spikes").run(samples)
+        return self.stream(batch=batch, count="nothing").run(samples)
 
     def _result(self, answers: Mapping[str, Array], inputs: Mapping[str, Array]) -> Result:
         samples = len(next(iter(inputs.values())))
@@ -309,11 +320,15 @@ class SpikingSession:
         return whole
 
 
+def _check_count(count: str | None) -> None:
+    if count not in (None, *COUNTS):
+        raise InputError(f"there is no count '{count}'", remedy=f"choose one of {', '.join(COUNTS)}")
+
+
 def _check_options(execution: str | None, count: str | None, chunk: int) -> None:
     if execution not in (None, *EXECUTIONS):
         remedy = f"choose one of {', '.join(EXECUTIONS)}"
         raise InputError(f"there is no execution '{execution}'", remedy=remedy)
-    if count not in (None, *COUNTS):
-        raise InputError(f"there is no count '{count}'", remedy=f"choose one of {', '.join(COUNTS)}")
+    _check_count(count)
     if chunk < 1:
         raise InputError("a chunk holds at least one sample", found=chunk)

@@ -64,7 +64,9 @@ class SessionFile:
             raise InputError(
                 f"this file holds the {self.execution} execution",
                 found=execution,
-                remedy=f"compile it: onnx2snn compile snn.onnx fast.onnx --execution {execution}",
+                remedy=_STUDY
+                if execution == "trace"
+                else f"compile it: onnx2snn compile snn.onnx fast.onnx --execution {execution}",
             )
         if count == "levels" and self.levels is not None:
             return self.levels()
@@ -72,11 +74,12 @@ class SessionFile:
             raise InputError(
                 "this file does not count that",
                 found=count,
-                remedy=f"compile it beforehand with --count {count}, or install the onnx package",
+                remedy=_STUDY if count == "levels" else f"compile it beforehand with --count {count}",
             )
         return self.ready
 
 
+_STUDY = "give a session the converted file, where the onnx package is installed"
 #: What a file that counts something also answers.
 _WITHIN = {
     "nothing": ("nothing",),

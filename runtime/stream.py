@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError
 from onnx2snn.runtime.backends import EngineInput
+from onnx2snn.runtime.batches import Inputs, by_name
 from onnx2snn.runtime.pipeline import Pipeline, State
 from onnx2snn.runtime.result import Result
 
@@ -97,11 +98,12 @@ class Stream:
             self._inputs = {name: np.zeros(shape, specs[name].dtype) for name, shape in shapes.items()}
             self._rest()
 
-    def step(self, inputs: Mapping[str, Array] | None = None, *, tag: Any = None) -> dict[str, Array] | None:
+    def step(self, inputs: Inputs | None = None, *, tag: Any = None) -> dict[str, Array] | None:
         """Advance by one time step.
 
         Args:
-            inputs: By input name, (batch, ...) as in the source model; None where no sample enters.
+            inputs: By input name, (batch, ...) as in the source model, or the only input's array alone; None where no sample
+                enters.
             tag: Of the sample that enters.
 
         Returns:
@@ -126,7 +128,7 @@ class Stream:
         self.result = self._result(answers, self._inputs)
         return dict(self.result.outputs)
 
-    def run(self, samples: Iterable[Mapping[str, Array] | None]) -> Iterator[dict[str, Array]]:
+    def run(self, samples: Iterable[Inputs | None]) -> Iterator[dict[str, Array]]:
         """Feed one sample a phase, and yield the answers in order.
 
         Args:
@@ -142,7 +144,7 @@ class Stream:
         while self.pending:
             yield from self._answers(None)
 
-    def _answers(self, sample: Mapping[str, Array] | None) -> Iterator[dict[str, Array]]:
+    def _answers(self, sample: Inputs | None) -> Iterator[dict[str, Array]]:
         answer = self.step(sample)
         if answer is not None:
             yield answer
@@ -213,7 +215,7 @@ class Stream:
         if self._inputs:
             self.spikes = {name: np.zeros(value.shape, np.uint8) for name, value in trains.items()}
 
-    def _enter(self, inputs: Mapping[str, Array]) -> None:
+    def _enter(self, inputs: Inputs) -> None:
         if not self.ready:
             steps = -self._time % self.timesteps
             raise InputError(
@@ -222,6 +224,7 @@ class Stream:
                 remedy=f"step without an input {steps} times more",
             )
         specs = self._pipeline.inputs
+        inputs = by_name(specs, inputs)
         if set(inputs) != set(specs):
             found = ", ".join(inputs) or "nothing"
             raise InputError(
