@@ -87,7 +87,8 @@ def layer_sample(
         shown, watched = _chosen(train, counts)
     course = potentials[:, sample].reshape(len(potentials), -1)[:, watched].astype(np.float64)
     compared = np.broadcast_to(trace.thresholds[name], spikes.shape)[:, sample].reshape(steps, -1)[:, watched]
-    theta = float(np.broadcast_to(trace.resets[name], spikes.shape)[-1, sample].reshape(-1)[watched])
+    # A neuron that searches a table takes nothing from v, and has no θ: then v is told as it is.
+    theta = float(np.broadcast_to(trace.resets[name], spikes.shape)[-1, sample].reshape(-1)[watched]) or 1.0
     return LayerSample(
         name=name,
         spikes=int(counts.sum()),

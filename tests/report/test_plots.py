@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import Example
+from helpers_tables import with_tables
 
 import onnx2snn
 from onnx2snn.report.figures import drawing
+from onnx2snn.report.sample import layer_sample
 from onnx2snn.runtime import SpikingSession, Trace
 
 
@@ -24,6 +26,17 @@ def images(example: Example) -> np.ndarray:
 
 def words(figure: object) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(match=lambda part: hasattr(part, "get_text")))  # type: ignore[attr-defined]
+
+
+def test_neurons_with_a_table_have_no_threshold_to_measure_by(example: Example, images: np.ndarray) -> None:
+    """They take nothing from their potential, and a level that nothing reaches has an infinite threshold."""
+    tabled = with_tables(onnx2snn.convert(example.ann).model)
+    trace = SpikingSession(tabled).trace(images[:1])
+    name = next(iter(trace.spikes))
+    trace.thresholds[name] = np.full_like(trace.thresholds[name], np.inf)
+    for layer in trace.spikes:
+        assert np.isfinite(layer_sample(layer, (), trace).potentials).all()
+    assert "Membrane potentials" in words(trace.plot())
 
 
 def test_a_trace_shows_raster_potentials_and_bits(session: SpikingSession, images: np.ndarray) -> None:

@@ -161,7 +161,8 @@ def potentials(facts: ReportFacts) -> Drawing:
         "potentials",
         "Membrane potentials",
         to_svg(figure, "potentials", label),
-        f"One neuron a layer{come_and_go}; v in units of θ. Integration doubles v and adds the current; "
+        f"One neuron a layer{come_and_go}; v in units of θ (of a neuron with a table, which has none, v itself). "
+        "Integration doubles v and adds the current; "
         "generation fires (●) where v reaches the threshold 2^(T−t)·θ (dashes), and subtracts it."
         + of_layers(len(facts.layers), PANELS),
         ("layer", "neuron", "level k", "spikes", "v before generation, in θ", "v at each step, in θ"),
@@ -210,10 +211,11 @@ def _course(axes: Any, sample: LayerSample, T: int) -> None:
     axes.axvspan(T + 0.5, 2 * T + 0.5, color=COLOURS["band"], zorder=0, linewidth=0)
     edges = np.arange(0.5, 2 * T + 1)
     axes.stairs(sample.potentials, edges, color=COLOURS["other"], linewidth=1.4, baseline=None)
+    reached = np.isfinite(sample.thresholds)  # in a table, a level that nothing reaches has an infinite one
     axes.hlines(
-        sample.thresholds,
-        steps[T:] - 0.42,
-        steps[T:] + 0.42,
+        sample.thresholds[reached],
+        steps[T:][reached] - 0.42,
+        steps[T:][reached] + 0.42,
         color=COLOURS["soft"],
         linewidth=1.0,
         linestyles=(0, (2, 1.2)),
@@ -221,6 +223,7 @@ def _course(axes: Any, sample: LayerSample, T: int) -> None:
     fired = sample.train == 1
     axes.plot(steps[T:][fired], sample.potentials[T:][fired], "o", color=COLOURS["spike"], markersize=4.5)
     axes.set_xlim(0.5, 2 * T + 0.5)
-    highest = max(1.2 * float(sample.potentials.max()), 1.3 * float(sample.thresholds.min()))
+    lowest_threshold = 1.3 * float(min(sample.thresholds[reached], default=0.0))
+    highest = max(1.2 * float(sample.potentials.max()), lowest_threshold, 1e-6)
     axes.set_ylim(min(float(sample.potentials.min()), 0.0) - 0.08 * highest, highest)
     axes.set_ylabel("v / θ")
