@@ -13,7 +13,7 @@ from onnx2snn.model.weights import SplitModel, weights_as_inputs
 #: The first version that has all that is written.
 OLDEST = 17
 #: Operators of a network that onnx's converter does not take, and that are what they were, but for new element types and inputs.
-_SAME = {"ConstantOfShape": 1, "Pad": 3, "ScatterND": 3}
+_SAME = {"ConstantOfShape": 1, "Pad": 3, "ScatterND": 3, "Split": 2}
 _ASIDE = "onnx2snn.aside"
 
 

@@ -135,3 +135,17 @@ def test_what_an_older_operator_does_not_say_is_left_out() -> None:
     del model.graph.node[-2:]
     model.graph.node.extend([mean, onnx.helper.make_node("Sub", ["before", "mean"], ["y"])])
     assert onnx2snn.compile(model).model.opset_import[0].version == 18
+
+
+def test_parts_whose_sizes_are_given_are_as_old() -> None:
+    """Split of set 18 may take a number of parts instead of their sizes, and is what it was where it takes sizes."""
+    model = onnx2snn.convert(NETWORKS["residual"]().model).model
+    last = next(node for node in model.graph.node if "y" in node.output)
+    last.output[0] = "before"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 2]), "sizes"))
+    split = onnx.helper.make_node("Split", ["before", "sizes"], ["a", "b"], axis=1)
+    model.graph.node.extend([split, onnx.helper.make_node("Concat", ["b", "a"], ["y"], axis=1)])
+    compiled = onnx2snn.compile(model)
+    assert compiled.tried == "equal"
+    assert compiled.model.opset_import[0].version == 17
+    onnx.checker.check_model(compiled.model, full_check=True)
