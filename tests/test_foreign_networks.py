@@ -14,11 +14,13 @@ from onnx2snn.model.file_kinds import FileKind, Tool
 
 #: Copies what it is given: the file holds an ONNX model under another name.
 _COPY = """
-import shutil, sys
+import onnx, shutil, sys
 print("a line of the tool's own")
 if "broken" in sys.argv[1]:
     sys.exit("ValueError: this file is broken")
 shutil.copy(sys.argv[1], sys.argv[3])
+if "ordered" in sys.argv[1]:
+    open(sys.argv[3], "ab").write(onnx.ModelProto(doc_string=str(hash("by a set"))).SerializeToString())
 """
 
 
@@ -51,6 +53,17 @@ def test_it_is_written_once_for_each_state_of_the_file(kind: FileKind, tmp_path:
     assert foreign.written_as_onnx(source, kind, "net") is first
     source.write_bytes(Example(EXACT[1]).path.read_bytes())
     assert foreign.written_as_onnx(source, kind, "net") != first
+
+
+def test_another_process_writes_the_same_names(kind: FileKind, tmp_path: Path) -> None:
+    """A tool may name tensors by the order of a set: ``verify`` would not know what ``convert`` was given."""
+    source = tmp_path / "ordered.some"
+    source.write_bytes(Example(EXACT[0]).path.read_bytes())
+    written = []
+    for _ in range(3):
+        foreign._written.cache_clear()
+        written.append(foreign.written_as_onnx(source, kind, "net"))
+    assert written[0] == written[1] == written[2]
 
 
 def test_a_file_that_the_tool_cannot_read_is_said_in_its_words(kind: FileKind, tmp_path: Path) -> None:

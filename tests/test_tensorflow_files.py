@@ -59,6 +59,15 @@ def test_keras_an_int8_tflite_file_is_certified_and_compared_with_its_own_interp
     assert certificate.to_dict()["interpreter"]["name"] == "TensorFlow Lite"
 
 
+def test_keras_another_process_reads_the_same_network(folder: Path) -> None:
+    source, snn = folder / "net.tflite", folder / "net.snn.onnx"
+    for command in (["convert", source, snn], ["verify", source, snn, "--limit", "4"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "onnx2snn", *command], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", ["net.keras", "net.h5", "saved"])
 def test_keras_float_networks_are_calibrated(folder: Path, name: str) -> None:
     source = folder / name

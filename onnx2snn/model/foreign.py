@@ -59,6 +59,8 @@ def _written(path: str, kind: str, tool: Tool, state: tuple[tuple[int, int], ...
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
             "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
+            # tf2onnx numbers tensors in the order of sets: their names have to be the same the next time.
+            "PYTHONHASHSEED": "0",
         }
         ended = subprocess.run(
             command,
