@@ -18,6 +18,7 @@ import onnx
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.file_kinds import FileKind, Tool, kind_of
+from onnx2snn.model.settled_names import settled
 
 #: Tools may load a whole framework, and may have large networks to write.
 _SECONDS = 1800
@@ -59,8 +60,6 @@ def _written(path: str, kind: str, tool: Tool, state: tuple[tuple[int, int], ...
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "CUDA_VISIBLE_DEVICES": "",
             "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
-            # tf2onnx numbers tensors in the order of sets: their names have to be the same the next time.
-            "PYTHONHASHSEED": "0",
         }
         ended = subprocess.run(
             command,
@@ -77,5 +76,5 @@ def _written(path: str, kind: str, tool: Tool, state: tuple[tuple[int, int], ...
             raise InvalidModelError(
                 f"{tool.name} cannot write {name} ({kind}) as ONNX", found=said[-1], remedy=tool.remedy
             )
-        content: bytes = onnx.load(target).SerializeToString()
+        content: bytes = settled(onnx.load(target)).SerializeToString()
         return content
