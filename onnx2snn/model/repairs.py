@@ -7,6 +7,7 @@ from collections import Counter
 import onnx
 
 from onnx2snn.model.domains import of_onnxruntime
+from onnx2snn.model.lite_operators import in_plain_operators
 from onnx2snn.model.qonnx_definition import DOMAINS, FAMILIES, is_qonnx
 from onnx2snn.model.subgraphs import all_nodes, names_read
 from onnx2snn.model.weights import structure_of, weights_as_inputs
@@ -19,12 +20,13 @@ def repaired(model: onnx.ModelProto) -> onnx.ModelProto:
     """``model`` with what onnxruntime does without put back or in order; itself where nothing is missing, else a copy.
 
     1. Domains of QONNX that are not imported (:func:`with_domains`), and that of onnxruntime (:mod:`onnx2snn.model.domains`).
+       Operators of TensorFlow Lite that ONNX can write out (:mod:`onnx2snn.model.lite_operators`).
     2. A graph without a name.
     3. Nodes in another order than that in which they are computed.
     4. An initializer that is there twice: the last one counts.
     5. Outputs without a type, or without a shape that can be inferred.
     """
-    model = of_onnxruntime(with_domains(model))
+    model = in_plain_operators(of_onnxruntime(with_domains(model)))
     graph = model.graph
     names = Counter(tensor.name for tensor in graph.initializer)
     order = _order(graph)
