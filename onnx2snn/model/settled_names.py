@@ -39,13 +39,24 @@ def settled(model: onnx.ModelProto) -> onnx.ModelProto:
     del graph.node[:]
     graph.node.extend(nodes)
     there = {name for node in nodes for name in _names(node)} | ends
-    for held in (graph.initializer, graph.value_info):
-        for unread in [one for one in held if one.name not in there]:
-            held.remove(unread)
+    _hold(
+        graph,
+        [tensor for tensor in graph.initializer if tensor.name in there],
+        [info for info in graph.value_info if info.name in there],
+    )
     _rename(graph, given, ends)
-    for held in (graph.initializer, graph.value_info):
-        held.sort(key=lambda one: one.name)
+    _hold(
+        graph,
+        sorted(graph.initializer, key=lambda tensor: tensor.name),
+        sorted(graph.value_info, key=lambda info: info.name),
+    )
     return copy
+
+
+def _hold(graph: onnx.GraphProto, tensors: list[onnx.TensorProto], values: list[onnx.ValueInfoProto]) -> None:
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(tensors)
+    graph.value_info.extend(values)
 
 
 def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
@@ -85,17 +96,20 @@ def _names(node: onnx.NodeProto) -> Iterator[str]:
             yield from _names(inner)
 
 
-def _rename(graph: onnx.GraphProto, given: dict[str, str], ends: set[str]) -> None:
-    def fresh(name: str) -> str:
-        return (
-            name if name in ends else _NUMBER.sub(lambda found: given.get(found.group(), found.group()), name)
-        )
+def _renamed(name: str, given: dict[str, str], ends: set[str]) -> str:
+    if name in ends:
+        return name
+    return _NUMBER.sub(lambda found: given.get(found.group(), found.group()), name)
 
+
+def _rename(graph: onnx.GraphProto, given: dict[str, str], ends: set[str]) -> None:
     for node in graph.node:
-        node.name = fresh(node.name)
+        node.name = _renamed(node.name, given, ends)
         for names in (node.input, node.output):
-            names[:] = [fresh(name) for name in names]
+            names[:] = [_renamed(name, given, ends) for name in names]
         for inner in subgraphs(node):
             _rename(inner, given, ends)
-    for one in (*graph.initializer, *graph.value_info, *graph.input, *graph.output):
-        one.name = fresh(one.name)
+    for tensor in graph.initializer:
+        tensor.name = _renamed(tensor.name, given, ends)
+    for info in (*graph.value_info, *graph.input, *graph.output):
+        info.name = _renamed(info.name, given, ends)
