@@ -55,11 +55,33 @@ def settled(network: SplitModel) -> SplitModel:
     1. ``Shape`` of a tensor whose sizes are known, and operators that read nothing but small constants, are constants.
     2. What only copies is gone: whoever makes a tensor writes it under the name of its copy, which is the network's own.
     3. Each node has a name, each tensor a shape where it can be inferred.
+
+    What has become a constant may tell further sizes: it goes on until nothing more is known.
     """
     structure = onnx.ModelProto()
     structure.CopyFrom(network.structure)
+    infos, open_ = _inferred(structure), len(structure.graph.node) + 1
+    while (left := sum(map(_is_open, infos.values()))) < open_:
+        open_ = left
+        _settle(structure, infos)
+        infos = _inferred(structure)
+    made_here = {name for node in structure.graph.node for name in node.output}
+    made_here -= {info.name for info in structure.graph.output}
+    structure.graph.value_info.extend(info for name, info in infos.items() if name in made_here)
+    for info in structure.graph.output:
+        _complete(info, infos.get(info.name))
+    return SplitModel(structure, network.weights)
+
+
+def _is_open(info: onnx.ValueInfoProto) -> bool:
+    """Whether a size is not known."""
+    sizes = sizes_of(info)
+    return sizes is None or None in sizes
+
+
+def _settle(structure: onnx.ModelProto, infos: Mapping[str, onnx.ValueInfoProto]) -> None:
+    """1 and 2 of :func:`settled`, and names."""
     graph = structure.graph
-    infos = _inferred(structure)
     constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer if not is_hollow(t)}
     known, opset = set(constants), next(o for o in structure.opset_import if o.domain in ("", "ai.onnx"))
     outputs = {info.name for info in graph.output} | set(_trains(structure))
@@ -79,11 +101,6 @@ def settled(network: SplitModel) -> SplitModel:
     stored += [numpy_helper.from_array(v, n) for n, v in constants.items() if n in read - known]
     del graph.initializer[:]
     graph.initializer.extend(stored)
-    made_here = {name for node in nodes for name in node.output} - {info.name for info in graph.output}
-    graph.value_info.extend(info for name, info in infos.items() if name in made_here)
-    for info in graph.output:
-        _complete(info, infos.get(info.name))
-    return SplitModel(structure, network.weights)
 
 
 def _trains(structure: onnx.ModelProto) -> list[str]:

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 from helpers_networks import NETWORKS
+from helpers_quantised import Quantised
 
 import onnx2snn
 from onnx2snn.cli import main
@@ -149,3 +150,21 @@ def test_parts_whose_sizes_are_given_are_as_old() -> None:
     assert compiled.tried == "equal"
     assert compiled.model.opset_import[0].version == 17
     onnx.checker.check_model(compiled.model, full_check=True)
+
+
+@pytest.mark.parametrize("execution", ["spiking", "fused", "int8"])
+def test_sizes_behind_a_constant_that_sizes_make_are_known(execution: Any) -> None:
+    """A class token, expanded to the batch: how many tokens there are is known once its shape is a constant."""
+    net = Quantised(3)
+    x = net.quantised(net.add("MatMul", "x", net.weights(8, 8)), 0.03, 3, np.int8)
+    batch = net.add("Slice", net.add("Shape", x), net.hold([0]), net.hold([1]))
+    shape = net.add("Concat", batch, net.hold([-1, -1]), axis=0)
+    shape = net.add("Where", net.add("Equal", shape, net.hold([-1, -1, -1])), net.hold([1, 1, 1]), shape)
+    tokens = net.add("Concat", net.add("Expand", net.weights(1, 1, 8), shape), x, axis=1)
+    hidden = net.quantised(net.add("MatMul", net.quantised(tokens, 0.03), net.weights(8, 8)), 0.05)
+    net.add("MatMul", hidden, net.weights(8, 5), output="y")
+    conversion = onnx2snn.convert(net.model({"x": ["N", 6, 8]}, {"y": ["N", 7, 5]}))
+    graph = onnx2snn.compile(conversion, execution=execution, batch=1).model.graph
+    infos = {info.name: info for info in (*graph.output, *graph.value_info)}
+    for tensor in (name for node in graph.node for name in node.output):
+        assert all(isinstance(size, int) for size in shape_of(infos[tensor])), tensor
