@@ -21,7 +21,7 @@ NETWORKS = (
 #: What only some networks hold.
 SPECIAL = {
     "order of a concatenation": "torchts13__dense-qcfs8c-dyn",
-    "scale of a branch doubled": "keras17__res-qcfs16",
+    "scale of a branch doubled": "torchts17__mobile-qcfs16-dyadic-dyn",
     "half up, not half to even": "ortquant__mlp-relu-qdq_s8sym",
     "padding on one side": "torchts17__plain-pact4-nofold-dyn",
     "kernels turned round": "torchts17__plain-pact4-nofold-dyn",

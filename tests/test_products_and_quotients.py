@@ -255,10 +255,7 @@ def test_what_is_analog_beside_a_train_is_computed_once(op: str) -> None:
     conversion = onnx2snn.convert(joined(op))
     trains = {layer.output for layer in conversion.layers}
     readers = {
-        name
-        for node in conversion.model.graph.node
-        if node.op_type in ("Pad", "Identity")
-        for name in node.input
+        name for node in conversion.model.graph.node if node.op_type in ("Pad", "Conv") for name in node.input
     }
     assert trains & readers
     assert conversion.macs["non_spiking"] == 0

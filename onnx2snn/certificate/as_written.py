@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Protocol
@@ -12,6 +13,7 @@ from onnx import TensorProto, helper
 
 from onnx2snn.certificate.batch_findings import difference
 from onnx2snn.certificate.forcing import counts_of
+from onnx2snn.dialect.train_shapes import shapes_of
 from onnx2snn.graph.core import Array
 from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel
@@ -19,6 +21,8 @@ from onnx2snn.runtime.batches import joined
 
 #: Answers as near as this, as a share of the largest, need no explanation.
 NEAR = 1e-6
+#: Numbers of trains that are held at a time.
+_NUMBERS = 1 << 26
 
 
 def near(found: Array, expected: Array) -> bool:
@@ -69,20 +73,48 @@ class Shown:
     ) -> None:
         self.timesteps, self._trains, self._fused = timesteps, dict(trains), fused
         self.answers: Mapping[str, Array] = {}
-        open_ = onnx.ModelProto()
-        open_.CopyFrom(network.structure)
-        known = {value.name: value for value in open_.graph.value_info}
-        for train in self._trains.values():
-            info = known.get(train) or helper.make_tensor_value_info(train, TensorProto.FLOAT, None)
-            open_.graph.output.append(info)
-        self._run = load(SplitModel(open_, network.weights))
+        self._network, self._load = network, load
+        self._infos = {value.name: value for value in network.structure.graph.value_info}
+        self._shapes = shapes_of(network.structure)
+        self._whole: Runner | None = None
 
     def levels(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Levels (N, ...) by layer, and outputs by name."""
-        answer = dict(self._run(inputs))
-        trains = {name: answer.pop(train) for name, train in self._trains.items()}
-        self.answers = answer
-        return {n: k if self._fused else counts_of(k, self.timesteps) for n, k in trains.items()} | answer
+        """Levels (N, ...) by layer, and outputs by name; the file answers anew for each part of its trains."""
+        groups = self._groups(max((len(value) for value in inputs.values() if np.ndim(value)), default=1))
+        levels: dict[str, Array] = {}
+        for group in groups:
+            answer = dict(self._runner(group, kept=len(groups) == 1)(inputs))
+            for name, train in group.items():
+                k = answer.pop(train)
+                levels[name] = k if self._fused else counts_of(k, self.timesteps)
+            self.answers = answer
+        return levels | dict(self.answers)
+
+    def _groups(self, rows: int) -> list[dict[str, str]]:
+        """Trains, by layer, that are held at a time."""
+        groups: list[dict[str, str]] = [{}]
+        held = 0
+        for name, train in self._trains.items():
+            size = rows * self.timesteps * math.prod(s or 1 for s in self._shapes.get(train, [])[1:])
+            if groups[-1] and held + size > _NUMBERS:
+                groups.append({})
+                held = 0
+            groups[-1][name] = train
+            held += size
+        return groups
+
+    def _runner(self, group: Mapping[str, str], *, kept: bool) -> Runner:
+        """The file, with these trains among its outputs."""
+        if kept and self._whole is not None:
+            return self._whole
+        opened = onnx.ModelProto()
+        opened.CopyFrom(self._network.structure)
+        for train in group.values():
+            info = self._infos.get(train) or helper.make_tensor_value_info(train, TensorProto.FLOAT, None)
+            opened.graph.output.append(info)
+        run = self._load(SplitModel(opened, self._network.weights))
+        self._whole = run if kept else None
+        return run
 
 
 class AsWritten:

@@ -180,6 +180,8 @@ class LoadedFile:
             options = ort.SessionOptions()
             options.log_severity_level = 4
             options.intra_op_num_threads = 1
+            # What an operator needed is given back when it is done: the session lives as long as the check.
+            options.enable_cpu_mem_arena = options.enable_mem_pattern = False
             self._session = ort.InferenceSession(
                 stream.getvalue(), options, providers=["CPUExecutionProvider"]
             )
