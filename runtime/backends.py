@@ -173,6 +173,10 @@ class OnnxruntimeEngine:
             found = str(error).splitlines()[0]
             raise InvalidModelError("onnxruntime cannot load this model", found=found) from error
         _give_back()
+        self._describe()
+
+    def _describe(self) -> None:
+        """What the model says of itself."""
         declared = self._session.get_inputs()
         self.axes = {i.name: tuple(s if isinstance(s, int) else str(s) for s in i.shape) for i in declared}
         self.inputs = {

@@ -7,6 +7,7 @@ import importlib.util
 import click
 
 from onnx2snn.cli.helping import Command
+from onnx2snn.errors import OutputError
 
 #: What it imports, of the extra ``train``.
 _NEEDED = ("torch", "onnx2torch")
@@ -24,7 +25,7 @@ def _without_torch(words: tuple[str, ...]) -> None:
     """Train on for fewer spikes (needs torch: pip install 'onnx2snn[train]')."""
     del words
     missing = " and ".join(name for name in _NEEDED if importlib.util.find_spec(name) is None)
-    raise click.ClickException(f"finetune needs {missing}: pip install 'onnx2snn[train]'")
+    raise OutputError(f"finetune needs {missing}", remedy="pip install 'onnx2snn[train]'")
 
 
 def _load() -> click.Command:

@@ -144,7 +144,7 @@ def test_a_command_whose_extra_is_missing_names_it(installed: Installed) -> None
     page = ["--data", "data.npz", "--html", "page.html"]
     assert "onnx2snn[report]" in installed("report", "ann.onnx", "snn.onnx", *page, exits=4)
     assert "onnx2snn[report]" in installed("verify", "ann.onnx", "snn.onnx", *page, exits=4)
-    assert "onnx2snn[train]" in installed("finetune", "ann.onnx", "tuned.onnx", exits=2)
+    assert "onnx2snn[train]" in installed("finetune", "ann.onnx", "tuned.onnx", exits=4)
     assert "onnx2snn[cluster]" in installed(
         "evaluate", "snn.onnx", "--data", "data.npz", "--ray", "local", exits=4
     )
