@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from onnx2snn.certificate.channel_blocks import AXIS, channel_blocks
 from onnx2snn.certificate.pairing import Pair
+from onnx2snn.certificate.steps_apart import steps_apart
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, function_body
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.graph.core import Array
@@ -61,13 +62,30 @@ class ForcedNetwork:
         rows, step = len(next(iter(inputs.values()))), max(1, BLOCK // max(widest, 1))
         parts = []
         for first in range(0, rows, step):
-            trains = {t: self._on_wire(levels[self._trains[t]], first, step, rows) for t in read}
-            given = {**{n: v[first : first + step] for n, v in inputs.items()}, **trains}
-            runs = map(make_runner, blocks) if blocks else [self._runner(own)]
-            parts.append(
-                np.concatenate([self._decoded(run(given)[own]) for run in runs], axis=AXIS if blocks else 0)
-            )
+            told = {t: self._some(levels[self._trains[t]], first, step, rows) for t in read}
+            given = {n: v[first : first + step] for n, v in inputs.items()}
+            found = [self._answer(block, own, given, told) for block in blocks or [model]]
+            parts.append(np.concatenate(found, axis=AXIS if blocks else 0))
         return np.concatenate(parts)
+
+    def _answer(
+        self, model: SplitModel, own: str, inputs: Mapping[str, Array], levels: Mapping[str, Array]
+    ) -> Array:
+        """The levels that a layer, or some of its channels, answers to those of the trains that it reads.
+
+        Large trains are not held: synapses see one time step after the other.
+        """
+        steps = self._timesteps
+        if steps is not None and sum(k.size for k in levels.values()) * steps > BLOCK:
+            parted = steps_apart(model, own, levels, steps)
+            if parted is not None:
+                return self._decoded(
+                    parted(inputs, lambda step: {t: _bit(k, steps - 1 - step) for t, k in levels.items()})[
+                        own
+                    ]
+                )
+        run = self._runner(own) if model is self._model(own)[0] else make_runner(model)
+        return self._decoded(run({**inputs, **{t: self._on_wire(k) for t, k in levels.items()}})[own])
 
     def layer_by_layer(
         self, inputs: Mapping[str, Array], shapes: Mapping[str, Sequence[int]]
@@ -85,7 +103,7 @@ class ForcedNetwork:
         rows, found = len(next(iter(inputs.values()))), {}
         for name in names:
             run, read = self._runner(name), self._model(name)[1]
-            trains = {t: self._on_wire(levels[self._trains[t]], 0, rows, rows) for t in read}
+            trains = {t: self._on_wire(self._some(levels[self._trains[t]], 0, rows, rows)) for t in read}
             found[name] = run({**inputs, **trains})[name]
         return found
 
@@ -114,19 +132,28 @@ class ForcedNetwork:
             self._pieces[tensor] = SplitModel(piece, weights), read
         return self._pieces[tensor]
 
-    def _on_wire(self, levels: Array, first: int, count: int, rows: int) -> Array:
-        """Those of some of so many samples, each of which may have several rows, as the network reads them."""
+    @staticmethod
+    def _some(levels: Array, first: int, count: int, rows: int) -> Array:
+        """Those of some of so many samples, each of which may have several rows."""
         each = len(levels) // rows
-        k = levels[first * each : (first + count) * each]
+        return levels[first * each : (first + count) * each]
+
+    def _on_wire(self, levels: Array) -> Array:
+        """As the network reads them."""
         if self._timesteps is None:
-            return k.astype(np.float32)
-        whole, train = k.astype(np.int32), np.empty((self._timesteps, *k.shape), np.float32)
+            return levels.astype(np.float32)
+        train = np.empty((self._timesteps, *levels.shape), np.float32)
         for step in range(self._timesteps):
-            train[step] = (whole >> (self._timesteps - 1 - step)) & 1
-        return train.reshape(-1, *k.shape[1:])
+            train[step] = _bit(levels, self._timesteps - 1 - step)
+        return train.reshape(-1, *levels.shape[1:])
 
     def _decoded(self, train: Array) -> Array:
         return train if self._timesteps is None else counts_of(train, self._timesteps)
+
+
+def _bit(levels: Array, place: int) -> NDArray[np.float32]:
+    """The spikes that carry 2 to the power of ``place``."""
+    return ((levels.astype(np.int32) >> place) & 1).astype(np.float32)
 
 
 def counts_of(train: NDArray[Any], timesteps: int) -> NDArray[np.float32]:
