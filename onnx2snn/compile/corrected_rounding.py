@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from onnx2snn.compile.draft import Array, Place
-from onnx2snn.compile.integers import first_integers, is_by_channel
+from onnx2snn.compile.integers import by_channels, first_integers
 from onnx2snn.compile.thresholds import Thresholds
 
 _EXACT = 2**24
@@ -76,26 +76,21 @@ def corrected_rounding(neuron: Thresholds, bias: Array, shape: Sequence[int]) ->
     """What gives the neuron's level for every potential that is a whole number plus ``bias``; None: nothing that is known.
 
     Args:
-        neuron: Its parameters differ by channel, if at all; else None is returned.
+        neuron: As of :func:`onnx2snn.compile.integers.whole_rounding`.
         bias: Likewise.
-        shape: Of one sample of its potentials, channels first.
+        shape: Likewise.
     """
-    held = (neuron.subtract[-1], neuron.compare[-1], neuron.ceiling, bias)
-    if not all(is_by_channel(values, shape) for values in held):
+    held = by_channels(neuron, bias, shape)
+    if held is None or held[1] < 2:
         return None
-    channels = shape[0]
-    levels = np.unique(neuron.levels(np.full(channels, np.inf, np.float32)))
-    given = np.broadcast_to(bias.reshape(-1), channels).astype(np.float32)
-    if levels.size != 1 or levels[0] < 2 or np.abs(given).max() >= _EXACT:
-        return None
-    theta = np.broadcast_to(neuron.subtract[-1].reshape(-1), channels).astype(np.float64)
-    fraction = given - np.floor(given)
-    first = first_integers(neuron, theta, int(levels[0]), fraction)
+    fraction, levels = held
+    theta = np.broadcast_to(neuron.subtract[-1].reshape(-1), shape[0]).astype(np.float64)
+    first = first_integers(neuron, theta, levels, fraction)
     if first is None or np.abs(first).max() >= _EXACT or np.any(theta <= 2):
         return None
     lowest, below = (whole.astype(np.float32) + fraction for whole in (first, first - 1))
     slope, shift = _middle_line(lowest.astype(np.float64), below.astype(np.float64), theta)
-    made = _of_line(slope, shift, int(levels[0]))
+    made = _of_line(slope, shift, levels)
     steps = np.arange(1, len(first) + 1)[:, None]
     if np.any(made.found(lowest) != steps) or np.any(made.found(below) != steps - 1):
         return None

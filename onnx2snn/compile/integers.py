@@ -144,22 +144,32 @@ def whole_rounding(neuron: Thresholds, bias: Array, shape: Sequence[int]) -> Rou
         bias: Likewise.
         shape: Of one sample of its potentials, channels first.
     """
-    held = (neuron.subtract[-1], neuron.compare[-1], neuron.ceiling, bias)
-    if not all(is_by_channel(values, shape) for values in held):
-        return None
-    channels = shape[0]
-    levels = neuron.levels(np.full(channels, np.inf, np.float32))
-    if np.unique(levels).size != 1:
-        return None
-    given = np.broadcast_to(bias.reshape(-1), channels).astype(np.float32)
-    found = _verified(neuron, given - np.floor(given), int(levels[0]))
-    if found is None or np.abs(given).max() >= _EXACT:
+    held = by_channels(neuron, bias, shape)
+    found = None if held is None else _verified(neuron, *held)
+    if held is None or found is None:
         return None
     column = (-1,) + (1,) * (len(shape) - 1)
     multiplier, shift = found[0].reshape(column), found[1].astype(np.float32).reshape(column)
     return RoundingOperator(
-        "Round", np.asarray(levels[:1], np.float32), multiplier, shift if shift.any() else None
+        "Round", np.full(1, held[1], np.float32), multiplier, shift if shift.any() else None
     )
+
+
+def by_channels(
+    neuron: Thresholds, bias: Array, shape: Sequence[int]
+) -> tuple[NDArray[np.float32], int] | None:
+    """What a bias adds to whole numbers, (C,), and the highest level of a neuron whose channels have the same levels.
+
+    None where parameters differ within a channel, or biases leave the whole numbers that float32 holds.
+    """
+    held = (neuron.subtract[-1], neuron.compare[-1], neuron.ceiling, bias)
+    if not all(is_by_channel(values, shape) for values in held):
+        return None
+    levels = np.unique(neuron.levels(np.full(shape[0], np.inf, np.float32)))
+    given = np.broadcast_to(bias.reshape(-1), shape[0]).astype(np.float32)
+    if levels.size != 1 or np.abs(given).max() >= _EXACT:
+        return None
+    return given - np.floor(given), int(levels[0])
 
 
 def is_by_channel(values: Array, shape: Sequence[int]) -> bool:
