@@ -34,7 +34,7 @@ from run_in import compared
 
 import onnx2snn
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.runtime.backends import EXACT
+from onnx2snn.runtime.providers import EXACT
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 BATCHES = (1, 16, 128)

@@ -14,18 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.runtime.backends import (
-    Engine,
-    EngineInput,
-    Provider,
-    fixed_batch,
-    make_engine,
-    target_of,
-)
+from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch, make_engine
 from onnx2snn.runtime.batches import Inputs, by_sample, checked_samples, joined, parts_of
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
 from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
+from onnx2snn.runtime.providers import Provider, target_of
 from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.session_file import Model, open_source
 from onnx2snn.runtime.stream import Stream

@@ -46,7 +46,7 @@ from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators.signals import Precision
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.runtime.backends import Provider
+from onnx2snn.runtime.providers import Provider
 from onnx2snn.units import steps_to_answer
 
 #: A tensor, in the source and in the spiking network.

@@ -31,7 +31,7 @@ from onnx2snn.evaluation.streaming import merged
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.runtime.backends import Provider
+from onnx2snn.runtime.providers import Provider
 
 
 def verify(

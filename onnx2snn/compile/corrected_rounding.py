@@ -62,7 +62,7 @@ class CorrectedRounding:
         reached = at.add("GreaterOrEqual", [left, at.constant(self.next)])
         at.add("Add", [k, at.add("Cast", [reached], to=TensorProto.FLOAT)], output=output)
 
-    def found(self, v: Array) -> NDArray[np.bool_]:
+    def found(self, v: Array) -> Array:
         """Levels of ``v`` (..., C) as they are written, in float32: (2, ..., C), products and sums rounded apart, and fused."""
         near = v * self.multiplier + self.offset
         k = np.floor(np.clip(near, np.float32(0), np.float32(self.levels - 1)))

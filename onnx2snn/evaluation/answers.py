@@ -20,7 +20,7 @@ from onnx2snn.evaluation.evaluation import Evaluation, open_task
 from onnx2snn.evaluation.streaming import merged
 from onnx2snn.evaluation.tally import Tally
 from onnx2snn.model.networks import Network
-from onnx2snn.runtime.backends import Provider
+from onnx2snn.runtime.providers import Provider
 
 Sent = tuple[Tally, dict[str, Array], dict[str, Array]]
 

@@ -13,7 +13,7 @@ from onnx2snn.model.weights import SplitModel
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.importer import import_model
 from onnx2snn.runtime import FLOAT32, Result
-from onnx2snn.runtime.backends import Provider
+from onnx2snn.runtime.providers import Provider
 from onnx2snn.runtime.result import result_of
 
 

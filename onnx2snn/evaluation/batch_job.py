@@ -13,8 +13,8 @@ from onnx2snn.data.dataset import Batch
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation.sent import SentModel
 from onnx2snn.evaluation.tally import Moments, Tally
-from onnx2snn.runtime.backends import Provider
 from onnx2snn.runtime.energy import INT8
+from onnx2snn.runtime.providers import Provider
 
 if TYPE_CHECKING:
     from onnx2snn.evaluation.baseline import Baseline

@@ -23,7 +23,7 @@ from onnx2snn.listings import spike_listing
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.model.weights import split_model
-from onnx2snn.runtime.backends import Provider
+from onnx2snn.runtime.providers import Provider
 from onnx2snn.runtime.result import layer_costs
 from onnx2snn.units import percent, steps_to_answer, things
 

@@ -19,8 +19,9 @@ from onnx2snn.model.nodes import is_own
 from onnx2snn.model.qonnx_definition import with_definitions
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import Array, SplitModel, let_go, split_model, weights_as_inputs
-from onnx2snn.runtime.backends import Provider, chosen_providers, tensor_of
+from onnx2snn.runtime.backends import tensor_of
 from onnx2snn.runtime.batches import joined, of_samples
+from onnx2snn.runtime.providers import Provider, chosen_providers
 
 #: NumPy's types of what onnxruntime calls so.
 _FOUR_BITS = {

@@ -28,8 +28,8 @@ from onnx2snn.report.sample import Chosen, look_closely, must_be_binary
 from onnx2snn.report.sweep import sweep_points
 from onnx2snn.report.topology import stops_of
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.runtime.backends import Provider
 from onnx2snn.runtime.energy import FLOAT32, INT8
+from onnx2snn.runtime.providers import Provider
 
 #: Opens a stage of work (its name, samples in all); what it gives is called with the number of samples just done.
 Track: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]

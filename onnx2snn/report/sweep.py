@@ -12,7 +12,7 @@ from onnx2snn.data import DataSet
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation import evaluate
 from onnx2snn.report.report_facts import SweepPoint
-from onnx2snn.runtime.backends import Provider
+from onnx2snn.runtime.providers import Provider
 
 Codes: TypeAlias = Mapping[str, tuple[Mapping[str, Any], Sequence[int]]]
 #: What a sweep that is run now tries: by code, options of ``convert`` and time steps.

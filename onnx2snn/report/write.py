@@ -15,7 +15,7 @@ from onnx2snn.model.networks import Network
 from onnx2snn.report.gather import Track, gather, untracked
 from onnx2snn.report.report_facts import ReportFacts
 from onnx2snn.report.sample import Chosen
-from onnx2snn.runtime.backends import Provider
+from onnx2snn.runtime.providers import Provider
 
 if TYPE_CHECKING:
     from onnx2snn.report.figures import Drawing

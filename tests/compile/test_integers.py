@@ -19,7 +19,7 @@ from onnx2snn.compile.integers import operand, requantisation, whole_rounding
 from onnx2snn.compile.network import read_network
 from onnx2snn.compile.thresholds import Thresholds
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.runtime.backends import target_of
+from onnx2snn.runtime.providers import target_of
 from onnx2snn.runtime.session import EXECUTIONS
 
 
