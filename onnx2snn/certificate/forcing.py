@@ -79,11 +79,8 @@ class ForcedNetwork:
         if steps is not None and sum(k.size for k in levels.values()) * steps > BLOCK:
             parted = steps_apart(model, own, levels, steps)
             if parted is not None:
-                return self._decoded(
-                    parted(inputs, lambda step: {t: _bit(k, steps - 1 - step) for t, k in levels.items()})[
-                        own
-                    ]
-                )
+                found = parted(inputs, lambda t: {n: _bit(k, steps - 1 - t) for n, k in levels.items()})
+                return self._decoded(found[own])
         run = self._runner(own) if model is self._model(own)[0] else make_runner(model)
         return self._decoded(run({**inputs, **{t: self._on_wire(k) for t, k in levels.items()}})[own])
 

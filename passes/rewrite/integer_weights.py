@@ -78,7 +78,7 @@ def _largest_integers(rows: Array) -> NDArray[np.int64] | None:
     found = _smallest(few[:1])
     if np.any(found == 0):
         return None
-    found = np.concatenate([_smallest(few[at]) for at in _blocks(few)])
+    found = np.concatenate([_smallest(few[at]) for at in _blocks(few, _HIGHEST)])
     if np.any(found == 0):
         return None
     for multiple in _CANDIDATES:  # few weights may share a divisor that all do not
@@ -129,9 +129,9 @@ def _nonzero(peaks: Array) -> Array:
     return np.where(peaks > 0, peaks, 1)
 
 
-def _blocks(rows: Array) -> Iterator[slice]:
-    """Some rows after the other: whatever is computed from them is small beside large weights."""
-    step = max(1, _AT_A_TIME * len(rows) // rows.size)
+def _blocks(rows: Array, each: int = 1) -> Iterator[slice]:
+    """Some rows after the other: what is computed, ``each`` numbers for a weight, is small beside large weights."""
+    step = max(1, _AT_A_TIME * len(rows) // (rows.size * each))
     return (slice(first, first + step) for first in range(0, len(rows), step))
 
 
