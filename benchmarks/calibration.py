@@ -6,31 +6,26 @@
 
 Digits: the network examples/digits/digits_relu.onnx, calibrated with 256 training digits without labels, 1,000 test digits.
 Peers (benchmarks/relu_peers.py) run if they are installed: pip install torch spikingjelly sinabs. Several networks of the same
-architecture are trained anew (benchmarks/calibration_several.py), from the digits that --data names. Deep networks are the
-light ones inside the onnx package with drawn weights (benchmarks/zoo.py), each in a process of its own: calibrated, converted,
-and certified on two images. Results go to benchmarks/results/calibration.json after each run; a second call goes on.
+architecture are trained anew (benchmarks/calibration_several.py), from the digits that --data names. Deep networks
+(benchmarks/calibration_deep.py) run each in a process of its own. Results go to benchmarks/results/calibration.json after each
+run; a second call goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).parent))
 
-import calibration_several  # noqa: E402 - its folder is no package
+import calibration_deep  # noqa: E402 - its folder is no package
+import calibration_several  # noqa: E402
 from calibration_digits import (  # noqa: E402
     SOURCE,
     ann_accuracy,
@@ -42,9 +37,6 @@ from calibration_digits import (  # noqa: E402
     test_digits,
 )
 from calibration_plot import deep_table, draw, mixed_table, several_table, table  # noqa: E402
-from process_memory import peak_memory  # noqa: E402
-
-import onnx2snn  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "calibration.json"
 PLOT = ROOT / "docs" / "images" / "calibration.svg"
@@ -60,70 +52,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "99.9 % alone": {"method": "percentile"},
     "maximum alone": {"method": "max"},
 }
-DEEP_STEPS = (4, 6)
-DEEP_IMAGES = 8
-CORPUS = ROOT / "tests" / "corpus" / "more"
-#: Float networks as exporters wrote them.
-FLOAT_EXPORTS = {
-    "resnet of PyTorch, 16 × 16": "torchdy21__res-relu6-dyn.onnx",
-    "mobilenet of PyTorch, 16 × 16": "torchdy18__mobile-relu6-dyn.onnx",
-}
-
 Results = dict[str, Any]
-
-
-def deep_network(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
-    """A deep network by name, and what it is calibrated with."""
-    import networks  # noqa: PLC0415 - beside this file
-    import zoo  # noqa: PLC0415
-
-    if name in FLOAT_EXPORTS:
-        model, size = onnx.load(CORPUS / FLOAT_EXPORTS[name]), (3, 16, 16)
-    elif name in networks.NETWORKS:
-        make, size = networks.NETWORKS[name]
-        model = make("relu")
-    else:
-        model = zoo.network(name)
-        return model, {zoo.input_name(model): zoo.images(DEEP_IMAGES, seed=5)}
-    random = np.random.default_rng(5)
-    return model, {model.graph.input[0].name: random.normal(0, 1, (DEEP_IMAGES, *size)).astype(np.float32)}
-
-
-def deep(name: str, timesteps: int) -> dict[str, Any]:
-    """One deep network, from float weights to a certificate; in a process of its own, so that its memory is its own."""
-    model, data = deep_network(name)
-    drawn = _peak()
-    times = [time.perf_counter()]
-    calibration = onnx2snn.calibrate(model, data, timesteps=timesteps)
-    times.append(time.perf_counter())
-    conversion = onnx2snn.convert(calibration.model)
-    times.append(time.perf_counter())
-    peak = _peak()
-    certificate = onnx2snn.verify(calibration.model, conversion.model, {n: x[:2] for n, x in data.items()})
-    times.append(time.perf_counter())
-    seconds = [round(after - before, 1) for before, after in itertools.pairwise(times)]
-    return {
-        "layers": len(conversion.layers),
-        "neurons": sum(layer.neurons for layer in conversion.layers),
-        "lossless": certificate.lossless,
-        "differing_levels": sum(c.levels_compared - c.exact for c in certificate.layers),
-        "unexplained": sum(c.unexplained for c in certificate.layers),
-        "levels_compared": sum(c.levels_compared for c in certificate.layers),
-        "seconds": dict(zip(("calibrate", "convert", "verify"), seconds, strict=True)),
-        "peak_gigabytes": {"before": drawn, "converted": peak, "verified": _peak()},
-    }
-
-
-def _peak() -> float:
-    """In GB."""
-    return round(peak_memory() / 1e9, 2)
-
-
-def alone(name: str, timesteps: int) -> dict[str, Any]:
-    """:func:`deep`, in a process of its own."""
-    command = [sys.executable, __file__, "--deep", name, str(timesteps)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    return found
 
 
 def work(data: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -144,11 +73,9 @@ def work(data: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
         yield f"mixed/{bound}", lambda b=bound: mixed_accuracy(b)
     yield from peer_work()
     yield from calibration_several.work(data)
-    import zoo  # noqa: PLC0415
-
-    for timesteps in DEEP_STEPS:
-        for name in (*FLOAT_EXPORTS, "mobilenetv2", *zoo.NAMES):
-            yield f"deep/{name}/{timesteps}", lambda n=name, t=timesteps: alone(n, t)
+    for timesteps in calibration_deep.DEEP_STEPS:
+        for name in calibration_deep.names():
+            yield f"deep/{name}/{timesteps}", lambda n=name, t=timesteps: calibration_deep.alone(n, t)
 
 
 def peer_work() -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -173,11 +100,7 @@ def main() -> None:
         help="only measurements whose key begins so: digits, mixed, peers, several, deep",
     )
     options.add_argument("--data", type=Path, default=calibration_several.DATA, help="digits to train on")
-    options.add_argument("--deep", nargs=2, metavar=("NAME", "T"), help="one deep network, as JSON")
     chosen = options.parse_args()
-    if chosen.deep:
-        print(json.dumps(deep(chosen.deep[0], int(chosen.deep[1]))))
-        return
     if not chosen.plot:
         measure(chosen.only, chosen.data)
     results = kept()

@@ -53,8 +53,8 @@ def table(results: Results) -> str:
 def deep_table(results: Results) -> str:
     """Deep networks, Markdown."""
     heads = [
-        "network", "T", "layers", "neurons", "levels compared", "differ by rounding", "unexplained", "calibrate, s",
-        "convert, s", "verify, s", "peak, GB", "with verify, GB",
+        "network", "T", "layers", "proved exact", "neurons", "levels compared", "differ", "unexplained", "differ in fused, int8",
+        "answers by optimising", "error of answers, %", "calibrate, s", "convert, s", "verify, s", "peak, GB", "with verify, GB",
     ]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     for key, value in results.items():
@@ -66,10 +66,14 @@ def deep_table(results: Results) -> str:
             rest[0],
             rest[1],
             str(value["layers"]),
+            str(value["proved"]),
             f"{value['neurons']:,}",
             f"{value['levels_compared']:,}",
             f"{value['differing_levels']:,}",
             f"{value['unexplained']:,}",
+            ", ".join(f"{value['executions'][name]:,}" for name in ("fused", "int8")),
+            f"{value['optimised']:.1g}" if value["optimised"] else "0",
+            f"{100 * value['error']:.1f}",
             *(f"{seconds[name]:.0f}" for name in ("calibrate", "convert", "verify")),
             *(f"{value['peak_gigabytes'][name]:.1f}" for name in ("converted", "verified")),
         ]
