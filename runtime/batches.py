@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onnx2snn.errors import InputError
-from onnx2snn.runtime.backends import EngineInput
+from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch
 
 Array: TypeAlias = NDArray[Any]
 #: By input name, or what the only input reads.
@@ -80,6 +80,35 @@ def parts_of(
             part = {n: np.concatenate([v, np.repeat(v[-1:], missing, axis=0)]) for n, v in part.items()}
         parts.append(part)
     return parts
+
+
+def answers_of_parts(
+    engine: Engine, inputs: Mapping[str, Array], samples: int, *, chunk: int, own: set[str]
+) -> dict[str, Array]:
+    """The answer to all samples, from as many at a time as a chunk holds, or as the network takes.
+
+    Args:
+        engine: The network.
+        inputs: As :func:`checked_samples` gives them.
+        samples: How many they hold.
+        chunk: Samples at a time.
+        own: Outputs, by name, that samples decide; counts of spikes and SynOps are, too.
+
+    Raises:
+        InputError: an output neither grows with the samples nor is the same for all of them.
+    """
+    fixed = fixed_batch(engine.inputs)
+    parts = parts_of(inputs, samples, fixed, chunk)
+    counts = [len(next(iter(part.values()))) for part in parts]
+    answers = [engine.run(part) for part in parts]
+    counted = {name for name in answers[0] if name.startswith(("spikes/", "synops/"))}
+    whole = joined(answers, counts, samples, counted | own)
+    if whole is None and not fixed:
+        whole = engine.run(dict(inputs))
+    if whole is None:
+        remedy = f"give {fixed} at a time"
+        raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
+    return whole
 
 
 def joined(

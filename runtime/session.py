@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -14,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch, make_engine
-from onnx2snn.runtime.batches import Inputs, by_sample, checked_samples, joined, parts_of
+from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch
+from onnx2snn.runtime.batches import Inputs, answers_of_parts, by_sample, checked_samples, parts_of
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
+from onnx2snn.runtime.engines import Engines
 from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
 from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
 from onnx2snn.runtime.providers import Provider, target_of
@@ -25,8 +23,6 @@ from onnx2snn.runtime.session_file import Model, open_source
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.trace import Trace, trace_of
 from onnx2snn.units import steps_in_words, steps_to_answer, things
-
-_LOG = logging.getLogger(__name__)
 
 Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes", "nothing"]
@@ -105,26 +101,13 @@ class SpikingSession:
         self._chunk = chunk
         self._first = count or self._source.counts
         self._count = "nothing" if self._first == "levels" else self._first
-        self._backend = backend
-        self._options = {"threads": threads, "providers": providers, "session_options": session_options}
-        self._engines: dict[tuple[str, str], Engine] = {}
-        self._lock = threading.RLock()
-        self._closed = False
-        missing = set(self.outputs) - set(self._engine(self._first).outputs)
-        if missing:
-            raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
-        if self._count != "nothing":
-            missing = {f"spikes/{layer['name']}" for layer in self.layers} - set(
-                self._engine(self._first).outputs
-            )
-            if missing:
-                raise InvalidModelError(
-                    "its metadata promises counts that it has not", found=", ".join(missing)
-                )
+        options = {"threads": threads, "providers": providers, "session_options": session_options}
+        self._engines = Engines(self._source, backend, options)
+        self._check_promises(self._engine(self._first).outputs)
 
     def __repr__(self) -> str:
         words = f"{self.execution}, {things(len(self.layers), 'layer')}, {steps_in_words(self.timesteps, self.steps)}"
-        return f"SpikingSession({words}{', closed' if self._closed else ''})"
+        return f"SpikingSession({words}{', closed' if self._engines.closed else ''})"
 
     def __enter__(self) -> SpikingSession:
         return self
@@ -134,9 +117,7 @@ class SpikingSession:
 
     def close(self) -> None:
         """Let go of the network, and of the memory that it holds; what runs in other threads runs to its end."""
-        with self._lock:
-            self._closed = True
-            self._engines.clear()
+        self._engines.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """What the session was made of.
@@ -261,6 +242,17 @@ class SpikingSession:
         """
         return self.stream(batch=batch, count="nothing").run(samples)
 
+    def _check_promises(self, answered: Collection[str]) -> None:
+        """That the network answers what its layer table and its metadata name."""
+        missing = set(self.outputs) - set(answered)
+        if missing:
+            raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
+        if self._count != "nothing":
+            missing = {f"spikes/{layer['name']}" for layer in self.layers} - set(answered)
+            if missing:
+                found = ", ".join(missing)
+                raise InvalidModelError("its metadata promises counts that it has not", found=found)
+
     def _result(self, answers: Mapping[str, Array], inputs: Mapping[str, Array]) -> Result:
         samples = len(next(iter(inputs.values())))
         table = self._source.table
@@ -273,16 +265,7 @@ class SpikingSession:
         execution = execution or self.execution
         if execution == "streaming":
             return StreamingEngine(self._pipeline(count), self._source.alike, levels=count == "levels")
-        with self._lock:
-            if self._closed:
-                raise InputError("this session is closed", remedy="make another one")
-            if (execution, count) not in self._engines:
-                began = time.perf_counter()
-                model = self._source.model(_WRITTEN.get(execution, execution), count)
-                self._engines[execution, count] = make_engine(model, self._backend, **self._options)
-                took = 1000 * (time.perf_counter() - began)
-                _LOG.debug("%s execution in %s, counting %s: %.0f ms", execution, self._backend, count, took)
-            return self._engines[execution, count]
+        return self._engines.engine(_WRITTEN.get(execution, execution), count)
 
     def _pipeline(self, count: str) -> Pipeline:
         """The network as a pipeline, likewise."""
@@ -294,24 +277,9 @@ class SpikingSession:
         return frozenset({*self.outputs, *(layer["name"] for layer in self.layers)} - self._source.alike)
 
     def _in_parts(self, engine: Engine, inputs: dict[str, Array], samples: int) -> dict[str, Array]:
-        """The answers to all parts, put together.
-
-        Raises:
-            InputError: an output neither grows with the samples nor is the same for all of them.
-        """
-        fixed = fixed_batch(engine.inputs)
-        parts = parts_of(inputs, samples, fixed, self._chunk)
-        counts = [len(next(iter(part.values()))) for part in parts]
-        answers = [engine.run(part) for part in parts]
-        counted = {name for name in answers[0] if name.startswith(("spikes/", "synops/"))}
-        levels = {f"levels/{name}" for name in self.of_samples}
-        whole = joined(answers, counts, samples, counted | self.of_samples | levels)
-        if whole is None and not fixed:
-            whole = engine.run(inputs)
-        if whole is None:
-            remedy = f"give {fixed} at a time"
-            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
-        return whole
+        """The answers to all parts, put together."""
+        own = set(self.of_samples) | {f"levels/{name}" for name in self.of_samples}
+        return answers_of_parts(engine, inputs, samples, chunk=self._chunk, own=own)
 
 
 def _check_count(count: str | None) -> None:
