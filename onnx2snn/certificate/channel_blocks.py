@@ -98,7 +98,7 @@ class _Block:
         known = all(not name or name in self._constants for name in node.input[1:])
         if held is None or not of(node).channels_second or not known:
             return None
-        return held.outputs({a.name: a.i for a in node.attribute}, self._rank)
+        return held.whole_outputs({a.name: a.i for a in node.attribute}, self._rank)
 
     def _added(self, node: onnx.NodeProto, read: Sequence[str], name: str) -> str:
         fresh = onnx.NodeProto()

@@ -35,7 +35,7 @@ from onnx2snn.operators.signals import (
     coarse,
     gamma,
     integrated,
-    quantum,
+    quanta,
 )
 
 #: Potentials that are judged together.
@@ -110,7 +110,8 @@ class Judge:
     def _exact(self, p: Potentials) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Where float32 rounds nothing, in the source and in the spiking network."""
         staircase = self.activation.staircase
-        held = np.minimum(p.rounding.quantum, min(quantum(staircase.offset), quantum(staircase.threshold)))
+        own = np.minimum(quanta(np.asarray(staircase.offset)), quanta(np.asarray(staircase.threshold)))
+        held = np.minimum(p.rounding.quantum, own)
         magnitude = p.magnitude + np.abs(staircase.offset)
         whole = self.activation.exact and is_power_of_two(staircase.threshold)
         source = (2 * (magnitude + staircase.threshold) <= held / self.activation.unit) & whole

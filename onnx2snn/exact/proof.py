@@ -24,7 +24,7 @@ from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import ROWS, is_neuron
 from onnx2snn.operators.scales import is_power_of_two
-from onnx2snn.operators.signals import EXACT, Precision, Signal, quanta, quantum
+from onnx2snn.operators.signals import EXACT, Precision, Signal, quanta
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
 
@@ -134,7 +134,7 @@ def _steps(found: Signal, offset: Array | None) -> float | None:
         return 0.0
     unit, size = np.asarray(found.rounding.quantum), found.size
     if offset is not None:
-        unit, size = np.minimum(unit, quantum(offset)), size + np.abs(offset)
+        unit, size = np.minimum(unit, quanta(offset)), size + np.abs(offset)
     return None if np.any(unit <= 0) else float(np.max(size / unit, initial=0.0))
 
 

@@ -95,7 +95,7 @@ def _channel_axes(node: onnx.NodeProto, rank: int) -> tuple[int, int] | None:
     """Where weights and answer hold output channels; None where a part of these needs more than a part of those."""
     held = of(node).weights
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    axis = None if held is None else held.outputs(given, rank)
+    axis = None if held is None else held.whole_outputs(given, rank)
     return None if held is None or axis is None else (axis, held.channels)
 
 

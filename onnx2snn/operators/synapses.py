@@ -75,8 +75,8 @@ def _conv_rows(_: gs.Node, weights: Array) -> Array | None:
     return weights.reshape(len(weights), -1) if weights.ndim > 1 and weights.size else None
 
 
-def _conv_outputs(attributes: Mapping[str, Any], _: int) -> int | None:
-    return 0 if int(attributes.get("group", 1)) == 1 else None
+def _conv_outputs(_attributes: Mapping[str, Any], _rank: int) -> int:
+    return 0
 
 
 def _transposed_outputs(attributes: Mapping[str, Any], _: int) -> int | None:

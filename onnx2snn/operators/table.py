@@ -64,8 +64,8 @@ class Weights:
         written: The same of output channels.
         channels: The axis of its result along which output channels lie.
         inputs: The axis of its signal along which input channels lie.
-        outputs: The axis of the weights, of the given rank, along which output channels lie, each of which reads all input
-            channels; from the node's attributes. None where they lie along no single axis.
+        outputs: The axis of the weights, of the given rank, along which output channels lie; from the node's attributes. None
+            where they lie along no single axis.
         rows: The weights as (output channels, weights of each); None where an operator has no such order.
         held: Such rows as weights of the given shape.
         sums: Multiply-accumulates of one sample: the entries of a tensor, times a factor; None where it is not known.
@@ -81,6 +81,10 @@ class Weights:
     held: Callable[[gs.Node, Array, tuple[int, ...]], Array]
     sums: Callable[[gs.Node], tuple[gs.Tensor, int] | None]
     fan_out: Callable[[gs.Node, Array], float]
+
+    def whole_outputs(self, attributes: Mapping[str, Any], rank: int) -> int | None:
+        """As ``outputs``, where each output channel reads all input channels; None where it reads those of its group."""
+        return None if int(attributes.get("group", 1)) > 1 else self.outputs(attributes, rank)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -132,4 +132,4 @@ class Twins:
 def _whole_channels(node: gs.Node) -> bool:
     """Whether each of its output channels reads all input channels, which are the second axis of its weights."""
     held, weights = of(node).weights, constant_input(node, 1)
-    return held is not None and weights is not None and held.outputs(node.attrs, weights.ndim) == 0
+    return held is not None and weights is not None and held.whole_outputs(node.attrs, weights.ndim) == 0

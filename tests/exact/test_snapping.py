@@ -118,6 +118,25 @@ def test_what_is_exact_stays_as_it_is() -> None:
     assert again.model == first.model
 
 
+def test_depthwise_synapses_whose_channels_differ_in_size() -> None:
+    b = Builder()
+    a = b.act(convolved(b, "x", (3, 8), 1), step=0.137, shift=0.5)
+    sizes = np.float32(10.0) ** np.arange(-4, 4, dtype=np.float32).reshape(-1, 1, 1, 1)
+    own = b.add(
+        "Conv",
+        a,
+        weights(8, 1, 3, 3, seed=3) * sizes,
+        weights(8, 1, seed=4)[:, 0] * sizes[:, 0, 0, 0],
+        pads=[1] * 4,
+        group=8,
+    )
+    steps = (0.3 * np.sqrt(sizes[:, 0])).astype(np.float32)
+    network = read_out(b, b.add("GlobalMaxPool", b.act(own, step=steps, shift=0.5)), 8, (3, 7, 7))
+    made = onnx2snn.snap(network.model)
+    assert made.exact, [proof.reason for proof in made.proofs]
+    assert max(change.weights for change in made.changes[:-1]) < 0.02
+
+
 def test_general_weights_are_not_proved() -> None:
     network = residual()
     assert not any(proof.exact for proof in prove_model(network.model))
