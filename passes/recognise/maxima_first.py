@@ -50,6 +50,11 @@ def maxima_first(graph: gs.Graph) -> gs.Graph:
 
        So it is where z is a quotient, which h decides without dividing; f stays in front of the maximum.
     4. Joins and further maxima may stand between: h is a function of all that they read.
+    5. A join of functions that rise, along an axis that is not compared: the maximum of each goes in front of the join.
+
+        z ─▶ f ─┐                          z ─▶ MaxPool ─▶ f ─┐
+                Concat ─▶ MaxPool   becomes                   Concat
+        y ─▶ g ─┘                          y ─▶ MaxPool ─▶ g ─┘
     """
     moved = any(map(_is_pool, graph.nodes))
     known: Verdicts = {}
@@ -66,7 +71,10 @@ def maxima_first(graph: gs.Graph) -> gs.Graph:
         region = _in_front_of(graph, made_of) if not ready else None
         if region is not None:
             _put_in_front(graph, names, region)
-        graph, moved = tidy(graph), bool(ready or region)
+        joined = None if ready or region else _behind_join(graph, made_of, known)
+        if joined is not None:
+            _split(graph, names, *joined)
+        graph, moved = tidy(graph), bool(ready or region or joined)
     return graph
 
 
@@ -191,6 +199,52 @@ def _bends(tensor: gs.Tensor, made_of: MadeOf) -> bool:
 
 def _constants(chain: Chain) -> list[gs.Tensor]:
     return [t for n in chain.nodes for t in n.inputs if is_constant(t) and not t.is_empty()]
+
+
+def _behind_join(graph: gs.Graph, made_of: MadeOf, known: Verdicts) -> tuple[gs.Node, gs.Node] | None:
+    """Case 5: a maximum and the join in front of it."""
+    for pool in graph.nodes:
+        join = producer_of(pool.inputs[0]) if _is_pool(pool) else None
+        if join is None or not of(join).joins or len(pool.inputs[0].shape) != len(pool.outputs[0].shape):
+            continue
+        compared, rank = compared_axes(pool), len(pool.inputs[0].shape)
+        if compared is None or int(join.attrs["axis"]) % rank in {axis % rank for axis in compared}:
+            continue
+        chains = (
+            chain for t in signals(join) for chain in (_between_joined(t, made_of),) if chain is not None
+        )
+        if any(_known_to_commute(pool, chain, made_of.opsets, known) for chain in chains):
+            return pool, join
+    return None
+
+
+def _between_joined(tensor: gs.Tensor, made_of: MadeOf) -> Chain | None:
+    return None if _is_of_quotient(tensor, made_of) else made_of.chain(tensor)
+
+
+def _split(graph: gs.Graph, names: Names, pool: gs.Node, join: gs.Node) -> None:
+    """The maximum of each operand of the join, and their join; other readers keep the join as it is."""
+    result, axis = pool.outputs[0], int(join.attrs["axis"]) % len(pool.outputs[0].shape)
+    parts = []
+    for tensor in join.inputs:
+        shape = list(result.shape)
+        shape[axis] = tensor.shape[axis]
+        part = gs.Variable(names.fresh(f"{tensor.name}/pooled"), result.dtype, shape)
+        fresh = gs.Node(
+            pool.op,
+            names.fresh(f"{pool.name}/part"),
+            dict(pool.attrs),
+            [tensor, *pool.inputs[1:]],
+            [part],
+            domain=pool.domain,
+        )
+        fresh.attrs[ORIGIN] = origin(pool)
+        graph.nodes.append(fresh)
+        parts.append(part)
+    pool.outputs = []
+    again = gs.Node(join.op, names.fresh(f"{join.name}/behind"), dict(join.attrs), parts, [result])
+    again.attrs[ORIGIN] = origin(join)
+    graph.nodes.append(again)
 
 
 def _put_in_front(graph: gs.Graph, names: Names, region: _Region) -> None:

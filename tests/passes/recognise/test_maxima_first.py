@@ -92,6 +92,20 @@ def test_a_quantiser_behind_joined_maxima_is_one_of_each_part() -> None:
     assert certificate.max_abs_error == 0
 
 
+def test_joined_quantisers_are_pooled_one_by_one() -> None:
+    """Steps differ, and thirds of one are no levels of the other: behind the join the maximum would be a layer of its own."""
+    source = model(
+        *act("z1", "a", "column"), *act("z2", "b", "third"), node("Concat", ["a", "b"], ["j"], axis=1),
+        node("MaxPool", ["j"], ["p"], "pool", **HALVES), channels=8, third=np.float32(1 / 3),
+    )  # fmt: skip
+    graph = apply_checked(source, X, infer_shapes, maxima_first)
+    pools = [n for n in graph.nodes if n.op == "MaxPool"]
+    assert [n.inputs[0].inputs[0].op for n in pools] == ["Conv", "Conv"]
+    conversion = onnx2snn.convert(source)
+    assert [layer.neurons for layer in conversion.layers] == [4 * 4 * 4] * 2
+    assert onnx2snn.verify(source, conversion.model, X).lossless
+
+
 @pytest.mark.parametrize("name", STAYING)
 def test_it_stays(name: str) -> None:
     source = source_of(name, STAYING[name])
