@@ -128,7 +128,7 @@ def _behind(tensor: gs.Tensor, scale: Scale, exact: bool) -> list[tuple[gs.Tenso
     if factor is not None:
         return [] if _takes(factor, scale) else [(signals(node)[0], scale)]
     if of(node).sums:
-        if any(list(t.shape) != list(tensor.shape) for t in signals(node)):
+        if not all(scales.is_of_each(scale, t.shape, tensor.shape) for t in signals(node)):
             return None
         return [(t, scale) for t in node.inputs if not is_constant(t) and not _shared_takes(t, scale)]
     above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,11 @@ class Exact(Savable):
         return f"exact in float32: {sum(layers)} of {things(len(layers), 'layer')}, {rounded}"
 
     @property
+    def proved(self) -> int:
+        """How many layers and outputs are proved."""
+        return sum(proof.exact for proof in self.proofs)
+
+    @property
     def exact(self) -> bool:
         """Whether every layer of neurons is proved."""
         return all(proof.exact for proof in self.proofs if proof.neurons)
@@ -170,15 +175,21 @@ def made_exact(
     if not any(is_neuron(node) and id(node.inputs[0]) in behind for node in levels.nodes):
         raise ConversionError("this network has no quantised activation", remedy=CALIBRATE)
     levels = apply_owned(levels, ON_LEVELS)
+    # the first of equals: no bits are given up for nothing
+    return max(_attempts(levels, source, inputs), key=lambda made: made.proved)
+
+
+def _attempts(levels: gs.Graph, source: onnx.ModelProto, inputs: tuple[InputGrid, ...]) -> Iterator[Exact]:
+    """A network on levels, rounded with fewer bits each time, until fewer would prove nothing more."""
     sizes = magnitudes(levels)
     for spare in SPARE:
         rounded = levels.copy()
         changes = Grids(rounded, sizes, spare=spare).round()
         model = declared_as(to_model(apply_owned(rounded, (plain_neurons,))), source)
-        proofs = prove_model(model)
-        if all(proof.exact or not proof.may_shrink for proof in proofs):
-            break
-    return Exact(model, inputs, tuple(changes), proofs)
+        made = Exact(model, inputs, tuple(changes), prove_model(model))
+        yield made
+        if all(proof.exact or not proof.may_shrink for proof in made.proofs):
+            return
 
 
 def _input_grids(graph: gs.Graph, samples: Iterable[Mapping[str, Array]]) -> tuple[InputGrid, ...]:

@@ -7,6 +7,7 @@ scale into its weights, and nothing is left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -30,6 +31,19 @@ def along(scale: Scale, axis: int) -> NDArray[np.float64] | None:
     if scale.size == scale.shape[axis]:
         return scale.reshape(-1)
     return None
+
+
+def is_of_each(scale: Scale, operand: Sequence[object] | None, result: Sequence[object] | None) -> bool:
+    """Whether a ``scale`` of what a sum makes is one of this ``operand`` too: it changes along no axis that a sum repeats.
+
+    Args:
+        scale: Of the result.
+        operand: Sizes of a term, numbers or names.
+        result: Of the sum.
+    """
+    if operand is None or result is None or not len(operand) == len(result) == scale.ndim:
+        return operand is not None and result is not None and list(operand) == list(result)
+    return all(s == 1 or own == size for s, own, size in zip(scale.shape, operand, result, strict=True))
 
 
 def is_power_of_two(values: Array) -> bool:

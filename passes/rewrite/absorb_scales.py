@@ -152,7 +152,8 @@ def _carry(names: Names, node: gs.Node, carried: dict[int, tuple[gs.Tensor, Scal
         first = held[0][2]
         if len(held) != len(node.inputs) or any(not np.array_equal(s, first) for _, _, s in held[1:]):
             return False
-        below: Scale | None = first if all(list(t.shape) == list(out.shape) for t in node.inputs) else None
+        each = all(scales.is_of_each(first, t.shape, out.shape) for t in node.inputs)
+        below: Scale | None = first if each else None
     elif len(held) != 1 or held[0][0] != 0:
         return False
     elif take_in(names, node, held[0][2]):

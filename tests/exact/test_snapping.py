@@ -74,7 +74,20 @@ def signed() -> Network:
     return read_out(b, b.add("ReduceMean", last, axes=[2, 3], keepdims=0), 8, (3, 6, 6))
 
 
-NETWORKS = [residual, pooled, signed]
+def shuffled() -> Network:
+    """Channels change places by Reshape, which renames the axis of samples, beside an identity; thresholds by channel."""
+    b = Builder()
+    steps = (0.05 + 0.1 * np.random.default_rng(7).random((8, 1, 1))).astype(np.float32)
+    a = b.act(convolved(b, "x", (3, 8), 1), step=steps, shift=0.5)
+    inner = b.act(convolved(b, a, (8, 8), 3, kernel=1, group=2), step=steps, shift=0.5)
+    split = b.add("Reshape", inner, np.array([-1, 2, 4, 6, 6]))
+    joined = b.add("Reshape", b.add("Transpose", split, perm=[0, 2, 1, 3, 4]), np.array([-1, 8, 6, 6]))
+    total = b.add("Sum", convolved(b, joined, (8, 8), 5, group=8), a)
+    last = b.act(total, step=2 * steps, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
+
+
+NETWORKS = [residual, pooled, signed, shuffled]
 
 
 def answers(model: onnx.ModelProto, inputs: dict[str, np.ndarray], level: Any, threads: int) -> np.ndarray:
