@@ -131,8 +131,24 @@ def _behind(tensor: gs.Tensor, scale: Scale, exact: bool) -> list[tuple[gs.Tenso
         if not all(scales.is_of_each(scale, t.shape, tensor.shape) for t in signals(node)):
             return None
         return [(t, scale) for t in node.inputs if not is_constant(t) and not _shared_takes(t, scale)]
+    if of(node).joins:
+        return parts_of_join(node, scale)
     above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
     return None if above is None else [(node.inputs[0], above)]
+
+
+def parts_of_join(node: gs.Node, scale: Scale) -> list[tuple[gs.Tensor, Scale]] | None:
+    """The scale of each operand of a join; None where one is a constant, or of unknown size."""
+    axis = int(node.attrs["axis"]) % scale.ndim
+    if any(is_constant(t) or t.shape is None for t in node.inputs):
+        return None
+    if scale.shape[axis] == 1:
+        return [(t, scale) for t in node.inputs]
+    sizes = [t.shape[axis] for t in node.inputs]
+    if not all(isinstance(size, (int, np.integer)) for size in sizes):
+        return None
+    parts = np.split(scale, np.cumsum(sizes)[:-1], axis)
+    return [(t, compact(part)) for t, part in zip(node.inputs, parts, strict=True)]
 
 
 def _shared_factor(tensor: gs.Tensor) -> Scale | None:
@@ -174,6 +190,8 @@ def _pushed(graph: gs.Graph, names: Names, node: gs.Node, scale: Scale) -> list[
         return []
     if of(node).sums:
         return _pushed_into_terms(graph, names, node, scale)
+    if of(node).joins and (parts := parts_of_join(node, scale)) is not None:
+        return parts
     above = scales.up(node, scale)
     if above is None:
         raise AssertionError("a scale was pushed where it cannot pass")

@@ -15,7 +15,14 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.neuron_nodes import give_unit_threshold, parameters, staircase_of
 from onnx2snn.analysis.facts import facts
-from onnx2snn.analysis.scale_propagation import give_out, multiplied
+from onnx2snn.analysis.scale_propagation import (
+    can_push,
+    factor_of,
+    give_out,
+    multiplied,
+    parts_of_join,
+    push,
+)
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.exact.whole_levels import factors_behind_products, signed_levels, tables_together
 from onnx2snn.graph.build import CodeGrid, Spelling
@@ -29,6 +36,7 @@ from onnx2snn.graph.core import (
     is_float,
     origin,
     producer_of,
+    signals,
 )
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
@@ -38,7 +46,7 @@ from onnx2snn.operators.linear import (
     is_neuron,
     is_weighted,
 )
-from onnx2snn.operators.scales import as_scale, is_trivial
+from onnx2snn.operators.scales import Scale, as_scale, is_trivial
 from onnx2snn.passes.recognise.recognise_staircases import put_staircase, reached_by_synapses
 from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds_of_all
 from onnx2snn.passes.rewrite.fuse_batch_norm import fuse_batch_norm
@@ -209,7 +217,7 @@ def _is_within_channels(node: gs.Node) -> bool:
 
 @graph_pass
 def own_thresholds(graph: gs.Graph) -> gs.Graph:
-    """Thresholds that are not 1 yet: an explicit factor in front of the neuron, as its synaptic weight."""
+    """Thresholds that are not 1 yet: a factor in front of the neuron, as its synaptic weight; one with a factor that is there."""
     names = Names(graph)
     for node in list(graph.nodes):
         staircase = staircase_of(node)
@@ -218,9 +226,28 @@ def own_thresholds(graph: gs.Graph) -> gs.Graph:
         scale = 1 / as_scale(staircase.threshold, len(node.inputs[0].shape))
         if is_trivial(scale):
             continue
-        node.inputs[0] = multiplied(graph, names, node.inputs[0], scale, origin(node))
+        node.inputs[0] = _multiplied(graph, names, node.inputs[0], scale, origin(node))
         give_unit_threshold(graph, names, node, 1 / staircase.threshold)
     return graph
+
+
+def _multiplied(
+    graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale, source: list[str]
+) -> gs.Tensor:
+    """``tensor`` times ``scale``: in a factor that is there, in each operand of a join, or in a factor of its own."""
+    maker = tensor.inputs[0] if tensor.inputs and len(tensor.outputs) == 1 else None
+    parts = parts_of_join(maker, scale) if maker is not None and of(maker).joins else None
+    if maker is not None and parts is not None:
+        for position, (operand, own) in enumerate(parts):
+            if can_push(operand, own, exact=True):
+                push(graph, names, operand, own)
+            else:
+                maker.inputs[position] = _multiplied(graph, names, operand, own, source)
+        return tensor
+    factor = None if maker is None else factor_of(maker)
+    if maker is None or factor is None:
+        return multiplied(graph, names, tensor, scale, source)
+    return multiplied(graph, names, signals(maker)[0], factor * scale, source)
 
 
 #: From a network whose activations are staircases to one on levels.

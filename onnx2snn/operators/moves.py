@@ -179,7 +179,7 @@ OPERATORS = (
         counts=counting.concat,
         codes=(),
         values=None,
-        quantum=multiples.smallest,
+        quantum=multiples.beside,
     ),
     replace(
         _COPY,

@@ -18,6 +18,24 @@ def smallest(_: Step, inputs: list[Steps]) -> Steps:
     return min(map(least, inputs), default=0.0)
 
 
+def beside(step: Step, inputs: list[Steps]) -> Steps:
+    """Of several beside each other: each keeps its own."""
+    made = step.answers[0].shape
+    axis = int(step.attributes["axis"]) % len(made)
+    parts = []
+    for signal, steps in zip(_operands(step), inputs, strict=True):
+        held = np.asarray(_own(signal, steps))
+        if held.ndim not in (0, len(made)) or axis == 0:
+            return smallest(step, inputs)
+        held = held.reshape(held.shape or (1,) * len(made))
+        rest = tuple(range(axis + 1, len(made)))
+        held = held.min(axis=rest, keepdims=True) if rest else held
+        size = [signal.value.shape[axis] if at == axis else own for at, own in enumerate(held.shape)]
+        parts.append(np.broadcast_to(held, size))
+    others = {part.shape[:axis] + part.shape[axis + 1 :] for part in parts}
+    return _of_result(step, np.concatenate(parts, axis)) if len(others) == 1 else smallest(step, inputs)
+
+
 def entrywise(step: Step, inputs: list[Steps]) -> Steps:
     """Sums and extremes: of each entry those of the entries that it is made of."""
     held = [_own(s, steps) for s, steps in zip(_operands(step), inputs, strict=True)]
@@ -61,6 +79,8 @@ def first_by_channel(step: Step, inputs: list[Steps]) -> Steps:
 def _of_result(step: Step, steps: Steps) -> Steps:
     """``steps`` of the result, if they fit its channels, or one for all."""
     held, made = np.asarray(steps), step.answers[0].shape
+    missing: tuple[int, ...] = (1,) * (len(made) - held.ndim)
+    held = held.reshape(*missing, *held.shape)
     if held.size == 1 or held.ndim != len(made) or len(made) < 2:
         return least(steps)
     fits = all(size in (1, own) for size, own in zip(held.shape[1:], made[1:], strict=True))
