@@ -247,7 +247,7 @@ def _multiplied(
     factor = None if maker is None else factor_of(maker)
     if maker is None or factor is None:
         return multiplied(graph, names, tensor, scale, source)
-    return multiplied(graph, names, signals(maker)[0], factor * scale, source)
+    return _multiplied(graph, names, signals(maker)[0], factor * scale, source)
 
 
 #: From a network whose activations are staircases to one on levels.

@@ -6,11 +6,12 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.analysis.scale_propagation import factor_of
+from onnx2snn.analysis.scale_propagation import factor_of, is_short
 from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_hold, is_integrate, is_weighted
 from onnx2snn.operators.scales import up
+from onnx2snn.operators.signals import least, quanta
 
 Wide = NDArray[np.float64]
 
@@ -19,6 +20,9 @@ def through(node: gs.Node, steps: Wide, tensor: gs.Tensor) -> Wide:
     """Steps of a result as steps of ``tensor``, which ``node`` reads; one for all where channels are not told."""
     shape = tensor.shape
     factor = factor_of(node)
+    if factor is not None and is_short(factor):
+        own = quanta(factor)  # of a factor by place, the finest of all places
+        return steps / (own if own.shape == steps.shape else least(own))
     if factor is not None and np.broadcast_shapes(factor.shape, steps.shape) == steps.shape:
         return steps / np.abs(factor)
     whole = float(steps.max()) if factor is None else float(steps.max() / np.abs(factor).max())

@@ -16,7 +16,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.neuron_nodes import parameters, staircase_of
 from onnx2snn.activations.rules import by_rule
 from onnx2snn.activations.tables import Table, smallest_reached
-from onnx2snn.analysis.scale_propagation import factor_of, output_factors
+from onnx2snn.analysis.scale_propagation import factor_of, is_short, output_factors
 from onnx2snn.exact.steps import Wide, power_of_two, rounded, steps_for, through
 from onnx2snn.graph.build import make_constant, replace_weights
 from onnx2snn.graph.core import Array, Names, constant_input, is_constant, is_float, signals, value_of
@@ -185,12 +185,9 @@ class Grids:
 
     def _settle_factor(self, node: gs.Node, factor: Wide, held: float, steps: Wide) -> float:
         found = factor
-        if not is_power_of_two(np.where(factor == 0, 1, factor)):
-            unit = (
-                steps / held
-                if steps.ndim == factor.ndim and steps.shape == factor.shape
-                else steps.max() / held
-            )
+        if not is_short(factor):
+            own = all(s in (1, f) for s, f in zip(steps.shape, factor.shape, strict=True))
+            unit = (steps if own else steps.max()) / held
             found = np.rint(factor / unit) * unit
         node.op = "Mul"
         values = found.astype(np.float32)
@@ -257,8 +254,8 @@ def _is_synaptic(node: gs.Node) -> bool:
 
 
 def _share(node: gs.Node) -> float:
-    """Of the bits, what the constants of ``node`` need: none where they are powers of two."""
+    """Of the bits, what the constants of ``node`` need: none where they are powers of two, or a factor of few bits."""
     if is_weighted(node) and (weights := constant_input(node, 1)) is not None:
         return 0.0 if is_power_of_two(np.where(weights == 0, 1, weights)) else 1.0
     factor = factor_of(node)
-    return 0.0 if factor is None or is_power_of_two(np.where(factor == 0, 1, factor)) else FACTOR
+    return 0.0 if factor is None or is_short(factor) else FACTOR

@@ -87,7 +87,18 @@ def shuffled() -> Network:
     return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
 
 
-NETWORKS = [residual, pooled, signed, shuffled]
+def averaged() -> Network:
+    """Averages of fewer places at the border beside synapses: both in front of thresholds that differ by channel."""
+    b = Builder()
+    steps = (0.05 + 0.1 * np.random.default_rng(7).random((8, 1, 1))).astype(np.float32)
+    a = b.act(convolved(b, "x", (3, 8), 1), step=steps, shift=0.5)
+    means = b.add("AveragePool", a, kernel_shape=[3, 3], pads=[1] * 4)
+    joined = b.add("Concat", convolved(b, a, (8, 8), 3), means, axis=1)
+    last = b.act(joined, step=np.concatenate([steps, steps[::-1]]), levels=63, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 16, (3, 6, 6))
+
+
+NETWORKS = [residual, pooled, signed, shuffled, averaged]
 
 
 def answers(model: onnx.ModelProto, inputs: dict[str, np.ndarray], level: Any, threads: int) -> np.ndarray:
