@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeAlias
@@ -15,6 +15,8 @@ from onnx2snn.certificate.batch_findings import (
     Findings,
     Lazy,
     Levels,
+    Mask,
+    any_of,
     compact,
     first_batch,
     given,
@@ -44,6 +46,7 @@ from onnx2snn.dialect.subnetworks import cut_spiking
 from onnx2snn.errors import InvalidModelError, Onnx2SnnError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel
+from onnx2snn.operators.parts import Span
 from onnx2snn.operators.signals import Precision
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.providers import Provider
@@ -56,6 +59,8 @@ Tensors: TypeAlias = tuple[str, str]
 CHUNK = 64
 #: Neurons of all layers whose levels are held at a time.
 MOST = 1 << 25
+#: Axes that any tensor may have.
+_RANK = 8
 #: Levels of one layer, from which on a session is not kept; layers with 16 times as many spikes a sample run one by one.
 LARGE = 1 << 22
 
@@ -260,10 +265,16 @@ class Comparison:
         """What lies before these tensors, made when first asked for; sizes are those of the data."""
         if tensors not in self._paths:
             example = first_batch(inputs, levels, self.source.batch)
+            axes = self._axes(tensors, levels)
             self._paths[tensors] = Path(
-                self.source.cut, self.spiking, tensors, example, precision=self.precision
+                self.source.cut, self.spiking, tensors, example, precision=self.precision, axes=axes
             )
         return self._paths[tensors]
+
+    def _axes(self, tensors: Tensors, levels: Levels) -> Sequence[int]:
+        """Along which these tensors may be computed in parts: where thresholds are the same; outputs behind their channels."""
+        p = next((p for p in self.pairs if self.layer_tensors(p) == tensors), None)
+        return range(2, _RANK) if p is None else self.judge(p).axes(levels[p.source].ndim)
 
     def evaluate(
         self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]
@@ -275,13 +286,38 @@ class Comparison:
         """
         count = len(next(iter(inputs.values())))
         path, batch = self.path(tensors, inputs, levels), self.unit(count)
-        output = self.source.batch == 1 and tensors[0] in self.source.outputs
-        if batch == 1 and not (self.in_batches or output):
+        if self._each_alone(tensors, count):
             return together_again([path(given(inputs, levels, some)) for some in path.blocks(rows)])
         numbers = np.unique(rows // batch)
         within = [np.minimum(np.arange(n * batch, (n + 1) * batch), count - 1) for n in numbers]
         whole = together_again([path(given(inputs, levels, some)) for some in within])
         return whole.at(np.searchsorted(numbers, rows // batch) * batch + rows % batch)
+
+    def _each_alone(self, tensors: Tensors, samples: int) -> bool:
+        """Whether samples may be evaluated in any groups."""
+        output = self.source.batch == 1 and tensors[0] in self.source.outputs
+        return self.unit(samples) == 1 and not (self.in_batches or output)
+
+    def evaluate_parts(
+        self,
+        tensors: Tensors,
+        inputs: Mapping[str, Array],
+        levels: Levels,
+        rows: NDArray[np.int64],
+        wanted: Mask,
+    ) -> Iterator[tuple[NDArray[np.int64], Span | None, Potentials]]:
+        """As :meth:`evaluate`, of those of ``rows`` in which a neuron is ``wanted`` (n, ...); of large ones, some at a time.
+
+        Which of them, and which part of each; None for all.
+        """
+        some = np.flatnonzero(any_of(wanted))
+        if not self._each_alone(tensors, len(next(iter(inputs.values())))):
+            yield some, None, self.evaluate(tensors, inputs, levels, rows[some])
+            return
+        path = self.path(tensors, inputs, levels)
+        for one in path.blocks(some):
+            for span, potentials in path.parts(given(inputs, levels, rows[one]), wanted[one]):
+                yield one, span, potentials
 
     def judge(self, p: Pair) -> Judge:
         """Of one layer."""

@@ -71,16 +71,19 @@ class Judge:
     neuron: Neuron
     timesteps: int
 
-    def parts(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
-        """Where in potentials (N, ...) so few stand that a dozen of their copies fit; thresholds are the same in each."""
+    def axes(self, rank: int) -> list[int]:
+        """The axes of potentials (N, ...) along which thresholds are the same."""
         held = [*vars(self.activation.staircase).values(), *vars(self.neuron).values()]
         sizes = [np.shape(a) for a in held if isinstance(a, np.ndarray)]
-        free = [
+        return [
             a
-            for a in range(1, len(shape))
-            if all(s[a - len(shape) :][:1] in ((), (1,)) for s in sizes if len(s) >= len(shape) - a)
+            for a in range(1, rank)
+            if all(s[a - rank :][:1] in ((), (1,)) for s in sizes if len(s) >= rank - a)
         ]
-        axis = max(free, key=lambda a: shape[a], default=0)
+
+    def parts(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
+        """Where in potentials (N, ...) so few stand that a dozen of their copies fit; thresholds are the same in each."""
+        axis = max(self.axes(len(shape)), key=lambda a: shape[a], default=0)
         step = max(1, BLOCK * shape[axis] // max(math.prod(shape), 1))
         return [(*(slice(None),) * axis, slice(i, i + step)) for i in range(0, shape[axis], step)]
 

@@ -16,9 +16,11 @@ from onnx2snn.operators import (
     jump_errors,
     layouts,
     multiples,
+    parts,
     places,
     roundings,
     transfer,
+    window_parts,
 )
 from onnx2snn.operators.table import Operator
 
@@ -108,6 +110,7 @@ OPERATORS = (
     replace(
         _MOVE,
         name="Transpose",
+        parts=parts.turned,
         linear=conditions.transpose,
         places=places.turned,
         batch=batch.shown,
@@ -145,6 +148,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Pad",
+        parts=window_parts.padded,
         transfer=transfer.padded,
         linear=conditions.pad,
         places=places.padded,
@@ -158,6 +162,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Resize",
+        parts=parts.resized,
         linear=conditions.resize,
         fill="extrapolation_value",
         places=places.by_channel,
@@ -171,6 +176,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Concat",
+        parts=parts.beside,
         joins=True,
         transfer=transfer.beside,
         entries=entries.joined,
