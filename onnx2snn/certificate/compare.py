@@ -61,8 +61,10 @@ CHUNK = 64
 MOST = 1 << 25
 #: Axes that any tensor may have.
 _RANK = 8
-#: Levels of one layer, from which on a session is not kept; layers with 16 times as many spikes a sample run one by one.
+#: Levels of one layer, from which on a session is not kept.
 LARGE = 1 << 22
+#: Numbers of the largest train that a network which runs as a whole may hold; layers with more a sample run one by one.
+TRAIN = 1 << 24
 
 
 class Comparison:
@@ -136,7 +138,10 @@ class Comparison:
         batch = self.source.batch or 1
         if self.in_batches and batch == 1:
             return 1
-        fit = MOST // max(sum(self.neurons.values()), 1)
+        fit = min(
+            MOST // max(sum(self.neurons.values()), 1),
+            TRAIN // max(self.timesteps * max(self.neurons.values(), default=0), 1),
+        )
         return batch * max(1, min(CHUNK, fit) // batch)
 
     def rows_of(self, most: int | None) -> int:
@@ -248,7 +253,7 @@ class Comparison:
     def _levels(self, inputs: Mapping[str, Array], ann: Levels) -> dict[str, Array]:
         train = max(k[:1].size for k in ann.values()) * self.timesteps
         bodies = self._execution in ("spiking", "fused") and self._backend == "onnxruntime"
-        if train <= 16 * LARGE or not bodies or "session" in vars(self):
+        if train <= TRAIN or not bodies or "session" in vars(self):
             return self.session.levels(inputs)
         held = self._held(ann, np.arange(len(next(iter(inputs.values())))))
         return self._forced_network.layer_by_layer(inputs, {p.name: held[p.name].shape for p in self.pairs})

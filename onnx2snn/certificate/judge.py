@@ -38,6 +38,8 @@ from onnx2snn.operators.signals import (
     quantum,
 )
 
+#: Parameters that have one for each threshold, or time step, along their first axis.
+_IN_ROWS = ("compare", "positions", "slack", "strict", "subtract", "thresholds")
 #: Potentials that are judged together.
 BLOCK = 1 << 20
 
@@ -73,8 +75,8 @@ class Judge:
 
     def axes(self, rank: int) -> list[int]:
         """The axes of potentials (N, ...) along which thresholds are the same."""
-        held = [*vars(self.activation.staircase).values(), *vars(self.neuron).values()]
-        sizes = [np.shape(a) for a in held if isinstance(a, np.ndarray)]
+        held = [*vars(self.activation.staircase).items(), *vars(self.neuron).items()]
+        sizes = [np.shape(a)[name in _IN_ROWS :] for name, a in held if isinstance(a, np.ndarray)]
         return [
             a
             for a in range(1, rank)

@@ -168,7 +168,8 @@ class Path:
         self.linear = all(of(node).linear is not None for node in models[0].structure.graph.node)
         given = {name: example[name] for name in self.reads}
         shapes = {name: value.shape for name, value in given.items()}
-        self._parts = in_parts(models, shapes, axes, BLOCK)
+        self._apart = source.by_samples(tensors[0])
+        self._parts = in_parts(models, shapes, axes if self._apart else (), BLOCK)
         #: What the example makes, until it is asked for, or something else is.
         self._known: tuple[Mapping[str, Array], Potentials] | None = None
         one = next(potentials for _, potentials in self.parts(given)) if self._parts else None
@@ -181,7 +182,6 @@ class Path:
         self.same_shape = one.source.shape == one.spiking.shape
         #: Elements of one sample of the tensor, and the length of its sums, at most.
         self.size, self.fan_in = math.prod(shape) // max(len(one.source), 1), one.rounding.terms
-        self._apart = source.by_samples(tensors[0])
         #: Numbers of the largest tensor, of one sample.
         self.largest = BLOCK + 1 if self._parts else max(self._source.largest, self._spiking.largest, 1)
         self._rows = max(1, BLOCK // self.largest)

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SMALL, Array, SplitModel, hollow, weights_as_inputs
+from onnx2snn.operators import of
 from onnx2snn.operators.linear import DOMAIN, HOLD, INTEGRATE
 from onnx2snn.operators.parts import Asked, Cut, Rule, Shape, Span, neuron, rule_of
 
@@ -55,6 +57,9 @@ def sizes_of(model: SplitModel, inputs: Mapping[str, Shape]) -> dict[str, Shape]
     bare = weights_as_inputs(model.structure)
     graph = bare.graph
     del graph.value_info[:]
+    for node in graph.node:
+        if node.domain == DOMAIN:  # time is folded into the batch, along which nothing is divided
+            node.CopyFrom(helper.make_node("Identity", node.input[:1], node.output))
     for info in graph.output:
         info.type.tensor_type.ClearField("shape")
     for info in graph.input:
@@ -72,6 +77,24 @@ def sizes_of(model: SplitModel, inputs: Mapping[str, Shape]) -> dict[str, Shape]
         if kind.HasField("shape") and all(d.HasField("dim_value") for d in kind.shape.dim):
             found[info.name] = tuple(d.dim_value for d in kind.shape.dim)
     return found
+
+
+def folded(model: SplitModel, sizes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Its constants, and what sizes of tensors and few constants decide."""
+    held = model.constants
+    opsets = [o for o in model.structure.opset_import if o.domain != DOMAIN]
+    for node in model.structure.graph.node:
+        if of(node).sizes and node.input[0] in sizes:
+            read = {node.input[0]: np.broadcast_to(np.float32(0), sizes[node.input[0]])}
+        elif names_read(node) and all(name in held and held[name].size <= SMALL for name in names_read(node)):
+            read = {name: held[name] for name in names_read(node)}
+        else:
+            continue
+        if all(math.prod(sizes.get(name, (SMALL + 1,))) <= SMALL for name in node.output):
+            body = helper.make_function("", "computed", list(read), list(node.output), [node], opsets)
+            values = ReferenceEvaluator(body).run(None, read, attributes={})
+            held.update(zip(node.output, map(np.asarray, values), strict=True))
+    return held
 
 
 def divided(
@@ -126,7 +149,7 @@ class _Division:
     constants: Mapping[str, Array] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.constants = self.model.constants
+        self.constants = folded(self.model, self.sizes)
         graph = self.model.structure.graph
         self.output = graph.output[0].name
         self.inputs = [info.name for info in graph.input if info.name not in self.constants]
@@ -162,11 +185,12 @@ class _PartInTheMaking:
         """It, as a model."""
         whole, graph = self._whole, self._whole.model.structure.graph
         for position in reversed(range(len(graph.node))):
-            self._ask(position, graph.node[position])
+            if graph.node[position].output[0] not in whole.constants:
+                self._ask(position, graph.node[position])
         inputs = {name: self._wanted[name] for name in whole.inputs if name in self._wanted}
         self._held |= {name: span for name, span in inputs.items() if span is not None}
         for position, node in enumerate(graph.node):
-            if any(name in self._wanted for name in node.output):
+            if node.output[0] not in whole.constants and any(name in self._wanted for name in node.output):
                 self._write(position, node)
         read = self._read(whole.output, self._span)
         self._nodes.append(helper.make_node("Identity", [read], [f"{whole.output}/part"]))
@@ -265,6 +289,8 @@ class _PartInTheMaking:
         graph, own = part.graph, whole.structure.graph
         large = {name: values for name, values in self._fresh.items() if values.size > SMALL}
         held = [t for t in own.initializer if t.name in read]
+        made = {name for node in own.node for name in node.output}
+        self._fresh |= {n: self._whole.constants[n] for n in read & made if n in self._whole.constants}
         held += [numpy_helper.from_array(v, n) for n, v in self._fresh.items() if n not in large]
         held += [hollow(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in large.items()]
         graph.CopyFrom(onnx.GraphProto(name=own.name, node=self._nodes, initializer=held))

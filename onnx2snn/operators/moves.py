@@ -138,6 +138,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Expand",
+        parts=parts.filled,
         linear=conditions.expand,
         places=places.by_channel,
         grows=True,

@@ -166,6 +166,18 @@ def normalised(asked: Asked) -> Cut | None:
     return Cut((asked.span, *(of_channels for _ in asked.shapes[1:])))
 
 
+def filled(asked: Asked) -> Cut | None:
+    """A ConstantOfShape, and a constant spread out: less of it, where sizes are constant."""
+    position = len(asked.shapes) - 1
+    sizes = asked.constants[position]
+    if sizes is None or len(sizes) != len(asked.result):
+        return None
+    fresh = np.array(sizes)
+    fresh[asked.span.axis] = asked.span.last - asked.span.first
+    reads = [None] if not position else [_aligned(asked, asked.shapes[0]), None]
+    return None if _UNKNOWN in reads else Cut(tuple(reads), constants={position: fresh})
+
+
 def turned(asked: Asked) -> Cut | None:
     """A Transpose."""
     perm = asked.attributes.get("perm") or range(len(asked.result))[::-1]
