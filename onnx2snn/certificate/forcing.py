@@ -20,7 +20,7 @@ from onnx2snn.model.nodes import needed
 from onnx2snn.model.reference import Runner, make_runner
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel
-from onnx2snn.operators.divided import Part, divided
+from onnx2snn.operators.divided import TensorPart, divided
 
 #: Numbers of the trains that are presented at a time.
 BLOCK = 1 << 24
@@ -94,7 +94,9 @@ class ForcedNetwork:
             found.append(self._of_model(part.model, part.output, given, told))
         return np.concatenate(found, axis=parts[0].span.axis)
 
-    def _parts(self, tensor: str, inputs: Mapping[str, Array], levels: Mapping[str, Array]) -> list[Part]:
+    def _parts(
+        self, tensor: str, inputs: Mapping[str, Array], levels: Mapping[str, Array]
+    ) -> list[TensorPart]:
         steps = self._timesteps or 1
         shapes = {n: v.shape for n, v in inputs.items()}
         shapes |= {n: (steps * len(k), *k.shape[1:]) for n, k in levels.items()}

@@ -23,7 +23,7 @@ from onnx2snn.float64.in_parts import in_parts
 from onnx2snn.graph.core import Array, is_float
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
-from onnx2snn.operators.divided import Part
+from onnx2snn.operators.divided import TensorPart
 from onnx2snn.operators.linear import ROWS, is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import EXACT, Precision, Signal, quanta, quantum
@@ -139,7 +139,7 @@ def _on_highest(
 ) -> Iterator[Signal]:
     """What a network makes of the largest levels, and of inputs of each sign; where it is large, some at a time."""
     shapes = {n: given[n].shape for n in network.inputs}
-    whole: list[tuple[Part | None, RunningError]] = [(None, network)]
+    whole: list[tuple[TensorPart | None, RunningError]] = [(None, network)]
     for part, run in [one for (one,) in in_parts([model], shapes, axes, BLOCK)] or whole:
         held = given if part is None else part.of(given)
         for sign in signs:

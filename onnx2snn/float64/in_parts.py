@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.model.weights import SplitModel
-from onnx2snn.operators.divided import Part, divided
+from onnx2snn.operators.divided import TensorPart, divided
 from onnx2snn.operators.parts import Shape
 
 #: One part, and what computes it, of each network.
-Computed: TypeAlias = "tuple[Part, RunningError]"
+Computed: TypeAlias = "tuple[TensorPart, RunningError]"
 
 
 def in_parts(
@@ -20,7 +20,7 @@ def in_parts(
     """As :func:`onnx2snn.operators.divided.divided`, each part loaded; parts that are made alike are loaded once."""
     loaded: dict[bytes, RunningError] = {}
 
-    def of(part: Part) -> Computed:
+    def of(part: TensorPart) -> Computed:
         key = part.model.structure.SerializeToString(deterministic=True)
         if key not in loaded:
             loaded[key] = RunningError(part.model)

@@ -27,7 +27,7 @@ WHOLE = None
 
 
 @dataclass(frozen=True)
-class Part:
+class TensorPart:
     """What computes a part of the output of a model.
 
     Attributes:
@@ -99,7 +99,7 @@ def folded(model: SplitModel, sizes: Mapping[str, Shape]) -> dict[str, Array]:
 
 def divided(
     models: Sequence[SplitModel], inputs: Mapping[str, Shape], axes: Iterable[int], most: int
-) -> list[tuple[Part, ...]]:
+) -> list[tuple[TensorPart, ...]]:
     """Models that compute parts, which put beside each other are the output of each of ``models``; the same spans for all.
 
     Args:
@@ -164,7 +164,7 @@ class _Division:
         """Numbers of its largest tensor."""
         return max((math.prod(s) for n, s in self.sizes.items() if n not in self.constants), default=0)
 
-    def part(self, span: Span) -> Part:
+    def part(self, span: Span) -> TensorPart:
         """What computes ``span`` of its output."""
         return _PartInTheMaking(self, span).made()
 
@@ -181,7 +181,7 @@ class _PartInTheMaking:
         self._nodes: list[onnx.NodeProto] = []
         self._fresh: dict[str, Array] = {}
 
-    def made(self) -> Part:
+    def made(self) -> TensorPart:
         """It, as a model."""
         whole, graph = self._whole, self._whole.model.structure.graph
         for position in reversed(range(len(graph.node))):
@@ -194,7 +194,7 @@ class _PartInTheMaking:
                 self._write(position, node)
         read = self._read(whole.output, self._span)
         self._nodes.append(helper.make_node("Identity", [read], [f"{whole.output}/part"]))
-        return Part(self._span, self._model(inputs), inputs, self._largest())
+        return TensorPart(self._span, self._model(inputs), inputs, self._largest())
 
     def _ask(self, position: int, node: onnx.NodeProto) -> None:
         """What ``node`` reads, for what is wanted of what it writes."""

@@ -16,7 +16,7 @@ from onnx2snn.certificate import Certificate, compare, forcing, potentials, sour
 from onnx2snn.certificate.potentials import Path, Potentials
 from onnx2snn.exact import proof
 from onnx2snn.model.weights import split_model
-from onnx2snn.operators.divided import Part, divided
+from onnx2snn.operators.divided import TensorPart, divided
 from onnx2snn.operators.parts import Span
 
 
@@ -38,7 +38,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     """Everything is large; how often what was divided."""
     counts = {"levels": 0, "float64": 0}
 
-    def noted(*given: object) -> list[tuple[Part, ...]]:
+    def noted(*given: object) -> list[tuple[TensorPart, ...]]:
         found = divided(*given)  # type: ignore[arg-type]
         counts["levels"] += bool(found)
         return found

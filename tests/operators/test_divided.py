@@ -10,7 +10,7 @@ from helpers_operators import CASES, Case, dyadic, op
 from onnx2snn.model.reference import run_reference
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators import every
-from onnx2snn.operators.divided import Part, divided
+from onnx2snn.operators.divided import TensorPart, divided
 
 MORE = {
     "conv, one cell of which lies in padding alone": Case(
@@ -56,11 +56,11 @@ def model_of(case: Case) -> SplitModel:
     return split_model(make_model(case.nodes, case.constants, inputs, outputs, opset=opset))
 
 
-def parts_along(model: SplitModel, a: np.ndarray, axis: int) -> list[Part]:
+def parts_along(model: SplitModel, a: np.ndarray, axis: int) -> list[TensorPart]:
     return [part for (part,) in divided([model], {"a": a.shape}, [axis], 1)]
 
 
-def whole_of(parts: list[Part], a: np.ndarray) -> np.ndarray:
+def whole_of(parts: list[TensorPart], a: np.ndarray) -> np.ndarray:
     answers = [run_reference(part.model, part.of({"a": a}))[part.output] for part in parts]
     return np.concatenate(answers, axis=parts[0].span.axis)
 
