@@ -149,6 +149,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Pad",
+        passes=identities.without_padding,
         parts=window_parts.padded,
         transfer=transfer.padded,
         linear=conditions.pad,
