@@ -8,6 +8,7 @@ of a whole sum. Patterns that are full, and silence, complete them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from onnx2snn.certificate.potentials import Path, Potentials
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.exact.proof import FAR, bounded
 from onnx2snn.graph.core import Array
+from onnx2snn.operators.parts import Span, within
 from onnx2snn.operators.scales import is_power_of_two
 
 #: Patterns among which inputs are shared out: at most, at least, and as the work allows (multiply-accumulates a layer).
@@ -91,8 +93,8 @@ def _other_shape(name: str) -> InvalidModelError:
 
 def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
     tally = _Tally(p.name)
-    for potentials in _evaluated(path, blocks):
-        _judged(tally, judge, potentials)
+    for span, potentials in _evaluated(path, blocks):
+        _judged(tally, judge, potentials, span)
     steps = missteps(p.neuron, judge.activation.staircase)
     reason = "at this potential (in units of θ) the neuron answers another level than the activation"
     for s in steps[:3]:
@@ -102,32 +104,31 @@ def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Arra
     return tally.check(len(steps)), tally.defects
 
 
-def _evaluated(path: Path, blocks: Iterable[Mapping[str, Array]]) -> Iterator[Potentials]:
+def _evaluated(path: Path, blocks: Iterable[Mapping[str, Array]]) -> Iterator[tuple[Span | None, Potentials]]:
     """What both networks make of patterns, as long as it has one size: what data selects is compared by samples alone."""
-    for block in blocks:
-        try:
-            potentials = path(block)
-        except ValueError:
-            if path.linear:
-                raise
-            return
-        yield potentials
+    try:
+        for block in blocks:
+            yield from path.parts(block)
+    except ValueError:
+        if path.linear:
+            raise
 
 
-def _judged(tally: _Tally, judge: Judge, potentials: Potentials) -> None:
+def _judged(tally: _Tally, judge: Judge, potentials: Potentials, span: Span | None) -> None:
     """Potentials of some patterns, a few at a time."""
     for at in judge.parts(potentials.source.shape):
         some = potentials.part(at)
         bound = judge.margins(some).maps
-        tally.add(*judge.positions(some), bound, rigorous=not potentials.measured, at=at)
-    tally.probes += len(potentials.source)
+        rigorous = not potentials.measured
+        tally.add(*judge.positions(some), bound, rigorous=rigorous, at=within(span, at))
+    tally.count(potentials, span)
 
 
 def _output(name: str, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
     tally = _Tally(name)
-    for p in _evaluated(path, blocks):
-        tally.add(p.source, p.spiking, allowed_exactly(p), rigorous=not p.measured)
-        tally.probes += len(p.source)
+    for span, p in _evaluated(path, blocks):
+        tally.add(p.source, p.spiking, allowed_exactly(p), rigorous=not p.measured, at=within(span, ()))
+        tally.count(p, span)
     return tally.check(0), tally.defects
 
 
@@ -158,6 +159,10 @@ class _Tally:
             values = {"ann": source[place], "snn": spiking[place], "bound": bounds[place]}
             where = tuple(i + begin for i, begin in zip(place, first, strict=True))
             self.defects.append(defect(self._name, None, where[1:], reason, **values))
+
+    def count(self, potentials: Potentials, span: Span | None) -> None:
+        """The patterns of which these are: where they are parts, the first of them counts."""
+        self.probes += len(potentials.source) if span is None or not span.first else 0
 
     def check(self, thresholds: int) -> MapCheck:
         return MapCheck(self._name, self.probes, self._differing, self._largest, thresholds, self._rigorous)
@@ -194,26 +199,51 @@ class _Patterns:
     def __init__(self, example: Array, top: int | None, shares: int, draws: np.random.Generator) -> None:
         self._fixed = example if example.dtype.kind != "f" and top is None else None
         self._shape, self._top, self._shares = example.shape, top, shares
+        self._kind = np.dtype(np.float32) if top is None else np.min_scalar_type(-top - 1)
         self._seed = int(draws.integers(1 << 31))
         if self._fixed is None:
             own = np.random.default_rng(self._seed)
-            self._owner = (own.permutation(example.size) % shares).astype(np.uint8).reshape(example.shape)
-            self._values = self._drawn(own).astype(np.float32)
+            self._owner = self._owners(own)
+            self._values = self._drawn(own)
 
     def __call__(self, number: int) -> Array:
-        """One pattern (1, ...)."""
+        """One pattern (1, ...); levels in as few bytes as hold them."""
         if self._fixed is not None:
             return self._fixed
         if number == 0:
-            return np.zeros(self._shape)
+            return np.zeros(self._shape, self._kind)
         if number <= FULL:
             own = np.random.default_rng((self._seed, number))
-            return self._drawn(own) * (own.random(self._shape) < 0.5)
+            found = self._drawn(own)
+            for part in _in_blocks(found):
+                np.multiply(part, own.random(part.shape) < 0.5, out=part)
+            return found
         share = number - 1 - FULL
-        sign = 1.0 if share < self._shares else -1.0
-        return np.where(self._owner == share % self._shares, sign * self._values, 0.0).astype(np.float64)
+        shared: Array = self._values * (self._owner == share % self._shares)
+        return shared if share < self._shares else -shared
 
-    def _drawn(self, draws: np.random.Generator) -> NDArray[np.float64]:
-        if self._top is not None:
-            return draws.integers(1, self._top + 1, self._shape).astype(np.float64)
-        return draws.normal(0, 1, self._shape).astype(np.float32).astype(np.float64)
+    def _owners(self, draws: np.random.Generator) -> NDArray[np.uint8]:
+        """To which share each entry of the input belongs."""
+        size = math.prod(self._shape)
+        if size > BLOCK:
+            found = np.empty(size, np.uint8)
+            for part in _in_blocks(found):
+                part[...] = draws.integers(0, self._shares, part.shape, np.uint8)
+        else:
+            found = (draws.permutation(size) % self._shares).astype(np.uint8)
+        return found.reshape(self._shape)
+
+    def _drawn(self, draws: np.random.Generator) -> Array:
+        found = np.empty(self._shape, self._kind)
+        for part in _in_blocks(found):
+            if self._top is None:
+                part[...] = draws.normal(0, 1, part.shape)
+            else:
+                part[...] = draws.integers(1, self._top + 1, part.shape)
+        return found
+
+
+def _in_blocks(values: Array) -> Iterator[Array]:
+    """Views of some numbers at a time, in their order."""
+    flat = values.reshape(-1)
+    return (flat[i : i + BLOCK] for i in range(0, flat.size, BLOCK))

@@ -22,7 +22,7 @@ from onnx2snn.runtime.batches import joined
 #: Answers as near as this, as a share of the largest, need no explanation.
 NEAR = 1e-6
 #: Numbers of trains that are held at a time.
-_NUMBERS = 1 << 26
+_NUMBERS = 1 << 25
 
 
 def near(found: Array, expected: Array) -> bool:

@@ -163,11 +163,11 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 def given(inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]) -> Mapping[str, Array]:
-    """Network inputs and ``level/<layer>`` of some samples, each made when it is read."""
+    """Network inputs and ``level/<layer>`` of some samples, each taken when it is read."""
     of = {f"level/{name}": name for name in levels} | {name: name for name in inputs}
 
     def value(name: str) -> Array:
-        return levels[of[name]][rows].astype(np.float64) if name not in inputs else inputs[name][rows]
+        return (inputs if name in inputs else levels)[of[name]][rows]
 
     return Lazy(of, value)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import Potentials
 from onnx2snn.data import Batch
 from onnx2snn.graph.core import Array
+from onnx2snn.operators.parts import Span, within
 
 if TYPE_CHECKING:
     from onnx2snn.certificate.compare import Comparison
@@ -54,7 +56,7 @@ class JudgedLayer:
         found: The SNN's.
         alone: What the SNN's neurons answer where the layers before them hold the ANN's levels.
         judge: Of the layer.
-        potentials: Both networks' potentials, by rows of the above.
+        potentials: Both networks' potentials where neurons are wanted (n, ...): of which of the above, and of which part.
     """
 
     name: str
@@ -63,7 +65,7 @@ class JudgedLayer:
     found: Array
     alone: Array
     judge: Judge
-    potentials: Callable[[NDArray[np.int64]], Potentials]
+    potentials: Callable[[Mask], Iterator[tuple[NDArray[np.int64], Span | None, Potentials]]]
 
 
 def equal_levels(
@@ -127,9 +129,7 @@ def _layer(  # noqa: PLR0917 - what tells one layer in some samples
         alone = replaced(found, before, forced)
     tensors = comparison.layer_tensors(p)
 
-    def potentials(some: NDArray[np.int64]) -> Potentials:
-        return comparison.evaluate(tensors, batch.inputs, ann, rows[some])
-
+    potentials = partial(comparison.evaluate_parts, tensors, batch.inputs, ann, rows)
     expected, judge = ann[p.source][rows], comparison.judge(p)
     return JudgedLayer(p.name, batch.start + rows, expected, found, alone, judge, potentials)
 
@@ -142,72 +142,92 @@ def sort_neurons(layer: JudgedLayer) -> Findings:
     3. *unexplained*: with the ANN's inputs it answers a level that rounding does not explain.
     """
     differs, off = layer.found != layer.expected, layer.alone != layer.expected
-    bad, truth, defects = _unexplained(layer, off)
-    ambiguous = differs & off & ~bad & (layer.found == layer.alone)
-    propagated = differs & ~bad & ~ambiguous
-    counts = Counts(
-        0,
-        -int((bad & ~differs).sum()),
-        int(ambiguous.sum()),
-        int(propagated.sum()),
-        int(bad.sum()),
-        ann_exact=int((ambiguous & (truth == layer.expected)).sum()),
-        snn_exact=int((ambiguous & (truth == layer.found)).sum()),
-    )
+    alike = layer.found == layer.alone
+    ambiguous, differing = int((differs & alike).sum()), int(differs.sum())
+    counts = Counts(ambiguous=ambiguous, propagated=differing - ambiguous)
+    defects = list[Defect]()
+    for rows, span, potentials in layer.potentials(off) if off.any() else ():
+        for at in layer.judge.parts(potentials.source.shape):
+            one = _Part.of(layer, rows, within(span, at), potentials.part(at))
+            if one.off.any():
+                counts += one.counts(alike[one.at])
+                defects += one.defects()
     return Findings(layers={layer.name: counts}, defects=first(defects))
 
 
-def _unexplained(
-    layer: JudgedLayer, off: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64], list[Defect]]:
-    """Which of those that are ``off`` rounding does not explain, and their levels in exact arithmetic, some at a time."""
-    bad, truth, defects = np.zeros(off.shape, bool), np.full(off.shape, -1), list[Defect]()
-    some = np.flatnonzero(any_of(off))
-    if not some.size:
-        return bad, truth, defects
-    potentials = layer.potentials(some)
-    for at in layer.judge.parts(potentials.source.shape):
-        here = off[some][at]
-        if not here.any():
-            continue
-        p = potentials.part(at)
-        levels = [k[some][at].astype(np.int64) for k in (layer.expected, layer.alone)]
-        verdicts = layer.judge.explained(p, *levels)
-        _put(truth, some, at, layer.judge.level(p))
-        wrong = here & ~np.logical_and.reduce(verdicts)
-        if wrong.any():
-            _put(bad, some, at, wrong)
-            defects += _defects(layer, (some, at), p, verdicts, wrong)
-    return bad, truth, defects
+@dataclass(frozen=True)
+class _Part:
+    """Some neurons of a layer, some of which are ``off``: they answer another level on the ANN's than the ANN.
 
+    Attributes:
+        layer: It.
+        at: Their places: samples, and slices of a sample's axes.
+        potentials: Of both networks.
+        expected: The ANN's levels.
+        answered: What they answer where the layers before them hold the ANN's levels.
+        off: Where these differ.
+        verdicts: What rounding explains of it, by criterion.
+    """
 
-def _put(held: Array, rows: NDArray[np.int64], at: tuple[slice, ...], values: Array) -> None:
-    """``values`` at a part of some rows, in place."""
-    part = held[rows]
-    part[at] = values
-    held[rows] = part
+    layer: JudgedLayer
+    at: Any
+    potentials: Potentials
+    expected: NDArray[np.int64]
+    answered: NDArray[np.int64]
+    off: Mask
+    verdicts: list[Mask]
 
+    @classmethod
+    def of(cls, layer: JudgedLayer, rows: NDArray[np.int64], part: tuple[slice, ...], p: Potentials) -> _Part:
+        """Those at a ``part`` of some rows."""
+        at: Any = (rows[part[0]] if part else rows, *part[1:])
+        expected, answered = (k[at].astype(np.int64) for k in (layer.expected, layer.alone))
+        off = expected != answered
+        verdicts = layer.judge.explained(p, expected, answered) if off.any() else []
+        return cls(layer, at, p, expected, answered, off, verdicts)
 
-def _defects(
-    layer: JudgedLayer,
-    where: tuple[NDArray[np.int64], tuple[slice, ...]],
-    p: Potentials,
-    verdicts: list[NDArray[np.bool_]],
-    bad: NDArray[np.bool_],
-) -> list[Defect]:
-    """The first unexplained neurons; potential, threshold and bound in units of z."""
-    some, part = where
-    expected, answered = (k[some][part].astype(np.int64) for k in (layer.expected, layer.alone))
-    staircase, margins = layer.judge.activation.staircase, layer.judge.margins(p)
-    edges = np.broadcast_to(staircase.lower_edges(np.maximum(expected, answered)), bad.shape)
-    bounds = [m * staircase.threshold for m in (margins.source, margins.spiking, margins.maps)]
-    begin = np.array([one.start or 0 for one in part] + [0] * (bad.ndim - len(part)))
-    found = []
-    for at in places(bad):
-        which = next(i for i, fine in enumerate(verdicts) if not fine[at])
-        sample, *neuron = (int(i) for i in begin + at)
-        values = {"ann": expected[at], "snn": answered[at], "bound": bounds[which][at]}
-        z = {"potential": float(np.float32(p.source[at])), "threshold": float(edges[at])}
-        name, position = layer.name, layer.samples[some[sample]]
-        found.append(defect(name, position, tuple(neuron), _REASONS[which], **values, **z))
-    return found
+    @property
+    def wrong(self) -> Mask:
+        """Which of those that are off rounding does not explain."""
+        explained: Mask = np.logical_and.reduce(self.verdicts)
+        return self.off & ~explained
+
+    def counts(self, alike: Mask) -> Counts:
+        """What they change in the counts of the layer, in which none is unexplained.
+
+        Args:
+            alike: Where the spiking network answered the same on its own levels.
+        """
+        wrong, truth = self.wrong, self.layer.judge.level(self.potentials)
+        found = self.layer.found[self.at]
+        differs = found != self.expected
+        ambiguous = differs & alike & ~wrong
+        return Counts(
+            0,
+            -int((wrong & ~differs).sum()),
+            -int((wrong & differs & alike).sum()),
+            -int((wrong & differs & ~alike).sum()),
+            int(wrong.sum()),
+            ann_exact=int((ambiguous & (truth == self.expected)).sum()),
+            snn_exact=int((ambiguous & (truth == found)).sum()),
+        )
+
+    def defects(self) -> list[Defect]:
+        """The first unexplained neurons; potential, threshold and bound in units of z."""
+        wrong = self.wrong
+        if not wrong.any():
+            return []
+        staircase, p = self.layer.judge.activation.staircase, self.potentials
+        margins = self.layer.judge.margins(p)
+        edges = np.broadcast_to(staircase.lower_edges(np.maximum(self.expected, self.answered)), wrong.shape)
+        bounds = [m * staircase.threshold for m in (margins.source, margins.spiking, margins.maps)]
+        begin = [one.start or 0 for one in self.at[1:]] + [0] * (wrong.ndim - len(self.at))
+        found = []
+        for at in places(wrong):
+            which = next(i for i, fine in enumerate(self.verdicts) if not fine[at])
+            neuron = tuple(int(i) + first for i, first in zip(at[1:], begin, strict=True))
+            values = {"ann": self.expected[at], "snn": self.answered[at], "bound": bounds[which][at]}
+            z = {"potential": float(np.float32(p.source[at])), "threshold": float(edges[at])}
+            sample = self.layer.samples[self.at[0][at[0]]]
+            found.append(defect(self.layer.name, sample, neuron, _REASONS[which], **values, **z))
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeAlias
@@ -15,6 +15,8 @@ from onnx2snn.certificate.batch_findings import (
     Findings,
     Lazy,
     Levels,
+    Mask,
+    any_of,
     compact,
     first_batch,
     given,
@@ -44,6 +46,7 @@ from onnx2snn.dialect.subnetworks import cut_spiking
 from onnx2snn.errors import InvalidModelError, Onnx2SnnError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel
+from onnx2snn.operators.parts import Span
 from onnx2snn.operators.signals import Precision
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.providers import Provider
@@ -56,8 +59,12 @@ Tensors: TypeAlias = tuple[str, str]
 CHUNK = 64
 #: Neurons of all layers whose levels are held at a time.
 MOST = 1 << 25
-#: Levels of one layer, from which on a session is not kept; layers with 16 times as many spikes a sample run one by one.
+#: Axes that any tensor may have.
+_RANK = 8
+#: Levels of one layer, from which on a session is not kept.
 LARGE = 1 << 22
+#: Numbers of the largest train that a network which runs as a whole may hold; layers with more a sample run one by one.
+TRAIN = 1 << 24
 
 
 class Comparison:
@@ -131,7 +138,10 @@ class Comparison:
         batch = self.source.batch or 1
         if self.in_batches and batch == 1:
             return 1
-        fit = MOST // max(sum(self.neurons.values()), 1)
+        fit = min(
+            MOST // max(sum(self.neurons.values()), 1),
+            TRAIN // max(self.timesteps * max(self.neurons.values(), default=0), 1),
+        )
         return batch * max(1, min(CHUNK, fit) // batch)
 
     def rows_of(self, most: int | None) -> int:
@@ -243,7 +253,7 @@ class Comparison:
     def _levels(self, inputs: Mapping[str, Array], ann: Levels) -> dict[str, Array]:
         train = max(k[:1].size for k in ann.values()) * self.timesteps
         bodies = self._execution in ("spiking", "fused") and self._backend == "onnxruntime"
-        if train <= 16 * LARGE or not bodies or "session" in vars(self):
+        if train <= TRAIN or not bodies or "session" in vars(self):
             return self.session.levels(inputs)
         held = self._held(ann, np.arange(len(next(iter(inputs.values())))))
         return self._forced_network.layer_by_layer(inputs, {p.name: held[p.name].shape for p in self.pairs})
@@ -260,10 +270,16 @@ class Comparison:
         """What lies before these tensors, made when first asked for; sizes are those of the data."""
         if tensors not in self._paths:
             example = first_batch(inputs, levels, self.source.batch)
+            axes = self._axes(tensors, levels)
             self._paths[tensors] = Path(
-                self.source.cut, self.spiking, tensors, example, precision=self.precision
+                self.source.cut, self.spiking, tensors, example, precision=self.precision, axes=axes
             )
         return self._paths[tensors]
+
+    def _axes(self, tensors: Tensors, levels: Levels) -> Sequence[int]:
+        """Along which these tensors may be computed in parts: where thresholds are the same; outputs behind their channels."""
+        p = next((p for p in self.pairs if self.layer_tensors(p) == tensors), None)
+        return range(2, _RANK) if p is None else self.judge(p).axes(levels[p.source].ndim)
 
     def evaluate(
         self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]
@@ -275,13 +291,38 @@ class Comparison:
         """
         count = len(next(iter(inputs.values())))
         path, batch = self.path(tensors, inputs, levels), self.unit(count)
-        output = self.source.batch == 1 and tensors[0] in self.source.outputs
-        if batch == 1 and not (self.in_batches or output):
+        if self._each_alone(tensors, count):
             return together_again([path(given(inputs, levels, some)) for some in path.blocks(rows)])
         numbers = np.unique(rows // batch)
         within = [np.minimum(np.arange(n * batch, (n + 1) * batch), count - 1) for n in numbers]
         whole = together_again([path(given(inputs, levels, some)) for some in within])
         return whole.at(np.searchsorted(numbers, rows // batch) * batch + rows % batch)
+
+    def _each_alone(self, tensors: Tensors, samples: int) -> bool:
+        """Whether samples may be evaluated in any groups."""
+        output = self.source.batch == 1 and tensors[0] in self.source.outputs
+        return self.unit(samples) == 1 and not (self.in_batches or output)
+
+    def evaluate_parts(
+        self,
+        tensors: Tensors,
+        inputs: Mapping[str, Array],
+        levels: Levels,
+        rows: NDArray[np.int64],
+        wanted: Mask,
+    ) -> Iterator[tuple[NDArray[np.int64], Span | None, Potentials]]:
+        """As :meth:`evaluate`, of those of ``rows`` in which a neuron is ``wanted`` (n, ...); of large ones, some at a time.
+
+        Which of them, and which part of each; None for all.
+        """
+        some = np.flatnonzero(any_of(wanted))
+        if not self._each_alone(tensors, len(next(iter(inputs.values())))):
+            yield some, None, self.evaluate(tensors, inputs, levels, rows[some])
+            return
+        path = self.path(tensors, inputs, levels)
+        for one in path.blocks(some):
+            for span, potentials in path.parts(given(inputs, levels, rows[one]), wanted[one]):
+                yield one, span, potentials
 
     def judge(self, p: Pair) -> Judge:
         """Of one layer."""

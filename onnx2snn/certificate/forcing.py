@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from onnx2snn.certificate.channel_blocks import AXIS, channel_blocks
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.steps_apart import steps_apart
 from onnx2snn.dialect.functions import DOMAIN, NEURONS, function_body
@@ -20,9 +20,12 @@ from onnx2snn.model.nodes import needed
 from onnx2snn.model.reference import Runner, make_runner
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel
+from onnx2snn.operators.divided import TensorPart, divided
 
 #: Numbers of the trains that are presented at a time.
 BLOCK = 1 << 24
+#: Axes that any tensor may have.
+_RANK = 8
 
 
 class ForcedNetwork:
@@ -53,36 +56,65 @@ class ForcedNetwork:
     ) -> Array:
         """What a layer of ``shape`` (N, ...) answers to ``levels`` (by layer) of the layers before it.
 
-        Where the train of one sample is too large, some channels are computed at a time.
+        Where the train of one sample is too large, some of it is computed at a time.
         """
-        own, each = f"own/{name}", self._timesteps or 1
-        model, read = self._model(own)
-        widest = sum(levels[self._trains[train]][:1].size for train in read) * each
-        blocks = channel_blocks(model, shape, max(BLOCK, widest // 4) // each)
-        rows, step = len(next(iter(inputs.values()))), max(1, BLOCK // max(widest, 1))
+        rows, own = len(next(iter(inputs.values()))), f"own/{name}"
+        most = max(self._read_by_one(own, levels), math.prod(shape[1:])) * (self._timesteps or 1)
+        step = max(1, BLOCK // max(most, 1))
         parts = []
         for first in range(0, rows, step):
-            told = {t: self._some(levels[self._trains[t]], first, step, rows) for t in read}
+            told = self._told(own, levels, first, step, rows)
             given = {n: v[first : first + step] for n, v in inputs.items()}
-            found = [self._answer(block, own, given, told) for block in blocks or [model]]
-            parts.append(np.concatenate(found, axis=AXIS if blocks else 0))
+            parts.append(self._answer(own, given, told, large=most > BLOCK))
         return np.concatenate(parts)
 
-    def _answer(
-        self, model: SplitModel, own: str, inputs: Mapping[str, Array], levels: Mapping[str, Array]
-    ) -> Array:
-        """The levels that a layer, or some of its channels, answers to those of the trains that it reads.
+    def _read_by_one(self, tensor: str, levels: Mapping[str, Array]) -> int:
+        """How many numbers of trains decide a time step of one sample of a tensor."""
+        return sum(levels[self._trains[train]][:1].size for train in self._model(tensor)[1])
 
-        Large trains are not held: synapses see one time step after the other.
-        """
-        steps = self._timesteps
-        if steps is not None and sum(k.size for k in levels.values()) * steps > BLOCK:
-            parted = steps_apart(model, own, levels, steps)
+    def _told(
+        self, tensor: str, levels: Mapping[str, Array], first: int, count: int, rows: int
+    ) -> dict[str, Array]:
+        """The levels that the trains carry which ``tensor`` reads, in some of so many samples, by train."""
+        read = self._model(tensor)[1]
+        return {t: self._some(levels[self._trains[t]], first, count, rows) for t in read}
+
+    def _answer(
+        self, tensor: str, inputs: Mapping[str, Array], levels: Mapping[str, Array], *, large: bool
+    ) -> Array:
+        """A train's levels, or an output, of the levels of the trains that it reads; of a ``large`` one, some at a time."""
+        model = self._model(tensor)[0]
+        parts = self._parts(tensor, inputs, levels) if large else []
+        if not parts:
+            return self._of_model(model, tensor, inputs, levels)
+        found = []
+        for part in parts:
+            given = part.of({**inputs, **levels})
+            told = {n: given.pop(n) for n in levels if n in given}
+            found.append(self._of_model(part.model, part.output, given, told))
+        return np.concatenate(found, axis=parts[0].span.axis)
+
+    def _parts(
+        self, tensor: str, inputs: Mapping[str, Array], levels: Mapping[str, Array]
+    ) -> list[TensorPart]:
+        steps = self._timesteps or 1
+        shapes = {n: v.shape for n, v in inputs.items()}
+        shapes |= {n: (steps * len(k), *k.shape[1:]) for n, k in levels.items()}
+        return [part for (part,) in divided([self._model(tensor)[0]], shapes, range(1, _RANK), BLOCK)]
+
+    def _of_model(
+        self, model: SplitModel, tensor: str, inputs: Mapping[str, Array], levels: Mapping[str, Array]
+    ) -> Array:
+        """As :meth:`_answer`, all of it; large trains are not held: synapses see one time step after the other."""
+        steps, train = self._timesteps, tensor.startswith("own/")
+        if train and steps is not None and sum(k.size for k in levels.values()) * steps > BLOCK:
+            parted = steps_apart(model, tensor, levels, steps)
             if parted is not None:
                 found = parted(inputs, lambda t: {n: _bit(k, steps - 1 - t) for n, k in levels.items()})
-                return self._decoded(found[own])
-        run = self._runner(own) if model is self._model(own)[0] else make_runner(model)
-        return self._decoded(run({**inputs, **{t: self._on_wire(k) for t, k in levels.items()}})[own])
+                return self._decoded(found[tensor])
+        run = self._runner(tensor) if tensor in self._pieces else make_runner(model)
+        answer = run({**inputs, **{t: self._on_wire(k) for t, k in levels.items()}})[tensor]
+        return self._decoded(answer) if train else answer
 
     def layer_by_layer(
         self, inputs: Mapping[str, Array], shapes: Mapping[str, Sequence[int]]
@@ -99,9 +131,8 @@ class ForcedNetwork:
         """Outputs of the network by name."""
         rows, found = len(next(iter(inputs.values()))), {}
         for name in names:
-            run, read = self._runner(name), self._model(name)[1]
-            trains = {t: self._on_wire(self._some(levels[self._trains[t]], 0, rows, rows)) for t in read}
-            found[name] = run({**inputs, **trains})[name]
+            large = self._read_by_one(name, levels) * (self._timesteps or 1) > BLOCK
+            found[name] = self._answer(name, inputs, self._told(name, levels, 0, rows, rows), large=large)
         return found
 
     def _runner(self, tensor: str) -> Runner:
@@ -145,7 +176,11 @@ class ForcedNetwork:
         return train.reshape(-1, *levels.shape[1:])
 
     def _decoded(self, train: Array) -> Array:
-        return train if self._timesteps is None else counts_of(train, self._timesteps)
+        if self._timesteps is None:
+            return train
+        levels = counts_of(train, self._timesteps)
+        few = levels.astype(np.min_scalar_type(2**self._timesteps - 1))
+        return few if np.array_equal(few, levels) else levels
 
 
 def _bit(levels: Array, place: int) -> NDArray[np.float32]:

@@ -38,6 +38,8 @@ from onnx2snn.operators.signals import (
     quanta,
 )
 
+#: Parameters that have one for each threshold, or time step, along their first axis.
+_IN_ROWS = ("compare", "positions", "slack", "strict", "subtract", "thresholds")
 #: Potentials that are judged together.
 BLOCK = 1 << 20
 
@@ -71,16 +73,19 @@ class Judge:
     neuron: Neuron
     timesteps: int
 
+    def axes(self, rank: int) -> list[int]:
+        """The axes of potentials (N, ...) along which thresholds are the same."""
+        held = [*vars(self.activation.staircase).items(), *vars(self.neuron).items()]
+        sizes = [np.shape(a)[name in _IN_ROWS :] for name, a in held if isinstance(a, np.ndarray)]
+        return [
+            a
+            for a in range(1, rank)
+            if all(s[a - rank :][:1] in ((), (1,)) for s in sizes if len(s) >= rank - a)
+        ]
+
     def parts(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
         """Where in potentials (N, ...) so few stand that a dozen of their copies fit; thresholds are the same in each."""
-        held = [*vars(self.activation.staircase).values(), *vars(self.neuron).values()]
-        sizes = [np.shape(a) for a in held if isinstance(a, np.ndarray)]
-        free = [
-            a
-            for a in range(1, len(shape))
-            if all(s[a - len(shape) :][:1] in ((), (1,)) for s in sizes if len(s) >= len(shape) - a)
-        ]
-        axis = max(free, key=lambda a: shape[a], default=0)
+        axis = max(self.axes(len(shape)), key=lambda a: shape[a], default=0)
         step = max(1, BLOCK * shape[axis] // max(math.prod(shape), 1))
         return [(*(slice(None),) * axis, slice(i, i + step)) for i in range(0, shape[axis], step)]
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.dialect.subnetworks import CutNetwork
+from onnx2snn.certificate.batch_findings import Mask
+from onnx2snn.dialect.subnetworks import POTENTIAL, CutNetwork
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.float64.error_bounds import RunningError
+from onnx2snn.float64.in_parts import in_parts
 from onnx2snn.operators import of
+from onnx2snn.operators.divided import sizes_of
+from onnx2snn.operators.parts import Span
 from onnx2snn.operators.signals import (
     Array,
     Precision,
@@ -21,6 +26,7 @@ from onnx2snn.operators.signals import (
     RoundingCount,
     Signal,
     Wide,
+    least,
     quantum,
     widened,
 )
@@ -102,8 +108,38 @@ def together_again(parts: Sequence[Potentials]) -> Potentials:
     )
 
 
+def beside_each_other(parts: Sequence[tuple[Span | None, Potentials]]) -> Potentials:
+    """All of what parts along an axis are of."""
+    (span, first), rest = parts[0], [potentials for _, potentials in parts[1:]]
+    if span is None:
+        return first
+    axis, every = span.axis, [first, *rest]
+
+    def joined(one: str) -> Wide:
+        return np.concatenate([getattr(p, one) for p in every], axis=axis)
+
+    reaches = [np.zeros(p.source.shape) if p.reach is None else p.reach for p in every]
+    return replace(
+        first,
+        source=joined("source"),
+        spiking=joined("spiking"),
+        magnitude=joined("magnitude"),
+        rounding=replace(first.rounding, quantum=_common([p.rounding.quantum for p in every])),
+        spiking_quantum=_common([p.spiking_quantum for p in every]),
+        reach=np.concatenate(reaches, axis=axis) if any(p.reach is not None for p in every) else None,
+    )
+
+
+def _common(steps: Sequence[Steps]) -> Steps:
+    """Of all parts: by channel, where each of them has all channels."""
+    alike = len({np.shape(one) for one in steps}) == 1
+    return functools.reduce(np.minimum, steps if alike else [least(one) for one in steps])
+
+
 class Path:
     """The operators of both networks between one tensor and the levels before it.
+
+    Where one sample of what they make is large, some of it is computed at a time, from some of those levels.
 
     Args:
         source: The source, cut.
@@ -111,6 +147,7 @@ class Path:
         tensors: The tensor, in each.
         example: One sample: network inputs, and ``level/<layer>`` (1, ...): for the sizes.
         precision: Of both networks.
+        axes: Along which the tensor may be computed in parts.
     """
 
     def __init__(
@@ -121,6 +158,7 @@ class Path:
         example: Mapping[str, Array],
         *,
         precision: Precision,
+        axes: Sequence[int] = (),
     ) -> None:
         models = source.before(tensors[0]), spiking.before(tensors[1])
         self._source, self._spiking = (RunningError(model) for model in models)
@@ -129,16 +167,23 @@ class Path:
         #: Whether nothing but affine operators lies on it.
         self.linear = all(of(node).linear is not None for node in models[0].structure.graph.node)
         given = {name: example[name] for name in self.reads}
-        one = self._evaluated(given)
+        shapes = {name: value.shape for name, value in given.items()}
+        self._apart = source.by_samples(tensors[0])
+        self._parts = in_parts(models, shapes, axes if self._apart else (), BLOCK)
         #: What the example makes, until it is asked for, or something else is.
-        self._known: tuple[Mapping[str, Array], Potentials] | None = (given, one)
+        self._known: tuple[Mapping[str, Array], Potentials] | None = None
+        one = next(potentials for _, potentials in self.parts(given)) if self._parts else None
+        if one is None or one.measured or one.ranking is not None:  # these are of all there is
+            self._parts, one = [], self._evaluated(given)
+            self._known, shape = (given, one), one.source.shape
+        else:
+            shape = sizes_of(models[0], shapes)[POTENTIAL]
         #: Whether both networks make a tensor of one shape.
         self.same_shape = one.source.shape == one.spiking.shape
         #: Elements of one sample of the tensor, and the length of its sums, at most.
-        self.size, self.fan_in = one.source.size // max(len(one.source), 1), one.rounding.terms
-        self._apart = source.by_samples(tensors[0])
+        self.size, self.fan_in = math.prod(shape) // max(len(one.source), 1), one.rounding.terms
         #: Numbers of the largest tensor, of one sample.
-        self.largest = max(self._source.largest, self._spiking.largest, 1)
+        self.largest = BLOCK + 1 if self._parts else max(self._source.largest, self._spiking.largest, 1)
         self._rows = max(1, BLOCK // self.largest)
 
     def blocks(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -147,22 +192,46 @@ class Path:
 
     def __call__(self, inputs: Mapping[str, Array]) -> Potentials:
         """Both potentials for network inputs and ``level/<layer>``, (N, ...)."""
+        if self._parts:
+            return beside_each_other(list(self.parts(inputs)))
         read = {name: inputs[name] for name in self.reads}
         known, self._known = self._known, None
         if known is not None and all(np.array_equal(values, read[name]) for name, values in known[0].items()):
             return known[1]
         return self._evaluated(read)
 
+    def parts(
+        self, inputs: Mapping[str, Array], wanted: Mask | None = None
+    ) -> Iterator[tuple[Span | None, Potentials]]:
+        """As when called, some of both potentials at a time, and which; None for all.
+
+        Args:
+            inputs: Network inputs and ``level/<layer>``, (N, ...).
+            wanted: Which neurons are asked for (N, ...): parts with none of them are left out.
+        """
+        if not self._parts:
+            yield None, self(inputs)
+            return
+        for (one, source), (other, spiking) in self._parts:
+            if wanted is None or wanted[one.span.at].any():
+                yield one.span, self._computed((source, one.of(inputs)), (spiking, other.of(inputs)))
+
     def _evaluated(self, read: Mapping[str, Array]) -> Potentials:
-        quanta = {n: 1.0 if n.startswith("level/") else _quantum_of(v) for n, v in read.items()}
+        return self._computed((self._source, read), (self._spiking, read))
+
+    def _computed(
+        self, ours: tuple[RunningError, Mapping[str, Array]], theirs: tuple[RunningError, Mapping[str, Array]]
+    ) -> Potentials:
+        """What the source and the spiking network, each beside what it reads, make of it."""
+        network = theirs[0]
         try:
-            spiking = _bounded(self._spiking, read, quanta, None)
+            spiking = _bounded(*theirs, None)
         except Exception as error:  # whatever an operator that was changed may raise
             # Where the source fails as well, levels are of no sample, and its own error says so.
-            _bounded(self._source, read, quanta, self._precision)
+            _bounded(*ours, self._precision)
             raise broken(error) from error
-        both = Precision(self._precision.timesteps, self._precision.unit, self._spiking.in_front)
-        source = _bounded(self._source, read, quanta, both)
+        both = Precision(self._precision.timesteps, self._precision.unit, network.in_front)
+        source = _bounded(*ours, both)
         return Potentials(
             widened(source.value),
             widened(spiking.value),
@@ -191,13 +260,11 @@ def _quantum_of(values: Array) -> float:
     return 1.0 if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 else 0.0
 
 
-def _bounded(
-    network: RunningError,
-    read: Mapping[str, Array],
-    quanta: Mapping[str, float],
-    precision: Precision | None,
-) -> Signal:
+def _bounded(network: RunningError, inputs: Mapping[str, Array], precision: Precision | None) -> Signal:
     """The network's answer (N, ...); sample by sample where it holds a batch of one (it squeezes that axis, say)."""
+    levels = {n: v.astype(np.float64, copy=False) for n, v in inputs.items() if n.startswith("level/")}
+    read = {**inputs, **levels}
+    quanta = {n: 1.0 if n in levels else _quantum_of(v) for n, v in read.items()}
     rows = len(next(iter(read.values()), ()))
     try:
         return network(read, quanta, precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -39,12 +40,15 @@ from onnx2snn.graph.core import Array, constant_input, origin
 from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators import of
+from onnx2snn.operators.divided import sizes_of
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import UNIT
 from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
 
+#: Numbers of activations that are held at a time.
+MOST = 1 << 25
 #: Numbers of a sample of an input, from which on one is enough to try where levels are.
 LARGE = 1 << 18
 
@@ -140,7 +144,7 @@ class SourceNetwork:
         functions = bool(self._model.structure.functions)
         self._file = make_runner(self._model) if functions else None
         self._open = open_functions(self._model) if functions else self._model
-        self._found: _Readings | None = None
+        self._found: tuple[_Readings, ...] = ()
         #: Outputs that have rows of each sample; known from the first batch on.
         self.growing: frozenset[str] = frozenset()
         #: Whether its batch is open, and two samples together are answered otherwise than each alone; known likewise.
@@ -149,7 +153,7 @@ class SourceNetwork:
     @property
     def unread(self) -> tuple[str, ...]:
         """Activations that the file holds nowhere; known from the first batch on."""
-        unread = () if self._found is None else self._found.unread
+        unread = {name for one in self._found for name in one.unread}
         return tuple(name for name, one in self.activations.items() if one.shown_by in unread)
 
     def __call__(self, inputs: Mapping[str, Array]) -> Answer:
@@ -158,30 +162,67 @@ class SourceNetwork:
         Raises:
             InvalidModelError: no runtime can compute it.
         """
-        if self._found is None:
+        if not self._found:
             self._found = self._readings(inputs)
-        answer = self._found.file(inputs)
-        values = self._found.values(inputs, answer)
-        outputs = answer if self._file is None else self._file(inputs)
-        outputs = {name: outputs[name] for name in self.outputs}
-        del answer
-        levels, off, overflown = self._read(values)
-        return Answer(levels, off, outputs, overflown)
+        levels: dict[str, Array] = {}
+        off: dict[str, Mask | None] = {}
+        overflown: tuple[str, ...] = ()
+        for readings in self._found:
+            answer = readings.file(inputs)
+            values = readings.values(inputs, answer)
+            outputs = {name: answer[name] for name in self.outputs}
+            del answer
+            some = self._read(values)
+            levels, off, overflown = levels | some[0], off | some[1], (*overflown, *some[2])
+        if self._file is not None:
+            outputs = self._file(inputs)
+        return Answer(
+            {name: levels[name] for name in self.activations},
+            off,
+            {name: outputs[name] for name in self.outputs},
+            overflown,
+        )
 
-    def _readings(self, inputs: Mapping[str, Array]) -> _Readings:
+    def _readings(self, inputs: Mapping[str, Array]) -> tuple[_Readings, ...]:
         """By samples of noise, of the data's sizes: which tensors of the file hold what the normalised form does."""
         noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
         codes = written_codes(self._open) if self.unit > UNIT else frozenset()
         found = origins(self._graph, self._shown, written_tensors(self._open), codes)
         self.growing = self._grown(noise)
-        everything = self._parts(found, ())
         if self.batch is None and any(value[0].size > LARGE for value in noise.values()):
             noise = {name: value[:1] for name, value in noise.items()}
+        groups = self._groups(found, noise)
+        if len(groups) > 1:
+            parts = tuple(self._parts(some, ()) for some in groups)
+            if all(self._all_held(noise, one) for one in parts):
+                return parts
+        everything = self._parts(found, ())
         values = everything.values(noise, everything.file(noise))
         kept = {name: found[name] for name in self._held(noise, values)}
         if len(kept) == len(self._shown):
-            return everything
-        return self._parts(kept, tuple(name for name in self._shown if name not in kept))
+            return (everything,)
+        return (self._parts(kept, tuple(name for name in self._shown if name not in kept)),)
+
+    def _groups(self, found: Mapping[str, str], noise: Mapping[str, Array]) -> list[dict[str, str]]:
+        """Activations that are read at a time: all of them, unless they are large and each is read by itself."""
+        if self._sums or len(found) < len(self._shown):
+            return [dict(found)]
+        sizes = sizes_of(self._open, {name: value.shape for name, value in noise.items()})
+        groups: list[dict[str, str]] = [{}]
+        held = 0
+        for name, tensor in found.items():
+            size = math.prod(sizes.get(tensor, ()))
+            if groups[-1] and held + size > MOST:
+                groups.append({})
+                held = 0
+            groups[-1][name] = tensor
+            held += size
+        return groups
+
+    def _all_held(self, noise: Mapping[str, Array], readings: _Readings) -> bool:
+        """Whether the file holds all of a group."""
+        values = readings.values(noise, readings.file(noise))
+        return len(self._held(noise, values, alone=True)) == len(values)
 
     def _grown(self, noise: Mapping[str, Array]) -> frozenset[str]:
         """Outputs that are half as long for half the samples; of a fixed batch, those that it divides."""
@@ -199,11 +240,22 @@ class SourceNetwork:
         self.mixes = not all(_are_both(two, one, other[name]) for name, two, one in both)
         return frozenset(n for n, two, one in both if two.ndim and one.ndim and len(two) == 2 * len(one) > 0)
 
-    def _held(self, noise: Mapping[str, Array], values: Mapping[str, Array]) -> list[str]:
-        """Those of the file's tensors that the normalised form would make of what the file holds before them."""
+    def _held(
+        self, noise: Mapping[str, Array], values: Mapping[str, Array], *, alone: bool = False
+    ) -> list[str]:
+        """Those of the file's tensors that the normalised form would make of what the file holds before them.
+
+        Args:
+            noise: Inputs.
+            values: Of the activations that are looked at.
+            alone: The others are not looked at: the normalised form makes what these need.
+        """
         if not values:
             return []
         fits, given = values, _in_float32(values, values)
+        if alone:
+            own = make_runner(responses(self._graph, values))({**noise, **given})
+            return [name for name in values if self._holds(name, values[name], own[own_name(name)])]
         if len(values) < len(self._shown):
             normalised = make_runner(resumed(self._graph, (), self._shown))(noise)
             fits = {n: v for n, v in values.items() if v.shape == normalised[n].shape}
@@ -239,6 +291,8 @@ class SourceNetwork:
         overflown = []
         for name, activation in self.activations.items():
             tensor = activation.shown_by
+            if tensor not in values:
+                continue
             shown = values[tensor]
             k, off[name] = activation.levels(shown)
             if off[name] is not None and shown.dtype.kind == "f" and not np.isfinite(shown).all():
@@ -257,7 +311,7 @@ class SourceNetwork:
             parts = [self.activations[name] for name in names]
             z = values[parts[0].shown_by]
             levels = [part.levels(z)[0] for part in parts]
-            if tensor not in (() if self._found is None else self._found.unread):
+            if all(tensor not in one.unread for one in self._found):
                 settled(z, parts, levels, total.levels(values[tensor])[0])
             found |= dict(zip(names, levels, strict=True))
             if all(one.shown_by != tensor for one in self.activations.values()):

@@ -7,7 +7,7 @@ each operation on them is exact, in every execution, runtime and thread count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,9 +19,11 @@ from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.dialect.subnetworks import CutNetwork, cut_source
 from onnx2snn.exact.magnitudes import full
 from onnx2snn.float64.error_bounds import RunningError
+from onnx2snn.float64.in_parts import in_parts
 from onnx2snn.graph.core import Array, is_float
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
+from onnx2snn.operators.divided import TensorPart
 from onnx2snn.operators.linear import ROWS, is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import EXACT, Precision, Signal, quanta
@@ -30,6 +32,8 @@ from onnx2snn.passes.importer import import_model
 
 #: Weights of a layer that are held several times in float64 to prove it; larger ones are left out.
 LARGEST = 1 << 22
+#: Numbers of the largest tensor that are held at a time.
+BLOCK = 1 << 22
 #: What a quantiser of the network's input clips, whatever its range.
 FAR = 2.0**60
 
@@ -109,23 +113,46 @@ def bounded(
     if any(values.size >= LARGEST for values in model.weights.values()):
         return Proof(name, None, "its weights are too many for a proof beside the conversion")
     network = RunningError(model)
-    reason, largest = "", 0.0
-    for sign in (1.0, -1.0) if any(not n.startswith("level/") for n in network.inputs) else (1.0,):
-        read = {n: given[n] * (1 if n.startswith("level/") else sign) for n in network.inputs if n in given}
-        if len(read) < len(network.inputs):
-            return Proof(name, None, "it reads an input that holds no floats")
-        try:
-            with np.errstate(all="ignore"):
-                found = network(read, {n: float(n.startswith("level/")) for n in read}, Precision(16))
-        except Exception as error:  # noqa: BLE001 - the evaluator's errors share no base class
-            return Proof(name, None, f"it cannot be evaluated: {error}")
-        steps = _steps(found, offset)
-        reason = reason or ("" if steps is not None else "its numbers are on no common grid")
-        largest = max(largest, steps or 0.0)
-    if reason:
-        return Proof(name, None, reason)
+    if any(n not in given for n in network.inputs):
+        return Proof(name, None, "it reads an input that holds no floats")
+    largest: float | None = 0.0
+    signs = (1.0, -1.0) if any(not n.startswith("level/") for n in network.inputs) else (1.0,)
+    try:
+        with np.errstate(all="ignore"):
+            for found in _on_highest(model, network, given, signs, _free_axes(offset)):
+                steps = _steps(found, offset)
+                largest = None if steps is None or largest is None else max(largest, steps)
+    except Exception as error:  # noqa: BLE001 - the evaluator's errors share no base class
+        return Proof(name, None, f"it cannot be evaluated: {error}")
+    if largest is None:
+        return Proof(name, None, "its numbers are on no common grid")
     too_many = f"its sums are {largest / EXACT:.3g} times what float32 holds exactly"
     return Proof(name, largest, "" if largest < EXACT else too_many)
+
+
+def _on_highest(
+    model: SplitModel,
+    network: RunningError,
+    given: Mapping[str, Array],
+    signs: Sequence[float],
+    axes: Sequence[int],
+) -> Iterator[Signal]:
+    """What a network makes of the largest levels, and of inputs of each sign; where it is large, some at a time."""
+    shapes = {n: given[n].shape for n in network.inputs}
+    whole: list[tuple[TensorPart | None, RunningError]] = [(None, network)]
+    for part, run in [one for (one,) in in_parts([model], shapes, axes, BLOCK)] or whole:
+        held = given if part is None else part.of(given)
+        for sign in signs:
+            read = {n: held[n] * (1 if n.startswith("level/") else sign) for n in network.inputs}
+            yield run(read, {n: float(n.startswith("level/")) for n in read}, Precision(16))
+
+
+def _free_axes(offset: Array | None) -> Sequence[int]:
+    """Axes behind the channels, where an offset (C, 1, ...) is the same along them."""
+    sizes = [] if offset is None or offset.size == 1 else list(offset.shape)
+    while sizes and sizes[0] == 1:
+        del sizes[0]
+    return range(2, 8) if not sizes or (len(sizes) > 1 and set(sizes[1:]) == {1}) else ()
 
 
 def _steps(found: Signal, offset: Array | None) -> float | None:

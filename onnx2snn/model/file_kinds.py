@@ -14,6 +14,7 @@ _HEAD = 512
 _TORCH = "load it into its module, then torch.onnx.export(module.eval(), (example,), 'model.onnx')"
 _GRAPH = "python -m tf2onnx.convert --graphdef MODEL.pb --inputs X:0 --outputs Y:0 --output model.onnx"
 _TENSORFLOW = "pip install 'onnx2snn[tensorflow]': it is read through tf2onnx then"
+_EXPORTED = "in the program that made it: model.export('FOLDER') writes layers of one's own, too; then give that folder"
 _OWN_FRAMEWORK = "export the network to ONNX in the framework that it was trained in"
 _ARRAYS = "read it with its own library, and save arrays: numpy.savez('data.npz', input_name=x, labels=y)"
 
@@ -52,14 +53,9 @@ class FileKind:
     tool: Tool | None = None
 
 
-def _tf2onnx(option: str) -> Tool:
-    command = ("tf2onnx.convert", "--opset", "17", option)
-    return Tool(
-        "tf2onnx",
-        ("tf2onnx", "tensorflow"),
-        command,
-        "export it to ONNX in TensorFlow, see tf2onnx's own message",
-    )
+def _tf2onnx(option: str, remedy: str = "export it to ONNX in TensorFlow, see tf2onnx's own message") -> Tool:
+    command = ("onnx2snn.model.tensorflow_graph", "--opset", "17", option)
+    return Tool("tf2onnx", ("tf2onnx", "tensorflow"), command, remedy)
 
 
 _TORCH_EXPORT = Tool(
@@ -78,7 +74,7 @@ _PROGRAM = FileKind(
     "pip install 'onnx2snn[train]': it is read through torch then",
     tool=_TORCH_EXPORT,
 )
-_KERAS_FILE = FileKind("a Keras model", _TENSORFLOW, tool=_tf2onnx("--keras"))
+_KERAS_FILE = FileKind("a Keras model", _TENSORFLOW, tool=_tf2onnx("--keras", _EXPORTED))
 _TFLITE_FILE = FileKind("a TensorFlow Lite model", _TENSORFLOW, tool=_tf2onnx("--tflite"))
 _SAVED_MODEL = FileKind("a SavedModel of TensorFlow", _TENSORFLOW, tool=_tf2onnx("--saved-model"))
 _WEIGHTS = FileKind(

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from onnx2snn.model.settled_names import settled
 
 #: Tools may load a whole framework, and may have large networks to write.
 _SECONDS = 1800
+#: Letters of what they say last, at most: Keras tells all of a layer that it does not know.
+_SAID = 300
 
 
 def foreign_kind(path: Path) -> FileKind | None:
@@ -74,7 +77,9 @@ def _written(path: str, kind: str, tool: Tool, state: tuple[tuple[int, int], ...
                 ended.stderr.strip() or ended.stdout.strip() or f"exit code {ended.returncode}"
             ).splitlines()
             raise InvalidModelError(
-                f"{tool.name} cannot write {name} ({kind}) as ONNX", found=said[-1], remedy=tool.remedy
+                f"{tool.name} cannot write {name} ({kind}) as ONNX",
+                found=textwrap.shorten(said[-1], _SAID, placeholder=" …"),
+                remedy=tool.remedy,
             )
         content: bytes = settled(onnx.load(target)).SerializeToString()
         return content

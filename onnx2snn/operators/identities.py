@@ -40,6 +40,12 @@ def over_no_axes(node: gs.Node) -> gs.Tensor | None:
     return node.inputs[0] if idle else None
 
 
+def without_padding(node: gs.Node) -> gs.Tensor | None:
+    """A Pad that puts nothing anywhere."""
+    pads = constant_input(node, 1)
+    return node.inputs[0] if pads is not None and not np.any(pads) else None
+
+
 def chosen(node: gs.Node) -> gs.Tensor | None:
     """A Where by a condition that is constant, and the same everywhere, if what it chooses has the shape of the result."""
     condition = constant_input(node, 0)

@@ -16,9 +16,11 @@ from onnx2snn.operators import (
     jump_errors,
     layouts,
     multiples,
+    parts,
     places,
     roundings,
     transfer,
+    window_parts,
 )
 from onnx2snn.operators.table import Operator
 
@@ -108,6 +110,7 @@ OPERATORS = (
     replace(
         _MOVE,
         name="Transpose",
+        parts=parts.turned,
         linear=conditions.transpose,
         places=places.turned,
         batch=batch.shown,
@@ -135,6 +138,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Expand",
+        parts=parts.filled,
         linear=conditions.expand,
         places=places.by_channel,
         grows=True,
@@ -145,6 +149,8 @@ OPERATORS = (
     replace(
         _COPY,
         name="Pad",
+        passes=identities.without_padding,
+        parts=window_parts.padded,
         transfer=transfer.padded,
         linear=conditions.pad,
         places=places.padded,
@@ -158,6 +164,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Resize",
+        parts=parts.resized,
         linear=conditions.resize,
         fill="extrapolation_value",
         places=places.by_channel,
@@ -171,6 +178,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Concat",
+        parts=parts.beside,
         joins=True,
         transfer=transfer.beside,
         entries=entries.joined,

@@ -14,9 +14,11 @@ from onnx2snn.operators import (
     identities,
     jump_errors,
     multiples,
+    parts,
     places,
     roundings,
     transfer,
+    window_parts,
 )
 from onnx2snn.operators.table import Operator
 
@@ -40,7 +42,13 @@ _LARGEST = replace(
     _POOL, compares=_spatial, roundings=0, quantum=multiples.first_by_channel, transfer=transfer.compared
 )
 _REDUCTION = Operator(
-    name="", one=True, passes=identities.over_no_axes, axes=1, batch=batch.reduced, values=(0,)
+    name="",
+    one=True,
+    passes=identities.over_no_axes,
+    axes=1,
+    parts=parts.reduced,
+    batch=batch.reduced,
+    values=(0,),
 )
 _LINEAR_REDUCTION = replace(
     _REDUCTION,
@@ -56,6 +64,7 @@ OPERATORS = (
         _MEAN,
         name="AveragePool",
         windows=True,
+        parts=window_parts.pooled,
         silent=True,
         counts=counting.average_pool,
         roundings=roundings.one_more(roundings.kernel),
@@ -64,12 +73,13 @@ OPERATORS = (
     replace(
         _MEAN,
         name="GlobalAveragePool",
+        parts=parts.by_channel,
         counts=counting.global_average_pool,
         roundings=roundings.one_more(roundings.cells),
         quantum=multiples.mean(roundings.cells),
     ),
-    replace(_LARGEST, name="MaxPool", windows=True, codes=(0,)),
-    replace(_LARGEST, name="GlobalMaxPool"),
+    replace(_LARGEST, name="MaxPool", windows=True, codes=(0,), parts=window_parts.pooled),
+    replace(_LARGEST, name="GlobalMaxPool", parts=parts.by_channel),
     replace(
         _LINEAR_REDUCTION,
         name="ReduceMean",

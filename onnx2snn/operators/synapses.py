@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.graph.core import Array, constant_input, is_constant
-from onnx2snn.operators import conditions, counting, error_rules, multiples, roundings
+from onnx2snn.operators import conditions, counting, error_rules, multiples, parts, roundings, window_parts
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.table import Operator, Weights
 
@@ -162,14 +162,14 @@ _CONVOLUTION = replace(_LAYER, linear=conditions.dot, terms=_bias, channels_seco
 
 OPERATORS = (
     replace(
-        _CONVOLUTION, name="Conv", windows=True, roundings=roundings.convolved,
+        _CONVOLUTION, name="Conv", windows=True, roundings=roundings.convolved, parts=window_parts.convolved,
         weights=Weights(
             read=_conv_read, written=_conv_written, channels=1, inputs=1, outputs=_conv_outputs, rows=_conv_rows,
             held=_conv_held, sums=_conv_sums, fan_out=_conv_fan_out,
         ),
     ),
     replace(
-        _CONVOLUTION, name="ConvTranspose", roundings=roundings.spread_out,
+        _CONVOLUTION, name="ConvTranspose", roundings=roundings.spread_out, parts=window_parts.spread_out,
         weights=Weights(
             read=_transposed_read, written=_transposed_written, channels=1, inputs=1, outputs=_transposed_outputs,
             rows=_no_rows, held=_conv_held, sums=_transposed_sums, fan_out=_transposed_fan_out,
@@ -184,7 +184,7 @@ OPERATORS = (
         ),
     ),
     replace(
-        _LAYER, name="MatMul", multiplies=True, linear=conditions.matmul, roundings=roundings.matmul,
+        _LAYER, name="MatMul", multiplies=True, linear=conditions.matmul, roundings=roundings.matmul, parts=parts.multiplied,
         weights=Weights(
             read=_matmul_read, written=_matmul_written, channels=-1, inputs=-1, outputs=_matrix_outputs, rows=_matrix_rows,
             held=_matrix_held, sums=_matrix_sums, fan_out=_matrix_fan_out,

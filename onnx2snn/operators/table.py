@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from onnx2snn.dialect.synops import Count
     from onnx2snn.graph.build import Spelling
     from onnx2snn.operators.batch import Samples
+    from onnx2snn.operators.parts import Rule
     from onnx2snn.operators.running_error import Step
     from onnx2snn.operators.signals import Signal
     from onnx2snn.operators.transfer import Transfer
@@ -143,6 +144,7 @@ class Operator:
         layout: The axis of its input that each axis of its result shows, where it does nothing else; the input's shape is known.
         batch: Where the batch axis goes; None: an axis from the back stays where it is.
         entries: What its result says as a vector of sizes, entry by entry.
+        parts: What a part of its result is made of; None: of all that it reads, unless it is ``elementwise``.
         counts: What it does to spike counts: its matrix, a one wherever that is not zero (METHOD 7).
 
         quantiser: It goes from numbers to integer codes, or back.
@@ -210,6 +212,7 @@ class Operator:
     layout: Callable[[gs.Node], Layout | None] | None = None
     batch: Batch | None = None
     entries: Callable[[gs.Node, Spelled], Entries | None] | None = None
+    parts: Rule | None = None
     counts: Counts | None = None
 
     quantiser: bool = False

@@ -18,6 +18,7 @@ from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 from onnx2snn.passes.normalise.inline_conditionals import inline_conditionals
 from onnx2snn.passes.normalise.merge_moves import merge_moves
 from onnx2snn.passes.normalise.narrow_constants import narrow_constants
+from onnx2snn.passes.normalise.narrow_slices import narrow_slices
 from onnx2snn.passes.normalise.open_sequences import open_sequences
 from onnx2snn.passes.normalise.refuse_mixed_samples import refuse_mixed_samples
 from onnx2snn.passes.normalise.samples_first import samples_first
@@ -48,6 +49,7 @@ NORMALISE: tuple[Pass, ...] = (
     spell_masks,
     gather_along_one_axis,
     narrow_constants,
+    narrow_slices,
     samples_first,
     free_batch,
     infer_shapes,

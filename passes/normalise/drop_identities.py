@@ -12,7 +12,7 @@ from onnx2snn.operators import of
 def drop_identities(graph: gs.Graph) -> gs.Graph:
     """Let readers read through operators that change nothing.
 
-    1. Identity; Dropout without training; a sum, mean or extreme over no axes.
+    1. Identity; Dropout without training; a sum, mean or extreme over no axes; Pad by nothing.
     2. Cast and CastLike between floats of the same width: all is float32 here.
     3. Expand to the shape that its input has; Expand of a constant, and ConstantOfShape, for operators that broadcast by
        themselves.

@@ -1,4 +1,4 @@
-"""Large trains: synapses see one time step after the other, with the same certificate."""
+"""Large trains that are not divided: synapses see one time step after the other, with the same certificate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from helpers_networks import NETWORKS
 from helpers_quantised import Quantised
 
 import onnx2snn
-from onnx2snn.certificate import forcing
+from onnx2snn.certificate import forcing, verification
 from onnx2snn.certificate.steps_apart import steps_apart
 
 
@@ -38,8 +38,10 @@ def test_the_certificate_is_that_of_whole_trains(monkeypatch: pytest.MonkeyPatch
         return found
 
     monkeypatch.setattr(forcing, "steps_apart", noted)
+    monkeypatch.setattr(forcing, "divided", lambda *_: [])
     monkeypatch.setattr(forcing, "BLOCK", 1)
-    monkeypatch.setattr("onnx2snn.certificate.compare.LARGE", 1)
+    monkeypatch.setattr("onnx2snn.certificate.compare.TRAIN", 1)
+    verification._comparison.cache_clear()
     found = onnx2snn.verify(source, conversion, inputs)
     assert any(parted)
     assert all(parted) or name == "gated"

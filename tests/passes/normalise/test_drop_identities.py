@@ -30,6 +30,7 @@ NOTHING = {
     "dropout with a ratio": model(
         node("Dropout", ["x", "r", "t"], ["a"]), RELU, constants={"r": np.float32(0.5), "t": np.array(False)}
     ),
+    "pad by nothing": model(node("Pad", ["x", "p"], ["a"]), RELU, constants={"p": np.zeros(8, np.int64)}),
     "cast to the same type": model(node("Cast", ["x"], ["a"], to=TensorProto.FLOAT), RELU),
     "cast like": model(node("CastLike", ["x", "k"], ["a"]), RELU, constants={"k": np.float32(1)}),
     "a sum over nothing": model(node("ReduceSum", ["x"], ["a"], noop_with_empty_axes=1), RELU),
