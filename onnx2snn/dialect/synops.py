@@ -169,7 +169,8 @@ class Count:
         if name not in self._counts:
             node = self._network.makers[name]
             for read in node.input:
-                if read in self._network.trains or read in self._network.makers:
+                carries = read in self._network.trains or read in self._network.makers
+                if carries and not self.is_held(read):  # a held potential is there, and has no counts
                     self._reached(read)
             self._pass(node)
         return self._counts[name]
