@@ -83,8 +83,8 @@ class Kernel:
         given = {n: _narrowed(values[n]) for n in self.reads}
         names = [self.node.input[i] for i in of(self.node).packs if i < len(self.node.input)]
         held = {name: given.pop(name) for name in names if name}
-        key = tuple((v.dtype, v.shape) for v in given.values())
-        key += tuple((v.dtype, v.shape, blake2b(np.ascontiguousarray(v)).digest()) for v in held.values())
+        digests = tuple(blake2b(v.tobytes()).digest() for v in held.values())
+        key = (*((v.dtype, v.shape) for v in (*given.values(), *held.values())), *digests)
         if key not in self._loaded:
             self._loaded[key] = Reference(self._model(self.node, given, held))
         answers = self._loaded[key].run(given)
