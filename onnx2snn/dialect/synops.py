@@ -17,15 +17,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.functions import DOMAIN, HOLD
+from onnx2snn.dialect.functions import COUNT, DOMAIN, HOLD, SYNOPS
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.dialect.train_shapes import shapes_of
 from onnx2snn.operators import of
-
-#: The name of a layer's spike counts (N, ...) float32, which the runtime makes, by the name of its train.
-COUNT = "{}/count"
-#: The name of the fragment's output for a layer: synaptic operations (N,) float64.
-SYNOPS = "synops/{}"
 
 
 def counting_graph(model: onnx.ModelProto, layers: Iterable[Layer]) -> onnx.GraphProto:
