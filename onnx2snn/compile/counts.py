@@ -112,18 +112,18 @@ class Counting:
         """``levels/<layer>`` (N, ...): what a neuron's potential becomes that hears this one train, at weight 1."""
         fused = self._execution in ("fused", "int8")
         trains = {info.name: info for info in self._graph.value_info}
+        steps = 1 if fused else self._steps
         for number, layer in enumerate(self._table["layers"]):
-            zero = self._constant(f"level{number}/zero", [0], np.float32)
-            self._graph.node.append(
-                helper.make_node(
-                    "Integrate",
-                    [layer["output"], zero],
-                    [f"levels/{layer['name']}"],
-                    f"levels/{layer['name']}",
-                    domain=DOMAIN,
-                    input_steps=1 if fused else self._steps,
+            name, read = f"levels/{layer['name']}", [layer["output"]]
+            if steps == 1:
+                # Levels are what there is, and never negative. An Identity, or a zero that is added, onnxruntime takes away, and
+                # then looks in vain for a train that a Pad reads too.
+                self._graph.node.append(helper.make_node("Abs", read, [name], name))
+            else:
+                read.append(self._constant(f"level{number}/zero", [0], np.float32))
+                self._graph.node.append(
+                    helper.make_node("Integrate", read, [name], name, domain=DOMAIN, input_steps=steps)
                 )
-            )
             declared = onnx.ValueInfoProto()
             declared.CopyFrom(trains.get(layer["output"], helper.make_tensor_value_info("", 1, None)))
             declared.name = f"levels/{layer['name']}"
