@@ -159,16 +159,22 @@ class Count:
         return self._sizes._reached(name)  # noqa: SLF001 - one class
 
     def _reached(self, name: str) -> str:
+        self._go_back_from(name)
+        return self._counts[name]
+
+    def _go_back_from(self, name: str) -> None:
+        """Counts of ``name``, where any spike comes to it: a held potential has none, nor have sizes."""
         if name in self._network.trains:
             self._counts[name] = COUNT.format(name)
-        if name not in self._counts:
-            node = self._network.makers[name]
-            for read in node.input:
-                carries = read in self._network.trains or read in self._network.makers
-                if carries and not self.is_held(read):  # a held potential is there, and has no counts
-                    self._reached(read)
+        node = self._network.makers.get(name)
+        if name in self._counts or node is None or of(node).sizes or self.is_held(name):
+            return
+        values = of(node).values
+        read = [n for i, n in enumerate(node.input) if values is None or i in values]
+        for one in read:
+            self._go_back_from(one)
+        if any(one in self._counts for one in read):
             self._pass(node)
-        return self._counts[name]
 
     def copy(self, node: onnx.NodeProto, without: Sequence[int] = ()) -> list[str]:
         """The operator itself, on counts; ``without`` some of its inputs."""
