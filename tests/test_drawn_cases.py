@@ -12,7 +12,7 @@ from drawn_cases import Case, cases
 from drawn_cases.choice import AXES
 from drawn_cases.code_operators import CODES
 from drawn_cases.frames import MIDDLES, Kind, build
-from drawn_cases.judging import judge
+from drawn_cases.judging import TOLERANCE, _difference, judge
 from drawn_cases.quantisers import QUANTISERS
 from onnx import helper, numpy_helper
 
@@ -126,3 +126,12 @@ def test_judge_finds_another_type(monkeypatch: pytest.MonkeyPatch) -> None:
         output.type.tensor_type.elem_type = 11
 
     assert doctored(monkeypatch, cast) == "shape"
+
+
+def test_a_place_of_float16_is_no_difference() -> None:
+    """Sums in another order are rounded to the next number: there is none between. Two places are one."""
+    one = np.array([1.32, 0.5], np.float16)
+    next_one = np.nextafter(one, np.float16(2))
+    assert _difference(one, next_one) == 0
+    assert _difference(one, np.nextafter(next_one, np.float16(2))) > TOLERANCE
+    assert _difference(one.astype(np.float32), next_one.astype(np.float32)) > TOLERANCE

@@ -22,6 +22,9 @@ FOUND: dict[str, tuple[Kind, str]] = {
     "a tie that only the file has": (Kind("float32", "QLinear int8 by channel", "QLinearAveragePool SAME_UPPER", "activation", "one", "extended", "logits", "dyadic", 19, "initializers", "float"), ""),
     "a tie of sums in another order": (Kind("bool cast", "cast to uint8", "HardSwish", "fork", "batch", "NCHW", "map", "general", 23, "initializers", "float"), ""),
     "steps of several sizes, and a fixed batch that is shown": (Kind("float32 quantised", "comparisons Xor", "x times Sigmoid", "fork", "fixed", "NHWC", "shape too", "dyadic", 19, "nodes", "float"), ""),
+    "a train of one time step that a Pad reads, and that is shown": (Kind("float32 quantised", "comparison", "Pad a value", "fork", "fixed", "NHWC", "bool", "dyadic", 13, "initializers", "float"), "ok"),
+    "as many means over the batch as there are samples": (Kind("float32", "QLinear uint8 by channel", "Resize to sizes", "fork", "places", "extended", "mean of the batch", "general", 19, "initializers", "int8 by channel"), ""),
+    "sizes beside a train of open size": (Kind("uint16 dequantised", "HardSigmoid", "Resize to a skip", "activation", "places", "basic", "uint8 codes", "general", 15, "nodes", "int8 by channel"), ""),
 }  # fmt: skip
 
 

@@ -6,20 +6,28 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 from random_networks import Drawn, check, networks
+from random_networks.foreign import Foreign
 
 #: Networks of one seed.
 COUNT = 12
 SEEDS = range(5)
 
 
-def drawn(number: int, count: int) -> list[Drawn]:
-    """``count`` networks, always the same."""
-    found: list[Drawn] = []
+def drawn(number: int, count: int, shown: Foreign | None = None) -> list[Drawn]:
+    """``count`` networks, always the same; with the operator ``shown`` in each."""
+    return examples(networks(shown), number, count)
+
+
+def examples(strategy: st.SearchStrategy[Any], number: int, count: int) -> list[Any]:
+    """The first ``count`` examples of a seed."""
+    found: list[Any] = []
 
     @seed(number)
     @settings(
@@ -29,9 +37,9 @@ def drawn(number: int, count: int) -> list[Drawn]:
         phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],
     )
-    @given(networks())
-    def collect(network: Drawn) -> None:
-        found.append(network)
+    @given(strategy)
+    def collect(example: Any) -> None:
+        found.append(example)
 
     collect()
     return found

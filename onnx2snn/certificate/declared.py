@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import tempfile
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
@@ -14,7 +13,12 @@ from onnx import numpy_helper
 
 from onnx2snn.data import DataSet
 from onnx2snn.dialect.functions import DOMAIN, VERSION, function_body
-from onnx2snn.dialect.layer_table import COUNTING_KEY, Layer, read_layer_table, write_counting_graph
+from onnx2snn.dialect.layer_table import (
+    Layer,
+    read_counting_graph,
+    read_layer_table,
+    write_counting_graph,
+)
 from onnx2snn.dialect.synops import counting_graph
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array
@@ -71,12 +75,11 @@ def _foreign(operator: str, found: str) -> InvalidModelError:
 
 
 def _check_counting(network: SplitModel, table: dict[str, Any], samples: DataSet) -> None:
-    stored = next((e.value for e in network.structure.metadata_props if e.key == COUNTING_KEY), None)
-    if stored is None:
-        return
     remedy = "convert the source again"
     try:
-        fragment = onnx.GraphProto.FromString(base64.b64decode(stored, validate=True))
+        fragment = read_counting_graph(network.structure)
+        if fragment is None:
+            return
         fresh = counting_graph(network.structure, [Layer(**entry) for entry in table["layers"]])
     except Exception as error:  # a damaged file breaks either in its own way
         raise InvalidModelError("the counting graph of this model is damaged", remedy=remedy) from error

@@ -135,6 +135,9 @@ class Readout:
             return None
         apart = has_samples(self.expected, self.samples)
         potentials = self.potentials(rows if apart else np.arange(self.samples))
+        if apart and potentials.source.shape != self.expected[rows].shape:
+            # As many numbers as there are samples, and none of one sample: all samples make each of them.
+            rows, potentials = np.arange(len(off)), self.potentials(np.arange(self.samples))
         fits, bound = self._fits(potentials, off[rows], (self.expected[rows], self.found[rows]))
         return Misfits(rows, ~fits, bound, off[rows])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,14 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx2snn.compile.draft import sizes_of
 from onnx2snn.compile.fan_out import Values, by_fan_out
 from onnx2snn.compile.known_sizes import BATCH
-from onnx2snn.dialect.functions import DOMAIN
-from onnx2snn.dialect.layer_table import COUNTING_KEY
-from onnx2snn.dialect.synops import COUNT, SYNOPS
+from onnx2snn.dialect.functions import COUNT, DOMAIN, SYNOPS
+from onnx2snn.dialect.layer_table import read_counting_graph
+from onnx2snn.errors import InvalidModelError
 
 #: Adds up what arrives in the time steps of a phase, each step as much as any other: a node of graphs that are compiled.
 TALLY = "Tally"
 
 _EXACT = 2**24
+_AS_WRITTEN = "run the file that onnx2snn wrote: another tool has renamed its tensors"
 
 
 class Counting:
@@ -37,8 +37,7 @@ class Counting:
         self._graph, self._table, self._execution = model.graph, table, execution
         self._steps = int(table["timesteps"])
         self._batch = next((s[0] for i in model.graph.input if (s := sizes_of(i)) and s[0]), BATCH)
-        entry = next((e.value for e in model.metadata_props if e.key == COUNTING_KEY), None)
-        self._fragment = None if entry is None else base64.b64decode(entry)
+        self._fragment = read_counting_graph(model)
 
     def add_spikes(self) -> None:
         """``spikes/<layer>`` (N,) float64, and ``<train>/count`` (N, ...) for who counts further."""
@@ -86,7 +85,7 @@ class Counting:
         """``synops/<layer>`` (N,) float64, where the file says how they are counted; behind :meth:`add_spikes`."""
         if self._fragment is None:
             return
-        fragment = by_fan_out(onnx.GraphProto.FromString(self._fragment), values, self._steps)
+        fragment = by_fan_out(self._fragment, values, self._steps)
         names = [SYNOPS.format(layer["name"]) for layer in self._table["layers"]]
         known = {info.name for info in fragment.output}
         for node in fragment.node:
@@ -113,18 +112,18 @@ class Counting:
         """``levels/<layer>`` (N, ...): what a neuron's potential becomes that hears this one train, at weight 1."""
         fused = self._execution in ("fused", "int8")
         trains = {info.name: info for info in self._graph.value_info}
+        steps = 1 if fused else self._steps
         for number, layer in enumerate(self._table["layers"]):
-            zero = self._constant(f"level{number}/zero", [0], np.float32)
-            self._graph.node.append(
-                helper.make_node(
-                    "Integrate",
-                    [layer["output"], zero],
-                    [f"levels/{layer['name']}"],
-                    f"levels/{layer['name']}",
-                    domain=DOMAIN,
-                    input_steps=1 if fused else self._steps,
+            name, read = f"levels/{layer['name']}", [layer["output"]]
+            if steps == 1:
+                # Levels are what there is, and never negative. An Identity, or a zero that is added, onnxruntime takes away, and
+                # then looks in vain for a train that a Pad reads too.
+                self._graph.node.append(helper.make_node("Abs", read, [name], name))
+            else:
+                read.append(self._constant(f"level{number}/zero", [0], np.float32))
+                self._graph.node.append(
+                    helper.make_node("Integrate", read, [name], name, domain=DOMAIN, input_steps=steps)
                 )
-            )
             declared = onnx.ValueInfoProto()
             declared.CopyFrom(trains.get(layer["output"], helper.make_tensor_value_info("", 1, None)))
             declared.name = f"levels/{layer['name']}"
@@ -133,8 +132,17 @@ class Counting:
             self._graph.output.append(declared)
 
     def add_sizes(self, tensors: Iterable[str]) -> None:
-        """``sizes/<its number>``: the sizes of each of ``tensors`` for one sample."""
+        """``sizes/<its number>``: the sizes of each of ``tensors`` for one sample.
+
+        Raises:
+            InvalidModelError: a tool has given one of them another name.
+        """
+        there = {name for node in self._graph.node for name in node.output}
+        there |= {info.name for info in self._graph.input}
         for number, tensor in enumerate(tensors):
+            if tensor not in there:
+                message = "multiply-accumulates of this network are counted by the sizes of a tensor that it has no more"
+                raise InvalidModelError(message, found=tensor, remedy=_AS_WRITTEN)
             self._add("Shape", [tensor], f"sizes/{number}", start=1)
             self._declare(self._graph.output, f"sizes/{number}", TensorProto.INT64, [None])
 

@@ -153,7 +153,8 @@ class _StepWriter:
     def _fills(self, node: onnx.NodeProto) -> bool:
         """Whether the highest level takes all bits: then it is that of every potential above, without saturation."""
         held = thresholds_of(node, self.draft) if is_dialect(node, "IF") else None
-        return held is not None and bool(np.all(held.levels(held.ceiling.reshape(-1)) == 2**self.steps - 1))
+        flat = None if held is None else held.flat
+        return flat is not None and bool(np.all(flat.levels(flat.ceiling) == 2**self.steps - 1))
 
     def _searched(self, at: Place, node: onnx.NodeProto, v: str) -> None:
         weights = at.constant(2 ** np.arange(self.steps - 1, -1, -1), np.int64)

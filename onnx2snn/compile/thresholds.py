@@ -83,6 +83,16 @@ class Thresholds:
         return level
 
     @property
+    def flat(self) -> Thresholds:
+        """The same of each entry of a sample, side by side: as many of them as compare, subtract and ceiling have together."""
+        shape = np.broadcast_shapes(self.compare.shape[1:], self.subtract.shape[1:], self.ceiling.shape)
+        compare, subtract = (
+            np.stack([np.broadcast_to(row, shape).reshape(-1) for row in values])
+            for values in (self.compare, self.subtract)
+        )
+        return Thresholds(compare, subtract, np.broadcast_to(self.ceiling, shape).reshape(-1))
+
+    @property
     def table(self) -> Array | None:
         """The lowest potential of each level, float32 (channels, 2^T − 1), +∞ for levels that none has; None: not known.
 
@@ -90,12 +100,8 @@ class Thresholds:
         higher levels. The lowest one of a level is then the highest of these sums over its spikes.
         """
         timesteps = len(self.compare)
-        shape = np.broadcast_shapes(self.compare.shape[1:], self.subtract.shape[1:], self.ceiling.shape)
-        compare, subtract = (
-            np.stack([np.broadcast_to(row, shape).reshape(-1) for row in values])
-            for values in (self.compare, self.subtract)
-        )
-        ceiling = np.broadcast_to(self.ceiling, shape).reshape(-1)
+        flat = self.flat
+        compare, subtract, ceiling = flat.compare, flat.subtract, flat.ceiling
         if not _subtracts_exactly(compare, subtract, ceiling):
             return None
         levels = np.arange(1, 2**timesteps)[:, None]
@@ -106,7 +112,6 @@ class Thresholds:
             taken = taken + fires * subtract[step].astype(np.float64)
         near = lowest.astype(np.float32)
         near = np.where(near < lowest, np.nextafter(near, _INFINITY), near)
-        flat = Thresholds(compare, subtract, ceiling)
         near = np.where(flat.levels(near) == levels, near, _INFINITY)
         return np.asarray(np.minimum.accumulate(near[::-1])[::-1].T)
 

@@ -31,6 +31,11 @@ SCALED_IF, SCALED_STAIRCASE = "ScaledIF", "ScaledStaircase"
 #: Functions that write trains.
 NEURONS = ("IF", TABLE_IF, SCALED_IF)
 
+#: The name of a layer's spike counts (N, ...) float32, which the runtime makes, by the name of its train.
+COUNT = "{}/count"
+#: The name of a counting graph's output for a layer: synaptic operations (N,) float64.
+SYNOPS = "synops/{}"
+
 _COMPARED = ("bias", "compare", "subtract", "ceiling")
 _SCALED = (*_COMPARED, "scale")
 _SEARCHED = ("bias", "thresholds", "rows")

@@ -11,6 +11,7 @@ from typing import Any
 import onnx
 
 from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.dialect.own_names import counted_by_own_names, with_own_names
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.runtime.layer_records import COMPILED_KEY
 from onnx2snn.runtime.layer_records import TABLE_KEY as METADATA_KEY
@@ -26,6 +27,7 @@ __all__ = [
     "has_layer_table",
     "is_snn",
     "is_spiking",
+    "read_counting_graph",
     "read_layer_table",
 ]
 __all__ += ["write_counting_graph", "write_layer_table"]
@@ -95,6 +97,20 @@ def write_counting_graph(model: onnx.ModelProto, fragment: onnx.GraphProto) -> N
     _write(model, COUNTING_KEY, base64.b64encode(fragment.SerializeToString(deterministic=True)).decode())
 
 
+def read_counting_graph(model: onnx.ModelProto) -> onnx.GraphProto | None:
+    """The counting graph of a converted model, in the names that its layers have now; None where it has none.
+
+    Raises:
+        Exception: whatever the libraries raise at what is damaged.
+    """
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if COUNTING_KEY not in metadata:
+        return None
+    fragment = onnx.GraphProto.FromString(base64.b64decode(metadata[COUNTING_KEY], validate=True))
+    written = table_of(metadata)
+    return counted_by_own_names(fragment, written["layers"], with_own_names(written, model.graph)["layers"])
+
+
 def described_as(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
     """Let ``model`` say of itself, in place, what the author of ``source`` has: texts, version, metadata of his own."""
     model.doc_string, model.graph.doc_string = source.doc_string, source.graph.doc_string
@@ -154,7 +170,7 @@ def check_pair(source: tuple[object, onnx.ModelProto], snn: tuple[object, onnx.M
 
 
 def read_layer_table(model: onnx.ModelProto, *, compiled: bool = False) -> dict[str, Any]:
-    """The layer table of a converted model.
+    """The layer table of a converted model, in the names that its layers have now (:mod:`onnx2snn.dialect.own_names`).
 
     Args:
         model: The model.
@@ -169,7 +185,9 @@ def read_layer_table(model: onnx.ModelProto, *, compiled: bool = False) -> dict[
         found = "none of its metadata: another tool has dropped it"
         raise InvalidModelError("this spiking network has lost its layer table", found=found, remedy=remedy)
     table = table_of(metadata)
-    if is_snn(model) or (compiled and COMPILED_KEY in metadata):
+    if is_snn(model):
+        return with_own_names(table, model.graph)
+    if compiled and COMPILED_KEY in metadata:
         return table
     if COMPILED_KEY in metadata:
         raise InvalidModelError(

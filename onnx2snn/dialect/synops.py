@@ -17,15 +17,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx2snn.dialect.functions import DOMAIN, HOLD
+from onnx2snn.dialect.functions import COUNT, DOMAIN, HOLD, SYNOPS
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.dialect.train_shapes import shapes_of
 from onnx2snn.operators import of
-
-#: The name of a layer's spike counts (N, ...) float32, which the runtime makes, by the name of its train.
-COUNT = "{}/count"
-#: The name of the fragment's output for a layer: synaptic operations (N,) float64.
-SYNOPS = "synops/{}"
 
 
 def counting_graph(model: onnx.ModelProto, layers: Iterable[Layer]) -> onnx.GraphProto:
@@ -164,15 +159,22 @@ class Count:
         return self._sizes._reached(name)  # noqa: SLF001 - one class
 
     def _reached(self, name: str) -> str:
+        self._go_back_from(name)
+        return self._counts[name]
+
+    def _go_back_from(self, name: str) -> None:
+        """Counts of ``name``, where any spike comes to it: a held potential has none, nor have sizes."""
         if name in self._network.trains:
             self._counts[name] = COUNT.format(name)
-        if name not in self._counts:
-            node = self._network.makers[name]
-            for read in node.input:
-                if read in self._network.trains or read in self._network.makers:
-                    self._reached(read)
+        node = self._network.makers.get(name)
+        if name in self._counts or node is None or of(node).sizes or self.is_held(name):
+            return
+        values = of(node).values
+        read = [n for i, n in enumerate(node.input) if values is None or i in values]
+        for one in read:
+            self._go_back_from(one)
+        if any(one in self._counts for one in read):
             self._pass(node)
-        return self._counts[name]
 
     def copy(self, node: onnx.NodeProto, without: Sequence[int] = ()) -> list[str]:
         """The operator itself, on counts; ``without`` some of its inputs."""

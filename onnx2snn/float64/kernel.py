@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.evaluator import widen_node
 from onnx2snn.float64.reference_kernels import FAST
 from onnx2snn.model.reference import Reference
 from onnx2snn.model.subgraphs import names_read
+from onnx2snn.operators import of
 from onnx2snn.operators.signals import widened_values
 
 Array = NDArray[Any]
@@ -24,7 +26,7 @@ class Kernel:
     """What one node computes: in float64, or, where it is kept ``narrow``, in the precision of what it is given.
 
     The reference evaluator of the onnx package does it; where it knows no such operator, or is not asked to, onnxruntime in
-    float32.
+    float32. It is given constants that its kernels pack as constants: of others some compute something else.
 
     Args:
         node: The node; not changed.
@@ -67,18 +69,24 @@ class Kernel:
             return None
         return evaluator.rt_nodes_[0]
 
-    def _model(self, node: onnx.NodeProto, given: Mapping[str, Array]) -> onnx.ModelProto:
-        inputs = [_described(name, given.get(name)) for name in self.reads]
+    def _model(
+        self, node: onnx.NodeProto, given: Mapping[str, Array], held: Mapping[str, Array] | None = None
+    ) -> onnx.ModelProto:
+        constants = [numpy_helper.from_array(values, name) for name, values in (held or {}).items()]
+        inputs = [_described(name, given.get(name)) for name in self.reads if name not in (held or {})]
         outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
-        graph = helper.make_graph([node], "operator", inputs, outputs)
+        graph = helper.make_graph([node], "operator", inputs, outputs, constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
     def _in_float32(self, values: Mapping[str, Array]) -> list[Array]:
         given = {n: _narrowed(values[n]) for n in self.reads}
-        key = tuple((v.dtype, v.shape) for v in given.values())
+        names = [self.node.input[i] for i in of(self.node).packs if i < len(self.node.input)]
+        held = {name: given.pop(name) for name in names if name}
+        digests = tuple(blake2b(v.tobytes()).digest() for v in held.values())
+        key = (*((v.dtype, v.shape) for v in (*given.values(), *held.values())), *digests)
         if key not in self._loaded:
-            self._loaded[key] = Reference(self._model(self.node, given))
+            self._loaded[key] = Reference(self._model(self.node, given, held))
         answers = self._loaded[key].run(given)
         return [widened_values(answers[name]) if name else np.zeros(0) for name in self.node.output]
 

@@ -150,6 +150,7 @@ class Operator:
         quantiser: It goes from numbers to integer codes, or back.
         by_range: It quantises by the range of what it reads.
         code_products: It adds up products of integer codes.
+        packs: The inputs that kernels pack where they are constant: where they are not, some kernels compute something else.
         codes: The inputs that hold integer codes, which it may as well read in float32; empty: all.
         sums_codes: As long as codes are wide enough not to wrap.
         any_type: It reads whatever type.
@@ -218,6 +219,7 @@ class Operator:
     quantiser: bool = False
     by_range: bool = False
     code_products: bool = False
+    packs: tuple[int, ...] = ()
     codes: tuple[int, ...] | None = None
     sums_codes: bool = False
     any_type: bool = False

@@ -26,6 +26,7 @@ from onnx2snn.passes.normalise.spell_batch_norm import spell_batch_norm
 from onnx2snn.passes.normalise.spell_einsum import spell_einsum
 from onnx2snn.passes.normalise.spell_global_maxima import spell_global_maxima
 from onnx2snn.passes.normalise.spell_masks import spell_masks
+from onnx2snn.passes.normalise.spell_turned_rows import spell_turned_rows
 from onnx2snn.passes.normalise.spell_windows import spell_windows
 
 NORMALISE: tuple[Pass, ...] = (
@@ -42,6 +43,7 @@ NORMALISE: tuple[Pass, ...] = (
         drop_identities,
         infer_shapes,
         spell_windows,
+        spell_turned_rows,
     ),
     spell_batch_norm,
     spell_einsum,

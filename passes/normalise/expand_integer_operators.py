@@ -26,9 +26,10 @@ def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> boo
     4. QLinearSoftmax takes ⌊1/s⌋ steps of an output scale s, and up to its ``opset`` 12 all axes from ``axis`` on together.
     5. Scales and zero points that are not constant, or an attribute that says more: the node stays, and is refused by
        name later.
+    6. Channels last, of a rank that is not known yet: the node stays until :func:`.channels_first` has turned it.
     """
     handler = HANDLERS.get((node.domain, node.op))
-    if handler is not None:
+    if handler is not None and not node.attrs.get("channels_last", 0):  # 6
         handler(_Operands(graph, names, node))
     return handler is not None
 

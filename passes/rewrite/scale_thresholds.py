@@ -68,10 +68,19 @@ def _lined(spelling: Spelling, line: gs.Node, numerator: gs.Tensor, divisor: gs.
         read = [value_of(t) if is_constant(t) else numerator for t in line.inputs]
         return spelling.apply(line.op, *read, sizes=shape, **line.attrs)
     read = [
-        numerator if not is_constant(t) else spelling.apply("Mul", divisor, t.values, sizes=shape)
+        spelling.apply("Mul", divisor, t.values, sizes=_together(divisor.shape, t.values.shape))
+        if is_constant(t)
+        else numerator
         for t in line.inputs
     ]
     return spelling.apply(line.op, *read, sizes=shape)
+
+
+def _together(signal: list[int | str], constant: tuple[int, ...]) -> list[int | str]:
+    """The sizes of a signal and a constant that broadcast against each other."""
+    rank = max(len(signal), len(constant))
+    pairs = zip([1] * (rank - len(signal)) + signal, (1,) * (rank - len(constant)) + constant, strict=True)
+    return [own if size == 1 else size for own, size in pairs]
 
 
 def _spelled(

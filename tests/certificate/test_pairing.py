@@ -81,11 +81,8 @@ def swap(table: Table, key: str) -> None:
 LIES: dict[str, Callable[[Table], Any]] = {
     "a layer missing": lambda t: t["layers"].pop(),
     "a layer twice": lambda t: t["layers"].append(t["layers"][0]),
-    "a layer renamed": lambda t: t["layers"][0].update(name="nobody"),
     "a source tensor that is not there": lambda t: t["layers"][0].update(source_tensor="nothing"),
     "a source tensor that is no activation": lambda t: t["layers"][0].update(source_tensor="z1"),
-    "trains exchanged": lambda t: swap(t, "output"),
-    "a train that is not there": lambda t: t["layers"][0].update(output="nothing"),
     "other time steps": lambda t: t.update(timesteps=t["timesteps"] + 1),
     "no time steps": lambda t: t.update(timesteps=0),
     "time steps in words": lambda t: t.update(timesteps="four"),

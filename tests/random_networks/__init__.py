@@ -5,10 +5,11 @@ import importlib
 import pkgutil
 
 import onnx2snn
-from random_networks.architecture import Drawn, networks
+from random_networks.architecture import Drawn, files, networks
+from random_networks.foreign import FOREIGN
 from random_networks.properties import PROPERTIES, check
 
-__all__ = ["PROPERTIES", "Drawn", "check", "networks"]
+__all__ = ["FOREIGN", "PROPERTIES", "Drawn", "check", "files", "networks"]
 
 # hypothesis draws some numbers from the constants of the project's modules that are loaded: all are, so that a seed draws the
 # same networks whatever ran before.

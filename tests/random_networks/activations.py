@@ -52,12 +52,13 @@ def activate(b: Building, x: Tensor, *, grid: Grid | None = None) -> Tensor:
     unit = float(np.min(grid.step))
     if name == "one bit":  # or one of two other values
         top, unit = max(top, 1.0), min(unit, 0.5)
-    return b.value(result, like=x, unit=unit, top=top, levels=name != "thresholds", finite=True)
+    return b.value(result, like=x, unit=unit, top=top, levels=name != "thresholds", finite=True, bent=False)
 
 
 def _drawn_grid(b: Building, x: Tensor, name: str) -> Grid:
     low, high = b.pick(_RANGES.get(name, _CODES))
-    per_channel = name not in _SCALAR and len(x.shape) in (1, 3, 4) and b.flip() and b.flip()
+    by_axis = name not in _SCALAR and (name != "QuantizeLinear" or b.opset >= 13)
+    per_channel = by_axis and len(x.shape) in (1, 3, 4) and b.flip() and b.flip()
     reach = min(x.top, 16.0) / (2 if b.flip() else 8)
     step = 2.0 ** round(math.log2(reach / max(high, -low)))
     step = max(step, x.unit / 64)
@@ -268,7 +269,7 @@ def quantise_linear(b: Building, x: str, grid: Grid) -> str:
     offset = b.pick([0, 1, 2, 7]) if grid.levels > 1 else 0
     scale = np.atleast_1d(grid.step.reshape(-1)) if not grid.scalar else grid.step.reshape(())
     zero = np.full(scale.shape, offset if grid.low == 0 else offset - 3 if offset else 0).astype(kind)
-    attributes = {} if grid.scalar else {"axis": 1}
+    attributes = {} if grid.scalar else {"axis": b.pick([1, -len(b.shape(x))])}
     z = b.op("Relu", x) if b.flip() else clip(b, x, 0, 6) if b.flip() else x
     names = [b.hold(scale), b.hold(zero, kind)]
     code = b.op("QuantizeLinear", z, *names, domain=MICROSOFT if foreign else "", **attributes)
@@ -302,7 +303,11 @@ def _general(b: Building, x: Tensor) -> bool:
     return not b.exact
 
 
-_SCALAR = ("hard sigmoid", "dorefa", "two quantisers", "QuantizeLinear")
+def _straight(b: Building, x: Tensor) -> bool:
+    return not x.bent
+
+
+_SCALAR = ("hard sigmoid", "dorefa", "two quantisers")
 _QUANTISER_RANGES = [(0, 255), (-128, 127), (0, 15), (-8, 7), (0, 65535), (-32768, 32767)]
 _RANGES = {
     "pact": _UNSIGNED,
@@ -329,7 +334,7 @@ SPELLINGS: Mapping[str, tuple[Spelling, Callable[[Building, Tensor], bool]]] = {
     "fake quantiser": (fake_quantiser, _always),
     "cast to integer": (cast_to_integer, _always),
     "hard sigmoid": (hard_sigmoid, _always),
-    "sign": (sign, _always),
+    "sign": (sign, _straight),
     "one bit": (one_bit, _always),
     "thresholds": (thresholds, _always),
     "QuantizeLinear": (quantise_linear, _any_opset_per_axis),

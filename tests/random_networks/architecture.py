@@ -19,8 +19,8 @@ from random_networks.affine import line
 from random_networks.beyond_relu import BEYOND
 from random_networks.blocks import BLOCKS, joined, ready, same, unit
 from random_networks.building import Building, Tensor
+from random_networks.foreign import FOREIGN, Foreign
 from random_networks.inputs import drawn_input
-from random_networks.integers import INTEGERS
 from random_networks.open_sizes import with_open_sizes
 from random_networks.synapses import weighted
 
@@ -42,12 +42,14 @@ class Drawn:
         inputs: Data by name.
         exact: Its numbers are dyadic, so everything must agree bit for bit.
         bias: The form in which biases are to be shifted.
+        hybrid: What cannot spike may stay.
     """
 
     model: onnx.ModelProto
     inputs: dict[str, np.ndarray]
     exact: bool
     bias: str
+    hybrid: bool = False
 
     @cached_property
     def expected(self) -> dict[str, np.ndarray]:
@@ -56,10 +58,10 @@ class Drawn:
 
     @cached_property
     def conversion(self) -> onnx2snn.Conversion:
-        """It is converted, into neurons: nothing that cannot spike is left."""
-        conversion = onnx2snn.convert(self.model, bias=self.bias)
+        """It is converted, into neurons: nothing that cannot spike is left, unless that was asked for."""
+        conversion = onnx2snn.convert(self.model, bias=self.bias, hybrid=self.hybrid)
         assert conversion.layers
-        assert not conversion.non_spiking
+        assert self.hybrid or not conversion.non_spiking
         return conversion
 
     def __repr__(self) -> str:
@@ -69,28 +71,38 @@ class Drawn:
 
 
 @st.composite
-def networks(draw: st.DrawFn) -> Drawn:
-    """Random networks."""
-    b = begin(draw)
-    body(b)
+def networks(draw: st.DrawFn, shown: Foreign | None = None) -> Drawn:
+    """Random networks; with the operator ``shown`` in each of them, or any."""
+    b = begin(draw, shown)
+    body(b, shown)
     return finish(b)
 
 
-def begin(draw: st.DrawFn) -> Building:
+@st.composite
+def files(draw: st.DrawFn, shown: Foreign) -> onnx.ModelProto:
+    """The same, of which nobody asks whether they run."""
+    b = begin(draw, shown)
+    body(b, shown)
+    return b.model()
+
+
+def begin(draw: st.DrawFn, shown: Foreign | None) -> Building:
     """What concerns the whole network."""
     b = Building(draw, 17, True, "N", "initializers")
     b.opset = b.pick(OPSETS)
-    b.exact = b.pick([True, True, True, False])
+    b.exact = b.pick([True, True, True, False]) and (shown is None or shown.exact)
+    b.hybrid = (shown is not None and shown.hybrid) or (not b.exact and b.pick([False, False, True]))
     b.batch = b.pick(["N", 1, 2])
     b.held = b.pick(["initializers", "initializers", "nodes", "inputs"])
     b.random = np.random.default_rng(b.number(0, 2**16))
     return b
 
 
-def body(b: Building) -> None:
+def body(b: Building, shown: Foreign | None) -> None:
     """Inputs to outputs."""
-    shape = b.pick(_SHAPES)
-    x = _stem(b, drawn_input(b, shape))
+    shape = b.pick([s for s in _SHAPES if shown is None or len(s) in shown.ranks])
+    x = drawn_input(b, shape)
+    x = _stem(b, x) if shown is None else _with(b, shown, x)
     if b.flip() and b.flip():
         other = _stem(b, drawn_input(b, x.shape))
         x = _merged(b, x, other)
@@ -98,7 +110,7 @@ def body(b: Building) -> None:
     for _ in range(b.number(0, 4)):
         if len(b.nodes) > _ENOUGH or math.prod(x.shape) > 512:
             break
-        y = b.pick((*BLOCKS, *INTEGERS, *BEYOND))(b, x)
+        y = b.pick((*BLOCKS, *BEYOND, *FOREIGN.values()))(b, x)
         if y is None:
             continue
         if b.flip() and b.flip():
@@ -117,6 +129,14 @@ def _stem(b: Building, x: Tensor) -> Tensor:
     elif way == "quantised":
         x = activate(b, x)
     return unit(b, x)
+
+
+def _with(b: Building, shown: Foreign, x: Tensor) -> Tensor:
+    """From an input to the operator ``shown``."""
+    x = activate(b, same(b, x, x.channels))
+    y = shown(b, x)
+    assume(y is not None)
+    return y or x
 
 
 def _merged(b: Building, x: Tensor, other: Tensor) -> Tensor:
@@ -154,11 +174,12 @@ def finish(b: Building) -> Drawn:
     """The model and data for it."""
     samples = b.batch if isinstance(b.batch, int) else 5
     inputs = {name: b.kinds[name].draw(b, (samples, *shape)) for name, shape in b.inputs.items()}
-    bias = "once" if b.exact else b.pick(["once", "per-step", "paper"])
+    # A level that is decoded from a bias in parts is off by a rounding: operators that stay may compare it with the level itself.
+    bias = "once" if b.exact or b.hybrid else b.pick(["once", "per-step", "paper"])
     model = b.model()
     if not b.exact and b.flip():  # in an exact network a mean over more places might be too fine
         model, inputs = with_open_sizes(model, inputs)
-    drawn = Drawn(model, inputs, b.exact, bias)
+    drawn = Drawn(model, inputs, b.exact, bias, b.hybrid)
     assume(_answers_differ(b, drawn))
     return drawn
 

@@ -23,7 +23,9 @@ def table(b: Building, x: Tensor) -> Tensor:
     """A function of synapses, or of activations, that is quantised."""
     x = ready(b, x)
     z = same(b, x, x.channels) if b.flip() else x
-    return activate(b, b.value(_curve(b, z), like=z, top=min(z.top, 8.0) + 1, levels=False, finite=False))
+    return activate(
+        b, b.value(_curve(b, z), like=z, top=min(z.top, 8.0) + 1, levels=False, finite=False, bent=True)
+    )
 
 
 def _curve(b: Building, z: Tensor) -> str:

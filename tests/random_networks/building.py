@@ -15,6 +15,8 @@ from onnx import TensorProto, defs, helper, numpy_helper, shape_inference
 MICROSOFT = "com.microsoft"
 #: Sums of integers below it are exact in float32, with room for half steps and ceilings.
 EXACT = 2.0**22
+#: The opset whose operators tell how large results are of those that ONNX does not know.
+_TWINS = 21
 _FOUR_BITS = (TensorProto.UINT4, TensorProto.INT4)
 
 
@@ -28,6 +30,7 @@ class Tensor:
         unit: All values are multiples of it (a power of two), in an exact network.
         top: No value is larger than this in magnitude.
         levels: It is an activation's value, moved about at most: maxima commute with it.
+        bent: A function that falls somewhere stands between it and its synapses: its sign has steps of any kind.
         finite: It is made of activations' values, with no synapses between: added, scaled, averaged, compared.
     """
 
@@ -37,6 +40,7 @@ class Tensor:
     top: float
     levels: bool = False
     finite: bool = False
+    bent: bool = False
 
     @property
     def channels(self) -> int:
@@ -54,6 +58,7 @@ class Building:
         exact: All numbers are dyadic and all sums exact in float32.
         batch: A number, or a name where it is dynamic.
         held: How constants stand in the file: as initializers, Constant nodes, or initializers listed as inputs.
+        hybrid: Operators that cannot spike may stand between neurons.
         inputs: Shape of one sample, by the name of an input.
         kinds: What each of them holds.
     """
@@ -63,6 +68,7 @@ class Building:
     exact: bool
     batch: int | str
     held: str
+    hybrid: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -77,6 +83,10 @@ class Building:
     def pick(self, choices: Sequence[Any]) -> Any:
         """One of ``choices``."""
         return self.draw(st.sampled_from(list(choices)))
+
+    def any_of(self, choices: Sequence[Any]) -> Any:
+        """One of ``choices``, all as often: hypothesis, which draws what is alike again and again, has no part in it."""
+        return choices[int(self.random.integers(len(choices)))]
 
     def flip(self) -> bool:
         """True or false."""
@@ -115,7 +125,7 @@ class Building:
         self.nodes.append(node)
         if domain:
             self.domains.add(domain)
-        else:
+        elif defs.has(op, self.opset, ""):
             self._infer(node)
         return made[0] if outputs == 1 else made
 
@@ -155,6 +165,26 @@ class Building:
         kind.tensor_type.elem_type = elem
         self.types[name] = kind
         return name
+
+    def typed(self, name: str, sizes: Sequence[int], elem: int = TensorProto.FLOAT) -> str:
+        """Say how large a sample of ``name`` is: for operators that ONNX has no schema of."""
+        self.types[name] = helper.make_tensor_type_proto(elem, [self.batch, *sizes])
+        return name
+
+    def infer_as(self, name: str, twin: str, *read: Any, element: int, **attributes: Any) -> None:
+        """Say that ``name`` has the shape of what ONNX's ``twin`` makes of these floats."""
+        arrays = {f"read{i}": r for i, r in enumerate(read) if not isinstance(r, Tensor)}
+        names = [r.name if isinstance(r, Tensor) else f"read{i}" for i, r in enumerate(read)]
+        node = helper.make_node(twin, names, [name], **attributes)
+        types = {n: self.types[n] if n in self.types else _type_of(arrays[n]) for n in names}
+        schema = defs.get_schema(twin, _TWINS, "")
+        imports = [helper.make_opsetid("", _TWINS)]
+        kind = shape_inference.infer_node_outputs(schema, node, types, opset_imports=imports, ir_version=10)[
+            name
+        ]
+        _set_first(kind, self.batch)
+        kind.tensor_type.elem_type = element
+        self.types[name] = kind
 
     def value(self, name: str, *, like: Tensor, **changes: Any) -> Tensor:
         """The tensor ``name``: what is known of ``like``, with ``changes``."""

@@ -17,6 +17,7 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import Array
 from onnx2snn.graph.exporter import to_model
 from onnx2snn.model.reference import run_reference
+from onnx2snn.model.repairs import repaired
 from onnx2snn.passes import pipeline
 from onnx2snn.passes.importer import import_model
 from onnx2snn.runtime import SpikingSession
@@ -33,7 +34,7 @@ def check(drawn: Drawn) -> None:
 
 def check_passes(drawn: Drawn) -> None:
     """After each pass the graph is valid, and (in an exact network) answers bit for bit the same."""
-    graph = import_model(drawn.model)
+    graph = import_model(repaired(drawn.model))
     for graph_pass in pipeline(bias=drawn.bias):
         before = state_of(graph)
         graph = apply_owned(graph, [graph_pass])
@@ -103,7 +104,7 @@ def check_repetition(drawn: Drawn) -> None:
     """Converting again gives the same bytes of a valid model; the spiking network is refused as a source."""
     first, second = (
         drawn.conversion.model,
-        onnx2snn.convert(drawn.model, bias=drawn.bias).model,
+        onnx2snn.convert(drawn.model, bias=drawn.bias, hybrid=drawn.hybrid).model,
     )
     assert first.SerializeToString() == second.SerializeToString()
     onnx.checker.check_model(first, full_check=True)

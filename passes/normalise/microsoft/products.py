@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import Array
+from onnx2snn.operators.packed import unpacked, unpacked_weights
 from onnx2snn.passes.normalise.microsoft.definition import Definition, Operands
 
 #: The attributes of the linear operators.
@@ -76,7 +76,8 @@ def _packed_matmul(o: Operands) -> None:
         return
     if o.read(3) is not None and o.constant(3) is None:
         return
-    matrix = _unpacked_weights(o, weights, scales, o.constant(3))
+    bits, rows = int(o.number("bits", 4)), int(o.number("K", 0))
+    matrix = unpacked_weights(weights, scales, o.constant(3), bits, rows)
     if o.read(5) is None:
         o.apply("MatMul", o.must(0), matrix, output=0)
     else:
@@ -91,32 +92,11 @@ def _packed_gather(o: Operands) -> None:
     if codes is None or scales is None or not known or along not in ((0, 1), (0, -1)):
         return
     bits, block = int(o.number("bits", 4)), int(o.number("block_size", 128))
-    table = _unpacked(codes, bits)
-    middle = np.float32(2 ** (bits - 1)) if zeros is None else _unpacked(zeros, bits)[:, : scales.shape[1]]
+    table = unpacked(codes, bits)
+    middle = np.float32(2 ** (bits - 1)) if zeros is None else unpacked(zeros, bits)[:, : scales.shape[1]]
     each = [np.repeat(v, block, axis=1)[:, : table.shape[1]] for v in np.broadcast_arrays(middle, scales)]
     values = (table.astype(np.float32) - each[0].astype(np.float32)) * each[1]
     o.apply("Gather", values.astype(np.float32), o.must(1), output=0)
-
-
-def _unpacked_weights(o: Operands, packed: Array, scales: Array, zeros: Array | None) -> Array:
-    """(inputs, outputs), from codes (outputs, blocks, bytes)."""
-    bits, rows = int(o.number("bits", 4)), int(o.number("K", 0))
-    outputs, blocks = packed.shape[:2]
-    column = (outputs, blocks, 1)
-    if zeros is None:
-        zeros = np.full(column, 2.0 ** (bits - 1))
-    elif zeros.dtype == np.uint8:
-        zeros = _unpacked(zeros.reshape(outputs, -1), bits)[:, :blocks]
-    steps = _unpacked(packed, bits).astype(np.float32) - zeros.reshape(column).astype(np.float32)
-    matrix: Array = (steps * scales.reshape(column)).astype(np.float32).reshape(outputs, -1)
-    return np.ascontiguousarray(matrix[:, :rows].T)
-
-
-def _unpacked(packed: Array, bits: int) -> Array:
-    """Codes of so many bits, the lowest first, from bytes along the last axis."""
-    each = np.unpackbits(packed, axis=-1, bitorder="little")
-    whole = each[..., : each.shape[-1] // bits * bits].reshape(*packed.shape[:-1], -1, bits)
-    return np.asarray(whole @ (1 << np.arange(bits)))
 
 
 def _dynamic_matmul(o: Operands) -> None:

@@ -11,6 +11,8 @@ from helpers_graphs import apply_checked, make_model, node, operators
 from onnx import TensorProto
 
 from onnx2snn.passes.normalise.channels_first import channels_first
+from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
+from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 
 MICROSOFT = "com.microsoft"
 RANDOM = np.random.default_rng(2)
@@ -89,3 +91,19 @@ def test_channels_first_stay() -> None:
         domains=[MICROSOFT],
     )
     assert operators(apply_checked(source, X, channels_first)) == ["QLinearGlobalAveragePool"]
+
+
+def test_of_a_rank_that_is_not_known_yet() -> None:
+    """What another of onnxruntime's operators wrote has no shape at first: nobody takes it for channels first meanwhile."""
+    nodes = [
+        node("QLinearMul", ["x", *GRID, "x", *GRID, *GRID], ["m"], domain=MICROSOFT),
+        node("QLinearGlobalAveragePool", ["m", *GRID, *GRID], ["y"], domain=MICROSOFT, channels_last=1),
+    ]
+    held = {name: SCALES[name] for name in GRID}
+    types = {"x": TensorProto.UINT8, "y": TensorProto.UINT8}
+    shapes = {"x": [2, 7, 7, 4]}, {"y": [2, 1, 1, 4]}
+    source = make_model(nodes, held, *shapes, opset=21, types=types, domains=[MICROSOFT])
+    first = apply_checked(source, X, decompose_quantisers)
+    assert operators(first)[-1] == "QLinearGlobalAveragePool"
+    graph = apply_checked(source, X, *[channels_first, decompose_quantisers, infer_shapes] * 2)
+    assert not any(n.domain for n in graph.nodes)
