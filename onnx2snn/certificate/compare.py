@@ -260,10 +260,13 @@ class Comparison:
         """What lies before these tensors, made when first asked for; sizes are those of the data."""
         if tensors not in self._paths:
             example = first_batch(inputs, levels, self.source.batch)
-            self._paths[tensors] = Path(
-                self.source.cut, self.spiking, tensors, example, precision=self.precision
-            )
+            models, apart = self.before_tensors(tensors), self.source.cut.by_samples(tensors[0])
+            self._paths[tensors] = Path(models, example, precision=self.precision, by_samples=apart)
         return self._paths[tensors]
+
+    def before_tensors(self, tensors: Tensors) -> tuple[SplitModel, SplitModel]:
+        """What both networks compute between levels and these tensors."""
+        return self.source.cut.before(tensors[0]), self.spiking.before(tensors[1])
 
     def evaluate(
         self, tensors: Tensors, inputs: Mapping[str, Array], levels: Levels, rows: NDArray[np.int64]

@@ -71,6 +71,12 @@ class Judge:
     neuron: Neuron
     timesteps: int
 
+    @property
+    def parameters(self) -> tuple[Wide, ...]:
+        """What potentials are put in units of thresholds by, of each channel or neuron."""
+        staircase = self.activation.staircase
+        return staircase.threshold, staircase.offset, staircase.reach, theta_of(self.neuron)
+
     def parts(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
         """Where in potentials (N, ...) so few stand that a dozen of their copies fit; thresholds are the same in each."""
         held = [*vars(self.activation.staircase).values(), *vars(self.neuron).values()]

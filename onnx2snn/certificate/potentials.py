@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.dialect.subnetworks import CutNetwork
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.float64.error_bounds import RunningError
+from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
 from onnx2snn.operators.signals import (
     Array,
@@ -106,23 +106,20 @@ class Path:
     """The operators of both networks between one tensor and the levels before it.
 
     Args:
-        source: The source, cut.
-        spiking: The spiking network, cut at the same layers.
-        tensors: The tensor, in each.
+        models: What the source, and the spiking network, compute of levels and network inputs: the tensor.
         example: One sample: network inputs, and ``level/<layer>`` (1, ...): for the sizes.
         precision: Of both networks.
+        by_samples: Whether the tensor has rows of each sample.
     """
 
     def __init__(
         self,
-        source: CutNetwork,
-        spiking: CutNetwork,
-        tensors: tuple[str, str],
+        models: tuple[SplitModel, SplitModel],
         example: Mapping[str, Array],
         *,
         precision: Precision,
+        by_samples: bool = True,
     ) -> None:
-        models = source.before(tensors[0]), spiking.before(tensors[1])
         self._source, self._spiking = (RunningError(model) for model in models)
         self._precision = precision
         self.reads = tuple(dict.fromkeys([*self._source.inputs, *self._spiking.inputs]))
@@ -136,7 +133,7 @@ class Path:
         self.same_shape = one.source.shape == one.spiking.shape
         #: Elements of one sample of the tensor, and the length of its sums, at most.
         self.size, self.fan_in = one.source.size // max(len(one.source), 1), one.rounding.terms
-        self._apart = source.by_samples(tensors[0])
+        self._apart = by_samples
         #: Numbers of the largest tensor, of one sample.
         self.largest = max(self._source.largest, self._spiking.largest, 1)
         self._rows = max(1, BLOCK // self.largest)
