@@ -98,6 +98,8 @@ def coded_search(neurons: Sequence[Rows]) -> CodedSearch | None:
         found.append(made)
     at_row = row.reshape(shape)
     widths = np.array([one.width for one in found], np.float32)
+    if len(found) == 1:
+        at_row = at_row[(0,) * at_row.ndim].reshape(1)
     return CodedSearch(
         thresholds=np.concatenate([one.thresholds for one in found]).astype(np.float32),
         levels=tuple(

@@ -90,9 +90,15 @@ class FusedWriter(Writer):
     def _shared(self) -> SharedSearches:
         """Searches of neurons that nothing shorter finds the level of."""
         nodes = [] if self.plain else [node for node in self.draft.nodes if is_neuron(node)]
-        return SharedSearches(
-            self.draft, [n for n in nodes if self.rounding(n) is None and self._corrected(n) is None]
-        )
+        searching = [n for n in nodes if self.rounding(n) is None and self._corrected(n) is None]
+        return SharedSearches(self.draft, searching, self._bias)
+
+    def _bias(self, node: onnx.NodeProto) -> Array | None:
+        """What is added to the tensor that a neuron reads."""
+        bias = self.draft.value(node.input[1])
+        if bias is None or self.factor(node) != 1:
+            return None
+        return np.zeros(1, np.float32) if node.output[0] in self._folded else bias.astype(np.float32)
 
     def _search(self, node: onnx.NodeProto) -> CorrectedRounding | NarrowedSearch | CountedThresholds | None:
         """What finds a level in fewer operators than the neuron's own comparisons."""

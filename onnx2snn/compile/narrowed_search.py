@@ -30,7 +30,7 @@ _BUCKETS = 4096
 #: More rows would make a compiled file much larger.
 _ROWS = 16
 #: So many comparisons are faster than looking up.
-_FEW = 4
+FEW = 4
 #: Nor are tables written down that have more thresholds than neurons of so many time steps.
 _TIMESTEPS = 12
 _INFINITY = np.float32(np.inf)
@@ -116,7 +116,7 @@ def narrowed_search(draft: Draft, node: onnx.NodeProto) -> NarrowedSearch | Coun
     if not finite.any(axis=1).all() or len(table) > _ROWS:
         return None
     levels = int((table < _INFINITY).sum(axis=1).max())
-    if levels <= _FEW:
+    if levels <= FEW:
         return CountedThresholds(tuple(table[:, level][at_row] for level in range(levels)))
     low = np.where(finite, table, _INFINITY).min(axis=1, keepdims=True)
     high = np.where(finite, table, -_INFINITY).max(axis=1, keepdims=True)
