@@ -25,8 +25,8 @@ from onnx2snn.compile.draft import Array, Place
 
 #: Codes of a byte, and places between them.
 _CODES, _PLACES = 256, 257
-#: Numbers of a table that stay in a processor's second memory.
-_MOST = 1 << 15
+#: Thresholds that are worth their memory: 1 MB.
+_MOST = 1 << 18
 #: What a runtime's rounding may move a potential by, in units of float32's; and in cells, whatever else it does.
 _ROUNDED, _SLACK = 2.0**-22, 2.0**-8
 #: Widths of cells that float32 divides by, and their reciprocals.
@@ -42,7 +42,7 @@ class CodedSearch:
 
     Attributes:
         thresholds: By row, that of each cell; +∞ where a cell has none. Rows one after the other.
-        levels: By neuron, the level of each place of each row.
+        levels: By neuron, the level of each place of each row; of one row, where all rows are alike for all neurons.
         lowest: t₀, by channel.
         width: w; by channel, where they differ.
         first: Where the row of each channel starts.
@@ -56,21 +56,28 @@ class CodedSearch:
 
     def write(self, at: Place, v: str) -> str:
         """The place of ``v``: what :meth:`write_level` looks up."""
-        apart = at.add("Sub", [v, at.constant(self.lowest)])
-        width = self.width
+        by_channel = self.lowest.size > 1
+        laid_out = v if by_channel else at.laid_out(v)
+        apart, width = at.add("Sub", [laid_out, at.constant(self.lowest)]), self.width
         if width.size > 1:
-            apart, width = at.add("Mul", [apart, at.constant(1 / width)]), np.float32(1)
+            apart, width = at.add("Mul", [apart, at.constant(1 / width)]), np.ones(1, np.float32)
         scale, zero = at.constant(width.reshape(())), at.constant(0, np.uint8)
         code = at.add("Cast", [at.add("QuantizeLinear", [apart, scale, zero])], to=TensorProto.INT32)
-        if np.any(self.first):
-            code = at.add("Add", [code, at.constant(self.first, np.int32)])
-        cell = at.laid_out(code)
-        reached = at.add("GreaterOrEqual", [at.laid_out(v), at.looked_up(at.constant(self.thresholds), cell)])
-        return at.add("Add", [cell, at.add("Cast", [reached], to=TensorProto.INT32)])
+        cell = code
+        if by_channel:
+            cell = at.laid_out(at.add("Add", [code, at.constant(self.first, np.int32)]))
+            code = cell if len(self.levels[0]) > _PLACES else at.laid_out(code)
+            laid_out = at.laid_out(v)
+        reached = at.add("GreaterOrEqual", [laid_out, at.looked_up(at.constant(self.thresholds), cell)])
+        return at.add("Add", [code, at.add("Cast", [reached], to=TensorProto.INT32)])
 
     def write_level(self, at: Place, place: str, neuron: int, v: str, output: str) -> None:
-        """The level of one neuron, in the shape of ``v``."""
-        found = at.looked_up(at.constant(self.levels[neuron]), place)
+        """The level of one neuron, in the shape of ``v``: the place itself, where every cell holds one threshold."""
+        levels = self.levels[neuron]
+        if len(levels) == _PLACES and np.array_equal(levels[:_CODES], np.arange(_CODES)):
+            found = at.add("Cast", [place], to=TensorProto.FLOAT)
+        else:
+            found = at.looked_up(at.constant(levels), place)
         at.laid_back(found, v, output)
 
 
@@ -97,14 +104,14 @@ def coded_search(neurons: Sequence[Rows]) -> CodedSearch | None:
             return None
         found.append(made)
     at_row = row.reshape(shape)
+    levels = [np.stack([one.levels[n] for one in found]).astype(np.float32) for n in range(len(neurons))]
+    alike = all(np.all(rows == rows[:1]) for rows in levels)
     widths = np.array([one.width for one in found], np.float32)
     if len(found) == 1:
         at_row = at_row[(0,) * at_row.ndim].reshape(1)
     return CodedSearch(
         thresholds=np.concatenate([one.thresholds for one in found]).astype(np.float32),
-        levels=tuple(
-            np.concatenate([one.levels[n] for one in found]).astype(np.float32) for n in range(len(neurons))
-        ),
+        levels=tuple(rows[0] if alike else rows.reshape(-1) for rows in levels),
         lowest=np.array([one.lowest for one in found], np.float32)[at_row],
         width=widths[:1] if np.unique(widths).size == 1 else widths[at_row],
         first=(at_row * _PLACES).astype(np.int32),

@@ -90,6 +90,25 @@ def test_channels_have_rows_and_cells_of_their_own() -> None:
         np.testing.assert_array_equal(levels(search, v, neuron)[0], expected)
 
 
+def test_rows_with_the_same_levels_hold_them_once() -> None:
+    scales = np.float32([0.1, 0.37, 2.2, 900])
+    for kept, look_ups in ((np.arange(255), 1), (KEPT, 2)):
+        rows = np.stack([table(GRID[kept] * scale) for scale in scales])
+        search = coded_search([(rows, np.arange(4).reshape(4, 1))])
+        assert search is not None
+        assert len(search.levels[0]) == 257
+        v = np.stack([DRAWS.permutation(beside(row)[0])[:700] for row in rows])[None]
+        expected = np.stack([reached(row, v[0, c]) for c, row in enumerate(rows)])
+        np.testing.assert_array_equal(levels(search, v)[0], expected)
+        operators: list[str] = []
+
+        def write(at: Any, search: CodedSearch = search) -> None:
+            search.write_level(at, search.write(at, "v"), 0, "v", "k")
+
+        answered(write, v, operators)
+        assert operators.count("GatherElements") == look_ups
+
+
 def test_no_number_reaches_no_threshold() -> None:
     search = coded_search([(TABLES["some are reached always"][None], ONE)])
     assert search is not None
@@ -111,5 +130,5 @@ def test_thresholds_without_cells_of_their_own_are_found_otherwise(row: Any) -> 
 
 
 def test_more_rows_than_a_memory_holds_are_found_otherwise() -> None:
-    many = np.stack([table(GRID + n) for n in range(200)])
-    assert coded_search([(many, np.arange(200).reshape(200, 1))]) is None
+    many = np.stack([table(GRID + n) for n in range(1100)])
+    assert coded_search([(many, np.arange(1100).reshape(1100, 1))]) is None
