@@ -23,6 +23,7 @@ from onnx2snn.certificate.classify import equal_levels, explained
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.levels_of_source import on_levels_of_source
+from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.outputs import (
     BySample,
     Readout,
@@ -71,6 +72,7 @@ class Comparison:
         backend: What runs it.
         providers: Execution providers of onnxruntime; none: the CPU.
         compiled: ``file`` was made of ``converted``, and runs as it is.
+        normalised: The source, where it has been normalised before.
 
     Raises:
         InvalidModelError: the one was not made from the other.
@@ -86,8 +88,9 @@ class Comparison:
         backend: str,
         providers: Sequence[Provider] = (),
         compiled: bool = False,
+        normalised: NormalisedSource | None = None,
     ) -> None:
-        self.source = SourceNetwork(model)
+        self.source = SourceNetwork(model, normalised)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
         self.trains = {p.name: p.train for p in self.pairs}
