@@ -17,6 +17,8 @@ from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.attempts import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
 from onnx2snn.certificate.freed_batch import with_open_batch
+from onnx2snn.certificate.normalised_source import NormalisedSource, is_light
+from onnx2snn.certificate.reading import narrowed_with_loss, unit_of
 from onnx2snn.data import Source
 from onnx2snn.dialect.layer_table import (
     Layer,
@@ -173,14 +175,15 @@ def convert(
         source = model = calibration.model
     witness = Witness.of(source) if check is not False else None
     try:
-        conversion = _converted(source, PassDriver(source, check, form), _steps(timesteps), hybrid=hybrid)
+        driver = PassDriver(source, check, form)
+        conversion, normalised = _converted(source, driver, _steps(timesteps), hybrid=hybrid)
     except Onnx2SnnError:
         raise
     except Exception:  # a network that contradicts itself may break whatever works on it
         (witness or Witness.of(source)).must_run()
         raise
     return dataclasses.replace(
-        _tried(conversion, source, witness, form), source=model, calibration=calibration
+        _tried(conversion, source, witness, form, normalised), source=model, calibration=calibration
     )
 
 
@@ -194,7 +197,11 @@ def _form(coding: Coding, bias: Bias, execution: str) -> Form:
 
 
 def _tried(
-    conversion: Conversion, source: onnx.ModelProto, witness: Witness | None, form: Form
+    conversion: Conversion,
+    source: onnx.ModelProto,
+    witness: Witness | None,
+    form: Form,
+    normalised: NormalisedSource | None,
 ) -> Conversion:
     """Its network beside the source, where there is a witness; for any batch, where it proves to be fit for that."""
     if witness is None:
@@ -202,7 +209,9 @@ def _tried(
         return dataclasses.replace(conversion, notes=notes)
     witness.must_run()
     exact = form.coding == "binary"
-    tried = check_finished(conversion.network, witness, execution=form.execution, exact=exact)
+    tried = check_finished(
+        conversion.network, witness, execution=form.execution, exact=exact, normalised=normalised
+    )
     opened = with_open_batch(conversion.network, witness)
     notes = batch_notes(source, at_a_time=witness.at_a_time, opened=opened is not None)
     return dataclasses.replace(conversion, tried=tried, network=opened or conversion.network, notes=notes)
@@ -210,11 +219,15 @@ def _tried(
 
 def _converted(
     source: onnx.ModelProto, driver: PassDriver, timesteps: int | None, *, hybrid: bool
-) -> Conversion:
-    """Through all passes."""
+) -> tuple[Conversion, NormalisedSource | None]:
+    """Through all passes; and the source as it was before neurons were made, for the check, where that is light."""
     graph = import_model(source)
     refuse_training_mode(graph)
-    graph = driver.apply(refuse_undefined(graph), (*PREPARE, *RECOGNISE))
+    facts = unit_of(graph), narrowed_with_loss(graph)
+    graph = driver.apply(refuse_undefined(graph), PREPARE)
+    prepared = graph.copy() if is_light(graph) else None
+    graph = driver.apply(graph, RECOGNISE)
+    normalised = None if prepared is None else NormalisedSource(*facts, prepared, graph.copy())
     judgement = judge(source, graph, hybrid=hybrid)
     if judgement.refusal:
         raise judgement.refusal
@@ -225,7 +238,7 @@ def _converted(
     if form.coding == "binary" and form.bias == "once":
         exact = frozenset(proof.name for proof in prove_graph(graph) if proof.exact and proof.neurons)
     graph = driver.apply(graph, neurons(bias=form.bias, coding=form.coding, timesteps=timesteps))
-    return _finish(graph, driver, kept, exact)
+    return _finish(graph, driver, kept, exact), normalised
 
 
 def _steps(timesteps: int | str | None) -> int | None:

@@ -72,5 +72,5 @@ WRONG = {
 
 def put_in(wrong: Pass, patch: pytest.MonkeyPatch) -> None:
     """Converter and certificate share the pass: neither is the first witness."""
-    for module in ("onnx2snn.conversion", "onnx2snn.certificate.source_network"):
+    for module in ("onnx2snn.conversion", "onnx2snn.certificate.normalised_source"):
         patch.setattr(importlib.import_module(module), "PREPARE", (*PREPARE, wrong))

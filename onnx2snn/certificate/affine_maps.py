@@ -3,18 +3,21 @@
 Two affine maps are equal if they agree on a basis. A pattern in which each sum meets about one level that is not zero shows
 single weights; patterns that share the inputs out among them leave out no synapse at no place. So both networks' maps are
 evaluated in float64 on such patterns, and may differ by the rounding of constants alone: that of one or a few weights, not
-of a whole sum. Patterns that are full, and silence, complete them.
+of a whole sum. Patterns that are full, and silence, complete them. Of a map most of whose places compute alike, it is
+enough to look at a few of each kind (:mod:`onnx2snn.certificate.alike_places`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.certificate.alike_places import SmallMap, small_map
 from onnx2snn.certificate.batch_findings import Levels, defect, difference, first_batch, places
 from onnx2snn.certificate.certificate import Defect, MapCheck
 from onnx2snn.certificate.compare import Comparison
@@ -37,6 +40,7 @@ FULL = 4
 BLOCK = 1 << 22
 
 Found = tuple[MapCheck, list[Defect]]
+_Where: TypeAlias = "Callable[[tuple[int, ...]], tuple[int, ...]]"
 
 
 def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: Levels) -> list[Found]:
@@ -55,17 +59,37 @@ def check_network(comparison: Comparison, inputs: Mapping[str, Array], levels: L
         if v.dtype.kind == "f" or n in tops
     }
 
-    def blocks(path: Path) -> Iterator[dict[str, Array]]:
-        return _blocks(path, example, tops, one_by_one=comparison.in_batches)
+    def blocks(path: Path, shapes: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+        return _blocks(path, shapes, tops, one_by_one=comparison.in_batches)
 
     for p in comparison.pairs:
-        path = _sound(comparison.path(comparison.layer_tensors(p), inputs, levels), p.name)
-        check, defects = _layer(comparison.judge(p), p, path, blocks(path))
+        few = _few_places(comparison, p, example, levels)
+        if few is None:
+            path = _sound(comparison.path(comparison.layer_tensors(p), inputs, levels), p.name)
+            check, defects = _layer(comparison.judge(p), p, path, blocks(path, example))
+        else:
+            path, small = _sound(few[0], p.name), few[1]
+            check, defects = _layer(comparison.judge(p), p, path, blocks(path, small.example), small.place)
         found.append((replace(check, exact=_is_exact(comparison, p, largest)), defects))
     for name in comparison.source.outputs:
         path = _sound(comparison.path(comparison.readout_tensors(name), inputs, levels), name)
-        found.append(_output(name, path, blocks(path)))
+        found.append(_output(name, path, blocks(path, example)))
     return found
+
+
+def _few_places(
+    comparison: Comparison, p: Pair, example: Mapping[str, Array], levels: Levels
+) -> tuple[Path, SmallMap] | None:
+    """What lies before a layer, on a map that has a few places of each kind; None where no smaller one is known."""
+    if comparison.in_batches:
+        return None
+    models = comparison.before_tensors(comparison.layer_tensors(p))
+    read = {value.name for model in models for value in model.structure.graph.input} & set(example)
+    shape, parameters = levels[p.source].shape, comparison.judge(p).parameters
+    small = small_map(models, {name: example[name] for name in read}, shape, parameters)
+    return (
+        None if small is None else (Path(small.models, small.example, precision=comparison.precision), small)
+    )
 
 
 def _is_exact(comparison: Comparison, p: Pair, largest: Mapping[str, Array]) -> bool:
@@ -91,8 +115,11 @@ def _other_shape(name: str) -> InvalidModelError:
     )
 
 
-def _layer(judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Found:
-    tally = _Tally(p.name)
+def _layer(
+    judge: Judge, p: Pair, path: Path, blocks: Iterable[Mapping[str, Array]], place: _Where = lambda at: at
+) -> Found:
+    """``place`` tells where in the layer a neuron stands of those that the path computes."""
+    tally = _Tally(p.name, place)
     for span, potentials in _evaluated(path, blocks):
         _judged(tally, judge, potentials, span)
     steps = missteps(p.neuron, judge.activation.staircase)
@@ -135,8 +162,8 @@ def _output(name: str, path: Path, blocks: Iterable[Mapping[str, Array]]) -> Fou
 class _Tally:
     """Differences of one layer or output, as patterns are looked at."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, place: _Where = lambda at: at) -> None:
+        self._name, self._place = name, place
         self.probes = self._differing = 0
         self._largest = 0.0
         self._rigorous = True
@@ -158,7 +185,7 @@ class _Tally:
             bounds = np.broadcast_to(bound, bad.shape)
             values = {"ann": source[place], "snn": spiking[place], "bound": bounds[place]}
             where = tuple(i + begin for i, begin in zip(place, first, strict=True))
-            self.defects.append(defect(self._name, None, where[1:], reason, **values))
+            self.defects.append(defect(self._name, None, self._place(where[1:]), reason, **values))
 
     def count(self, potentials: Potentials, span: Span | None) -> None:
         """The patterns of which these are: where they are parts, the first of them counts."""

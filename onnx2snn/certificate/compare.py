@@ -25,6 +25,7 @@ from onnx2snn.certificate.classify import equal_levels, explained
 from onnx2snn.certificate.forcing import ForcedNetwork
 from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.levels_of_source import on_levels_of_source
+from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.outputs import (
     BySample,
     Readout,
@@ -78,6 +79,7 @@ class Comparison:
         backend: What runs it.
         providers: Execution providers of onnxruntime; none: the CPU.
         compiled: ``file`` was made of ``converted``, and runs as it is.
+        normalised: The source, where it has been normalised before.
 
     Raises:
         InvalidModelError: the one was not made from the other.
@@ -93,8 +95,9 @@ class Comparison:
         backend: str,
         providers: Sequence[Provider] = (),
         compiled: bool = False,
+        normalised: NormalisedSource | None = None,
     ) -> None:
-        self.source = SourceNetwork(model)
+        self.source = SourceNetwork(model, normalised)
         staircases = {name: one.staircase for name, one in self.source.activations.items()}
         self.pairs: tuple[Pair, ...] = pair(converted, staircases, self.source.outputs)
         self.trains = {p.name: p.train for p in self.pairs}
@@ -270,11 +273,16 @@ class Comparison:
         """What lies before these tensors, made when first asked for; sizes are those of the data."""
         if tensors not in self._paths:
             example = first_batch(inputs, levels, self.source.batch)
+            models, apart = self.before_tensors(tensors), self.source.cut.by_samples(tensors[0])
             axes = self._axes(tensors, levels)
             self._paths[tensors] = Path(
-                self.source.cut, self.spiking, tensors, example, precision=self.precision, axes=axes
+                models, example, precision=self.precision, by_samples=apart, axes=axes
             )
         return self._paths[tensors]
+
+    def before_tensors(self, tensors: Tensors) -> tuple[SplitModel, SplitModel]:
+        """What both networks compute between levels and these tensors."""
+        return self.source.cut.before(tensors[0]), self.spiking.before(tensors[1])
 
     def _axes(self, tensors: Tensors, levels: Levels) -> Sequence[int]:
         """Along which these tensors may be computed in parts: where thresholds are the same; outputs behind their channels."""

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ import onnxruntime as ort
 from onnx2snn.certificate.as_written import Shown, near
 from onnx2snn.certificate.batch_findings import Findings, difference
 from onnx2snn.certificate.compare import Comparison
+from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.samples import Way, ways
 from onnx2snn.certificate.source_network import Answer
 from onnx2snn.data import Batch, InputSpec, input_specs
@@ -108,7 +110,14 @@ def _ways(specs: Sequence[InputSpec]) -> Iterator[tuple[Callable[[int], dict[str
         yield from ((draw, count) for count in counts)
 
 
-def check_finished(network: SplitModel, witness: Witness, *, execution: str, exact: bool = True) -> str:
+def check_finished(
+    network: SplitModel,
+    witness: Witness,
+    *,
+    execution: str,
+    exact: bool = True,
+    normalised: NormalisedSource | None = None,
+) -> str:
     """Keep to the rules of ONNX, load, and answer as the source does: ``equal``, ``explained`` by ambiguous neurons ...
 
     Args:
@@ -116,6 +125,7 @@ def check_finished(network: SplitModel, witness: Witness, *, execution: str, exa
         witness: Of its source.
         execution: Whose bodies it carries.
         exact: Whether it promises the source's answers; a rate code promises names, types and shapes.
+        normalised: The source as the conversion normalised it; None: it is normalised here.
 
     Returns:
         What was found, in words.
@@ -135,7 +145,7 @@ def check_finished(network: SplitModel, witness: Witness, *, execution: str, exa
         return "equal"
     shown = _farthest(run, witness, found) or (witness.inputs, found)
     del run
-    _explain(network, witness.source, *shown, execution)
+    _explain(network, (witness.source, normalised), *shown, execution)
     return "explained"
 
 
@@ -214,7 +224,7 @@ def _check_form(found: Mapping[str, Array], expected: Mapping[str, Array]) -> No
 
 def _explain(
     network: SplitModel,
-    source: SplitModel,
+    sources: tuple[SplitModel, NormalisedSource | None],
     inputs: Mapping[str, Array],
     found: Mapping[str, Array],
     execution: str,
@@ -224,7 +234,8 @@ def _explain(
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "snn.onnx"
             save_model(network, path)
-            comparison = Comparison(source, network, str(path), execution=execution, backend="onnxruntime")
+            way: dict[str, Any] = {"execution": execution, "backend": "onnxruntime"}
+            comparison = Comparison(sources[0], network, str(path), normalised=sources[1], **way)
             shown = Shown(
                 network, comparison.trains, comparison.timesteps, fused=comparison.fused, load=LoadedFile
             )

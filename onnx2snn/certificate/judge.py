@@ -83,6 +83,12 @@ class Judge:
             if all(s[a - rank :][:1] in ((), (1,)) for s in sizes if len(s) >= rank - a)
         ]
 
+    @property
+    def parameters(self) -> tuple[Wide, ...]:
+        """What potentials are put in units of thresholds by, of each channel or neuron."""
+        staircase = self.activation.staircase
+        return staircase.threshold, staircase.offset, staircase.reach, theta_of(self.neuron)
+
     def parts(self, shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
         """Where in potentials (N, ...) so few stand that a dozen of their copies fit; thresholds are the same in each."""
         axis = max(self.axes(len(shape)), key=lambda a: shape[a], default=0)

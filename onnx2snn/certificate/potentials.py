@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.batch_findings import Mask
-from onnx2snn.dialect.subnetworks import POTENTIAL, CutNetwork
+from onnx2snn.dialect.subnetworks import POTENTIAL
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.float64.in_parts import in_parts
+from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
 from onnx2snn.operators.divided import sizes_of
 from onnx2snn.operators.parts import Span
@@ -142,25 +143,22 @@ class Path:
     Where one sample of what they make is large, some of it is computed at a time, from some of those levels.
 
     Args:
-        source: The source, cut.
-        spiking: The spiking network, cut at the same layers.
-        tensors: The tensor, in each.
+        models: What the source, and the spiking network, compute of levels and network inputs: the tensor.
         example: One sample: network inputs, and ``level/<layer>`` (1, ...): for the sizes.
         precision: Of both networks.
+        by_samples: Whether the tensor has rows of each sample.
         axes: Along which the tensor may be computed in parts.
     """
 
     def __init__(
         self,
-        source: CutNetwork,
-        spiking: CutNetwork,
-        tensors: tuple[str, str],
+        models: tuple[SplitModel, SplitModel],
         example: Mapping[str, Array],
         *,
         precision: Precision,
+        by_samples: bool = True,
         axes: Sequence[int] = (),
     ) -> None:
-        models = source.before(tensors[0]), spiking.before(tensors[1])
         self._source, self._spiking = (RunningError(model) for model in models)
         self._precision = precision
         self.reads = tuple(dict.fromkeys([*self._source.inputs, *self._spiking.inputs]))
@@ -168,7 +166,7 @@ class Path:
         self.linear = all(of(node).linear is not None for node in models[0].structure.graph.node)
         given = {name: example[name] for name in self.reads}
         shapes = {name: value.shape for name, value in given.items()}
-        self._apart = source.by_samples(tensors[0])
+        self._apart = by_samples
         self._parts = in_parts(models, shapes, axes if self._apart else (), BLOCK)
         #: What the example makes, until it is asked for, or something else is.
         self._known: tuple[Mapping[str, Array], Potentials] | None = None

@@ -12,22 +12,20 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
-from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.certificate.as_written import near
 from onnx2snn.certificate.batch_findings import compact
+from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.reading import (
     Mask,
     ReadActivation,
     holds_others,
     moves,
-    narrowed_with_loss,
     open_functions,
     origins,
     own_name,
     read_alike,
     responses,
     resumed,
-    unit_of,
     with_tensors,
     written_codes,
     written_tensors,
@@ -44,8 +42,6 @@ from onnx2snn.operators.divided import sizes_of
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import UNIT
-from onnx2snn.passes import PREPARE, RECOGNISE
-from onnx2snn.passes.importer import import_model
 
 #: Numbers of activations that are held at a time.
 MOST = 1 << 25
@@ -109,21 +105,23 @@ class SourceNetwork:
 
     Args:
         model: The source.
+        normalised: The same, where whoever asks has it.
 
     Raises:
         InvalidModelError: no runtime runs it.
     """
 
-    def __init__(self, model: onnx.ModelProto | SplitModel) -> None:
+    def __init__(
+        self, model: onnx.ModelProto | SplitModel, normalised: NormalisedSource | None = None
+    ) -> None:
         self._model = model if isinstance(model, SplitModel) else split_model(model)
-        graph = import_model(self._model)
-        self.unit, lossy = unit_of(graph), narrowed_with_loss(graph)
+        source = normalised or NormalisedSource.of(self._model)
+        self.unit, lossy = source.unit, source.lossy
         #: Samples that the file takes at a time, where it fixes that: its outputs need not grow with them (a mean of all).
         self.batch: int | None = next(
             (spec.batch for spec in input_specs(self._model.structure) if spec.batch), None
         )
-        self._graph = apply_owned(graph, PREPARE)
-        levels = apply_owned(self._graph.copy(), RECOGNISE)
+        self._graph, levels = source.graph, source.levels
         inexact = _inexact(self._graph)
         self.activations = {
             node.attrs[SOURCE_TENSOR]: ReadActivation(

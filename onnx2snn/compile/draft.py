@@ -231,15 +231,29 @@ class Place:
             "GatherElements" if self._draft.target.elements else "Gather", [table, places], axis=0
         )
 
+    def laid_out(self, values: str) -> str:
+        """``values`` as places of :meth:`looked_up` have to lie: along one axis, where that is by elements."""
+        return self.flat(values) if self._draft.target.elements else values
+
+    def laid_back(self, found: str, like: str, output: str) -> None:
+        """What was looked up, in the shape of ``like``, which is that of the network's tensor, as ``output``."""
+        if self._draft.target.elements:
+            self.add("Reshape", [found, self._sizes(like)], output=output)
+        else:
+            self.add("Identity", [found], output=output)
+
     def flat(self, values: str) -> str:
         """``values`` along one axis."""
         return self.add("Reshape", [values, self.constant([-1], np.int64)])
 
     def shaped(self, flat: str, like: str) -> str:
         """Back from one axis, to the shape of ``like``, which is that of the network's tensor."""
+        return self.add("Reshape", [flat, self._sizes(like)])
+
+    def _sizes(self, like: str) -> str:
+        """The shape of ``like``."""
         sizes = self._draft.sample_shape(self._stem)
-        shape = self.add("Shape", [like]) if sizes is None else self.constant([-1, *sizes], np.int64)
-        return self.add("Reshape", [flat, shape])
+        return self.add("Shape", [like]) if sizes is None else self.constant([-1, *sizes], np.int64)
 
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
         """A new constant; its name."""

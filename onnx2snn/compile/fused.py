@@ -15,6 +15,7 @@ from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron
 from onnx2snn.compile.integers import integers, is_whole
 from onnx2snn.compile.narrowed_search import CountedThresholds, NarrowedSearch, narrowed_search
 from onnx2snn.compile.neuron_writer import Writer, whole_values
+from onnx2snn.compile.shared_searches import SharedSearches
 from onnx2snn.compile.small_images import tap_by_tap
 from onnx2snn.compile.thresholds import thresholds_of
 from onnx2snn.dialect.functions import SCALED_IF
@@ -73,7 +74,10 @@ class FusedWriter(Writer):
         if blocked is not None:
             blocked.write_last(at, node.input[0], node.output[0])
             return
-        v, rounding = self._potential(at, node), self.rounding(node)
+        rounding = self.rounding(node)
+        if rounding is None and self._shared.write(at, node, lambda: self._potential(at, node)):
+            return
+        v = self._potential(at, node)
         search = None if self.plain or rounding is not None else self._search(node)
         if rounding is not None:
             self.rounded(at, v, rounding, output=node.output[0])
@@ -82,15 +86,30 @@ class FusedWriter(Writer):
         else:
             at.end("Identity", [level(at, self.compared(at, v, node))])
 
+    @cached_property
+    def _shared(self) -> SharedSearches:
+        """Searches of neurons that nothing shorter finds the level of."""
+        nodes = [] if self.plain else [node for node in self.draft.nodes if is_neuron(node)]
+        searching = [n for n in nodes if self.rounding(n) is None and self._corrected(n) is None]
+        return SharedSearches(self.draft, searching, self._bias)
+
+    def _bias(self, node: onnx.NodeProto) -> Array | None:
+        """What is added to the tensor that a neuron reads."""
+        bias = self.draft.value(node.input[1])
+        if bias is None or self.factor(node) != 1:
+            return None
+        return np.zeros(1, np.float32) if node.output[0] in self._folded else bias.astype(np.float32)
+
     def _search(self, node: onnx.NodeProto) -> CorrectedRounding | NarrowedSearch | CountedThresholds | None:
         """What finds a level in fewer operators than the neuron's own comparisons."""
+        return self._corrected(node) or narrowed_search(self.draft, node)
+
+    def _corrected(self, node: onnx.NodeProto) -> CorrectedRounding | None:
         held = thresholds_of(node, self.draft) if is_dialect(node, "IF") else None
         bias, shape = self.draft.value(node.input[1]), self.draft.sample_shape(node.input[0])
-        if held is not None and bias is not None and shape and is_whole(self.draft, node.input[0]):
-            corrected = corrected_rounding(held, bias, shape)
-            if corrected is not None:
-                return corrected
-        return narrowed_search(self.draft, node)
+        if held is None or bias is None or not shape or not is_whole(self.draft, node.input[0]):
+            return None
+        return corrected_rounding(held, bias, shape)
 
     def convolution(self, node: onnx.NodeProto) -> bool:
         """As :meth:`Writer.convolution`."""

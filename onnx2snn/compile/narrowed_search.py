@@ -20,6 +20,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from onnx2snn.compile.coded_search import Rows
 from onnx2snn.compile.draft import Array, Draft, Place, is_dialect
 from onnx2snn.compile.thresholds import thresholds_of, timesteps_of
 from onnx2snn.dialect.functions import TABLE_IF
@@ -29,7 +30,7 @@ _BUCKETS = 4096
 #: More rows would make a compiled file much larger.
 _ROWS = 16
 #: So many comparisons are faster than looking up.
-_FEW = 4
+FEW = 4
 #: Nor are tables written down that have more thresholds than neurons of so many time steps.
 _TIMESTEPS = 12
 _INFINITY = np.float32(np.inf)
@@ -107,8 +108,7 @@ class NarrowedSearch:
 
 def narrowed_search(draft: Draft, node: onnx.NodeProto) -> NarrowedSearch | CountedThresholds | None:
     """Of an IF or a TableIF node; None where its own search is as short, or it has no table that is worth its memory."""
-    timesteps = timesteps_of(node)
-    held = _table_if(draft, node, timesteps) if is_dialect(node, TABLE_IF) else _table(draft, node, timesteps)
+    timesteps, held = timesteps_of(node), rows_of_thresholds(draft, node)
     if held is None:
         return None
     table, at_row = held
@@ -116,7 +116,7 @@ def narrowed_search(draft: Draft, node: onnx.NodeProto) -> NarrowedSearch | Coun
     if not finite.any(axis=1).all() or len(table) > _ROWS:
         return None
     levels = int((table < _INFINITY).sum(axis=1).max())
-    if levels <= _FEW:
+    if levels <= FEW:
         return CountedThresholds(tuple(table[:, level][at_row] for level in range(levels)))
     low = np.where(finite, table, _INFINITY).min(axis=1, keepdims=True)
     high = np.where(finite, table, -_INFINITY).max(axis=1, keepdims=True)
@@ -145,7 +145,13 @@ def narrowed_search(draft: Draft, node: onnx.NodeProto) -> NarrowedSearch | Coun
     )
 
 
-def _table_if(draft: Draft, node: onnx.NodeProto, timesteps: int) -> tuple[Array, NDArray[np.int64]] | None:
+def rows_of_thresholds(draft: Draft, node: onnx.NodeProto) -> Rows | None:
+    """Rows of an IF or a TableIF node, and the row of each neuron; None where they are not known, or too long."""
+    timesteps = timesteps_of(node)
+    return _table_if(draft, node, timesteps) if is_dialect(node, TABLE_IF) else _table(draft, node, timesteps)
+
+
+def _table_if(draft: Draft, node: onnx.NodeProto, timesteps: int) -> Rows | None:
     """The rows of a TableIF node, and the row of each neuron."""
     held, rows, width = draft.value(node.input[2]), draft.value(node.input[3]), 2**timesteps - 1
     if held is None or rows is None or held.size % width:
@@ -153,7 +159,7 @@ def _table_if(draft: Draft, node: onnx.NodeProto, timesteps: int) -> tuple[Array
     return held.reshape(-1, width), rows // width
 
 
-def _table(draft: Draft, node: onnx.NodeProto, timesteps: int) -> tuple[Array, NDArray[np.int64]] | None:
+def _table(draft: Draft, node: onnx.NodeProto, timesteps: int) -> Rows | None:
     """Likewise of an IF node, rows that are alike once."""
     held = thresholds_of(node, draft) if is_dialect(node, "IF") and timesteps <= _TIMESTEPS else None
     table = None if held is None else held.table

@@ -75,7 +75,7 @@ class RunningError:
         opsets = {o.domain: o.version for o in model.structure.opset_import}
         self._operators = [OneOperator(node, opsets) for node in graph.node]
         self._constants = model.constants
-        self._quanta: dict[str, float] = {}
+        self._read: dict[str, Signal] = {}
         self._output = graph.output[0].name
         self.inputs = tuple(value.name for value in graph.input if value.name not in model.weights)
         #: Elements of its largest tensor, and the least power of two of what jumps read; of the last run.
@@ -111,7 +111,8 @@ class RunningError:
         return held[self._output]
 
     def _constant(self, name: str) -> Signal:
-        values = self._constants[name]
-        if name not in self._quanta:
-            self._quanta[name] = quantum(values) if values.dtype.kind == "f" else 1.0
-        return Signal(values, fixed=True, rounding=RoundingCount(quantum=self._quanta[name]))
+        if name not in self._read:
+            values = self._constants[name]
+            step = quantum(values) if values.dtype.kind == "f" else 1.0
+            self._read[name] = Signal(values, fixed=True, rounding=RoundingCount(quantum=step))
+        return self._read[name]

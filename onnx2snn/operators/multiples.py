@@ -97,10 +97,15 @@ def product(step: Step, inputs: list[Steps]) -> Steps:
     operands, held = list(step.inputs), of(step.node).weights
     weights = operands[1]
     axis = held and weights and held.outputs(step.attributes, weights.value.ndim)
-    if held is None or axis is None or weights is None or not weights.fixed or least(inputs[1]) == 0:
+    if (
+        not isinstance(axis, int)
+        or held is None
+        or weights is None
+        or not weights.fixed
+        or least(inputs[1]) == 0
+    ):
         return min(least(inputs[0]) * least(inputs[1]), *map(least, inputs[2:]), ANY)
-    own = quanta(weights.value).min(axis=tuple(a for a in range(weights.value.ndim) if a != axis))
-    steps = least(inputs[0]) * own
+    steps = least(inputs[0]) * weights.quanta(axis)
     bias = operands[2] if len(operands) > 2 else None
     if bias is not None:
         steps = np.minimum(steps, np.reshape(_own(bias, inputs[2]), -1))

@@ -189,6 +189,17 @@ class Signal:
     ranking: Ranking | None = None
     measured: bool = False
 
+    def quanta(self, axis: int) -> Wide:
+        """Of a constant: by place along an axis, the power of two of which its entries are multiples; looked for once."""
+        if axis not in self._quanta:
+            others = tuple(a for a in range(self.value.ndim) if a != axis)
+            self._quanta[axis] = quanta(self.value).min(axis=others)
+        return self._quanta[axis]
+
+    @cached_property
+    def _quanta(self) -> dict[int, Wide]:
+        return {}
+
     @property
     def size(self) -> Wide:
         """M."""

@@ -1,0 +1,128 @@
+"""Neurons that read one potential, and find their levels by one search (:mod:`onnx2snn.compile.coded_search`).
+
+A bias that all channels have in common is no operator: fl(v + b) grows with v, so thresholds of the sum are thresholds of v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import onnx
+
+from onnx2snn.compile.coded_search import CodedSearch, Rows, coded_search
+from onnx2snn.compile.draft import Array, Draft, Place, is_dialect
+from onnx2snn.compile.narrowed_search import FEW, CountedThresholds, rows_of_thresholds
+from onnx2snn.dialect.functions import TABLE_IF
+
+#: What tells potentials apart: a tensor, and what is added to it.
+_Potential: TypeAlias = "tuple[str, tuple[int, ...], bytes]"
+
+
+class _Member(NamedTuple):
+    """One neuron of those that share a search, and the first of them."""
+
+    search: CodedSearch
+    first: str
+    position: int
+    added: bool
+
+
+class SharedSearches:
+    """The neurons of a network that share searches.
+
+    Args:
+        draft: The network.
+        nodes: Neurons that find their levels by a table, all of them.
+        bias_of: What is added to the tensor that a neuron reads; None where that is not constant.
+    """
+
+    def __init__(
+        self,
+        draft: Draft,
+        nodes: list[onnx.NodeProto],
+        bias_of: Callable[[onnx.NodeProto], Array | None],
+    ) -> None:
+        self._members: dict[str, _Member] = {}
+        self._few: dict[str, CountedThresholds] = {}
+        self._places: dict[str, tuple[str, str]] = {}
+        groups: dict[_Potential, list[tuple[str, Rows]]] = {}
+        for node in nodes:
+            bias = bias_of(node) if is_dialect(node, "IF", TABLE_IF) else None
+            rows = None if bias is None else rows_of_thresholds(draft, node)
+            if bias is None or rows is None:
+                continue
+            if bias.size == 1:
+                rows, bias = (sum_reaches(rows[0], bias.reshape(())), rows[1]), np.zeros(1, np.float32)
+            potential = node.input[0], bias.shape, bias.tobytes()
+            groups.setdefault(potential, []).append((node.output[0], rows))
+        for potential, members in groups.items():
+            if not self._share(potential, members):
+                for member in members:
+                    self._share(potential, [member])
+
+    def _share(self, potential: _Potential, members: list[tuple[str, Rows]]) -> bool:
+        """Whether neurons find their levels by one search; or one alone by a few comparisons."""
+        counted = _few(members[0][1], potential) if len(members) == 1 else None
+        if counted is not None:
+            self._few[members[0][0]] = counted
+            return True
+        search = coded_search([rows for _, rows in members])
+        if search is None:
+            return False
+        added = bool(np.any(np.frombuffer(potential[2], np.float32)))
+        for position, (name, _) in enumerate(members):
+            self._members[name] = _Member(search, members[0][0], position, added)
+        return True
+
+    def write(self, at: Place, node: onnx.NodeProto, potential: Callable[[], str]) -> bool:
+        """Write the level of a neuron; ``potential`` writes the sum that it compares. False: it shares no search."""
+        name = node.output[0]
+        if name in self._few:
+            self._few[name].write(at, node.input[0], name)
+            return True
+        if name not in self._members:
+            return False
+        member = self._members[name]
+        if member.first not in self._places:
+            v = potential() if member.added else node.input[0]
+            self._places[member.first] = v, member.search.write(at, v)
+        v, place = self._places[member.first]
+        member.search.write_level(at, place, member.position, v, name)
+        return True
+
+
+def _few(rows: Rows, potential: _Potential) -> CountedThresholds | None:
+    """The thresholds of a neuron of few levels, of the tensor that it reads; None where it has more."""
+    table, at_row = rows
+    levels = int((table < np.inf).sum(axis=1).max(initial=0))
+    if not 0 < levels <= FEW:
+        return None
+    bias = np.frombuffer(potential[2], np.float32).reshape(potential[1])
+    return CountedThresholds(tuple(sum_reaches(table[:, n][at_row], bias) for n in range(levels)))
+
+
+def sum_reaches(thresholds: Array, bias: Array) -> Array:
+    """The lowest float32 v so that v + ``bias``, rounded, is at least a threshold; found by bisection. Infinities stay."""
+    held, added = np.broadcast_arrays(thresholds.astype(np.float32), bias.astype(np.float32))
+    top = _order(np.float32(np.inf))
+    low, high = np.full(held.shape, -top), np.full(held.shape, top)
+    with np.errstate(over="ignore"):
+        while np.any(high - low > 1):
+            middle = (low + high) // 2
+            enough = _ordered(middle) + added >= held
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.where(np.isfinite(held), _ordered(high), held)
+
+
+def _order(values: Array) -> Array:
+    """Integers in the order of numbers of float32, one apart where nothing lies between."""
+    bits = np.asarray(values, np.float32).view(np.int32).astype(np.int64)
+    return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+
+
+def _ordered(places: Array) -> Array:
+    """The numbers at such places."""
+    bits = np.where(places < 0, -places | 0x80000000, places)
+    return bits.astype(np.uint32).view(np.float32)

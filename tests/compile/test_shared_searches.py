@@ -1,0 +1,120 @@
+"""Neurons that read one tensor find their levels by one search, biases and all, of every potential."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from helpers_graphs import make_model, node
+
+from onnx2snn.activations.tables import reached
+from onnx2snn.compile.draft import Draft
+from onnx2snn.compile.shared_searches import SharedSearches, sum_reaches
+from onnx2snn.model.weights import split_model
+from onnx2snn.runtime.target import ANYWHERE, Target
+
+T = 8
+WIDTH = 2**T - 1
+DRAWS = np.random.default_rng(11)
+
+
+def table(*thresholds: float) -> Any:
+    row = np.full(WIDTH, np.inf, np.float32)
+    row[: len(thresholds)] = np.sort(np.float32(thresholds))
+    return row
+
+
+GRID = (np.arange(WIDTH) - 100.5) * 0.03
+RISING = table(*np.delete(GRID, range(90, 95)))
+FALLING = table(*GRID[90:95])
+#: Of the same grid, where what is added is more by one of its steps.
+MOVED = table(*(GRID[90:95] + 0.03))
+ONE = table(-1.7)
+
+
+def around(row: Any, bias: Any) -> Any:
+    """Numbers whose sums with a bias are thresholds, and the nearest to them on both sides; others."""
+    below = above = (row[np.isfinite(row)] - np.float32(bias)).astype(np.float32)
+    near = [below]
+    for _ in range(3):
+        below, above = (
+            np.nextafter(some, np.float32(end)) for some, end in ((below, -np.inf), (above, np.inf))
+        )
+        near += [below, above]
+    return np.concatenate([*near, np.float32(DRAWS.normal(0, 9, 200)), np.float32([0, -0.0, -np.inf])])
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.1, -3.7, 1e5, -1e-30])
+def test_the_lowest_number_whose_sum_reaches_a_threshold(bias: float) -> None:
+    held = np.append(RISING, np.float32([-np.inf, 3e38, 0, 1e-40]))
+    found = sum_reaches(held, np.float32(bias))
+    finite = np.isfinite(held) & np.isfinite(found)
+    assert finite.sum() > WIDTH - 9
+    below = np.nextafter(found[finite], np.float32(-np.inf))
+    assert (found[finite] + np.float32(bias) >= held[finite]).all()
+    assert (below + np.float32(bias) < held[finite]).all()
+    np.testing.assert_array_equal(found[~np.isfinite(held)], held[~np.isfinite(held)])
+
+
+def written(rows: list[Any], biases: list[Any], target: Target) -> tuple[Any, list[str]]:
+    """The levels of neurons with these tables and biases, run, and the operators that find them."""
+    constants = {f"t{i}": row for i, row in enumerate(rows)} | {f"b{i}": b for i, b in enumerate(biases)}
+    constants["r"] = np.zeros((1, 1), np.int64)
+    nodes = [
+        node("TableIF", ["v", f"b{i}", f"t{i}", "r"], [f"k{i}"], timesteps=T, domain="onnx2snn")
+        for i in range(len(rows))
+    ]
+    shape = ("N", 2, 300)
+    given = make_model(nodes, constants, {"v": shape}, {f"k{i}": shape for i in range(len(rows))})
+    draft = Draft(split_model(given), target)
+    shared = SharedSearches(draft, nodes, lambda one: draft.value(one.input[1]))
+    for one in nodes:
+        at = draft.at(one.output[0])
+        bias = draft.value(one.input[1])
+        assert bias is not None
+        sums = lambda at=at, bias=bias: at.add("Sub", ["v", at.constant(-bias)])  # noqa: E731
+        assert shared.write(at, one, sums)
+    model = draft.finished().whole()
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return lambda v: session.run(None, {"v": v}), [one.op_type for one in model.graph.node]
+
+
+@pytest.mark.parametrize("target", [ANYWHERE, Target(elements=True)], ids=["anywhere", "by elements"])
+@pytest.mark.parametrize(
+    ("rows", "biases", "searches"),
+    [
+        ([RISING, FALLING], [np.float32([[0.1]])] * 2, 1),
+        ([RISING, MOVED], [np.float32([[0.1]]), np.float32([[0.13]])], 1),  # one bias for all is none
+        (
+            [table(*GRID), FALLING],
+            [np.float32([[0.1]]), np.float32([[0.11]])],
+            2,
+        ),  # thresholds too near each other
+        ([RISING, FALLING], [np.float32([[0.1], [7]])] * 2, 1),
+        ([RISING, FALLING], [np.float32([[0.1], [7]]), np.float32([[0.2], [7]])], 2),
+        (
+            [RISING, ONE],
+            [np.float32([[0.1], [7]]), np.float32([[0.2], [7]])],
+            1,
+        ),  # one threshold: a comparison
+    ],
+)
+def test_levels_are_those_of_each_table(
+    rows: list[Any], biases: list[Any], searches: int, target: Target
+) -> None:
+    run, operators = written(rows, biases, target)
+    assert Counter(operators)["QuantizeLinear"] == searches
+    near = [around(row, b) for row, bias in zip(rows, biases, strict=True) for b in bias.reshape(-1)]
+    v = DRAWS.permutation(np.resize(np.concatenate(near), 8 * 600)).reshape(8, 2, 300)
+    for found, row, bias in zip(run(v), rows, biases, strict=True):
+        np.testing.assert_array_equal(found, reached(row, v + bias))
+
+
+def test_one_bias_of_all_channels_costs_nothing() -> None:
+    _, operators = written([RISING], [np.float32([[0.1]])], ANYWHERE)
+    assert Counter(operators)["Sub"] == 1
+    _, operators = written([ONE], [np.float32([[0.1], [3]])], ANYWHERE)
+    assert operators == ["GreaterOrEqual", "Cast", "Identity"]
