@@ -45,8 +45,11 @@ def _torchvision(name: str, side: int) -> nn.Module:
     chosen: dict[str, Any] = {"weights": None}
     if name == "vit_b_16":
         chosen["image_size"] = side
-    if name == "maxvit_t":
-        chosen |= {"input_size": (side, side), "partition_size": side // 32}
+    if name == "maxvit_t":  # partitions have to divide every stage
+        return torchvision.models.MaxVit(
+            input_size=(side, side), stem_channels=64, partition_size=side // 32, block_channels=[64, 128, 256, 512],
+            block_layers=[2, 2, 5, 2], head_dim=32, stochastic_depth_prob=0.2,
+        )  # fmt: skip
     if name.startswith("lraspp"):
         chosen |= {"weights_backbone": None, "num_classes": 21}
     network: nn.Module = torchvision.models.get_model(name, **chosen)

@@ -37,7 +37,7 @@ NETWORKS = (
     "vit_b_16", "convnext_tiny", "swin_t", "swin_v2_t", "maxvit_t",
 )  # fmt: skip
 WAYS = ("uint8", "int8", "inputs")
-SECONDS, BYTES = 900, 5 << 30
+SECONDS, BYTES = 1800, 10 << 30
 _PAIRS = 5
 _TITLES = (
     "network", "side", "quantised", "exporter", "layers", "T", "neurons", "spikes / bit", "SynOps", "MACs that spike",

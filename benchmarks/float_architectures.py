@@ -34,7 +34,7 @@ RESULTS = Path(__file__).parent / "results" / "float_architectures.json"
 NETWORKS = (
     "mobilenet_v3_small", "yolo", "regnet_y_400mf", "efficientnet_b0", "vit_b_16", "convnext_tiny", "swin_t",
 )  # fmt: skip
-BYTES = 6 << 30
+BYTES = 10 << 30
 _TITLES = (
     "network", "T", "layers", "error, %", "on other data, %", "exact layers", "levels that differ", "unexplained", "certified",
     "calibrate, s", "convert, s", "verify, s", "memory, GB",

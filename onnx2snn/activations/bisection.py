@@ -7,7 +7,8 @@ bit. Around a step the operators' own rounding may take either side: so far its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,6 +54,11 @@ class Steps:
     rise: NDArray[np.int64]
     start: NDArray[np.int64]
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(a.nbytes for a in (self.edges, self.strict, self.slack, self.rise, self.start))
+
 
 def bisected(evaluation: ChainEvaluation, level: Level, step: NDArray[np.float64]) -> Steps:
     """The steps of a chain.
@@ -66,9 +72,34 @@ def bisected(evaluation: ChainEvaluation, level: Level, step: NDArray[np.float64
         NotPiecewiseLinearError: it has none, or too many, or does not keep to those that were found.
     """
     search = _Search(evaluation, level)
-    z = _refined(evaluation, grid(), step)
-    levels = search.levels(z[:, None])
+    z = grid()
+    inner, levels = search.both(z[:, None])
+    finer = _refined(evaluation, z, inner, step)
+    if len(finer) > len(z):
+        z, levels = finer, search.levels(finer[:, None])
     return search.verified(search.steps(_brackets(z, levels), levels[0]))
+
+
+class KeptSteps:
+    """Steps that were found last, by what they are of.
+
+    One network is recognised several times, where it is made exact, converted and certified.
+    """
+
+    def __init__(self, most: int = 1 << 27) -> None:
+        self._most, self._size = most, 0
+        self._held: OrderedDict[Hashable, Steps] = OrderedDict()
+
+    def get(self, key: Hashable, find: Callable[[], Steps]) -> Steps:
+        """Those of ``key``; ``find`` is asked once, as long as all that is kept has room in ``most`` bytes."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        found = self._held[key] = find()
+        self._size += found.size
+        while self._size > self._most:
+            self._size -= self._held.popitem(last=False)[1].size
+        return found
 
 
 def grid() -> Single:
@@ -80,9 +111,8 @@ def grid() -> Single:
     return numbers
 
 
-def _refined(evaluation: ChainEvaluation, z: Single, step: NDArray[np.float64]) -> Single:
-    """With numbers around every extremum of what is rounded in steps of ``step`` (C,), nearer and nearer."""
-    inner = evaluation.run(z[:, None])[0]
+def _refined(evaluation: ChainEvaluation, z: Single, inner: Single, step: NDArray[np.float64]) -> Single:
+    """With numbers around every extremum of what is rounded (``inner``) in steps of ``step`` (C,), nearer and nearer."""
     found = [_extrema(inner[:, c], float(step[c]) * _FINE) for c in range(evaluation.channels)]
     most = max(len(places) for places, _ in found)
     if most > MAX_TURNS:
@@ -162,10 +192,15 @@ class _Search:
 
     def levels(self, z: Single) -> Integers:
         """(P, C) at (P, C), or (P, 1)."""
-        levels = self._level(self._evaluation.run(z)[1])
+        return self.both(z)[1]
+
+    def both(self, z: Single) -> tuple[Single, Integers]:
+        """What is rounded, and the levels (P, C), at (P, C), or (P, 1)."""
+        inner, answers = self._evaluation.run(z)
+        levels = self._level(answers)
         if not np.all(np.isfinite(levels)):
             raise NotPiecewiseLinearError("it is not a number everywhere")
-        return np.rint(levels).astype(np.int64)
+        return inner, np.rint(levels).astype(np.int64)
 
     def steps(self, b: _Brackets, start: Integers) -> Steps:
         """By halving each bracket."""
@@ -207,7 +242,7 @@ class _Search:
         octaves = draws.integers(_SMALLEST, _LARGEST, (_RANDOM // 4, slack.shape[1]))
         far = np.ldexp(draws.uniform(0.5, 1, octaves.shape), octaves)
         z = np.concatenate([near, far, -far]).astype(np.float32)
-        found, inner = self.levels(z), self._evaluation.run(z)[0]
+        inner, found = self.both(z)
         at_edges = self._evaluation.run(finite.astype(np.float32))[0]
         for channel in range(slack.shape[1]):
             own = np.flatnonzero(np.isfinite(steps.edges[:, channel]))

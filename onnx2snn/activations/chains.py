@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, sample_
 from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference
+from onnx2snn.model.weights import SplitModel
 
 Single = NDArray[np.float32]
 #: Potentials at which channels that share constants are compared with all.
@@ -131,7 +133,7 @@ class Part:
     copies: Mapping[int, gs.Tensor]
 
 
-def side_by_side(parts: Sequence[Part], opsets: Opsets) -> Reference:
+def side_by_side(parts: Sequence[Part], opsets: Opsets) -> SplitModel:
     """One model: of part i, float32 from ``zi`` to ``zi/0``, ``zi/1`` ..."""
     inputs: list[gs.Tensor] = []
     outputs: list[gs.Tensor] = []
@@ -147,7 +149,7 @@ def side_by_side(parts: Sequence[Part], opsets: Opsets) -> Reference:
             sizes = [f"z{i}_{j}_{axis}" for axis in range(len(part.root.shape))]
             outputs.append(gs.Variable(f"z{i}/{j}", np.float32, sizes))
             nodes.append(gs.Node("Cast", f"z{i}/{j}", {"to": 1}, [copies[id(tensor)]], [outputs[-1]]))
-    return Reference(to_split_model(gs.Graph(nodes, inputs, outputs, name="chains", **opsets.of_graph())))
+    return to_split_model(gs.Graph(nodes, inputs, outputs, name="chains", **opsets.of_graph()))
 
 
 class ChainEvaluation:
@@ -155,6 +157,7 @@ class ChainEvaluation:
 
     Attributes:
         channels: Their number C.
+        key: Of its operators and constants: equal ones answer equally.
 
     Args:
         chain: It.
@@ -180,7 +183,9 @@ class ChainEvaluation:
         self._shape = self._sharing.sample if sharing is None else sharing.shape
         self.channels = int(np.prod(self._shape))
         part = Part(chain.root, chain.nodes, (inner, chain.output), self._shape, copies)
-        self._reference = side_by_side([part], opsets)
+        model = side_by_side([part], opsets)
+        self.key = hashlib.blake2b(model.whole().SerializeToString(deterministic=True)).digest()
+        self._reference = Reference(model)
 
     def run(self, z: Single) -> tuple[Single, Single]:
         """The inner tensor and the output (P, C) at potentials (P, C), or (P, 1) for all channels."""

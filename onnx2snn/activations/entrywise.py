@@ -37,8 +37,8 @@ class Opsets:
         return {"opset": self.version, "import_domains": self.others}
 
 
-#: A constant with more values than this is data, not an activation's parameter.
-MAX_PARAMETERS = 1 << 17
+#: A constant with more values than this is data, not an activation's parameter; a list to pick from may be longer.
+MAX_PARAMETERS, MAX_LIST = 1 << 17, 1 << 22
 #: Samples, and entries along an axis, with which an operator is tried.
 _SAMPLES, _ENTRIES = 2, 3
 _TRIALS = 4
@@ -117,7 +117,9 @@ def is_parameter(tensor: gs.Tensor, shape: Sequence[int | str]) -> bool:
 
 
 def _is_large(tensor: gs.Tensor) -> bool:
-    return is_constant(tensor) and not tensor.is_empty() and value_of(tensor).size > MAX_PARAMETERS
+    if not is_constant(tensor) or tensor.is_empty():
+        return False
+    return value_of(tensor).size > (MAX_LIST if value_of(tensor).ndim == 1 else MAX_PARAMETERS)
 
 
 def _alone(node: gs.Node, read: Sequence[gs.Tensor], opsets: Opsets) -> SplitModel:
