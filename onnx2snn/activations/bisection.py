@@ -18,6 +18,7 @@ from onnx2snn.activations.chains import ChainEvaluation, Single
 from onnx2snn.activations.rationals import NotPiecewiseLinearError
 
 Integers = NDArray[np.int64]
+Levels = NDArray[np.int32]
 Level = Callable[[Single], NDArray[np.float64]]
 
 #: Numbers of the grid in each octave, and octaves: potentials are not larger, nor do smaller ones matter.
@@ -28,6 +29,8 @@ _ZOOM, _ZOOMS = 33, 6
 _FINE = 2.0**-10
 #: A function that turns more often is not taken apart, nor one of more steps.
 MAX_TURNS, MAX_STEPS = 32, 1 << 19
+#: Levels beyond are too many, whatever they are: they are held in 32 bits.
+_MOST_LEVEL = 1 << 30
 #: Which numbers beside an edge are looked at: so many further on in the order of float32.
 _BESIDE = np.unique((2 ** np.arange(0, 17, 0.25)).astype(np.int64))
 #: What is rounded is the same if it differs by no more than the rounding of the operators in front of it.
@@ -77,7 +80,7 @@ def bisected(evaluation: ChainEvaluation, level: Level, step: NDArray[np.float64
     finer = _refined(evaluation, z, inner, step)
     if len(finer) > len(z):
         z, levels = finer, search.levels(finer[:, None])
-    return search.verified(search.steps(_brackets(z, levels), levels[0]))
+    return search.verified(search.steps(_brackets(z, levels), levels[0].astype(np.int64)))
 
 
 class KeptSteps:
@@ -162,9 +165,11 @@ class _Brackets:
     sign: Integers
 
 
-def _brackets(grid: Single, levels: Integers) -> _Brackets:
+def _brackets(grid: Single, levels: Levels) -> _Brackets:
     """One for every level passed."""
-    columns = [_of_channel(_ordered(grid), levels[:, channel]) for channel in range(levels.shape[1])]
+    columns = [
+        _of_channel(_ordered(grid), levels[:, channel].astype(np.int64)) for channel in range(levels.shape[1])
+    ]
     most = max(len(column[0]) for column in columns)
     held = [np.zeros((most, len(columns)), np.int64) for _ in range(4)]
     for channel, column in enumerate(columns):
@@ -190,17 +195,22 @@ class _Search:
     def __init__(self, evaluation: ChainEvaluation, level: Level) -> None:
         self._evaluation, self._level = evaluation, level
 
-    def levels(self, z: Single) -> Integers:
+    def levels(self, z: Single) -> Levels:
         """(P, C) at (P, C), or (P, 1)."""
         return self.both(z)[1]
 
-    def both(self, z: Single) -> tuple[Single, Integers]:
+    def both(self, z: Single) -> tuple[Single, Levels]:
         """What is rounded, and the levels (P, C), at (P, C), or (P, 1)."""
-        inner, answers = self._evaluation.run(z)
-        levels = self._level(answers)
-        if not np.all(np.isfinite(levels)):
-            raise NotPiecewiseLinearError("it is not a number everywhere")
-        return inner, np.rint(levels).astype(np.int64)
+        inner = np.empty((len(z), self._evaluation.channels), np.float32)
+        levels = np.empty(inner.shape, np.int32)
+        for first in range(0, len(z), self._evaluation.at_a_time):
+            at = slice(first, first + self._evaluation.at_a_time)
+            inner[at], answers = self._evaluation.run(z[at])
+            found = self._level(answers)
+            if not np.all(np.isfinite(found)):
+                raise NotPiecewiseLinearError("it is not a number everywhere")
+            levels[at] = np.clip(np.rint(found), -_MOST_LEVEL, _MOST_LEVEL)
+        return inner, levels
 
     def steps(self, b: _Brackets, start: Integers) -> Steps:
         """By halving each bracket."""

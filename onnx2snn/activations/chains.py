@@ -189,10 +189,19 @@ class ChainEvaluation:
 
     def run(self, z: Single) -> tuple[Single, Single]:
         """The inner tensor and the output (P, C) at potentials (P, C), or (P, 1) for all channels."""
-        rows = max(1, _AT_A_TIME // self.channels)
-        parts = [self._some(z[first : first + rows]) for first in range(0, max(len(z), 1), rows)]
-        inner, output = (np.concatenate(column) for column in zip(*parts, strict=True))
+        rows = self.at_a_time
+        if len(z) <= rows:
+            return self._some(z)
+        inner, output = (np.empty((len(z), self.channels), np.float32) for _ in range(2))
+        for first in range(0, len(z), rows):
+            at = slice(first, first + rows)
+            inner[at], output[at] = self._some(z[at])
         return inner, output
+
+    @property
+    def at_a_time(self) -> int:
+        """How many potentials are run at a time."""
+        return max(1, _AT_A_TIME // self.channels)
 
     def _some(self, z: Single) -> tuple[Single, Single]:
         whole = np.broadcast_to(z, (len(z), self.channels)).reshape(len(z), *self._shape)

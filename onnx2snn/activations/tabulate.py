@@ -191,7 +191,7 @@ class _TableSearch:
         if found is None:
             values = evaluation.run(SAMPLES[:, None])[1]
             grid = Grid.read(values, few=True)
-            if grid is None or not np.all(np.isfinite(grid.level(values))):
+            if grid is None or not grid.holds(values):
                 return self._listed(evaluation, chain)
         else:
             grid = Grid.of(found.staircase, evaluation)
