@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.distinct_places import Places, one_place, together
-from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, sample_of
+from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, read_by_place, sample_of
 from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference
@@ -166,7 +166,7 @@ class ChainEvaluation:
     """
 
     def __init__(self, chain: Chain, inner: gs.Tensor, opsets: Opsets) -> None:
-        self._sharing = Sharing([t for node in chain.nodes for t in node.inputs], chain.root)
+        self._sharing = Sharing([t for node in chain.nodes for t in read_by_place(node)], chain.root)
         self.gathered = self._sharing.gathered
         if self._sharing.is_less:
             self._load(chain, inner, opsets)

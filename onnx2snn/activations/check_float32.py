@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.chains import Part, Sharing, side_by_side
-from onnx2snn.activations.entrywise import Opsets
+from onnx2snn.activations.entrywise import Opsets, read_by_place
 from onnx2snn.activations.neuron import ARRAYS, Staircase
 from onnx2snn.activations.recognise import Found, Recognition, Rejected, recognise
 from onnx2snn.activations.rules import counted_from, rules_of
@@ -137,7 +137,7 @@ class _Narrow:
     """
 
     def __init__(self, found: Found) -> None:
-        self.sharing = Sharing([t for node in found.nodes for t in node.inputs], found.root)
+        self.sharing = Sharing([t for node in found.nodes for t in read_by_place(node)], found.root)
         arrays = {name: self.sharing.gathered(getattr(found.staircase, name)[None])[0] for name in ARRAYS}
         self.staircase = replace(found.staircase, **arrays)
 

@@ -83,7 +83,7 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
         return False
     if any(t.dtype is None for t in read) or any(_is_large(t) for t in node.inputs):
         return False
-    sizes = sample_of(node.inputs, shapes[0])
+    sizes = sample_of(read_by_place(node), shapes[0])
     if sizes is None:
         return False
     if of(node).elementwise:
@@ -94,6 +94,11 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
     types = tuple(_common(t).str for t in read)
     alike = (1, *sizes)
     return _tried(model.SerializeToString(deterministic=True), (tuple(tried), alike), types)
+
+
+def read_by_place(node: gs.Node) -> list[gs.Tensor]:
+    """What ``node`` reads but a list that it picks from, which may be as long as an axis and has nothing to do with it."""
+    return [tensor for position, tensor in enumerate(node.inputs) if position != of(node).listed]
 
 
 def sample_of(tensors: Iterable[gs.Tensor], shape: Sequence[int | str]) -> tuple[int, ...] | None:
