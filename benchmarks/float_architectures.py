@@ -159,10 +159,11 @@ def table(found: dict[str, dict[str, Any]]) -> str:
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    proofs = one["proved"] + len(one["not_proved"])
     return (
         f"`{one['name']}`", str(one["timesteps"]), str(one["layers"]),
         *(f"{one[key]:.1%}".strip("%") for key in ("error", "error_on_other")),
-        f"{one['proved']} of {one['proved'] + len(one['not_proved'])}",
+        f"{one['proved']} of {proofs}" if proofs else "none",
         f"{one['compared'] - one['exact']:,} of {one['compared']:,}", f"{one['unexplained']:,}",
         "yes" if one["lossless"] else "no",
         *(f"{one[key]:,.0f}" for key in ("calibrate", "convert", "verify")),
