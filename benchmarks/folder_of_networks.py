@@ -26,6 +26,7 @@ import numpy as np
 from process_memory import peak_memory
 
 import onnx2snn
+from onnx2snn.conversion import Conversion
 from onnx2snn.data import input_specs
 from onnx2snn.errors import Onnx2SnnError
 from onnx2snn.model.files import load_model
@@ -105,8 +106,13 @@ def in_process(
     )
 
 
-def measured(path: Path, samples: int) -> dict[str, Any]:
-    """Convert and certify the network at ``path``, run it, and tell what all that costs, in CPU seconds and bytes."""
+def measured(
+    path: Path, samples: int, also: Callable[[Conversion], dict[str, Any]] = lambda _: {}
+) -> dict[str, Any]:
+    """Convert and certify the network at ``path``, run it, and tell what all that costs, in CPU seconds and bytes.
+
+    ``also`` tells more of what was converted.
+    """
     warnings.simplefilter("ignore")
     began = time.process_time()
     try:
@@ -135,6 +141,7 @@ def measured(path: Path, samples: int) -> dict[str, Any]:
         "convert": converted - began,
         "verify": verified - converted,
         "memory": memory,
+        **also(conversion),
     }
 
 

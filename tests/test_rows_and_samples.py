@@ -151,6 +151,51 @@ def test_spikes_pass_where_rows_are_folded_between_neurons() -> None:
     assert onnx2snn.verify(source, conversion.model, data).lossless
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_class_token_of_a_fixed_batch_and_biases_that_folded_tokens_share(batch: int) -> None:
+    """17 tokens: BLAS rounds a product of the last one otherwise; signed levels make one answer of each row to no spikes."""
+    random = np.random.default_rng(0)
+    text = f"""g (float[{batch},16,64] x) => (float[{batch},17,10] y) {{
+      p = MatMul(x, u)  j = Concat <axis = 1> (token, p)
+      q0 = QuantizeLinear(j, s, m)  d0 = DequantizeLinear(q0, s, m)  f = Reshape(d0, fold)  c = Gemm(f, w, b)
+      q = QuantizeLinear(c, s, m)  d = DequantizeLinear(q, s, m)  r = Reshape(d, part)  y = MatMul(r, v) }}"""
+    arrays: dict[str, Any] = {
+        "s": np.float32(0.0243),
+        "m": np.uint8(122),
+        "fold": [batch * 17, 64],
+        "part": [batch, 17, 128],
+    }
+    arrays |= {"token": np.repeat(random.normal(size=(1, 1, 64)), batch, 0).astype(np.float32)}
+    shapes = {"u": (64, 64), "w": (64, 128), "b": (128,), "v": (128, 10)}
+    arrays |= {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    source = network(text, arrays)
+    conversion = onnx2snn.convert(source)
+    assert not conversion.non_spiking
+    data = {"x": random.normal(size=(3, 16, 64)).astype(np.float32)}
+    assert onnx2snn.verify(source, conversion.model, data).lossless
+
+
+@pytest.mark.parametrize("mask", [np.zeros((2, 1, 1)), np.array([[[0.5]], [[-1.5]]])])
+def test_windows_that_lie_in_the_batch_answer_silence_for_each_sample(mask: np.ndarray) -> None:
+    """Attention within windows: what a window answers to no spikes meets what is held of as many samples as there are."""
+    text = """g (float[N,4,8] x) => (float[N,4,8] y) {
+      f = Reshape(x, windows)  k = MatMul(f, w)
+      qk = QuantizeLinear(k, s, m)  dk = DequantizeLinear(qk, s, m)
+      t = Transpose <perm = [0, 2, 1]> (dk)  c = MatMul(dk, t)
+      q = QuantizeLinear(c, s, m)  d = DequantizeLinear(q, s, m)
+      r = Reshape(d, apart)  a = Add(r, mask)  b = Reshape(a, together)
+      o = MatMul(b, dk)  qo = QuantizeLinear(o, s, m)  do = DequantizeLinear(qo, s, m)
+      u = MatMul(do, w)  y = Reshape(u, back) }"""
+    arrays: dict[str, Any] = {"w": dyadic(8, 8) / 2, "m": np.uint8(122), "mask": mask.astype(np.float32)}
+    arrays |= {"windows": [-1, 2, 8], "apart": [-1, 2, 2, 2], "together": [-1, 2, 2], "back": [-1, 4, 8]}
+    source, data = network(text, arrays), {"x": dyadic(5, 4, 8, seed=2) * 8}
+    conversion = onnx2snn.convert(source)
+    assert not conversion.non_spiking
+    assert onnx2snn.verify(source, conversion.model, data).lossless
+    found = SpikingSession(conversion.model.SerializeToString()).run(data)
+    np.testing.assert_array_equal(found.outputs["y"], make_runner(source)(data)["y"])
+
+
 def test_a_scale_by_row_stays_behind_the_reshape_that_makes_rows_channels() -> None:
     """Where rows lie in the batch no weight of theirs could take it in."""
     text = f"""g (float[1,4,8] x) => (float[1,4,4] y) {{

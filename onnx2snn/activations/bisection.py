@@ -7,7 +7,8 @@ bit. Around a step the operators' own rounding may take either side: so far its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from onnx2snn.activations.chains import ChainEvaluation, Single
 from onnx2snn.activations.rationals import NotPiecewiseLinearError
 
 Integers = NDArray[np.int64]
+Levels = NDArray[np.int32]
 Level = Callable[[Single], NDArray[np.float64]]
 
 #: Numbers of the grid in each octave, and octaves: potentials are not larger, nor do smaller ones matter.
@@ -27,6 +29,8 @@ _ZOOM, _ZOOMS = 33, 6
 _FINE = 2.0**-10
 #: A function that turns more often is not taken apart, nor one of more steps.
 MAX_TURNS, MAX_STEPS = 32, 1 << 19
+#: Levels beyond are too many, whatever they are: they are held in 32 bits.
+_MOST_LEVEL = 1 << 30
 #: Which numbers beside an edge are looked at: so many further on in the order of float32.
 _BESIDE = np.unique((2 ** np.arange(0, 17, 0.25)).astype(np.int64))
 #: What is rounded is the same if it differs by no more than the rounding of the operators in front of it.
@@ -53,6 +57,11 @@ class Steps:
     rise: NDArray[np.int64]
     start: NDArray[np.int64]
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(a.nbytes for a in (self.edges, self.strict, self.slack, self.rise, self.start))
+
 
 def bisected(evaluation: ChainEvaluation, level: Level, step: NDArray[np.float64]) -> Steps:
     """The steps of a chain.
@@ -66,9 +75,34 @@ def bisected(evaluation: ChainEvaluation, level: Level, step: NDArray[np.float64
         NotPiecewiseLinearError: it has none, or too many, or does not keep to those that were found.
     """
     search = _Search(evaluation, level)
-    z = _refined(evaluation, grid(), step)
-    levels = search.levels(z[:, None])
-    return search.verified(search.steps(_brackets(z, levels), levels[0]))
+    z = grid()
+    inner, levels = search.both(z[:, None])
+    finer = _refined(evaluation, z, inner, step)
+    if len(finer) > len(z):
+        z, levels = finer, search.levels(finer[:, None])
+    return search.verified(search.steps(_brackets(z, levels), levels[0].astype(np.int64)))
+
+
+class KeptSteps:
+    """Steps that were found last, by what they are of.
+
+    One network is recognised several times, where it is made exact, converted and certified.
+    """
+
+    def __init__(self, most: int = 1 << 27) -> None:
+        self._most, self._size = most, 0
+        self._held: OrderedDict[Hashable, Steps] = OrderedDict()
+
+    def get(self, key: Hashable, find: Callable[[], Steps]) -> Steps:
+        """Those of ``key``; ``find`` is asked once, as long as all that is kept has room in ``most`` bytes."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        found = self._held[key] = find()
+        self._size += found.size
+        while self._size > self._most:
+            self._size -= self._held.popitem(last=False)[1].size
+        return found
 
 
 def grid() -> Single:
@@ -80,9 +114,8 @@ def grid() -> Single:
     return numbers
 
 
-def _refined(evaluation: ChainEvaluation, z: Single, step: NDArray[np.float64]) -> Single:
-    """With numbers around every extremum of what is rounded in steps of ``step`` (C,), nearer and nearer."""
-    inner = evaluation.run(z[:, None])[0]
+def _refined(evaluation: ChainEvaluation, z: Single, inner: Single, step: NDArray[np.float64]) -> Single:
+    """With numbers around every extremum of what is rounded (``inner``) in steps of ``step`` (C,), nearer and nearer."""
     found = [_extrema(inner[:, c], float(step[c]) * _FINE) for c in range(evaluation.channels)]
     most = max(len(places) for places, _ in found)
     if most > MAX_TURNS:
@@ -132,9 +165,11 @@ class _Brackets:
     sign: Integers
 
 
-def _brackets(grid: Single, levels: Integers) -> _Brackets:
+def _brackets(grid: Single, levels: Levels) -> _Brackets:
     """One for every level passed."""
-    columns = [_of_channel(_ordered(grid), levels[:, channel]) for channel in range(levels.shape[1])]
+    columns = [
+        _of_channel(_ordered(grid), levels[:, channel].astype(np.int64)) for channel in range(levels.shape[1])
+    ]
     most = max(len(column[0]) for column in columns)
     held = [np.zeros((most, len(columns)), np.int64) for _ in range(4)]
     for channel, column in enumerate(columns):
@@ -160,12 +195,22 @@ class _Search:
     def __init__(self, evaluation: ChainEvaluation, level: Level) -> None:
         self._evaluation, self._level = evaluation, level
 
-    def levels(self, z: Single) -> Integers:
+    def levels(self, z: Single) -> Levels:
         """(P, C) at (P, C), or (P, 1)."""
-        levels = self._level(self._evaluation.run(z)[1])
-        if not np.all(np.isfinite(levels)):
-            raise NotPiecewiseLinearError("it is not a number everywhere")
-        return np.rint(levels).astype(np.int64)
+        return self.both(z)[1]
+
+    def both(self, z: Single) -> tuple[Single, Levels]:
+        """What is rounded, and the levels (P, C), at (P, C), or (P, 1)."""
+        inner = np.empty((len(z), self._evaluation.channels), np.float32)
+        levels = np.empty(inner.shape, np.int32)
+        for first in range(0, len(z), self._evaluation.at_a_time):
+            at = slice(first, first + self._evaluation.at_a_time)
+            inner[at], answers = self._evaluation.run(z[at])
+            found = self._level(answers)
+            if not np.all(np.isfinite(found)):
+                raise NotPiecewiseLinearError("it is not a number everywhere")
+            levels[at] = np.clip(np.rint(found), -_MOST_LEVEL, _MOST_LEVEL)
+        return inner, levels
 
     def steps(self, b: _Brackets, start: Integers) -> Steps:
         """By halving each bracket."""
@@ -207,7 +252,7 @@ class _Search:
         octaves = draws.integers(_SMALLEST, _LARGEST, (_RANDOM // 4, slack.shape[1]))
         far = np.ldexp(draws.uniform(0.5, 1, octaves.shape), octaves)
         z = np.concatenate([near, far, -far]).astype(np.float32)
-        found, inner = self.levels(z), self._evaluation.run(z)[0]
+        inner, found = self.both(z)
         at_edges = self._evaluation.run(finite.astype(np.float32))[0]
         for channel in range(slack.shape[1]):
             own = np.flatnonzero(np.isfinite(steps.edges[:, channel]))

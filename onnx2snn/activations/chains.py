@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.distinct_places import Places, one_place, together
-from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, sample_of
+from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, read_by_place, sample_of
 from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import Reference
+from onnx2snn.model.weights import SplitModel
 
 Single = NDArray[np.float32]
 #: Potentials at which channels that share constants are compared with all.
@@ -131,7 +133,7 @@ class Part:
     copies: Mapping[int, gs.Tensor]
 
 
-def side_by_side(parts: Sequence[Part], opsets: Opsets) -> Reference:
+def side_by_side(parts: Sequence[Part], opsets: Opsets) -> SplitModel:
     """One model: of part i, float32 from ``zi`` to ``zi/0``, ``zi/1`` ..."""
     inputs: list[gs.Tensor] = []
     outputs: list[gs.Tensor] = []
@@ -147,7 +149,7 @@ def side_by_side(parts: Sequence[Part], opsets: Opsets) -> Reference:
             sizes = [f"z{i}_{j}_{axis}" for axis in range(len(part.root.shape))]
             outputs.append(gs.Variable(f"z{i}/{j}", np.float32, sizes))
             nodes.append(gs.Node("Cast", f"z{i}/{j}", {"to": 1}, [copies[id(tensor)]], [outputs[-1]]))
-    return Reference(to_split_model(gs.Graph(nodes, inputs, outputs, name="chains", **opsets.of_graph())))
+    return to_split_model(gs.Graph(nodes, inputs, outputs, name="chains", **opsets.of_graph()))
 
 
 class ChainEvaluation:
@@ -155,6 +157,7 @@ class ChainEvaluation:
 
     Attributes:
         channels: Their number C.
+        key: Of its operators and constants: equal ones answer equally.
 
     Args:
         chain: It.
@@ -163,7 +166,7 @@ class ChainEvaluation:
     """
 
     def __init__(self, chain: Chain, inner: gs.Tensor, opsets: Opsets) -> None:
-        self._sharing = Sharing([t for node in chain.nodes for t in node.inputs], chain.root)
+        self._sharing = Sharing([t for node in chain.nodes for t in read_by_place(node)], chain.root)
         self.gathered = self._sharing.gathered
         if self._sharing.is_less:
             self._load(chain, inner, opsets)
@@ -180,14 +183,25 @@ class ChainEvaluation:
         self._shape = self._sharing.sample if sharing is None else sharing.shape
         self.channels = int(np.prod(self._shape))
         part = Part(chain.root, chain.nodes, (inner, chain.output), self._shape, copies)
-        self._reference = side_by_side([part], opsets)
+        model = side_by_side([part], opsets)
+        self.key = hashlib.blake2b(model.whole().SerializeToString(deterministic=True)).digest()
+        self._reference = Reference(model)
 
     def run(self, z: Single) -> tuple[Single, Single]:
         """The inner tensor and the output (P, C) at potentials (P, C), or (P, 1) for all channels."""
-        rows = max(1, _AT_A_TIME // self.channels)
-        parts = [self._some(z[first : first + rows]) for first in range(0, max(len(z), 1), rows)]
-        inner, output = (np.concatenate(column) for column in zip(*parts, strict=True))
+        rows = self.at_a_time
+        if len(z) <= rows:
+            return self._some(z)
+        inner, output = (np.empty((len(z), self.channels), np.float32) for _ in range(2))
+        for first in range(0, len(z), rows):
+            at = slice(first, first + rows)
+            inner[at], output[at] = self._some(z[at])
         return inner, output
+
+    @property
+    def at_a_time(self) -> int:
+        """How many potentials are run at a time."""
+        return max(1, _AT_A_TIME // self.channels)
 
     def _some(self, z: Single) -> tuple[Single, Single]:
         whole = np.broadcast_to(z, (len(z), self.channels)).reshape(len(z), *self._shape)

@@ -15,10 +15,11 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.chains import Part, Sharing, side_by_side
-from onnx2snn.activations.entrywise import Opsets
+from onnx2snn.activations.entrywise import Opsets, read_by_place
 from onnx2snn.activations.neuron import ARRAYS, Staircase
 from onnx2snn.activations.recognise import Found, Recognition, Rejected, recognise
 from onnx2snn.activations.rules import counted_from, rules_of
+from onnx2snn.model.reference import Reference
 from onnx2snn.operators.linear import from_sizes
 from onnx2snn.remedies import CALIBRATE, PLATEAUS
 
@@ -136,7 +137,7 @@ class _Narrow:
     """
 
     def __init__(self, found: Found) -> None:
-        self.sharing = Sharing([t for node in found.nodes for t in node.inputs], found.root)
+        self.sharing = Sharing([t for node in found.nodes for t in read_by_place(node)], found.root)
         arrays = {name: self.sharing.gathered(getattr(found.staircase, name)[None])[0] for name in ARRAYS}
         self.staircase = replace(found.staircase, **arrays)
 
@@ -200,7 +201,7 @@ def _run(asked: Sequence[tuple[Found, _Narrow, NDArray[np.float32]]], opsets: Op
     shared = [(one, narrow.sharing) for one, narrow, _ in asked]
     parts = [Part(one.root, one.nodes, (one.output,), s.shape, s.copies) for one, s in shared]
     feed = {f"z{i}": z.reshape(len(z), *narrow.sharing.shape) for i, (_, narrow, z) in enumerate(asked)}
-    answers = side_by_side(parts, opsets).run(feed)
+    answers = Reference(side_by_side(parts, opsets)).run(feed)
     for i, (one, narrow, z) in enumerate(asked):
         answer = np.broadcast_to(answers[f"z{i}/0"], feed[f"z{i}"].shape).reshape(z.shape)
         yield one, narrow, z, answer.astype(np.float64)

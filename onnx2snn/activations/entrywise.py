@@ -37,8 +37,8 @@ class Opsets:
         return {"opset": self.version, "import_domains": self.others}
 
 
-#: A constant with more values than this is data, not an activation's parameter.
-MAX_PARAMETERS = 1 << 17
+#: A constant with more values than this is data, not an activation's parameter; a list to pick from may be longer.
+MAX_PARAMETERS, MAX_LIST = 1 << 17, 1 << 22
 #: Samples, and entries along an axis, with which an operator is tried.
 _SAMPLES, _ENTRIES = 2, 3
 _TRIALS = 4
@@ -83,7 +83,7 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
         return False
     if any(t.dtype is None for t in read) or any(_is_large(t) for t in node.inputs):
         return False
-    sizes = sample_of(node.inputs, shapes[0])
+    sizes = sample_of(read_by_place(node), shapes[0])
     if sizes is None:
         return False
     if of(node).elementwise:
@@ -94,6 +94,11 @@ def acts_entrywise(node: gs.Node, opsets: Opsets) -> bool:
     types = tuple(_common(t).str for t in read)
     alike = (1, *sizes)
     return _tried(model.SerializeToString(deterministic=True), (tuple(tried), alike), types)
+
+
+def read_by_place(node: gs.Node) -> list[gs.Tensor]:
+    """What ``node`` reads but a list that it picks from, which may be as long as an axis and has nothing to do with it."""
+    return [tensor for position, tensor in enumerate(node.inputs) if position != of(node).listed]
 
 
 def sample_of(tensors: Iterable[gs.Tensor], shape: Sequence[int | str]) -> tuple[int, ...] | None:
@@ -117,7 +122,9 @@ def is_parameter(tensor: gs.Tensor, shape: Sequence[int | str]) -> bool:
 
 
 def _is_large(tensor: gs.Tensor) -> bool:
-    return is_constant(tensor) and not tensor.is_empty() and value_of(tensor).size > MAX_PARAMETERS
+    if not is_constant(tensor) or tensor.is_empty():
+        return False
+    return value_of(tensor).size > (MAX_LIST if value_of(tensor).ndim == 1 else MAX_PARAMETERS)
 
 
 def _alone(node: gs.Node, read: Sequence[gs.Tensor], opsets: Opsets) -> SplitModel:

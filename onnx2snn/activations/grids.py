@@ -63,6 +63,12 @@ class Grid:
             near = np.abs(exact - whole) <= ON_GRID + 8 * float(np.finfo(np.float32).eps) * np.abs(whole)
         return np.where(near, whole, np.nan)
 
+    def holds(self, values: Single) -> bool:
+        """Whether all values (P, C) are of the grid."""
+        channels = (slice(c, c + 1) for c in range(values.shape[1]))  # one at a time: there are many values
+        each = (Grid(self.scale[c], self.shift[c]).level(values[:, c]) for c in channels)
+        return all(bool(np.all(np.isfinite(levels))) for levels in each)
+
 
 def _unit_of(values: Single, *, few: bool) -> tuple[float, float] | None:
     """The largest unit of which all differences are multiples, up to float32's rounding, and the smallest value."""

@@ -16,7 +16,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.activations.bisection import bisected
+from onnx2snn.activations.bisection import KeptSteps, bisected
 from onnx2snn.activations.chains import Chain, ChainEvaluation, Single
 from onnx2snn.activations.findings import Found, Recognition, Rejected, rejected
 from onnx2snn.activations.grids import (
@@ -38,6 +38,7 @@ from onnx2snn.operators.linear import MOVEMENT, ORDER_PRESERVING, is_linear
 
 #: A function of more values is no list of them.
 MOST_VALUES = 4096
+_KEPT = KeptSteps()
 
 
 @dataclass(frozen=True)
@@ -190,12 +191,13 @@ class _TableSearch:
         if found is None:
             values = evaluation.run(SAMPLES[:, None])[1]
             grid = Grid.read(values, few=True)
-            if grid is None or not np.all(np.isfinite(grid.level(values))):
+            if grid is None or not grid.holds(values):
                 return self._listed(evaluation, chain)
         else:
             grid = Grid.of(found.staircase, evaluation)
         step = grid.scale if found is None else evaluation.gathered(found.staircase.threshold[None])[0]
-        steps = bisected(evaluation, grid.level, step)
+        key = (evaluation.key, *(a.tobytes() for a in (grid.scale, grid.shift, step)))
+        steps = _KEPT.get(key, lambda: bisected(evaluation, grid.level, step))
         shift = evaluation.spread((grid.shift + grid.scale * steps.start)[None])[0]
         return Tabulated(of_grid(evaluation, grid, steps, None), shift, chain.root, end, chain.nodes)
 

@@ -59,10 +59,10 @@ class Proof:
         """Whether float32 computes it exactly."""
         return not self.reason
 
-    @property
-    def may_shrink(self) -> bool:
-        """Whether it is too much for float32, and fewer bits would do."""
-        return bool(self.reason) and self.steps is not None
+
+def may_shrink(proof: Proof, bits: float) -> bool:
+    """Whether it is too much for float32, and would do with so many bits less: in weights, or in both factors of a product."""
+    return bool(proof.reason) and proof.steps is not None and proof.steps < EXACT * 4.0**bits
 
 
 def prove_model(model: onnx.ModelProto | SplitModel) -> tuple[Proof, ...]:

@@ -18,7 +18,7 @@ from onnx2snn.dialect.layer_table import is_spiking
 from onnx2snn.errors import ConversionError
 from onnx2snn.exact.magnitudes import magnitudes
 from onnx2snn.exact.on_levels import ON_LEVELS, entrances, put_grids
-from onnx2snn.exact.proof import Proof, prove_graph, prove_model
+from onnx2snn.exact.proof import Proof, may_shrink, prove_graph, prove_model
 from onnx2snn.exact.weight_grids import Change, Grids
 from onnx2snn.exact.write_quantisers import plain_neurons
 from onnx2snn.graph.build import CodeGrid
@@ -188,7 +188,7 @@ def _attempts(levels: gs.Graph, source: onnx.ModelProto, inputs: tuple[InputGrid
         model = declared_as(to_model(apply_owned(rounded, (plain_neurons,))), source)
         made = Exact(model, inputs, tuple(changes), prove_model(model))
         yield made
-        if all(proof.exact or not proof.may_shrink for proof in made.proofs):
+        if not any(may_shrink(proof, SPARE[-1] - spare) for proof in made.proofs):
             return
 
 

@@ -10,6 +10,7 @@ import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
 from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, staircase_of
+from onnx2snn.exact.threshold_search import searched
 from onnx2snn.exact.weight_grids import THRESHOLDS
 from onnx2snn.exact.whole_levels import added_constant
 from onnx2snn.graph.build import Spelling, make_constant
@@ -39,8 +40,8 @@ def plain_neurons(graph: gs.Graph) -> gs.Graph:
         z ─▶ Staircase(1, b) ─▶ k ─▶ Add −z₀      becomes      z ─▶ Add b − z₀ ─▶ Floor ─▶ Clip −z₀, K − z₀
 
     1. The bias, one value a channel, goes into the synapses in front, where nothing else reads them.
-    2. Thresholds of a table that lie on a grid: the level of each cell of the grid is looked up. Others are compared with, one
-       after the other, and what is reached is added up.
+    2. Thresholds of a table that lie on a grid: the level of each cell of the grid is looked up. Others are found by a binary
+       search, as neurons do it.
     3. Integrate and Hold do nothing to values.
     """
     cells: dict[int, Cells] = {}
@@ -70,7 +71,7 @@ def _write(graph: gs.Graph, node: gs.Node, cells: dict[int, Cells]) -> None:
             cells[id(potential)] = cells_of(graph, spelling, node)
         found = cells[id(potential)]
         if found.cell is None:
-            level = _searched(spelling, node, _biased(graph, spelling, node, 0.0))
+            level = searched(spelling, node.attrs[THRESHOLDS], _biased(graph, spelling, node, 0.0))
             spelling.apply("Sub", level, np.full(1, zero, np.float32), output=out)
         else:
             looked_up = found.levels(node.attrs[THRESHOLDS]) - zero
@@ -185,20 +186,6 @@ def cells_of(graph: gs.Graph, spelling: Spelling, node: gs.Node) -> Cells:
     whole = spelling.apply("Cast", spelling.apply("Sub", cell, np.float32(low)), to=onnx.TensorProto.INT64)
     whole.dtype = np.dtype(np.int64)
     return Cells(whole, np.arange(low, high + 1) * step)
-
-
-def _searched(spelling: Spelling, node: gs.Node, potential: gs.Tensor) -> gs.Tensor:
-    """Case 2."""
-    total: gs.Tensor | None = None
-    for threshold in node.attrs[THRESHOLDS]:
-        held = np.atleast_1d(threshold).astype(np.float32)
-        reached = spelling.apply("GreaterOrEqual", potential, held)
-        reached.dtype = np.bool_
-        one = spelling.apply("Cast", reached, to=1)
-        total = one if total is None else spelling.apply("Add", total, one)
-    if total is None:
-        raise AssertionError("a table has thresholds")
-    return total
 
 
 def _takes_bias(node: gs.Node, channels: int) -> bool:

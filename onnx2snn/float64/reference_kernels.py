@@ -20,6 +20,7 @@ from onnx2snn.float64.indexing import (
     LpNormalization,
     Softmax,
 )
+from onnx2snn.float64.matrix_products import Gemm, MatMul
 from onnx2snn.float64.padding import Pad, padded
 from onnx2snn.float64.resizing import Resize
 from onnx2snn.operators.pool_windows import windows_of
@@ -253,4 +254,4 @@ CORRECTED = (
     Pad,
     Softmax,
 )
-FAST = (Conv, AveragePool, MaxPool, Resize, *CORRECTED)
+FAST = (Conv, AveragePool, MaxPool, Resize, MatMul, Gemm, *CORRECTED)

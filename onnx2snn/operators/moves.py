@@ -121,6 +121,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Gather",
+        listed=0,
         entries=entries.taken,
         linear=conditions.gather,
         places=places.alike,

@@ -110,6 +110,7 @@ class Operator:
         unsigned: The operator that does the same without turning signs.
         normalises: By which constants it normalises each channel.
         joins: It puts its operands beside each other, along its ``axis``.
+        listed: The input that it picks entries from, wherever they stand in it.
         silent: It answers zeros to zeros, whatever its constants.
         neutral: The constant that changes nothing.
 
@@ -179,6 +180,7 @@ class Operator:
     unsigned: str = ""
     normalises: Normalisation | None = None
     joins: bool = False
+    listed: int | None = None
     silent: bool = False
     neutral: float | None = None
 

@@ -14,6 +14,7 @@ from onnx2snn.passes.normalise.expand_fused_operators import expand_fused_operat
 from onnx2snn.passes.normalise.fold_constants import fold_constants
 from onnx2snn.passes.normalise.free_batch import free_batch
 from onnx2snn.passes.normalise.gather_along_one_axis import gather_along_one_axis
+from onnx2snn.passes.normalise.gather_in_samples import gather_in_samples
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 from onnx2snn.passes.normalise.inline_conditionals import inline_conditionals
 from onnx2snn.passes.normalise.merge_moves import merge_moves
@@ -50,6 +51,7 @@ NORMALISE: tuple[Pass, ...] = (
     spell_global_maxima,
     spell_masks,
     gather_along_one_axis,
+    gather_in_samples,
     narrow_constants,
     narrow_slices,
     samples_first,

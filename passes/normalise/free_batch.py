@@ -36,6 +36,7 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
 
     5. What folds rows of a sample (tokens, time) into axis 0, or unfolds them, is marked: it keeps samples apart. So does
        ``Squeeze``, ``Unsqueeze`` and ``Flatten`` of a batch that is fixed at 1, written as ``Reshape``.
+    6. A constant beside each sample (a class token) that was repeated for a fixed batch: repeated for as many as come.
 
     Sizes come from shape inference on the graph as it was exported, so they are known before the batch is freed; those
     that are not known before the network runs are left to the operators that compute them.
@@ -59,7 +60,7 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
 
 
 def _free_sizes(graph: gs.Graph, sizes: SizeEditor, axes: dict[str, int], batch: int | None) -> None:
-    """Cases 1 to 4."""
+    """Cases 1 to 4, and 6."""
     for node in list(graph.nodes):
         if of(node).sizes and of(node).entries:
             _shape(graph, sizes, node, axes)
@@ -72,6 +73,8 @@ def _free_sizes(graph: gs.Graph, sizes: SizeEditor, axes: dict[str, int], batch:
             _expand(sizes, node, axis)
         elif is_operator(node, "Resize"):
             _resize(sizes, node, axis)
+        elif of(node).joins and batch is not None:
+            _repeat(graph, sizes, node, axis, batch)
 
 
 def _fixed_batch(graph: gs.Graph) -> int | None:
@@ -186,6 +189,25 @@ def _shape(graph: gs.Graph, sizes: SizeEditor, node: gs.Node, axes: dict[str, in
         parts.append(others)
     node.op, node.attrs = "Concat", {"axis": 0, ORIGIN: origin(node)}
     node.inputs = parts
+
+
+def _repeat(graph: gs.Graph, sizes: SizeEditor, node: gs.Node, axis: int, batch: int) -> None:
+    """Case 6."""
+    given = next(t for t in graph.inputs if t.shape)
+    for position, tensor in enumerate(node.inputs):
+        values = value_of(tensor) if is_constant(tensor) else np.empty(0)
+        if values.ndim <= axis or values.shape[axis] != batch or node.attrs["axis"] % values.ndim == axis:
+            continue
+        one = values.take([0], axis)
+        if not np.array_equal(values, np.broadcast_to(one, values.shape)):
+            continue
+        length = sizes.add("Shape", f"{node.name}/batch", [given], 1, dtype=np.int64, start=0, end=1)
+        before, behind = (sizes.constant(node, "one", [1] * n) for n in (axis, values.ndim - axis - 1))
+        shape: list[gs.Tensor] = [before, length, behind]
+        target = sizes.add("Concat", f"{node.name}/shape", shape, values.ndim, node, axis=0)
+        row = make_constant(sizes.names, tensor.name, one)
+        node.inputs[position] = sizes.add("Expand", f"{tensor.name}/samples", [row, target], 0, node)
+        node.inputs[position].shape = list(values.shape)
 
 
 def _forget_sizes(graph: gs.Graph) -> None:

@@ -1,4 +1,4 @@
-"""Einstein sums with a constant, as matrix products."""
+"""Einstein sums as matrix products."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def spell_einsum(graph: gs.Graph) -> gs.Graph:
     1. Several axes are summed, or made by the constant: they are one axis around the product.
     2. An ellipsis of the signal stands for axes that are kept.
     3. An axis of signal and constant that is kept (a product entry by entry), one that only the signal has and that is
-       summed, a repeated label, an ellipsis of the constant, two signals: the node stays.
+       summed, a repeated label, an ellipsis of the constant: the node stays.
+    4. Two signals (attention), with one axis that is summed and one that each keeps alone: a product of matrices.
     """
     names = Names(graph)
     for node in nodes_of(graph, "Einsum"):
@@ -32,7 +33,46 @@ def spell_einsum(graph: gs.Graph) -> gs.Graph:
             terms = _terms(node)
             if terms is not None:
                 _product(Spelling(graph, names, node), node, terms)
+        elif len(node.inputs) == 2 and len(signals(node)) == 2:
+            _of_signals(Spelling(graph, names, node), node)
     return graph
+
+
+def _of_signals(spelling: Spelling, node: gs.Node) -> None:
+    """Case 4: "bid,bjd->bij" becomes MatMul of (b, i, d) and (b, d, j)."""
+    read, _, result = str(node.attrs["equation"]).replace(" ", "").partition("->")
+    left, _, right = read.partition(",")
+    both = "".join(c for c in left if c in right and c in result)
+    summed = "".join(c for c in left if c in right and c not in result)
+    rows, columns = (
+        "".join(c for c in one if c not in other) for one, other in ((left, right), (right, left))
+    )
+    whole = all(len(set(labels)) == len(labels) and labels.isalpha() for labels in (left, right, result))
+    if (
+        not whole
+        or (len(summed), len(rows), len(columns)) != (1, 1, 1)
+        or not set(rows + columns) <= set(result)
+    ):
+        return
+    if set(result) != set(both + rows + columns) or any(
+        t.shape is None for t in (*node.inputs, *node.outputs)
+    ):
+        return
+    output = node.outputs[0]
+    node.outputs.clear()
+    first = _in_order(spelling, node.inputs[0], left, both + rows + summed)
+    second = _in_order(spelling, node.inputs[1], right, both + summed + columns)
+    sizes = dict(zip(left + right, [*node.inputs[0].shape, *node.inputs[1].shape], strict=True))
+    made = both + rows + columns
+    product = spelling.apply("MatMul", first, second, sizes=[sizes[c] for c in made])
+    spelling.apply("Transpose", product, output=output, perm=[made.index(c) for c in result])
+
+
+def _in_order(spelling: Spelling, tensor: gs.Tensor, labels: str, wanted: str) -> gs.Tensor:
+    perm = [labels.index(c) for c in wanted]
+    if perm == sorted(perm):
+        return tensor
+    return spelling.apply("Transpose", tensor, perm=perm, sizes=[tensor.shape[axis] for axis in perm])
 
 
 @dataclass(frozen=True)

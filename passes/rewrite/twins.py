@@ -25,8 +25,10 @@ class Twins:
         self._joined: dict[int, tuple[list[gs.Tensor], Array]] = {}
 
     def know(self, train: gs.Tensor, answer: Array) -> None:
-        """``train`` answers a constant to no spikes, of one sample (1, ...) or fewer axes."""
+        """``train`` answers a constant to no spikes, of one sample (1, ...), its rows (R, ...), or fewer axes."""
         values = answer.astype(np.float32).reshape((1,) * (len(train.shape) - answer.ndim) + answer.shape)
+        if not np.any(values != values[:1]):  # so it meets those of any number of samples
+            values = values[:1]
         self._answers[id(train)] = gs.Constant(self._names.fresh(f"{train.name}/silent"), values)
 
     def silence(self, neuron: gs.Node) -> None:
@@ -50,6 +52,7 @@ class Twins:
 
         1. It joins what is constant without spikes to analog values: those are there for each sample.
         2. Synapses behind read of what is joined only what is not zero.
+        3. Rows of a sample that lie in the batch, and differ without spikes, meet those of each sample.
         """
         inputs = [self._read(tensor) for tensor in node.inputs]
         attrs = dict(node.attrs)
@@ -57,6 +60,8 @@ class Twins:
             inputs = self._each(node, inputs)
         elif is_weighted(node) and id(inputs[0]) in self._joined and _whole_channels(node):
             inputs = self._without_zeros(node, inputs)
+        else:
+            inputs = self._each_row(node, inputs)
         outputs = [self._variable(f"{t.name}/silent", t.dtype, list(t.shape)) for t in node.outputs]
         twin = gs.Node(op=node.op, name=self._names.fresh(f"{node.name}/silent"), attrs=attrs)
         twin.attrs[TWIN] = 1
@@ -83,9 +88,7 @@ class Twins:
                 samples = self._variable(f"{tensor.name}/samples", np.int64, [1])
                 shape = self._variable(f"{tensor.name}/sizes", np.int64, [len(train.shape)])
                 wide = self._variable(f"{tensor.name}/each", np.float32, [analog.shape[0], *train.shape[1:]])
-                sizes = make_constant(
-                    self._names, f"{tensor.name}/sample", np.array(train.shape[1:], np.int64)
-                )
+                sizes = self._constant(f"{tensor.name}/sample", np.array(train.shape[1:], np.int64))
                 self._add("Shape", [analog], samples, start=0, end=1)
                 self._add("Concat", [samples, sizes], shape, axis=0)
                 self._add("Expand", [tensor, shape], wide)
@@ -93,6 +96,32 @@ class Twins:
             else:
                 found.append(tensor)
         return found
+
+    def _each_row(self, node: gs.Node, inputs: list[gs.Tensor]) -> list[gs.Tensor]:
+        """Case 3: R rows, once for each sample of N·R."""
+        analog = next((t for t in inputs if not is_constant(t)), None)
+        found: list[gs.Tensor] = []
+        for tensor, train in zip(inputs, node.inputs, strict=True):
+            rows = value_of(tensor).shape[:1] if is_constant(tensor) and id(train) in self._answers else (1,)
+            if analog is None or rows in ((), (1,)):
+                found.append(tensor)
+                continue
+            held = self._constant(f"{tensor.name}/rows", np.array(rows, np.int64))
+            ones = self._constant(f"{tensor.name}/ones", np.ones(len(train.shape) - 1, np.int64))
+            length, samples = (
+                self._variable(f"{tensor.name}/{n}", np.int64, [1]) for n in ("all", "samples")
+            )
+            repeats = self._variable(f"{tensor.name}/repeats", np.int64, [len(train.shape)])
+            wide = self._variable(f"{tensor.name}/each", np.float32, [analog.shape[0], *train.shape[1:]])
+            self._add("Shape", [analog], length, start=0, end=1)
+            self._add("Div", [length, held], samples)
+            self._add("Concat", [samples, ones], repeats, axis=0)
+            self._add("Tile", [tensor, repeats], wide)
+            found.append(wide)
+        return found
+
+    def _constant(self, stem: str, values: Array) -> gs.Constant:
+        return make_constant(self._names, stem, values)
 
     def _note(self, node: gs.Node, inputs: list[gs.Tensor], joined: gs.Tensor) -> None:
         """Which channels of what is joined are not zero."""

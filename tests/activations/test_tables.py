@@ -163,3 +163,24 @@ def test_thresholds_are_the_smallest_floats_that_have_reached() -> None:
     edges = edges[np.isfinite(edges)]
     z = np.stack([edges, edges], axis=1)
     np.testing.assert_array_equal(reached(columns, z), table.level(z))
+
+
+def test_a_list_to_pick_from_may_be_as_long_as_an_axis() -> None:
+    """Its entries belong to levels, not to the channels beside which they would stand."""
+    nodes = [
+        node("MatMul", ["x", "w"], ["z"]),
+        node("Floor", ["z"], ["f"]),
+        node("Clip", ["f", "low", "high"], ["c"]),
+        node("Add", ["c", "starts"], ["i"]),
+        node("Cast", ["i"], ["whole"], to=onnx.TensorProto.INT64),
+        node("Gather", ["list", "whole"], ["g"]),
+        node("MatMul", ["g", "v"], ["y"]),
+    ]
+    constants = {
+        "w": samples(3, 8) * 4, "v": samples(8, 2), "low": np.float32(0), "high": np.float32(3),
+        "starts": np.array([0, 4, 0, 0, 4, 4, 0, 4], np.float32), "list": np.array([0, 1, 2, 4, 0, 1, 3, 5], np.float32),
+    }  # fmt: skip
+    model = make_model(nodes, constants, {"x": ["N", 3]}, {"y": ["N", 2]}, opset=18)
+    conversion = onnx2snn.convert(model)
+    assert not conversion.non_spiking
+    assert onnx2snn.verify(model, conversion, {"x": samples(50, 3)}).lossless

@@ -13,7 +13,7 @@ import pytest
 from helpers_networks import Builder, Network
 
 import onnx2snn
-from onnx2snn.exact.proof import prove_model
+from onnx2snn.exact.proof import Proof, may_shrink, prove_model
 from onnx2snn.model.reference import make_runner
 from onnx2snn.runtime import SpikingSession
 
@@ -194,3 +194,12 @@ def test_a_network_without_levels_is_refused() -> None:
     model = read_out(b, convolved(b, out, (8, 1), 3), 16, (3, 4, 4)).model
     with pytest.raises(onnx2snn.ConversionError, match="no quantised activation"):
         onnx2snn.snap(model)
+
+
+def test_bits_are_given_up_for_what_fewer_bits_make_exact() -> None:
+    near = Proof("p", 2.0**27, "its sums are too many")
+    assert may_shrink(near, 2.0)
+    assert not may_shrink(near, 1.0)
+    assert not may_shrink(Proof("p", 2.0**60, "its sums are too many"), 4.0)
+    assert not may_shrink(Proof("p", None, "Exp is computed in float32"), 4.0)
+    assert not may_shrink(Proof("p", 2.0**20), 4.0)

@@ -72,6 +72,22 @@ FIXED = {
         [4, 3, 2],
         [4, 3, 2],
     ),
+    "a class token, repeated": case(
+        [node("Concat", ["k", "x"], ["y"], axis=1)],
+        {"k": np.broadcast_to(samples(1, 1, 8), (2, 1, 8)).copy()},
+        [2, 3, 8],
+        [2, 4, 8],
+    ),
+    "a class token of one sample": case(
+        [node("Concat", ["x", "k"], ["y"], axis=-2)], {"k": samples(1, 1, 8)}, [1, 3, 8], [1, 4, 8]
+    ),
+    "a token beside rows with the batch behind": case(
+        [node("Transpose", ["x"], ["a"], perm=[1, 0, 2]), node("Concat", ["k", "a"], ["c"], axis=0),
+         node("Transpose", ["c"], ["y"], perm=[1, 0, 2])],
+        {"k": np.broadcast_to(samples(1, 1, 8), (1, 2, 8)).copy()},
+        [2, 3, 8],
+        [2, 4, 8],
+    ),
     "the batch is squeezed away": case(
         [node("Squeeze", ["x", "a"], ["s"]), node("Relu", ["s"], ["y"])], {"a": [0]}, [1, 3, 8], [3, 8]
     ),
