@@ -18,7 +18,6 @@ from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.float64.in_parts import in_parts
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
-from onnx2snn.operators.divided import sizes_of
 from onnx2snn.operators.parts import Span
 from onnx2snn.operators.signals import (
     Array,
@@ -32,6 +31,7 @@ from onnx2snn.operators.signals import (
     widened,
 )
 from onnx2snn.operators.table import Steps
+from onnx2snn.operators.tensor_sizes import sizes_of
 
 #: Numbers of the largest tensor between levels that are held at a time.
 BLOCK = 1 << 22

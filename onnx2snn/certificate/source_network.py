@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,39 +13,23 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
 from onnx2snn.certificate.as_written import near
 from onnx2snn.certificate.batch_findings import compact
+from onnx2snn.certificate.levels_in_file import LevelsInFile, Readings
 from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.reading import (
     Mask,
     ReadActivation,
-    holds_others,
-    moves,
     open_functions,
-    origins,
-    own_name,
-    read_alike,
-    responses,
-    resumed,
-    with_tensors,
-    written_codes,
-    written_tensors,
 )
 from onnx2snn.certificate.shared_potentials import settled, sums_of
 from onnx2snn.data import input_specs
 from onnx2snn.dialect.subnetworks import cut_source
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, constant_input, origin
-from onnx2snn.model.reference import Runner, make_runner, sampled_tensors
+from onnx2snn.model.reference import make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators import of
-from onnx2snn.operators.divided import sizes_of
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
-from onnx2snn.operators.signals import UNIT
-
-#: Numbers of activations that are held at a time.
-MOST = 1 << 25
-#: Numbers of a sample of an input, from which on one is enough to try where levels are.
-LARGE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -64,36 +47,6 @@ class Answer:
     off_grid: dict[str, Mask | None]
     outputs: dict[str, Array]
     overflown: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Readings:
-    """How levels are read from the file, once the sizes of its tensors are known.
-
-    Attributes:
-        file: The file as it is, run for its outputs and for those of its tensors that hold levels.
-        direct: Activations that the file holds under their names.
-        moved: What makes further activations of tensors of the file; None if there are none.
-        tensors: Those tensors.
-        rest: From all of these to the activations that the file holds nowhere, by the normalised form; None if there are none.
-        unread: These activations.
-    """
-
-    file: Runner
-    direct: tuple[str, ...]
-    moved: Runner | None
-    tensors: tuple[str, ...]
-    rest: Runner | None
-    unread: tuple[str, ...]
-
-    def values(self, inputs: Mapping[str, Array], answer: Mapping[str, Array]) -> dict[str, Array]:
-        """Activations by name."""
-        values = {name: answer[name] for name in self.direct}
-        if self.moved is not None:
-            values.update(self.moved({**inputs, **_in_float32(answer, self.tensors)}))
-        if self.rest is not None:
-            values.update(self.rest({**inputs, **_in_float32(values, values)}))
-        return values
 
 
 class SourceNetwork:
@@ -142,7 +95,7 @@ class SourceNetwork:
         functions = bool(self._model.structure.functions)
         self._file = make_runner(self._model) if functions else None
         self._open = open_functions(self._model) if functions else self._model
-        self._found: tuple[_Readings, ...] = ()
+        self._found: tuple[Readings, ...] = ()
         #: Outputs that have rows of each sample; known from the first batch on.
         self.growing: frozenset[str] = frozenset()
         #: Whether its batch is open, and two samples together are answered otherwise than each alone; known likewise.
@@ -161,7 +114,11 @@ class SourceNetwork:
             InvalidModelError: no runtime can compute it.
         """
         if not self._found:
-            self._found = self._readings(inputs)
+            noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
+            self.growing = self._grown(noise)
+            self._found = LevelsInFile(self._open, self._graph, self._shown, self._sums, self.unit).readings(
+                noise, whole=self.batch is not None
+            )
         levels: dict[str, Array] = {}
         off: dict[str, Mask | None] = {}
         overflown: tuple[str, ...] = ()
@@ -181,47 +138,6 @@ class SourceNetwork:
             overflown,
         )
 
-    def _readings(self, inputs: Mapping[str, Array]) -> tuple[_Readings, ...]:
-        """By samples of noise, of the data's sizes: which tensors of the file hold what the normalised form does."""
-        noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
-        codes = written_codes(self._open) if self.unit > UNIT else frozenset()
-        found = origins(self._graph, self._shown, written_tensors(self._open), codes)
-        self.growing = self._grown(noise)
-        if self.batch is None and any(value[0].size > LARGE for value in noise.values()):
-            noise = {name: value[:1] for name, value in noise.items()}
-        groups = self._groups(found, noise)
-        if len(groups) > 1:
-            parts = tuple(self._parts(some, ()) for some in groups)
-            if all(self._all_held(noise, one) for one in parts):
-                return parts
-        everything = self._parts(found, ())
-        values = everything.values(noise, everything.file(noise))
-        kept = {name: found[name] for name in self._held(noise, values)}
-        if len(kept) == len(self._shown):
-            return (everything,)
-        return (self._parts(kept, tuple(name for name in self._shown if name not in kept)),)
-
-    def _groups(self, found: Mapping[str, str], noise: Mapping[str, Array]) -> list[dict[str, str]]:
-        """Activations that are read at a time: all of them, unless they are large and each is read by itself."""
-        if self._sums or len(found) < len(self._shown):
-            return [dict(found)]
-        sizes = sizes_of(self._open, {name: value.shape for name, value in noise.items()})
-        groups: list[dict[str, str]] = [{}]
-        held = 0
-        for name, tensor in found.items():
-            size = math.prod(sizes.get(tensor, ()))
-            if groups[-1] and held + size > MOST:
-                groups.append({})
-                held = 0
-            groups[-1][name] = tensor
-            held += size
-        return groups
-
-    def _all_held(self, noise: Mapping[str, Array], readings: _Readings) -> bool:
-        """Whether the file holds all of a group."""
-        values = readings.values(noise, readings.file(noise))
-        return len(self._held(noise, values, alone=True)) == len(values)
-
     def _grown(self, noise: Mapping[str, Array]) -> frozenset[str]:
         """Outputs that are half as long for half the samples; of a fixed batch, those that it divides."""
         file = self._file or make_runner(self._open)
@@ -237,47 +153,6 @@ class SourceNetwork:
         both = [(name, answer[name], half[name]) for name in self.outputs]
         self.mixes = not all(_are_both(two, one, other[name]) for name, two, one in both)
         return frozenset(n for n, two, one in both if two.ndim and one.ndim and len(two) == 2 * len(one) > 0)
-
-    def _held(
-        self, noise: Mapping[str, Array], values: Mapping[str, Array], *, alone: bool = False
-    ) -> list[str]:
-        """Those of the file's tensors that the normalised form would make of what the file holds before them.
-
-        Args:
-            noise: Inputs.
-            values: Of the activations that are looked at.
-            alone: The others are not looked at: the normalised form makes what these need.
-        """
-        if not values:
-            return []
-        fits, given = values, _in_float32(values, values)
-        if alone:
-            own = make_runner(responses(self._graph, values))({**noise, **given})
-            return [name for name in values if self._holds(name, values[name], own[own_name(name)])]
-        if len(values) < len(self._shown):
-            normalised = make_runner(resumed(self._graph, (), self._shown))(noise)
-            fits = {n: v for n, v in values.items() if v.shape == normalised[n].shape}
-            given = normalised | _in_float32(fits, fits)
-        own = make_runner(responses(self._graph, self._shown))({**noise, **given})
-        return [name for name in fits if self._holds(name, fits[name], own[own_name(name)])]
-
-    def _parts(self, found: Mapping[str, str], unread: tuple[str, ...]) -> _Readings:
-        moved = {name: tensor for name, tensor in found.items() if name != tensor}
-        return _Readings(
-            make_runner(with_tensors(self._open, dict.fromkeys(found.values()))),
-            tuple(name for name in found if name not in moved),
-            make_runner(moves(self._graph, moved)) if moved else None,
-            tuple(dict.fromkeys(moved.values())),
-            make_runner(resumed(self._graph, found, unread)) if unread else None,
-            unread,
-        )
-
-    def _holds(self, name: str, value: Array, normalised: Array) -> bool:
-        if not value.ndim:  # one number for all samples
-            return False
-        activation = self._shown[name]
-        (own, off), (other, _) = activation.levels(value), activation.levels(normalised)
-        return read_alike(own, other) and not holds_others(off)
 
     def _read(
         self, values: dict[str, Array]
@@ -332,10 +207,6 @@ def _noise(value: Array, count: int) -> Array:
     if value.dtype.kind in "iu" and value.dtype.itemsize == 1:
         return random.integers(0, 256, shape).astype(np.uint8).astype(value.dtype)
     return np.resize(value, shape)
-
-
-def _in_float32(values: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
-    return {name: np.asarray(values[name], np.float32) for name in names}
 
 
 def _inexact(graph: gs.Graph) -> frozenset[str]:

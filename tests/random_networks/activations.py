@@ -4,40 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
+from random_networks.arithmetic import Grid, clipped, divided, multiplied, rounded
 from random_networks.building import MICROSOFT, Building, Tensor
 from random_networks.versions import clip
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What a spelling has to spell.
-
-    Attributes:
-        step: θ = α, one number, or one for each channel, shaped to broadcast.
-        low: Lowest code.
-        high: Highest code; high − low = K.
-    """
-
-    step: np.ndarray
-    low: int
-    high: int
-
-    @property
-    def levels(self) -> int:
-        """K."""
-        return self.high - self.low
-
-    @property
-    def scalar(self) -> bool:
-        """Whether all channels share it."""
-        return self.step.size == 1
-
 
 Spelling = Callable[[Building, str, Grid], str]
 
@@ -92,75 +66,23 @@ _POWERS = [(0, 4), (0, 1), (0, 2), (0, 8), (0, 16), (0, 64), (0, 256)]
 _UNSIGNED = [pair for pair in _CODES if pair[0] == 0]
 
 
-# A step a time: the arithmetic that exporters leave around a rounding.
-
-
-def _divided(b: Building, x: str, grid: Grid) -> str:
-    """z/step, as a quotient or a product."""
-    if b.flip():
-        return (
-            b.op("Mul", x, np.float32(1) / grid.step)
-            if b.flip()
-            else b.op("Mul", np.float32(1) / grid.step, x)
-        )
-    return b.op("Div", x, grid.step)
-
-
-def _multiplied(b: Building, k: str, grid: Grid) -> str:
-    if b.flip():
-        return b.op("Div", k, np.float32(1) / grid.step)
-    return b.op("Mul", grid.step, k) if b.flip() else b.op("Mul", k, grid.step)
-
-
-def _clipped(b: Building, x: str, low: Any, high: Any) -> str:
-    """clip(x, low, high) in one of many ways; bounds are numbers or arrays."""
-    low, high = np.float32(low), np.float32(high)
-    scalar = low.ndim == high.ndim == 0
-    way = b.pick(
-        (["clip"] if scalar else [])
-        + ["max, min", "min, max", "where"]
-        + (["relu"] if not np.any(low) else [])
-    )
-    if way == "clip":
-        return clip(b, x, float(low), float(high))
-    if way == "max, min":
-        return b.op("Min", b.op("Max", x, low), high)
-    if way == "min, max":
-        return b.op("Max", low, b.op("Min", high, x))
-    if way == "relu":
-        return b.op("Min", b.op("Relu", x), high)
-    below = b.op("Where", b.op("Less", x, low), low, x)
-    return b.op("Where", b.op("Greater", below, high), high, below)
-
-
-def _rounded(b: Building, z: str, *, nearest: bool = False) -> str:
-    """R(z): to nearest, up or down."""
-    near = ["half up", "half to even"] if b.opset >= 11 else ["half up"]
-    way = b.pick(near if nearest else [*near, "down", "up", "down of the negative"])
-    if way == "half up":
-        return b.op("Floor", b.op("Add", z, 0.5) if b.flip() else b.op("Add", 0.5, z))
-    if way == "down of the negative":
-        return b.op("Neg", b.op("Floor", b.op("Neg", z)))
-    return b.op({"down": "Floor", "up": "Ceil", "half to even": "Round"}[way], z)
-
-
 # The spellings.
 
 
 def levels_clipped(b: Building, x: str, grid: Grid) -> str:
     """step·clip(R(z/step), low, high): LSQ, and what most exporters write."""
-    return _multiplied(b, _clipped(b, _rounded(b, _divided(b, x, grid)), grid.low, grid.high), grid)
+    return multiplied(b, clipped(b, rounded(b, divided(b, x, grid)), grid.low, grid.high), grid)
 
 
 def clipped_first(b: Building, x: str, grid: Grid) -> str:
     """step·R(clip(z/step, low, high)): LSQ as in its paper."""
-    return _multiplied(b, _rounded(b, _clipped(b, _divided(b, x, grid), grid.low, grid.high)), grid)
+    return multiplied(b, rounded(b, clipped(b, divided(b, x, grid), grid.low, grid.high)), grid)
 
 
 def pact(b: Building, x: str, grid: Grid) -> str:
     """R(clip(z, 0, α)·K/α)·α/K: PACT, clipped in units of z."""
     top = np.float32(grid.step * np.float32(grid.high))
-    return _multiplied(b, _rounded(b, _divided(b, _clipped(b, x, np.zeros_like(top), top), grid)), grid)
+    return multiplied(b, rounded(b, divided(b, clipped(b, x, np.zeros_like(top), top), grid)), grid)
 
 
 def pact_of_absolutes(b: Building, x: str, grid: Grid) -> str:
@@ -169,7 +91,7 @@ def pact_of_absolutes(b: Building, x: str, grid: Grid) -> str:
     distance = b.op("Abs", b.op("Sub", x, top))
     clipped = b.op("Mul", b.op("Add", b.op("Sub", b.op("Abs", x), distance), top), 0.5)
     # On data that are not dyadic float32 clips such a sum with an error of its own, which only rounding to nearest removes.
-    return _multiplied(b, _rounded(b, _divided(b, clipped, grid), nearest=True), grid)
+    return multiplied(b, rounded(b, divided(b, clipped, grid), nearest=True), grid)
 
 
 def qcfs(b: Building, x: str, grid: Grid) -> str:
@@ -187,38 +109,36 @@ def qcfs(b: Building, x: str, grid: Grid) -> str:
 def dorefa(b: Building, x: str, grid: Grid) -> str:
     """round(clip(z, 0, 1)·K)/K: DoReFa."""
     count = np.float32(grid.high)
-    return b.op("Div", _rounded(b, b.op("Mul", _clipped(b, x, 0, 1), count)), count)
+    return b.op("Div", rounded(b, b.op("Mul", clipped(b, x, 0, 1), count)), count)
 
 
 def straight_through(b: Building, x: str, grid: Grid) -> str:
     """c + (q − c), as a straight-through estimator is exported."""
-    clipped = _clipped(b, x, grid.step * np.float32(grid.low), grid.step * np.float32(grid.high))
-    q = _multiplied(b, _rounded(b, _divided(b, clipped, grid)), grid)
+    clipped = clipped(b, x, grid.step * np.float32(grid.low), grid.step * np.float32(grid.high))
+    q = multiplied(b, rounded(b, divided(b, clipped, grid)), grid)
     return b.op("Add", clipped, b.op("Sub", q, clipped))
 
 
 def fake_quantiser(b: Building, x: str, grid: Grid) -> str:
     """(clip(round(z/s) + zp, 0, K) − zp)·s: fake-quantisation, spelled out."""
     zero = np.float32(-grid.low)
-    code = _clipped(b, b.op("Add", _rounded(b, _divided(b, x, grid)), zero), 0, grid.levels)
-    return _multiplied(b, b.op("Sub", code, zero), grid)
+    code = clipped(b, b.op("Add", rounded(b, divided(b, x, grid)), zero), 0, grid.levels)
+    return multiplied(b, b.op("Sub", code, zero), grid)
 
 
 def cast_to_integer(b: Building, x: str, grid: Grid) -> str:
     """float(int(min(relu(z)/s, K)))·s."""
-    scaled = b.op("Min", _divided(b, b.op("Relu", x), grid), np.float32(grid.high))
+    scaled = b.op("Min", divided(b, b.op("Relu", x), grid), np.float32(grid.high))
     whole = b.op("Cast", scaled, to=b.pick([TensorProto.INT32, TensorProto.INT64]))
-    return _multiplied(b, b.op("Cast", whole, to=TensorProto.FLOAT), grid)
+    return multiplied(b, b.op("Cast", whole, to=TensorProto.FLOAT), grid)
 
 
 def hard_sigmoid(b: Building, x: str, grid: Grid) -> str:
     """round(HardSigmoid(z)·K)/K·K·s."""
     count = np.float32(grid.high)
     slope = 1.0 / float(grid.step * count)
-    level = _rounded(
-        b, b.op("Mul", b.op("HardSigmoid", x, alpha=slope, beta=b.pick([0.5, 0.0, 0.25])), count)
-    )
-    return _multiplied(b, level, grid)
+    level = rounded(b, b.op("Mul", b.op("HardSigmoid", x, alpha=slope, beta=b.pick([0.5, 0.0, 0.25])), count))
+    return multiplied(b, level, grid)
 
 
 def sign(b: Building, x: str, grid: Grid) -> str:
@@ -235,7 +155,7 @@ def one_bit(b: Building, x: str, grid: Grid) -> str:
         mask = b.op("Not", mask)
     if b.flip():
         return b.op("Where", mask, grid.step, np.float32(b.pick([0.0, -1.0])))
-    return _multiplied(b, b.op("Cast", mask, to=TensorProto.FLOAT), grid)
+    return multiplied(b, b.op("Cast", mask, to=TensorProto.FLOAT), grid)
 
 
 def thresholds(b: Building, x: str, grid: Grid) -> str:

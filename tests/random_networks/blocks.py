@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from random_networks.activations import Grid, activate
+from random_networks.activations import activate
 from random_networks.affine import AFFINE
+from random_networks.arithmetic import Grid
 from random_networks.building import EXACT, Building, Tensor, unit_of
 from random_networks.moves import MOVES, max_pool, shuffled
 from random_networks.synapses import conv_same, gemm, matmul, summed, weighted
