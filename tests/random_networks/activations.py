@@ -114,9 +114,9 @@ def dorefa(b: Building, x: str, grid: Grid) -> str:
 
 def straight_through(b: Building, x: str, grid: Grid) -> str:
     """c + (q − c), as a straight-through estimator is exported."""
-    clipped = clipped(b, x, grid.step * np.float32(grid.low), grid.step * np.float32(grid.high))
-    q = multiplied(b, rounded(b, divided(b, clipped, grid)), grid)
-    return b.op("Add", clipped, b.op("Sub", q, clipped))
+    c = clipped(b, x, grid.step * np.float32(grid.low), grid.step * np.float32(grid.high))
+    q = multiplied(b, rounded(b, divided(b, c, grid)), grid)
+    return b.op("Add", c, b.op("Sub", q, c))
 
 
 def fake_quantiser(b: Building, x: str, grid: Grid) -> str:
