@@ -80,7 +80,7 @@ def _of_result(step: Step, steps: Steps) -> Steps:
     """``steps`` of the result, if they fit its channels, or one for all."""
     held, made = np.asarray(steps), step.answers[0].shape
     missing: tuple[int, ...] = (1,) * (len(made) - held.ndim)
-    held = held.reshape(*missing, *held.shape)
+    held = held.reshape((*missing, *held.shape))
     if held.size == 1 or held.ndim != len(made) or len(made) < 2:
         return least(steps)
     fits = all(size in (1, own) for size, own in zip(held.shape[1:], made[1:], strict=True))

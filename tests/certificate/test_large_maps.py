@@ -12,7 +12,7 @@ from helpers_graphs import samples
 from helpers_quantised import Quantised
 
 import onnx2snn
-from onnx2snn.certificate import Certificate, compare, forcing, potentials, source_network, verification
+from onnx2snn.certificate import Certificate, compare, forcing, levels_in_file, potentials, verification
 from onnx2snn.certificate.potentials import Path, Potentials
 from onnx2snn.exact import proof
 from onnx2snn.model.weights import split_model
@@ -53,7 +53,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
     monkeypatch.setattr(forcing, "divided", noted)
     monkeypatch.setattr(Path, "parts", parts)
     for module, name in (
-        (forcing, "BLOCK"), (compare, "TRAIN"), (potentials, "BLOCK"), (source_network, "MOST"), (proof, "BLOCK"),
+        (forcing, "BLOCK"), (compare, "TRAIN"), (potentials, "BLOCK"), (levels_in_file, "MOST"), (proof, "BLOCK"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, 1 << 6)
     verification._comparison.cache_clear()
