@@ -97,10 +97,18 @@ def _typed(
 
 
 def qlinear_pool(b: Building, x: Tensor) -> Tensor | None:
-    """QLinearAveragePool, or com.microsoft's maximum of codes with channels last."""
+    """QLinearAveragePool."""
+    return _pooled(b, x, largest=False)
+
+
+def maximum_of_codes(b: Building, x: Tensor) -> Tensor | None:
+    """NhwcMaxPool: channels last."""
+    return _pooled(b, x, largest=True)
+
+
+def _pooled(b: Building, x: Tensor, *, largest: bool) -> Tensor | None:
     if not codes_fit(b, x, 4) or min(x.shape[1:]) < 2:
         return None
-    largest = len(x.shape) == 3 and b.any_of([True, False])
     operator = "NhwcMaxPool" if largest else "QLinearAveragePool"
     given = window(b, operator, x, pool=True)
     given.pop("kernel")

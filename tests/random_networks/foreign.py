@@ -42,7 +42,7 @@ class Foreign:
 
 FOREIGN: Mapping[str, Foreign] = {
     "QLinearConv": Foreign(code_windows.qlinear_conv, (2, 3)),
-    "pools of codes": Foreign(code_windows.qlinear_pool, (2, 3)),
+    "QLinearAveragePool": Foreign(code_windows.qlinear_pool, (2, 3)),
     "QLinearGlobalAveragePool": Foreign(code_windows.qlinear_global_mean, (2, 3), exact=False),
     "ConvInteger": Foreign(code_windows.integer_conv, (2, 3)),
     "FusedConv": Foreign(code_windows.fused_conv, (2, 3)),
@@ -67,4 +67,5 @@ FOREIGN: Mapping[str, Foreign] = {
     "MultiHeadAttention": Foreign(fused_attention.several_heads, (2,), exact=False, hybrid=True),
     "GroupQueryAttention": Foreign(fused_attention.grouped_queries, (2,), exact=False, hybrid=True),
     "RotaryEmbedding": Foreign(fused_attention.rotated, (2,), exact=False),
+    "NhwcMaxPool": Foreign(code_windows.maximum_of_codes, (3,)),
 }
