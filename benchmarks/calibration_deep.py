@@ -33,6 +33,8 @@ from onnx2snn.runtime import SpikingSession  # noqa: E402
 
 DEEP_STEPS = (4, 6)
 DEEP_IMAGES = 8
+#: The seed of images that nothing is fitted on.
+OTHERS = 6
 CORPUS = ROOT / "tests" / "corpus" / "more"
 #: Float networks as exporters wrote them.
 FLOAT_EXPORTS = {
@@ -46,8 +48,8 @@ def names() -> tuple[str, ...]:
     return (*FLOAT_EXPORTS, "mobilenetv2", *zoo.NAMES)
 
 
-def deep_network(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
-    """A deep network by name, and what it is calibrated with."""
+def deep_network(name: str, seed: int = 5) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """A deep network by name, and images: what it is calibrated with, or, of another seed, others."""
     if name in FLOAT_EXPORTS:
         model, size = onnx.load(CORPUS / FLOAT_EXPORTS[name]), (3, 16, 16)
     elif name in networks.NETWORKS:
@@ -55,8 +57,8 @@ def deep_network(name: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
         model = make("relu")
     else:
         model = zoo.network(name)
-        return model, {zoo.input_name(model): zoo.images(DEEP_IMAGES, seed=5)}
-    random = np.random.default_rng(5)
+        return model, {zoo.input_name(model): zoo.images(DEEP_IMAGES, seed=seed)}
+    random = np.random.default_rng(seed)
     return model, {model.graph.input[0].name: random.normal(0, 1, (DEEP_IMAGES, *size)).astype(np.float32)}
 
 
@@ -89,7 +91,7 @@ def deep(name: str, timesteps: int) -> dict[str, Any]:
         "levels_compared": sum(c.levels_compared for c in certificate.layers),
         "executions": between_executions(conversion, two),
         "optimised": between_optimisations(calibration.model, two),
-        "error": error_of_answers(model, calibration.model, two),
+        "error": error_of_answers(model, calibration.model, deep_network(name, OTHERS)[1]),
         "seconds": dict(zip(("calibrate", "convert", "verify"), seconds, strict=True)),
         "peak_gigabytes": {"before": drawn, "converted": peak, "verified": verified},
     }

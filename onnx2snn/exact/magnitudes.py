@@ -1,6 +1,13 @@
-"""The largest potential there may be: Σ|w|·K of every tensor of a network on levels."""
+"""The largest partial sum there may be, of every tensor of a network on levels.
+
+A potential is a sum of levels, each times the weights on a way to it, and of biases. Its positive terms at their largest make P,
+its negative ones N: whatever is added up, in whatever order, lies between −N and P. Σ|w|·K + |b| is P + N, and the potential
+of the highest levels P − N, so that the larger of both is half of their absolute sum.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -19,10 +26,45 @@ OPEN = 8
 
 
 def magnitudes(graph: gs.Graph) -> dict[str, Array]:
-    """Σ|w|·K + |b| by channel, (1, C, 1, ...), of every float tensor that levels reach; by name.
+    """The larger of P and N by channel, (1, C, 1, ...), of every float tensor that levels reach; by name.
 
-    The network is run once with all levels at their highest and the absolute values of all constants.
+    The network is run with all levels at their highest, with its constants and with their absolute values. Behind a maximum, or
+    a level of both signs, P + N stands for both.
     """
+    axes = {name: channel_axis(t) for name, t in graph.tensors().items() if t.shape is not None}
+    sizes, levels = _at_highest(graph, _made_positive)
+    highest, _ = _at_highest(graph, lambda _node: None)
+    bent = _bent(graph, levels)
+    found = {
+        name: by_channel(largest_sum(size, None if name in bent else highest[name]), axes[name])
+        for name, size in sizes.items()
+    }
+    return found | {name: value[:1, :1].max(keepdims=True) for name, value in levels.items()}
+
+
+def largest_sum(size: Array, highest: Array | None) -> Array:
+    """The larger of P and N, of P + N and P − N; P + N itself where the other is not known."""
+    return size if highest is None else np.asarray((size + np.abs(highest)) / 2)
+
+
+def _bent(graph: gs.Graph, levels: Mapping[str, Array]) -> set[str]:
+    """Tensors that are no sums of levels that are all positive."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        if is_neuron(node):
+            bent = float(levels[node.outputs[0].name].flat[0]) != float(parameters(node).levels)
+        else:
+            sums = is_linear(node) or of(node).bilinear or is_integrate(node) or is_hold(node)
+            bent = not sums or any(t.name in found for t in node.inputs)
+        if bent:
+            found.update(t.name for t in node.outputs)
+    return found
+
+
+def _at_highest(
+    graph: gs.Graph, change: Callable[[gs.Node], None]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Every float tensor that levels at their highest reach, once ``change`` has seen its operators; and these levels."""
     largest = graph.copy()
     levels: dict[str, Array] = {}
     behind = reached_by_synapses(largest)
@@ -38,17 +80,15 @@ def magnitudes(graph: gs.Graph) -> dict[str, Array]:
         elif is_integrate(node) or is_hold(node):
             node.op, node.domain, node.inputs, node.attrs = "Identity", "", node.inputs[:1], {}
         else:
-            _made_positive(node)
+            change(node)
     wanted = _reached(largest, set(levels))
     largest.outputs = wanted
     held = [t for t in largest.inputs if t.name in levels]
     largest.inputs = held
     if not wanted:
-        return {}
+        return {}, levels
     found = Reference(to_split_model(tidy(largest))).run(levels)
-    return {t.name: by_channel(found[t.name], channel_axis(t)) for t in wanted} | {
-        name: value[:1, :1].max(keepdims=True) for name, value in levels.items()
-    }
+    return {t.name: found[t.name] for t in wanted}, levels
 
 
 def full(tensor: gs.Tensor, value: float, rows: int = 1) -> Array:

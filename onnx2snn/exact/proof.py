@@ -1,6 +1,7 @@
 """The proof that float32 rounds nothing: a bound of every potential, from the finished network alone (METHOD 14).
 
-All levels are set to their highest. M = Σ|w|·K + |b| bounds every partial sum of every order, and u, a power of two of which all
+All levels are set to their highest. M, the larger of the sums of what is positive and of what is negative among w·K and b, bounds
+every partial sum of every order (:mod:`onnx2snn.exact.magnitudes`), and u, a power of two of which all
 products and biases of a channel are multiples, its steps. Multiples of u below 2²⁴·u are numbers of float32, so with M < 2²⁴·u
 each operation on them is exact, in every execution, runtime and thread count.
 """
@@ -17,7 +18,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, parameters, staircase_of
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.dialect.subnetworks import CutNetwork, cut_source
-from onnx2snn.exact.magnitudes import full
+from onnx2snn.exact.magnitudes import full, largest_sum
 from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.float64.in_parts import in_parts
 from onnx2snn.graph.core import Array, is_float
@@ -116,11 +117,12 @@ def bounded(
     if any(n not in given for n in network.inputs):
         return Proof(name, None, "it reads an input that holds no floats")
     largest: float | None = 0.0
+    sums = _sums_levels(model)
     signs = (1.0, -1.0) if any(not n.startswith("level/") for n in network.inputs) else (1.0,)
     try:
         with np.errstate(all="ignore"):
             for found in _on_highest(model, network, given, signs, _free_axes(offset)):
-                steps = _steps(found, offset)
+                steps = _steps(found, offset, sums=sums)
                 largest = None if steps is None or largest is None else max(largest, steps)
     except Exception as error:  # noqa: BLE001 - the evaluator's errors share no base class
         return Proof(name, None, f"it cannot be evaluated: {error}")
@@ -155,11 +157,20 @@ def _free_axes(offset: Array | None) -> Sequence[int]:
     return range(2, 8) if not sizes or (len(sizes) > 1 and set(sizes[1:]) == {1}) else ()
 
 
-def _steps(found: Signal, offset: Array | None) -> float | None:
+def _sums_levels(model: SplitModel) -> bool:
+    """Whether what it computes is a sum of levels times weights, of several of them times each other, and of biases."""
+    graph = model.structure.graph
+    records = [of(node) for node in graph.node]
+    levels = all(value.name.startswith("level/") for value in graph.input if value.name not in model.weights)
+    return levels and all(r.linear is not None or r.bilinear or r.constant for r in records)
+
+
+def _steps(found: Signal, offset: Array | None, *, sums: bool) -> float | None:
     """The largest M/u; None where there is no u."""
     if found.whole:
         return 0.0
-    unit, size = np.asarray(found.rounding.quantum), found.size
+    unit = np.asarray(found.rounding.quantum)
+    size = largest_sum(found.size, found.value if sums else None)
     if offset is not None:
         unit, size = np.minimum(unit, quanta(offset)), size + np.abs(offset)
     return None if np.any(unit <= 0) else float(np.max(size / unit, initial=0.0))

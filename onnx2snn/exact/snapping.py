@@ -131,8 +131,8 @@ def snap(model: str | Path | onnx.ModelProto, data: Any = None, *, batch: int | 
     """Round the constants of a quantised network so that float32 computes it exactly.
 
     Levels are whole numbers between synapses (θ = α = 1 in each channel, by scale freedom), weights and biases multiples of a
-    power of two u with Σ|w|·K + |b| < 2²⁴·u, averages sums, and analog inputs on a grid. A network that is exact already stays
-    as it is.
+    power of two u with Σ w·K + b < 2²⁴·u over either sign, averages sums, and analog inputs on a grid. A network that is exact
+    already stays as it is.
 
     Args:
         model: A path, or a model in memory (which is not changed).
