@@ -1,8 +1,8 @@
 """Weights and biases on grids: every partial sum is a whole number of steps below 2²⁴, which float32 holds (METHOD 14).
 
-For each tensor between levels and a neuron, u is a power of two for each channel with Σ w·K + b < 2²⁴·u at the neuron, over what is
-positive and over what is negative. Where several synapses lie behind each other the bits are shared out among them: each adds its
-weights' bits to what it reads.
+For each tensor between levels and a neuron, u is a power of two for each channel with Σ w·K + b < 2²⁴·u at the neuron, over
+what is positive and over what is negative. Where several synapses lie behind each other the bits are shared out among them: each
+adds its weights' bits to what it reads.
 """
 
 from __future__ import annotations
