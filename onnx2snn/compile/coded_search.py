@@ -141,6 +141,8 @@ def _cells(thresholds: NDArray[np.float64]) -> tuple[float, float] | None:
     best = (math.inf, max(abs(float(first)), 1.0))
     for cells in range(len(thresholds) - 1, _CODES) if span > 0 else ():
         width = float(np.float32(span / cells))
+        if width <= _WIDTHS[0]:  # and narrower ones behind it
+            break
         places = (thresholds - first) / width
         own = np.rint(places)
         if own[-1] < _CODES and np.all(np.diff(own) > 0):

@@ -123,6 +123,7 @@ def test_no_number_reaches_no_threshold() -> None:
         table(np.append(GRID, np.nextafter(np.float32(0.5), np.float32(1)))),
         table(1e7 + np.arange(8)),  # float32 has no room between them
         table(np.inf),
+        table(0.0, np.nextafter(np.float32(0), np.float32(1))),  # no width of a cell is a number of float32
     ],
 )
 def test_thresholds_without_cells_of_their_own_are_found_otherwise(row: Any) -> None:
