@@ -25,6 +25,20 @@ NEAR = 1e-6
 _NUMBERS = 1 << 25
 
 
+def in_groups(tensors: Mapping[str, str], size: Callable[[str], int], most: int) -> list[dict[str, str]]:
+    """Tensors by what they show, in groups of at most ``most`` numbers, or of one tensor; in their order."""
+    groups: list[dict[str, str]] = [{}]
+    held = 0
+    for name, tensor in tensors.items():
+        own = size(tensor)
+        if groups[-1] and held + own > most:
+            groups.append({})
+            held = 0
+        groups[-1][name] = tensor
+        held += own
+    return groups
+
+
 def near(found: Array, expected: Array) -> bool:
     """Whether two answers are the same up to the order of sums; integers are equal."""
     if (
@@ -92,16 +106,11 @@ class Shown:
 
     def _groups(self, rows: int) -> list[dict[str, str]]:
         """Trains, by layer, that are held at a time."""
-        groups: list[dict[str, str]] = [{}]
-        held = 0
-        for name, train in self._trains.items():
-            size = rows * self.timesteps * math.prod(s or 1 for s in self._shapes.get(train, [])[1:])
-            if groups[-1] and held + size > _NUMBERS:
-                groups.append({})
-                held = 0
-            groups[-1][name] = train
-            held += size
-        return groups
+
+        def size(train: str) -> int:
+            return rows * self.timesteps * math.prod(s or 1 for s in self._shapes.get(train, [])[1:])
+
+        return in_groups(self._trains, size, _NUMBERS)
 
     def _runner(self, group: Mapping[str, str], *, kept: bool) -> Runner:
         """The file, with these trains among its outputs."""

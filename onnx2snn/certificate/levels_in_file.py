@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.certificate.as_written import in_groups
 from onnx2snn.certificate.reading import (
     ReadActivation,
     holds_others,
@@ -113,16 +114,7 @@ class LevelsInFile:
         if self._sums or len(found) < len(self._shown):
             return [dict(found)]
         sizes = sizes_of(self._open, {name: value.shape for name, value in noise.items()})
-        groups: list[dict[str, str]] = [{}]
-        held = 0
-        for name, tensor in found.items():
-            size = math.prod(sizes.get(tensor, ()))
-            if groups[-1] and held + size > MOST:
-                groups.append({})
-                held = 0
-            groups[-1][name] = tensor
-            held += size
-        return groups
+        return in_groups(found, lambda tensor: math.prod(sizes.get(tensor, ())), MOST)
 
     def _all_held(self, noise: Mapping[str, Array], readings: Readings) -> bool:
         """Whether the file holds all of a group."""
