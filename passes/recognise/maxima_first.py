@@ -60,7 +60,9 @@ def maxima_first(graph: gs.Graph) -> gs.Graph:
     known: Verdicts = {}
     while moved:
         names, made_of = Names(graph), MadeOf(graph)
-        found = [(pool, _function(pool, made_of, known)) for pool in graph.nodes if _is_pool(pool)]
+        found = [
+            (pool, _function(pool, pool.inputs[0], made_of, known)) for pool in graph.nodes if _is_pool(pool)
+        ]
         ready = [(pool, chain) for pool, chain in found if chain is not None]
         used: set[int] = set()
         for pool, chain in ready:
@@ -82,9 +84,8 @@ def _is_pool(node: gs.Node) -> bool:
     return node.op in ORDER_PRESERVING and not node.domain and len(node.outputs) == 1
 
 
-def _function(pool: gs.Node, made_of: MadeOf, known: Verdicts) -> Chain | None:
-    """The longest function in front of ``pool`` that may stand behind it; of a quotient, none."""
-    tensor = pool.inputs[0]
+def _function(pool: gs.Node, tensor: gs.Tensor, made_of: MadeOf, known: Verdicts) -> Chain | None:
+    """The longest function that makes ``tensor`` and may stand behind ``pool``; of a quotient, none."""
     if _is_of_quotient(tensor, made_of):
         return None
     chains = made_of.between(made_of.path(tensor)[-1], tensor), made_of.chain(tensor)
@@ -210,16 +211,9 @@ def _behind_join(graph: gs.Graph, made_of: MadeOf, known: Verdicts) -> tuple[gs.
         compared, rank = compared_axes(pool), len(pool.inputs[0].shape)
         if compared is None or int(join.attrs["axis"]) % rank in {axis % rank for axis in compared}:
             continue
-        chains = (
-            chain for t in signals(join) for chain in (_between_joined(t, made_of),) if chain is not None
-        )
-        if any(_known_to_commute(pool, chain, made_of.opsets, known) for chain in chains):
+        if any(_function(pool, tensor, made_of, known) is not None for tensor in signals(join)):
             return pool, join
     return None
-
-
-def _between_joined(tensor: gs.Tensor, made_of: MadeOf) -> Chain | None:
-    return None if _is_of_quotient(tensor, made_of) else made_of.chain(tensor)
 
 
 def _split(graph: gs.Graph, names: Names, pool: gs.Node, join: gs.Node) -> None:
