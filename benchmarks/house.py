@@ -22,6 +22,9 @@ from typing import Any
 
 import onnx
 
+sys.path.insert(0, str(Path(__file__).parent))
+from house_walks import fact_walks, shared_walks
+
 #: Where the project's own code lies; the rest are tests, documents and measurements.
 ROOTS = ("onnx2snn", "passes", "runtime")
 #: Here names of operators belong.
@@ -107,7 +110,7 @@ def asked_by_name(source: Source) -> Iterator[str]:
 
 
 def walks(source: Source) -> Iterator[str]:
-    """Loops over all nodes of a graph."""
+    """Loops over the nodes of a graph, or of a chain of operators, whatever they do: also those that look at each by itself."""
     for node in ast.walk(source.tree):
         if isinstance(node, (ast.For, ast.comprehension)):
             over: ast.AST = node.iter
@@ -158,6 +161,12 @@ def measure(folder: Path) -> dict[str, Any]:
         "comparisons with operator names": [c for source in elsewhere for c in comparisons(source)],
         "nodes asked for by operator name": [c for source in elsewhere for c in asked_by_name(source)],
         "walks over graphs": [walk for source in every for walk in walks(source)],
+        "walks that compute a fact": [
+            walk for source in every for walk in fact_walks(source.path, source.tree)
+        ],
+        "facts of the shared walks": [
+            walk for source in every for walk in shared_walks(source.path, source.tree)
+        ],
         "calls of id()": sum(source.text.count(" id(") + source.text.count("(id(") for source in every),
         "file names used twice": _twice([n for s in every if (n := Path(s.path).name) != "__init__.py"]),
         "class names used twice": _twice([name for s in every for name in classes(s)]),
