@@ -15,6 +15,7 @@ from onnx2snn.activations.distinct_places import Places, one_place, together
 from onnx2snn.activations.entrywise import Opsets, copied, is_parameter, read_by_place, sample_of
 from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.graph.walks import reached
 from onnx2snn.model.reference import Reference
 from onnx2snn.model.weights import SplitModel
 
@@ -42,17 +43,12 @@ class Chain:
 
 def between(root: gs.Tensor, output: gs.Tensor, order: Mapping[int, int]) -> Chain:
     """The operators that make ``output`` of ``root``; ``order`` numbers nodes by id."""
-    found: dict[int, gs.Node] = {}
-    waiting = [output]
-    while waiting:
-        tensor = waiting.pop()
-        if tensor is root:
-            continue
-        for node in tensor.inputs:
-            if id(node) not in found:
-                found[id(node)] = node
-                waiting.extend(signals(node))
-    return Chain(root, output, tuple(sorted(found.values(), key=lambda n: order[id(n)])))
+
+    def makers(tensor: gs.Tensor) -> list[gs.Node]:
+        return [] if tensor is root else list(tensor.inputs)
+
+    found = reached(makers(output), lambda node: [maker for t in signals(node) for maker in makers(t)])
+    return Chain(root, output, tuple(sorted(found, key=lambda n: order[id(n)])))
 
 
 class Sharing:

@@ -34,6 +34,7 @@ from onnx2snn.activations.neuron import Staircase
 from onnx2snn.activations.rationals import NotPiecewiseLinearError
 from onnx2snn.activations.tables import Table, Wide
 from onnx2snn.graph.core import is_float, signals
+from onnx2snn.graph.walks import backward
 from onnx2snn.operators.linear import MOVEMENT, ORDER_PRESERVING, is_linear
 
 #: A function of more values is no list of them.
@@ -97,20 +98,22 @@ class _TableSearch:
 
     def ends(self) -> list[gs.Tensor]:
         """Tensors that something else reads than entrywise operators that are a part of another such function."""
-        needed: set[int] = set()
-        ends = []
-        for node in reversed(self._graph.nodes):
-            for tensor in node.outputs:
-                if id(tensor) not in needed and not self._is_read_outside(tensor):
-                    continue
-                if not self._made_of.is_entrywise(node):
-                    continue
-                if not self._bends(tensor):  # a line of what ended before it
-                    needed.update(id(t) for t in signals(node) if id(tensor) not in self._found)
-                elif id(tensor) in self._found or not is_linear(node) or self._joins(node):
-                    ends.append(tensor)
-                else:
-                    needed.update(id(t) for t in signals(node))
+        ends: list[gs.Tensor] = []
+
+        def goes_on(node: gs.Node, needed: list[bool]) -> bool:
+            """Whether what ``node`` reads is needed; notes what ends there."""
+            if not self._made_of.is_entrywise(node):
+                return False
+            tensor = node.outputs[0]
+            if not any(needed) and not self._is_read_outside(tensor):
+                return False
+            if not self._bends(tensor):  # a line of what ended before it
+                return id(tensor) not in self._found
+            is_end = id(tensor) in self._found or not is_linear(node) or self._joins(node)
+            ends.extend([tensor] if is_end else [])
+            return not is_end
+
+        backward(self._graph.nodes, goes_on)
         return ends[::-1]
 
     def _is_read_outside(self, tensor: gs.Tensor) -> bool:

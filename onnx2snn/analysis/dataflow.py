@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.walks import backward, forward
+from onnx2snn.graph.walks import backward, carried, forward
 
 Test: TypeAlias = Callable[[gs.Node], bool]
 
@@ -24,12 +24,14 @@ def influencing(graph: gs.Graph, end: Test) -> set[int]:
 
 def only_read_by(graph: gs.Graph, end: Test, passed: Test) -> set[int]:
     """Tensors that only nodes for which ``end`` holds read, directly or over nodes for which ``passed`` does; no graph output."""
-    found: set[int] = set()
     outputs = {id(t) for t in graph.outputs}
-    for node in reversed(graph.nodes):
+
+    def rule(node: gs.Node, found: dict[int, bool]) -> Iterator[tuple[int, bool]]:
+        def ends(reader: gs.Node) -> bool:
+            return end(reader) or (passed(reader) and all(id(t) in found for t in reader.outputs))
+
         for tensor in node.outputs:
-            if id(tensor) not in outputs and all(
-                end(r) or (passed(r) and all(id(t) in found for t in r.outputs)) for r in tensor.outputs
-            ):
-                found.add(id(tensor))
-    return found
+            if id(tensor) not in outputs and all(map(ends, tensor.outputs)):
+                yield id(tensor), True
+
+    return set(carried(reversed(graph.nodes), rule))

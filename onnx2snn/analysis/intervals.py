@@ -7,13 +7,14 @@ ends of its output's, to the last bit: a level that float32 reaches is not taken
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array, is_constant, value_of
+from onnx2snn.graph.walks import carried
 from onnx2snn.operators import of
 from onnx2snn.operators.places import compact
 from onnx2snn.operators.scales import as_scale
@@ -33,20 +34,20 @@ def intervals(graph: gs.Graph, known: Mapping[int, Interval]) -> dict[int, Inter
         graph: With inferred shapes, in topological order.
         known: What is known already, by the id of the tensor.
     """
-    found = dict(known)
-    for node in graph.nodes:
+
+    def rule(node: gs.Node, found: dict[int, Interval]) -> Iterable[tuple[int, Interval]]:
         transfer = of(node).transfer
         fresh = [t for t in node.outputs if id(t) not in known]
         if transfer is None or not fresh:
-            continue
+            return ()
         read = [_of(t, found) for t in node.inputs if not t.is_empty()]
         with np.errstate(all="ignore"):
             result: Interval | None = transfer(_DOMAIN, node, read)
         if result is None or any(np.any(np.isnan(end)) for end in result):
-            continue
-        for tensor in fresh:
-            found[id(tensor)] = _shaped(result, tensor)
-    return found
+            return ()
+        return [(id(tensor), _shaped(result, tensor)) for tensor in fresh]
+
+    return carried(graph.nodes, rule, known)
 
 
 def is_bounded(interval: Interval) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -26,6 +26,7 @@ from onnx2snn.activations.piecewise_linear import ONE
 from onnx2snn.activations.rationals import Rationals, moved, ratio, rationals
 from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
 from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
+from onnx2snn.graph.walks import carried
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     DOMAIN,
@@ -49,8 +50,8 @@ def lattices(graph: gs.Graph, made: Mapping[int, Value]) -> dict[int, Lattice]:
         graph: With Staircase nodes.
         made: What elementwise operators make of one tensor, by id: clips that are spelled with comparisons.
     """
-    found: dict[int, Lattice] = {}
-    for node in graph.nodes:
+
+    def rule(node: gs.Node, found: dict[int, Lattice]) -> Iterable[tuple[int, Lattice]]:
         lattice: Lattice | None
         if node.op in (STAIRCASE, TABLE_STAIRCASE) and node.domain == DOMAIN:
             lattice = _of_levels(0, parameters(node).ceilings)
@@ -59,11 +60,11 @@ def lattices(graph: gs.Graph, made: Mapping[int, Value]) -> dict[int, Lattice]:
         elif (lattice := _behind(node, found)) is None and id(node.outputs[0]) in made:
             lattice = _expressed(made[id(node.outputs[0])], found)
         if lattice is None or (lattice.levels > MAX_LEVELS).any():
-            continue
-        for tensor in node.outputs:
-            if is_float(tensor) and tensor.shape is not None:
-                found[id(tensor)] = _of_rank(lattice, len(tensor.shape))
-    return found
+            return ()
+        known = [t for t in node.outputs if is_float(t) and t.shape is not None]
+        return [(id(tensor), _of_rank(lattice, len(tensor.shape))) for tensor in known]
+
+    return carried(graph.nodes, rule)
 
 
 def _of_rank(lattice: Lattice, rank: int) -> Lattice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import onnx_graphsurgeon as gs
 
@@ -10,6 +10,7 @@ from onnx2snn.activations.operators import HANDLERS
 from onnx2snn.analysis.dataflow import only_read_by
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
+from onnx2snn.graph.walks import carried
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     EXTREME,
@@ -27,6 +28,9 @@ from onnx2snn.operators.linear import (
     keeps_integers,
 )
 from onnx2snn.operators.quantising import QONNX
+
+#: Roles of a reader, by which what it reads may be computed in a dendrite, or passed to one.
+_HELD, _PASSED = frozenset({"found", "held"}), frozenset({"found", "passed"})
 
 
 def non_spiking_nodes(graph: gs.Graph) -> list[gs.Node]:
@@ -81,27 +85,24 @@ def _dendrites(graph: gs.Graph, *, piecewise: bool) -> set[int]:
     """
     kinds = facts(graph).kinds
     outputs = {id(tensor) for tensor in graph.outputs}
-    found: set[int] = set()
-    passed: set[int] = set()
-    held: set[int] = set()
-    for node in reversed(graph.nodes):
-        if is_product(node) and any(is_train(t, kinds) for t in node.inputs):
-            held.add(id(node))
+
+    def parts(node: gs.Node, known: dict[int, frozenset[str]]) -> Iterator[tuple[int, frozenset[str]]]:
+        found = {"held"} if is_product(node) and any(is_train(t, kinds) for t in node.inputs) else set[str]()
         readers = [reader for tensor in node.outputs for reader in tensor.outputs]
-        if is_neuron(node) or not readers:
-            continue
-        read = {id(reader) for reader in readers if not is_neuron(reader)}
-        inside = not any(map(is_neuron, readers)) and not any(
-            id(tensor) in outputs for tensor in node.outputs
-        )
-        computed = read <= passed | found | held and _is_computed(node, piecewise=piecewise)
-        if computed or (inside and read & found and read <= found | held):
-            found.add(id(node))
-        elif read <= held and read and is_line(node):
-            held.add(id(node))
-        if read <= passed | found and not is_weighted(node) and (is_linear(node) or is_passed(node)):
-            passed.add(id(node))
-    return found
+        if readers and not is_neuron(node):
+            read = [known.get(id(reader), frozenset()) for reader in readers if not is_neuron(reader)]
+            inside = len(read) == len(readers) and not any(id(tensor) in outputs for tensor in node.outputs)
+            in_dendrites = inside and any("found" in one for one in read) and all(one & _HELD for one in read)
+            if in_dendrites or (all(read) and _is_computed(node, piecewise=piecewise)):
+                found.add("found")
+            elif read and all("held" in one for one in read) and is_line(node):
+                found.add("held")
+            over = all(one & _PASSED for one in read) and not is_weighted(node)
+            if over and (is_linear(node) or is_passed(node)):
+                found.add("passed")
+        yield id(node), frozenset(found)
+
+    return {key for key, found in carried(reversed(graph.nodes), parts).items() if "found" in found}
 
 
 def _is_computed(node: gs.Node, *, piecewise: bool) -> bool:
@@ -117,20 +118,16 @@ def _is_computed(node: gs.Node, *, piecewise: bool) -> bool:
 
 def before_synapses(graph: gs.Graph) -> set[int]:
     """Tensors in front of weights, or of neurons whose spikes are pooled."""
-    feeding: set[int] = set()
-    pooled: set[int] = set()
-    for node in reversed(graph.nodes):
-        read = {id(t) for t in node.inputs}
-        over_pools = any(id(t) in pooled for t in node.outputs)
-        if (
-            is_weighted(node)
-            or any(id(t) in feeding for t in node.outputs)
-            or (over_pools and is_neuron(node))
-        ):
-            feeding |= read
-        elif over_pools or is_mean(node):
-            pooled |= read
-    return feeding
+
+    def rule(node: gs.Node, found: dict[int, frozenset[str]]) -> list[tuple[int, frozenset[str]]]:
+        behind = frozenset[str]().union(*(found.get(id(t), ()) for t in node.outputs))
+        feeds = is_weighted(node) or "synapses" in behind or ("pools" in behind and is_neuron(node))
+        if not (feeds or "pools" in behind or is_mean(node)):
+            return []
+        kind = "synapses" if feeds else "pools"
+        return [(id(t), found.get(id(t), frozenset()) | {kind}) for t in node.inputs]
+
+    return {key for key, kinds in carried(reversed(graph.nodes), rule).items() if "synapses" in kinds}
 
 
 def straight_to_neurons(graph: gs.Graph, hoped: Collection[str] = ()) -> set[int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import is_constant
+from onnx2snn.graph.walks import carried, reached
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     ROWS,
@@ -60,16 +62,12 @@ def node_kind(node: gs.Node, kinds: dict[int, Kind]) -> Kind:
 
 def _meets_synapses(node: gs.Node) -> bool:
     """Whether linear operators lead from ``node`` to weights."""
-    waiting, seen = [node], {id(node)}
-    while waiting:
-        for tensor in waiting.pop().outputs:
-            for reader in tensor.outputs:
-                if is_weighted(reader):
-                    return True
-                if id(reader) not in seen and is_linear(reader):
-                    seen.add(id(reader))
-                    waiting.append(reader)
-    return False
+
+    def readers(node: gs.Node) -> list[gs.Node]:
+        return [reader for tensor in node.outputs for reader in tensor.outputs]
+
+    behind = reached([node], lambda node: [r for r in readers(node) if is_linear(r) and not is_weighted(r)])
+    return any(is_weighted(reader) for one in behind for reader in readers(one))
 
 
 def _joins(node: gs.Node, kinds: dict[int, Kind]) -> bool:
@@ -91,11 +89,12 @@ def _joins(node: gs.Node, kinds: dict[int, Kind]) -> bool:
 
 def infer_kinds(graph: gs.Graph) -> dict[int, Kind]:
     """The kind of every tensor that a node makes, by ``id``; whatever is missing is analog."""
-    kinds: dict[int, Kind] = {}
-    for node in graph.nodes:
+
+    def rule(node: gs.Node, kinds: dict[int, Kind]) -> Iterable[tuple[int, Kind]]:
         kind = node_kind(node, kinds)
-        kinds.update((id(tensor), kind) for tensor in node.outputs)
-    return kinds
+        return [(id(tensor), kind) for tensor in node.outputs]
+
+    return carried(graph.nodes, rule)
 
 
 def is_train(tensor: gs.Tensor, kinds: dict[int, Kind]) -> bool:

@@ -9,6 +9,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.neuron_nodes import SOURCE
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.core import origin
+from onnx2snn.graph.walks import reached
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_neuron, is_weighted
 from onnx2snn.remedies import ITS_SOURCE
@@ -54,15 +55,15 @@ def _is_binary(node: gs.Node) -> bool:
 
 def _reached(tensor: gs.Tensor) -> Iterator[tuple[int, bool]]:
     """Potentials of other neurons that ``tensor`` reaches entry by entry: ``id`` of each, and whether by spikes."""
-    ahead = [(tensor, False)]
-    seen = {(id(tensor), False)}
-    while ahead:
-        read, spiked = ahead.pop()
-        for node in read.outputs:
-            if is_neuron(node) and node.inputs[0] is not tensor:
-                yield id(node.inputs[0]), spiked
-            elif is_neuron(node) or (not is_weighted(node) and (of(node).elementwise or of(node).broadcasts)):
-                further = spiked or is_neuron(node) or of(node).jumps
-                fresh = [(t, further) for t in node.outputs if (id(t), further) not in seen]
-                seen.update((id(t), further) for t, _ in fresh)
-                ahead += fresh
+
+    def is_other(node: gs.Node) -> bool:
+        return is_neuron(node) and node.inputs[0] is not tensor
+
+    def further(way: tuple[gs.Tensor, bool]) -> Iterator[tuple[gs.Tensor, bool]]:
+        for node in way[0].outputs:
+            entrywise = not is_weighted(node) and (of(node).elementwise or of(node).broadcasts)
+            if not is_other(node) and (is_neuron(node) or entrywise):
+                yield from ((t, way[1] or is_neuron(node) or of(node).jumps) for t in node.outputs)
+
+    for read, spiked in reached([(tensor, False)], further, key=lambda way: (id(way[0]), way[1])):
+        yield from ((id(node.inputs[0]), spiked) for node in read.outputs if is_other(node))

@@ -11,6 +11,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
 from onnx2snn.graph.core import producer_of
+from onnx2snn.graph.walks import reached
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.linear import float_signals, is_hold, is_integrate, is_neuron
@@ -39,20 +40,15 @@ def analog_operations(graph: gs.Graph) -> dict[str, dict[str, int]]:
 def _dendrites(graph: gs.Graph, neuron: gs.Node, seen: set[int]) -> Iterator[gs.Node]:
     """Nodes on potentials that ``neuron`` reads, over one another, that were not ``seen``."""
     kinds = facts(graph).kinds
-    waiting = list(neuron.inputs)
-    while waiting:
-        tensor = waiting.pop()
-        node = producer_of(tensor)
-        if (
-            node is None
-            or id(node) in seen
-            or is_train(tensor, kinds)
-            or is_neuron(node)
-            or is_integrate(node)
-        ):
-            continue
+
+    def makers(node: gs.Node) -> list[gs.Node]:
+        read = [
+            maker for t in node.inputs if not is_train(t, kinds) and (maker := producer_of(t)) is not None
+        ]
+        return [m for m in read if not (id(m) in seen or is_neuron(m) or is_integrate(m))]
+
+    for node in reached(makers(neuron), makers):
         seen.add(id(node))
-        waiting.extend(node.inputs)
         record = of(node)
         if (
             record.weights is None

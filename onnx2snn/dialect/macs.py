@@ -55,12 +55,13 @@ def macs_of(graph: gs.Graph, layers: Sequence[Layer] = ()) -> Macs:
             keys = ["ann"]
         elif TWIN in node.attrs:
             keys = ["analog"]  # the ANN's are those of the operator itself
-        spent.append(_Spent(keys, layers[number].name if number >= 0 else None, weights.sums(node)))
-        for totals, held in ((total, keys), (by_layer, [name for name in [spent[-1].layer] if name])):
+        one = _Spent(keys, layers[number].name if number >= 0 else None, weights.sums(node))
+        spent.append(one)
+        for totals, held in ((total, keys), (by_layer, [name for name in [one.layer] if name])):
             for key in held:
-                known, macs = totals[key], spent[-1].macs
+                known, macs = totals[key], one.macs
                 totals[key] = None if known is None or macs is None else known + macs
-    entries = (one.entry(total, by_layer) for one in spent)
+    entries = (each.entry(total, by_layer) for each in spent)
     return Macs(total, by_layer, [entry for entry in entries if entry is not None])
 
 

@@ -13,6 +13,7 @@ from onnx2snn.activations.rules import names_of
 from onnx2snn.dialect.dendrites import analog_operations
 from onnx2snn.dialect.layer_table import Layer
 from onnx2snn.graph.core import constant_input, origin
+from onnx2snn.graph.walks import reached
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import ROWS, is_integrate, is_neuron
 
@@ -57,18 +58,20 @@ def _fan_out(train: gs.Tensor) -> float:
 
     Where one such operator stands behind another (a convolution behind a sum of windows), they are multiplied.
     """
-    total, stack, seen = 0.0, [train], set()
-    while stack:
-        tensor = stack.pop()
-        for reader in tensor.outputs:
-            if id(reader) in seen:
-                continue
-            seen.add(id(reader))
-            held, weights = of(reader).weights, constant_input(reader, 1)
-            if held is not None and weights is not None:
-                total += held.fan_out(reader, weights) * (_fan_out(reader.outputs[0]) or 1)
-            elif is_neuron(reader) or is_integrate(reader):
-                total += 1
-            else:
-                stack.extend(reader.outputs)
-    return total
+
+    def further(reader: gs.Node) -> list[gs.Node]:
+        return [] if _is_sink(reader) else [other for tensor in reader.outputs for other in tensor.outputs]
+
+    return sum((_synapses(reader) for reader in reached(train.outputs, further) if _is_sink(reader)), 0.0)
+
+
+def _is_sink(reader: gs.Node) -> bool:
+    weighted = of(reader).weights is not None and constant_input(reader, 1) is not None
+    return weighted or is_neuron(reader) or is_integrate(reader)
+
+
+def _synapses(sink: gs.Node) -> float:
+    held, weights = of(sink).weights, constant_input(sink, 1)
+    if held is None or weights is None:
+        return 1.0
+    return held.fan_out(sink, weights) * (_fan_out(sink.outputs[0]) or 1)

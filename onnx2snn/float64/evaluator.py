@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from onnx2snn.float64.reference_kernels import FAST
-from onnx2snn.graph.walks import forward
+from onnx2snn.graph.walks import carried, forward
 from onnx2snn.model.subgraphs import subgraphs
 from onnx2snn.model.weights import SplitModel, let_go, weights_as_inputs
 from onnx2snn.operators import of
@@ -83,13 +83,14 @@ def before_jumps(graph: onnx.GraphProto) -> frozenset[str]:
 
     What is computed from sizes alone is among them: sizes are whole numbers.
     """
-    found = from_sizes(graph)
-    for node in reversed(graph.node):
-        if is_jump(node) or any(name in found for name in node.output):
-            found.update(node.output)
-            if not of(node).sizes:
-                found.update(name for name in node.input if name)
-    return frozenset(found)
+
+    def rule(node: onnx.NodeProto, found: dict[str, bool]) -> Iterable[tuple[str, bool]]:
+        if not is_jump(node) and not any(name in found for name in node.output):
+            return ()
+        read = [] if of(node).sizes else [name for name in node.input if name]
+        return dict.fromkeys([*node.output, *read], True).items()
+
+    return frozenset(carried(reversed(graph.node), rule, dict.fromkeys(from_sizes(graph), True)))
 
 
 def from_sizes(graph: onnx.GraphProto) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,28 @@ def code_range(dtype: object) -> tuple[float, float]:
 def is_integer_type(dtype: object) -> bool:
     """Whether ``dtype`` is one of integers, of 4 and 2 bits too."""
     return str(np.dtype(dtype)).startswith(("int", "uint"))  # type: ignore[call-overload]
+
+
+class Once:
+    """What a pass makes of a tensor for all of its readers: made where it is first asked for.
+
+    Args:
+        make: Makes it.
+    """
+
+    def __init__(self, make: Callable[[gs.Tensor], gs.Tensor]) -> None:
+        self._make = make
+        self._made: dict[int, gs.Tensor] = {}
+
+    def __call__(self, tensor: gs.Tensor) -> gs.Tensor:
+        """It, for ``tensor``."""
+        if id(tensor) not in self._made:
+            self._made[id(tensor)] = self._make(tensor)
+        return self._made[id(tensor)]
+
+    def get(self, tensor: gs.Tensor) -> gs.Tensor | None:
+        """It, if it was made."""
+        return self._made.get(id(tensor))
 
 
 class Spelling:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 from onnx_graphsurgeon.logger import G_LOGGER
+
+from onnx2snn.graph.walks import reached
 
 #: What goes wrong is raised as an error; the library need not print it too.
 G_LOGGER.severity = G_LOGGER.CRITICAL + 1
@@ -62,15 +64,11 @@ def tidy(graph: gs.Graph) -> gs.Graph:
 
 def needed_for(tensors: Sequence[gs.Tensor]) -> set[int]:
     """The nodes, by ``id``, on which ``tensors`` depend."""
-    stack = [producer for tensor in tensors for producer in tensor.inputs]
-    needed = {id(node) for node in stack}
-    while stack:
-        for tensor in stack.pop().inputs:
-            for producer in tensor.inputs:
-                if id(producer) not in needed:
-                    needed.add(id(producer))
-                    stack.append(producer)
-    return needed
+
+    def makers(tensors: Iterable[gs.Tensor]) -> list[gs.Node]:
+        return [producer for tensor in tensors for producer in tensor.inputs]
+
+    return {id(node) for node in reached(makers(tensors), lambda node: makers(node.inputs))}
 
 
 def _sorted(nodes: Sequence[gs.Node]) -> list[gs.Node]:

@@ -6,11 +6,13 @@ weights (is it a layer of synapses).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array, is_constant, producer_of, signals
-from onnx2snn.graph.walks import forward
+from onnx2snn.graph.walks import forward, reached
 from onnx2snn.operators.conditions import ROWS, axes_of, float_signals, rank_of
 from onnx2snn.operators.table import every, of
 
@@ -80,19 +82,18 @@ def is_linear(node: gs.Node) -> bool:
 
 def decided_by_sizes(tensor: gs.Tensor) -> bool:
     """Whether nothing but sizes of tensors and constants decide ``tensor``: it is alike for all samples of a batch."""
-    waiting, seen = [tensor], set[int]()
-    while waiting:
-        current = waiting.pop()
-        maker = producer_of(current)
+
+    def makers(tensor: gs.Tensor) -> Sequence[gs.Tensor]:
+        maker = producer_of(tensor)
+        return () if maker is None or of(maker).sizes else maker.inputs
+
+    def is_open(tensor: gs.Tensor) -> bool:
+        maker = producer_of(tensor)
         if maker is None:
-            if not is_constant(current) and not current.is_empty():
-                return False  # an input of the network
-        elif id(maker) not in seen and not of(maker).sizes:
-            if maker.domain or of(maker).undecided:
-                return False
-            seen.add(id(maker))
-            waiting.extend(maker.inputs)
-    return True
+            return not is_constant(tensor) and not tensor.is_empty()  # an input of the network
+        return not of(maker).sizes and bool(maker.domain or of(maker).undecided)
+
+    return not any(map(is_open, reached([tensor], makers)))
 
 
 def is_hold(node: gs.Node) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import onnx
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from onnx2snn.graph.walks import carried
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SMALL, Array, SplitModel, weights_as_inputs
 from onnx2snn.operators import of
@@ -46,17 +47,19 @@ def sizes_of(model: SplitModel, inputs: Mapping[str, Shape]) -> dict[str, Shape]
 
 def folded(model: SplitModel, sizes: Mapping[str, Shape]) -> dict[str, Array]:
     """Its constants, and what sizes of tensors and few constants decide."""
-    held = model.constants
     opsets = [o for o in model.structure.opset_import if o.domain != DOMAIN]
-    for node in model.structure.graph.node:
+
+    def rule(node: onnx.NodeProto, held: dict[str, Array]) -> Iterable[tuple[str, Array]]:
         if of(node).sizes and node.input[0] in sizes:
             read = {node.input[0]: np.broadcast_to(np.float32(0), sizes[node.input[0]])}
         elif names_read(node) and all(name in held and held[name].size <= SMALL for name in names_read(node)):
             read = {name: held[name] for name in names_read(node)}
         else:
-            continue
-        if all(math.prod(sizes.get(name, (SMALL + 1,))) <= SMALL for name in node.output):
-            body = helper.make_function("", "computed", list(read), list(node.output), [node], opsets)
-            values = ReferenceEvaluator(body).run(None, read, attributes={})
-            held.update(zip(node.output, map(np.asarray, values), strict=True))
-    return held
+            return ()
+        if any(math.prod(sizes.get(name, (SMALL + 1,))) > SMALL for name in node.output):
+            return ()
+        body = helper.make_function("", "computed", list(read), list(node.output), [node], opsets)
+        values = ReferenceEvaluator(body).run(None, read, attributes={})
+        return zip(node.output, map(np.asarray, values), strict=True)
+
+    return carried(model.structure.graph.node, rule, model.constants)

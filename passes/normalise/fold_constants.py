@@ -13,6 +13,7 @@ from onnx import defs
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, graph_pass, is_constant, is_operator
 from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.graph.walks import forward
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators import of
 from onnx2snn.operators.entries import taken_entries
@@ -26,16 +27,17 @@ MAX_VALUES = 1 << 24
 def fold_constants(graph: gs.Graph) -> gs.Graph:
     """Replace every node that reads constants only by its value, and shapes that are known by theirs."""
     known_shapes(graph)
-    foldable: dict[int, gs.Node] = {}
-    constant: set[int] = set()
-    for node in graph.nodes:
+
+    def passes(node: gs.Node, read: list[bool]) -> bool:
         if node.domain or of(node).undecided or any(True for _ in node.subgraphs()) or not node.outputs:
-            continue
-        if all(is_constant(t) or t.is_empty() or id(t) in constant for t in node.inputs):
-            if _too_large(node) or not _makes_tensors(node.op, graph.opset):
-                continue
-            foldable[id(node)] = node
-            constant.update(id(t) for t in node.outputs)
+            return False
+        held = all(
+            known or is_constant(t) or t.is_empty() for t, known in zip(node.inputs, read, strict=True)
+        )
+        return held and not _too_large(node) and _makes_tensors(node.op, graph.opset)
+
+    constant = forward(graph.nodes, passes)
+    foldable = {id(n): n for n in graph.nodes if any(id(t) in constant for t in n.outputs)}
     wanted = [t for n in foldable.values() for t in n.outputs if _is_read_outside(t, foldable, graph)]
     if not wanted:
         return graph

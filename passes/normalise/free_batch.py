@@ -10,6 +10,7 @@ from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import make_constant
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, is_operator, origin, tidy, value_of
 from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.graph.walks import forward
 from onnx2snn.model.weights import weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
@@ -84,12 +85,14 @@ def _fixed_batch(graph: gs.Graph) -> int | None:
 
 def _reshape_single_samples(graph: gs.Graph, names: Names) -> None:
     """Case 5: the axis of the one sample is folded into the next one, or made of rows again."""
-    folded = {id(t) for t in graph.inputs if t.shape and t.shape[0] == 1}
+    single = [id(t) for t in graph.inputs if t.shape and t.shape[0] == 1]
+    folded = forward(
+        graph.nodes, lambda node, read: any(read) and not node.domain and not of(node).sizes, single
+    )
     for node in graph.nodes:
         read = next((t for t in node.inputs if id(t) in folded), None)
         if read is None or node.domain or of(node).sizes:
             continue
-        folded.update(id(t) for t in node.outputs)
         before, after = read.shape, node.outputs[0].shape
         if before is None or after is None or not static([*before, *after]) or not after:
             continue

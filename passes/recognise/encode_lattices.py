@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from onnx2snn.analysis.lattices import lattices
 from onnx2snn.analysis.reach import is_passed, non_spiking_nodes
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import Names, graph_pass, replace_uses, signals, tidy
+from onnx2snn.graph.walks import carried
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.passes.recognise.recognise_staircases import put_staircase
 
@@ -80,17 +81,19 @@ def _ends(graph: gs.Graph, candidates: list[gs.Node], passes: Callable[[gs.Node]
     A row of maxima may end in a neuron, which then stands for it; of parts of an activation that one has taken all it could.
     """
     wanted, outputs = {id(node) for node in candidates}, {id(t) for t in graph.outputs}
-    inside = {id(t) for node in graph.nodes if is_neuron(node) for t in node.outputs}
-    ends = []
-    for node in reversed(graph.nodes):
+    neurons = {id(t): True for node in graph.nodes if is_neuron(node) for t in node.outputs}
+
+    def is_within(node: gs.Node, inside: Mapping[int, bool]) -> bool:
         readers = [reader for tensor in node.outputs for reader in tensor.outputs]
         within = all(passes(r) and id(r.outputs[0]) in inside for r in readers)
-        within = within and not any(id(tensor) in outputs for tensor in node.outputs)
-        if not within and id(node) in wanted:
-            ends.append(node)
-        if within or id(node) in wanted:
-            inside.update(id(tensor) for tensor in node.outputs)
-    return ends
+        return within and not any(id(tensor) in outputs for tensor in node.outputs)
+
+    def rule(node: gs.Node, inside: dict[int, bool]) -> Iterable[tuple[int, bool]]:
+        joins = id(node) in wanted or is_within(node, inside)
+        return [(id(tensor), True) for tensor in node.outputs if joins]
+
+    inside = carried(reversed(graph.nodes), rule, neurons)
+    return [node for node in reversed(graph.nodes) if id(node) in wanted and not is_within(node, inside)]
 
 
 def _quantise(graph: gs.Graph, names: Names, node: gs.Node, lattice: Lattice) -> gs.Tensor:

@@ -6,7 +6,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.trains import Kind, node_kind
-from onnx2snn.graph.core import ORIGIN, Names, graph_pass, origin, signals
+from onnx2snn.graph.core import ORIGIN, Names, graph_pass, origin
+from onnx2snn.graph.walks import values_forward
 from onnx2snn.operators.linear import DOMAIN, HOLD, is_neuron, is_product
 
 
@@ -25,7 +26,7 @@ def hold_operands(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     kinds: dict[int, Kind] = {}
-    depths: dict[int, int] = {}
+    depths = values_forward(graph.nodes, _depth, {})
     made: dict[int, gs.Tensor] = {}
     for node in list(graph.nodes):
         trains = [kinds.get(id(t)) is Kind.TRAIN for t in node.inputs]
@@ -37,10 +38,13 @@ def hold_operands(graph: gs.Graph) -> gs.Graph:
             node.inputs[position] = made[id(operand)]
             kinds[id(node.inputs[position])] = Kind.HELD
         kind = node_kind(node, kinds)
-        depth = max((depths.get(id(t), 0) for t in signals(node)), default=0) + is_neuron(node)
-        for tensor in node.outputs:
-            kinds[id(tensor)], depths[id(tensor)] = kind, depth
+        kinds.update((id(tensor), kind) for tensor in node.outputs)
     return graph
+
+
+def _depth(node: gs.Node, read: list[int | None]) -> int:
+    """Layers of neurons in front of what ``node`` makes, itself counted."""
+    return max((depth for depth in read if depth is not None), default=0) + is_neuron(node)
 
 
 def _shallower(product: gs.Node, depths: dict[int, int]) -> int:

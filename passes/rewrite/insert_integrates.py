@@ -6,7 +6,9 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.neuron_nodes import integrate_node, integrated
-from onnx2snn.analysis.trains import Kind, is_train, node_kind
+from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.trains import is_train
+from onnx2snn.graph.build import Once
 from onnx2snn.graph.core import Names, graph_pass, is_float
 from onnx2snn.operators.linear import DOMAIN, SCALED_STAIRCASE, is_integrate, reads_sizes
 
@@ -25,22 +27,19 @@ def insert_integrates(graph: gs.Graph) -> gs.Graph:
     One Integrate serves all readers of a train. What reads its sizes alone reads the train.
     """
     names = Names(graph)
-    kinds: dict[int, Kind] = {}
-    made: dict[int, gs.Tensor] = {}
+    kinds = facts(graph).kinds
+    potential = Once(lambda train: integrated(graph, names, train))
     for node in list(graph.nodes):
-        kind = node_kind(node, kinds)
-        kinds.update((id(tensor), kind) for tensor in node.outputs)
         quotient = (node.domain, node.op) == (DOMAIN, SCALED_STAIRCASE)
-        if (kind is Kind.TRAIN and not quotient) or is_integrate(node) or reads_sizes(node):
+        current = is_train(node.outputs[0], kinds) and not quotient
+        if current or is_integrate(node) or reads_sizes(node):
             continue
         for position, tensor in enumerate(node.inputs):
             if is_train(tensor, kinds) and is_float(tensor):
-                if id(tensor) not in made:
-                    made[id(tensor)] = integrated(graph, names, tensor)
-                node.inputs[position] = made[id(tensor)]
+                node.inputs[position] = potential(tensor)
     for output in list(graph.outputs):
         if is_train(output, kinds):
-            _integrate_output(graph, names, output, made.get(id(output)))
+            _integrate_output(graph, names, output, potential.get(output))
     return graph
 
 

@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.neuron_nodes import integrated
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
-from onnx2snn.graph.build import Spelling
+from onnx2snn.graph.build import Once, Spelling
 from onnx2snn.graph.core import Names, graph_pass, is_constant, producer_of, signals, value_of
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import DOMAIN, SCALED_STAIRCASE, STAIRCASE, is_line, is_quotient
@@ -29,7 +29,7 @@ def scale_thresholds(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     kinds = facts(graph).kinds
     made: dict[int, tuple[gs.Tensor, gs.Tensor]] = {}
-    potentials: dict[int, gs.Tensor] = {}
+    potential = Once(lambda train: integrated(graph, names, train))
     for node in list(graph.nodes):
         if (node.domain, node.op) != (DOMAIN, STAIRCASE):
             continue
@@ -37,11 +37,7 @@ def scale_thresholds(graph: gs.Graph) -> gs.Graph:
         if quotient is None:
             continue
         if id(quotient) not in made:
-            read = []
-            for tensor in quotient.inputs:
-                if is_train(tensor, kinds) and id(tensor) not in potentials:
-                    potentials[id(tensor)] = integrated(graph, names, tensor)
-                read.append(potentials.get(id(tensor), tensor))
+            read = [potential(t) if is_train(t, kinds) else t for t in quotient.inputs]
             made[id(quotient)] = _spelled(graph, names, quotient, read)
         numerator, divisor = made[id(quotient)]
         for line in lines:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx_graphsurgeon as gs
 
@@ -21,6 +23,7 @@ from onnx2snn.graph.core import (
     signals,
     value_of,
 )
+from onnx2snn.graph.walks import values_forward
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     float_signals,
@@ -87,29 +90,36 @@ def _moved(graph: gs.Graph, kinds: dict[int, Kind]) -> set[int]:
 
     A product is silent where its train is: so trains that products read are evaluated, products by products in their order.
     """
-    moved: set[int] = set()
-    silent: set[int] = set()
+    products: dict[int, bool] = {}
     while True:
-        waiting: list[tuple[gs.Node, gs.Tensor]] = []
-        unknown: set[int] = set()
-        for node in graph.nodes:
-            made = node.outputs[0]
-            if kinds.get(id(made)) is not Kind.TRAIN or is_neuron(node):
-                continue
-            trains = [t for t in signals(node) if is_train(t, kinds)]
-            joined = any(kinds.get(id(t), Kind.ANALOG) is Kind.ANALOG for t in float_signals(node))
-            if joined or any(id(t) in moved for t in trains):
-                moved.update(id(t) for t in node.outputs)
-            elif any(id(t) in unknown for t in trains):
-                unknown.update(id(t) for t in node.outputs)
-            elif is_product(node) and id(made) not in moved | silent:
-                waiting.append((node, trains[0]))
-                unknown.add(id(made))
+        moved, waiting = _moved_by(graph, kinds, products)
         if not waiting:
             return moved
-        found = answers_to_silence(graph, [t.name for _, t in waiting], silent)
-        for node, train in waiting:
-            (moved if np.any(found[train.name]) else silent).add(id(node.outputs[0]))
+        silent = {product for product, answers in products.items() if not answers}
+        found = answers_to_silence(graph, [train.name for train in waiting.values()], silent)
+        products |= {product: bool(np.any(found[train.name])) for product, train in waiting.items()}
+
+
+def _moved_by(
+    graph: gs.Graph, kinds: dict[int, Kind], products: Mapping[int, bool]
+) -> tuple[set[int], dict[int, gs.Tensor]]:
+    """As :func:`_moved`, as far as ``products`` tell what answers something; and by result, the trains of those to ask next."""
+    waiting: dict[int, gs.Tensor] = {}
+
+    def is_moved(node: gs.Node, read: list[bool | None]) -> bool | None:
+        """False where it is not known yet; None of what is not moved, or no current."""
+        made = id(node.outputs[0])
+        if kinds.get(made) is not Kind.TRAIN or is_neuron(node):
+            return None
+        joined = any(kinds.get(id(t), Kind.ANALOG) is Kind.ANALOG for t in float_signals(node))
+        if joined or True in read or products.get(made):
+            return True
+        if is_product(node) and False not in read and made not in products:
+            waiting[made] = next(t for t in signals(node) if is_train(t, kinds))
+        return False if False in read or made in waiting else None
+
+    told = values_forward(graph.nodes, is_moved, {})
+    return {tensor for tensor, moved in told.items() if moved}, waiting
 
 
 def _silent_products(graph: gs.Graph, kinds: dict[int, Kind], moved: set[int]) -> set[int]:
