@@ -2,7 +2,7 @@
 
     python benchmarks/house.py [FOLDER] [--json] [--types]
 
-Walks are counted twice: every loop over nodes, whatever it does, and those that compute a fact (benchmarks/house_walks.py says which).
+Walks are counted twice: every loop over nodes, whatever it does, and those that compute a fact (house_walks.py says which).
 What these numbers are for: a fact about an operator should stand at one place, and a fact about a graph be computed once. Nothing
 of the project is imported, so that any commit can be measured: ``git worktree add --detach /somewhere COMMIT``.
 """

@@ -103,10 +103,6 @@ class Staircase:
         """The lowest and the highest level between pre-activations ``low`` and ``high`` (N, ...): same shape."""
         return self.level(low), self.level(high)
 
-    def decode(self, k: NDArray[Any]) -> NDArray[np.float64]:
-        """The activation a = α·k + o of levels ``k`` (N, ...)."""
-        return np.asarray(self.scale * k + self.shift)
-
     def lower_edges(self, k: NDArray[Any]) -> NDArray[np.float64]:
         """The smallest z (up to the strictness of R) at which the level is ``k`` (k ≥ 1)."""
         steps = by_rule(self.rounding, floor=k, ceil=k - 1, half_even=k - 0.5, half_odd=k - 0.5)

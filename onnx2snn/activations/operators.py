@@ -73,10 +73,6 @@ def _not(value: Value) -> Value:
     return _subtract(_number(1), value)
 
 
-def _equal(first: Value, second: Value) -> Value:
-    return act.multiply(_compare(first, second, closed=True), _compare(second, first, closed=True))
-
-
 def _sign(value: Value) -> Value:
     zero = _number(0)
     return _subtract(_compare(value, zero, closed=False), _compare(zero, value, closed=False))
@@ -102,7 +98,7 @@ def _cast(node: gs.Node, values: list[Value]) -> Value:
     if target is None:
         raise NotPiecewiseLinearError("it casts to an unknown type")
     if target == np.bool_:
-        return _not(_equal(values[0], _number(0)))
+        raise NotPiecewiseLinearError("it casts to a truth value")
     if np.issubdtype(target, np.integer):
         source = node.inputs[0].dtype
         if source is not None and np.dtype(source).kind in "iub":
@@ -113,14 +109,6 @@ def _cast(node: gs.Node, values: list[Value]) -> Value:
 
 def _abs(value: Value) -> Value:
     return _max(value, _negate(value))
-
-
-def _mod(node: gs.Node, values: list[Value]) -> Value:
-    """The remainder x − d·floor(x/d), d constant: how some exporters spell a floor."""
-    if node.attrs.get("fmod", 0):
-        raise NotPiecewiseLinearError("it is a remainder with the sign of its dividend")
-    x, d = values
-    return _subtract(x, act.multiply(act.rounding(_divide(x, d), "floor", node), d))
 
 
 def _rounding(rule: str) -> Handler:
@@ -139,7 +127,6 @@ HANDLERS: Mapping[str, Handler] = {
     "Ceil": _rounding("ceil"),
     "Clip": _clip,
     "Div": _plain(_divide),
-    "Equal": _plain(_equal),
     "Floor": _rounding("floor"),
     "Greater": _plain(lambda a, b: _compare(a, b, closed=False)),
     "GreaterOrEqual": _plain(lambda a, b: _compare(a, b, closed=True)),
@@ -151,7 +138,6 @@ HANDLERS: Mapping[str, Handler] = {
     "Max": _plain(_max),
     "Mean": _plain(lambda *v: act.scale(act.add(*v), act.constant(ratio(1, len(v))))),
     "Min": _plain(_min),
-    "Mod": _mod,
     "Mul": _plain(act.multiply),
     "Neg": _plain(_negate),
     "Not": _plain(_not),
@@ -166,5 +152,4 @@ HANDLERS: Mapping[str, Handler] = {
         v[0], _compare(v[0], _number(node.attrs.get("alpha", 1.0)), closed=False)
     ),
     "Where": _plain(_where),
-    "Xor": _plain(lambda a, b: _not(_equal(a, b))),
 }

@@ -125,15 +125,6 @@ class Curve:
             pieces.append(piece)
         return Curve(tuple(breaks), tuple(pieces), tuple(points))
 
-    def at(self, x: Rationals) -> Rationals:
-        """The value at ``x``; all channels must find ``x`` in the same piece."""
-        for position, edge in enumerate(self.breaks):
-            if decide(x < edge):
-                return self.pieces[position].at(x)
-            if decide(x == edge):
-                return self.points[position]
-        return self.pieces[-1].at(x)
-
 
 def refine(curve: Curve, breaks: Sequence[Rationals]) -> Curve:
     """The same function, with breaks at each of ``breaks`` (ascending, all of the curve's own among them)."""

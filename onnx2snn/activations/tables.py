@@ -96,10 +96,6 @@ class Table:
     def _closed(self) -> Wide:
         return np.where(self.strict, np.nextafter(self.positions, np.inf), self.positions)
 
-    def decode(self, k: NDArray[Any]) -> Wide:
-        """The activation a = α·k + o of levels ``k`` (N, ...)."""
-        return np.asarray(self.scale * k + self.shift)
-
     def lower_edges(self, k: NDArray[Any]) -> Wide:
         """The smallest z (up to strictness) at which the level is ``k`` (k ≥ 1)."""
         own = self.positions.shape[1:]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.expression import Value
 from onnx2snn.activations.lattice import (
     Lattice,
     added,
@@ -24,7 +23,7 @@ from onnx2snn.activations.lattice import (
 from onnx2snn.activations.neuron_nodes import EXTENT, parameters
 from onnx2snn.activations.piecewise_linear import ONE
 from onnx2snn.activations.rationals import Rationals, moved, ratio, rationals
-from onnx2snn.activations.reduction import MAX_LEVELS, clipped_line
+from onnx2snn.activations.reduction import MAX_LEVELS
 from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
 from onnx2snn.graph.walks import carried
 from onnx2snn.operators import of
@@ -43,12 +42,11 @@ from onnx2snn.operators.transfer import Domain, is_nothing
 MAX_ENTRIES = 1 << 15
 
 
-def lattices(graph: gs.Graph, made: Mapping[int, Value]) -> dict[int, Lattice]:
+def lattices(graph: gs.Graph) -> dict[int, Lattice]:
     """By id, of every tensor that lies on one of at most :data:`MAX_LEVELS` + 1 values.
 
     Args:
         graph: With Staircase nodes.
-        made: What elementwise operators make of one tensor, by id: clips that are spelled with comparisons.
     """
 
     def rule(node: gs.Node, found: dict[int, Lattice]) -> Iterable[tuple[int, Lattice]]:
@@ -57,8 +55,8 @@ def lattices(graph: gs.Graph, made: Mapping[int, Value]) -> dict[int, Lattice]:
             lattice = _of_levels(0, parameters(node).ceilings)
         elif EXTENT in node.attrs:
             lattice = _of_levels(*node.attrs[EXTENT])
-        elif (lattice := _behind(node, found)) is None and id(node.outputs[0]) in made:
-            lattice = _expressed(made[id(node.outputs[0])], found)
+        else:
+            lattice = _behind(node, found)
         if lattice is None or (lattice.levels > MAX_LEVELS).any():
             return ()
         known = [t for t in node.outputs if is_float(t) and t.shape is not None]
@@ -95,19 +93,6 @@ def _behind(node: gs.Node, found: Mapping[int, Lattice]) -> Lattice | None:
     known = all(part is not None for part in read)
     result: Lattice | None = transfer(_DOMAIN, node, read) if known else None
     return result
-
-
-def _expressed(value: Value, found: Mapping[int, Lattice]) -> Lattice | None:
-    """Of a clipped line, in whatever operators."""
-    whole = found.get(id(value.root))
-    line = clipped_line(value.of_root) if whole is not None and value.of_level is None else None
-    if whole is None or line is None:
-        return None
-    slope, offset, low, high = line
-    result = added([scaled(whole, slope), of_constants(offset)])
-    if low is not None:
-        result = larger(result, of_constants(low))
-    return result if high is None else smaller(result, of_constants(high))
 
 
 def _read(tensor: gs.Tensor, found: Mapping[int, Lattice]) -> Lattice | None:

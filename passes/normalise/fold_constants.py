@@ -43,7 +43,7 @@ def fold_constants(graph: gs.Graph) -> gs.Graph:
         return graph
     for together in _batches(wanted):
         for tensor, values in zip(together, _values(graph, together), strict=True):
-            _become(tensor, values)
+            become(tensor, values)
     return graph
 
 
@@ -77,16 +77,16 @@ def known_shapes(graph: gs.Graph) -> None:
         sizes = list(node.inputs[0].shape)
         if of(node).entries is None:
             if _static(sizes):
-                _become(node.outputs[0], np.array(math.prod(sizes), np.int64))
+                become(node.outputs[0], np.array(math.prod(sizes), np.int64))
             continue
         sizes = sizes[slice(node.attrs.get("start", 0), node.attrs.get("end"))]
         if _static(sizes):
-            _become(node.outputs[0], np.array(sizes, np.int64))
+            become(node.outputs[0], np.array(sizes, np.int64))
             continue
         for reader in list(node.outputs[0].outputs):
             taken = taken_entries(reader, np.array(sizes, object))
             if taken is not None and _static(np.atleast_1d(taken).tolist()):
-                _become(reader.outputs[0], np.asarray(taken, np.int64))
+                become(reader.outputs[0], np.asarray(taken, np.int64))
 
 
 def _keep_sizes(reshape: gs.Node) -> None:
@@ -144,7 +144,7 @@ def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[Array]:
     return [np.asarray(answers[t.name]) for t in wanted]
 
 
-def _become(tensor: gs.Tensor, values: Array) -> None:
+def become(tensor: gs.Tensor, values: Array) -> None:
     """Every reader of ``tensor`` gets a constant of its own."""
     for reader in list(tensor.outputs):
         for position, read in enumerate(reader.inputs):

@@ -42,7 +42,7 @@ def encode_lattices(graph: gs.Graph) -> gs.Graph:
     """
     refused = non_spiking_nodes(graph)
     made = expressions(graph) if refused else {}
-    known = lattices(graph, made) if refused else {}
+    known = lattices(graph) if refused else {}
     candidates = [n for n in refused if len(n.outputs) == 1 and id(n.outputs[0]) in known]
     is_part = partial(_is_part, made=made)
     elementwise = [n for n in candidates if is_part(n)]

@@ -125,6 +125,27 @@ STEPS: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], list[int]]] = {
             node("Where", ["m2", "six", "three"], ["d"]), node("Where", ["m1", "d", "zero"], ["f"]),
         ], {}, [2],
     ),
+    "between two comparisons, by Xor": (
+        [
+            node("GreaterOrEqual", ["z", "zero"], ["m1"]), node("Greater", ["z", "three"], ["m2"]),
+            node("Xor", ["m1", "m2"], ["m"]), node("Where", ["m", "six", "zero"], ["f"]),
+        ], {}, [],
+    ),
+    "one level left out, by Equal": (
+        [
+            *chain(("Clip", ".", "lo", "hi"), ("Floor",), f="k"),
+            node("Equal", ["k", "one"], ["m"]), node("Where", ["m", "zero", "k"], ["f"]),
+        ], {"lo": np.float32(0), "hi": np.float32(3)}, [],
+    ),
+    "a floor by its remainder": (
+        [
+            *chain(("Clip", ".", "lo", "hi"), f="c"),
+            node("Mod", ["c", "one"], ["r"], fmod=1), node("Sub", ["c", "r"], ["f"]),
+        ], {"lo": np.float32(0), "hi": np.float32(5)}, [],
+    ),
+    "a cast to a truth value": (
+        chain(("Relu",), ("Cast", ".", {"to": 9}), ("Cast", ".", {"to": 1})), {}, [1],
+    ),
     "numbers that a code chooses": (
         [*quantised("before", "z", "held", 0.5, np.uint8(4))[0], node("Cast", ["before/q"], ["i"], to=6),
          node("Gather", ["numbers", "i"], ["f"])],
