@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from onnx2snn.errors import ConversionError, InputError
 from onnx2snn.graph.exporter import to_model
@@ -148,7 +148,7 @@ def _to_torch(model: onnx.ModelProto) -> tuple[nn.Module, dict[str, tuple[str, b
             "training an ONNX file needs onnx2torch", found=str(error), remedy="pip install 'onnx2snn[train]'"
         ) from error
     try:
-        module: nn.Module = onnx2torch.convert(model)
+        module: fx.GraphModule = onnx2torch.convert(model)
         return module, constants_behind(model, module)
     except NotImplementedError as error:
         operator = next((n for n in model.graph.node if f"{n.op_type}" in str(error)), None)

@@ -23,13 +23,12 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from onnx2snn.training.synapse_counts import SYNAPSES, operations
+from onnx2snn.training.synapse_counts import SYNAPSES, Synapses, operations
 
 #: Samples whose gradients are squared as one: drawn answers are independent, so the square of the sum has the right mean.
 _TOGETHER = 8
@@ -105,7 +104,7 @@ def fisher_information(
         answers: What its outputs say: :func:`class_answers`, :func:`value_answers`.
         generator: Draws.
     """
-    probe: Any = copy.deepcopy(model).eval()
+    probe = copy.deepcopy(model).eval()
     weights = {name: m.weight for name, m in probe.named_modules() if isinstance(m, SYNAPSES)}
     total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for part in inputs.split(_TOGETHER):
@@ -138,7 +137,9 @@ class SynapsePruning:
         self.weight = weight
         self._model, self._answers = model, answers or class_answers()
         self._generator = torch.Generator().manual_seed(seed)
-        self._modules: dict[str, Any] = {n: m for n, m in model.named_modules() if isinstance(m, SYNAPSES)}
+        self._modules: dict[str, Synapses] = {
+            n: m for n, m in model.named_modules() if isinstance(m, SYNAPSES)
+        }
         self._masks: dict[str, Tensor] = {}  # of those that have lost some: nothing to do for the others
         self._hooks = [
             module.register_forward_pre_hook(lambda _module, _inputs, name=name: self._clear(name))
@@ -183,9 +184,10 @@ class SynapsePruning:
         self, probe: nn.Module, gone: Mapping[str, Tensor], inputs: Tensor, before: Tensor
     ) -> float:
         """How far answers move if the weights ``gone`` go, mean of one sample; ``probe`` is a copy to try it on."""
+        weights = {name: m.weight for name, m in probe.named_modules() if isinstance(m, SYNAPSES)}
         for name, module in self._modules.items():
             kept = module.weight.detach() * ~gone[name]
-            probe.get_submodule(name).weight.data.copy_(kept)
+            weights[name].data.copy_(kept)
         after = _answered(probe, inputs)
         return float(self._answers.divergence(before, after)) / len(inputs)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,16 @@ from torch import Tensor, nn
 from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.sparsity import popcount
 
+#: What holds synapses: their ``weight``.
+Synapses: TypeAlias = (
+    nn.Linear
+    | nn.Conv1d
+    | nn.Conv2d
+    | nn.Conv3d
+    | nn.ConvTranspose1d
+    | nn.ConvTranspose2d
+    | nn.ConvTranspose3d
+)
 SYNAPSES = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
 )  # fmt: skip
@@ -178,13 +188,12 @@ def _gradient(leaf: Tensor) -> Tensor:
     return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
 
-def _count_weights(module: Any) -> Tensor:
+def _count_weights(module: Synapses) -> Tensor:
     with torch.no_grad():
         module.weight.copy_(module.weight != 0)
         if module.bias is not None:
             module.bias.zero_()
-    weight: Tensor = module.weight
-    return weight
+    return module.weight
 
 
 def _is_mean(module: nn.Module) -> bool:
