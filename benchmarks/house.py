@@ -32,7 +32,7 @@ ROOTS = ("onnx2snn", "passes", "runtime")
 RECORDS = "onnx2snn/operators/"
 NAMES = frozenset(schema.name for schema in onnx.defs.get_all_schemas())
 #: Functions that compare a node with the names that they are given.
-_ASKING = ("is_operator", "is_own", "nodes_of")
+_ASKING = ("is_operator", "is_own", "nodes_of", "spells")
 _CONTAINERS = (ast.Tuple, ast.List, ast.Set, ast.Dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,17 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.graph.core import ORIGIN, Array, Names, is_constant, origin, value_of
+from onnx2snn.graph.core import (
+    ORIGIN,
+    Array,
+    Names,
+    Pass,
+    graph_pass,
+    is_constant,
+    nodes_of,
+    origin,
+    value_of,
+)
 
 
 def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
@@ -70,21 +81,21 @@ class Once:
 class Spelling:
     """Nodes in place of one node; all record its origin.
 
-    Args:
+    Attributes:
         graph: Where the nodes go.
         names: Fresh names.
         node: What they stand for.
     """
 
     def __init__(self, graph: gs.Graph, names: Names, node: gs.Node) -> None:
-        self._graph = graph
-        self._names = names
-        self._node = node
+        self.graph = graph
+        self.names = names
+        self.node = node
         self._origin = origin(node)
 
     def constant(self, values: Any) -> gs.Constant:
         """A constant of its own."""
-        return make_constant(self._names, f"{self._node.name}/constant", np.asarray(values))
+        return make_constant(self.names, f"{self.node.name}/constant", np.asarray(values))
 
     def apply(
         self,
@@ -101,15 +112,15 @@ class Spelling:
         out = (
             output
             if output is not None
-            else gs.Variable(self._names.fresh(f"{self._node.name}/{op}"), np.float32, shape)
+            else gs.Variable(self.names.fresh(f"{self.node.name}/{op}"), np.float32, shape)
         )
         if output is not None:
             out.inputs.clear()
             out.dtype = np.float32
-        name = self._names.fresh(f"{self._node.name}/{op}")
+        name = self.names.fresh(f"{self.node.name}/{op}")
         node = gs.Node(op=op, name=name, domain="", attrs=attrs, inputs=read, outputs=[out])
         node.attrs[ORIGIN] = self._origin
-        self._graph.nodes.append(node)
+        self.graph.nodes.append(node)
         return out
 
     def quantise(self, x: gs.Tensor, grid: CodeGrid, *, output: gs.Tensor | None = None) -> gs.Tensor:
@@ -158,3 +169,21 @@ class CodeGrid:
         self.high = high
         self.rounding = rounding
         self.zero_point_first = zero_point_first
+
+
+def spells(*operators: str) -> Callable[[Callable[[Spelling, gs.Node], None]], Pass]:
+    """Make a pass of a function that spells one node: it is called for each that is now one of ``operators``, of ONNX's own."""
+
+    def of_nodes(spell: Callable[[Spelling, gs.Node], None]) -> Pass:
+        @functools.wraps(spell)
+        def of_graph(graph: gs.Graph) -> gs.Graph:
+            nodes = nodes_of(graph, *operators)
+            if nodes:
+                names = Names(graph)
+                for node in nodes:
+                    spell(Spelling(graph, names, node), node)
+            return graph
+
+        return graph_pass(of_graph)
+
+    return of_nodes

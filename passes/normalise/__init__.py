@@ -27,6 +27,7 @@ from onnx2snn.passes.normalise.spell_batch_norm import spell_batch_norm
 from onnx2snn.passes.normalise.spell_einsum import spell_einsum
 from onnx2snn.passes.normalise.spell_global_maxima import spell_global_maxima
 from onnx2snn.passes.normalise.spell_masks import spell_masks
+from onnx2snn.passes.normalise.spell_minima import spell_minima
 from onnx2snn.passes.normalise.spell_turned_rows import spell_turned_rows
 from onnx2snn.passes.normalise.spell_windows import spell_windows
 
@@ -50,6 +51,7 @@ NORMALISE: tuple[Pass, ...] = (
     spell_einsum,
     spell_global_maxima,
     spell_masks,
+    spell_minima,
     gather_along_one_axis,
     gather_in_samples,
     narrow_constants,

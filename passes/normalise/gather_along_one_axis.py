@@ -8,13 +8,13 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
-from onnx2snn.graph.build import Spelling
-from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, nodes_of
+from onnx2snn.graph.build import Spelling, spells
+from onnx2snn.graph.core import Array, constant_input
 from onnx2snn.operators.batch import static
 
 
-@graph_pass
-def gather_along_one_axis(graph: gs.Graph) -> gs.Graph:
+@spells("GatherND")
+def gather_along_one_axis(spelling: Spelling, node: gs.Node) -> None:
     """Write GatherND with constant indices as Gather.
 
         [H, W, N, C] ─▶ GatherND (.., 2)      becomes
@@ -24,18 +24,12 @@ def gather_along_one_axis(graph: gs.Graph) -> gs.Graph:
 
     1. Batch dimensions, an index into the batch axis, or open sizes: the node stays.
     """
-    names = Names(graph)
-    axes = facts(graph).batch_axes
-    for node in nodes_of(graph, "GatherND"):
-        if node.attrs.get("batch_dims", 0):
-            continue
-        indices, shape = constant_input(node, 1), node.inputs[0].shape
-        batch = axes.get(node.inputs[0].name)
-        if indices is None or shape is None or batch is None or batch < indices.shape[-1]:
-            continue
-        if static([size for axis, size in enumerate(shape) if axis != batch]):
-            _gather(Spelling(graph, names, node), node, indices, batch)
-    return graph
+    indices, shape = constant_input(node, 1), node.inputs[0].shape
+    batch = facts(spelling.graph).batch_axes.get(node.inputs[0].name)
+    if node.attrs.get("batch_dims", 0) or indices is None or shape is None or batch is None:
+        return
+    if batch >= indices.shape[-1] and static([size for axis, size in enumerate(shape) if axis != batch]):
+        _gather(spelling, node, indices, batch)
 
 
 def _gather(spelling: Spelling, node: gs.Node, indices: Array, batch: int) -> None:

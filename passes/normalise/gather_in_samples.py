@@ -6,8 +6,8 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
-from onnx2snn.graph.build import Spelling
-from onnx2snn.graph.core import Array, Names, graph_pass, is_constant, nodes_of, value_of
+from onnx2snn.graph.build import Spelling, spells
+from onnx2snn.graph.core import Array, is_constant, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators import of
@@ -16,8 +16,8 @@ from onnx2snn.operators.linear import decided_by_sizes
 from onnx2snn.passes.normalise.fold_constants import become
 
 
-@graph_pass
-def gather_in_samples(graph: gs.Graph) -> gs.Graph:
+@spells("Gather")
+def gather_in_samples(spelling: Spelling, node: gs.Node) -> None:
     """Write Gather from samples in one row, by indices that count samples, as Gather from each of them.
 
         [N·E] ─▶ Gather(Range(N)·E + i)      becomes      [N·E] ─▶ Reshape ─▶ [N, E] ─▶ Gather(i), axis 1
@@ -27,24 +27,20 @@ def gather_in_samples(graph: gs.Graph) -> gs.Graph:
     1. The number of samples is open: indices are computed from it. They are computed of two numbers.
     2. It is fixed: they are constant.
     """
-    names, samples = Names(graph), facts(graph).samples
-    for node in nodes_of(graph, "Gather"):
-        source, indices = node.inputs[:2]
-        found = samples.get(source.name)
-        if found is None or source.shape is None or len(source.shape) != 1 or node.attrs.get("axis", 0):
-            continue
-        size, batch = found.inner, next((t.shape[0] for t in graph.inputs if t.shape), None)
-        if batch is None or found.axis != 0 or found.outer != 1 or not isinstance(size, (int, np.integer)):
-            continue
-        row = _row(graph, indices, batch, int(size))
-        if row is None or row.min() < 0 or row.max() >= size:
-            continue
-        spelling, output = Spelling(graph, names, node), node.outputs[0]
-        node.outputs.clear()
-        own = np.array([-1, size], np.int64)
-        apart = spelling.apply("Reshape", source, own, sizes=[batch, int(size)])
-        spelling.apply("Gather", apart, row, axis=1, output=output)
-    return graph
+    source, indices = node.inputs[:2]
+    found = facts(spelling.graph).samples.get(source.name)
+    batch = next((t.shape[0] for t in spelling.graph.inputs if t.shape), None)
+    if found is None or source.shape is None or len(source.shape) != 1 or node.attrs.get("axis", 0):
+        return
+    if batch is None or found.axis != 0 or found.outer != 1 or found.inner is None:
+        return
+    size, output = int(found.inner), node.outputs[0]
+    row = _row(spelling.graph, indices, batch, size)
+    if row is None or row.min() < 0 or row.max() >= size:
+        return
+    node.outputs.clear()
+    apart = spelling.apply("Reshape", source, np.array([-1, size], np.int64), sizes=[batch, size])
+    spelling.apply("Gather", apart, row, axis=1, output=output)
 
 
 def _row(graph: gs.Graph, indices: gs.Tensor, batch: int | str, size: int) -> Array | None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import Names, constant_input, graph_pass, replace_uses
+from onnx2snn.graph.build import Spelling, make_constant, spells
+from onnx2snn.graph.core import constant_input, replace_uses
 from onnx2snn.operators.linear import axes_of
 
 #: An end from here on is that of any axis.
 _BEHIND = 2**31 - 1
 
 
-@graph_pass
-def narrow_slices(graph: gs.Graph) -> gs.Graph:
+@spells("Slice")
+def narrow_slices(spelling: Spelling, node: gs.Node) -> None:
     """Name the axes of a Slice that it cuts, and no others: the batch is none that it mixes.
 
         x ─▶ Slice [0:∞, 8:16] along 0, 1 ─▶ y      becomes      x ─▶ Slice [8:16] along 1 ─▶ y
@@ -22,19 +22,16 @@ def narrow_slices(graph: gs.Graph) -> gs.Graph:
     1. From the first entry, to the end or beyond it, in steps of one: that is all there is.
     2. Of a Slice that cuts no axis readers read what it reads.
     """
-    names = Names(graph)
-    for node in list(graph.nodes):
-        parts = _parts(node) if node.op == "Slice" and not node.domain else None
-        if parts is None:
-            continue
-        kept = [part for part in parts if not _is_all(node, *part)]
-        if not kept:
-            replace_uses(graph, node.outputs[0], node.inputs[0])
-        elif len(kept) < len(parts):
-            values = np.array(kept, np.int64).T
-            read = [make_constant(names, f"{node.name}/cut", row) for row in values[[1, 2, 0, 3]]]
-            node.inputs = [node.inputs[0], *read]
-    return graph
+    parts = _parts(node)
+    if parts is None:
+        return
+    kept = [part for part in parts if not _is_all(node, *part)]
+    if not kept:
+        replace_uses(spelling.graph, node.outputs[0], node.inputs[0])
+    elif len(kept) < len(parts):
+        values = np.array(kept, np.int64).T
+        read = [make_constant(spelling.names, f"{node.name}/cut", row) for row in values[[1, 2, 0, 3]]]
+        node.inputs = [node.inputs[0], *read]
 
 
 def _parts(node: gs.Node) -> list[tuple[int, int, int, int]] | None:

@@ -10,13 +10,13 @@ from string import ascii_uppercase
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.build import Spelling
-from onnx2snn.graph.core import Array, Names, graph_pass, is_constant, is_float, nodes_of, signals, value_of
+from onnx2snn.graph.build import Spelling, spells
+from onnx2snn.graph.core import Array, is_constant, is_float, signals, value_of
 from onnx2snn.operators.batch import static
 
 
-@graph_pass
-def spell_einsum(graph: gs.Graph) -> gs.Graph:
+@spells("Einsum")
+def spell_einsum(spelling: Spelling, node: gs.Node) -> None:
     """Write an Einsum of one signal and one constant as a product with a matrix.
 
         Einsum "bchw,oc->bohw" (x, W)     becomes     x ─▶ Transpose ─▶ MatMul Wᵀ ─▶ Transpose
@@ -27,15 +27,12 @@ def spell_einsum(graph: gs.Graph) -> gs.Graph:
        summed, a repeated label, an ellipsis of the constant: the node stays.
     4. Two signals (attention), with one axis that is summed and one that each keeps alone: a product of matrices.
     """
-    names = Names(graph)
-    for node in nodes_of(graph, "Einsum"):
-        if len(node.inputs) == 2 and len(signals(node)) == 1:
-            terms = _terms(node)
-            if terms is not None:
-                _product(Spelling(graph, names, node), node, terms)
-        elif len(node.inputs) == 2 and len(signals(node)) == 2:
-            _of_signals(Spelling(graph, names, node), node)
-    return graph
+    if len(node.inputs) == 2 and len(signals(node)) == 1:
+        terms = _terms(node)
+        if terms is not None:
+            _product(spelling, node, terms)
+    elif len(node.inputs) == 2 and len(signals(node)) == 2:
+        _of_signals(spelling, node)
 
 
 def _of_signals(spelling: Spelling, node: gs.Node) -> None:
