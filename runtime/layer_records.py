@@ -15,7 +15,7 @@ MOST_TIMESTEPS = 64
 #: A rate code has as many steps as levels.
 MOST_RATE_TIMESTEPS = 4096
 
-Check = Callable[[Any], bool]
+Check = Callable[[object], bool]
 #: Executions, and what they count; ``trace`` and ``levels`` are made in memory only.
 _WRITTEN, _COUNTED = ("spiking", "fused", "int8", "step", "trace"), ("nothing", "spikes", "synops", "levels")
 
@@ -24,11 +24,11 @@ def _whole(low: int, high: int = 1 << 62) -> Check:
     return lambda value: type(value) is int and low <= value <= high
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return type(value) in (int, float)
 
 
@@ -40,15 +40,15 @@ def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
-def _is_one_or_many(value: Any) -> bool:
+def _is_one_or_many(value: object) -> bool:
     return _is_number(value) or (_list_of(_is_number)(value) and bool(value))
 
 
-def _is_rule(value: Any) -> bool:
+def _is_rule(value: object) -> bool:
     return value in ("floor", "ceil", "half_even", "half_odd", "table")
 
 
-def _is_counts(value: Any) -> bool:
+def _is_counts(value: object) -> bool:
     return isinstance(value, dict) and all(map(_whole(0), value.values()))
 
 

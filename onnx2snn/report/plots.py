@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from onnx2snn.report.write import require_libraries
 from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
     from onnx2snn.certificate import Certificate
     from onnx2snn.runtime import Result, Trace
 
@@ -33,7 +35,7 @@ class _Place:
     phase: int
 
 
-def plot_trace(trace: Trace, sample: int, neurons: Mapping[str, Sequence[Any]]) -> Any:
+def plot_trace(trace: Trace, sample: int, neurons: Mapping[str, Sequence[Any]]) -> Figure:
     """Raster, membrane potentials and spikes per bit, side by side: see :meth:`onnx2snn.runtime.Trace.plot`."""
     require_libraries()
     from onnx2snn.report.figures import drawing, spikes, spread  # noqa: PLC0415 - an extra
@@ -57,13 +59,12 @@ def plot_trace(trace: Trace, sample: int, neurons: Mapping[str, Sequence[Any]]) 
         spread.bits_height(len(rows)),
     )
 
-    def draw(left: Any, middle: Any, right: Any) -> None:
+    def draw(left: SubFigure, middle: SubFigure, right: SubFigure) -> None:
         pairs = [(places[one.name], one) for one in raster]
         spikes.draw_raster(
             left.subplots(), pairs, labels, T, 1 + max(place.phase for place in places.values())
         )
-        panels = middle.subplots(nrows=len(watched), sharex=True, squeeze=False)
-        spikes.draw_potentials(panels[:, 0], watched, labels, T)
+        spikes.draw_potentials(drawing.panels_of(middle, len(watched), sharex=True), watched, labels, T)
         spread.draw_bits(right.subplots(), shares, T)
 
     steps = steps_to_answer(T, table.get("depth"))
@@ -71,26 +72,25 @@ def plot_trace(trace: Trace, sample: int, neurons: Mapping[str, Sequence[Any]]) 
     return _side_by_side(draw, titles, heights)
 
 
-def plot_result(result: Result) -> Any:
+def plot_result(result: Result) -> Figure:
     """Spike rates by layer, and energy: see :meth:`onnx2snn.runtime.Result.plot`."""
     require_libraries()
-    from onnx2snn.report.figures import costs, rates  # noqa: PLC0415 - an extra
+    from onnx2snn.report.figures import costs, drawing, rates  # noqa: PLC0415 - an extra
 
     if not result.spikes:
         raise InputError("this result counts nothing", remedy='run with count="synops"')
     layers, energies = result.layers(), _energies(result)
 
-    def draw(left: Any, right: Any) -> None:
+    def draw(left: SubFigure, right: SubFigure) -> None:
         rates.draw_rates(left.subplots(), [(layer["name"], layer["spike_rate"]) for layer in layers])
-        panels = right.subplots(nrows=len(energies), squeeze=False)
-        for axes, energy in zip(panels[:, 0], energies, strict=True):
+        for axes, energy in zip(drawing.panels_of(right, len(energies)), energies, strict=True):
             costs.draw_bars(axes, energy)
 
     titles = ("Spikes a neuron and time step", "Energy of a sample")
     return _side_by_side(draw, titles[:2], (rates.rates_height(len(layers)), 0.4 + 1.05 * len(energies)))
 
 
-def plot_certificate(certificate: Certificate) -> Any:
+def plot_certificate(certificate: Certificate) -> Figure:
     """Levels that differ, by cause: see :meth:`onnx2snn.certificate.Certificate.plot`."""
     require_libraries()
     from onnx2snn.report.figures import rates  # noqa: PLC0415 - an extra
@@ -98,7 +98,7 @@ def plot_certificate(certificate: Certificate) -> Any:
     layers = certificate.layers
     counts = {cause: [getattr(layer, cause) for layer in layers] for cause, _ in _CAUSES}
 
-    def draw(only: Any) -> None:
+    def draw(only: SubFigure) -> None:
         rates.draw_counts(only.subplots(), [layer.name for layer in layers], counts, dict(_CAUSES))
 
     compared = sum(layer.levels_compared for layer in layers)
@@ -114,11 +114,11 @@ def plot_certificate(certificate: Certificate) -> Any:
     return _side_by_side(draw, (title,), (0.5 + rates.rates_height(len(layers)),))
 
 
-def _side_by_side(draw: Any, titles: Sequence[str], heights: Sequence[float]) -> Any:
+def _side_by_side(draw: Callable[..., None], titles: Sequence[str], heights: Sequence[float]) -> Figure:
     """A figure of parts, each as wide as on the report's page."""
     from onnx2snn.report.figures import drawing  # noqa: PLC0415
 
-    def whole() -> Any:
+    def whole() -> Figure:
         figure, parts = drawing.new_parts(len(titles), 0.3 + max(heights))
         for part, title in zip(parts, titles, strict=True):
             part.suptitle(title, fontsize=10, x=0.02, ha="left")
@@ -141,9 +141,10 @@ def _places(trace: Trace) -> dict[str, _Place]:
     }
 
 
-def _bits(trace: Trace, name: str, sample: int) -> Any:
+def _bits(trace: Trace, name: str, sample: int) -> NDArray[np.float64]:
     train = trace.spikes[name][:, sample]
-    return train.reshape(len(train), -1).mean(axis=1, dtype=np.float64)
+    shares: NDArray[np.float64] = train.reshape(len(train), -1).mean(axis=1, dtype=np.float64)
+    return shares
 
 
 def _energies(result: Result) -> list[EnergyFacts]:

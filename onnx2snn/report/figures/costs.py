@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from onnx2snn.report.energy_facts import EnergyFacts
-from onnx2snn.report.figures.drawing import COLOURS, Drawing, in_style, new_figure, texts, to_svg
+from onnx2snn.report.figures.drawing import COLOURS, Drawing, in_style, new_figure, new_panels, texts, to_svg
 from onnx2snn.report.report_facts import ReportFacts, SweepPoint
 from onnx2snn.units import percent, si, times_less
 
@@ -19,12 +19,10 @@ _MARKERS = (("spike", "o"), ("other", "s"), ("third", "^"))
 @in_style
 def energy_bars(facts: ReportFacts) -> Drawing:
     """ANN against SNN, by each table of costs."""
-    figure, grid = new_figure(0.4 + 1.05 * len(facts.energy), nrows=len(facts.energy), squeeze=False)
-    for axes, energy in zip(grid[:, 0], facts.energy, strict=True):
+    figure, panels = new_panels(0.4 + 1.05 * len(facts.energy), len(facts.energy))
+    for axes, energy in zip(panels, facts.energy, strict=True):
         draw_bars(axes, energy)
-    figure.legend(
-        *grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=1
-    )
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=1)
     formula = "SNN: a SynOp costs one accumulate, analog inputs cost multiply-accumulates. ANN: all multiply-accumulates."
     told = " ".join(f"{energy.name}: {_compared(energy)}." for energy in facts.energy)
     return Drawing(
@@ -82,7 +80,7 @@ def _compared(energy: EnergyFacts) -> str:
     return f"SNN {si(energy.snn, 'J')}, ANN {si(energy.ann, 'J')}, {times_less(energy.snn, energy.ann)}"
 
 
-def draw_bars(axes: Any, energy: EnergyFacts) -> None:
+def draw_bars(axes: Axes, energy: EnergyFacts) -> None:
     """Two bars: the SNN's, stacked from synapses and analog inputs, and the ANN's."""
     bars = [[(energy.synapses, "spike", "SynOps"), (energy.analog or 0.0, "third", "analog inputs")]]
     if energy.ann is not None:

@@ -14,7 +14,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase, SubFigure
 
 Parameters = ParamSpec("Parameters")
 Drawn = TypeVar("Drawn")
@@ -106,10 +107,26 @@ def on_white() -> Iterator[None]:
         COLOURS.update(held)
 
 
-def new_figure(height: float, **grid: Any) -> tuple[Figure, Any]:
-    """A figure and its axes (one, or an array of them); never too low for its axes' labels."""
+def new_figure(height: float) -> tuple[Figure, Axes]:
+    """A figure and its axes; never too low for their labels."""
+    figure, panels = new_panels(height, 1)
+    return figure, panels[0]
+
+
+def new_panels(
+    height: float, rows: int, columns: int = 1, *, sharex: bool = False, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure and its axes, row by row."""
     figure = Figure(figsize=(WIDTH, max(height, LOWEST)), layout="constrained")
-    return figure, figure.subplots(**grid)
+    return figure, panels_of(figure, rows, columns, sharex=sharex, sharey=sharey)
+
+
+def panels_of(
+    figure: FigureBase, rows: int, columns: int = 1, *, sharex: bool = False, sharey: bool = False
+) -> list[Axes]:
+    """Axes on a figure, or on a part of one, row by row."""
+    grid = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+    return list(grid.ravel())
 
 
 class NotebookFigure(Figure):
@@ -121,7 +138,7 @@ class NotebookFigure(Figure):
         return buffer.getvalue()
 
 
-def new_parts(count: int, height: float) -> tuple[Figure, list[Any]]:
+def new_parts(count: int, height: float) -> tuple[Figure, list[SubFigure]]:
     """A figure of several, side by side, each as wide as one alone."""
     figure = NotebookFigure(figsize=(WIDTH * count, max(height, LOWEST)), layout="constrained")
     return figure, list(figure.subfigures(1, count, squeeze=False)[0])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from onnx2snn.naming import distinct
@@ -19,7 +19,7 @@ def rates_height(layers: int) -> float:
     return 0.5 + 0.24 * min(layers, MOST_ROWS)
 
 
-def draw_rates(axes: Any, rates: Sequence[tuple[str, float]]) -> None:
+def draw_rates(axes: Axes, rates: Sequence[tuple[str, float]]) -> None:
     """A bar a layer.
 
     Args:
@@ -35,7 +35,7 @@ def draw_rates(axes: Any, rates: Sequence[tuple[str, float]]) -> None:
 
 
 def draw_counts(
-    axes: Any, layers: Sequence[str], counts: Mapping[str, Sequence[int]], colours: Mapping[str, str]
+    axes: Axes, layers: Sequence[str], counts: Mapping[str, Sequence[int]], colours: Mapping[str, str]
 ) -> None:
     """A bar a layer and kind of count, on a logarithmic scale.
 
@@ -63,7 +63,7 @@ def draw_counts(
     axes.legend(loc="lower right", fontsize=7.5)
 
 
-def _label(axes: Any, names: Sequence[str]) -> None:
+def _label(axes: Axes, names: Sequence[str]) -> None:
     labels = distinct(names)
     axes.set_yticks(range(len(names)), [labels[name].fit(19) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from onnx2snn.naming import Label
@@ -16,6 +17,7 @@ from onnx2snn.report.figures.drawing import (
     chosen,
     in_style,
     new_figure,
+    new_panels,
     of_layers,
     texts,
     to_svg,
@@ -83,7 +85,7 @@ def raster_height(samples: Sequence[LayerSample]) -> float:
 
 
 def draw_raster(
-    axes: Any,
+    axes: Axes,
     pairs: Sequence[tuple[PlottedPlace, LayerSample]],
     labels: Mapping[str, Label],
     T: int,
@@ -134,7 +136,7 @@ def _shown(samples: Sequence[LayerSample]) -> str:
     return "Of each layer the neurons asked for" + (f", elsewhere {chosen_here}" if most else "")
 
 
-def _band(axes: Any, layer: PlottedPlace, sample: LayerSample, top: float, T: int) -> None:
+def _band(axes: Axes, layer: PlottedPlace, sample: LayerSample, top: float, T: int) -> None:
     first, size = layer.phase * T, len(sample.neurons)
     place = (first + 0.5, top - 0.7)
     axes.add_patch(Rectangle(place, T, size + 0.4, facecolor=COLOURS["band"], edgecolor="none", zorder=0))
@@ -153,8 +155,8 @@ def potentials(facts: ReportFacts) -> Drawing:
     """Membrane potential of one neuron a layer: T steps of integration, T of generation."""
     T = facts.timesteps
     shown = [facts.sample.layers[i] for i in picked(facts.sample.layers, PANELS)]
-    figure, grid = new_figure(potentials_height(len(shown)), nrows=len(shown), sharex=True, squeeze=False)
-    draw_potentials(grid[:, 0], shown, facts.labels, T)
+    figure, panels = new_panels(potentials_height(len(shown)), len(shown), sharex=True)
+    draw_potentials(panels, shown, facts.labels, T)
     come_and_go = "" if any(sample.asked for sample in facts.sample.layers) else ", whose spikes come and go"
     label = f"Membrane potential of one neuron in each of {len(shown)} layers"
     return Drawing(
@@ -188,7 +190,7 @@ def potentials_height(panels: int) -> float:
 
 
 def draw_potentials(
-    panels: Sequence[Any], samples: Sequence[LayerSample], labels: Mapping[str, Label], T: int
+    panels: Sequence[Axes], samples: Sequence[LayerSample], labels: Mapping[str, Label], T: int
 ) -> None:
     """The course of one membrane potential a panel.
 
@@ -206,7 +208,7 @@ def draw_potentials(
     panels[-1].set_xticks(range(1, 2 * T + 1, max(1, T // 6)))
 
 
-def _course(axes: Any, sample: LayerSample, T: int) -> None:
+def _course(axes: Axes, sample: LayerSample, T: int) -> None:
     steps = np.arange(1, 2 * T + 1)
     axes.axvspan(T + 0.5, 2 * T + 0.5, color=COLOURS["band"], zorder=0, linewidth=0)
     edges = np.arange(0.5, 2 * T + 1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ from onnx2snn.report.figures.drawing import (
     chosen,
     in_style,
     new_figure,
+    new_panels,
     of_layers,
     texts,
     to_svg,
@@ -33,13 +34,13 @@ def levels(facts: ReportFacts) -> Drawing:
     picked = [facts.layers[i] for i in chosen(len(facts.layers))]
     columns = min(2, len(picked))
     rows = -(-len(picked) // columns)
-    figure, grid = new_figure(0.3 + 1.12 * rows, nrows=rows, ncols=columns, squeeze=False, sharey=True)
-    for axes, layer in zip(grid.ravel(), picked, strict=False):
+    figure, panels = new_panels(0.3 + 1.12 * rows, rows, columns, sharey=True)
+    for axes, layer in zip(panels, picked, strict=False):
         _histogram(axes, layer)
         axes.set_title(
             facts.labels[layer.name].fit(27), fontsize=8.2, color=COLOURS["soft"], loc="left", pad=3
         )
-    for axes in grid.ravel()[len(picked) :]:
+    for axes in panels[len(picked) :]:
         axes.set_visible(False)
     figure.supxlabel("level k", fontsize=9, color=COLOURS["soft"])
     figure.supylabel("share of neurons", fontsize=9, color=COLOURS["soft"])
@@ -83,7 +84,7 @@ def _mean_level(layer: LayerFacts) -> float:
     return float(weights @ layer.bits)
 
 
-def _histogram(axes: Any, layer: LayerFacts) -> None:
+def _histogram(axes: Axes, layer: LayerFacts) -> None:
     lowest = np.arange(len(layer.histogram)) * layer.bin
     if len(lowest) > _MOST_BARS:
         edges = np.append(lowest, lowest[-1] + layer.bin) - 0.5
@@ -125,7 +126,7 @@ def bits_height(rows: int) -> float:
     return 0.5 + 0.24 * rows
 
 
-def draw_bits(axes: Any, layers: Sequence[tuple[Label, NDArray[np.float64]]], T: int) -> None:
+def draw_bits(axes: Axes, layers: Sequence[tuple[Label, NDArray[np.float64]]], T: int) -> None:
     """A cell a layer and time step, the darker the more of its neurons spike.
 
     Args:
