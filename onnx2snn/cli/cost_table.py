@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -55,7 +55,7 @@ def _spread(evaluation: Evaluation) -> Table:
     return fitted(Listing(("Per sample", "Mean", "Std", "Min", "Max"), tuple(rows)))
 
 
-def _compared(title: str, energy: Mapping[str, Any], model: str) -> list[str]:
+def _compared(title: str, energy: Mapping[str, Mapping[str, float]], model: str) -> list[str]:
     """One line: how much less than the ANN, in operations alone, and with what memory accesses cost."""
     snn, ann, memory = energy["snn"], energy["ann"], energy["memory"]
     if not (snn and ann and snn["mean"] and memory["snn"] and memory["ann"]):

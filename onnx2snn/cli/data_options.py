@@ -11,7 +11,7 @@ import click
 from onnx2snn.cli.helping import PATH
 
 if TYPE_CHECKING:
-    from onnx2snn.data import ImageOptions
+    from onnx2snn.data import DataSet, ImageOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -116,7 +116,7 @@ def data_option(
     return decorate
 
 
-def open_for(model: str, data: str, images: ImageOptions) -> Any:
+def open_for(model: str, data: str, images: ImageOptions) -> DataSet:
     """The data set at ``data``, checked against the inputs of ``model``."""
     from onnx2snn.data import input_specs, open_data  # noqa: PLC0415
 

@@ -55,7 +55,7 @@ def export(
     nodes = dict(sorted(Counter(type(node).__name__ for node in graph.nodes.values()).items()))
     terminal.show(
         Text.assemble((source, "bold"), " → ", (target, "bold")),
-        f"{graph.metadata['coding']} code: {', '.join(f'{n} {name}' for name, n in nodes.items())}; "
+        f"{graph.metadata['coding']!s} code: {', '.join(f'{n} {name}' for name, n in nodes.items())}; "
         f"{len(graph.edges)} edges; {file_size(target)}, {duration(took)}",
     )
     terminal.result(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +20,7 @@ from onnx2snn.units import count, file_size, percent, si, steps_in_words
 
 if TYPE_CHECKING:
     from onnx2snn.data import DataSet, ImageOptions
+    from onnx2snn.report.report_facts import ReportFacts, SweepPoint
 
 
 class NeuronName(ParamType):
@@ -116,7 +119,7 @@ def report(
     by_layer: dict[str, list[tuple[int, ...]]] = {}
     for layer, index in neurons:
         by_layer.setdefault(layer, []).append(index)
-    points: Any = ()
+    points: Sequence[SweepPoint] = ()
     if sweep:
         points = _points(sweep, calibrate, samples, images, stage, providers=providers)
     ways: dict[str, Any] = {"batch": batch, "providers": providers, "track": stage}
@@ -133,10 +136,10 @@ def _points(
     calibrate: str | None,
     samples: DataSet,
     images: ImageOptions,
-    stage: Any,
+    stage: Callable[[str, int], AbstractContextManager[Callable[[int], None]]],
     *,
     providers: tuple[str, ...],
-) -> Any:
+) -> Sequence[SweepPoint]:
     """Points of the sweep, read or measured."""
     from onnx2snn.report import read_sweep, run_sweep, sweep_size  # noqa: PLC0415
 
@@ -149,7 +152,7 @@ def _points(
         return run_sweep(sweep, data, samples, providers=providers, progress=advance)
 
 
-def _say(terminal: Terminal, facts: Any, html: str) -> None:
+def _say(terminal: Terminal, facts: ReportFacts, html: str) -> None:
     certificate, energy = facts.certificate, facts.energy[0]
     verdict = "[bold green]lossless[/]" if certificate.lossless else "[bold red]not lossless[/]"
     accuracy = certificate.accuracy

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +22,15 @@ from onnx2snn.listings import CERTIFICATE_COLUMNS, certificate_listing, nearness
 from onnx2snn.units import count, duration, percent, steps_in_words, things
 
 if TYPE_CHECKING:
-    from onnx2snn.data import ImageOptions
+    from onnx2snn.certificate.certificate import (
+        Certificate,
+        Defect,
+        InterpreterCheck,
+        LayerCounts,
+        MapCheck,
+        OutputCheck,
+    )
+    from onnx2snn.data import DataSet, ImageOptions
 
 _SHOWN = 3  # defects, of the ten that --json gives
 _ALONE = "one sample at a time: operators that were kept take the samples of a batch together"
@@ -68,7 +78,7 @@ def verify(
     with track(terminal, "verifying", DRAWN if samples is None else len(samples)) as advance:
         certificate = onnx2snn.verify(source, snn, samples, progress=advance, **options)
     facts = certificate.to_dict()
-    _say(terminal, facts, certificate.words(), time.perf_counter() - began)
+    _say(terminal, certificate, facts["layers"], time.perf_counter() - began)
     terminal.result(facts)
     if html:
         ways = {name: options[name] for name in ("batch", "providers")}
@@ -77,63 +87,63 @@ def verify(
     return 0 if certificate.lossless else 1
 
 
-def _write_page(source: str, snn: str, samples: Any, certificate: Any, html: str, **ways: Any) -> None:
+def _write_page(
+    source: str, snn: str, samples: DataSet | None, certificate: Certificate, html: str, **ways: Any
+) -> None:
     from onnx2snn.certificate.samples import drawn_for  # noqa: PLC0415
     from onnx2snn.report import write_report  # noqa: PLC0415 - an extra
 
     write_report(source, snn, samples or drawn_for(source), html, certificate=certificate, **ways)
 
 
-def _say(terminal: Terminal, facts: dict[str, Any], words: list[str], seconds: float) -> None:
-    lossless, samples = facts["lossless"], facts["samples"]
-    verdict = "[bold green]lossless[/]" if lossless else "[bold red]not lossless[/]"
-    drawn = " (drawn; half of them aim at thresholds)" if facts["generated"] else ""
-    parts = [fitted(certificate_listing(facts["layers"])), _maps(facts["maps"]), *_hidden(facts["layers"])]
-    if facts["approximate"]:
+def _say(terminal: Terminal, found: Certificate, layers: Sequence[Mapping[str, Any]], seconds: float) -> None:
+    verdict = "[bold green]lossless[/]" if found.lossless else "[bold red]not lossless[/]"
+    drawn = " (drawn; half of them aim at thresholds)" if found.generated else ""
+    parts = [fitted(certificate_listing(layers)), _maps(found.maps), *_hidden(found.layers)]
+    if found.approximate:
         verdict, drawn = "[bold yellow]an approximation, not lossless[/]", " (drawn)" if drawn else ""
-        parts = [fitted(nearness_listing(facts["layers"]))]
-    agreement = facts.get("top1_agreement")
+        parts = [fitted(nearness_listing(layers))]
+    agreement, steps = found.top1_agreement, steps_in_words(found.timesteps, found.steps)
     terminal.show(
-        f"{verdict}: {count(samples)} samples{drawn}, {steps_in_words(facts['timesteps'], facts['steps'])}; {duration(seconds)}",
+        f"{verdict}: {count(found.samples)} samples{drawn}, {steps}; {duration(seconds)}",
         *parts,
-        *([_ALONE] if facts["one_at_a_time"] else []),
-        *(["exact: float32 rounds nothing in any layer, whatever the input"] if facts["exact"] else []),
-        *_outputs(facts["outputs"]),
-        f"largest output error {_number(facts['max_abs_error'])}, mean {_number(facts['mean_abs_error'])}"
+        *([_ALONE] if found.one_at_a_time else []),
+        *(["exact: float32 rounds nothing in any layer, whatever the input"] if found.exact else []),
+        *_outputs(found.outputs),
+        f"largest output error {_number(found.max_abs_error)}, mean {_number(found.mean_abs_error)}"
         + (f", top-1 agreement {percent(agreement)}" if agreement is not None else ""),
-        *(Text(line, overflow="fold") for line in words),
+        *(Text(line, overflow="fold") for line in found.words()),
     )
-    if beside := facts.get("interpreter"):
-        terminal.show(_beside(beside))
-    first = {defect["layer"]: defect for defect in reversed(facts["defects"])}  # one a layer
-    for defect in [d for d in facts["defects"] if d is first[d["layer"]]][:_SHOWN]:
+    if found.interpreter is not None:
+        terminal.show(_beside(found.interpreter))
+    first = {defect.layer: defect for defect in reversed(found.defects)}  # one a layer
+    for defect in [d for d in found.defects if d is first[d.layer]][:_SHOWN]:
         terminal.show(_described(defect))
-    accuracy = facts.get("accuracy")
-    if accuracy:
-        terminal.show(f"accuracy: ANN {percent(accuracy['ann'])}, SNN {percent(accuracy['snn'])}")
+    if found.accuracy:
+        terminal.show(f"accuracy: ANN {percent(found.accuracy['ann'])}, SNN {percent(found.accuracy['snn'])}")
 
 
-def _maps(maps: list[dict[str, Any]]) -> RenderableType:
+def _maps(maps: Sequence[MapCheck]) -> RenderableType:
     """One line where synapses and thresholds agree, one a layer where they do not."""
-    wrong = [m for m in maps if m["differing"] or m["thresholds"]]
+    wrong = [m for m in maps if m.differing or m.thresholds]
     if not wrong:
-        largest = max((m["largest"] for m in maps), default=0.0)
+        largest = max((m.largest for m in maps), default=0.0)
         measured = (
-            "" if all(m["rigorous"] for m in maps) else " (in part measured: operators that have no bound)"
+            "" if all(m.rigorous for m in maps) else " (in part measured: operators that have no bound)"
         )
         return (
             f"synapses and thresholds agree: at most {percent(largest)} of the rounding bound apart{measured}"
         )
     lines = [
-        f"{m['name']}: {count(m['differing'])} potentials and {count(m['thresholds'])} thresholds differ whatever the data"
+        f"{m.name}: {count(m.differing)} potentials and {count(m.thresholds)} thresholds differ whatever the data"
         for m in wrong
     ]
     return Text("\n".join(lines), style="red")
 
 
-def _hidden(layers: list[dict[str, Any]]) -> list[RenderableType]:
+def _hidden(layers: Sequence[LayerCounts]) -> list[RenderableType]:
     """One line where the source's file does not show every layer's levels."""
-    names = [layer["name"] for layer in layers if layer["read_from"] != "file"]
+    names = [layer.name for layer in layers if layer.read_from != "file"]
     if not names:
         return []
     shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
@@ -145,43 +155,42 @@ def _hidden(layers: list[dict[str, Any]]) -> list[RenderableType]:
     ]
 
 
-def _outputs(outputs: list[dict[str, Any]]) -> list[RenderableType]:
+def _outputs(outputs: Sequence[OutputCheck]) -> list[RenderableType]:
     """One line an output that is not the file's."""
     return [
         Text(
-            f"output {output['name']}: {things(output['unexplained'], 'number')} unexplained, "
-            f"largest difference {_number(output['max_abs_error'])}",
+            f"output {output.name}: {things(output.unexplained, 'number')} unexplained, "
+            f"largest difference {_number(output.max_abs_error)}",
             style="red",
         )
         for output in outputs
-        if output["unexplained"]
+        if output.unexplained
     ]
 
 
-def _beside(facts: dict[str, Any]) -> str:
+def _beside(interpreter: InterpreterCheck) -> str:
     """Answers beside those of the interpreter of the source's own file."""
-    top = facts["top1_agreement"]
+    top = interpreter.top1_agreement
     return (
-        f"beside {facts['name']}'s interpreter: {percent(facts['equal'])} of the outputs are equal, "
-        f"largest difference {_number(facts['max_abs_error'])}"
+        f"beside {interpreter.name}'s interpreter: {percent(interpreter.equal)} of the outputs are equal, "
+        f"largest difference {_number(interpreter.max_abs_error)}"
         + (f", top-1 agreement {percent(top)}" if top is not None else "")
     )
 
 
-def _number(value: float | None) -> str:
-    return "infinite" if value is None else f"{value:.3g}"
+def _number(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "infinite"
 
 
-def _described(defect: dict[str, Any]) -> Text:
+def _described(defect: Defect) -> Text:
     """One unexplained difference, with the numbers that make it one."""
-    where = f"{defect['layer']}, neuron {tuple(defect['neuron'])}"
-    where += "" if defect["sample"] is None else f", sample {defect['sample']}"
-    ann, snn = (_number(defect[side]) for side in ("ann", "snn"))
+    where = f"{defect.layer}, neuron {tuple(defect.neuron)}"
+    where += "" if defect.sample is None else f", sample {defect.sample}"
     lines = [
-        f"  cause:   {defect['reason']}",
-        f"  values:  ANN {ann}, SNN {snn}, bound {_number(defect['bound'])}",
+        f"  cause:   {defect.reason}",
+        f"  values:  ANN {_number(defect.ann)}, SNN {_number(defect.snn)}, bound {_number(defect.bound)}",
     ]
-    if defect["potential"] is not None:
-        threshold = "" if defect["threshold"] is None else f", threshold {defect['threshold']:.9g}"
-        lines.append(f"  z:       {defect['potential']:.9g}{threshold}")
+    if defect.potential is not None:
+        threshold = "" if defect.threshold is None else f", threshold {defect.threshold:.9g}"
+        lines.append(f"  z:       {defect.potential:.9g}{threshold}")
     return Text.assemble(("unexplained: ", "bold red"), (where, "bold"), "\n", "\n".join(lines))

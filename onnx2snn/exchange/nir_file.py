@@ -15,37 +15,26 @@ from onnx2snn.compile.network import Network, held_by, read_network
 from onnx2snn.compile.schedule import Schedule, StageKind, make_schedule
 from onnx2snn.dialect.functions import DOMAIN
 from onnx2snn.dialect.train_shapes import shapes_of
-from onnx2snn.errors import ConversionError, OutputError
+from onnx2snn.errors import ConversionError
 from onnx2snn.exchange.nir_neurons import BinaryNeurons, RateNeurons
+from onnx2snn.exchange.nir_package import NirPackage, require_nir
 from onnx2snn.exchange.nir_reader import run_nir
 from onnx2snn.exchange.nir_synapses import REMEDY, WRITERS, NirDraft, Tensor, Translation, refusal, settled
 from onnx2snn.graph.core import Array
 from onnx2snn.runtime import SpikingSession
 
 if TYPE_CHECKING:
+    import nir
+
     from onnx2snn.model.networks import Network as Model
 
 #: Shares of a level, or of an output's range, that the drawn sample may differ by before a file is not written.
 _MOST_LEVELS = 0.001
 
 
-def require_nir() -> Any:
-    """The package ``nir``.
-
-    Raises:
-        OutputError: it is missing.
-    """
-    try:
-        import nir  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        remedy = "pip install 'onnx2snn[nir]'"
-        raise OutputError("NIR needs the package nir", found=str(error), remedy=remedy) from error
-    return nir
-
-
 def export_nir(
     model: Model, path: str | Path, *, pools: Literal["sum", "average"] = "sum", check: bool = True
-) -> Any:
+) -> nir.NIRGraph:
     """Write a converted network as a file of NIR, whole or not at all.
 
     Args:
@@ -63,12 +52,12 @@ def export_nir(
         InvalidModelError: it is no converted network.
         OutputError: the package nir is missing, or the file cannot be written.
     """
-    nir = require_nir()
-    graph = _NirExport(read_network(held_by(model)), nir, average=pools == "average").graph()
+    package = require_nir()
+    graph = _NirExport(read_network(held_by(model)), package, average=pools == "average").graph()
     if check:
         _try(graph, model)
     content = io.BytesIO()
-    nir.write(content, graph)
+    package.write(content, graph)
     with whole_file(path) as stream:
         stream.write(content.getvalue())
     return graph
@@ -77,7 +66,7 @@ def export_nir(
 class _NirExport:
     """Walks a converted network once, from its inputs to its outputs."""
 
-    def __init__(self, network: Network, nir: Any, *, average: bool) -> None:
+    def __init__(self, network: Network, package: NirPackage, *, average: bool) -> None:
         self._network = network
         model = network.split.structure
         self._held = network.split.constants
@@ -86,7 +75,7 @@ class _NirExport:
         self._schedule: Schedule = make_schedule(self._nodes, [i.name for i in inputs])
         self._shapes = {name: tuple(sizes[1:]) for name, sizes in shapes_of(model).items() if sizes}
         self._rate = network.table.get("coding", "binary") == "rate"
-        self._draft = NirDraft(nir, average=average)
+        self._draft = NirDraft(package, average=average)
         T = int(network.table["timesteps"])
         self._neurons = RateNeurons(self._draft, T) if self._rate else BinaryNeurons(self._draft, T)
         self._tensors = {i.name: self._input(i.name) for i in inputs}
@@ -103,7 +92,7 @@ class _NirExport:
             raise ConversionError(message, remedy="export the network with the sizes that it will run on")
         return tuple(int(size) for size in sizes if size is not None)
 
-    def graph(self) -> Any:
+    def graph(self) -> nir.NIRGraph:
         """The finished graph."""
         for position, node in enumerate(self._nodes):
             self._write(position, node)

@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.errors import InputError
+from onnx2snn.exchange.nir_package import require_nir
 from onnx2snn.graph.core import Array
+
+if TYPE_CHECKING:
+    import nir
 
 #: Nodes with a potential: recurrent edges end there.
 _STATES = ("I", "LI", "IF")
@@ -38,7 +42,7 @@ class NirRun:
     spikes: dict[str, Array]
 
 
-def run_nir(graph: Any, inputs: Mapping[str, Array]) -> NirRun:
+def run_nir(graph: nir.NIRGraph | str | Path, inputs: Mapping[str, Array]) -> NirRun:
     """Run a graph that :func:`export_nir` wrote.
 
     Args:
@@ -49,9 +53,7 @@ def run_nir(graph: Any, inputs: Mapping[str, Array]) -> NirRun:
         InputError: it is no graph of ours: its metadata does not say how spikes carry levels.
     """
     if isinstance(graph, (str, Path)):
-        import nir  # noqa: PLC0415 - an extra
-
-        graph = nir.read(graph)
+        graph = require_nir().read(graph)
     held = {
         key: value.decode() if isinstance(value, bytes) else value for key, value in graph.metadata.items()
     }
@@ -94,7 +96,7 @@ def _level(spikes: Array, T: int, rate: bool) -> Array:
 class _Machine:
     """All nodes, in the order in which signals pass them within a step; recurrent edges bring what was sent a step before."""
 
-    def __init__(self, graph: Any, samples: int) -> None:
+    def __init__(self, graph: nir.NIRGraph, samples: int) -> None:
         self._graph, self._samples = graph, samples
         edges = [(str(a), str(b)) for a, b in graph.edges]
         self._before: dict[str, list[str]] = {name: [] for name in graph.nodes}
@@ -198,11 +200,11 @@ class _Operator:
         return np.asarray(self._session.run(None, {"x": x.astype(np.float32)})[0])
 
 
-def _sizes(value: Any, rank: int) -> list[int]:
+def _sizes(value: object, rank: int) -> list[int]:
     return [int(v) for v in np.broadcast_to(np.asarray(value).ravel(), (rank,))]
 
 
-def _conv(node: Any) -> tuple[str, list[Array], dict[str, Any]]:
+def _conv(node: nir.Conv1d | nir.Conv2d) -> tuple[str, list[Array], dict[str, Any]]:
     rank = node.weight.ndim - 2
     attributes = {
         "strides": _sizes(node.stride, rank),
@@ -213,12 +215,12 @@ def _conv(node: Any) -> tuple[str, list[Array], dict[str, Any]]:
     return "Conv", [node.weight, node.bias], attributes
 
 
-def _pool(node: Any) -> tuple[str, list[Array], dict[str, Any]]:
+def _pool(node: nir.AvgPool2d) -> tuple[str, list[Array], dict[str, Any]]:
     attributes = {"kernel_shape": _sizes(node.kernel_size, 2), "strides": _sizes(node.stride, 2)}
     return "AveragePool", [], attributes | {"pads": 2 * _sizes(node.padding, 2), "count_include_pad": 1}
 
 
-def _sum_pool(node: Any) -> Step:
+def _sum_pool(node: nir.SumPool2d) -> Step:
     kernel, stride, padding = (_sizes(v, 2) for v in (node.kernel_size, node.stride, node.padding))
 
     def pooled(x: Array) -> Array:
@@ -238,38 +240,53 @@ _OPERATORS: Mapping[str, Callable[[Any], tuple[str, list[Array], dict[str, Any]]
 }
 
 
-class _Potential:
-    """A node with a potential: I, LI, IF."""
+class _Sum:
+    """I: a potential, shown as it is."""
 
-    def __init__(self, node: Any) -> None:
-        self._node, self._v = node, np.float32(0)
-        if type(node).__name__ == "IF":
-            self._v = np.asarray(node.metadata.get("v_initial", 0), np.float32)
+    def __init__(self, node: nir.I) -> None:
+        self._node, self._v = node, np.asarray(0, np.float32)
+
+    def __call__(self, x: Array) -> Array:
+        self._v = np.asarray(self._v + self._node.r * x)
+        return self._v
+
+
+class _Leaky:
+    """LI: one that leaks."""
+
+    def __init__(self, node: nir.LI) -> None:
+        self._node, self._v = node, np.asarray(0, np.float32)
+
+    def __call__(self, x: Array) -> Array:
+        node = self._node
+        self._v = np.asarray(self._v + ((node.v_leak - self._v) + node.r * x) / node.tau)
+        return self._v
+
+
+class _Fires:
+    """IF: one that spikes above its threshold."""
+
+    def __init__(self, node: nir.IF) -> None:
+        self._node, self._v = node, np.asarray(node.metadata.get("v_initial", 0), np.float32)
         reset = node.metadata.get("reset", b"")
         self._soft = (reset.decode() if isinstance(reset, bytes) else reset) == "subtract"
 
     def __call__(self, x: Array) -> Array:
-        node, kind = self._node, type(self._node).__name__
-        if kind == "LI":
-            self._v = self._v + ((node.v_leak - self._v) + node.r * x) / node.tau
-            return np.asarray(self._v)
-        self._v = self._v + node.r * x
-        if kind == "I":
-            return np.asarray(self._v)
-        spikes = (self._v > node.v_threshold).astype(np.float32)
-        theta = np.nextafter(node.v_threshold, np.float32(np.inf), dtype=np.float32) if self._soft else None
-        self._v = (
-            self._v - spikes * theta
-            if theta is not None
-            else np.where(spikes > 0, getattr(node, "v_reset", 0), self._v)
-        )
+        node = self._node
+        v = np.asarray(self._v + node.r * x)
+        spikes = (v > node.v_threshold).astype(np.float32)
+        if self._soft:
+            v = v - spikes * np.nextafter(node.v_threshold, np.float32(np.inf), dtype=np.float32)
+        else:
+            v = np.where(spikes > 0, getattr(node, "v_reset", 0), v)
+        self._v = np.asarray(v)
         return np.asarray(spikes)
 
 
 class _Delay:
     """What arrived some steps ago; zero at first."""
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, node: nir.Delay) -> None:
         self._steps, self._held = round(float(np.max(node.delay))), list[Array]()
 
     def __call__(self, x: Array) -> Array:
@@ -284,8 +301,8 @@ _STEPS: Mapping[str, Callable[[Any], Step]] = {
     "Scale": lambda node: lambda x: x * node.scale,
     "Threshold": lambda node: lambda x: (x > node.threshold).astype(np.float32),
     "SumPool2d": _sum_pool,
-    "I": _Potential,
-    "LI": _Potential,
-    "IF": _Potential,
+    "I": _Sum,
+    "LI": _Leaky,
+    "IF": _Fires,
     "Delay": _Delay,
 }

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 
 from onnx2snn.compile.draft import attributes
 from onnx2snn.errors import ConversionError
+from onnx2snn.exchange.nir_package import NirPackage
 from onnx2snn.graph.core import Array
+
+if TYPE_CHECKING:
+    from nir import NIRNode
 
 #: What to do about an operator that NIR has no word for.
 REMEDY = "exchange the .onnx file instead, or what compile makes of it"
@@ -46,12 +50,12 @@ class NirDraft:
         average: Whether pools are AvgPool2d: some readers know that alone, others SumPool2d alone.
     """
 
-    nir: Any
-    nodes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    nir: NirPackage
+    nodes: dict[str, NIRNode] = dataclasses.field(default_factory=dict)
     edges: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     average: bool = False
 
-    def add(self, name: str, node: Any, *sources: str) -> str:
+    def add(self, name: str, node: NIRNode, *sources: str) -> str:
         """A node that reads the sum of ``sources``; its name, in which NIR's files allow no slashes."""
         plain = name.replace("/", ".")
         while plain in self.nodes:
@@ -80,11 +84,11 @@ class Translation:
     shape: tuple[int, ...]
 
     @property
-    def nir(self) -> Any:
+    def nir(self) -> NirPackage:
         """The package."""
         return self.draft.nir
 
-    def sent(self, made: Any, tensor: Tensor, suffix: str = "") -> str:
+    def sent(self, made: NIRNode, tensor: Tensor, suffix: str = "") -> str:
         """The name of the node ``made``, which reads ``tensor``."""
         return self.draft.add(f"{self.node.name}{suffix}", made, *tensor.sources)
 
@@ -132,7 +136,7 @@ def _convolution(call: Translation) -> Tensor:
     strides, dilations = (list(options.get(key, [1] * rank)) for key in ("strides", "dilations"))
     groups, zeros = int(options.get("group", 1)), np.zeros(len(weight), np.float32)
     if rank == 1:
-        made = call.nir.Conv1d(tensor.shape[1], weight, strides[0], padding[0], dilations[0], groups, zeros)
+        made: NIRNode = call.nir.Conv1d(tensor.shape[1], weight, strides[0], padding[0], dilations[0], groups, zeros)
     else:
         sizes = (tuple(strides), tuple(padding), tuple(dilations))
         made = call.nir.Conv2d(tensor.shape[1:], weight, *sizes, groups, zeros)
