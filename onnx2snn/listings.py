@@ -131,20 +131,36 @@ class Listing:
 
 def layer_listing(layers: Sequence[Mapping[str, Any]]) -> Listing:
     """Name, source, neurons, time steps, levels, threshold, rounding and fan-out of each layer of a layer table."""
-    rows = (
+    rows: Iterator[tuple[Cell, ...]] = (
         (
-            Named(layer["name"]),
+            _name(layer),
             _source(layer.get("source_nodes") or ["-"]),
             neurons_of(layer),
-            str(layer["timesteps"]),
-            str(layer["levels"]),
-            number(layer["threshold"]),
-            rule(layer["rounding"]),
+            *_texts(layer, "timesteps", "levels"),
+            *_staircase(layer),
             f"{layer['fan_out']:.1f}",
         )
         for layer in layers
     )
     return Listing(LAYER_COLUMNS, tuple(rows), names=2)
+
+
+def _name(entry: Mapping[str, Any]) -> Named:
+    return Named(entry["name"])
+
+
+def _texts(entry: Mapping[str, Any], *keys: str) -> tuple[str, ...]:
+    return tuple(str(entry[key]) for key in keys)
+
+
+def _staircase(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Threshold and rounding."""
+    return number(entry["threshold"]), rule(entry["rounding"])
+
+
+def _noise(entry: Mapping[str, Any]) -> str:
+    decibels: float | None = entry["signal_to_noise"]
+    return "-" if decibels is None else f"{decibels:.1f} dB"
 
 
 def _source(nodes: Sequence[str]) -> Named:
@@ -154,7 +170,7 @@ def _source(nodes: Sequence[str]) -> Named:
 
 def neurons_of(layer: Mapping[str, Any]) -> str:
     """Of one sample; with open sizes, the shape: ``16 × ? × ?``."""
-    shape = layer.get("shape", ())
+    shape: Sequence[int | None] = layer.get("shape", ())
     if None in shape:
         return " × ".join("?" if size is None else str(size) for size in shape)
     return count(layer["neurons"])
@@ -162,13 +178,11 @@ def neurons_of(layer: Mapping[str, Any]) -> str:
 
 def activation_listing(activations: Iterable[Mapping[str, Any]]) -> Listing:
     """The quantised activations of a network, each with its staircase; nodes are not among the columns."""
-    rows = (
+    rows: Iterator[tuple[Cell, ...]] = (
         (
-            Named(found["name"]),
-            str(found["timesteps"]),
-            str(found["levels"]),
-            number(found["threshold"]),
-            rule(found["rounding"]),
+            _name(found),
+            *_texts(found, "timesteps", "levels"),
+            *_staircase(found),
         )
         for found in activations
     )
@@ -181,7 +195,7 @@ _COUNTED = ("neurons", "levels_compared", "exact", "ambiguous", "propagated", "u
 def certificate_listing(layers: Sequence[Mapping[str, Any]]) -> Listing:
     """How many levels of each layer are the same, and why the others are not."""
     rows: Iterator[tuple[Cell, ...]] = (
-        (Named(layer["name"]), *(count(layer[column]) for column in _COUNTED)) for layer in layers
+        (_name(layer), *(count(layer[column]) for column in _COUNTED)) for layer in layers
     )
     marked = frozenset(place for place, layer in enumerate(layers) if layer["unexplained"])
     return Listing(CERTIFICATE_COLUMNS, tuple(rows), marked=marked)
@@ -191,10 +205,10 @@ def nearness_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
     """How near the spikes of each layer come to the source's values, where there is nothing to certify."""
     rows = (
         (
-            Named(layer["name"]),
+            _name(layer),
             count(layer["neurons"]),
             percent(layer["exact"] / max(layer["levels_compared"], 1)),
-            "-" if layer["signal_to_noise"] is None else f"{layer['signal_to_noise']:.1f} dB",
+            _noise(layer),
         )
         for layer in layers
     )
@@ -205,7 +219,7 @@ def spike_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
     """Spikes of each layer, a neuron and time step, and the synaptic operations that they cause, a sample."""
     rows: Iterator[tuple[Cell, ...]] = (
         (
-            Named(layer["name"]),
+            _name(layer),
             count(layer["neurons"]),
             str(layer["timesteps"]),
             *(f"{layer[key]:.3f}" if layer["spikes"] else "-" for key in ("spikes_per_neuron", "spike_rate")),
@@ -231,21 +245,20 @@ def train_listing(layers: Iterable[tuple[str, Sequence[int], int]]) -> Listing:
 
 def change_listing(changes: Iterable[Mapping[str, Any]]) -> Listing:
     """What rounding to grids did to the weights of each layer of synapses."""
-    rows = ((Named(one["name"]), str(one["bits"]), percent(one["weights"])) for one in changes)
+    rows = ((_name(one), str(one["bits"]), percent(one["weights"])) for one in changes)
     return Listing(("Synapses", "Bits", "Weights changed"), tuple(rows))
 
 
 def calibration_listing(layers: Iterable[Mapping[str, Any]]) -> Listing:
     """The staircases that calibration chose."""
-    rows = (
+    rows: Iterator[tuple[Cell, ...]] = (
         (
-            Named(layer["name"]),
+            _name(layer),
             layer["operator"],
-            str(layer["timesteps"]),
-            str(layer["levels"]),
+            *_texts(layer, "timesteps", "levels"),
             count(layer["thresholds"]),
             layer["correction"],
-            "-" if layer["signal_to_noise"] is None else f"{layer['signal_to_noise']:.1f} dB",
+            _noise(layer),
         )
         for layer in layers
     )

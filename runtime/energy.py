@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from onnx2snn.runtime.layer_records import LayerEntry
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def energy_of(
         table: Joules per operation.
         samples: N.
     """
-    names = [layer["name"] for layer in layer_table["layers"]]
-    by_layer = layer_table.get("layer_macs", {})
+    layers: Sequence[LayerEntry] = layer_table["layers"]
+    names = [layer["name"] for layer in layers]
+    by_layer: Mapping[str, int | None] = layer_table.get("layer_macs", {})
 
     def dense(macs: int | None) -> NDArray[np.float64]:
         return np.full(samples, np.nan if macs is None else macs * table.multiply_accumulate)
@@ -70,9 +73,9 @@ def energy_of(
         name: np.asarray(synops[name] * table.accumulate) if name in synops else np.full(samples, np.nan)
         for name in names
     }
-    macs = layer_table.get("macs", {})
+    macs: Mapping[str, int | None] = layer_table.get("macs", {})
     analog = dense(macs.get("analog"))
-    dendrites = dense(sum(sum(layer.get("analog", {}).values()) for layer in layer_table["layers"]))
+    dendrites = dense(sum(sum(layer.get("analog", {}).values()) for layer in layers))
     return Energy(
         snn=sum(spent.values(), analog + dendrites),
         ann=dense(macs.get("ann")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 #: Metadata of converted files, and of compiled ones.
 TABLE_KEY, COMPILED_KEY = "onnx2snn", "onnx2snn.compiled"
@@ -22,6 +22,26 @@ _WRITTEN, _COUNTED = ("spiking", "fused", "int8", "step", "trace"), ("nothing", 
 
 def _whole(low: int, high: int = 1 << 62) -> Check:
     return lambda value: type(value) is int and low <= value <= high
+
+
+class LayerEntry(TypedDict, total=False):
+    """A layer in the table, as far as sizes and costs ask for it."""
+
+    name: str
+    output: str
+    neurons: int
+    shape: list[int | None]
+    timesteps: int
+    analog: dict[str, int]
+
+
+class OpenEntry(TypedDict):
+    """Multiply-accumulates of open sizes: see :class:`onnx2snn.dialect.macs.Macs`."""
+
+    tensor: str
+    factor: int
+    of: list[str]
+    layer: str | None
 
 
 def _is_text(value: object) -> bool:

@@ -9,13 +9,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.runtime.layer_records import LayerEntry, OpenEntry
+
 Array: TypeAlias = NDArray[Any]
 
 
 def open_tensors(table: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the tensors whose sizes decide what ``table`` leaves open; none where it leaves nothing open."""
-    trains = [layer["output"] for layer in table["layers"] if None in layer["shape"]]
-    weighted = [entry["tensor"] for entry in table.get("open_macs", ())]
+    layers: Sequence[LayerEntry] = table["layers"]
+    entries: Sequence[OpenEntry] = table.get("open_macs", ())
+    trains = [layer["output"] for layer in layers if None in layer["shape"]]
+    weighted = [entry["tensor"] for entry in entries]
     return tuple(dict.fromkeys([*trains, *weighted]))
 
 
@@ -30,17 +34,21 @@ def with_sizes(
         found: ``sizes/<number>``, the sizes of each of these for one sample.
     """
     sizes = {name: [int(s) for s in found[f"sizes/{i}"]] for i, name in enumerate(tensors)}
-    macs, by_layer = dict(table.get("macs", {})), dict(table.get("layer_macs", {}))
-    for held in (macs, by_layer):
-        held.update({name: 0 for name, known in held.items() if known is None})
-    for entry in table.get("open_macs", ()):
+    entries: Sequence[OpenEntry] = table.get("open_macs", ())
+    macs, by_layer = _known(table.get("macs", {})), _known(table.get("layer_macs", {}))
+    for entry in entries:
         spent = math.prod(sizes[entry["tensor"]]) * entry["factor"]
         for key in entry["of"]:
             macs[key] += spent
         if entry["layer"] is not None:
             by_layer[entry["layer"]] += spent
-    layers = [_sized(layer, sizes) for layer in table["layers"]]
+    layers: list[dict[str, Any]] = [_sized(layer, sizes) for layer in table["layers"]]
     return {**table, "layers": layers, "macs": macs, "layer_macs": by_layer}
+
+
+def _known(macs: Mapping[str, int | None]) -> dict[str, int]:
+    """What is not known yet is counted from 0."""
+    return {name: known or 0 for name, known in macs.items()}
 
 
 def _sized(layer: Mapping[str, Any], sizes: Mapping[str, list[int]]) -> dict[str, Any]:

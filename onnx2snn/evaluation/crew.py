@@ -7,11 +7,11 @@ a few items in flight, so that items may be streamed, and they do the items of a
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from onnx2snn.errors import Onnx2SnnError
 
@@ -78,10 +78,10 @@ def _keep_busy(
             yield result
 
 
-_installed: list[Callable[[Any], Any]] = []
+_installed: list[Callable[[Any], object]] = []
 
 
-def _install(work: Callable[[Any], Any]) -> None:
+def _install(work: Callable[[Any], object]) -> None:
     """Keep the function in a new process: what it carries (a model) is sent once, not with each item."""
     _installed.append(work)
 
@@ -109,7 +109,7 @@ def on_ray(work: Callable[[Item], Result], items: Iterable[Item], *, address: st
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_apply).remote
         shared = ray.put(work)
         limit = _IN_FLIGHT * max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        running: list[Any] = []
+        running: list[object] = []
         for item in items:
             running.append(task(shared, item))
             if len(running) >= limit:
@@ -123,11 +123,11 @@ def on_ray(work: Callable[[Item], Result], items: Iterable[Item], *, address: st
             ray.shutdown()
 
 
-def _apply(work: Callable[[Any], Any], item: Any) -> Any:
+def _apply(work: Callable[[Item], Result], item: Item) -> Result:
     return work(item)
 
 
-def _connect(ray: Any, address: str) -> None:
+def _connect(ray: _Ray, address: str) -> None:
     options = (
         {"log_to_driver": False, "include_dashboard": False}
         if address == "local"
@@ -155,9 +155,27 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _ray() -> Any:
+class _Ray(Protocol):
+    """What is asked of Ray, whose own types are not there."""
+
+    def init(self, *, address: str, **options: bool) -> object: ...
+    def is_initialized(self) -> bool: ...
+    def remote(self, *, num_cpus: int, max_retries: int) -> Callable[[Callable[..., object]], _Task]: ...
+    def put(self, value: object) -> object: ...
+    def get(self, tasks: Sequence[object]) -> list[Any]: ...
+    def wait(self, tasks: Sequence[object], *, num_returns: int) -> tuple[list[object], list[object]]: ...
+    def cluster_resources(self) -> Mapping[str, float]: ...
+    def shutdown(self) -> None: ...
+
+
+class _Task(Protocol):
+    def remote(self, *given: object) -> object: ...
+
+
+def _ray() -> _Ray:
     try:
         import ray  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise Onnx2SnnError("--ray needs Ray", remedy="pip install 'onnx2snn[cluster]'") from error
-    return ray
+    found: _Ray = ray
+    return found

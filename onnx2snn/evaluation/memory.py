@@ -12,11 +12,12 @@ convolutions do; biases and addressing are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from onnx2snn.evaluation.neurobench import Structure
+from onnx2snn.runtime.layer_records import LayerEntry
 
 NAME = "Lemaire et al. 2022"
 #: Joules of an access to an empty memory, and what each byte of it adds.
@@ -65,7 +66,8 @@ def memory_energy(
         means: Of a sample: ``spikes`` and ``synops``.
         neurons: By layer.
     """
-    macs, layers = table.get("macs", {}), table.get("layers", ())
+    macs: Mapping[str, float | None] = table.get("macs", {})
+    layers: Sequence[LayerEntry] = table.get("layers", ())
     dense, analog = macs.get("ann"), macs.get("analog")
     if not layers:
         return {"snn": None, "ann": None}

@@ -136,7 +136,9 @@ def _convolution(call: Translation) -> Tensor:
     strides, dilations = (list(options.get(key, [1] * rank)) for key in ("strides", "dilations"))
     groups, zeros = int(options.get("group", 1)), np.zeros(len(weight), np.float32)
     if rank == 1:
-        made: NIRNode = call.nir.Conv1d(tensor.shape[1], weight, strides[0], padding[0], dilations[0], groups, zeros)
+        made: NIRNode = call.nir.Conv1d(
+            tensor.shape[1], weight, strides[0], padding[0], dilations[0], groups, zeros
+        )
     else:
         sizes = (tuple(strides), tuple(padding), tuple(dilations))
         made = call.nir.Conv2d(tensor.shape[1:], weight, *sizes, groups, zeros)

@@ -61,12 +61,7 @@ def gather(
     Memory is bounded by one batch, and time by a few passes over the data.
     """
     points = sweep_points(sweep)
-    model, converted = load_model(named(source)), load_model(named(snn))
-    check_pair((source, model), (snn, converted))
-    table = read_layer_table(converted, compiled=True)
-    must_be_binary(
-        table, remedy="onnx2snn run and onnx2snn verify tell what it spends, and how far it is off"
-    )
+    model, converted, table = _pair(source, snn)
     samples = _samples(model, data)
     network, given = _behind(model, converted, snn)
     executions: tuple[Literal["spiking", "fused"], ...] = ("spiking", "fused")
@@ -82,13 +77,13 @@ def gather(
         options: dict[str, Any] = {"operations": Operations(network), "batch": batch}
         layers, spent = tally_layers(fused, samples, certificate.layers, stops, advance, **options)
     costs = Evaluation(spent, table, Structure.of(network)).to_dict()
-    depth = max((stop.phase for stop in stops), default=0)
     compiled = compiled_execution(converted)
-    timed = {"spiking": spiking, "fused": fused} if compiled is None else {}
-    sessions = timed or {f"{compiled}, as compiled": SpikingSession(snn, providers=providers)}
-    with track("timing", len(sessions)) as advance:
-        steps = spiking.timesteps
-        latency = measure_latency(sessions, samples, depth=depth, timesteps=steps, progress=advance)
+    timed = {"spiking": spiking, "fused": fused}
+    if compiled is not None:
+        timed = {f"{compiled}, as compiled": SpikingSession(snn, providers=providers)}
+    with track("timing", len(timed)) as advance:
+        depth, steps = max((stop.phase for stop in stops), default=0), spiking.timesteps
+        latency = measure_latency(timed, samples, depth=depth, timesteps=steps, progress=advance)
     return ReportFacts(
         source=name_of(source),
         model=name_of(snn),
@@ -105,6 +100,16 @@ def gather(
         sample=looked_at,
         sweep=points,
     )
+
+
+def _pair(source: Network, snn: Network) -> tuple[onnx.ModelProto, onnx.ModelProto, dict[str, Any]]:
+    """The source, its converted network, and the layer table of that."""
+    model, converted = load_model(named(source)), load_model(named(snn))
+    check_pair((source, model), (snn, converted))
+    table = read_layer_table(converted, compiled=True)
+    remedy = "onnx2snn run and onnx2snn verify tell what it spends, and how far it is off"
+    must_be_binary(table, remedy=remedy)
+    return model, converted, table
 
 
 def _behind(model: onnx.ModelProto, converted: onnx.ModelProto, snn: Network) -> tuple[SplitModel, Any]:
