@@ -56,15 +56,15 @@ class Share:
 def roles_of(graph: gs.Graph) -> dict[str, str]:
     """By name of the user's node, what ``graph`` makes of it."""
     kinds = facts(graph).kinds
-    found: dict[str, str] = {}
-    for node in graph.nodes:
+
+    def role_of(node: gs.Node) -> str:
+        if is_neuron(node):
+            return "neuron"
         spikes = any(kinds.get(id(tensor)) is Kind.TRAIN for tensor in node.outputs)
-        role = "neuron" if is_neuron(node) else "analog"
-        if spikes and not is_neuron(node):
-            role = "synapses" if is_weighted(node) else "spikes"
-        for name in origin(node):
-            found[name] = min(found.get(name, role), role, key=ROLES.index)
-    return found
+        return "analog" if not spikes else "synapses" if is_weighted(node) else "spikes"
+
+    roles = [(name, role_of(node)) for node in graph.nodes for name in origin(node)]
+    return dict(sorted(roles, key=lambda told: ROLES.index(told[1]), reverse=True))  # the first of them stays
 
 
 def share_of(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -10,7 +11,11 @@ import onnx_graphsurgeon as gs
 from onnx2snn.activations.chains import Chain, between
 from onnx2snn.activations.entrywise import Opsets, acts_entrywise, leaves_float32
 from onnx2snn.graph.core import is_float, signals
+from onnx2snn.graph.walks import carried
 from onnx2snn.operators.linear import from_sizes, is_linear
+
+#: What a tensor is made of: the nearest first, the root last.
+Path: TypeAlias = tuple[gs.Tensor, ...]
 
 
 class MadeOf:
@@ -26,21 +31,22 @@ class MadeOf:
         self.order = {id(node): i for i, node in enumerate(graph.nodes)}
         self._sized = from_sizes(graph)
         self._entrywise: set[int] = set()
-        self._paths: dict[int, tuple[gs.Tensor, ...]] = {}
-        for node in graph.nodes:
-            common = self._common(node)
+
+        def paths_to(node: gs.Node, known: dict[int, Path]) -> list[tuple[int, Path]]:
+            common = self._common(node, known)
             if common:
                 self._entrywise.add(id(node))
-            for tensor in node.outputs:
-                stop = (tensor,) if not common or id(tensor) in stops else ()
-                self._paths[id(tensor)] = (*stop, *common)
+            stopped = [(t, not common or id(t) in stops) for t in node.outputs]
+            return [(id(t), (t, *common) if stop else common) for t, stop in stopped]
 
-    def _common(self, node: gs.Node) -> tuple[gs.Tensor, ...]:
+        self._paths: dict[int, Path] = carried(graph.nodes, paths_to)
+
+    def _common(self, node: gs.Node, known: Mapping[int, Path]) -> Path:
         """What all that an entrywise operator reads is made of; nothing of others."""
         read = signals(node)
         if not read or leaves_float32(node) or any(id(t) in self._sized for t in node.outputs):
             return ()
-        paths = [self.path(t) for t in read]
+        paths = [known.get(id(t), (t,)) for t in read]
         shared = set.intersection(*({id(t) for t in path} for path in paths))
         root = paths[0][-1]
         if not shared or not is_float(root) or np.dtype(root.dtype) != np.float32:
@@ -50,7 +56,7 @@ class MadeOf:
         first = next(i for i, t in enumerate(paths[0]) if id(t) in shared)
         return paths[0][first:]
 
-    def path(self, tensor: gs.Tensor) -> tuple[gs.Tensor, ...]:
+    def path(self, tensor: gs.Tensor) -> Path:
         """What ``tensor`` is made of, the nearest first, the root last: itself where it is made of nothing else."""
         return self._paths.get(id(tensor), (tensor,))
 

@@ -9,10 +9,9 @@ import onnx_graphsurgeon as gs
 from onnx2snn.analysis.batch_axis import sample_axes
 from onnx2snn.analysis.dataflow import influenced_by, influencing
 from onnx2snn.analysis.trains import Kind, infer_kinds
+from onnx2snn.graph.core import KNOWN
 from onnx2snn.operators.batch import Samples
 from onnx2snn.operators.linear import from_sizes, is_neuron, is_weighted
-
-_KEPT = "_onnx2snn_facts"
 
 
 class Facts:
@@ -46,6 +45,11 @@ class Facts:
         return from_sizes(self._graph)
 
     @cached_property
+    def behind_weights(self) -> set[int]:
+        """Tensors that a layer of synapses influences."""
+        return influenced_by(self._graph, is_weighted)
+
+    @cached_property
     def behind_synapses(self) -> set[int]:
         """Tensors that a layer of synapses, or neurons, influence."""
         return influenced_by(self._graph, lambda node: is_weighted(node) or is_neuron(node))
@@ -63,10 +67,10 @@ class Facts:
 
 def facts(graph: gs.Graph) -> Facts:
     """Those of ``graph`` as it is. They are kept with it, until :func:`forget` is told that it changed."""
-    found: Facts = vars(graph).setdefault(_KEPT, Facts(graph))
+    found: Facts = vars(graph).setdefault(KNOWN, Facts(graph))
     return found
 
 
 def forget(graph: gs.Graph) -> None:
     """A pass has changed ``graph``."""
-    vars(graph).pop(_KEPT, None)
+    vars(graph).pop(KNOWN, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -21,6 +21,9 @@ from onnx2snn.graph.core import (
     origin,
     value_of,
 )
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 def make_constant(names: Names, stem: str, values: Any) -> gs.Constant:
@@ -56,26 +59,26 @@ def is_integer_type(dtype: object) -> bool:
     return str(np.dtype(dtype)).startswith(("int", "uint"))  # type: ignore[call-overload]
 
 
-class Once:
-    """What a pass makes of a tensor for all of its readers: made where it is first asked for.
+class Once(Generic[Given, Made]):
+    """What a pass makes of a tensor, or of a node, for all of its readers: made where it is first asked for.
 
     Args:
         make: Makes it.
     """
 
-    def __init__(self, make: Callable[[gs.Tensor], gs.Tensor]) -> None:
+    def __init__(self, make: Callable[[Given], Made]) -> None:
         self._make = make
-        self._made: dict[int, gs.Tensor] = {}
+        self._made: dict[int, Made] = {}
 
-    def __call__(self, tensor: gs.Tensor) -> gs.Tensor:
-        """It, for ``tensor``."""
-        if id(tensor) not in self._made:
-            self._made[id(tensor)] = self._make(tensor)
-        return self._made[id(tensor)]
+    def __call__(self, given: Given) -> Made:
+        """It, for ``given``."""
+        if id(given) not in self._made:
+            self._made[id(given)] = self._make(given)
+        return self._made[id(given)]
 
-    def get(self, tensor: gs.Tensor) -> gs.Tensor | None:
+    def get(self, given: Given) -> Made | None:
         """It, if it was made."""
-        return self._made.get(id(tensor))
+        return self._made.get(id(given))
 
 
 class Spelling:

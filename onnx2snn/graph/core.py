@@ -38,6 +38,10 @@ DYNAMIC = "_onnx2snn_dynamic"
 TWIN = "_onnx2snn_twin"
 
 
+#: Attribute of a graph under which facts of it are kept, until it changes.
+KNOWN = "_onnx2snn_facts"
+
+
 def graph_pass(function: Pass) -> Pass:
     """Make ``function`` a pure pass: it receives a copy, and what it returns is tidied.
 
@@ -52,7 +56,8 @@ def graph_pass(function: Pass) -> Pass:
 
 
 def tidy(graph: gs.Graph) -> gs.Graph:
-    """Drop nodes that no output needs and restore topological order; linear, without recursion."""
+    """Drop nodes that no output needs and restore topological order; linear, without recursion. What was known is forgotten."""
+    vars(graph).pop(KNOWN, None)
     needed = needed_for(graph.outputs)
     for node in graph.nodes:
         if id(node) not in needed:

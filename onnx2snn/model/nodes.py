@@ -17,6 +17,13 @@ def is_own(node: onnx.NodeProto, *operators: str) -> bool:
     return node.domain in STANDARD and node.op_type in operators
 
 
+def held_tensors(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """The constants of ``graph`` by name, wherever it holds them."""
+    constants = (node for node in graph.node if is_own(node, "Constant"))
+    written = {n.output[0]: a.t for n in constants for a in n.attribute if a.name == "value"}
+    return {tensor.name: tensor for tensor in graph.initializer} | written
+
+
 def needed(
     nodes: Sequence[onnx.NodeProto], tensors: Iterable[str], given: Collection[str] = ()
 ) -> list[onnx.NodeProto]:

@@ -15,7 +15,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.model.domains import for_onnxruntime
 from onnx2snn.model.equal_signs import with_equal_signs
-from onnx2snn.model.nodes import is_own
+from onnx2snn.model.nodes import held_tensors, is_own
 from onnx2snn.model.qonnx_definition import with_definitions
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import Array, SplitModel, let_go, split_model, weights_as_inputs
@@ -251,14 +251,7 @@ class Batches:
 
 def _resized_to(graph: onnx.GraphProto) -> set[int]:
     """Sizes that a Resize gives to the first axis."""
-    held = {tensor.name: tensor for tensor in graph.initializer}
-    held |= {
-        n.output[0]: a.t
-        for n in graph.node
-        if is_own(n, "Constant")
-        for a in n.attribute
-        if a.name == "value"
-    }
+    held = held_tensors(graph)
     wanted = [
         held.get(node.input[3])
         for node in graph.node

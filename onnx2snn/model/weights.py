@@ -68,12 +68,6 @@ def split_model(model: onnx.ModelProto) -> SplitModel:
     return SplitModel(structure_of(model), weights)
 
 
-def self_contained(model: onnx.ModelProto) -> onnx.ModelProto:
-    """``model``, with the weights that lie in files of their own read into it."""
-    beside = any(map(uses_external_data, model.graph.initializer))
-    return split_model(model).whole() if beside else model
-
-
 def structure_of(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of ``model`` without the values of its large initializers."""
     structure: onnx.ModelProto = _without(model, "graph")

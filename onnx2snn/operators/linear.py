@@ -101,6 +101,11 @@ def is_hold(node: gs.Node) -> bool:
     return bool(node.domain == DOMAIN and node.op == HOLD)
 
 
+def is_reshape(node: gs.Node) -> bool:
+    """Whether ``node`` gives its entries, in their order, the sizes that it is told."""
+    return of(node).moves and of(node).sized_by is not None
+
+
 def is_line(node: gs.Node) -> bool:
     """Whether ``node`` multiplies its one signal by a constant, or adds one, entry by entry."""
     return of(node).line and len(signals(node)) == 1 and is_linear(node)

@@ -76,6 +76,7 @@ OPERATORS = (
         places=places.regrouped,
         batch=batch.moved,
         plain=True,
+        sized_by=1,
     ),
     replace(
         _MOVE,
@@ -145,6 +146,7 @@ OPERATORS = (
         grows=True,
         passes=identities.same_shape,
         spreads=identities.widened,
+        sized_by=1,
     ),
     replace(_COPY, name="Tile", linear=conditions.tile, places=places.by_channel, grows=True),
     replace(

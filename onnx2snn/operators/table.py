@@ -140,6 +140,7 @@ class Operator:
         sizes: It reads sizes of tensors, and no values.
         channels_second: It reads samples along axis 0, and channels along axis 1.
         axes: The input that lists axes.
+        sized_by: The input that lists the sizes of its result.
 
         places: What belongs to the entries of its input, behind it (METHOD 5: how thresholds are absorbed).
         layout: The axis of its input that each axis of its result shows, where it does nothing else; the input's shape is known.
@@ -210,6 +211,7 @@ class Operator:
     sizes: bool = False
     channels_second: bool = False
     axes: int | None = None
+    sized_by: int | None = None
 
     places: Places | None = None
     layout: Callable[[gs.Node], Layout | None] | None = None

@@ -50,7 +50,8 @@ def _attributes(node: onnx.NodeProto, version: int) -> Mapping[str, Any]:
 
 
 def _drop_allowzero(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> None:
-    if is_own(node, "Reshape") and node.input[1] in constants and (constants[node.input[1]] != 0).all():
+    listed = None if of(node).sized_by is None else constants.get(node.input[1])
+    if listed is not None and (listed != 0).all():
         kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
         del node.attribute[:]
         node.attribute.extend(kept)

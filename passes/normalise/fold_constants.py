@@ -11,12 +11,13 @@ import onnx_graphsurgeon as gs
 from onnx import defs
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import Array, graph_pass, is_constant, is_operator
+from onnx2snn.graph.core import Array, graph_pass, is_constant
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.walks import forward
 from onnx2snn.model.reference import run_reference
 from onnx2snn.operators import of
 from onnx2snn.operators.entries import taken_entries
+from onnx2snn.operators.linear import is_reshape
 from onnx2snn.operators.symbolic_sizes import spelled_sizes
 
 #: A constant larger than this, and than what it is made from, is left to be computed.
@@ -70,7 +71,7 @@ def known_shapes(graph: gs.Graph) -> None:
     4. Sizes of a ``Reshape`` that are those of what it reads, at the same place: 0 says so, and lets others be inferred.
     """
     for node in list(graph.nodes):
-        if is_operator(node, "Reshape"):
+        if is_reshape(node):
             _keep_sizes(node)
         if node.domain or not of(node).sizes or node.inputs[0].shape is None:
             continue

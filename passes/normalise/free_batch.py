@@ -14,7 +14,7 @@ from onnx2snn.graph.walks import forward
 from onnx2snn.model.weights import weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
-from onnx2snn.operators.linear import ROWS
+from onnx2snn.operators.linear import ROWS, is_reshape
 from onnx2snn.operators.symbolic_sizes import spelled_sizes
 from onnx2snn.passes.normalise.inference import inferred
 from onnx2snn.passes.normalise.size_editor import SizeEditor
@@ -68,9 +68,9 @@ def _free_sizes(graph: gs.Graph, sizes: SizeEditor, axes: dict[str, int], batch:
         if node.domain or not node.outputs or node.outputs[0].name not in axes:
             continue
         axis = axes[node.outputs[0].name]
-        if is_operator(node, "Reshape"):
+        if is_reshape(node):
             _reshape(sizes, node, axis, batch)
-        elif is_operator(node, "Expand"):
+        elif of(node).sized_by is not None:
             _expand(sizes, node, axis)
         elif is_operator(node, "Resize"):
             _resize(sizes, node, axis)
@@ -113,7 +113,7 @@ def _mark_rows(graph: gs.Graph) -> None:
         for tensor in node.outputs if read is not None else ():
             rows = first.get(tensor.name)
             marked = rows is not None and (rows > 1 or rows != before)
-            if marked and (not is_operator(node, "Reshape") or id(tensor) in feeding):
+            if marked and (not is_reshape(node) or id(tensor) in feeding):
                 node.attrs[ROWS] = rows
 
 

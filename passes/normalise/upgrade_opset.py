@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import onnx
 from onnx import version_converter
+from onnx.numpy_helper import to_array
 
 from onnx2snn.errors import ConversionError, InvalidModelError
-from onnx2snn.model.nodes import STANDARD, is_own
+from onnx2snn.model.nodes import STANDARD, held_tensors, is_own
 from onnx2snn.remedies import HALF_PIXEL
 
 #: Everything is brought to this opset, or stays at a newer one: the first with 4- and 16-bit quantisers.
@@ -41,8 +42,7 @@ def upgrade_opset(model: onnx.ModelProto) -> onnx.ModelProto:
             remedy="update the onnx package, or export with an older opset",
         )
     for node in model.graph.node:
-        if is_own(node, "Resize"):
-            _place_at_half_pixels(node)
+        _place_at_half_pixels(node)
     if version >= OPSET:
         return model
     placed = _placements(model) if version < 11 else []
@@ -92,15 +92,12 @@ def _attempted(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _placements(model: onnx.ModelProto) -> list[str]:
     """Of each old resizing operator, in order, which neighbour is nearest."""
-    values = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer if len(t.dims) == 1}
-    for node in model.graph.node:
-        if is_own(node, "Constant") and node.attribute[0].name == "value":
-            values[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    held = held_tensors(model.graph)
     modes = []
     for node in model.graph.node:
         if is_own(node, "Upsample", "Resize"):
-            scales = values.get(node.input[1]) if len(node.input) > 1 else None
-            reduces = is_own(node, "Resize") and scales is not None and bool((scales < 1).any())
+            scales = held.get(node.input[1]) if len(node.input) > 1 else None
+            reduces = is_own(node, "Resize") and scales is not None and bool((to_array(scales) < 1).any())
             modes.append("ceil" if reduces else "floor")
     return modes
 

@@ -17,6 +17,7 @@ from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tables import Table, extent
 from onnx2snn.activations.tabulate import Tabulated, tabulate
 from onnx2snn.analysis.dataflow import influenced_by, influencing
+from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
 from onnx2snn.operators.linear import ROWS, is_weighted
@@ -133,11 +134,11 @@ def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.
 
 def chosen(graph: gs.Graph, found: Sequence[A]) -> list[A]:
     """The activations that become neurons; see the cases of :func:`recognise_staircases`."""
-    behind = reached_by_synapses(graph)
+    behind = facts(graph).behind_weights
     hidden = [f for f in found if id(f.root) in behind]
     if not hidden:
         return [f for f in found if isinstance(f, Found)]
-    feeding = influencing(graph, is_weighted)
+    feeding = facts(graph).before_synapses
     inner = [f for f in hidden if id(f.output) in feeding]
     if not inner:
         return hidden

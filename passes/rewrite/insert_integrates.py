@@ -28,7 +28,7 @@ def insert_integrates(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     kinds = facts(graph).kinds
-    potential = Once(lambda train: integrated(graph, names, train))
+    potential = Once[gs.Tensor, gs.Tensor](lambda train: integrated(graph, names, train))
     for node in list(graph.nodes):
         quotient = (node.domain, node.op) == (DOMAIN, SCALED_STAIRCASE)
         current = is_train(node.outputs[0], kinds) and not quotient

@@ -28,18 +28,22 @@ def scale_thresholds(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     kinds = facts(graph).kinds
-    made: dict[int, tuple[gs.Tensor, gs.Tensor]] = {}
-    potential = Once(lambda train: integrated(graph, names, train))
+
+    def potential_of(train: gs.Tensor) -> gs.Tensor:
+        return integrated(graph, names, train)
+
+    def parts_of(quotient: gs.Node) -> tuple[gs.Tensor, gs.Tensor]:
+        read = [potential(t) if is_train(t, kinds) else t for t in quotient.inputs]
+        return _spelled(graph, names, quotient, read)
+
+    potential, parts = Once(potential_of), Once(parts_of)
     for node in list(graph.nodes):
         if (node.domain, node.op) != (DOMAIN, STAIRCASE):
             continue
         quotient, lines = _behind(node.inputs[0])
         if quotient is None:
             continue
-        if id(quotient) not in made:
-            read = [potential(t) if is_train(t, kinds) else t for t in quotient.inputs]
-            made[id(quotient)] = _spelled(graph, names, quotient, read)
-        numerator, divisor = made[id(quotient)]
+        numerator, divisor = parts(quotient)
         for line in lines:
             numerator = _lined(Spelling(graph, names, line), line, numerator, divisor)
         node.op = SCALED_STAIRCASE

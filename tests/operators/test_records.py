@@ -173,6 +173,18 @@ def test_copies_are_copies(name: str) -> None:
         np.testing.assert_array_equal(np.sort(y.ravel()), x.ravel())
 
 
+@pytest.mark.parametrize("name", [n for n in SINGLE if of(ALL[n].nodes[0]).sized_by is not None])
+def test_sizes_are_those_that_an_input_lists(name: str) -> None:
+    """0 and 1 stand for what the operator reads, −1 for what is left."""
+    case = ALL[name]
+    node = graph_of(case).nodes[0]
+    listed, y = of(node).sized_by, answer(graph_of(case), np.zeros((1, *case.before)))
+    assert listed is not None
+    sizes = node.inputs[listed].values.tolist()
+    assert len(sizes) == y.ndim
+    assert all(size in (own, 0, 1, -1) for size, own in zip(sizes, y.shape, strict=True))
+
+
 @pytest.mark.parametrize("name", [n for n in SINGLE if of(ALL[n].nodes[0]).compares])
 def test_maxima_commute_with_what_rises(name: str) -> None:
     x = dyadic(2, *ALL[name].before, seed=3)
