@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 import onnx2snn
 from onnx2snn.activations.operators import HANDLERS as ELEMENTWISE
 from onnx2snn.operators import every
-from onnx2snn.passes.normalise.expand_integer_operators import HANDLERS as INTEGER
+from onnx2snn.operators.spelled.integer_arithmetic import HANDLERS as INTEGER
 
 #: One turn in so many is drawn, from as many seeds as there are groups.
 EVERY = 24

@@ -16,8 +16,8 @@ from test_random_networks import drawn, examples
 
 from onnx2snn.model.domains import MICROSOFT
 from onnx2snn.operators import every
+from onnx2snn.operators.spelled.integer_arithmetic import HANDLERS
 from onnx2snn.passes.normalise.expand_fused_operators import DEFINITIONS
-from onnx2snn.passes.normalise.expand_integer_operators import HANDLERS
 
 Key: TypeAlias = tuple[str, str]
 

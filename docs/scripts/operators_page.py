@@ -11,10 +11,10 @@ from pathlib import Path
 from onnx2snn.activations.operators import HANDLERS as ELEMENTWISE
 from onnx2snn.operators import Operator, every
 from onnx2snn.operators.linear import EXTREME, ORDER_PRESERVING
+from onnx2snn.operators.spelled.integer_arithmetic import HANDLERS as INTEGER
+from onnx2snn.operators.spelled.qonnx import HANDLERS as QONNX_OPERATORS
+from onnx2snn.operators.spelled.qonnx import QONNX
 from onnx2snn.passes.normalise.expand_fused_operators import DEFINITIONS as FUSED
-from onnx2snn.passes.normalise.expand_integer_operators import HANDLERS as INTEGER
-from onnx2snn.passes.normalise.qonnx import HANDLERS as QONNX_OPERATORS
-from onnx2snn.passes.normalise.qonnx import QONNX
 from onnx2snn.passes.normalise.upgrade_opset import OPSET
 
 PAGE = Path(__file__).parents[1] / "operators.md"

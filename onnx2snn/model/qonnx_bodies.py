@@ -1,7 +1,7 @@
 """What each operator of QONNX computes, in the text of ``onnx.parser``: a statement reads like the specification's own.
 
 Written from the specification (github.com/fastmachinelearning/qonnx, docs/qonnx-custom-ops) and from what its executor computes,
-and from nothing else: this is the witness that :mod:`onnx2snn.passes.normalise.qonnx` is compared with; neither knows the other.
+and from nothing else: this is the witness that :mod:`onnx2snn.operators.spelled.qonnx` is compared with; neither knows the other.
 
 Quantisers use only what opset 9 has: files of that age are common, and are run as they are.
 """

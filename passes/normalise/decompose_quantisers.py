@@ -10,9 +10,9 @@ from onnx2snn.graph.build import CodeGrid, Spelling, code_range, is_integer_type
 from onnx2snn.graph.core import Array, Names, constant_input, graph_pass, is_constant, value_of
 from onnx2snn.operators import of
 from onnx2snn.operators.integer_codes import IntegerCodes
-from onnx2snn.passes.normalise.expand_integer_operators import expand_integer_operator
-from onnx2snn.passes.normalise.qonnx import spell_qonnx
-from onnx2snn.passes.normalise.spell_dynamic_quantiser import spell_dynamic_quantiser
+from onnx2snn.operators.spelled.integer_arithmetic import expand_integer_operator
+from onnx2snn.operators.spelled.qonnx import spell_qonnx
+from onnx2snn.operators.spelled.ranges_of_samples import spell_dynamic_quantiser
 
 _SPELLINGS = (expand_integer_operator, spell_dynamic_quantiser, spell_qonnx)
 
@@ -25,7 +25,7 @@ def decompose_quantisers(graph: gs.Graph) -> gs.Graph:
         DequantizeLinear(q, s, z)    becomes    (q − z)·s
         Quant, BipolarQuant (QONNX)  become     what their domain says; see :mod:`.qonnx`
         QLinearConv, QGemm ...       become     all three: dequantise, the float operator, quantise
-        DynamicQuantizeLinear(x)     becomes    the same, of a range; see :mod:`.spell_dynamic_quantiser`
+        DynamicQuantizeLinear(x)     becomes    the same, of a range; see :mod:`onnx2snn.operators.spelled.ranges_of_samples`
 
     1. Per-axis parameters are reshaped to broadcast.
     2. An integer constant becomes its numbers in float32.

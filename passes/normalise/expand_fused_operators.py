@@ -8,8 +8,8 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Names, graph_pass
 from onnx2snn.model.domains import MICROSOFT
-from onnx2snn.operators.microsoft import activations, attention, normalisations, products, rotation
-from onnx2snn.operators.microsoft.definition import Definition, Operands
+from onnx2snn.operators.spelled.microsoft import activations, attention, normalisations, products, rotation
+from onnx2snn.operators.spelled.microsoft.definition import Definition, Operands
 
 _FAMILIES = (activations, attention, normalisations, products, rotation)
 #: Definitions, by operator.

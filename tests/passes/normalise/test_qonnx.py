@@ -11,9 +11,9 @@ from helpers_qonnx import ANSWERS, COUNT, SEED, draw
 
 from onnx2snn.model.files import load_model
 from onnx2snn.model.reference import run_reference
+from onnx2snn.operators.spelled.qonnx import QONNX
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.decompose_quantisers import decompose_quantisers
-from onnx2snn.passes.normalise.qonnx import QONNX
 
 SHAPE = ["N", 3, 8, 8]
 X = {"x": samples(2, 3, 8, 8)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from onnx2snn.operators.microsoft.definition import Definition, Operands
+from onnx2snn.operators.spelled.microsoft.definition import Definition, Operands
 
 
 def _gelu(o: Operands) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array
-from onnx2snn.operators.microsoft.definition import Definition, Operands, integers
+from onnx2snn.operators.spelled.microsoft.definition import Definition, Operands, integers
 
 
 def rotated(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.operators.microsoft.definition import Definition, Operands, integers
+from onnx2snn.operators.spelled.microsoft.definition import Definition, Operands, integers
 
 #: ε of operators that do not say it.
 _EPSILON = 1e-12

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.operators.microsoft.definition import Definition, Operands
 from onnx2snn.operators.packed import unpacked, unpacked_weights
+from onnx2snn.operators.spelled.microsoft.definition import Definition, Operands
 
 #: The attributes of the linear operators.
 _CONV = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")

@@ -12,8 +12,8 @@ import onnx_graphsurgeon as gs
 from onnx import TensorProto
 
 from onnx2snn.graph.core import Array
-from onnx2snn.operators.microsoft.definition import Definition, Operands, integers
-from onnx2snn.operators.microsoft.rotation import rotated
+from onnx2snn.operators.spelled.microsoft.definition import Definition, Operands, integers
+from onnx2snn.operators.spelled.microsoft.rotation import rotated
 
 _LOWEST = np.finfo(np.float32).min
 
