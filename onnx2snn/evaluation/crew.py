@@ -7,11 +7,11 @@ a few items in flight, so that items may be streamed, and they do the items of a
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from onnx2snn.errors import Onnx2SnnError
 
@@ -101,10 +101,12 @@ def on_ray(work: Callable[[Item], Result], items: Iterable[Item], *, address: st
     Raises:
         Onnx2SnnError: Ray is missing, or no cluster answers.
     """
-    ray = _ray()
+    _require_ray()
+    import ray  # noqa: PLC0415
+
     started = not ray.is_initialized()
     if started:
-        _connect(ray, address)
+        _connect(address)
     try:
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_apply).remote
         shared = ray.put(work)
@@ -127,7 +129,9 @@ def _apply(work: Callable[[Item], Result], item: Item) -> Result:
     return work(item)
 
 
-def _connect(ray: _Ray, address: str) -> None:
+def _connect(address: str) -> None:
+    import ray  # noqa: PLC0415
+
     options = (
         {"log_to_driver": False, "include_dashboard": False}
         if address == "local"
@@ -155,27 +159,8 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-class _Ray(Protocol):
-    """What is asked of Ray, whose own types are not there."""
-
-    def init(self, *, address: str, **options: bool) -> object: ...
-    def is_initialized(self) -> bool: ...
-    def remote(self, *, num_cpus: int, max_retries: int) -> Callable[[Callable[..., object]], _Task]: ...
-    def put(self, value: object) -> object: ...
-    def get(self, tasks: Sequence[object]) -> list[Any]: ...
-    def wait(self, tasks: Sequence[object], *, num_returns: int) -> tuple[list[object], list[object]]: ...
-    def cluster_resources(self) -> Mapping[str, float]: ...
-    def shutdown(self) -> None: ...
-
-
-class _Task(Protocol):
-    def remote(self, *given: object) -> object: ...
-
-
-def _ray() -> _Ray:
+def _require_ray() -> None:
     try:
-        import ray  # noqa: PLC0415 - an extra
+        import ray  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
         raise Onnx2SnnError("--ray needs Ray", remedy="pip install 'onnx2snn[cluster]'") from error
-    found: _Ray = ray
-    return found
