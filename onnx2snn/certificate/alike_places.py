@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.subnetworks import POTENTIAL
 from onnx2snn.graph.core import Array
+from onnx2snn.graph.walks import carried
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
 
@@ -179,19 +180,28 @@ def _ends(runs: Sequence[tuple[int, int, int] | None], signal: _Ends) -> _Ends:
     return [(size, 0, 0) if run is None else (size, run[1], run[2]) for run, (size, _, _) in pairs]
 
 
+#: Of a signal, by axis.
+_Strides: TypeAlias = tuple[int, ...]
+
+
 def _strides(model: SplitModel, axes: int) -> dict[str, tuple[int, ...]] | None:
     """By signal, how many of its places one of the result stands for; None where an operator is not alike at all places."""
-    found = {POTENTIAL: (1,) * axes}
-    for node in reversed(model.structure.graph.node):
+
+    def rule(
+        node: onnx.NodeProto, found: dict[str, _Strides | None]
+    ) -> Iterable[tuple[str, _Strides | None]]:
         own, signals = found.get(node.output[0]), [n for n in node.input if n and n not in model.constants]
         if own is None or len(node.output) != 1 or not _is_alike(node, signals, model):
-            return None
+            return [(node.output[0], None)]
         if of(node).windows:
             steps = _attribute(node, "strides", [1] * axes)
             own = tuple(math.prod(pair) for pair in zip(own, steps, strict=True))
-        if any(found.setdefault(name, own) != own for name in signals):
-            return None
-    return found
+        return [(name, own if found.get(name, own) == own else None) for name in signals]
+
+    start: dict[str, _Strides | None] = {POTENTIAL: (1,) * axes}
+    found = carried(reversed(model.structure.graph.node), rule, start)
+    known = {name: strides for name, strides in found.items() if strides is not None}
+    return known if len(known) == len(found) else None
 
 
 def _is_alike(node: onnx.NodeProto, signals: Sequence[str], model: SplitModel) -> bool:
