@@ -240,26 +240,18 @@ _OPERATORS: Mapping[str, Callable[[Any], tuple[str, list[Array], dict[str, Any]]
 }
 
 
-class _Sum:
-    """I: a potential, shown as it is."""
+class _Potential:
+    """A potential that is shown as it is: I, LI.
 
-    def __init__(self, node: nir.I) -> None:
-        self._node, self._v = node, np.asarray(0, np.float32)
+    Args:
+        changed: By what arrives.
+    """
 
-    def __call__(self, x: Array) -> Array:
-        self._v = np.asarray(self._v + self._node.r * x)
-        return self._v
-
-
-class _Leaky:
-    """LI: one that leaks."""
-
-    def __init__(self, node: nir.LI) -> None:
-        self._node, self._v = node, np.asarray(0, np.float32)
+    def __init__(self, changed: Callable[[Array, Array], Array]) -> None:
+        self._changed, self._v = changed, np.asarray(0, np.float32)
 
     def __call__(self, x: Array) -> Array:
-        node = self._node
-        self._v = np.asarray(self._v + ((node.v_leak - self._v) + node.r * x) / node.tau)
+        self._v = np.asarray(self._changed(self._v, x))
         return self._v
 
 
@@ -301,8 +293,8 @@ _STEPS: Mapping[str, Callable[[Any], Step]] = {
     "Scale": lambda node: lambda x: x * node.scale,
     "Threshold": lambda node: lambda x: (x > node.threshold).astype(np.float32),
     "SumPool2d": _sum_pool,
-    "I": _Sum,
-    "LI": _Leaky,
+    "I": lambda node: _Potential(lambda v, x: v + node.r * x),
+    "LI": lambda node: _Potential(lambda v, x: v + ((node.v_leak - v) + node.r * x) / node.tau),
     "IF": _Fires,
     "Delay": _Delay,
 }
