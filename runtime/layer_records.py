@@ -106,10 +106,38 @@ _TABLE: Mapping[str, Check] = {
 }
 
 
+def tensors_of(train: Any) -> list[str]:
+    """The tensors that hold a train of a compiled network, as its metadata name it."""
+    if not isinstance(train, dict):
+        return [train]
+    return (
+        [name for part in train["parts"] for name in tensors_of(part)]
+        if "parts" in train
+        else [train["bytes"]]
+    )
+
+
+def _is_train(value: Any) -> bool:
+    """Whether it names a tensor, or one of bytes and the levels of each."""
+    if not isinstance(value, dict):
+        return _is_text(value)
+    if "parts" in value:
+        return isinstance(value["parts"], list) and all(map(_is_train, value["parts"]))
+    levels = value.get("levels")
+    return (
+        _is_text(value.get("bytes"))
+        and isinstance(levels, list)
+        and len(levels) == 256
+        and all(map(_whole(0), levels))
+    )
+
+
 def compiled_facts(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     """What a compiled network says of itself; None of any other.
 
-    ``execution``, ``count``, ``alike``; ``trains``: by layer, the tensor that holds its levels, or its spikes; of the step
+    ``execution``, ``count``, ``alike``; ``trains``: by layer, the tensor that holds its levels, or its spikes, or the tensor of
+    ``bytes`` that they are looked up by, the ``levels`` of each, and whether ``channels_last``, or ``parts``: such as lie beside
+    each other along the channels; of the step
     execution ``states``, ``depth`` and ``stages``: by layer, the phase in which it fires.
 
     Raises:
@@ -127,7 +155,7 @@ def compiled_facts(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     if not (
         all(_list_of(_is_text)(facts.get(key, [])) for key in ("alike", "states"))
         and all(isinstance(table, dict) for table in tables)
-        and all(map(_is_text, tables[0].values()))
+        and all(map(_is_train, tables[0].values()))
         and all(map(_whole(0), tables[1].values()))
     ):
         raise ValueError("its metadata is unusable")

@@ -52,4 +52,5 @@ def target_of(backend: str, providers: Sequence[Provider] | None, *, save_memory
         blocked=stock and on_cpu and platform.machine().lower() in ("x86_64", "amd64"),
         integers=on_cpu,
         elements=stock,
+        contributed=stock and on_cpu,
     )

@@ -17,6 +17,8 @@ class Target:
             another processor each would send its tensors there and back.
         elements: Tables are looked up by GatherElements, which onnxruntime computes ten times as fast as Gather. The reference
             evaluator of ONNX knows it for small tables only.
+        contributed: onnxruntime's own 8-bit operators (com.microsoft) may stand in an execution, channels last, as its kernels
+            read them.
     """
 
     growth: float = 2.0
@@ -24,6 +26,7 @@ class Target:
     blocked: bool = False
     integers: bool = True
     elements: bool = False
+    contributed: bool = False
 
 
 #: A place of which nothing is known.

@@ -120,6 +120,10 @@ class Draft:
         position = self.producers.get(name)
         return None if position is None else self.nodes[position]
 
+    def readers(self, name: str) -> list[onnx.NodeProto]:
+        """The nodes that read ``name``."""
+        return self._readers.get(name, [])
+
     def only_reader(self, name: str) -> onnx.NodeProto | None:
         """The one node that reads ``name``, if nothing else does."""
         found = self._readers.get(name, [])
@@ -194,6 +198,8 @@ class Draft:
             kept,
         )
         opsets = [o for o in source.opset_import if o.domain != DOMAIN]
+        imported = {o.domain for o in opsets}
+        opsets += [helper.make_opsetid(d, 1) for d in sorted({node.domain for node in nodes} - imported) if d]
         model = helper.make_model(
             graph,
             opset_imports=opsets,

@@ -16,6 +16,7 @@ from onnx2snn.compile.int8 import Int8Writer
 from onnx2snn.compile.int8_kernels import has_exact_integers
 from onnx2snn.compile.network import Network
 from onnx2snn.compile.neuron_writer import Writer
+from onnx2snn.compile.silence import without_silence
 from onnx2snn.compile.spiking import SpikingWriter
 from onnx2snn.compile.step import write_step
 from onnx2snn.compile.tracing import TracingWriter
@@ -55,6 +56,7 @@ def write_execution(
 
 
 def _written(network: Network, execution: str, count: str, target: Target) -> SplitModel:
+    network = replace(network, split=without_silence(network.split))
     table = network.table
     rate = table.get("coding", "binary") == "rate"
     if execution == "step" and rate:

@@ -15,6 +15,7 @@ from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron
 from onnx2snn.compile.integers import integers, is_whole
 from onnx2snn.compile.narrowed_search import CountedThresholds, NarrowedSearch, narrowed_search
 from onnx2snn.compile.neuron_writer import Writer, whole_values
+from onnx2snn.compile.scaled_search import scaled_search
 from onnx2snn.compile.shared_searches import SharedSearches
 from onnx2snn.compile.small_images import tap_by_tap
 from onnx2snn.compile.thresholds import thresholds_of
@@ -78,6 +79,10 @@ class FusedWriter(Writer):
         if rounding is None and self._shared.write(at, node, lambda: self._potential(at, node)):
             return
         v = self._potential(at, node)
+        scaled = None if self.plain else scaled_search(self.draft, node)
+        if scaled is not None:
+            scaled.write(at, v, node.input[5], node.output[0])
+            return
         search = None if self.plain or rounding is not None else self._search(node)
         if rounding is not None:
             self.rounded(at, v, rounding, output=node.output[0])

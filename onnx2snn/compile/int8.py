@@ -1,139 +1,295 @@
-"""The int8 execution: levels flow in bytes through 8-bit convolutions, wherever that equals the neuron bit for bit.
+"""The int8 execution: what flows are bytes, through 8-bit kernels, wherever these pass the thresholds of the neurons.
 
-    k ─▶ Conv(n) ─▶ (Integrate ─▶ MaxPool ─▶) IF      becomes      k ─▶ QLinearConv(n, m, B) ─▶ (MaxPool ─▶) Clip K
+    k ─▶ Conv(n) ─▶ (Integrate ─▶ MaxPool ─▶) neurons      becomes      k ─▶ QLinearConv(n, m, B) ─▶ (MaxPool) ─▶ table of bytes
+    k, l ─▶ Mul ─▶ neuron                                   becomes      k, l ─▶ QLinearMul ─▶ table of bytes
 
-Where weights are no 8-bit integers, where operands meet (a residual sum) or where no requantisation is exact, the fused
-execution's operators stand, on float32 levels.
+A table that changes nothing is not written; others are written once a tensor is read that they make (byte_functions.py). Where
+weights are no 8-bit integers, or no kernel passes the thresholds, the fused execution's operators stand, on float32.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
-from onnx2snn.compile.byte_trains import ByteTrains, takes_largest
-from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron, reads
+from onnx2snn.compile.byte_convolution import convolved
+from onnx2snn.compile.byte_evaluation import averaged, copies_bytes, evaluated, evaluated_parts, levels_at
+from onnx2snn.compile.byte_functions import ByteTensor, Function, codes_of, identity
+from onnx2snn.compile.byte_kernels import kernel_of, node_of
+from onnx2snn.compile.byte_lines import line_of
+from onnx2snn.compile.byte_sources import byte_top
+from onnx2snn.compile.byte_store import ByteStore
+from onnx2snn.compile.byte_synapses import bias_without_borders, finite_thresholds, layer_of
+from onnx2snn.compile.byte_trains import takes_largest
+from onnx2snn.compile.draft import Draft, attributes, is_neuron, reads
 from onnx2snn.compile.fused import FusedWriter
-from onnx2snn.compile.integers import Requantisation, integers, is_by_channel, operand, requantisation
-from onnx2snn.compile.thresholds import thresholds_of
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import is_convolution
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """A layer in 8-bit integers: synapses, what stands between, and the train that the neuron makes."""
-
-    synapses: onnx.NodeProto
-    weights: Array
-    between: tuple[onnx.NodeProto, ...]
-    train: str
-    numbers: Requantisation
-    levels: int
 
 
 class Int8Writer(FusedWriter):
-    """Levels flow in bytes."""
+    """Levels flow in bytes.
+
+    Args:
+        draft: Where.
+        **options: As of any writer.
+    """
 
     def __init__(self, draft: Draft, **options: Any) -> None:
         super().__init__(draft, **options)
-        self._trains = ByteTrains(draft)
-        layers = [layer for node in draft.nodes if (layer := self._layer(node)) is not None]
-        self._layers = {layer.synapses.output[0]: layer for layer in layers}
-        self._inside = {name for la in layers for node in la.between for name in node.output}
-        self._inside.update(layer.train for layer in layers)
+        self._functions: dict[str, Function] = {}
+        self._parts: dict[str, tuple[Function, ...]] = {}
+        self._inside: set[str] = set()
+        self._lazy: dict[str, onnx.NodeProto] = {}
+        self._written = set(draft.inputs) | set(draft.initializers)
+        self._bytes = ByteStore(draft)
+        self._together: dict[str, Function | None] = {}
 
     def write(self, node: onnx.NodeProto) -> bool:
-        """As any writer; what stands inside an 8-bit layer is written with its synapses."""
-        if node.output and node.output[0] in self._inside:
+        """As any writer; functions of bytes are written once they are read."""
+        if node.output and any(
+            node.output[0] in held for held in (self._functions, self._inside, self._parts)
+        ):
             return True
-        layer = self._layers.get(node.output[0]) if node.output else None
-        if layer is not None:
-            self._write_layer(layer)
-            return True
-        if self._trains.move(node):
-            return True
-        self._trains.read_as_floats(sorted(reads(node)))
-        return super().write(node)
+        if not (self._layer(node) or self._function(node) or self._joined(node) or self._moved(node)):
+            self._as_floats(sorted(reads(node)))
+            if not super().write(node):
+                self.draft.keep(node)
+            self._written.update(node.output)
+            self._from_floats(node)
+        return True
 
     def finish(self) -> None:
         """Outputs that are levels come out as floats."""
-        self._trains.read_as_floats(self.draft.outputs)
+        self._as_floats(self.draft.outputs)
 
-    def stands_as(self, train: str) -> str:
-        """As :meth:`Writer.stands_as`."""
-        return self._trains.stands_as(train)
+    def stands_as(self, train: str) -> Any:
+        """As :meth:`Writer.stands_as`; of a function of bytes these, and the level of each."""
+        if train in self._parts:
+            return {"parts": [part.named for part in self._parts[train]]}
+        function = self._functions.get(train)
+        return train if function is None or train in self._written else function.named
 
-    def _layer(self, node: onnx.NodeProto) -> _Layer | None:
+    # --- what is a function of bytes
+
+    def _from_floats(self, node: onnx.NodeProto) -> None:
+        """Levels of neurons written as floats, and a quantised input's whole numbers, are bytes too, once they are read so."""
+        sizes = self.draft.sample_shape(node.output[0]) if len(node.output) == 1 else None
+        top = byte_top(self.draft, node)
+        if sizes and top is not None:
+            name = self.draft.at(node.output[0]).add("Cast", [node.output[0]], to=TensorProto.UINT8)
+            self._functions[node.output[0]] = identity(ByteTensor(name, False, sizes, top))
+
+    def _function(self, node: onnx.NodeProto) -> bool:
+        """Whether ``node`` makes a function of bytes of such."""
+        if len(node.output) != 1 or not node.output[0]:
+            return False
+        if any(name in self._parts for name in node.input):
+            return self._of_parts(node)
+        read = {name: self._functions[name] for name in node.input if name in self._functions}
+        if not read:
+            return False
+        if len({base for function in read.values() for base in function.bases}) > 1:
+            read = {name: self._bytes.affine(name, function) for name, function in read.items()}
+        if is_neuron(node):
+            return self._neuron(node, read)
+        found = evaluated(self.draft, node, read)
+        if found is None:
+            return self._averaged(node, read)
+        self._functions[node.output[0]], self._lazy[node.output[0]] = found, node
+        return True
+
+    def _neuron(self, node: onnx.NodeProto, read: dict[str, Function]) -> bool:
+        """Whether a neuron's potential, its bias added, is a function of bytes."""
+        draft, (name, bias) = self.draft, node.input[:2]
+        potential = read.get(name)
+        if bias in read and potential is not None:
+            added = helper.make_node("Add", [name, bias], [node.output[0]])
+            potential = evaluated(draft, added, read)
+        elif bias in read:
+            return False
+        if potential is None:
+            return False
+        neurons = [n for n in draft.readers(name) if is_neuron(n) and list(n.input[:2]) == [name, bias]]
+        if not potential.is_of_one:
+            own = np.zeros(1, np.float32) if bias in read else draft.value(bias)
+            return (
+                own is not None
+                and own.size == 1
+                and self._met(neurons, potential, np.float32(own.reshape(())))
+            )
+        levels = levels_at(draft, node, potential.values)
+        if levels is None or draft.sample_shape(node.output[0]) != potential.bases[0].sizes:
+            return False
+        self._functions[node.output[0]] = Function(potential.bases, levels)
+        self._lazy[node.output[0]] = node
+        return True
+
+    def _of_parts(self, node: onnx.NodeProto) -> bool:
+        """Whether ``node`` makes functions of bytes of each of the parts beside each other in what it reads."""
+        parts = self._parts.get(node.input[0])
+        if parts is None or any(n in self._parts or n in self._functions for n in node.input[1:]):
+            return False
+        made = evaluated_parts(self.draft, node, parts)
+        if made is not None:
+            self._parts[node.output[0]], self._lazy[node.output[0]] = made, node
+        return made is not None
+
+    def _averaged(self, node: onnx.NodeProto, read: dict[str, Function]) -> bool:
+        """Whether ``node`` averages all places of a channel of a function that is affine in its byte."""
+        function = read.get(node.input[0])
+        if function is None or not self.draft.target.contributed or not function.is_of_one:
+            return False
+        return self._known(node, averaged(self.draft, node, self._bytes.affine(node.input[0], function)))
+
+    def _met(self, neurons: list[onnx.NodeProto], potential: Function, own: np.float32) -> bool:
+        """Whether a kernel passes the thresholds of neurons that read a function of two bytes, or of a sum."""
         draft = self.draft
-        if not of(node).weights or len(node.input) != 2:
-            return None
-        weights, highest = integers(draft, node.input[1]), self.highest.get(node.input[0], 256)
-        before = draft.sample_shape(node.input[0])
-        dense = not is_convolution(node) and (
-            weights is None or weights.ndim != 2 or before is None or len(before) != 1
-        )
-        if weights is None or highest > 255 or dense:
-            return None
-        return self._closed(node, weights)
+        thresholds = [finite_thresholds(draft, neuron) for neuron in neurons]
+        sizes = draft.sample_shape(neurons[0].output[0])
+        if not draft.target.contributed or sizes is None or any(t is None or t.ndim != 1 for t in thresholds):
+            return False
+        potential = self._bytes.with_zeros(potential)
+        one = kernel_of(potential, own, [t for t in thresholds if t is not None])
+        if one is None:
+            return False
+        last = len(sizes) == 3
+        read = [self._bytes.laid(base, last).name for base in potential.bases]
+        at = draft.at(neurons[0].output[0])
+        written = at.fresh()
+        draft.write(node_of(one, read, written, at.constant, last=last))
+        self._hold(neurons, ByteTensor(written, last, sizes), one.reached)
+        return True
 
-    def _closed(self, node: onnx.NodeProto, weights: Array) -> _Layer | None:
-        """The layer from its synapses to its neuron, if one reader follows the other."""
-        draft, between, reader = self.draft, [], self.draft.only_reader(node.output[0])
-        bias: Array = np.zeros(1, np.float32)
-        while reader is not None and not is_neuron(reader):
-            held = draft.value(reader.input[1]) if is_dialect(reader, "Integrate") else None
-            if held is not None:
-                bias = bias + held.reshape(-1) if held.size == max(held.shape) else bias * np.nan
-            elif not takes_largest(reader) or len(reader.output) != 1:
-                return None
-            between.append(reader)
-            reader = draft.only_reader(reader.output[0])
-        if reader is None or not is_dialect(reader, "IF"):
-            return None
-        neuron, own = thresholds_of(reader, draft), draft.value(reader.input[1])
-        if neuron is None or own is None or own.size != max(own.shape):
-            return None
-        shape = draft.sample_shape(reader.input[0])
-        parameters = (own, neuron.subtract[-1], neuron.compare[-1], neuron.ceiling)
-        if is_convolution(node) and not (shape and all(is_by_channel(v, shape) for v in parameters)):
-            return None
-        straight = is_convolution(node) or bool(attributes(node).get("transB", 0))
-        channels = weights.shape[0] if straight else weights.shape[1]
-        levels = int(attributes(reader)["levels"])
-        if levels > 255 or not np.all(np.isfinite(bias)):
-            return None
-        numbers = requantisation(neuron, bias + own.reshape(-1), channels, levels)
-        if numbers is None:
-            return None
-        kernel = weights if straight else weights.T
-        return _Layer(node, kernel, tuple(between), reader.output[0], numbers, levels)
+    def _hold(
+        self, neurons: Sequence[onnx.NodeProto], base: ByteTensor, reached: Iterable[NDArray[np.int64]]
+    ) -> None:
+        """Trains are functions of a byte that says which thresholds are reached."""
+        codes = np.arange(256)
+        for neuron, there in zip(neurons, reached, strict=True):
+            levels = np.searchsorted(there, codes, side="right").astype(np.float32)
+            top = int(there[-1])
+            alone = len(neurons) == 1 and top < 255 and np.array_equal(there, np.arange(1, top + 1))
+            held = self._bytes.cut(base, top) if alone else base
+            self._functions[neuron.output[0]] = Function((held,), levels)
+            self._lazy[neuron.output[0]] = neuron
 
-    def _write_layer(self, layer: _Layer) -> None:
-        node, at = layer.synapses, self.draft.at(layer.train)
-        x = self._trains.get(node.input[0])
-        held = attributes(node) if is_convolution(node) else {}
-        after = self.draft.sample_shape(node.output[0])
-        weights, bias, m = layer.weights, layer.numbers.bias, layer.numbers.multiplier
-        dense = weights.ndim == 2
-        if dense:
-            x = at.add("Reshape", [x, at.constant([-1, weights.shape[1], 1, 1], np.int64)])
-            weights, held = weights[:, :, None, None], {}
-        values, zero = operand(weights, self.highest[node.input[0]])
-        one, origin = at.constant(1), at.constant(0, np.uint8)
-        read = [x, one, origin, at.constant(values, values.dtype), at.constant(m)]
-        read += [at.constant(np.full(len(m), zero), zero.dtype), one, origin, at.constant(bias, np.int32)]
-        y = at.add("QLinearConv", read, **held)
-        if dense and after is not None:
-            y = at.add("Reshape", [y, at.constant([-1, *after], np.int64)])
-        for pool in layer.between:
-            if takes_largest(pool):
-                pooled = at.fresh()
-                self.draft.keep(pool, [y], [pooled])
-                y = pooled
-        if layer.levels < 255:
-            y = at.add("Clip", [y, at.constant(0, np.uint8), at.constant(layer.levels, np.uint8)])
-        self._trains.hold(layer.train, y)
+    # --- synapses
+
+    def _layer(self, node: onnx.NodeProto) -> bool:
+        draft = self.draft
+        known = of(node).weights and (node.input[0] in self._functions or node.input[0] in self._parts)
+        layer = layer_of(draft, node) if known else None
+        function = self._read(node.input[0]) if layer is not None else None
+        if layer is None or function is None:
+            return False
+        codes = codes_of(function) if function.is_line else None
+        thresholds = [finite_thresholds(draft, neuron) for neuron in layer.neurons]
+        if codes is None or any(t is None for t in thresholds):
+            return False
+        found = bias_without_borders(draft, layer, codes.step, function.offsets)
+        if found is None or not 0 <= found[0] + codes.zero <= 255:
+            return False
+        zero, own = found[0] + codes.zero, found[1]
+        whole = layer.whole and codes.step == 1 and zero == 0 and np.array_equal(own, own.astype(np.float32))
+        there = [t + shift for t, shift in zip(thresholds, layer.shifts, strict=True) if t is not None]
+        line = line_of(there, own, layer.unit * codes.step, whole=whole)
+        if line is None:
+            return False
+        base = self._bytes.code(node.input[0], function, codes)
+        after = convolved(self._bytes, layer, line, base, zero)
+        if after is None:
+            return False
+        for pool in layer.pools:
+            after = self._bytes.pool(pool, after)
+        self._inside.update(layer.inside)
+        self._hold(layer.neurons, after, line.reached)
+        return True
+
+    # --- what moves
+
+    def _moved(self, node: onnx.NodeProto) -> bool:
+        """Let an operator that only copies entries, or takes the largest, work on bytes."""
+        function = self._read(node.input[0]) if node.input else None
+        sizes = [self.draft.sample_shape(name) for name in node.output]
+        if function is None or not function.is_line or any(one is None for one in sizes):
+            return False
+        base = function.bases[0]
+        if takes_largest(node):
+            rises = len(node.output) == 1 and np.all(np.diff(function.values[: base.top + 1]) >= 0)
+            return bool(rises) and self._known(node, replace(function, bases=(self._bytes.pool(node, base),)))
+        if function.offsets is not None or not (of(node).moves or copies_bytes(self.draft, node, base.sizes)):
+            return False
+        base = self._bytes.laid(base, False)
+        names = [self.draft.fresh(name) for name in node.output]
+        self.draft.keep(node, [base.name, *node.input[1:]], names)
+        for name, output, one in zip(names, node.output, sizes, strict=True):
+            held = replace(base, name=name, last=False, sizes=one or ())
+            self._functions[output], self._lazy[output] = replace(function, bases=(held,)), node
+        return True
+
+    def _joined(self, node: onnx.NodeProto) -> bool:
+        """Put functions of bytes beside each other: along channels each stays what it is until all are read."""
+        sizes = self.draft.sample_shape(node.output[0]) if len(node.output) == 1 else None
+        if not of(node).joins or sizes is None:
+            return False
+        axis = int(attributes(node)["axis"]) % (len(sizes) + 1)
+        parts = [part for name in node.input for part in self._parts.get(name, (self._functions.get(name),))]
+        known = [part for part in parts if part is not None and part.is_of_one]
+        if axis == 0 or len(known) < len(parts):
+            return False
+        if axis == 1:
+            self._parts[node.output[0]], self._lazy[node.output[0]] = tuple(known), node
+            return True
+        found = self._bytes.beside(node.output[0], known, axis)
+        if found is not None and found.offsets is not None:
+            return False
+        return self._known(node, found)
+
+    def _known(self, node: onnx.NodeProto, function: Function | None) -> bool:
+        """Note what a node makes; False where it is not known."""
+        if function is not None:
+            self._functions[node.output[0]], self._lazy[node.output[0]] = function, node
+        return function is not None
+
+    def _read(self, name: str) -> Function | None:
+        """A tensor as a function of one tensor of bytes, what is beside each other in it put together."""
+        if name not in self._parts:
+            return self._functions.get(name)
+        if name not in self._together:
+            self._together[name] = self._bytes.beside(name, self._parts[name], 1)
+        return self._together[name]
+
+    # --- what is written of a function
+
+    def _as_floats(self, tensors: Iterable[str]) -> None:
+        """Write those of ``tensors`` as float32 that are known as functions of bytes alone."""
+        for name in tensors:
+            if name in self._written or not (name in self._functions or name in self._parts):
+                continue
+            self._written.add(name)
+            node, function = self._lazy[name], self._functions.get(name)
+            if function is None or not function.is_of_one or self._are_floats(node):
+                self._written.update(node.output)
+                self._as_floats(sorted(reads(node)))
+                if not super().write(node):
+                    self.draft.keep(node)
+                continue
+            base = self._bytes.laid(function.bases[0], False)
+            if np.array_equal(function.values[: base.top + 1], np.arange(base.top + 1)):
+                self.draft.at(name).end("Cast", [base.name], to=TensorProto.FLOAT)
+            else:
+                self._bytes.look_up(name, base, function.values, output=name)
+
+    def _are_floats(self, node: onnx.NodeProto) -> bool:
+        """Whether all that ``node`` reads is written as floats."""
+        return all(name in self._written for name in reads(node))
+
+
+#: The axis of a tensor with channels second that each axis shows once they lie last.
+_LAST = (0, 2, 3, 1)

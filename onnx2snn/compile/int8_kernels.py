@@ -26,7 +26,18 @@ def has_exact_integers(target: Target) -> bool:
 
 @functools.cache
 def integer_kernels_are_exact() -> bool:
-    """Whether onnxruntime's 8-bit convolution and product give what whole numbers give.
+    """Whether onnxruntime's 8-bit convolution and product give what whole numbers give."""
+    return _are_exact(signed=False)
+
+
+@functools.cache
+def signed_kernels_are_exact() -> bool:
+    """The same of signed weights, whatever they meet: on processors that add up four products at once."""
+    return _are_exact(signed=True)
+
+
+def _are_exact(*, signed: bool) -> bool:
+    """Whether kernels are exact at the extremes.
 
     Levels of 1 (spikes), 15, 127 and 255 meet weights of ±127: all of one sign, which sums to the largest numbers, and of
     both. Kernels that add pairs of products in 16 bits fail here, where an operand type lets them (x86 without VNNI).
@@ -39,19 +50,20 @@ def integer_kernels_are_exact() -> bool:
         levels = np.full((1, _CHANNELS, _SIDE, _SIDE), highest, np.uint8)
         levels[0, ::3] = random.integers(0, highest + 1, levels[0, ::3].shape)
         if not (
-            _convolution_is_exact(levels, weights, highest) and _product_is_exact(levels, weights, highest)
+            _convolution_is_exact(levels, weights, highest, signed=signed)
+            and (signed or _product_is_exact(levels, weights, highest))
         ):
             return False
     return True
 
 
-def _convolution_is_exact(levels: Array, weights: Array, highest: int) -> bool:
+def _convolution_is_exact(levels: Array, weights: Array, highest: int, *, signed: bool) -> bool:
     padded = np.pad(levels.astype(np.int64), ((0, 0), (0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded[0], (3, 3), axis=(1, 2))
     sums = np.einsum("chwij,ocij->ohw", windows, weights.astype(np.int64))
     factor = np.float32(2.0 ** -np.ceil(np.log2(127 * highest * 9 * _CHANNELS / 200)))
     expected = np.clip(np.rint(sums.astype(np.float32) * factor), 0, 255)
-    values, zero = operand(weights, highest)
+    values, zero = operand(weights, highest, signed=signed)
     constants = {
         "one": np.float32(1),
         "origin": np.uint8(0),

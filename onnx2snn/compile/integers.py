@@ -12,7 +12,6 @@ for every channel before the operator is used.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -34,19 +33,6 @@ _SATURATES = 2**15 - 1
 _ULPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 
 
-@dataclass(frozen=True)
-class Requantisation:
-    """See the module.
-
-    Attributes:
-        multiplier: m by channel, (C,) float32.
-        bias: B by channel, (C,) int32.
-    """
-
-    multiplier: NDArray[np.float32]
-    bias: NDArray[np.int32]
-
-
 def integers(draft: Draft, name: str) -> NDArray[np.int8] | None:
     """The weights ``name`` as 8-bit integers, if they are whole numbers between −127 and 127."""
     values = draft.value(name)
@@ -62,7 +48,7 @@ def integers(draft: Draft, name: str) -> NDArray[np.int8] | None:
     return found.reshape(values.shape)
 
 
-def operand(weights: NDArray[np.int8], highest: int) -> tuple[Array, Array]:
+def operand(weights: NDArray[np.int8], highest: int, *, signed: bool = False) -> tuple[Array, Array]:
     """Weights and zero point of a type whose kernels do not saturate on any processor.
 
     Kernels of x86 without VNNI add pairs of u8·s8 products in 16 bits; those of u8·u8 do not.
@@ -72,28 +58,9 @@ def operand(weights: NDArray[np.int8], highest: int) -> tuple[Array, Array]:
         highest: Level of the activations.
     """
     peak = int(np.abs(weights.astype(np.int64)).max())
-    if 2 * highest * peak <= _SATURATES:
+    if signed or 2 * highest * peak <= _SATURATES:
         return weights, np.zeros((), np.int8)
     return (weights.astype(np.int16) + 128).astype(np.uint8), np.asarray(128, np.uint8)
-
-
-def requantisation(neuron: Thresholds, bias: Array, channels: int, levels: int) -> Requantisation | None:
-    """The requantisation that gives the same level for every integer, if there is one.
-
-    Args:
-        neuron: θ and ceiling are scalar, or differ by channel only.
-        bias: (C,) or (1,), whole numbers.
-        channels: C.
-        levels: K.
-    """
-    sizes = {neuron.subtract[-1].size, neuron.ceiling.size, neuron.compare[-1].size, bias.size}
-    if not sizes <= {1, channels} or np.any(bias != np.rint(bias)) or np.abs(bias).max() >= _EXACT:
-        return None
-    found = _verified(neuron, np.zeros(channels, np.float32), levels)
-    if found is None:
-        return None
-    whole = np.broadcast_to(bias.reshape(-1), channels) - found[1]
-    return Requantisation(found[0], whole.astype(np.int32))
 
 
 def _verified(

@@ -17,7 +17,7 @@ from onnx2snn.model.nodes import is_own, needed
 from onnx2snn.model.weights import SMALL, SplitModel, is_hollow, weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_copy
-from onnx2snn.runtime.layer_records import compiled_facts
+from onnx2snn.runtime.layer_records import compiled_facts, tensors_of
 
 #: What counts and states call the batch.
 BATCH = "N"
@@ -106,7 +106,8 @@ def _settle(structure: onnx.ModelProto, infos: Mapping[str, onnx.ValueInfoProto]
 def _trains(structure: onnx.ModelProto) -> list[str]:
     """Tensors that the metadata names."""
     facts = compiled_facts({entry.key: entry.value for entry in structure.metadata_props}) or {}
-    return list(facts.get("trains", {}).values())
+    held = facts.get("trains", {}).values()
+    return [name for train in held for name in tensors_of(train)]
 
 
 def _inferred(structure: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel
+from onnx2snn.runtime.layer_records import tensors_of
 
 
 def with_levels(network: SplitModel, table: Mapping[str, Any], facts: Mapping[str, Any]) -> SplitModel:
@@ -29,16 +30,18 @@ def with_levels(network: SplitModel, table: Mapping[str, Any], facts: Mapping[st
     written, trains = {name for node in structure.graph.node for name in node.output}, facts.get("trains", {})
     for layer in table["layers"]:
         train = trains.get(layer["name"])
-        if train not in written:
+        if not set(tensors_of(train)) <= written:
             remedy = "compile it again from the converted file"
             raise InvalidModelError(
                 "this compiled network does not say where its neurons are", node=layer["name"], remedy=remedy
             )
         name = f"levels/{layer['name']}"
-        of_train = facts["execution"] == "spiking"
-        _add_sum(structure.graph, train, name, _weights(table)) if of_train else _add_cast(
-            structure.graph, train, name
-        )
+        if isinstance(train, dict):
+            _add_look_up(structure.graph, train, name)
+        elif facts["execution"] == "spiking":
+            _add_sum(structure.graph, train, name, _weights(table))
+        else:
+            _add_cast(structure.graph, train, name)
         structure.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     return SplitModel(structure, network.weights)
 
@@ -53,6 +56,28 @@ def _weights(table: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 def _add_cast(graph: onnx.GraphProto, level: str, name: str) -> None:
     graph.node.append(helper.make_node("Cast", [level], [name], to=TensorProto.FLOAT))
+
+
+def _add_look_up(graph: onnx.GraphProto, found: Any, name: str) -> None:
+    """The level that each byte stands for."""
+    if not isinstance(found, dict):
+        _add_cast(graph, found, name)
+        return
+    if "parts" in found:
+        parts = [f"{name}/{place}" for place in range(len(found["parts"]))]
+        for part, written in zip(found["parts"], parts, strict=True):
+            _add_look_up(graph, part, written)
+        graph.node.append(helper.make_node("Concat", parts, [name], axis=1))
+        return
+    table = numpy_helper.from_array(np.array(found["levels"], np.float32), f"{name}/table")
+    graph.initializer.append(table)
+    moved, places = f"{name}/bytes", f"{name}/places"
+    perm: dict[str, Any] = {"perm": [0, 3, 1, 2]} if found["channels_last"] else {}
+    graph.node.append(
+        helper.make_node("Transpose" if perm else "Identity", [found["bytes"]], [moved], **perm)
+    )
+    graph.node.append(helper.make_node("Cast", [moved], [places], to=TensorProto.INT64))
+    graph.node.append(helper.make_node("Gather", [table.name, places], [name]))
 
 
 def _add_sum(graph: onnx.GraphProto, train: str, name: str, weights: np.ndarray[Any, Any]) -> None:

@@ -15,7 +15,7 @@ from onnx2snn.activations.neuron import Staircase, neuron_parameters
 from onnx2snn.compile import int8_kernels
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.int8_kernels import integer_kernels_are_exact
-from onnx2snn.compile.integers import operand, requantisation, whole_rounding
+from onnx2snn.compile.integers import operand, whole_rounding
 from onnx2snn.compile.network import read_network
 from onnx2snn.compile.thresholds import Thresholds
 from onnx2snn.runtime import SpikingSession
@@ -72,15 +72,6 @@ def test_requantisation_equals_the_neuron_for_every_integer(rounding: str, level
     multiplier = np.ones(1, np.float32) if found.multiplier is None else found.multiplier.reshape(-1)
     scaled = np.maximum((v - shift).astype(np.float32), 0) * multiplier
     np.testing.assert_array_equal(np.rint(np.clip(scaled, 0, levels)), made.levels(v))
-    numbers = requantisation(made, bias, len(theta), levels)
-    assert numbers is not None
-    requantised = np.rint((v - bias + numbers.bias).astype(np.float32) * numbers.multiplier)
-    np.testing.assert_array_equal(np.clip(requantised, 0, levels), made.levels(v))
-
-
-def test_fractional_biases_are_not_requantised() -> None:
-    made = neuron(np.array([8.0]), 15, "half_even")
-    assert requantisation(made, np.array([0.5], np.float32), 1, 15) is None
 
 
 def test_operands_are_chosen_so_that_pairs_of_products_fit_in_16_bits() -> None:
