@@ -8,15 +8,16 @@ adds its weights' bits to what it reads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.neuron_nodes import parameters, staircase_of
+from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, parameters, set_parameters, staircase_of
 from onnx2snn.activations.rules import by_rule
 from onnx2snn.activations.tables import Table, smallest_reached
+from onnx2snn.activations.whole_quotients import beside_potential
 from onnx2snn.analysis.scale_propagation import factor_of, is_short, output_factors
 from onnx2snn.exact.steps import Wide, power_of_two, rounded, steps_for, through
 from onnx2snn.graph.build import make_constant, replace_weights
@@ -61,17 +62,28 @@ class Grids:
     Args:
         graph: On levels; its constants are changed.
         sizes: Of every tensor, from :func:`onnx2snn.exact.magnitudes.magnitudes`.
-        spare: Bits of float32 that are not used.
+        spare: Bits of float32 that are not used in front of a layer, or of an output, by name.
     """
 
-    def __init__(self, graph: gs.Graph, sizes: Mapping[str, Array], *, spare: float = 0.0) -> None:
-        self._graph, self._sizes, self._bits_left = graph, sizes, BITS - spare
+    def __init__(self, graph: gs.Graph, sizes: Mapping[str, Array], *, spare: Mapping[str, float]) -> None:
+        self._graph, self._sizes = graph, sizes
         self._names = Names(graph)
+        self._bits_left = self._room(spare)
         self._before = self._depths()
         self._after = self._depths(backwards=True)
         self._few = self._bits()
         self._steps: dict[int, Wide] = {}
         self._held: dict[int, float] = {}
+
+    def _room(self, spare: Mapping[str, float]) -> dict[int, float]:
+        """By tensor, the bits that there are for what neurons and outputs make of it."""
+        room = {id(t): BITS - spare.get(t.name, 0.0) for t in self._graph.outputs}
+        for node in reversed(self._graph.nodes):
+            behind = [BITS - spare.get(node.attrs[SOURCE_TENSOR], 0.0)] if is_neuron(node) else []
+            behind = behind or [room.get(id(t), float(BITS)) for t in node.outputs]
+            for tensor in node.inputs:
+                room[id(tensor)] = min(room.get(id(tensor), float(BITS)), *behind)
+        return room
 
     def _depths(self, *, backwards: bool = False) -> dict[int, float]:
         """By tensor, synapses on the longest way from levels, or to the next neuron."""
@@ -113,24 +125,25 @@ class Grids:
             size = self._sizes.get(tensor.name)
             if size is None or not is_float(tensor) or not self._before.get(id(tensor)):
                 continue
-            after = self._after.get(id(tensor), 0.0)
+            after, room = self._after.get(id(tensor), 0.0), self._bits_left[id(tensor)]
             wanted = self._steps.get(id(out))
             if is_neuron(node) or not _is_synaptic(node) or wanted is None:
-                step = power_of_two(self._with_bias(node, size) * SLACK * 2.0**-self._bits_left)
+                step = power_of_two(self._with_bias(node, size) * SLACK * 2.0**-room)
             elif after == 0.0 or not _share(node):
                 step = through(node, wanted, tensor)
             else:
                 before, few = self._before.get(id(tensor), 0.0), self._few.get(id(tensor), 1.0)
-                bits = few + (self._bits_left - few) * before / (before + after)
+                bits = few + (room - few) * before / (before + after)
                 step = power_of_two(size * SLACK * 2.0**-bits)
             old = self._steps.get(id(tensor))
             self._steps[id(tensor)] = step if old is None else np.maximum(*np.broadcast_arrays(old, step))
 
     def _with_bias(self, node: gs.Node, size: Wide) -> Wide:
-        """The potential of a neuron, its own bias in it."""
+        """The potential of a neuron, its own bias and a threshold in it."""
         if not is_neuron(node) or not is_constant(node.inputs[1]):
             return size
-        own = np.abs(as_scale(value_of(node.inputs[1]), size.ndim)) + 1
+        beside = sum((np.abs(values) for values in beside_potential(parameters(node))[1:]), np.ones(()))
+        own = as_scale(np.abs(value_of(node.inputs[1])) + beside, size.ndim)
         fits = all(a in (1, b) for a, b in zip(own.shape, size.shape, strict=True))
         return np.asarray(size + (own if fits else own.max()))
 
@@ -197,7 +210,7 @@ class Grids:
         return held * quantum(found)
 
     def _settle_neuron(self, node: gs.Node) -> None:
-        """The bias of a neuron, its rounding rule in it: what is left is to round down."""
+        """The bias of a neuron, its rounding rule in it: what is left is to round down; a threshold of its own."""
         potential = node.inputs[0]
         staircase = staircase_of(node)
         steps = self._steps.get(id(potential))
@@ -206,14 +219,16 @@ class Grids:
         if staircase is None:
             self._settle_table(node, cast("Table", parameters(node)), steps)
             return
-        bias = value_of(node.inputs[1]).astype(np.float64)
+        bias, theta = value_of(node.inputs[1]).astype(np.float64), staircase.threshold
         rules, whole = staircase.rounding, self._held.get(id(potential), 0.0)
-        if not whole:
-            self._set(node, 1, bias + by_rule(rules, floor=0.0, ceil=1.0, half_even=0.5, half_odd=0.5))
-            return
-        unit = np.asarray(whole * FINE) if steps is None else steps_for(bias, steps)
-        more = by_rule(rules, floor=0.0, ceil=1.0 - unit, half_even=0.5, half_odd=0.5)
-        self._set(node, 1, rounded(np.asarray(bias + more), unit))
+        wide = bias + 0 * theta
+        unit = np.asarray(whole * FINE) if steps is None else steps_for(wide, steps)
+        if not np.all(theta == 1) and whole:
+            theta = np.maximum(rounded(theta, unit), unit)
+            set_parameters(self._names, node, replace(staircase, threshold=theta), bias=bias)
+        ceil = theta - unit if whole else theta
+        bias = bias + by_rule(rules, floor=0.0, ceil=ceil, half_even=theta / 2, half_odd=theta / 2)
+        self._set(node, 1, rounded(bias, unit) if whole else bias)
 
     def _settle_table(self, node: gs.Node, table: Table, steps: Wide | None) -> None:
         """Thresholds at the least multiple of the step that reaches them: no function is changed.

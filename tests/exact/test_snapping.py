@@ -13,7 +13,7 @@ import pytest
 from helpers_networks import Builder, Network
 
 import onnx2snn
-from onnx2snn.exact.proof import Proof, may_shrink, prove_model
+from onnx2snn.exact.proof import Proof, prove_model, surplus
 from onnx2snn.model.reference import make_runner
 from onnx2snn.runtime import SpikingSession
 
@@ -98,7 +98,42 @@ def averaged() -> Network:
     return read_out(b, b.add("GlobalAveragePool", last), 16, (3, 6, 6))
 
 
-NETWORKS = [residual, pooled, signed, shuffled, averaged]
+def parted() -> Network:
+    """Neurons of several thresholds on one potential, by channel: beside a maximum, and on a sum that a shortcut is part of."""
+    b = Builder()
+    steps = (0.05 + 0.1 * np.random.default_rng(3).random((8, 1, 1))).astype(np.float32)
+    z = convolved(b, "x", (3, 8), 1)
+    wide = b.act(z, step=steps, shift=0.5)
+    down = b.act(b.add("MaxPool", z, kernel_shape=[3, 3], pads=[1] * 4), step=1.3 * steps[::-1], shift=0.5)
+    total = b.add("Add", convolved(b, down, (8, 8), 3), wide)
+    one = b.act(total, step=steps, rounding="Round", low=-7)
+    other = b.act(total, step=0.137, levels=63, rounding="Ceil", low=-20)
+    joined = b.add("Concat", convolved(b, one, (8, 8), 5), convolved(b, other, (8, 8), 7), axis=1)
+    last = b.act(joined, step=0.137, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 16, (3, 6, 6))
+
+
+def gated() -> Network:
+    """Squeeze and excitation of levels of both signs, and what is multiplied quantised anew."""
+    b = Builder()
+    a = b.act(convolved(b, "x", (3, 8), 1), step=0.137, rounding="Round", low=-7)
+    squeezed = b.act(convolved(b, b.add("GlobalAveragePool", a), (8, 4), 3, kernel=1), step=0.019, shift=0.5)
+    gate = b.act(convolved(b, squeezed, (4, 8), 5, kernel=1), step=0.041, levels=31, shift=0.5)
+    product = b.act(b.add("Mul", a, gate), step=0.0231, levels=31, rounding="Round", low=-11)
+    last = b.act(convolved(b, product, (8, 8), 7), step=0.021, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
+
+
+def offset() -> Network:
+    """Levels counted from what is no whole number of them."""
+    b = Builder()
+    a = b.act(convolved(b, "x", (3, 8), 1), step=0.137, shift=0.5)
+    a = b.add("Sub", a, np.float32(0.37 * 0.137))
+    a = b.act(convolved(b, a, (8, 8), 3, kernel=1), step=0.137, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", a), 8, (3, 6, 6))
+
+
+NETWORKS = [residual, pooled, signed, shuffled, averaged, parted, gated, offset]
 
 
 def answers(model: onnx.ModelProto, inputs: dict[str, np.ndarray], level: Any, threads: int) -> np.ndarray:
@@ -197,9 +232,7 @@ def test_a_network_without_levels_is_refused() -> None:
 
 
 def test_bits_are_given_up_for_what_fewer_bits_make_exact() -> None:
-    near = Proof("p", 2.0**27, "its sums are too many")
-    assert may_shrink(near, 2.0)
-    assert not may_shrink(near, 1.0)
-    assert not may_shrink(Proof("p", 2.0**60, "its sums are too many"), 4.0)
-    assert not may_shrink(Proof("p", None, "Exp is computed in float32"), 4.0)
-    assert not may_shrink(Proof("p", 2.0**20), 4.0)
+    assert surplus(Proof("p", 2.0**27, "its sums are too many")) == 3
+    assert surplus(Proof("p", None, "Exp is computed in float32")) == 0
+    assert surplus(Proof("p", 2.0**20, "its threshold is no power of two")) == 0
+    assert surplus(Proof("p", 2.0**20)) == 0
