@@ -13,12 +13,10 @@ from onnx2snn.analysis.scale_propagation import (
     can_push,
     factor_of,
     give_out,
-    multiplied,
     of_sample,
-    parts_of_join,
     push,
 )
-from onnx2snn.graph.core import Names, constant_input, graph_pass, origin, producer_of, signals
+from onnx2snn.graph.core import Names, constant_input, graph_pass, producer_of, signals
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_integrate, is_neuron, is_weighted
 from onnx2snn.operators.scales import Scale, as_scale, is_trivial
@@ -62,14 +60,13 @@ def _is_within_channels(node: gs.Node) -> bool:
 
 @graph_pass
 def own_thresholds(graph: gs.Graph) -> gs.Graph:
-    """Thresholds that are not 1 yet, and that nothing in front takes in.
+    """Thresholds that are not 1 yet.
 
         MatMul ─▶ Mul c ─▶ Staircase(θ)      becomes      MatMul ─▶ Staircase(θ/c)
 
-    1. What is in front could take the scale in, but for a factor of its own: a factor, as its synaptic weight; one with a factor
-       that is there; in each operand of a join.
-    2. Nothing in front could, then or later (a product, a potential that others read, too): θ is the neuron's own, and factors in
-       front go into it.
+    1. General weights in front take the scale in.
+    2. Nothing in front does, now or in conversion (a product, sums of whole numbers, a potential that others read, too): θ is the
+       neuron's own, and factors in front go into it.
     """
     names = Names(graph)
     for node in list(graph.nodes):
@@ -78,13 +75,12 @@ def own_thresholds(graph: gs.Graph) -> gs.Graph:
             continue
         scale = 1 / as_scale(staircase.threshold, len(node.inputs[0].shape))
         potential, behind = _in_front_of_factors(node.inputs[0])
-        maker = producer_of(potential)
-        if not can_push(potential, scale, exact=True) and (maker is None or not of(maker).joins):
+        if not can_push(potential, scale / behind, exact=False):
             if potential is not node.inputs[0]:
                 node.inputs[0] = potential
                 scale_potential(graph, names, node, of_sample(1 / behind))
         elif not is_trivial(scale):
-            node.inputs[0] = _multiplied(graph, names, node.inputs[0], scale, origin(node))
+            push(graph, names, node.inputs[0], scale)
             give_unit_threshold(graph, names, node, 1 / staircase.threshold)
     return graph
 
@@ -97,22 +93,3 @@ def _in_front_of_factors(tensor: gs.Tensor) -> tuple[gs.Tensor, Scale]:
         tensor, product = signals(maker)[0], product * factor
         maker = producer_of(tensor) if len(tensor.outputs) == 1 else None
     return tensor, product
-
-
-def _multiplied(
-    graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale, source: list[str]
-) -> gs.Tensor:
-    """``tensor`` times ``scale``: in a factor that is there, in each operand of a join, or in a factor of its own."""
-    maker = tensor.inputs[0] if tensor.inputs and len(tensor.outputs) == 1 else None
-    parts = parts_of_join(maker, scale) if maker is not None and of(maker).joins else None
-    if maker is not None and parts is not None:
-        for position, (operand, own) in enumerate(parts):
-            if can_push(operand, own, exact=True):
-                push(graph, names, operand, own)
-            else:
-                maker.inputs[position] = _multiplied(graph, names, operand, own, source)
-        return tensor
-    factor = None if maker is None else factor_of(maker)
-    if maker is None or factor is None:
-        return multiplied(graph, names, tensor, scale, source)
-    return _multiplied(graph, names, signals(maker)[0], factor * scale, source)

@@ -43,8 +43,8 @@ BATCH = 64
 INPUT_STEPS = 2**10
 #: The range of an input of which there is no data, and its step.
 RANGE, STEP = 8.0, 2.0**-8
-#: Bits that a layer gives up where its sums are too much for float32: at least, at most, and how often.
-LEAST_SPARE, MOST_SPARE, ATTEMPTS = 0.25, 8.0, 5
+#: Bits that a layer gives up where its sums are too much for float32: at least, first and then, at most; and how often.
+LEAST_SPARE, WHOLE_SPARE, MOST_SPARE, ATTEMPTS = 0.25, 1.0, 8.0, 5
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,9 @@ def _attempts(levels: gs.Graph, source: onnx.ModelProto, inputs: tuple[InputGrid
         made = Exact(model, inputs, tuple(changes), prove_model(model))
         yield made
         less = {
-            p.name: spare.get(p.name, 0.0) + max(surplus(p), LEAST_SPARE) for p in made.proofs if surplus(p)
+            p.name: spare.get(p.name, 0.0) + max(surplus(p), WHOLE_SPARE if p.name in spare else LEAST_SPARE)
+            for p in made.proofs
+            if surplus(p)
         }
         less = {name: bits for name, bits in less.items() if bits <= MOST_SPARE}
         if not less:

@@ -133,7 +133,23 @@ def offset() -> Network:
     return read_out(b, b.add("GlobalAveragePool", a), 8, (3, 6, 6))
 
 
-NETWORKS = [residual, pooled, signed, shuffled, averaged, parted, gated, offset]
+def dense() -> Network:
+    """A stream of joined currents, of which each neuron reads all so far behind a batch norm of its own, and an average of it."""
+    b = Builder()
+    stream, size = convolved(b, "x", (3, 8), 1), 8
+    for number in range(3):
+        scale = (0.5 + np.random.default_rng(number).random((size, 1, 1))).astype(np.float32)
+        normed = b.add("Add", b.add("Mul", stream, scale), 0.1 * scale[::-1])
+        inner = b.act(normed, step=0.137, shift=0.5)
+        stream, size = b.add("Concat", stream, convolved(b, inner, (size, 4), 3 + number), axis=1), size + 4
+    between = convolved(b, b.act(stream, step=0.137, shift=0.5), (size, 8), 9, kernel=1)
+    pooled = b.add("AveragePool", between, kernel_shape=[2, 2], strides=[2, 2])
+    one, other = (b.act(pooled, step=step, shift=0.5) for step in (0.071, 0.093))
+    last = b.act(convolved(b, b.add("Concat", one, other, axis=1), (16, 8), 11), step=0.051, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
+
+
+NETWORKS = [residual, pooled, signed, shuffled, averaged, parted, gated, offset, dense]
 
 
 def answers(model: onnx.ModelProto, inputs: dict[str, np.ndarray], level: Any, threads: int) -> np.ndarray:
