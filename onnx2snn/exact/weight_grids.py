@@ -18,6 +18,7 @@ from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, parameters, set_par
 from onnx2snn.activations.rules import by_rule
 from onnx2snn.activations.tables import Table, smallest_reached
 from onnx2snn.activations.whole_quotients import beside_potential
+from onnx2snn.analysis.dataflow import influencing
 from onnx2snn.analysis.scale_propagation import factor_of, is_short, output_factors
 from onnx2snn.exact.steps import Wide, power_of_two, rounded, steps_for, through
 from onnx2snn.graph.build import make_constant, replace_weights
@@ -37,6 +38,8 @@ BITS = 24
 FACTOR = 0.25
 #: Biases of neurons without synapses are multiples of this share of what levels are multiples of.
 FINE = 2.0**-10
+#: Weights of a readout that rounding would change by more, over their size, are left to float32: nothing fires behind them.
+READOUT = 2.0**-8
 #: So much may rounding add to a sum of magnitudes.
 SLACK = 1 + 2.0**-8
 
@@ -69,6 +72,7 @@ class Grids:
         self._graph, self._sizes = graph, sizes
         self._names = Names(graph)
         self._bits_left = self._room(spare)
+        self._leading = influencing(graph, is_neuron)
         self._before = self._depths()
         self._after = self._depths(backwards=True)
         self._few = self._bits()
@@ -163,7 +167,7 @@ class Grids:
             held *= quantum(value_of(node.inputs[1]))
         elif is_weighted(node) and is_constant(node.inputs[1]) and steps is not None:
             change = self._settle_weights(node, held, steps)
-            held = float(steps.min())
+            held = 0.0 if change is None else float(steps.min())
         elif (factor := factor_of(node)) is not None and steps is not None:
             held = self._settle_factor(node, factor, held, steps)
         elif of(node).sums and steps is not None:
@@ -181,20 +185,23 @@ class Grids:
             self._held[id(tensor)] = held
         return change
 
-    def _settle_weights(self, node: gs.Node, held: float, steps: Wide) -> Change:
+    def _settle_weights(self, node: gs.Node, held: float, steps: Wide) -> Change | None:
+        """Round the weights of ``node``; None: a readout that has too few bits for them keeps its own."""
         weights = value_of(node.inputs[1])
         column = output_factors(node, steps)
         unit = np.asarray((steps.min() if column is None else column) / held)
         exact = weights.astype(np.float64)
         whole = np.rint(exact / unit)
         found = whole * unit
+        power = float(np.mean(exact**2))
+        change = float(np.sqrt(np.mean((found - exact) ** 2) / power)) if power else 0.0
+        if change > READOUT and id(node.outputs[0]) not in self._leading:
+            return None
         replace_weights(self._names, node, f"{node.name}/weight", found.astype(np.float32))
         bias = constant_input(node, 2)
         if bias is not None:
             own = steps.reshape(-1) if steps.size == bias.size else steps.min()
             self._set(node, 2, rounded(bias, np.asarray(own)))
-        power = float(np.mean(exact**2))
-        change = float(np.sqrt(np.mean((found - exact) ** 2) / power)) if power else 0.0
         return Change(node.name, int(np.ceil(np.log2(np.max(np.abs(whole), initial=0) + 1))), change)
 
     def _settle_factor(self, node: gs.Node, factor: Wide, held: float, steps: Wide) -> float:

@@ -247,6 +247,22 @@ def test_a_network_without_levels_is_refused() -> None:
         onnx2snn.snap(model)
 
 
+def test_a_readout_of_long_sums_keeps_its_weights() -> None:
+    b = Builder()
+    a = b.act(convolved(b, "x", (3, 32), 1), step=0.02, levels=63, shift=0.5)
+    network = read_out(b, b.add("GlobalAveragePool", a), 32, (3, 48, 48))
+    x = {"x": np.random.default_rng(0).normal(size=(2, 3, 48, 48)).astype(np.float32)}
+    exact = onnx2snn.snap(network.model, x)
+    assert exact.exact
+    assert [proof.exact for proof in exact.proofs] == [True, False]
+    before, after = (make_runner(model)(x)["y"] for model in (network.model, exact.model))
+    np.testing.assert_allclose(after, before, rtol=2e-3)  # rounded to 5 bits: 2e-2
+    conversion = onnx2snn.convert(exact.model)
+    certificate = onnx2snn.verify(exact.model, conversion, x)
+    assert certificate.lossless
+    assert all(layer.exact == layer.levels_compared for layer in certificate.layers)
+
+
 def test_bits_are_given_up_for_what_fewer_bits_make_exact() -> None:
     assert surplus(Proof("p", 2.0**27, "its sums are too many")) == 3
     assert surplus(Proof("p", None, "Exp is computed in float32")) == 0
