@@ -218,24 +218,34 @@ class Grids:
 
     def _settle_neuron(self, node: gs.Node) -> None:
         """The bias of a neuron, its rounding rule in it: what is left is to round down; a threshold of its own."""
-        potential = node.inputs[0]
-        staircase = staircase_of(node)
-        steps = self._steps.get(id(potential))
+        whole, staircase = self._held.get(id(node.inputs[0]), 0.0), staircase_of(node)
+        steps = self._steps_behind(node, whole)
         if not is_constant(node.inputs[1]):
             return
         if staircase is None:
             self._settle_table(node, cast("Table", parameters(node)), steps)
             return
         bias, theta = value_of(node.inputs[1]).astype(np.float64), staircase.threshold
-        rules, whole = staircase.rounding, self._held.get(id(potential), 0.0)
-        wide = bias + 0 * theta
-        unit = np.asarray(whole * FINE) if steps is None else steps_for(wide, steps)
+        rules, unit = staircase.rounding, np.ones(()) if steps is None else steps_for(bias + 0 * theta, steps)
         if not np.all(theta == 1) and whole:
             theta = np.maximum(rounded(theta, unit), unit)
             set_parameters(self._names, node, replace(staircase, threshold=theta), bias=bias)
         ceil = theta - unit if whole else theta
         bias = bias + by_rule(rules, floor=0.0, ceil=ceil, half_even=theta / 2, half_odd=theta / 2)
         self._set(node, 1, rounded(bias, unit) if whole else bias)
+
+    def _steps_behind(self, node: gs.Node, whole: float) -> Wide | None:
+        """Steps of the potential of a neuron; without weights in front, so fine as its sums leave bits for, and need be."""
+        potential = node.inputs[0]
+        steps, size = self._steps.get(id(potential)), self._sizes.get(potential.name)
+        if steps is not None or not whole:
+            return steps
+        least = (
+            0.0
+            if size is None
+            else np.max(self._with_bias(node, size)) * SLACK * 2.0 ** -self._bits_left[id(potential)]
+        )
+        return np.asarray(power_of_two(np.asarray(max(least, whole * FINE))))
 
     def _settle_table(self, node: gs.Node, table: Table, steps: Wide | None) -> None:
         """Thresholds at the least multiple of the step that reaches them: no function is changed.

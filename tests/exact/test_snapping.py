@@ -113,12 +113,14 @@ def parted() -> Network:
     return read_out(b, b.add("GlobalAveragePool", last), 16, (3, 6, 6))
 
 
-def gated() -> Network:
+def gated(finer: int = 1) -> Network:
     """Squeeze and excitation of levels of both signs, and what is multiplied quantised anew."""
     b = Builder()
-    a = b.act(convolved(b, "x", (3, 8), 1), step=0.137, rounding="Round", low=-7)
+    a = convolved(b, "x", (3, 8), 1)
+    a = b.act(a, step=0.137 / finer, levels=16 * finer - 1, rounding="Round", low=-7 * finer)
     squeezed = b.act(convolved(b, b.add("GlobalAveragePool", a), (8, 4), 3, kernel=1), step=0.019, shift=0.5)
-    gate = b.act(convolved(b, squeezed, (4, 8), 5, kernel=1), step=0.041, levels=31, shift=0.5)
+    gate = convolved(b, squeezed, (4, 8), 5, kernel=1)
+    gate = b.act(gate, step=0.082 / finer, levels=16 * finer - 1, shift=0.5)
     product = b.act(b.add("Mul", a, gate), step=0.0231, levels=31, rounding="Round", low=-11)
     last = b.act(convolved(b, product, (8, 8), 7), step=0.021, shift=0.5)
     return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
@@ -149,7 +151,12 @@ def dense() -> Network:
     return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
 
 
-NETWORKS = [residual, pooled, signed, shuffled, averaged, parted, gated, offset, dense]
+def gated_finely() -> Network:
+    """The same in eight bits."""
+    return gated(16)
+
+
+NETWORKS = [residual, pooled, signed, shuffled, averaged, parted, gated, gated_finely, offset, dense]
 
 
 def answers(model: onnx.ModelProto, inputs: dict[str, np.ndarray], level: Any, threads: int) -> np.ndarray:
