@@ -80,13 +80,16 @@ class Grids:
         self._held: dict[int, float] = {}
 
     def _room(self, spare: Mapping[str, float]) -> dict[int, float]:
-        """By tensor, the bits that there are for what neurons and outputs make of it."""
-        room = {id(t): BITS - spare.get(t.name, 0.0) for t in self._graph.outputs}
+        """By tensor, the bits that there are for what neurons and outputs make of it; names that are not here stand for all."""
+        layers = {node.attrs[SOURCE_TENSOR] for node in self._graph.nodes if is_neuron(node)}
+        known = layers | {t.name for t in self._graph.outputs}
+        most = BITS - max((bits for name, bits in spare.items() if name not in known), default=0.0)
+        room = {id(t): min(most, BITS - spare.get(t.name, 0.0)) for t in self._graph.outputs}
         for node in reversed(self._graph.nodes):
             behind = [BITS - spare.get(node.attrs[SOURCE_TENSOR], 0.0)] if is_neuron(node) else []
-            behind = behind or [room.get(id(t), float(BITS)) for t in node.outputs]
+            behind = behind or [room.get(id(t), most) for t in node.outputs]
             for tensor in node.inputs:
-                room[id(tensor)] = min(room.get(id(tensor), float(BITS)), *behind)
+                room[id(tensor)] = min(room.get(id(tensor), most), *behind)
         return room
 
     def _depths(self, *, backwards: bool = False) -> dict[int, float]:

@@ -156,7 +156,23 @@ def gated_finely() -> Network:
     return gated(16)
 
 
-NETWORKS = [residual, pooled, signed, shuffled, averaged, parted, gated, gated_finely, offset, dense]
+def streams() -> Network:
+    """A sum of levels of small steps beside levels of large ones: each of both keeps its own grid in front of synapses."""
+    b = Builder()
+    wide = b.act(convolved(b, "x", (3, 8), 1), step=0.137, shift=0.5)
+    one, other = (
+        b.act(convolved(b, wide, (8, 8), seed), step=step, shift=0.5)
+        for seed, step in ((3, 0.0093), (5, 0.0071))
+    )
+    joined = b.add("Concat", wide, b.add("Add", one, other), axis=1)
+    both = weights(8, 16, 1, 1, seed=7) * np.where(np.arange(16) < 8, 0.05, 1)[:, None, None].astype(
+        np.float32
+    )
+    last = b.act(b.add("Conv", joined, both), step=0.0137, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
+
+
+NETWORKS = [streams, residual, pooled, signed, shuffled, averaged, parted, gated, gated_finely, offset, dense]
 
 
 def answers(model: onnx.ModelProto, inputs: dict[str, np.ndarray], level: Any, threads: int) -> np.ndarray:
