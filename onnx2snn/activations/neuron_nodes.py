@@ -25,6 +25,10 @@ SOURCE_TENSOR = "_onnx2snn_source_tensor"
 POOLED = "_onnx2snn_pooled"
 #: What shows its level where no tensor of the source holds α·k + o: a :class:`Reading`.
 READING = "_onnx2snn_reading"
+#: Whether its activation divides by θ in front of a rounding: a quotient of whole numbers decides as an exact one does.
+DIVIDES_WHOLE = "_onnx2snn_divides_whole"
+#: Names of the user's nodes that decide its level; missing where those are all of its origin.
+DECIDED_BY = "_onnx2snn_decided_by"
 #: On the difference of two neurons' levels on one potential: the least and the most that it is, by channel.
 EXTENT = "_onnx2snn_extent"
 #: The staircase as recognised, in units of the source.
@@ -126,6 +130,14 @@ def give_unit_threshold(graph: gs.Graph, names: Names, node: gs.Node, factor: ND
     bias = scaled_bias(graph, names, node, factor)
     unit, offset = np.ones_like(staircase.threshold), staircase.offset / staircase.threshold
     set_parameters(names, node, replace(staircase, threshold=unit, offset=offset), bias=bias)
+
+
+def scale_potential(graph: gs.Graph, names: Names, node: gs.Node, factor: NDArray[np.float64]) -> None:
+    """Thresholds for a potential that was multiplied by ``factor``, shaped as one sample."""
+    staircase = parameters(node)
+    bias = scaled_bias(graph, names, node, factor)
+    threshold, offset = staircase.threshold * factor, staircase.offset * factor
+    set_parameters(names, node, replace(staircase, threshold=threshold, offset=offset), bias=bias)
 
 
 def integrate_node(names: Names, train: gs.Tensor, output: gs.Tensor) -> gs.Node:

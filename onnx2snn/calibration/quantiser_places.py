@@ -7,6 +7,7 @@ the neurons behind (METHOD 13). Its range is chosen from data, signed as they ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -26,11 +27,14 @@ from onnx2snn.operators.linear import (
     float_signals,
     is_line,
     is_linear,
+    is_mean,
     is_product,
     is_quotient,
     is_weighted,
 )
 
+#: Averages of so many levels have as many bits more as six time steps.
+LONG = 64
 #: Types of tensors that hold no values of samples, but which of them is taken.
 _DECISIONS = (np.dtype(np.bool_), np.dtype(np.int64))
 
@@ -39,7 +43,7 @@ class ValueKind(Enum):
     """What a tensor behind synapses holds, before anything is put in.
 
     LEVELS: what neurons say, moved, averaged or added up.
-    CURRENT: what synapses or products make of levels, and linear operators of that.
+    CURRENT: what synapses or products make of levels, linear operators of that, and averages of many levels.
     SMOOTH: a function of currents, or a quotient; every value between two others may occur.
     """
 
@@ -105,7 +109,8 @@ class QuantiserPlaces:
         if any(self._kinds[id(t)] is ValueKind.SMOOTH for t in read):
             return ValueKind.SMOOTH
         if is_linear(node) or _moves(node) or of(node).compares is not None or of(node).extreme:
-            return ValueKind.CURRENT if ValueKind.CURRENT in kinds else ValueKind.LEVELS if kinds else None
+            current = ValueKind.CURRENT in kinds or (kinds and _is_long_mean(node))
+            return ValueKind.CURRENT if current else ValueKind.LEVELS if kinds else None
         return ValueKind.SMOOTH
 
     def _ask(self, read: Collection[gs.Tensor], node: gs.Node, unfit: Collection[ValueKind]) -> None:
@@ -138,6 +143,15 @@ def _moves(node: gs.Node) -> bool:
     """Whether ``node`` moves or picks entries, be it across samples."""
     copies = of(node).copies
     return of(node).moves or (copies is not None and copies(node))
+
+
+def _is_long_mean(node: gs.Node) -> bool:
+    """Whether ``node`` averages so many levels that their sum leaves synapses behind few bits."""
+    read, made = node.inputs[0].shape, node.outputs[0].shape
+    if not is_mean(node) or of(node).windows or read is None or made is None:
+        return False
+    sizes = [[size for size in shape if isinstance(size, (int, np.integer))] for shape in (read, made)]
+    return bool(math.prod(sizes[0]) >= LONG * math.prod(sizes[1]))
 
 
 def _is_dendritic(node: gs.Node) -> bool:

@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.activations.whole_quotients import beside_potential
 from onnx2snn.certificate.alike_places import SmallMap, small_map
 from onnx2snn.certificate.batch_findings import Levels, defect, difference, first_batch, places
 from onnx2snn.certificate.certificate import Defect, MapCheck
@@ -30,7 +31,6 @@ from onnx2snn.errors import InvalidModelError
 from onnx2snn.exact.proof import FAR, bounded
 from onnx2snn.graph.core import Array
 from onnx2snn.operators.parts import Span, within
-from onnx2snn.operators.scales import is_power_of_two
 
 #: Patterns among which inputs are shared out: at most, at least, and as the work allows (multiply-accumulates a layer).
 MOST, LEAST, WORK = 16, 8, 5e8
@@ -96,10 +96,10 @@ def _is_exact(comparison: Comparison, p: Pair, largest: Mapping[str, Array]) -> 
     """Whether float32 rounds nothing in either network between the levels before a layer and its own, whatever they are."""
     activation = comparison.source.activations[p.source]
     staircase = activation.staircase
-    if not activation.exact or not is_power_of_two(staircase.threshold):
+    if not activation.exact:
         return False
     ours, theirs = comparison.layer_tensors(p)
-    source = bounded(comparison.source.cut, ours, p.source, largest, np.asarray(staircase.offset))
+    source = bounded(comparison.source.cut, ours, p.source, largest, beside_potential(staircase))
     return source.exact and bounded(comparison.spiking, theirs, p.source, largest).exact
 
 

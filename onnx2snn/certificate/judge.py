@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from onnx2snn.certificate.neuron_check import Neuron, generate, theta_of
 from onnx2snn.certificate.potentials import Potentials
 from onnx2snn.certificate.reading import ReadActivation
-from onnx2snn.operators.scales import is_power_of_two
 from onnx2snn.operators.signals import (
     ANY,
     CONSTANTS,
@@ -124,7 +123,7 @@ class Judge:
         own = np.minimum(quanta(np.asarray(staircase.offset)), quanta(np.asarray(staircase.threshold)))
         held = np.minimum(p.rounding.quantum, own)
         magnitude = p.magnitude + np.abs(staircase.offset)
-        whole = self.activation.exact and is_power_of_two(staircase.threshold)
+        whole = self.activation.exact
         source = (2 * (magnitude + staircase.threshold) <= held / self.activation.unit) & whole
         scale = theta_of(self.neuron) / staircase.threshold
         spiking = magnitude * scale <= EXACT * np.minimum(p.spiking_quantum, ANY)

@@ -140,7 +140,7 @@ class ReadActivation:
         tensor: The source tensor that holds α·k + o.
         staircase: Its parameters.
         operators: How many operators of the source compute it: each rounds once.
-        exact: Whether all that they multiply and divide by are powers of two: then none rounds a few-bit number.
+        exact: Whether they round no few-bit number: they multiply and divide by powers of two, or divide in front of a rounding.
         reading: What shows its level, where no tensor of the source holds α·k + o.
         unit: Unit roundoff of the numbers that the source computes with: 2⁻²⁴ in float32.
     """

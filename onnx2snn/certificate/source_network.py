@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.neuron_nodes import READING, SOURCE, SOURCE_TENSOR
+from onnx2snn.activations.neuron_nodes import DECIDED_BY, DIVIDES_WHOLE, READING, SOURCE, SOURCE_TENSOR
+from onnx2snn.activations.whole_quotients import rounds_nothing
 from onnx2snn.certificate.as_written import near
 from onnx2snn.certificate.batch_findings import compact
 from onnx2snn.certificate.levels_in_file import LevelsInFile, Readings
@@ -24,10 +25,9 @@ from onnx2snn.certificate.shared_potentials import settled, sums_of
 from onnx2snn.data import input_specs
 from onnx2snn.dialect.subnetworks import cut_source
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import Array, constant_input, origin
+from onnx2snn.graph.core import Array, origin
 from onnx2snn.model.reference import make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
-from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
 
@@ -81,7 +81,7 @@ class SourceNetwork:
                 node.attrs[SOURCE_TENSOR],
                 node.attrs[SOURCE],
                 len(origin(node)) + 2,
-                exact=not lossy and inexact.isdisjoint(origin(node)),
+                exact=not lossy and _decides_exactly(node, inexact),
                 unit=self.unit,
                 reading=node.attrs.get(READING),
             )
@@ -210,23 +210,17 @@ def _noise(value: Array, count: int) -> Array:
 
 
 def _inexact(graph: gs.Graph) -> frozenset[str]:
-    """Names of the user's nodes that multiply or divide by something else than powers of two."""
-    return frozenset(
-        name
-        for node in graph.nodes
-        if not _without_factors(node) and not _by_powers_of_two(node)
-        for name in origin(node)
-    )
+    """Names of the user's nodes that may round."""
+    return frozenset(name for node in graph.nodes if not rounds_nothing(node) for name in origin(node))
 
 
-def _without_factors(node: gs.Node) -> bool:
-    """Whether it adds, compares, chooses or moves."""
-    operator = of(node)
-    return operator.sums or operator.jumps or operator.whole or operator.roundings == 0
+def _decides_exactly(node: gs.Node, inexact: frozenset[str]) -> bool:
+    """Whether thresholds are where exact arithmetic has them: powers of two, or multiples that a rounded quotient counts.
 
-
-def _by_powers_of_two(node: gs.Node) -> bool:
-    if of(node).neutral != 1:
+    Args:
+        node: A neuron.
+        inexact: Names of the user's nodes that may round.
+    """
+    if not inexact.isdisjoint(node.attrs.get(DECIDED_BY, origin(node))):
         return False
-    factors = (constant_input(node, i) for i in range(len(node.inputs)))
-    return all(is_power_of_two(f) for f in factors if f is not None)
+    return is_power_of_two(node.attrs[SOURCE].threshold) or bool(node.attrs.get(DIVIDES_WHOLE))

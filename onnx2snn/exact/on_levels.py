@@ -13,40 +13,27 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.check_float32 import recognise_checked
-from onnx2snn.activations.neuron_nodes import give_unit_threshold, parameters, staircase_of
 from onnx2snn.analysis.facts import facts
-from onnx2snn.analysis.scale_propagation import (
-    can_push,
-    factor_of,
-    give_out,
-    multiplied,
-    parts_of_join,
-    push,
-)
 from onnx2snn.analysis.trains import is_train
+from onnx2snn.exact.own_thresholds import own_thresholds, share_thresholds
 from onnx2snn.exact.whole_levels import factors_behind_products, signed_levels, tables_together
 from onnx2snn.graph.build import CodeGrid, Spelling
 from onnx2snn.graph.core import (
     Array,
     Names,
     Pass,
-    constant_input,
     graph_pass,
     is_constant,
     is_float,
-    origin,
     producer_of,
-    signals,
 )
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import (
     axes_of,
-    is_integrate,
     is_mean,
     is_neuron,
     is_weighted,
 )
-from onnx2snn.operators.scales import Scale, as_scale, is_trivial
 from onnx2snn.passes.recognise.recognise_staircases import put_staircase, reached_by_synapses
 from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds_of_all
 from onnx2snn.passes.rewrite.fuse_batch_norm import fuse_batch_norm
@@ -174,80 +161,6 @@ def _counts(node: gs.Node, axis: int, places: int, *, counted: bool) -> Array:
     cells = first + np.arange(node.attrs["kernel_shape"][axis]) * dilation
     low, high = (-pads[axis], size + pads[rank + axis]) if counted else (0, size)
     return np.asarray(np.sum((cells >= low) & (cells < high), axis=1))
-
-
-@graph_pass
-def share_thresholds(graph: gs.Graph) -> gs.Graph:
-    """A scale that all neurons on one potential share goes into the synapses in front of them.
-
-    Conv(W) ─▶ Staircase(θ), MaxPool ─▶ Staircase(θ)      becomes      Conv(W/θ) ─▶ Staircase(1), MaxPool ─▶ Staircase(1)
-    """
-    names = Names(graph)
-    for node in list(graph.nodes):
-        out = node.outputs[0]
-        neurons = [_neuron_behind(reader) for reader in out.outputs]
-        if not is_weighted(node) or len(neurons) < 2 or any(n is None for n in neurons):
-            continue
-        found = [as_scale(parameters(n).threshold, len(out.shape)) for n in neurons if n is not None]
-        if any(not np.array_equal(one, found[0]) for one in found) or is_trivial(found[0]):
-            continue
-        if not give_out(names, node, 1 / found[0]):
-            continue
-        for neuron in neurons:
-            staircase = None if neuron is None else staircase_of(neuron)
-            if neuron is not None and staircase is not None:
-                give_unit_threshold(graph, names, neuron, 1 / staircase.threshold)
-    return graph
-
-
-def _neuron_behind(reader: gs.Node) -> gs.Node | None:
-    """The uniform neuron that ``reader`` is, or integrates and takes maxima within channels for."""
-    while _is_within_channels(reader) and len(reader.outputs[0].outputs) == 1:
-        reader = reader.outputs[0].outputs[0]
-    return (
-        reader if is_neuron(reader) and staircase_of(reader) is not None and len(reader.inputs) == 5 else None
-    )
-
-
-def _is_within_channels(node: gs.Node) -> bool:
-    if is_integrate(node):
-        return not np.any(constant_input(node, 1))
-    return of(node).compares is not None and of(node).channels_second
-
-
-@graph_pass
-def own_thresholds(graph: gs.Graph) -> gs.Graph:
-    """Thresholds that are not 1 yet: a factor in front of the neuron, as its synaptic weight; one with a factor that is there."""
-    names = Names(graph)
-    for node in list(graph.nodes):
-        staircase = staircase_of(node)
-        if staircase is None or len(node.inputs) > 5:
-            continue
-        scale = 1 / as_scale(staircase.threshold, len(node.inputs[0].shape))
-        if is_trivial(scale):
-            continue
-        node.inputs[0] = _multiplied(graph, names, node.inputs[0], scale, origin(node))
-        give_unit_threshold(graph, names, node, 1 / staircase.threshold)
-    return graph
-
-
-def _multiplied(
-    graph: gs.Graph, names: Names, tensor: gs.Tensor, scale: Scale, source: list[str]
-) -> gs.Tensor:
-    """``tensor`` times ``scale``: in a factor that is there, in each operand of a join, or in a factor of its own."""
-    maker = tensor.inputs[0] if tensor.inputs and len(tensor.outputs) == 1 else None
-    parts = parts_of_join(maker, scale) if maker is not None and of(maker).joins else None
-    if maker is not None and parts is not None:
-        for position, (operand, own) in enumerate(parts):
-            if can_push(operand, own, exact=True):
-                push(graph, names, operand, own)
-            else:
-                maker.inputs[position] = _multiplied(graph, names, operand, own, source)
-        return tensor
-    factor = None if maker is None else factor_of(maker)
-    if maker is None or factor is None:
-        return multiplied(graph, names, tensor, scale, source)
-    return _multiplied(graph, names, signals(maker)[0], factor * scale, source)
 
 
 #: From a network whose activations are staircases to one on levels.

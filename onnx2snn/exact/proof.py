@@ -15,7 +15,8 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, parameters, staircase_of
+from onnx2snn.activations.neuron_nodes import DIVIDES_WHOLE, SOURCE_TENSOR, parameters
+from onnx2snn.activations.whole_quotients import beside_potential
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.dialect.subnetworks import CutNetwork, cut_source
 from onnx2snn.exact.magnitudes import full, largest_sum
@@ -61,9 +62,11 @@ class Proof:
         return not self.reason
 
 
-def may_shrink(proof: Proof, bits: float) -> bool:
-    """Whether it is too much for float32, and would do with so many bits less: in weights, or in both factors of a product."""
-    return bool(proof.reason) and proof.steps is not None and proof.steps < EXACT * 4.0**bits
+def surplus(proof: Proof) -> float:
+    """Bits that its sums have more than float32 holds; 0 where that is not what is missing."""
+    return (
+        float(np.log2(proof.steps / EXACT)) if proof.reason and proof.steps and proof.steps >= EXACT else 0.0
+    )
 
 
 def prove_model(model: onnx.ModelProto | SplitModel) -> tuple[Proof, ...]:
@@ -86,9 +89,10 @@ def prove_graph(graph: gs.Graph) -> tuple[Proof, ...]:
     given = tops | {t.name: full(t, FAR) for t in graph.inputs if is_float(t)}
     found = []
     for node in neurons:
-        name, staircase = node.attrs[SOURCE_TENSOR], staircase_of(node)
-        one = bounded(cut, node.inputs[0].name, name, given, np.asarray(parameters(node).offset, np.float64))
-        if one.exact and staircase is not None and not is_power_of_two(staircase.threshold):
+        name = node.attrs[SOURCE_TENSOR]
+        computed = parameters(node)
+        one = bounded(cut, node.inputs[0].name, name, given, beside_potential(computed))
+        if one.exact and not (is_power_of_two(computed.threshold) or node.attrs.get(DIVIDES_WHOLE)):
             one = replace(one, reason="its threshold is no power of two")
         found.append(one)
     outputs = [replace(bounded(cut, t.name, t.name, given), neurons=False) for t in graph.outputs]
@@ -96,16 +100,16 @@ def prove_graph(graph: gs.Graph) -> tuple[Proof, ...]:
 
 
 def bounded(
-    cut: CutNetwork, tensor: str, name: str, given: Mapping[str, Array], offset: Array | None = None
+    cut: CutNetwork, tensor: str, name: str, given: Mapping[str, Array], beside: Sequence[Array] = ()
 ) -> Proof:
-    """What is proved of ``tensor``, of levels at their highest, and of its sum with an ``offset`` by channel.
+    """What is proved of ``tensor``, of levels at their highest, and of its sum with what stands ``beside`` it.
 
     Args:
         cut: The network.
         tensor: A potential or an output.
         name: What the proof is of.
         given: Network inputs and ``level/<layer>``, (1, ...), as large as they may be.
-        offset: Of the neurons behind.
+        beside: Numbers by channel that neurons behind add, or divide by; their sum counts.
     """
     model = cut.before(tensor)
     refused = _refused(model)
@@ -121,8 +125,8 @@ def bounded(
     signs = (1.0, -1.0) if any(not n.startswith("level/") for n in network.inputs) else (1.0,)
     try:
         with np.errstate(all="ignore"):
-            for found in _on_highest(model, network, given, signs, _free_axes(offset)):
-                steps = _steps(found, offset, sums=sums)
+            for found in _on_highest(model, network, given, signs, _free_axes(beside)):
+                steps = _steps(found, beside, sums=sums)
                 largest = None if steps is None or largest is None else max(largest, steps)
     except Exception as error:  # noqa: BLE001 - the evaluator's errors share no base class
         return Proof(name, None, f"it cannot be evaluated: {error}")
@@ -149,9 +153,9 @@ def _on_highest(
             yield run(read, {n: float(n.startswith("level/")) for n in read}, Precision(16))
 
 
-def _free_axes(offset: Array | None) -> Sequence[int]:
-    """Axes behind the channels, where an offset (C, 1, ...) is the same along them."""
-    sizes = [] if offset is None or offset.size == 1 else list(offset.shape)
+def _free_axes(beside: Sequence[Array]) -> Sequence[int]:
+    """Axes behind the channels, where numbers (C, 1, ...) are the same along them."""
+    sizes = list(np.broadcast_shapes(*(values.shape for values in beside if values.size > 1)))
     while sizes and sizes[0] == 1:
         del sizes[0]
     return range(2, 8) if not sizes or (len(sizes) > 1 and set(sizes[1:]) == {1}) else ()
@@ -165,14 +169,14 @@ def _sums_levels(model: SplitModel) -> bool:
     return levels and all(r.linear is not None or r.bilinear or r.constant for r in records)
 
 
-def _steps(found: Signal, offset: Array | None, *, sums: bool) -> float | None:
+def _steps(found: Signal, beside: Sequence[Array], *, sums: bool) -> float | None:
     """The largest M/u; None where there is no u."""
     if found.whole:
         return 0.0
     unit = np.asarray(found.rounding.quantum)
     size = largest_sum(found.size, found.value if sums else None)
-    if offset is not None:
-        unit, size = np.minimum(unit, quanta(offset)), size + np.abs(offset)
+    for values in beside:
+        unit, size = np.minimum(unit, quanta(values)), size + np.abs(values)
     return None if np.any(unit <= 0) else float(np.max(size / unit, initial=0.0))
 
 

@@ -18,7 +18,7 @@ from onnx2snn.dialect.layer_table import is_spiking
 from onnx2snn.errors import ConversionError
 from onnx2snn.exact.magnitudes import magnitudes
 from onnx2snn.exact.on_levels import ON_LEVELS, entrances, put_grids
-from onnx2snn.exact.proof import Proof, may_shrink, prove_graph, prove_model
+from onnx2snn.exact.proof import Proof, prove_graph, prove_model, surplus
 from onnx2snn.exact.weight_grids import Change, Grids
 from onnx2snn.exact.write_quantisers import plain_neurons
 from onnx2snn.graph.build import CodeGrid
@@ -43,8 +43,8 @@ BATCH = 64
 INPUT_STEPS = 2**10
 #: The range of an input of which there is no data, and its step.
 RANGE, STEP = 8.0, 2.0**-8
-#: Bits that are given up, one after the other, until sums stay below 2²⁴ steps.
-SPARE = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+#: Bits that a layer gives up where its sums are too much for float32: at least, first and then, at most; and how often.
+LEAST_SPARE, WHOLE_SPARE, MOST_SPARE, ATTEMPTS = 0.25, 1.0, 8.0, 5
 
 
 @dataclass(frozen=True)
@@ -180,16 +180,23 @@ def made_exact(
 
 
 def _attempts(levels: gs.Graph, source: onnx.ModelProto, inputs: tuple[InputGrid, ...]) -> Iterator[Exact]:
-    """A network on levels, rounded with fewer bits each time, until fewer would prove nothing more."""
-    sizes = magnitudes(levels)
-    for spare in SPARE:
+    """A network on levels, rounded with fewer bits each time in front of what is not proved, while that may prove more."""
+    sizes, spare = magnitudes(levels), dict[str, float]()
+    for _ in range(ATTEMPTS):
         rounded = levels.copy()
         changes = Grids(rounded, sizes, spare=spare).round()
         model = declared_as(to_model(apply_owned(rounded, (plain_neurons,))), source)
         made = Exact(model, inputs, tuple(changes), prove_model(model))
         yield made
-        if not any(may_shrink(proof, SPARE[-1] - spare) for proof in made.proofs):
+        less = {
+            p.name: spare.get(p.name, 0.0) + max(surplus(p), WHOLE_SPARE if p.name in spare else LEAST_SPARE)
+            for p in made.proofs
+            if surplus(p)
+        }
+        less = {name: bits for name, bits in less.items() if bits <= MOST_SPARE}
+        if not less:
             return
+        spare |= less
 
 
 def _input_grids(graph: gs.Graph, samples: Iterable[Mapping[str, Array]]) -> tuple[InputGrid, ...]:

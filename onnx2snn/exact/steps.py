@@ -6,7 +6,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
-from onnx2snn.analysis.scale_propagation import factor_of, is_short
+from onnx2snn.analysis.scale_propagation import factor_of, is_short, parts_of_join
 from onnx2snn.graph.core import Array, signals, value_of
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_hold, is_integrate, is_weighted
@@ -25,6 +25,10 @@ def through(node: gs.Node, steps: Wide, tensor: gs.Tensor) -> Wide:
         return steps / (own if own.shape == steps.shape else least(own))
     if factor is not None and np.broadcast_shapes(factor.shape, steps.shape) == steps.shape:
         return steps / np.abs(factor)
+    if of(node).joins and steps.size > 1 and shape is not None and steps.ndim == len(shape):
+        parts = [part for operand, part in parts_of_join(node, steps) or () if operand is tensor]
+        if parts:
+            return np.asarray(np.maximum.reduce(np.broadcast_arrays(*parts)))
     whole = float(steps.max()) if factor is None else float(steps.max() / np.abs(factor).max())
     if of(node).bilinear and len(signals(node)) > 1:
         whole = float(steps.min())  # the other operand is held in whole levels

@@ -8,15 +8,17 @@ adds its weights' bits to what it reads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
-from onnx2snn.activations.neuron_nodes import parameters, staircase_of
+from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, parameters, set_parameters, staircase_of
 from onnx2snn.activations.rules import by_rule
 from onnx2snn.activations.tables import Table, smallest_reached
+from onnx2snn.activations.whole_quotients import beside_potential
+from onnx2snn.analysis.dataflow import influencing
 from onnx2snn.analysis.scale_propagation import factor_of, is_short, output_factors
 from onnx2snn.exact.steps import Wide, power_of_two, rounded, steps_for, through
 from onnx2snn.graph.build import make_constant, replace_weights
@@ -36,6 +38,8 @@ BITS = 24
 FACTOR = 0.25
 #: Biases of neurons without synapses are multiples of this share of what levels are multiples of.
 FINE = 2.0**-10
+#: Weights of a readout that rounding would change by more, over their size, are left to float32: nothing fires behind them.
+READOUT = 2.0**-8
 #: So much may rounding add to a sum of magnitudes.
 SLACK = 1 + 2.0**-8
 
@@ -61,17 +65,32 @@ class Grids:
     Args:
         graph: On levels; its constants are changed.
         sizes: Of every tensor, from :func:`onnx2snn.exact.magnitudes.magnitudes`.
-        spare: Bits of float32 that are not used.
+        spare: Bits of float32 that are not used in front of a layer, or of an output, by name.
     """
 
-    def __init__(self, graph: gs.Graph, sizes: Mapping[str, Array], *, spare: float = 0.0) -> None:
-        self._graph, self._sizes, self._bits_left = graph, sizes, BITS - spare
+    def __init__(self, graph: gs.Graph, sizes: Mapping[str, Array], *, spare: Mapping[str, float]) -> None:
+        self._graph, self._sizes = graph, sizes
         self._names = Names(graph)
+        self._bits_left = self._room(spare)
+        self._leading = influencing(graph, is_neuron)
         self._before = self._depths()
         self._after = self._depths(backwards=True)
         self._few = self._bits()
         self._steps: dict[int, Wide] = {}
         self._held: dict[int, float] = {}
+
+    def _room(self, spare: Mapping[str, float]) -> dict[int, float]:
+        """By tensor, the bits that there are for what neurons and outputs make of it; names that are not here stand for all."""
+        layers = {node.attrs[SOURCE_TENSOR] for node in self._graph.nodes if is_neuron(node)}
+        known = layers | {t.name for t in self._graph.outputs}
+        most = BITS - max((bits for name, bits in spare.items() if name not in known), default=0.0)
+        room = {id(t): min(most, BITS - spare.get(t.name, 0.0)) for t in self._graph.outputs}
+        for node in reversed(self._graph.nodes):
+            behind = [BITS - spare.get(node.attrs[SOURCE_TENSOR], 0.0)] if is_neuron(node) else []
+            behind = behind or [room.get(id(t), most) for t in node.outputs]
+            for tensor in node.inputs:
+                room[id(tensor)] = min(room.get(id(tensor), most), *behind)
+        return room
 
     def _depths(self, *, backwards: bool = False) -> dict[int, float]:
         """By tensor, synapses on the longest way from levels, or to the next neuron."""
@@ -113,24 +132,25 @@ class Grids:
             size = self._sizes.get(tensor.name)
             if size is None or not is_float(tensor) or not self._before.get(id(tensor)):
                 continue
-            after = self._after.get(id(tensor), 0.0)
+            after, room = self._after.get(id(tensor), 0.0), self._bits_left[id(tensor)]
             wanted = self._steps.get(id(out))
             if is_neuron(node) or not _is_synaptic(node) or wanted is None:
-                step = power_of_two(self._with_bias(node, size) * SLACK * 2.0**-self._bits_left)
+                step = power_of_two(self._with_bias(node, size) * SLACK * 2.0**-room)
             elif after == 0.0 or not _share(node):
                 step = through(node, wanted, tensor)
             else:
                 before, few = self._before.get(id(tensor), 0.0), self._few.get(id(tensor), 1.0)
-                bits = few + (self._bits_left - few) * before / (before + after)
+                bits = few + (room - few) * before / (before + after)
                 step = power_of_two(size * SLACK * 2.0**-bits)
             old = self._steps.get(id(tensor))
             self._steps[id(tensor)] = step if old is None else np.maximum(*np.broadcast_arrays(old, step))
 
     def _with_bias(self, node: gs.Node, size: Wide) -> Wide:
-        """The potential of a neuron, its own bias in it."""
+        """The potential of a neuron, its own bias and a threshold in it."""
         if not is_neuron(node) or not is_constant(node.inputs[1]):
             return size
-        own = np.abs(as_scale(value_of(node.inputs[1]), size.ndim)) + 1
+        beside = sum((np.abs(values) for values in beside_potential(parameters(node))[1:]), np.ones(()))
+        own = as_scale(np.abs(value_of(node.inputs[1])) + beside, size.ndim)
         fits = all(a in (1, b) for a, b in zip(own.shape, size.shape, strict=True))
         return np.asarray(size + (own if fits else own.max()))
 
@@ -150,7 +170,7 @@ class Grids:
             held *= quantum(value_of(node.inputs[1]))
         elif is_weighted(node) and is_constant(node.inputs[1]) and steps is not None:
             change = self._settle_weights(node, held, steps)
-            held = float(steps.min())
+            held = 0.0 if change is None else float(steps.min())
         elif (factor := factor_of(node)) is not None and steps is not None:
             held = self._settle_factor(node, factor, held, steps)
         elif of(node).sums and steps is not None:
@@ -168,20 +188,23 @@ class Grids:
             self._held[id(tensor)] = held
         return change
 
-    def _settle_weights(self, node: gs.Node, held: float, steps: Wide) -> Change:
+    def _settle_weights(self, node: gs.Node, held: float, steps: Wide) -> Change | None:
+        """Round the weights of ``node``; None: a readout that has too few bits for them keeps its own."""
         weights = value_of(node.inputs[1])
         column = output_factors(node, steps)
         unit = np.asarray((steps.min() if column is None else column) / held)
         exact = weights.astype(np.float64)
         whole = np.rint(exact / unit)
         found = whole * unit
+        power = float(np.mean(exact**2))
+        change = float(np.sqrt(np.mean((found - exact) ** 2) / power)) if power else 0.0
+        if change > READOUT and id(node.outputs[0]) not in self._leading:
+            return None
         replace_weights(self._names, node, f"{node.name}/weight", found.astype(np.float32))
         bias = constant_input(node, 2)
         if bias is not None:
             own = steps.reshape(-1) if steps.size == bias.size else steps.min()
             self._set(node, 2, rounded(bias, np.asarray(own)))
-        power = float(np.mean(exact**2))
-        change = float(np.sqrt(np.mean((found - exact) ** 2) / power)) if power else 0.0
         return Change(node.name, int(np.ceil(np.log2(np.max(np.abs(whole), initial=0) + 1))), change)
 
     def _settle_factor(self, node: gs.Node, factor: Wide, held: float, steps: Wide) -> float:
@@ -197,23 +220,35 @@ class Grids:
         return held * quantum(found)
 
     def _settle_neuron(self, node: gs.Node) -> None:
-        """The bias of a neuron, its rounding rule in it: what is left is to round down."""
-        potential = node.inputs[0]
-        staircase = staircase_of(node)
-        steps = self._steps.get(id(potential))
+        """The bias of a neuron, its rounding rule in it: what is left is to round down; a threshold of its own."""
+        whole, staircase = self._held.get(id(node.inputs[0]), 0.0), staircase_of(node)
+        steps = self._steps_behind(node, whole)
         if not is_constant(node.inputs[1]):
             return
         if staircase is None:
             self._settle_table(node, cast("Table", parameters(node)), steps)
             return
-        bias = value_of(node.inputs[1]).astype(np.float64)
-        rules, whole = staircase.rounding, self._held.get(id(potential), 0.0)
-        if not whole:
-            self._set(node, 1, bias + by_rule(rules, floor=0.0, ceil=1.0, half_even=0.5, half_odd=0.5))
-            return
-        unit = np.asarray(whole * FINE) if steps is None else steps_for(bias, steps)
-        more = by_rule(rules, floor=0.0, ceil=1.0 - unit, half_even=0.5, half_odd=0.5)
-        self._set(node, 1, rounded(np.asarray(bias + more), unit))
+        bias, theta = value_of(node.inputs[1]).astype(np.float64), staircase.threshold
+        rules, unit = staircase.rounding, np.ones(()) if steps is None else steps_for(bias + 0 * theta, steps)
+        if not np.all(theta == 1) and whole:
+            theta = np.maximum(rounded(theta, unit), unit)
+            set_parameters(self._names, node, replace(staircase, threshold=theta), bias=bias)
+        ceil = theta - unit if whole else theta
+        bias = bias + by_rule(rules, floor=0.0, ceil=ceil, half_even=theta / 2, half_odd=theta / 2)
+        self._set(node, 1, rounded(bias, unit) if whole else bias)
+
+    def _steps_behind(self, node: gs.Node, whole: float) -> Wide | None:
+        """Steps of the potential of a neuron; without weights in front, so fine as its sums leave bits for, and need be."""
+        potential = node.inputs[0]
+        steps, size = self._steps.get(id(potential)), self._sizes.get(potential.name)
+        if steps is not None or not whole:
+            return steps
+        least = (
+            0.0
+            if size is None
+            else np.max(self._with_bias(node, size)) * SLACK * 2.0 ** -self._bits_left[id(potential)]
+        )
+        return np.asarray(power_of_two(np.asarray(max(least, whole * FINE))))
 
     def _settle_table(self, node: gs.Node, table: Table, steps: Wide | None) -> None:
         """Thresholds at the least multiple of the step that reaches them: no function is changed.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations import Staircase
 from onnx2snn.activations.neuron_nodes import SOURCE_TENSOR, staircase_of
 from onnx2snn.exact.threshold_search import searched
 from onnx2snn.exact.weight_grids import THRESHOLDS
@@ -43,6 +45,8 @@ def plain_neurons(graph: gs.Graph) -> gs.Graph:
     2. Thresholds of a table that lie on a grid: the level of each cell of the grid is looked up. Others are found by a binary
        search, as neurons do it.
     3. Integrate and Hold do nothing to values.
+    4. A threshold of its own, a multiple of what the potential is one of: z ─▶ Div θ ─▶ Floor. Below 2²⁴ steps a quotient of
+       whole numbers that is not whole is further from whole ones than float32 rounds, so that Floor gives what it is to give.
     """
     cells: dict[int, Cells] = {}
     for node in list(graph.nodes):
@@ -79,20 +83,28 @@ def _write(graph: gs.Graph, node: gs.Node, cells: dict[int, Cells]) -> None:
                 "Gather", looked_up.astype(np.float32), found.cell, output=out, sizes=list(out.shape)
             )
     else:
-        ceilings = np.asarray(staircase.ceilings)
-        biased = _biased(graph, spelling, node, zero)
-        level, low, high = (
-            spelling.apply("Floor", biased),
-            np.float32(0 - zero),
-            (ceilings - zero).astype(np.float32),
-        )
-        if high.size == 1:
-            spelling.apply("Clip", level, low, high.reshape(())[()], output=out)
-        else:
-            spelling.apply("Min", spelling.apply("Max", level, np.atleast_1d(low)), high, output=out)
+        _floored(graph, spelling, node, out, zero)
     last = producer_of(out)
     if last is not None and origin(node):
         last.name = names.fresh(origin(node)[-1])
+
+
+def _floored(graph: gs.Graph, spelling: Spelling, node: gs.Node, out: gs.Tensor, zero: float) -> None:
+    """Cases 1 and 4: ``out`` is the level less ``zero``, of which what is whole goes into the bias."""
+    staircase = cast("Staircase", staircase_of(node))
+    theta, whole = staircase.threshold, float(np.rint(zero))
+    value = _biased(graph, spelling, node, whole * theta)
+    if not np.all(theta == 1):
+        value = spelling.apply("Div", value, theta.astype(np.float32))
+    level = spelling.apply("Floor", value)
+    low, high = np.float32(-whole), (np.asarray(staircase.ceilings) - whole).astype(np.float32)
+    last = out if zero == whole else None
+    if high.size == 1:
+        level = spelling.apply("Clip", level, low, high.reshape(())[()], output=last)
+    else:
+        level = spelling.apply("Min", spelling.apply("Max", level, np.atleast_1d(low)), high, output=last)
+    if zero != whole:
+        spelling.apply("Sub", level, np.full(1, zero - whole, np.float32), output=out)
 
 
 def names_of(graph: gs.Graph) -> set[str]:
@@ -113,12 +125,16 @@ def _zero_of(node: gs.Node) -> tuple[float, gs.Tensor]:
     return 0.0, level
 
 
-def _biased(graph: gs.Graph, spelling: Spelling, node: gs.Node, zero: float, *, alone: int = 1) -> gs.Tensor:
-    """Case 1; ``alone``: so many readers have the same bias."""
+def _biased(graph: gs.Graph, spelling: Spelling, node: gs.Node, zero: Any, *, alone: int = 1) -> gs.Tensor:
+    """Case 1, less ``zero``; ``alone``: so many readers have the same bias."""
     potential, held = node.inputs[0], node.inputs[1]
     if not is_constant(held):
         shifted = spelling.apply("Add", potential, held)
-        return shifted if not zero else spelling.apply("Sub", shifted, np.full(1, zero, np.float32))
+        return (
+            spelling.apply("Sub", shifted, np.atleast_1d(zero).astype(np.float32))
+            if np.any(zero)
+            else shifted
+        )
     bias = (value_of(held).astype(np.float64) - zero).astype(np.float32)
     if not np.any(bias):
         return potential

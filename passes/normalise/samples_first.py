@@ -43,6 +43,7 @@ def samples_first(graph: gs.Graph) -> gs.Graph:
     3. Along axes: they are counted anew.
     4. A Gemm reads rows in any order.
     5. Sizes are those of the tensor that is held.
+    6. Entries beside samples in front are an axis of their own before others come in front of it: windows of attention.
 
     Attention is exported like that: with positions in front, and heads beside samples.
     """
@@ -155,12 +156,13 @@ class _Turner:
             self._moves(node).reshape(value, sizes, list(tensor.shape), output=tensor)
 
     def _moved(self, node: gs.Node) -> list[gs.Tensor] | None:
-        """Case 1: axes that are left out, turned, put in."""
+        """Cases 1 and 6: axes that are left out, turned, put in."""
         rule = of(node).layout
         step = None if rule is None else rule(node)
-        if step is None or id(node.inputs[0]) not in self._front:
-            return None  # in front of the first operator: it will undo it
-        before, after = self._layout(node.inputs[0]), self._layout(node.outputs[0])
+        before = self._layout(node.inputs[0])
+        if step is None or (id(node.inputs[0]) not in self._front and not before.parts):
+            return None  # in front of the first operator: it will undo it, unless it has to split the axis of samples first
+        after = self._layout(node.outputs[0])
         value = self._read(node, node.inputs[0])
         shown = [(step[axis], part) for axis, part in after.labels]
         kept = [label for label in before.labels if label in shown]

@@ -11,11 +11,19 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
-from onnx2snn.activations.neuron_nodes import EXTENT, READING, Reading, staircase_node
+from onnx2snn.activations.neuron_nodes import (
+    DECIDED_BY,
+    DIVIDES_WHOLE,
+    EXTENT,
+    READING,
+    Reading,
+    staircase_node,
+)
 from onnx2snn.activations.recognise import Found
 from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tables import Table, extent
 from onnx2snn.activations.tabulate import Tabulated, tabulate
+from onnx2snn.activations.whole_quotients import deciding, divides_whole
 from onnx2snn.analysis.dataflow import influenced_by, influencing
 from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import Spelling, make_constant
@@ -168,6 +176,7 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         origin=found.source_nodes,
         source=found.output.name,
     )
+    node.attrs[DIVIDES_WHOLE], node.attrs[DECIDED_BY] = divides_whole(found.nodes), deciding(found.nodes)
     if ROWS in old.attrs:
         node.attrs[ROWS] = old.attrs[ROWS]
     graph.nodes.append(node)

@@ -125,6 +125,21 @@ def test_quantisers_stand_where_values_enter_synapses_or_products() -> None:
     assert len(operators) == 9  # and query, key, value, what they mix, and the function
 
 
+@pytest.mark.parametrize(("side", "exact", "means"), [(16, True, 1), (4, True, 0), (16, False, 0)])
+def test_averages_of_many_levels_are_quantised_in_front_of_hidden_synapses(
+    side: int, exact: bool, means: int
+) -> None:
+    b = Builder()
+    a = b.add("Relu", b.conv("x", (3, 4), 1))
+    squeezed = b.add("Relu", b.dense(b.add("Flatten", b.add("GlobalAveragePool", a)), (4, 8), 3))
+    gates = b.add("Unsqueeze", b.add("Sigmoid", b.dense(squeezed, (8, 4), 5)), np.array([2, 3]))
+    last = b.add("Relu", b.conv(b.add("Mul", a, gates), (4, 8), 7))
+    out = b.dense(b.add("Flatten", b.add("GlobalAveragePool", last)), (8, 3), 9)  # a readout
+    model = b.model({"x": ["N", 3, side, side]}, {"y": (out, ["N", 3])})
+    places = find_places(apply_owned(import_model(model), PREPARE), exact=exact)
+    assert sum(place.operator == "Flatten" for place in places) == means
+
+
 def test_a_number_without_an_axis_is_quantised_where_it_has_one() -> None:
     b = Builder()
     z = b.dense(b.add("Relu", b.dense("x", (6, 8), 1)), (8, 1), 3)

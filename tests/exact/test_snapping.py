@@ -13,7 +13,7 @@ import pytest
 from helpers_networks import Builder, Network
 
 import onnx2snn
-from onnx2snn.exact.proof import Proof, may_shrink, prove_model
+from onnx2snn.exact.proof import Proof, prove_model, surplus
 from onnx2snn.model.reference import make_runner
 from onnx2snn.runtime import SpikingSession
 
@@ -98,7 +98,81 @@ def averaged() -> Network:
     return read_out(b, b.add("GlobalAveragePool", last), 16, (3, 6, 6))
 
 
-NETWORKS = [residual, pooled, signed, shuffled, averaged]
+def parted() -> Network:
+    """Neurons of several thresholds on one potential, by channel: beside a maximum, and on a sum that a shortcut is part of."""
+    b = Builder()
+    steps = (0.05 + 0.1 * np.random.default_rng(3).random((8, 1, 1))).astype(np.float32)
+    z = convolved(b, "x", (3, 8), 1)
+    wide = b.act(z, step=steps, shift=0.5)
+    down = b.act(b.add("MaxPool", z, kernel_shape=[3, 3], pads=[1] * 4), step=1.3 * steps[::-1], shift=0.5)
+    total = b.add("Add", convolved(b, down, (8, 8), 3), wide)
+    one = b.act(total, step=steps, rounding="Round", low=-7)
+    other = b.act(total, step=0.137, levels=63, rounding="Ceil", low=-20)
+    joined = b.add("Concat", convolved(b, one, (8, 8), 5), convolved(b, other, (8, 8), 7), axis=1)
+    last = b.act(joined, step=0.137, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 16, (3, 6, 6))
+
+
+def gated(finer: int = 1) -> Network:
+    """Squeeze and excitation of levels of both signs, and what is multiplied quantised anew."""
+    b = Builder()
+    a = convolved(b, "x", (3, 8), 1)
+    a = b.act(a, step=0.137 / finer, levels=16 * finer - 1, rounding="Round", low=-7 * finer)
+    squeezed = b.act(convolved(b, b.add("GlobalAveragePool", a), (8, 4), 3, kernel=1), step=0.019, shift=0.5)
+    gate = convolved(b, squeezed, (4, 8), 5, kernel=1)
+    gate = b.act(gate, step=0.082 / finer, levels=16 * finer - 1, shift=0.5)
+    product = b.act(b.add("Mul", a, gate), step=0.0231, levels=31, rounding="Round", low=-11)
+    last = b.act(convolved(b, product, (8, 8), 7), step=0.021, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
+
+
+def offset() -> Network:
+    """Levels counted from what is no whole number of them."""
+    b = Builder()
+    a = b.act(convolved(b, "x", (3, 8), 1), step=0.137, shift=0.5)
+    a = b.add("Sub", a, np.float32(0.37 * 0.137))
+    a = b.act(convolved(b, a, (8, 8), 3, kernel=1), step=0.137, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", a), 8, (3, 6, 6))
+
+
+def dense() -> Network:
+    """A stream of joined currents, of which each neuron reads all so far behind a batch norm of its own, and an average of it."""
+    b = Builder()
+    stream, size = convolved(b, "x", (3, 8), 1), 8
+    for number in range(3):
+        scale = (0.5 + np.random.default_rng(number).random((size, 1, 1))).astype(np.float32)
+        normed = b.add("Add", b.add("Mul", stream, scale), 0.1 * scale[::-1])
+        inner = b.act(normed, step=0.137, shift=0.5)
+        stream, size = b.add("Concat", stream, convolved(b, inner, (size, 4), 3 + number), axis=1), size + 4
+    between = convolved(b, b.act(stream, step=0.137, shift=0.5), (size, 8), 9, kernel=1)
+    pooled = b.add("AveragePool", between, kernel_shape=[2, 2], strides=[2, 2])
+    one, other = (b.act(pooled, step=step, shift=0.5) for step in (0.071, 0.093))
+    last = b.act(convolved(b, b.add("Concat", one, other, axis=1), (16, 8), 11), step=0.051, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
+
+
+def gated_finely() -> Network:
+    """The same in eight bits."""
+    return gated(16)
+
+
+def streams() -> Network:
+    """A sum of levels of small steps beside levels of large ones: each of both keeps its own grid in front of synapses."""
+    b = Builder()
+    wide = b.act(convolved(b, "x", (3, 8), 1), step=0.137, shift=0.5)
+    one, other = (
+        b.act(convolved(b, wide, (8, 8), seed), step=step, shift=0.5)
+        for seed, step in ((3, 0.0093), (5, 0.0071))
+    )
+    joined = b.add("Concat", wide, b.add("Add", one, other), axis=1)
+    both = weights(8, 16, 1, 1, seed=7) * np.where(np.arange(16) < 8, 0.05, 1)[:, None, None].astype(
+        np.float32
+    )
+    last = b.act(b.add("Conv", joined, both), step=0.0137, shift=0.5)
+    return read_out(b, b.add("GlobalAveragePool", last), 8, (3, 6, 6))
+
+
+NETWORKS = [streams, residual, pooled, signed, shuffled, averaged, parted, gated, gated_finely, offset, dense]
 
 
 def answers(model: onnx.ModelProto, inputs: dict[str, np.ndarray], level: Any, threads: int) -> np.ndarray:
@@ -196,10 +270,24 @@ def test_a_network_without_levels_is_refused() -> None:
         onnx2snn.snap(model)
 
 
+def test_a_readout_of_long_sums_keeps_its_weights() -> None:
+    b = Builder()
+    a = b.act(convolved(b, "x", (3, 32), 1), step=0.02, levels=63, shift=0.5)
+    network = read_out(b, b.add("GlobalAveragePool", a), 32, (3, 48, 48))
+    x = {"x": np.random.default_rng(0).normal(size=(2, 3, 48, 48)).astype(np.float32)}
+    exact = onnx2snn.snap(network.model, x)
+    assert exact.exact
+    assert [proof.exact for proof in exact.proofs] == [True, False]
+    before, after = (make_runner(model)(x)["y"] for model in (network.model, exact.model))
+    np.testing.assert_allclose(after, before, rtol=2e-3)  # rounded to 5 bits: 2e-2
+    conversion = onnx2snn.convert(exact.model)
+    certificate = onnx2snn.verify(exact.model, conversion, x)
+    assert certificate.lossless
+    assert all(layer.exact == layer.levels_compared for layer in certificate.layers)
+
+
 def test_bits_are_given_up_for_what_fewer_bits_make_exact() -> None:
-    near = Proof("p", 2.0**27, "its sums are too many")
-    assert may_shrink(near, 2.0)
-    assert not may_shrink(near, 1.0)
-    assert not may_shrink(Proof("p", 2.0**60, "its sums are too many"), 4.0)
-    assert not may_shrink(Proof("p", None, "Exp is computed in float32"), 4.0)
-    assert not may_shrink(Proof("p", 2.0**20), 4.0)
+    assert surplus(Proof("p", 2.0**27, "its sums are too many")) == 3
+    assert surplus(Proof("p", None, "Exp is computed in float32")) == 0
+    assert surplus(Proof("p", 2.0**20, "its threshold is no power of two")) == 0
+    assert surplus(Proof("p", 2.0**20)) == 0

@@ -104,6 +104,25 @@ def test_heads_beside_samples_are_an_axis_of_their_own() -> None:
     assert [list(t.shape) for t in products[0].inputs] == [["N", 2, 5, 3], ["N", 2, 3, 5]]
 
 
+def test_windows_beside_samples_are_an_axis_of_their_own() -> None:
+    """Attention in windows: [N·W, L, 2·D] ─▶ [2, N·W, L, D], queries and keys in front of windows."""
+    nodes = [
+        node("Reshape", ["x", "parts"], ["p"]),
+        node("Transpose", ["p"], ["t"], perm=[2, 0, 1, 3]),
+        node("Gather", ["t", "zero"], ["q"], axis=0),
+        node("Gather", ["t", "one"], ["k"], axis=0),
+        node("Transpose", ["k"], ["turned"], perm=[0, 2, 1]),
+        node("MatMul", ["q", "turned"], ["s"]),
+        node("Reshape", ["s", "back"], ["y"]),
+    ]
+    constants = {"parts": np.array([-1, 2, 2, 2]), "zero": np.array(0), "one": np.array(1)}
+    constants["back"] = np.array([-1, 6, 2])
+    source = make_model(nodes, constants, {"x": ["N", 6, 4]}, {"y": ["N", 6, 2]}, opset=18)
+    given = {"x": samples(2, 6, 4)}
+    graph = apply_checked(source, given, infer_shapes, samples_first, merge_moves, tolerance=1e-6)
+    assert all(n.attrs["perm"][0] == 0 for n in graph.nodes if n.op == "Transpose")
+
+
 def test_what_samples_differ_in_stays() -> None:
     """1. A constant for each sample; 2. a softmax over samples."""
     source = make_model(
