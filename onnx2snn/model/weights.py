@@ -76,8 +76,8 @@ def self_contained(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def structure_of(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of ``model`` without the values of its large initializers."""
-    structure: onnx.ModelProto = _without(model, "graph")
-    structure.graph.CopyFrom(_without(model.graph, "initializer"))
+    structure: onnx.ModelProto = without(model, "graph")
+    structure.graph.CopyFrom(without(model.graph, "initializer"))
     structure.graph.initializer.extend(
         hollow(tensor.name, tensor.data_type, tensor.dims) if is_large(tensor) else tensor
         for tensor in model.graph.initializer
@@ -87,8 +87,8 @@ def structure_of(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def weights_as_inputs(structure: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with inputs in the place of the initializers that have no values."""
-    model: onnx.ModelProto = _without(structure, "graph")
-    model.graph.CopyFrom(_without(structure.graph, "initializer"))
+    model: onnx.ModelProto = without(structure, "graph")
+    model.graph.CopyFrom(without(structure.graph, "initializer"))
     model.ir_version = max(model.ir_version, IR_VERSION)
     declared = {info.name for info in model.graph.input}
     for tensor in structure.graph.initializer:
@@ -100,7 +100,7 @@ def weights_as_inputs(structure: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _without(message: Any, name: str) -> Any:
+def without(message: Any, name: str) -> Any:
     """A copy of a message, one field left out."""
     copy = type(message)()
     for descriptor, value in message.ListFields():
