@@ -146,7 +146,8 @@ class ForcedNetwork:
             graph = self._forced.graph
             nodes = needed(graph.node, [tensor])
             read_here = {tensor, *(name for node in nodes for name in names_read(node))}
-            piece: onnx.ModelProto = without(self._forced, "graph")  # a copy would hold what is taken from it
+            # a copy would hold what is taken from it; the layer table is that of all layers
+            piece: onnx.ModelProto = without(self._forced, "graph", "metadata_props")
             read = tuple(train for train in self._trains if train in read_here)
             piece.graph.CopyFrom(onnx.GraphProto(name=graph.name, node=nodes))
             piece.graph.initializer.extend(t for t in graph.initializer if t.name in read_here)

@@ -100,11 +100,11 @@ def weights_as_inputs(structure: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def without(message: Any, name: str) -> Any:
-    """A copy of a message, one field left out."""
+def without(message: Any, *names: str) -> Any:
+    """A copy of a message, some fields left out."""
     copy = type(message)()
     for descriptor, value in message.ListFields():
-        if descriptor.name == name:
+        if descriptor.name in names:
             continue
         if isinstance(value, (str, bytes, int, float)):
             setattr(copy, descriptor.name, value)
