@@ -5,8 +5,9 @@
 Weights are random, batch norms hold the statistics of noise (architecture_networks.py). torch exports each network,
 onnxruntime's static quantiser writes it: ``uint8``, all operators; ``int8``, all operators, symmetric; ``inputs``, those of Conv,
 MatMul and Gemm alone. A row is a process of its own, with a limit of CPU time and of memory. Rows that are known
-(results/architectures.json) are not made again; ``--again`` makes those that were refused or not certified. ``--page`` writes
-the table into a page, between its marks. Needs torch and torchvision, but for the table.
+(results/architectures.json) are not made again; ``--again`` makes those that were refused or not certified, ``--times``
+measures how long the executions of those that were not refused take beside their sources, and nothing else. ``--page`` writes
+the table into a page, between its marks. Needs torch and torchvision, but for the table and networks that ``--folder`` keeps.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,7 @@ import numpy as np
 import onnxruntime as ort
 from folder_of_networks import in_process, measured
 
+import onnx2snn
 from onnx2snn.conversion import Conversion
 from onnx2snn.runtime import SpikingSession
 
@@ -38,11 +41,11 @@ NETWORKS = (
 )  # fmt: skip
 WAYS = ("uint8", "int8", "inputs")
 SECONDS, BYTES = 1800, 16 << 30
-_PAIRS, _LEAST = 3, 0.1
+_EXECUTIONS, _PAIRS, _LEAST = ("fused", "int8", "spiking"), 3, 0.1
 _TITLES = (
     "network", "side", "quantised", "exporter", "layers", "T", "neurons", "spikes / bit", "SynOps", "MACs that spike",
     "analog operations", "levels that differ", "ambiguous", "unexplained", "certified", "convert, s", "verify, s", "memory, GB",
-    "fused / source", "spiking / source",
+    *(f"{execution} / source" for execution in _EXECUTIONS),
 )  # fmt: skip
 
 
@@ -57,6 +60,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where quantised networks are kept; a temporary one")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--again", action="store_true", help="what is not certified yet")
+    parser.add_argument("--times", action="store_true", help="of executions, anew, of rows that are known")
     parser.add_argument("--page", type=Path, help="the page that the table is written into")
     parser.add_argument("--table", action="store_true", help="no row")
     parser.add_argument("--make", nargs=2, metavar=("NAME", "WAY"), help=argparse.SUPPRESS)
@@ -65,7 +69,7 @@ def main() -> None:
     if chosen.make:
         quantise(chosen.make[0], chosen.side, chosen.make[1], chosen.exporter, chosen.folder)
     elif chosen.one:
-        print(json.dumps(row(chosen.folder)))
+        print(json.dumps(times(chosen.folder) if chosen.times else row(chosen.folder)))
     else:
         _all(chosen)
 
@@ -76,11 +80,13 @@ def _all(chosen: argparse.Namespace) -> None:
         folder = chosen.folder or Path(temporary)
         for name, way in ((name, way) for name in NETWORKS for way in WAYS if not chosen.table):
             key = f"{name}-{chosen.side}-{way}-{chosen.exporter}"
-            known = key in found and (found[key].get("lossless") or not chosen.again)
-            if not known and chosen.only in key:
-                one = _row_of(name, chosen.side, way, chosen.exporter, folder / f"{key}.onnx")
+            if _wanted(key, found.get(key), chosen):
+                one = _row_of(name, way, folder / f"{key}.onnx", chosen)
                 found = json.loads(chosen.results.read_text()) if chosen.results.exists() else {}
-                found[key] = one  # another exporter's rows may be made beside these
+                if not chosen.times:  # others may make rows beside these
+                    found[key] = one
+                elif "refused" not in one:
+                    found[key] |= one
                 chosen.results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
                 print(key, one, file=sys.stderr, flush=True)
     print(table(found))
@@ -88,11 +94,22 @@ def _all(chosen: argparse.Namespace) -> None:
         chosen.page.write_text(on_page(chosen.page.read_text(encoding="utf-8"), found), encoding="utf-8")
 
 
-def _row_of(name: str, side: int, way: str, exporter: str, path: Path) -> dict[str, Any]:
+def _wanted(key: str, known: dict[str, Any] | None, chosen: argparse.Namespace) -> bool:
+    """Whether a row is to be made, or, with ``--times``, is there to be measured anew."""
+    if chosen.only not in key:
+        return False
+    if chosen.times:
+        return known is not None and "refused" not in known
+    return known is None or (chosen.again and not known.get("lossless"))
+
+
+def _row_of(name: str, way: str, path: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """One row, in a process within the limits; networks are exported and quantised without any."""
+    side, exporter = chosen.side, chosen.exporter
     made = [__file__, "--make", name, way, "--side", str(side), "--exporter", exporter, "--folder", str(path)]
     one = {} if path.with_suffix(".npz").exists() else in_process(made, 3600)
-    one = one if "refused" in one else in_process([__file__, "--one", "--folder", str(path)], 7200, _limit)
+    asked = [__file__, "--one", *["--times"] * chosen.times, "--folder", str(path)]
+    one = one if "refused" in one else in_process(asked, 7200, _limit)
     if one.get("ended") == -24:
         one["refused"] = f"not done in {SECONDS} s"
     return {"name": name, "side": side, "way": way, "exporter": exporter, **one}
@@ -106,6 +123,12 @@ def _limit() -> None:
 def row(path: Path) -> dict[str, Any]:
     """What conversion, certificate and one picture cost, and how long executions take beside the source."""
     return measured(path, 1, lambda conversion: _beside_source(path, conversion))
+
+
+def times(path: Path) -> dict[str, float]:
+    """The last columns alone."""
+    warnings.simplefilter("ignore")
+    return _beside_source(path, onnx2snn.convert(path))
 
 
 def _beside_source(path: Path, conversion: Conversion) -> dict[str, float]:
@@ -125,7 +148,7 @@ def _beside_source(path: Path, conversion: Conversion) -> dict[str, float]:
         return spent / runs
 
     ratios = {}
-    for execution in ("fused", "spiking"):
+    for execution in _EXECUTIONS:
         session = SpikingSession(content, execution=execution, threads=1, count="nothing")
         ours, theirs = partial(session.run, sample), partial(source.run, None, sample)
         ratios[execution] = statistics.median(
@@ -231,7 +254,7 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
         f"{one['ambiguous']:,}", f"{one['unexplained']:,}", "yes" if one["lossless"] else "no",
         *(f"{one[key]:,.0f}" for key in ("convert", "verify")),
         f"{one['memory'] / 1e9:.1f}",
-        *(f"{one[key]:.2f}" for key in ("fused", "spiking")),
+        *(f"{one[key]:.2f}" if key in one else "" for key in _EXECUTIONS),
     )  # fmt: skip
 
 

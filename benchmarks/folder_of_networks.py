@@ -92,7 +92,7 @@ def _in_process(path: Path, samples: int) -> dict[str, Any]:
 def in_process(
     arguments: Sequence[str], seconds: float, before: Callable[[], None] | None = None
 ) -> dict[str, Any]:
-    """What a Python of its own prints last, as JSON, or why it did not (``refused``); ``before`` is called in it first."""
+    """What a Python of its own prints last, as JSON, or what its last error says (``refused``); ``before`` is called first."""
     command = [sys.executable, *arguments]
     try:
         ended = subprocess.run(
@@ -100,10 +100,11 @@ def in_process(
         )
     except subprocess.TimeoutExpired:
         return {"refused": f"not done in {seconds} s"}
-    lines = (ended.stdout if not ended.returncode else ended.stderr).strip().splitlines() or ["no word"]
-    return (
-        json.loads(lines[-1]) if not ended.returncode else {"refused": lines[-1], "ended": ended.returncode}
-    )
+    if not ended.returncode:
+        return dict(json.loads(ended.stdout.strip().splitlines()[-1]))
+    lines = ended.stderr.strip().splitlines() or ["no word"]
+    said = next((i for i, line in enumerate(reversed(lines)) if line.startswith(" ")), len(lines))
+    return {"refused": " ".join(lines[len(lines) - said :] or lines[-1:]), "ended": ended.returncode}
 
 
 def measured(

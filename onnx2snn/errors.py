@@ -74,3 +74,13 @@ class InputError(Onnx2SnnError):
 
 class OutputError(Onnx2SnnError):
     """A result cannot be written where it was asked for."""
+
+
+def raise_for_memory(error: Exception) -> None:
+    """Raise a MemoryError where ``error`` is one, or onnxruntime, which has no kind of error for it, says so in words."""
+    said = str(error)
+    if isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY):
+        raise MemoryError(said) from error
+
+
+_NO_MEMORY = ("bad_alloc", "Failed to allocate memory")

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onnx2snn.errors import InputError, InvalidModelError
+from onnx2snn.errors import InputError, InvalidModelError, raise_for_memory
 from onnx2snn.runtime.providers import Provider, chosen_providers
 
 Array: TypeAlias = NDArray[Any]
@@ -160,6 +160,7 @@ class OnnxruntimeEngine:
                 disabled_optimizers=["ConstantFolding"] if model.lean else None,
             )
         except Exception as error:  # onnxruntime's errors share no base class
+            raise_for_memory(error)
             found = str(error).splitlines()[0]
             raise InvalidModelError("onnxruntime cannot load this model", found=found) from error
         _give_back()
@@ -265,9 +266,8 @@ def _computing() -> Iterator[None]:
     """What the libraries raise where a model contradicts itself."""
     try:
         yield
-    except MemoryError:
-        raise
     except Exception as error:  # neither library has a base class for its errors
+        raise_for_memory(error)
         found = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InvalidModelError("this network cannot be computed", found=found) from error
 

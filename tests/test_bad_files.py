@@ -18,7 +18,10 @@ from onnx2snn.analysis.scale_propagation import factor_of
 from onnx2snn.cli.group import main
 from onnx2snn.dialect.macs import macs_of
 from onnx2snn.errors import ConversionError, InvalidModelError
+from onnx2snn.model.files import load_model
+from onnx2snn.model.reference import make_runner
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.backends import Loadable, make_engine
 
 SHAPE = ["N", 4]
 
@@ -141,6 +144,55 @@ def test_memory_that_is_not_there_is_no_defect(
     with pytest.raises(SystemExit) as end:
         main(["inspect", "x.onnx"])
     assert end.value.code == 4
+    assert "memory" in capsys.readouterr().err
+
+
+def test_a_model_that_memory_does_not_hold_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(
+        with_weights(data_type=TensorProto.FLOAT, dims=[1], float_data=[1.0]).SerializeToString()
+    )
+    monkeypatch.setattr("onnx2snn.model.files.check_rules", exhausted)
+    with pytest.raises(MemoryError):
+        load_model(path)
+    with pytest.raises(SystemExit) as end:
+        main(["inspect", str(path)])
+    assert end.value.code == 4
+    assert "memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", ["std::bad_alloc", "Failed to allocate memory for requested buffer of size 8"]
+)
+def test_memory_that_onnxruntime_lacks_is_no_fault_of_the_file(
+    words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exhausted:
+        def __init__(self, *_: object, **__: object) -> None:
+            raise RuntimeError(f"[ONNXRuntimeError] : 1 : FAIL : Exception during loading: {words}")
+
+    model = make_model([node("Relu", ["x"], ["y"])], {}, {"x": SHAPE}, {"y": SHAPE})
+    monkeypatch.setattr("onnxruntime.InferenceSession", Exhausted)
+    with pytest.raises(MemoryError):
+        make_runner(model)
+    with pytest.raises(MemoryError):
+        make_engine(Loadable(model.SerializeToString()), "onnxruntime")
+
+
+def test_what_ends_for_want_of_memory_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrapped(*_: object) -> None:
+        raise InvalidModelError("this network cannot be computed") from MemoryError()
+
+    monkeypatch.setattr("onnx2snn.inspect_model", wrapped, raising=False)
+    with pytest.raises(SystemExit):
+        main(["inspect", "x.onnx"])
     assert "memory" in capsys.readouterr().err
 
 

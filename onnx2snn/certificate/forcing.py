@@ -19,7 +19,7 @@ from onnx2snn.graph.core import Array
 from onnx2snn.model.nodes import needed
 from onnx2snn.model.reference import Runner, make_runner
 from onnx2snn.model.subgraphs import names_read
-from onnx2snn.model.weights import SplitModel
+from onnx2snn.model.weights import SplitModel, without
 from onnx2snn.operators.divided import TensorPart, divided
 
 #: Numbers of the trains that are presented at a time.
@@ -146,8 +146,8 @@ class ForcedNetwork:
             graph = self._forced.graph
             nodes = needed(graph.node, [tensor])
             read_here = {tensor, *(name for node in nodes for name in names_read(node))}
-            piece = onnx.ModelProto()
-            piece.CopyFrom(self._forced)
+            # a copy would hold what is taken from it; the layer table is that of all layers
+            piece: onnx.ModelProto = without(self._forced, "graph", "metadata_props")
             read = tuple(train for train in self._trains if train in read_here)
             piece.graph.CopyFrom(onnx.GraphProto(name=graph.name, node=nodes))
             piece.graph.initializer.extend(t for t in graph.initializer if t.name in read_here)

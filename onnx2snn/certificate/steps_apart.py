@@ -13,7 +13,7 @@ from onnx2snn.graph.core import Array
 from onnx2snn.model.nodes import needed
 from onnx2snn.model.reference import make_runner
 from onnx2snn.model.subgraphs import names_read
-from onnx2snn.model.weights import SplitModel
+from onnx2snn.model.weights import SplitModel, without
 
 
 class StepsApart:
@@ -85,8 +85,7 @@ def _part(
 ) -> SplitModel:
     """Some nodes of ``model`` as a model of their own."""
     graph, read = model.structure.graph, _read(nodes)
-    part = onnx.ModelProto()
-    part.CopyFrom(model.structure)
+    part: onnx.ModelProto = without(model.structure, "graph")
     part.graph.CopyFrom(onnx.GraphProto(name=graph.name, node=nodes, output=outputs))
     part.graph.initializer.extend(t for t in graph.initializer if t.name in read)
     part.graph.input.extend([*(info for info in graph.input if info.name in read), *inputs])

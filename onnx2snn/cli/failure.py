@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -41,7 +41,16 @@ def explain(error: BaseException, words: Sequence[str]) -> int:
     return code
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what it was raised from, one after the other."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
 def _facts(error: BaseException, words: Sequence[str]) -> tuple[int, dict[str, Any]]:
+    if any(isinstance(cause, MemoryError) for cause in _causes(error)):
+        return _FILE, {"message": "this needs more memory than there is", "remedy": _SMALLER}
     if isinstance(error, Onnx2SnnError):
         node = error.node and (f"{error.node} ({error.operator})" if error.operator else error.node)
         facts = {"message": error.message, "node": node or error.operator, "found": error.found}
@@ -53,8 +62,6 @@ def _facts(error: BaseException, words: Sequence[str]) -> tuple[int, dict[str, A
         return _USAGE, {"message": error.format_message(), "remedy": f"{path} --help shows how it is used"}
     if isinstance(error, click.ClickException):
         return _USAGE, {"message": error.format_message()}
-    if isinstance(error, MemoryError):
-        return _FILE, {"message": "this needs more memory than there is", "remedy": _SMALLER}
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return _INTERRUPTED, {"message": "interrupted"} | (_CONTINUE if "--resume" in words else {})
     if isinstance(error, ModuleNotFoundError) and error.name in _REQUIRED:

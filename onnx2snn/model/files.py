@@ -94,6 +94,8 @@ def _parsed(content: bytes, path: Path, name: str) -> onnx.ModelProto:
     loaded = onnx.ModelProto()
     try:
         loaded.ParseFromString(content)
+    except MemoryError:
+        raise
     except Exception as error:  # protobuf's DecodeError, whatever its implementation
         damaged = InvalidModelError(
             f"{name} is no ONNX file, or a damaged one", remedy="export the network again"
@@ -144,7 +146,7 @@ def _readable(path: Path, name: str) -> Iterator[None]:
 def _check(model: onnx.ModelProto, name: str) -> None:
     try:
         check_rules(model)
-    except InvalidModelError:
+    except (InvalidModelError, MemoryError):
         raise
     except Exception as error:  # as above
         raise InvalidModelError(

@@ -12,7 +12,7 @@ import onnxruntime as ort
 from onnx.numpy_helper import to_array
 from onnx.reference import ReferenceEvaluator
 
-from onnx2snn.errors import InputError, InvalidModelError
+from onnx2snn.errors import InputError, InvalidModelError, raise_for_memory
 from onnx2snn.model.domains import for_onnxruntime
 from onnx2snn.model.equal_signs import with_equal_signs
 from onnx2snn.model.nodes import held_tensors, is_own
@@ -77,6 +77,7 @@ class Reference:
                 _show(self._model, self._codes)
                 self._session = _session(self._model, options, chosen)
         except Exception as error:  # onnxruntime's errors share no base class
+            raise_for_memory(error)
             raise _unusable("onnxruntime cannot load this network", error) from error
         #: Declared shapes of the inputs, by name.
         self.inputs: dict[str, list[int | str | None]] = {
@@ -105,6 +106,7 @@ class Reference:
             answers = _tensors(names, self._session.run(fetched, feed))
             return {n: a.astype(self._codes[n]) if n in self._codes else a for n, a in answers.items()}
         except Exception as error:  # noqa: BLE001 - onnxruntime's errors share no base class
+            raise_for_memory(error)
             return self._evaluated(names, feed, error)
 
     def _evaluated(self, names: Sequence[str], feed: dict[str, Array], error: Exception) -> dict[str, Array]:

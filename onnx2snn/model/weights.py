@@ -70,8 +70,8 @@ def split_model(model: onnx.ModelProto) -> SplitModel:
 
 def structure_of(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of ``model`` without the values of its large initializers."""
-    structure: onnx.ModelProto = _without(model, "graph")
-    structure.graph.CopyFrom(_without(model.graph, "initializer"))
+    structure: onnx.ModelProto = without(model, "graph")
+    structure.graph.CopyFrom(without(model.graph, "initializer"))
     structure.graph.initializer.extend(
         hollow(tensor.name, tensor.data_type, tensor.dims) if is_large(tensor) else tensor
         for tensor in model.graph.initializer
@@ -81,8 +81,8 @@ def structure_of(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def weights_as_inputs(structure: onnx.ModelProto) -> onnx.ModelProto:
     """A copy with inputs in the place of the initializers that have no values."""
-    model: onnx.ModelProto = _without(structure, "graph")
-    model.graph.CopyFrom(_without(structure.graph, "initializer"))
+    model: onnx.ModelProto = without(structure, "graph")
+    model.graph.CopyFrom(without(structure.graph, "initializer"))
     model.ir_version = max(model.ir_version, IR_VERSION)
     declared = {info.name for info in model.graph.input}
     for tensor in structure.graph.initializer:
@@ -94,11 +94,11 @@ def weights_as_inputs(structure: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _without(message: Any, name: str) -> Any:
-    """A copy of a message, one field left out."""
+def without(message: Any, *names: str) -> Any:
+    """A copy of a message, some fields left out."""
     copy = type(message)()
     for descriptor, value in message.ListFields():
-        if descriptor.name == name:
+        if descriptor.name in names:
             continue
         if isinstance(value, (str, bytes, int, float)):
             setattr(copy, descriptor.name, value)

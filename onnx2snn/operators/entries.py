@@ -58,6 +58,39 @@ def taken_entries(node: gs.Node, entries: Array) -> Array | None:
     return None
 
 
+def equal(node: gs.Node, spelled: Spelled) -> Entries | None:
+    """Which are alike, as 1 and 0: a size is never below zero, whatever it is."""
+    pairs = _beside_each_other(node, spelled)
+    return None if pairs is None else [_alike(a, b) for a, b in pairs]
+
+
+def chosen(node: gs.Node, spelled: Spelled) -> Entries | None:
+    """A Where: those of one operand or of the other, where it is known of which, or both have the same."""
+    found = _beside_each_other(node, spelled)
+    if found is None:
+        return None
+    return [a if a == b else None if which is None else a if which else b for which, a, b in found]
+
+
+def _beside_each_other(node: gs.Node, spelled: Spelled) -> list[tuple[int | str | None, ...]] | None:
+    """By entry, what the operands say; one entry stands beside all of another's."""
+    operands = [spelled(t) or _unknown(t) for t in node.inputs]
+    known = [entries for entries in operands if entries]
+    length = max(map(len, known), default=0)
+    if len(known) < len(operands) or any(len(entries) not in (1, length) for entries in known):
+        return None
+    return list(zip(*(entries * (length // len(entries)) for entries in known), strict=True))
+
+
+def _alike(a: int | str | None, b: int | str | None) -> int | None:
+    if a is None or b is None:
+        return None
+    if a == b:
+        return 1
+    numbers = [entry for entry in (a, b) if isinstance(entry, int)]
+    return 0 if len(numbers) == 2 or min(numbers, default=0) < 0 else None
+
+
 def _unknown(tensor: gs.Tensor) -> Entries | None:
     """As many unknown entries as ``tensor`` has; None where even that is not known."""
     if tensor.shape is None or len(tensor.shape) > 1:

@@ -195,6 +195,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Where",
+        entries=entries.chosen,
         passes=identities.chosen,
         transfer=transfer.chosen,
         linear=conditions.where,

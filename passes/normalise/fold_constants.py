@@ -11,7 +11,7 @@ import onnx_graphsurgeon as gs
 from onnx import defs
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import Array, graph_pass, is_constant
+from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, is_constant, is_operator, origin
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.walks import forward
 from onnx2snn.model.reference import run_reference
@@ -19,6 +19,7 @@ from onnx2snn.operators import of
 from onnx2snn.operators.entries import taken_entries
 from onnx2snn.operators.linear import is_reshape
 from onnx2snn.operators.symbolic_sizes import spelled_sizes
+from onnx2snn.passes.normalise.size_editor import SizeEditor
 
 #: A constant larger than this, and than what it is made from, is left to be computed.
 MAX_VALUES = 1 << 24
@@ -69,8 +70,13 @@ def known_shapes(graph: gs.Graph) -> None:
     2. ``Gather`` or ``Slice`` by constants, of a ``Shape``, that takes static sizes only.
     3. ``Size`` of a tensor with static sizes.
     4. Sizes of a ``Reshape`` that are those of what it reads, at the same place: 0 says so, and lets others be inferred.
+    5. Sizes that are chosen, though it is known which: those, joined. An exporter writes ``expand(batch, -1, -1)`` so,
+       and ONNX's inference takes no choice for known.
     """
+    editor = SizeEditor(graph, Names(graph))
     for node in list(graph.nodes):
+        if is_operator(node, "Where"):
+            _join_chosen(editor, node)
         if is_reshape(node):
             _keep_sizes(node)
         if node.domain or not of(node).sizes or node.inputs[0].shape is None:
@@ -103,6 +109,29 @@ def _keep_sizes(reshape: gs.Node) -> None:
     known = after is not None and _static(a for a, size in zip(after, kept, strict=True) if size != 0)
     if _static(kept) and not known:
         reshape.inputs[1] = gs.Constant(f"{reshape.name}/sizes", np.array(kept, np.int64))
+
+
+def _join_chosen(editor: SizeEditor, where: gs.Node) -> None:
+    """Case 5: Where(c, x, y)   becomes   the entries of x and y that it takes, and numbers, joined."""
+    made = where.outputs[0]
+    vectors = all(len(t.shape or ()) == 1 for t in (made, *where.inputs[1:]))
+    spelled = spelled_sizes(made) if made.dtype == np.int64 and vectors else None
+    if spelled is None or None in spelled:
+        return
+    if _static(spelled):
+        become(made, np.array(spelled, np.int64))
+        return
+    parts = [_part(editor, where, i, entry) for i, entry in enumerate(spelled)]
+    where.op, where.attrs, where.inputs = "Concat", {ORIGIN: origin(where), "axis": 0}, parts
+
+
+def _part(editor: SizeEditor, where: gs.Node, place: int, entry: int | str | None) -> gs.Tensor:
+    """One entry of what is chosen: a number, or where an operand says it."""
+    if not isinstance(entry, str):
+        return editor.constant(where, f"{place}", [entry])
+    said = [(operand, spelled_sizes(operand) or []) for operand in where.inputs[1:]]
+    operand, at = next((t, i) for t, all_ in said for i in (place, 0) if all_[i : i + 1] == [entry])
+    return editor.taken(where, f"{place}", operand, [at])
 
 
 def _static(sizes: Iterable[object]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from helpers_graphs import apply_checked, make_model, node, operators, samples
 from onnx import TensorProto
@@ -12,6 +13,7 @@ from onnx2snn.graph.core import constant_input, is_constant
 from onnx2snn.model.files import load_model
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.fold_constants import fold_constants
+from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 
 SHAPE = ["N", 3, 8, 8]
 X = {"x": samples(2, 3, 8, 8)}
@@ -81,6 +83,47 @@ def test_a_size_that_is_not_known_stays() -> None:
     ]
     model = make_model(nodes, {"i": np.array(0)}, {"x": SHAPE}, {"y": SHAPE})
     assert "Shape" in operators(apply_checked(model, X, fold_constants))
+
+
+def token_in_front(sizes: list[onnx.NodeProto]) -> onnx.ModelProto:
+    """One row of constants in front of each sample, as often as there are samples: ``sizes`` makes t of the shape s of x."""
+    constants = {
+        "token": np.arange(4, dtype=np.float32).reshape(1, 1, 4),
+        "first": np.array([0]),
+        "minus": np.array([-1]),
+        "minuses": np.array([-1, -1, -1]),
+        "one": np.array([1]),
+        "ones": np.array([1, 1, 1]),
+        "two": np.array([2]),
+    }
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "first"], ["n"]),
+        node("Concat", ["n", "minus", "minus"], ["asked"], axis=0),
+        *sizes,
+        node("Expand", ["token", "t"], ["tokens"]),
+        node("Concat", ["tokens", "x"], ["y"], axis=1),
+    ]
+    return make_model(nodes, constants, {"x": ["N", 2, 4]}, {"y": ["N", 3, 4]})
+
+
+def test_what_is_chosen_of_sizes_is_known_where_it_is_known_which() -> None:
+    sizes = [node("Equal", ["asked", "minuses"], ["kept"]), node("Where", ["kept", "ones", "asked"], ["t"])]
+    found = apply_checked(
+        token_in_front(sizes), {"x": samples(2, 2, 4)}, infer_shapes, fold_constants, infer_shapes
+    )
+    assert "Where" not in operators(found)
+    assert next(n for n in found.nodes if n.op == "Expand").outputs[0].shape == ["N", 1, 4]
+
+
+def test_what_may_be_either_is_still_chosen() -> None:
+    sizes = [
+        node("Concat", ["n", "one", "one"], ["each"], axis=0),
+        node("Equal", ["n", "two"], ["kept"]),
+        node("Where", ["kept", "ones", "each"], ["t"]),
+    ]
+    found = apply_checked(token_in_front(sizes), {"x": samples(1, 2, 4)}, infer_shapes, fold_constants)
+    assert "Where" in operators(found)
 
 
 def test_an_output_that_is_constant_is_still_written() -> None:
