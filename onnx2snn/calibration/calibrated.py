@@ -56,8 +56,8 @@ class Calibration(Savable):
         accuracy: Of the ``float`` and of the ``quantised`` network, where the data has labels.
         non_spiking: Operators between activations that were kept (``hybrid``): names of the user's nodes.
         exact: The grids of its constants, and what is proved of them; None where weights stayed as they were fitted.
-        error_on_grids: The output error with all constants on grids, where that was too much for what cannot be proved exact
-            (products and quotients of many bits), so that they stayed as they were fitted; None elsewhere.
+        error_on_grids: The output error with all constants on grids, where that was too much (products and quotients of many
+            bits), so that they stayed as they were fitted; None elsewhere.
     """
 
     model: onnx.ModelProto

@@ -28,9 +28,9 @@ from onnx2snn.remedies import ITS_SOURCE
 SAMPLES = 256
 #: Samples from which the ranges of quantisers that are put in are chosen.
 RANGED = 32
-#: A network that cannot be proved exact is not rounded to grids where that multiplies its error by more: 24 bits are too few
-#: for what lies between products and quotients of many bits.
-WORTH = 1.25
+#: A network is not rounded to grids where that multiplies its error by more: 24 bits are too few for what lies between products
+#: and quotients of many bits. A proof is worth more than a part of one.
+WORTH, WORTH_PROVED = 1.25, 2.0
 #: Longest codes.
 MOST_STEPS = 16
 MOST_RATE_STEPS = 4096
@@ -144,7 +144,8 @@ def _calibration(source: onnx.ModelProto, work: Work, outcome: Outcome, form: _F
     if form.exact:
         exact = made_exact(outcome.graph, source, [work.looked_at] if work.looked_at else ())
         rounded = work.measured(exact.model)
-        if not exact.exact and loss and rounded and rounded.output.relative > WORTH * loss.output.relative:
+        worth = WORTH_PROVED if exact.exact else WORTH
+        if loss and rounded and rounded.output.relative > worth * loss.output.relative:
             exact, on_grids = None, rounded.output.relative
         else:
             loss = rounded

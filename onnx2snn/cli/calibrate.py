@@ -106,7 +106,7 @@ def calibration_lines(facts: dict[str, Any]) -> list[Text]:
         found = percent(facts["error_on_grids"])
         lines.append(
             Text(
-                f"weights stay float: grids, which prove nothing here, would make that {found}",
+                f"weights stay float: grids, on which sums are exact, would make that {found}",
                 style="yellow",
             )
         )
