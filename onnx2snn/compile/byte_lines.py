@@ -209,25 +209,31 @@ def _fitted(offset: _Offset | None, slope: Array, asked: _Asked, tolerance: Arra
     """
     if offset is None:
         return None
-    wanted, least, real = asked.places + offset.r, asked.least, asked.real
-    shape = np.broadcast_shapes(slope.shape, offset.biases[0].shape)
-    first = np.broadcast_to(slope.astype(np.float32), shape)
+    wanted = asked.places + offset.r
+    shape = np.broadcast_shapes(slope.shape, offset.biases[0].shape, asked.least.shape[1:])
+    first, least, real = (
+        np.broadcast_to(slope.astype(np.float32), shape),
+        np.broadcast_to(asked.least, (len(asked.least), *shape)),
+        np.broadcast_to(asked.real, (len(asked.least), *shape)),
+    )
+    tolerance = np.broadcast_to(tolerance, shape)
     chosen, missed, bias = np.zeros(shape, np.float32), np.full(shape, np.inf), np.zeros(shape)
     for b, ulps in itertools.product(offset.biases, _ULPS):
-        m = first + np.float32(ulps) * np.spacing(first)
-        late = _bytes(least + b, m).min(axis=0) < wanted
-        early = _bytes(least - 1 + b, m).max(axis=0) >= wanted
-        far = late & (np.abs(least - real) >= tolerance) | early & (np.abs(least - 1 - real) >= tolerance)
+        c = np.flatnonzero(missed)  # channels that have none yet that passes all
+        if not c.size:
+            break
+        m, here = first[c] + np.float32(ulps) * np.spacing(first[c]), np.broadcast_to(b, shape)[c]
+        late = _bytes(least[:, c] + here, m).min(axis=0) < wanted
+        early = _bytes(least[:, c] - 1 + here, m).max(axis=0) >= wanted
+        apart = real[:, c] - least[:, c]
+        far = late & (np.abs(apart) >= tolerance[c]) | early & (np.abs(apart + 1) >= tolerance[c])
         wrong = np.where(far.any(axis=0), np.inf, (late | early).sum(axis=0))
-        better = wrong < missed
-        chosen, bias, missed = (
-            np.where(better, m, chosen),
-            np.where(better, b, bias),
-            np.minimum(wrong, missed),
-        )
+        better = wrong < missed[c]
+        at = c[better]
+        chosen[at], bias[at], missed[at] = m[better], here[better], wrong[better]
     if np.isinf(missed).any():
         return None
-    return _Fit(offset.r, bias, chosen.astype(np.float32), not missed.any())
+    return _Fit(offset.r, bias, chosen, not missed.any())
 
 
 def _bytes(sums: Array, m: NDArray[np.float32]) -> Array:

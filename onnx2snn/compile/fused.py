@@ -29,6 +29,7 @@ class FusedWriter(Writer):
     def __init__(self, draft: Draft, **options: Any) -> None:
         super().__init__(draft, **options)
         self._biases: dict[str, Array] = {}
+        self._searches: dict[str, SharedSearches] = {}
         self._folded: set[str] = set()
         self._blocked: dict[str, BlockedRounding] = {}
         self._first: dict[str, BlockedRounding] = {}
@@ -76,7 +77,9 @@ class FusedWriter(Writer):
             blocked.write_last(at, node.input[0], node.output[0])
             return
         rounding = self.rounding(node)
-        if rounding is None and self._shared.write(at, node, lambda: self._potential(at, node)):
+        if rounding is None and self._shared(node.input[0]).write(
+            at, node, lambda: self._potential(at, node)
+        ):
             return
         v = self._potential(at, node)
         scaled = None if self.plain else scaled_search(self.draft, node)
@@ -91,12 +94,14 @@ class FusedWriter(Writer):
         else:
             at.end("Identity", [level(at, self.compared(at, v, node))])
 
-    @cached_property
-    def _shared(self) -> SharedSearches:
-        """Searches of neurons that nothing shorter finds the level of."""
-        nodes = [] if self.plain else [node for node in self.draft.nodes if is_neuron(node)]
-        searching = [n for n in nodes if self.rounding(n) is None and self._corrected(n) is None]
-        return SharedSearches(self.draft, searching, self._bias)
+    def _shared(self, potential: str) -> SharedSearches:
+        """Searches of those neurons which read ``potential`` and whose level nothing shorter finds."""
+        if potential not in self._searches:
+            nodes = [] if self.plain else [n for n in self.draft.readers(potential) if is_neuron(n)]
+            searching = [n for n in nodes if self.rounding(n) is None and self._corrected(n) is None]
+            searching = [n for n in searching if n.input[0] == potential]
+            self._searches[potential] = SharedSearches(self.draft, searching, self._bias)
+        return self._searches[potential]
 
     def _bias(self, node: onnx.NodeProto) -> Array | None:
         """What is added to the tensor that a neuron reads."""
