@@ -16,7 +16,7 @@ from onnx2snn.compile.int8 import Int8Writer
 from onnx2snn.compile.int8_kernels import has_exact_integers
 from onnx2snn.compile.network import Network
 from onnx2snn.compile.neuron_writer import Writer
-from onnx2snn.compile.silence import without_silence
+from onnx2snn.compile.silent_constants import without_silence
 from onnx2snn.compile.spiking import SpikingWriter
 from onnx2snn.compile.step import write_step
 from onnx2snn.compile.tracing import TracingWriter

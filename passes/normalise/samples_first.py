@@ -159,10 +159,10 @@ class _Turner:
         """Cases 1 and 6: axes that are left out, turned, put in."""
         rule = of(node).layout
         step = None if rule is None else rule(node)
-        before = self._layout(node.inputs[0])
-        if step is None or (id(node.inputs[0]) not in self._front and not before.parts):
+        before, after = self._layout(node.inputs[0]), self._layout(node.outputs[0])
+        splits = bool(before.parts) and after.samples.axis != 0
+        if step is None or (id(node.inputs[0]) not in self._front and not splits):
             return None  # in front of the first operator: it will undo it, unless it has to split the axis of samples first
-        after = self._layout(node.outputs[0])
         value = self._read(node, node.inputs[0])
         shown = [(step[axis], part) for axis, part in after.labels]
         kept = [label for label in before.labels if label in shown]

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx.parser import parse_model
 
-from onnx2snn.compile.silence import without_silence
+from onnx2snn.compile.silent_constants import without_silence
 from onnx2snn.model.weights import SplitModel
 
 _NETWORK = """
