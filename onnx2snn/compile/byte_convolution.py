@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 
 from onnx2snn.compile.byte_functions import MICROSOFT, ByteTensor
-from onnx2snn.compile.byte_lines import Line
+from onnx2snn.compile.byte_lines import ByteLine
 from onnx2snn.compile.byte_store import ByteStore
-from onnx2snn.compile.byte_synapses import Layer
+from onnx2snn.compile.byte_synapses import ByteLayer
 from onnx2snn.compile.draft import attributes
 from onnx2snn.compile.int8_kernels import signed_kernels_are_exact
 from onnx2snn.compile.integers import operand
 from onnx2snn.operators.linear import is_convolution
 
 
-def convolved(store: ByteStore, layer: Layer, line: Line, base: ByteTensor, zero: int) -> ByteTensor | None:
+def convolved(
+    store: ByteStore, layer: ByteLayer, line: ByteLine, base: ByteTensor, zero: int
+) -> ByteTensor | None:
     """The bytes behind synapses; None where a matrix is not read as one.
 
     Args:

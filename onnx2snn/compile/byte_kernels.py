@@ -37,7 +37,7 @@ _MOST = 1 << 24
 
 
 @dataclass(frozen=True)
-class Kernel:
+class ByteKernel:
     """An operator of onnxruntime, and its operands behind the bytes.
 
     Attributes:
@@ -59,7 +59,7 @@ class Kernel:
     exact: bool = False
 
 
-def kernel_of(function: Function, own: np.float32, thresholds: Sequence[Array]) -> Kernel | None:
+def kernel_of(function: Function, own: np.float32, thresholds: Sequence[Array]) -> ByteKernel | None:
     """The kernel behind which bytes say which thresholds ``function`` + ``own`` has reached.
 
     Args:
@@ -88,7 +88,7 @@ def kernel_of(function: Function, own: np.float32, thresholds: Sequence[Array]) 
     if are_short(*rows)[0]:
         tolerance = 0.0
     wanted = [np.searchsorted(t, v[inside].astype(np.float64), side="right") for t in thresholds]
-    best: tuple[int, Kernel] | None = None
+    best: tuple[int, ByteKernel] | None = None
     for one in _fits(function, scaled, top):
         reached = tuple(n + 1 + one.shift for n in places)
         found = _answered(one, function)[inside]
@@ -110,7 +110,7 @@ def kernel_of(function: Function, own: np.float32, thresholds: Sequence[Array]) 
     return None if best is None else best[1]
 
 
-def _fits(function: Function, scaled: Array, top: int) -> Iterator[Kernel]:
+def _fits(function: Function, scaled: Array, top: int) -> Iterator[ByteKernel]:
     """Kernels that round ``scaled`` + z."""
     if function.summed:
         yield from _sums(function, scaled, top)
@@ -150,7 +150,9 @@ def _inside(function: Function) -> tuple[slice, ...]:
     return tuple(slice(base.low, base.top + 1) for base in function.bases)
 
 
-def _products(corner: float, by_first: float, by_second: float, both: float, top: int) -> Iterator[Kernel]:
+def _products(
+    corner: float, by_first: float, by_second: float, both: float, top: int
+) -> Iterator[ByteKernel]:
     zeros = (-by_second / both, -by_first / both)
     whole = tuple(int(np.rint(z)) for z in zeros)
     rest = corner - both * whole[0] * whole[1]
@@ -163,7 +165,7 @@ def _products(corner: float, by_first: float, by_second: float, both: float, top
         yield from _with_zero("QLinearMul", (factor, np.float32(1)), whole, rest, top)
 
 
-def _additions(corner: float, by_first: float, by_second: float, top: int) -> Iterator[Kernel]:
+def _additions(corner: float, by_first: float, by_second: float, top: int) -> Iterator[ByteKernel]:
     codes = np.arange(float(CODES))
     rest = corner + by_first * codes[:, None] + by_second * codes
     off = np.abs(rest - np.rint(rest))
@@ -181,7 +183,7 @@ def _additions(corner: float, by_first: float, by_second: float, top: int) -> It
         )
 
 
-def _sums(function: Function, scaled: Array, top: int) -> Iterator[Kernel]:
+def _sums(function: Function, scaled: Array, top: int) -> Iterator[ByteKernel]:
     slope = (scaled[-1] - scaled[0]) / (len(scaled) - 1)
     if np.abs(scaled[0] + slope * np.arange(float(len(scaled))) - scaled).max() > _NEAR:
         return
@@ -197,11 +199,11 @@ def _sums(function: Function, scaled: Array, top: int) -> Iterator[Kernel]:
 
 def _with_zero(
     operator: str, factors: tuple[np.float32, ...], zeros: tuple[int, ...], rest: float, top: int
-) -> Iterator[Kernel]:
+) -> Iterator[ByteKernel]:
     zero = max(0, int(np.rint(rest)))
     shift = zero - int(np.rint(rest))
     if zero < CODES and top + 1 + shift < CODES:
-        yield Kernel(operator, factors, zeros, zero, shift)
+        yield ByteKernel(operator, factors, zeros, zero, shift)
 
 
 def _near(factor: float) -> list[np.float32]:
@@ -211,7 +213,7 @@ def _near(factor: float) -> list[np.float32]:
     return [first, above, below]
 
 
-def node_of(one: Kernel, read: Sequence[str], written: str, hold: Any, *, last: bool) -> onnx.NodeProto:
+def node_of(one: ByteKernel, read: Sequence[str], written: str, hold: Any, *, last: bool) -> onnx.NodeProto:
     """The node.
 
     Args:
@@ -229,7 +231,7 @@ def node_of(one: Kernel, read: Sequence[str], written: str, hold: Any, *, last: 
     return helper.make_node(one.operator, inputs, [written], domain=MICROSOFT, **held)
 
 
-def _answered(one: Kernel, function: Function) -> Array:
+def _answered(one: ByteKernel, function: Function) -> Array:
     """What the kernel answers to every byte."""
     feeds: dict[str, Any] = {}
 
@@ -247,7 +249,7 @@ def _answered(one: Kernel, function: Function) -> Array:
     return np.asarray(session.run(None, feeds)[0])
 
 
-def _answered_to_sums(one: Kernel, function: Function) -> Array:
+def _answered_to_sums(one: ByteKernel, function: Function) -> Array:
     """Places hold bytes that differ by one at most, whose sum is each sum in turn."""
     count = function.summed
     sums = np.arange(function.bases[0].top * count + 1)

@@ -42,7 +42,7 @@ _PARTS = 8
 
 
 @dataclass(frozen=True)
-class Line:
+class ByteLine:
     """See the module.
 
     Attributes:
@@ -61,7 +61,7 @@ class Line:
     exact: bool
 
 
-def line_of(thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool) -> Line | None:
+def line_of(thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool) -> ByteLine | None:
     """The line of neurons that read one potential, if there is one.
 
     Args:
@@ -100,7 +100,7 @@ def line_of(thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool
         return None
     zero = min(max(1 - found.r, 0), HIGHEST - found.r - top)
     reached = tuple(n + found.r + zero for n in places)
-    return Line(found.multiplier, found.bias.astype(np.int32), zero, reached, exact=whole and found.exact)
+    return ByteLine(found.multiplier, found.bias.astype(np.int32), zero, reached, exact=whole and found.exact)
 
 
 class _Asked(NamedTuple):

@@ -27,7 +27,7 @@ _BORDER = 2.0**-20
 
 
 @dataclass(frozen=True)
-class Layer:
+class ByteLayer:
     """Synapses, and the neurons that read their potential alone.
 
     Attributes:
@@ -53,7 +53,7 @@ class Layer:
     shifts: tuple[Array, ...]
 
 
-def layer_of(draft: Draft, node: onnx.NodeProto) -> Layer | None:
+def layer_of(draft: Draft, node: onnx.NodeProto) -> ByteLayer | None:
     """The layer of a node that has weights, if they are whole numbers and all that reads its potential are neurons."""
     weights = draft.value(node.input[1]) if of(node).weights and len(node.input) > 1 else None
     if weights is None or weights.dtype != np.float32 or weights.size == 0:
@@ -83,11 +83,11 @@ def layer_of(draft: Draft, node: onnx.NodeProto) -> Layer | None:
     if shifts is None:
         return None
     whole = len(node.input) == 2 and bool(np.all(unit == 1))
-    return Layer(node, rows.reshape(weights.shape), unit, whole, bias, pools, inside, neurons, shifts)
+    return ByteLayer(node, rows.reshape(weights.shape), unit, whole, bias, pools, inside, neurons, shifts)
 
 
 def _shifts(draft: Draft, neurons: tuple[onnx.NodeProto, ...]) -> tuple[Array, ...] | None:
-    """See :class:`Layer`; None where biases differ within a channel, or are not known."""
+    """See :class:`ByteLayer`; None where biases differ within a channel, or are not known."""
     own = [draft.value(neuron.input[1]) for neuron in neurons]
     found = []
     for bias in own:
@@ -203,7 +203,7 @@ def _by_channel(
 
 
 def bias_without_borders(
-    draft: Draft, layer: Layer, step: float, offsets: NDArray[np.float64] | None
+    draft: Draft, layer: ByteLayer, step: float, offsets: NDArray[np.float64] | None
 ) -> tuple[int, Array] | None:
     """(zero, bias by channel): what a bias takes back at borders alone is a zero of the bytes.
 
@@ -239,7 +239,7 @@ def bias_without_borders(
     return None if np.any(np.ptp(own, axis=1) > near) else (zero, own.mean(axis=1))
 
 
-def _of_constant(draft: Draft, layer: Layer, values: NDArray[np.float64] | None) -> Array | None:
+def _of_constant(draft: Draft, layer: ByteLayer, values: NDArray[np.float64] | None) -> Array | None:
     """The potential where each channel holds one value everywhere, ones where none is given; (C, ...) of one sample."""
     shape = draft.sample_shape(layer.node.input[0])
     if shape is None or not is_convolution(layer.node):
