@@ -31,12 +31,16 @@ Array = NDArray[np.float64]
 HIGHEST = 255
 #: Roundings of float32 that potentials and thresholds have gone through: nearer to a threshold, float32 itself decides.
 _ROUNDINGS = 6
+#: Those of a threshold and a bias alone: nearer to one, a level is explained by them.
+_DECIDED = 6
 #: A line that says less than this of the place of a whole number says nothing.
 _VAGUE = 1.0
 #: Numbers of so many bits are not the rounded ones of others.
 _SPARE = 21
 #: Units in the last place by which a multiplier is moved to meet all thresholds.
 _ULPS = tuple(sorted(range(-12, 13), key=abs))
+#: So far it moves to meet all; farther, it only has to be near enough to each.
+_CLOSE = 4
 #: Parts into which the smallest difference of thresholds is divided in search of a grid.
 _PARTS = 8
 
@@ -85,7 +89,7 @@ def line_of(thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool
     near = _ROUNDINGS * UNIT * largest / unit
     if np.any(near > _VAGUE):
         return None
-    tolerance = np.where(exact, 0, near)
+    tolerance = _DECIDED * UNIT * np.maximum(np.abs(own), np.abs(table)) / unit * ~exact
     least, real = np.ceil((table - own) / unit), (table - own) / unit
     if whole:
         least = _reached_in_float32(least, table, own)
@@ -95,7 +99,7 @@ def line_of(thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool
     if whole and (found is None or not found.exact):
         middle = -np.rint(least[0] - step / (2 * unit))
         tried = np.stack([np.rint(own / unit), middle, middle - 1, middle + 1])
-        found = _fitted(_Offset(1, tried), slope, asked, 0 * near) or found
+        found = _fitted(_Offset(1, tried), slope, asked, 0 * tolerance) or found
     if found is None:
         return None
     zero = min(max(1 - found.r, 0), HIGHEST - found.r - top)
@@ -205,7 +209,7 @@ def _fitted(offset: _Offset | None, slope: Array, asked: _Asked, tolerance: Arra
         offset: Which r and B.
         slope: unit / d, by channel.
         asked: The thresholds.
-        tolerance: How far from a threshold a whole number has to be to be on a side of it, by channel.
+        tolerance: How far from a threshold a whole number has to be to be on a side of it, (J, C).
     """
     if offset is None:
         return None
@@ -216,7 +220,7 @@ def _fitted(offset: _Offset | None, slope: Array, asked: _Asked, tolerance: Arra
         np.broadcast_to(asked.least, (len(asked.least), *shape)),
         np.broadcast_to(asked.real, (len(asked.least), *shape)),
     )
-    tolerance = np.broadcast_to(tolerance, shape)
+    tolerance = np.broadcast_to(tolerance, (len(asked.least), *shape))
     chosen, missed, bias = np.zeros(shape, np.float32), np.full(shape, np.inf), np.zeros(shape)
     for b, ulps in itertools.product(offset.biases, _ULPS):
         c = np.flatnonzero(missed)  # channels that have none yet that passes all
@@ -226,9 +230,10 @@ def _fitted(offset: _Offset | None, slope: Array, asked: _Asked, tolerance: Arra
         late = _bytes(least[:, c] + here, m).min(axis=0) < wanted
         early = _bytes(least[:, c] - 1 + here, m).max(axis=0) >= wanted
         apart = real[:, c] - least[:, c]
-        far = late & (np.abs(apart) >= tolerance[c]) | early & (np.abs(apart + 1) >= tolerance[c])
+        far = late & (np.abs(apart) >= tolerance[:, c]) | early & (np.abs(apart + 1) >= tolerance[:, c])
         wrong = np.where(far.any(axis=0), np.inf, (late | early).sum(axis=0))
-        better = wrong < missed[c]
+        nearest = np.isinf(missed[c]) & np.isfinite(wrong)  # to the kernel of exact arithmetic
+        better = nearest | ((wrong == 0) & (abs(ulps) <= _CLOSE))
         at = c[better]
         chosen[at], bias[at], missed[at] = m[better], here[better], wrong[better]
     if np.isinf(missed).any():
