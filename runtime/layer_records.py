@@ -122,10 +122,11 @@ def _is_train(value: Any) -> bool:
     if not isinstance(value, dict):
         return _is_text(value)
     if "parts" in value:
-        return isinstance(value["parts"], list) and all(map(_is_train, value["parts"]))
+        return bool(value["parts"]) and _list_of(_is_train)(value["parts"])
     levels = value.get("levels")
     return (
         _is_text(value.get("bytes"))
+        and type(value.get("channels_last")) is bool
         and isinstance(levels, list)
         and len(levels) == 256
         and all(map(_whole(0), levels))

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnx2snn.compile.byte_functions import ALL, CODES, ByteTensor, Function, steps_of
+from onnx2snn.compile.byte_functions import ALL, CODES, ByteTensor, Function, bytes_of_sums, steps_of
 from onnx2snn.compile.draft import Array, Draft, is_dialect, is_neuron
 from onnx2snn.compile.narrowed_search import rows_of_thresholds
 from onnx2snn.compile.one_node import run_node
@@ -123,9 +123,8 @@ def _run(draft: Draft, node: onnx.NodeProto, arrays: Sequence[Array]) -> Array |
     other.CopyFrom(node)
     other.input[:], other.output[:] = names, ["y"]
     feeds = {name: np.ascontiguousarray(a).reshape(a.shape) for name, a in zip(names, arrays, strict=True)}
-    opsets = [o for o in draft.network.structure.opset_import if not o.domain]
     try:
-        return run_node(other, feeds, opsets=opsets)
+        return run_node(other, feeds, opsets=draft.opsets)
     except Exception:  # noqa: BLE001 - whatever a runtime refuses stays as it is
         return None
 
@@ -140,13 +139,12 @@ def copies_bytes(draft: Draft, node: onnx.NodeProto, sizes: tuple[int, ...]) -> 
     other = onnx.NodeProto()
     other.CopyFrom(node)
     other.input[0] = "x"
-    opsets = [o for o in draft.network.structure.opset_import if not o.domain]
     x = (np.arange(int(np.prod(sizes))) % (CODES - 1) + 1).reshape(1, *sizes)
     held = {name: values for name, values in constants.items() if values is not None}
     try:
-        floats = run_node(other, {"x": x.astype(np.float32), **held}, opsets=opsets)
+        floats = run_node(other, {"x": x.astype(np.float32), **held}, opsets=draft.opsets)
         bytes_ = run_node(
-            other, {"x": x.astype(np.uint8), **held}, kind=onnx.TensorProto.UINT8, opsets=opsets
+            other, {"x": x.astype(np.uint8), **held}, kind=onnx.TensorProto.UINT8, opsets=draft.opsets
         )
     except Exception:  # noqa: BLE001 - whatever a runtime refuses stays as it is
         return False
@@ -190,11 +188,11 @@ def averaged(draft: Draft, node: onnx.NodeProto, function: Function) -> Function
         return None
     if steps_of(function) is None or not 1 < count <= _PLACES or base.top * count * count > _MOST:
         return None
-    whole, more = np.divmod(np.arange(base.top * count + 1), count)
-    places = whole[:, None] + (np.arange(count) < more[:, None])
+    places = bytes_of_sums(base.top, count)
     other = onnx.NodeProto()
     other.CopyFrom(node)
     other.input[0], other.output[0] = "x", "y"
-    opsets = [o for o in draft.network.structure.opset_import if not o.domain]
-    found = run_node(other, {"x": function.values[places].reshape(-1, 1, *base.sizes[1:])}, opsets=opsets)
+    found = run_node(
+        other, {"x": function.values[places].reshape(-1, 1, *base.sizes[1:])}, opsets=draft.opsets
+    )
     return Function((base,), found.reshape(-1), count)

@@ -101,6 +101,12 @@ def identity(base: ByteTensor) -> Function:
     return Function((base,), np.arange(CODES, dtype=np.float32))
 
 
+def bytes_of_sums(top: int, count: int) -> NDArray[np.uint8]:
+    """``count`` bytes that differ by one at most, for each sum of so many bytes up to ``top``; (sums, count)."""
+    whole, more = np.divmod(np.arange(top * count + 1), count)
+    return (whole[:, None] + (np.arange(count) < more[:, None])).astype(np.uint8)
+
+
 def codes_of(function: Function) -> Codes | None:
     """The codes of a function of one byte; None where its values are no multiples of one step, or too many."""
     found = steps_of(function)

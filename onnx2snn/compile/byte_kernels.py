@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from onnx2snn.compile.byte_functions import CODES, MICROSOFT, Function
+from onnx2snn.compile.byte_functions import CODES, MICROSOFT, Function, bytes_of_sums
 from onnx2snn.compile.byte_lines import are_short, grid_of
 from onnx2snn.compile.one_node import kernel
 from onnx2snn.operators.signals import UNIT
@@ -32,8 +32,6 @@ _AVERAGE = "QLinearGlobalAveragePool"
 _TRIES = 8
 #: How near to a whole number a zero point is, in levels.
 _NEAR = 1e-3
-#: Sums of bytes whose answers are compared one by one.
-_MOST = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -74,20 +72,13 @@ def kernel_of(function: Function, own: np.float32, thresholds: Sequence[Array]) 
     top = max(int(n[-1]) for n in places)
     if top >= CODES - 1:
         return None
-    v = function.values + own if own else function.values
-    inside = tuple(slice(base.low, base.top + 1) for base in function.bases)
-    if function.summed:
-        inside = (slice(0, function.bases[0].top * function.summed + 1),)
-    scaled = (v[inside].astype(np.float64) - first) / step + 0.5  # thresholds lie at n + ½ of it
-    tolerance = _ROUNDINGS * UNIT * (np.abs(v[inside].astype(np.float64)).max() + abs(float(own))) / step
-    rows = [
-        v[inside].reshape(1, -1).astype(np.float64),
-        np.full((1, 1), float(own)),
-        np.concatenate(thresholds)[None],
-    ]
-    if are_short(*rows)[0]:
+    inside = _inside(function)
+    v: Array = (function.values[inside] + own).astype(np.float64)  # float32's sum
+    scaled = (v - first) / step + 0.5  # thresholds lie at n + ½ of it
+    tolerance = _ROUNDINGS * UNIT * (np.abs(v).max() + abs(float(own))) / step
+    if are_short(v.reshape(1, -1), np.full((1, 1), float(own)), np.concatenate(thresholds)[None])[0]:
         tolerance = 0.0
-    wanted = [np.searchsorted(t, v[inside].astype(np.float64), side="right") for t in thresholds]
+    wanted = [np.searchsorted(t, v, side="right") for t in thresholds]
     best: tuple[int, ByteKernel] | None = None
     for one in _fits(function, scaled, top):
         reached = tuple(n + 1 + one.shift for n in places)
@@ -147,6 +138,9 @@ def missing_zeros(function: Function) -> tuple[int, ...]:
 
 
 def _inside(function: Function) -> tuple[slice, ...]:
+    """Where its values are those of bytes, or of sums, that there are."""
+    if function.summed:
+        return (slice(0, function.bases[0].top * function.summed + 1),)
     return tuple(slice(base.low, base.top + 1) for base in function.bases)
 
 
@@ -232,7 +226,7 @@ def node_of(one: ByteKernel, read: Sequence[str], written: str, hold: Any, *, la
 
 
 def _answered(one: ByteKernel, function: Function) -> Array:
-    """What the kernel answers to every byte."""
+    """What the kernel answers to every byte, or every pair, or to places that hold each sum in turn."""
     feeds: dict[str, Any] = {}
 
     def hold(value: Any, kind: Any) -> str:
@@ -240,29 +234,12 @@ def _answered(one: ByteKernel, function: Function) -> Array:
         feeds[name] = np.asarray(value, kind)
         return name
 
+    node = node_of(one, ["a", "b"][: len(function.bases)], "y", hold, last=False)
     if function.summed:
-        return _answered_to_sums(one, function)
-    a = np.arange(CODES, dtype=np.uint8)
-    node = node_of(one, ["a", "b"], "y", hold, last=False)
-    feeds |= {"a": a[:, None].copy(), "b": a[None, :].copy()}
+        feeds["a"] = bytes_of_sums(function.bases[0].top, function.summed)[:, None, None, :]
+    else:
+        codes = np.arange(CODES, dtype=np.uint8)
+        feeds |= {"a": codes[:, None].copy(), "b": codes[None, :].copy()}
     session = kernel(node, {name: value.dtype for name, value in feeds.items()}, TensorProto.UINT8)
-    return np.asarray(session.run(None, feeds)[0])
-
-
-def _answered_to_sums(one: ByteKernel, function: Function) -> Array:
-    """Places hold bytes that differ by one at most, whose sum is each sum in turn."""
-    count = function.summed
-    sums = np.arange(function.bases[0].top * count + 1)
-    whole, more = np.divmod(sums, count)
-    places = (whole[:, None] + (np.arange(count) < more[:, None])).astype(np.uint8)[:, None, None, :]
-    feeds: dict[str, Any] = {}
-
-    def hold(value: Any, kind: Any) -> str:
-        name = f"c{len(feeds)}"
-        feeds[name] = np.asarray(value, kind)
-        return name
-
-    node = node_of(one, ["a"], "y", hold, last=False)
-    feeds["a"] = places
-    session = kernel(node, {name: value.dtype for name, value in feeds.items()}, TensorProto.UINT8)
-    return np.asarray(session.run(None, feeds)[0]).reshape(-1)
+    answer = np.asarray(session.run(None, feeds)[0])
+    return answer.reshape(-1) if function.summed else answer

@@ -12,6 +12,7 @@ from onnx2snn.compile.byte_trains import takes_largest
 from onnx2snn.compile.draft import Draft, attributes, is_dialect, is_neuron
 from onnx2snn.compile.narrowed_search import rows_of_thresholds
 from onnx2snn.compile.one_node import run_node
+from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_convolution
 
@@ -145,7 +146,7 @@ def _behind(draft: Draft, node: onnx.NodeProto) -> _Behind | None:
     while name not in draft.outputs:
         readers = draft.readers(name)
         if readers and all(
-            is_neuron(r) and r.input[0] == name and not is_dialect(r, "ScaledIF") for r in readers
+            is_neuron(r) and r.input[0] == name and not is_dialect(r, SCALED_IF) for r in readers
         ):
             own = draft.value(readers[0].input[1])
             return (
@@ -249,15 +250,14 @@ def _of_constant(draft: Draft, layer: ByteLayer, values: NDArray[np.float64] | N
     node.CopyFrom(layer.node)
     node.input[:], node.output[:] = ["x", "w"], ["y"]
     x = np.broadcast_to(held.reshape((-1,) + (1,) * (len(shape) - 1)), shape)[None]
-    opsets = [o for o in draft.network.structure.opset_import if not o.domain]
     feeds = {"x": x.astype(np.float32), "w": layer.weights.astype(np.float32)}
-    found = run_node(node, feeds, opsets=opsets)[0].astype(np.float64)
+    found = run_node(node, feeds, opsets=draft.opsets)[0].astype(np.float64)
     return np.asarray(found * layer.unit.reshape((-1,) + (1,) * (found.ndim - 1)))
 
 
 def finite_thresholds(draft: Draft, neuron: onnx.NodeProto) -> Array | None:
     """Thresholds of a neuron: (J,), or (C, J) of one whose channels have their own; None where they are not known."""
-    held = None if is_dialect(neuron, "ScaledIF") else rows_of_thresholds(draft, neuron)
+    held = None if is_dialect(neuron, SCALED_IF) else rows_of_thresholds(draft, neuron)
     if held is None:
         return None
     table, at_row = held

@@ -81,6 +81,11 @@ class Draft:
             for name in reads(node):
                 self._readers.setdefault(name, []).append(node)
 
+    @property
+    def opsets(self) -> list[onnx.OperatorSetIdProto]:
+        """The network's set of ONNX's operators."""
+        return [o for o in self.network.structure.opset_import if not o.domain]
+
     def value(self, name: str) -> Array | None:
         """The values of a constant; None of anything else."""
         if name in self._held:

@@ -98,11 +98,7 @@ class Int8Writer(FusedWriter):
             read = {name: self._bytes.affine(name, function) for name, function in read.items()}
         if is_neuron(node):
             return self._neuron(node, read)
-        found = evaluated(self.draft, node, read)
-        if found is None:
-            return self._averaged(node, read)
-        self._functions[node.output[0]], self._lazy[node.output[0]] = found, node
-        return True
+        return self._known(node, evaluated(self.draft, node, read)) or self._averaged(node, read)
 
     def _neuron(self, node: onnx.NodeProto, read: dict[str, Function]) -> bool:
         """Whether a neuron's potential, its bias added, is a function of bytes."""
@@ -126,9 +122,7 @@ class Int8Writer(FusedWriter):
         levels = levels_at(draft, node, potential.values)
         if levels is None or draft.sample_shape(node.output[0]) != potential.bases[0].sizes:
             return False
-        self._functions[node.output[0]] = Function(potential.bases, levels)
-        self._lazy[node.output[0]] = node
-        return True
+        return self._known(node, Function(potential.bases, levels))
 
     def _of_parts(self, node: onnx.NodeProto) -> bool:
         """Whether ``node`` makes functions of bytes of each of the parts beside each other in what it reads."""
@@ -176,8 +170,7 @@ class Int8Writer(FusedWriter):
             top = int(there[-1])
             alone = len(neurons) == 1 and top < 255 and np.array_equal(there, np.arange(1, top + 1))
             held = self._bytes.cut(base, top) if alone else base
-            self._functions[neuron.output[0]] = Function((held,), levels)
-            self._lazy[neuron.output[0]] = neuron
+            self._known(neuron, Function((held,), levels))
 
     # --- synapses
 
@@ -289,7 +282,3 @@ class Int8Writer(FusedWriter):
     def _are_floats(self, node: onnx.NodeProto) -> bool:
         """Whether all that ``node`` reads is written as floats."""
         return all(name in self._written for name in reads(node))
-
-
-#: The axis of a tensor with channels second that each axis shows once they lie last.
-_LAST = (0, 2, 3, 1)
