@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 CODES = 256
 #: Roundings of float32 between values that are multiples of one step.
 _NEAR = 2.0**-20
+#: Those of a value that was multiplied and added to.
+_ROUNDINGS = 2
 MICROSOFT = "com.microsoft"
 #: All channels.
 ALL = slice(None)
@@ -122,6 +124,25 @@ def codes_of(function: Function) -> Codes | None:
     whole = np.zeros(CODES, np.uint8)
     whole[: len(held)] = codes[: len(held)]
     return Codes(whole, found.step, zero)
+
+
+def dequantised(function: Function) -> tuple[np.float32, int] | None:
+    """(scale, zero) of bytes whose float32 product by (byte − zero) is a function's value, but for the roundings of that.
+
+    None where there are none. The scale is the one of its neighbours that meets the most values.
+    """
+    found, top = codes_of(function), function.bases[0].top
+    codes = np.arange(top + 1)
+    if found is None or not np.array_equal(found.codes[: top + 1], codes):
+        return None
+    values = function.values[: top + 1]
+    first = np.float32(found.step)
+    steps = [first, np.nextafter(first, np.float32(np.inf)), np.nextafter(first, np.float32(0))]
+    lines = [(codes - found.zero).astype(np.float32) * step for step in steps]
+    best = int(np.argmax([(line == values).sum() for line in lines]))
+    if np.abs(lines[best] - values).max() > _ROUNDINGS * np.spacing(np.abs(values).max()):
+        return None
+    return steps[best], found.zero
 
 
 def steps_of(function: Function) -> Codes | None:

@@ -10,7 +10,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from onnx2snn.compile.byte_functions import CODES, MICROSOFT, ByteTensor, Codes, Function, codes_of, steps_of
+from onnx2snn.compile.byte_functions import (
+    CODES,
+    MICROSOFT,
+    ByteTensor,
+    Codes,
+    Function,
+    codes_of,
+    dequantised,
+    steps_of,
+)
 from onnx2snn.compile.byte_kernels import missing_zeros
 from onnx2snn.compile.draft import Array, Draft, attributes
 
@@ -63,6 +72,21 @@ class ByteStore:
             self._coded[key] = ByteTensor(name, base.last, base.sizes, int(used.max()), int(used.min()))
             self._origins[name] = stem, base, codes
         return self._coded[key]
+
+    def floats(self, name: str, function: Function) -> None:
+        """A function of one byte as the network's tensor, float32."""
+        at, base = self.draft.at(name), self.laid(function.bases[0], False)
+        values = function.values[: base.top + 1]
+        if np.array_equal(values, np.arange(base.top + 1)):
+            at.end("Cast", [base.name], to=TensorProto.FLOAT)
+            return
+        # Files are read by evaluators that know this operator of newer operator sets alone.
+        line = dequantised(function) if self.draft.target.contributed else None
+        if line is None:
+            self.look_up(name, base, function.values, output=name)
+        else:
+            step, zero = line
+            at.end("DequantizeLinear", [base.name, at.constant(step), at.constant(zero, np.uint8)])
 
     def look_up(self, stem: str, base: ByteTensor, table: Array, output: str = "") -> str:
         """The entries of ``table`` (256,) at bytes."""

@@ -23,12 +23,15 @@ from onnx2snn.compile.byte_evaluation import averaged, copies_bytes, evaluated, 
 from onnx2snn.compile.byte_functions import ByteTensor, Function, codes_of, identity
 from onnx2snn.compile.byte_kernels import kernel_of, node_of
 from onnx2snn.compile.byte_lines import line_of
+from onnx2snn.compile.byte_products import ByteProduct, multiplied, product_of, with_number, with_silence
+from onnx2snn.compile.byte_quantisers import quantiser_of, thresholds_in_floats
 from onnx2snn.compile.byte_sources import byte_top
 from onnx2snn.compile.byte_store import ByteStore
 from onnx2snn.compile.byte_synapses import bias_without_borders, finite_thresholds, layer_of
 from onnx2snn.compile.byte_trains import takes_largest
-from onnx2snn.compile.draft import Draft, attributes, is_neuron, reads
+from onnx2snn.compile.draft import Draft, attributes, is_dialect, is_neuron, reads
 from onnx2snn.compile.fused import FusedWriter
+from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.operators import of
 
 
@@ -44,6 +47,7 @@ class Int8Writer(FusedWriter):
         super().__init__(draft, **options)
         self._functions: dict[str, Function] = {}
         self._parts: dict[str, tuple[Function, ...]] = {}
+        self._products: dict[str, ByteProduct] = {}
         self._inside: set[str] = set()
         self._lazy: dict[str, onnx.NodeProto] = {}
         self._written = set(draft.inputs) | set(draft.initializers)
@@ -56,7 +60,14 @@ class Int8Writer(FusedWriter):
             node.output[0] in held for held in (self._functions, self._inside, self._parts)
         ):
             return True
-        if not (self._layer(node) or self._function(node) or self._joined(node) or self._moved(node)):
+        if not (
+            self._layer(node)
+            or self._product(node)
+            or self._function(node)
+            or self._joined(node)
+            or self._moved(node)
+            or self._quantised(node)
+        ):
             self._as_floats(sorted(reads(node)))
             if not super().write(node):
                 self.draft.keep(node)
@@ -160,6 +171,31 @@ class Int8Writer(FusedWriter):
         self._hold(neurons, ByteTensor(written, last, sizes), one.reached)
         return True
 
+    def _quantised(self, node: onnx.NodeProto) -> bool:
+        """Whether a neuron that reads float32 is a quantiser."""
+        draft = self.draft
+        sizes = draft.sample_shape(node.output[0]) if is_neuron(node) else None
+        if sizes is None or self.plain or node.output[0] in self._blocked or self.rounding(node) is not None:
+            return False
+        name, operands = node.input[0], [node.input[1], *node.input[5:]]
+        neurons = [
+            n
+            for n in draft.readers(name)
+            if is_neuron(n) and n.input[0] == name and [n.input[1], *n.input[5:]] == operands
+        ]
+        thresholds = [thresholds_in_floats(draft, neuron) for neuron in neurons]
+        known, own = [t for t in thresholds if t is not None], self._bias(node)
+        if len(known) < len(thresholds) or own is None or own.size != 1:
+            return False
+        found = quantiser_of(known, float(own.reshape(())))
+        if found is None:
+            return False
+        self._as_floats([name, *operands])
+        at = draft.at(node.output[0])
+        v = at.add("Div", [name, operands[1]]) if is_dialect(node, SCALED_IF) else name
+        self._hold(neurons, ByteTensor(found.write(at, v), False, sizes), found.reached)
+        return True
+
     def _hold(
         self, neurons: Sequence[onnx.NodeProto], base: ByteTensor, reached: Iterable[NDArray[np.int64]]
     ) -> None:
@@ -173,6 +209,37 @@ class Int8Writer(FusedWriter):
             self._known(neuron, Function((held,), levels))
 
     # --- synapses
+
+    def _product(self, node: onnx.NodeProto) -> bool:
+        """Whether ``node`` multiplies two functions of bytes, or is a neuron that reads such a product."""
+        draft, products = self.draft, self._products
+        if is_neuron(node):
+            return node.input[0] in products and self._multiplied(node)
+        known = [name for name in node.input if name in products]
+        made = None
+        if len(known) == 1 and of(node).sums and len(node.input) == 2:
+            made = with_number(products[known[0]], *(draft.value(n) for n in node.input if n != known[0]))
+        elif not known and len(node.input) == 2:
+            made = product_of(draft, node, *(self._functions.get(name) for name in node.input))
+        if made is not None:
+            products[node.output[0]], self._lazy[node.output[0]] = made, node
+        return made is not None
+
+    def _multiplied(self, node: onnx.NodeProto) -> bool:
+        """Whether a kernel passes the thresholds of the neurons that read a product and a bias."""
+        draft, (name, bias) = self.draft, node.input[:2]
+        silent, product = self._products.get(bias), self._products[name]
+        whole = with_number(product, draft.value(bias)) if silent is None else with_silence(product, silent)
+        neurons = [n for n in draft.readers(name) if is_neuron(n) and list(n.input[:2]) == [name, bias]]
+        thresholds = [finite_thresholds(draft, neuron) for neuron in neurons]
+        maker = draft.producer(name)
+        if whole is None or maker is None or any(t is None for t in thresholds):
+            return False
+        known = [t for t in thresholds if t is not None]
+        found = multiplied(self._bytes, maker, whole, known, node.output[0])
+        if found is not None:
+            self._hold(neurons, found[0], found[1].reached)
+        return found is not None
 
     def _layer(self, node: onnx.NodeProto) -> bool:
         draft = self.draft
@@ -191,7 +258,8 @@ class Int8Writer(FusedWriter):
         zero, own = found[0] + codes.zero, found[1]
         whole = layer.whole and codes.step == 1 and zero == 0 and np.array_equal(own, own.astype(np.float32))
         there = [t + shift for t, shift in zip(thresholds, layer.shifts, strict=True) if t is not None]
-        line = line_of(there, own, layer.unit * codes.step, whole=whole)
+        terms = layer.weights[0].size
+        line = line_of(there, own, layer.unit * codes.step, whole=whole, terms=terms)
         if line is None:
             return False
         base = self._bytes.code(node.input[0], function, codes)
@@ -263,7 +331,9 @@ class Int8Writer(FusedWriter):
     def _as_floats(self, tensors: Iterable[str]) -> None:
         """Write those of ``tensors`` as float32 that are known as functions of bytes alone."""
         for name in tensors:
-            if name in self._written or not (name in self._functions or name in self._parts):
+            if name in self._written or not any(
+                name in held for held in (self._functions, self._parts, self._products)
+            ):
                 continue
             self._written.add(name)
             node, function = self._lazy[name], self._functions.get(name)
@@ -273,11 +343,7 @@ class Int8Writer(FusedWriter):
                 if not super().write(node):
                     self.draft.keep(node)
                 continue
-            base = self._bytes.laid(function.bases[0], False)
-            if np.array_equal(function.values[: base.top + 1], np.arange(base.top + 1)):
-                self.draft.at(name).end("Cast", [base.name], to=TensorProto.FLOAT)
-            else:
-                self._bytes.look_up(name, base, function.values, output=name)
+            self._bytes.floats(name, function)
 
     def _are_floats(self, node: onnx.NodeProto) -> bool:
         """Whether all that ``node`` reads is written as floats."""
