@@ -4,7 +4,8 @@
 
 Thresholds lie on a grid, as those of a quantiser do; where the neurons' are scaled by the sample, v is divided by that first. A
 division rounds, so a potential within float32's rounding of a threshold may come out on the other side of it; where all
-thresholds are short numbers, as in networks that are exact, neurons keep their own comparisons.
+thresholds are short numbers, as in networks that are exact, neurons keep their own comparisons, unless they are scaled: no
+quotient is exact.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.compile.byte_lines import HIGHEST, are_short, grid_of
-from onnx2snn.compile.byte_synapses import finite_thresholds
+from onnx2snn.compile.byte_rows import NeuronTable, neuron_table
 from onnx2snn.compile.draft import Draft, Place, attributes, is_dialect
 from onnx2snn.compile.scaled_search import scaled_search
 from onnx2snn.dialect.functions import SCALED_IF
@@ -51,15 +52,17 @@ class ByteQuantiser:
         return at.add("QuantizeLinear", [v, at.constant(self.step), at.constant(self.zero, np.uint8)])
 
 
-def quantiser_of(thresholds: Sequence[Array], own: float) -> ByteQuantiser | None:
+def quantiser_of(thresholds: Sequence[Array], own: float, *, scaled: bool) -> ByteQuantiser | None:
     """The quantiser of neurons that read one potential, if there is one.
 
     Args:
         thresholds: By neuron, finite and rising.
         own: What neurons add to the potential.
+        scaled: Thresholds are scaled by the sample.
     """
     grid = grid_of(thresholds) if all(t.ndim == 1 for t in thresholds) else None
-    if grid is None or are_short(np.full((1, 1), own), np.concatenate(thresholds)[None])[0]:
+    short = are_short(np.full((1, 1), own), np.concatenate(thresholds)[None])[0]
+    if grid is None or (short and not scaled):
         return None
     first, step, places = float(grid[0][0]) - own, float(grid[1][0]), grid[2]
     if max(int(n[-1]) for n in places) + 1 > HIGHEST:
@@ -71,13 +74,13 @@ def quantiser_of(thresholds: Sequence[Array], own: float) -> ByteQuantiser | Non
     return ByteQuantiser(np.float32(step), np.float32(0), whole, tuple(n + 1 for n in places))
 
 
-def thresholds_in_floats(draft: Draft, neuron: onnx.NodeProto) -> Array | None:
-    """As :func:`finite_thresholds`; of scaled neurons those of the quotient."""
+def table_in_floats(draft: Draft, neuron: onnx.NodeProto) -> NeuronTable | None:
+    """As :func:`neuron_table`; of scaled neurons that of the quotient."""
     if not is_dialect(neuron, SCALED_IF):
-        return finite_thresholds(draft, neuron)
+        return neuron_table(draft, neuron)
     held = scaled_search(draft, neuron)
     if held is None:
         return None
     levels = slice(1, int(attributes(neuron)["levels"]) + 1)
-    table = held.below.astype(np.float64) * held.theta + held.compare
-    return np.asarray(table[levels], np.float64)
+    thresholds = (held.below.astype(np.float64) * held.theta + held.compare)[levels]
+    return NeuronTable(thresholds, np.arange(len(thresholds) + 1)[None], None)
