@@ -15,10 +15,10 @@ rounded to float32, which leaves B whole but for that rounding.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +40,8 @@ _VAGUE = 1.0
 _SPARE, _FEW = 21, 16
 #: Units in the last place by which a multiplier is moved to meet all thresholds.
 _ULPS = tuple(sorted(range(-12, 13), key=abs))
+#: How far that moves a product, of its size, rounded.
+_MOVED = 2.0**-18
 #: So far it moves to meet all; farther, it only has to be near enough to each.
 _CLOSE = 4
 #: Parts into which the smallest difference of thresholds is divided in search of a grid.
@@ -224,30 +226,40 @@ def _fitted(offset: _Offset | None, slope: Array, asked: _Asked, tolerance: Arra
         return None
     wanted = asked.places + offset.r
     shape = np.broadcast_shapes(slope.shape, offset.biases[0].shape, asked.least.shape[1:])
-    first, least, real = (
-        np.broadcast_to(slope.astype(np.float32), shape),
-        np.broadcast_to(asked.least, (len(asked.least), *shape)),
-        np.broadcast_to(asked.real, (len(asked.least), *shape)),
-    )
-    tolerance = np.broadcast_to(tolerance, (len(asked.least), *shape))
+    first = np.broadcast_to(slope.astype(np.float32), shape)
+    all_of = partial(np.broadcast_to, shape=(len(asked.least), *shape))
     chosen, missed, bias = np.zeros(shape, np.float32), np.full(shape, np.inf), np.zeros(shape)
-    for b, ulps in itertools.product(offset.biases, _ULPS):
-        c = np.flatnonzero(missed)  # channels that have none yet that passes all
-        if not c.size:
-            break
-        m, here = first[c] + np.float32(ulps) * np.spacing(first[c]), np.broadcast_to(b, shape)[c]
-        late = _bytes(least[:, c] + here, m).min(axis=0) < wanted
-        early = _bytes(least[:, c] - 1 + here, m).max(axis=0) >= wanted
-        apart = real[:, c] - least[:, c]
-        far = late & (np.abs(apart) >= tolerance[:, c]) | early & (np.abs(apart + 1) >= tolerance[:, c])
-        wrong = np.where(far.any(axis=0), np.inf, (late | early).sum(axis=0))
-        nearest = np.isinf(missed[c]) & np.isfinite(wrong)  # to the kernel of exact arithmetic
-        better = nearest | ((wrong == 0) & (abs(ulps) <= _CLOSE))
-        at = c[better]
-        chosen[at], bias[at], missed[at] = m[better], here[better], wrong[better]
+    for b in offset.biases:
+        here = np.broadcast_to(b, shape)
+        near = _near(all_of(asked.least) + here, first, wanted)
+        least, far, at = all_of(asked.least)[near], all_of(tolerance)[near], near[1]
+        apart, n = all_of(asked.real)[near] - least, wanted[near[0], 0]
+        for ulps in _ULPS:
+            c = np.flatnonzero(missed)  # channels that have none yet that passes all
+            if not c.size:
+                break
+            m = first + np.float32(ulps) * np.spacing(first)
+            late = _bytes(least + here[at], m[at]).min(axis=0) < n
+            early = _bytes(least - 1 + here[at], m[at]).max(axis=0) >= n
+            lost = late & (np.abs(apart) >= far) | early & (np.abs(apart + 1) >= far)
+            wrong = np.bincount(at, late | early, minlength=shape[0]).astype(np.float64)
+            wrong[at[lost]] = np.inf
+            nearest = np.isinf(missed[c]) & np.isfinite(wrong[c])  # to the kernel of exact arithmetic
+            better = c[nearest | ((wrong[c] == 0) & (abs(ulps) <= _CLOSE))]
+            chosen[better], bias[better], missed[better] = m[better], here[better], wrong[better]
     if np.isinf(missed).any():
         return None
     return _Fit(offset.r, bias, chosen, not missed.any())
+
+
+def _near(
+    sums: Array, m: NDArray[np.float32], wanted: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which thresholds, of which channels, a multiplier as near to ``m`` as is tried may pass at another whole number."""
+    over = sums * m.astype(np.float64) - (wanted - 0.5)
+    most = _MOVED * (np.abs(wanted) + 1)
+    thresholds, channels = np.nonzero((over <= most) | (over >= m - most))
+    return thresholds, channels
 
 
 def _bytes(sums: Array, m: NDArray[np.float32]) -> Array:
