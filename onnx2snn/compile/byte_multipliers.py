@@ -70,21 +70,23 @@ def fitted(
             np.abs(apart) >= tolerance,
             np.abs(apart + 1) >= tolerance,
         )
-        least, far, at = all_of(asked.least)[near], all_of(tolerance)[near], near[1]
-        apart, n = apart[near], wanted[near[0], 0]
+        held = [all_of(asked.least)[near] + here[near[1]], apart[near], all_of(tolerance)[near]]
         for ulps in _ULPS:
-            c = np.flatnonzero(missed)  # channels that have none yet that passes all
-            if not c.size:
-                break
+            wanting = np.isinf(missed) if abs(ulps) > _CLOSE else missed > 0
+            wanting &= ~hopeless
+            if not wanting.any():
+                continue
+            among = wanting[near[1]]
+            at, n = near[1][among], wanted[near[0][among], 0]
+            sums, off, far = (values[among] for values in held)
             m = first + np.float32(ulps) * np.spacing(first)
-            late = _bytes(least + here[at], m[at]).min(axis=0) < n
-            early = _bytes(least - 1 + here[at], m[at]).max(axis=0) >= n
-            lost = late & (np.abs(apart) >= far) | early & (np.abs(apart + 1) >= far)
+            late, early = _bytes(sums, m[at]).min(axis=0) < n, _bytes(sums - 1, m[at]).max(axis=0) >= n
+            lost = late & (np.abs(off) >= far) | early & (np.abs(off + 1) >= far)
             wrong = np.bincount(at, late | early, minlength=shape[0]).astype(np.float64)
-            wrong[at[lost]], wrong[hopeless] = np.inf, np.inf
-            nearest = np.isinf(missed[c]) & np.isfinite(wrong[c])  # to the kernel of exact arithmetic
-            better = c[nearest | ((wrong[c] == 0) & (abs(ulps) <= _CLOSE))]
-            chosen[better], bias[better], missed[better] = m[better], here[better], wrong[better]
+            wrong[at[lost]] = np.inf
+            # the first that is near enough is nearest to the kernel of exact arithmetic
+            c = np.flatnonzero(wanting & np.where(np.isinf(missed), np.isfinite(wrong), wrong == 0))
+            chosen[c], bias[c], missed[c] = m[c], here[c], wrong[c]
     if np.isinf(missed).any():
         return None
     return ByteFit(offset.r, bias, chosen, not missed.any())
