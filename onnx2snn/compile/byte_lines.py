@@ -98,8 +98,9 @@ def line_of(
         least = _reached_in_float32(least, table, own)
     asked = ByteThresholds(distinct[:, None], least, real)
     slope = unit / step
-    offset = _shared_offset((own - first) / unit, step / unit, near, top, free=free)
-    found = fitted(offset, slope, asked, tolerance)
+    found = None
+    for offset in _shared_offsets((own - first) / unit, step / unit, near, top, free=free):
+        found = found or fitted(offset, slope, asked, tolerance)
     if whole and (found is None or not found.exact):
         middle = -np.rint(least[0] - step / (2 * unit))
         tried = np.stack([np.rint(own / unit), middle, middle - 1, middle + 1])
@@ -170,16 +171,22 @@ def _are_on(table: Array, first: Array, step: Array, n: NDArray[np.int64]) -> bo
     )
 
 
-def _shared_offset(start: Array, step: Array, near: Array, top: int, *, free: bool) -> ByteOffset | None:
-    """The r for which every channel's B is nearest to whole, or to 0; 1, which needs no zero, before others as near."""
+def _shared_offsets(start: Array, step: Array, near: Array, top: int, *, free: bool) -> list[ByteOffset]:
+    """The r for which every channel's B is nearest to whole, or to 0; 1, which needs no zero, before others as near.
+
+    And the r below, if it is as good: between them ties go to the other of two bytes.
+    """
     r = np.concatenate([[1], np.delete(np.arange(-HIGHEST + 1, HIGHEST - top + 1), HIGHEST)])
     exact = start + (r[:, None] - 0.5) * step
     whole = np.rint(exact) * free
     off = (np.abs(exact - whole) / near).max(axis=1)
     best = 0 if off[0] <= 1 else int(np.argmin(off))
-    if off[best] > 1 or np.abs(whole[best]).max() >= 2**31:
-        return None
-    return ByteOffset(int(r[best]), whole[best][None])
+    places = [best, *np.flatnonzero(r == r[best] - 1)]
+    return [
+        ByteOffset(int(r[p]), whole[p][None])
+        for p in places
+        if off[p] <= 1 and np.abs(whole[p]).max() < 2**31
+    ]
 
 
 def are_short(*values: Array, bits: int = _SPARE) -> NDArray[np.bool_]:

@@ -42,9 +42,7 @@ class ByteFit(NamedTuple):
     exact: bool
 
 
-def fitted(
-    offset: ByteOffset | None, slope: Array, asked: ByteThresholds, tolerance: Array
-) -> ByteFit | None:
+def fitted(offset: ByteOffset, slope: Array, asked: ByteThresholds, tolerance: Array) -> ByteFit | None:
     """The multiplier by channel that passes the most thresholds where neurons do; None where one is passed too far from there.
 
     Args:
@@ -53,8 +51,6 @@ def fitted(
         asked: The thresholds.
         tolerance: How far from a threshold a whole number has to be to be on a side of it, (J, C).
     """
-    if offset is None:
-        return None
     wanted = asked.places + offset.r
     shape = np.broadcast_shapes(slope.shape, offset.biases[0].shape, asked.least.shape[1:])
     first = np.broadcast_to(slope.astype(np.float32), shape)

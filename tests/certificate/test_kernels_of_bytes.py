@@ -18,7 +18,7 @@ _BODY = """a_q = QuantizeLinear(x, s, z) a = DequantizeLinear(a_q, s, z) w = Deq
 
 def network(s: float, w_s: float, t: float, seed: float) -> onnx.ModelProto:
     """A depthwise convolution between 8-bit quantisers of these scales; each test has its own, so that none meets a cache."""
-    held = f"float s = {{{s}}}, float t = {{{t}}}, float w_s = {{{w_s}}}, uint8 z = {{120}}, int8 w_z = {{0}}"
+    held = f"float s = {{{s}}}, float t = {{{t}}}, float w_s = {{{w_s}}}, uint8 z = {{121}}, int8 w_z = {{0}}"
     text = f"agraph (float[N, 16, 8, 8] x) => (float[N, 16, 8, 8] y) <{held}> {{ {_BODY} }}"
     model = parse_model(f'<ir_version: 8, opset_import: ["" : 17]>\n{text}')
     weights = np.random.default_rng(int(seed * 2**23)).integers(-127, 128, (16, 1, 3, 3)).astype(np.int8)
