@@ -23,6 +23,8 @@ from onnx2snn.compile.byte_functions import (
 from onnx2snn.compile.byte_kernels import missing_zeros
 from onnx2snn.compile.draft import Array, Draft, attributes
 
+#: What says how places of largest values are counted; their kernel has no such output.
+_OF_PLACES = "storage_order"
 #: The axis of a tensor with channels second that each axis shows once they lie last.
 _LAST = (0, 2, 3, 1)
 
@@ -132,7 +134,8 @@ class ByteStore:
         sizes = self.draft.sample_shape(pool.output[0])
         at = self.draft.at(pool.output[0])
         if base.last and sizes is not None:
-            name = at.add("NhwcMaxPool", [base.name], domain=MICROSOFT, **attributes(pool))
+            held = {key: value for key, value in attributes(pool).items() if key != _OF_PLACES}
+            name = at.add("NhwcMaxPool", [base.name], domain=MICROSOFT, **held)
             return ByteTensor(name, True, sizes, base.top)
         base, name = self.laid(base, False), at.fresh()
         self.draft.keep(pool, [base.name, *pool.input[1:]], [name])

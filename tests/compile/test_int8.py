@@ -83,7 +83,7 @@ NETWORKS = {
     + "k = Concat<axis = 1>(b, i)"
     + quantised("k", "l")
     + convolution("l", "u", "m", "pads = [1, 1, 1, 1]")
-    + "n = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(m)"
+    + "n = MaxPool<kernel_shape = [2, 2], strides = [2, 2], storage_order = 0>(m)"
     + convolution("n", "w", "y"),
 }
 SHAPES = {"v": (8, 8, 1, 1), "w": (8, 8, 1, 1), "u": (8, 16, 3, 3)}
