@@ -49,7 +49,7 @@ def by_fan_out(graph: onnx.GraphProto, values: Values, timesteps: int) -> onnx.G
     written = []
     for node in graph.node:
         made = None
-        if of(node).weights and asked.get(node.output[0]) is Asked.SUM:
+        if of(node).weights and asked.get(node.output[0]) is Wanted.SUM:
             masked = [_masked(name, producers) for name in node.input]
             held = next((values(name) for name in masked if name), None)
             if held is not None and is_convolution(node):
@@ -64,7 +64,7 @@ def by_fan_out(graph: onnx.GraphProto, values: Values, timesteps: int) -> onnx.G
     return light
 
 
-class Asked(Enum):
+class Wanted(Enum):
     """What readers ask of a tensor: its values, or nothing but their sum in each sample, which is all of a row in the end."""
 
     VALUES = "values"
@@ -72,18 +72,18 @@ class Asked(Enum):
     ROW = "row"
 
 
-def _asked(graph: onnx.GraphProto) -> dict[str, Asked]:
+def _asked(graph: onnx.GraphProto) -> dict[str, Wanted]:
     """By tensor that nodes read."""
 
-    def rule(node: onnx.NodeProto, found: dict[str, Asked]) -> Iterable[tuple[str, Asked]]:
-        behind, wanted = found.get(node.output[0]), Asked.VALUES
-        if of(node).total or (of(node).typed_by and behind is Asked.ROW):
-            wanted = Asked.ROW
-        elif is_own(node, "Flatten") and attributes(node).get("axis", 1) == 1 and behind is Asked.ROW:
-            wanted = Asked.SUM
+    def rule(node: onnx.NodeProto, found: dict[str, Wanted]) -> Iterable[tuple[str, Wanted]]:
+        behind, wanted = found.get(node.output[0]), Wanted.VALUES
+        if of(node).total or (of(node).typed_by and behind is Wanted.ROW):
+            wanted = Wanted.ROW
+        elif is_own(node, "Flatten") and attributes(node).get("axis", 1) == 1 and behind is Wanted.ROW:
+            wanted = Wanted.SUM
         elif is_copy(node) or (of(node).sums and len(node.input) == 1):
-            wanted = Asked.SUM if behind is Asked.SUM else wanted
-        return [(n, wanted if found.get(n, wanted) is wanted else Asked.VALUES) for n in node.input]
+            wanted = Wanted.SUM if behind is Wanted.SUM else wanted
+        return [(n, wanted if found.get(n, wanted) is wanted else Wanted.VALUES) for n in node.input]
 
     return carried(reversed(graph.node), rule)
 
