@@ -113,8 +113,10 @@ def _takes_off(loop: ast.While) -> bool:
 
 
 def _own_calls(function: ast.FunctionDef) -> list[ast.Call]:
-    names = (function.name, f"self.{function.name}")
-    return [n for n in ast.walk(function) if isinstance(n, ast.Call) and ast.unparse(n.func) in names]
+    """A method calls itself by ``self``: its bare name is that of a function of the module."""
+    first = function.args.args[0].arg if function.args.args else ""
+    own = f"self.{function.name}" if first == "self" else function.name
+    return [n for n in ast.walk(function) if isinstance(n, ast.Call) and ast.unparse(n.func) == own]
 
 
 def _goes_along_edges(call: ast.Call, function: ast.FunctionDef) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
 from helpers_graphs import make_model, node, samples
 from onnx import TensorProto, helper
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.model.reference import loads_in_onnxruntime, make_runner, run_reference
+from onnx2snn.model.reference import make_runner, run_reference
 
 SHAPE = ["N", 4]
 
@@ -79,15 +78,6 @@ def test_eight_bit_kernels_do_not_saturate() -> None:
     np.testing.assert_array_equal(
         run_reference(model, {"x": x})["y"], np.full((1, 64), 64 * 255 * 127, np.float32)
     )
-
-
-def test_which_models_are_in_float32() -> None:
-    def model(kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
-        nodes = [node("Relu", ["x"], ["y"])]
-        return make_model(nodes, {}, {"x": SHAPE}, {"y": SHAPE}, types={"x": kind, "y": kind})
-
-    assert loads_in_onnxruntime(model())
-    assert not loads_in_onnxruntime(model(kind=TensorProto.DOUBLE))
 
 
 def test_what_onnxruntime_has_no_kernel_for_the_reference_evaluator_computes() -> None:

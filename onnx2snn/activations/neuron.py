@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnx2snn.activations.rules import Rules, by_rule, mirrored, rounded
+from onnx2snn.activations.rules import Rules, by_rule, rounded
 
 Float = NDArray[np.float32]
 
@@ -74,23 +74,6 @@ class Staircase:
         """The same without the batch axis of tensors of ``rank`` axes."""
         held = {name: getattr(self, name) for name in ARRAYS}
         return replace(self, **{name: a.reshape(a.shape[1:]) for name, a in held.items() if a.ndim == rank})
-
-    def mirrored(self) -> Staircase:
-        """The same function of −z: K − k in place of k, so that one which fell rises.
-
-        Thresholds stand in the same places, closed on the other side: z ≤ x is −z ≥ −x.
-        """
-        lowest = self.shift + self.scale * self.ceilings
-        is_zero = np.abs(lowest) <= 8 * np.finfo(np.float64).eps * np.abs(
-            self.shift
-        )  # zero in exact arithmetic
-        return replace(
-            self,
-            offset=self.ceilings * self.threshold - self.offset,
-            scale=-self.scale,
-            shift=np.where(is_zero, 0.0, lowest),
-            rounding=mirrored(self.rounding, self.ceilings),
-        )
 
     def level(self, z: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """The level k of pre-activations ``z`` (N, ...), computed in float64."""

@@ -11,6 +11,7 @@ from onnx2snn.activations.neuron import Staircase
 from onnx2snn.activations.rules import by_rule
 from onnx2snn.activations.tables import Table
 from onnx2snn.graph.core import Array, constant_input, origin
+from onnx2snn.graph.walks import backward
 from onnx2snn.operators import of
 from onnx2snn.operators.scales import is_power_of_two
 
@@ -45,13 +46,13 @@ def is_whole_quotient(node: gs.Node) -> bool:
 
 def deciding(nodes: Sequence[gs.Node]) -> frozenset[str]:
     """Names of the user's nodes, of an activation's in topological order, that decide a level: all but a line behind it."""
-    read: set[int] = set()
-    names: set[str] = set()
-    for node in reversed(nodes):
-        if of(node).jumps or any(id(t) in read for t in node.outputs):
-            read.update(id(t) for t in node.inputs)
-            names.update(origin(node))
-    return frozenset(names)
+
+    def decides(node: gs.Node, written: list[bool]) -> bool:
+        return of(node).jumps or any(written)
+
+    read = backward(nodes, decides)
+    found = (node for node in nodes if decides(node, [id(t) in read for t in node.outputs]))
+    return frozenset(name for node in found for name in origin(node))
 
 
 def divides_whole(nodes: Iterable[gs.Node]) -> bool:

@@ -17,6 +17,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.core import Array, is_constant, is_float, producer_of
 from onnx2snn.graph.exporter import to_model
+from onnx2snn.graph.walks import reached
 from onnx2snn.model.reference import Reference
 
 #: Samples that a stage computes at a time.
@@ -119,15 +120,11 @@ def make_stages(
 
 
 def _needed(targets: list[gs.Tensor], known: set[str]) -> list[gs.Node]:
-    found: dict[int, gs.Node] = {}
-    stack = [t for t in targets if t.name not in known]
-    while stack:
-        node = producer_of(stack.pop())
-        if node is None or id(node) in found:
-            continue
-        found[id(node)] = node
-        stack += [t for t in node.inputs if not is_constant(t) and t.name not in known]
-    return list(found.values())
+    def makers(tensors: Sequence[gs.Tensor]) -> list[gs.Node]:
+        made = [producer_of(t) for t in tensors if not is_constant(t) and t.name not in known]
+        return [node for node in made if node is not None]
+
+    return list(reached(makers(targets), lambda node: makers(node.inputs)))
 
 
 def _is_kept(tensor: gs.Tensor) -> bool:

@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.subnetworks import POTENTIAL
 from onnx2snn.graph.core import Array
-from onnx2snn.graph.walks import carried
+from onnx2snn.graph.walks import carried, values_forward
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
 
@@ -138,25 +138,27 @@ def _places(model: SplitModel, given: Mapping[str, tuple[int, ...]], axes: int) 
         return None
     known = {name: [(size, 0, 0) for size in own[2:]] for name, own in inputs.items()}
     constants: dict[tuple[str, int], tuple[int | None, ...]] = {}
-    for node in model.structure.graph.node:
-        read = [known.get(name) for name in node.input if name in strides]
-        if not read or None in read:
+
+    def rule(node: onnx.NodeProto, read: list[_Ends | None]) -> _Ends | None:
+        signals = [
+            one for name, one in zip(node.input, read, strict=True) if name in strides and one is not None
+        ]
+        if not signals or len(signals) < sum(name in strides for name in node.input):
             return None
-        signals = [one for one in read if one is not None]
         if of(node).windows:
-            made = _windowed(node, model, signals[0])
-        elif all(_sizes(one) == _sizes(signals[0]) for one in signals):
+            return _windowed(node, model, signals[0])
+        held = None
+        if all(_sizes(one) == _sizes(signals[0]) for one in signals):
             held = _constants(node, model, _sizes(signals[0]))
-            if held is None:
-                return None
-            constants |= {key: tuple(run and run[1] for run in runs) for key, runs in held.items()}
-            made = functools.reduce(_both, [_ends(runs, signals[0]) for runs in held.values()], signals[0])
-            made = functools.reduce(_both, signals[1:], made)
-        else:
+        if held is None:
             return None
-        if made is None:
-            return None
-        known[node.output[0]] = made
+        constants.update({key: tuple(run and run[1] for run in runs) for key, runs in held.items()})
+        made = functools.reduce(_both, [_ends(runs, signals[0]) for runs in held.values()], signals[0])
+        return functools.reduce(_both, signals[1:], made)
+
+    known = values_forward(model.structure.graph.node, rule, known)
+    if POTENTIAL not in known:
+        return None
     sizes, left, right = zip(*known[POTENTIAL], strict=True)
     return _Places(sizes, (left, right), strides, constants)
 

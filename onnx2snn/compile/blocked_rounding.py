@@ -18,17 +18,20 @@ unit, the neuron keeps its own operator.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import onnx
 
+from onnx2snn.compile.byte_trains import takes_largest
 from onnx2snn.compile.draft import Array, Draft, Place, attributes, is_dialect
 from onnx2snn.compile.small_images import joined_taps
 from onnx2snn.compile.thresholds import RoundingOperator
-from onnx2snn.model.nodes import is_own
+from onnx2snn.graph.walks import reached
+from onnx2snn.operators import of
+from onnx2snn.operators.linear import is_convolution
 
 #: Where whole numbers are the only ones that float32 has; below it they are the only ones on one side of one.
 _WHOLE = 2.0**23
@@ -150,16 +153,19 @@ def _shift(
 
 def convolution_behind(name: str, reader: onnx.NodeProto, draft: Draft) -> onnx.NodeProto | None:
     """The convolution that makes ``name``, or an operand of the sum that does, for ``reader`` alone."""
-    node = draft.producer(name)
-    if node is None or draft.only_reader(name) is not reader:
-        return None
-    if is_dialect(node, "Integrate") or (is_own(node, "MaxPool") and len(node.output) == 1):
-        return convolution_behind(node.input[0], node, draft)
-    if is_own(node, "Conv"):
-        return node if all(draft.value(read) is not None for read in node.input[1:]) else None
-    if is_own(node, "Add"):
-        return next(filter(None, (convolution_behind(operand, node, draft) for operand in node.input)), None)
-    return None
+
+    def makers(names: Iterable[str], reader: onnx.NodeProto) -> list[onnx.NodeProto]:
+        alone = [draft.producer(n) for n in reversed(list(names)) if draft.only_reader(n) is reader]
+        return [node for node in alone if node is not None]
+
+    def further(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        if of(node).sums and not of(node).subtracts:
+            return makers(node.input, node)
+        passes = is_dialect(node, "Integrate") or (takes_largest(node) and len(node.output) == 1)
+        return makers(node.input[:1] if passes else (), node)
+
+    found = (node for node in reached(makers([name], reader), further) if is_convolution(node))
+    return next((n for n in found if all(draft.value(read) is not None for read in n.input[1:])), None)
 
 
 def _is_blocked(convolution: onnx.NodeProto, draft: Draft) -> bool:
@@ -183,9 +189,7 @@ def _alone(convolution: onnx.NodeProto, neuron: onnx.NodeProto, draft: Draft, fo
     """Whether nothing but the largest is taken between a convolution and a neuron."""
     node = draft.producer(neuron.input[0])
     while node is not None and node is not convolution:
-        if not is_own(node, "MaxPool") and not (
-            is_dialect(node, "Integrate") and _is_free(node, draft, folded)
-        ):
+        if not takes_largest(node) and not (is_dialect(node, "Integrate") and _is_free(node, draft, folded)):
             return False
         node = draft.producer(node.input[0])
     return True
@@ -219,21 +223,26 @@ def _summands(name: str, draft: Draft, highest: Mapping[str, int]) -> list[Summa
     if node is None or not node.input:
         return None
     read = [draft.value(operand) if operand else None for operand in node.input]
-    if is_own(node, "Add"):
+    if of(node).sums:
         parts = [_summands(operand, draft, highest) for operand in node.input]
         found = [part for part in parts if part is not None]
         return [term for part in found for term in part] if len(found) == len(parts) else None
-    if is_own(node, "MaxPool") or is_dialect(node, "Integrate"):
+    if takes_largest(node) or is_dialect(node, "Integrate"):
         before = _summands(node.input[0], draft, highest)
         return (
             None
             if before is None
             else before + [_constant(values) for values in read[1:] if values is not None]
         )
-    if is_own(node, "Conv") and read[1] is not None and node.input[0] in highest:
+    if is_convolution(node) and read[1] is not None and node.input[0] in highest:
         synapses = (read[1].reshape(len(read[1]), -1), highest[node.input[0]])
         return [synapses, *(_constant(values) for values in read[2:] if values is not None)]
-    if is_own(node, "Mul") and read[1] is not None and node.input[0] in highest:
+    if (
+        of(node).neutral == 1
+        and of(node).divides is None
+        and read[1] is not None
+        and node.input[0] in highest
+    ):
         return [(_constant(read[1])[0], highest[node.input[0]])]
     return None
 

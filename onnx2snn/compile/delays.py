@@ -9,12 +9,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from onnx2snn.compile.draft import Draft, Place, is_neuron, reads
+from onnx2snn.compile.draft import Draft, Place, reads
 from onnx2snn.compile.schedule import Schedule, StageKind
+from onnx2snn.compile.spike_trains import spike_trains
 from onnx2snn.compile.states import States, is_open
-from onnx2snn.model.nodes import is_own
 from onnx2snn.model.subgraphs import names_made, subgraphs
-from onnx2snn.operators import of
 
 
 @dataclass(frozen=True)
@@ -113,24 +112,12 @@ def _lines(draft: Draft, schedule: Schedule) -> dict[str, DelayLine]:
             longest[name] = max(longest.get(name, 0), schedule.delay(position, name))
     for name in draft.outputs:
         longest[name] = max(longest.get(name, 0), schedule.output_delay(name))
-    spikes = _spikes(draft)
+    spikes = spike_trains(draft)
     return {
         name: DelayLine(name, longest[name], schedule.kinds[name] is StageKind.TRAIN, name in spikes)
         for name in sorted(longest)
         if longest[name] > 0
     }
-
-
-def _spikes(draft: Draft) -> set[str]:
-    """Tensors of zeros and ones: what neurons make, and what only moves it."""
-    found: set[str] = set()
-    for node in draft.nodes:
-        read = [name for name in node.input if name in draft.producers]
-        if is_neuron(node) or (
-            (of(node).moves or is_own(node, "Concat", "Slice", "Split")) and read and found.issuperset(read)
-        ):
-            found.update(node.output)
-    return found
 
 
 def renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:

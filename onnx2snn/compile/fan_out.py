@@ -12,7 +12,8 @@ of matrices are taken in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from typing import TypeAlias
 
 import numpy as np
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.compile.draft import Array, attributes
-from onnx2snn.model.nodes import is_own, needed
+from onnx2snn.graph.walks import carried, values_forward
+from onnx2snn.model.nodes import held_tensors, is_own, needed
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_convolution, is_copy
 
@@ -42,85 +44,75 @@ def by_fan_out(graph: onnx.GraphProto, values: Values, timesteps: int) -> onnx.G
         values: Of the network's weights.
         timesteps: T: no neuron has more spikes.
     """
-    fragment = _Fragment(graph)
+    producers = {name: node for node in graph.node for name in node.output}
+    asked, highest = _asked(graph), _highest(graph, timesteps)
     written = []
     for node in graph.node:
         made = None
-        if of(node).weights and fragment.is_summed(node.output[0]):
-            weights = next(filter(None, map(fragment.masked, node.input)), None)
-            held = None if weights is None else values(weights)
-            made = None if held is None else _summed(fragment, node, held, timesteps)
+        if of(node).weights and asked.get(node.output[0]) is Wanted.SUM:
+            masked = [_masked(name, producers) for name in node.input]
+            held = next((values(name) for name in masked if name), None)
+            if held is not None and is_convolution(node):
+                most = highest.get(node.input[0])
+                made = None if most is None else _convolution(node, held, most)
+            elif held is not None:
+                made = _product(node, held, left=masked[0] is not None)
         written += made or [node]
+    read = {name for node in graph.node for name in node.input}
     light = onnx.GraphProto(name=graph.name, output=graph.output, value_info=graph.value_info)
-    light.node.extend(needed(written, fragment.outputs))
+    light.node.extend(needed(written, producers.keys() - read))
     return light
 
 
-class _Fragment:
-    """Who makes, and who reads, each tensor of a graph fragment."""
+class Wanted(Enum):
+    """What readers ask of a tensor: its values, or nothing but their sum in each sample, which is all of a row in the end."""
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
-        self.producers = {name: node for node in graph.node for name in node.output}
-        self.readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in graph.node:
-            for name in node.input:
-                self.readers.setdefault(name, []).append(node)
-
-    @property
-    def outputs(self) -> set[str]:
-        """What nobody reads here."""
-        return set(self.producers) - set(self.readers)
-
-    def is_summed(self, name: str) -> bool:
-        """Whether nothing but the sum of all values of each sample is asked for."""
-        readers = self.readers.get(name, [])
-        if len(readers) != 1:
-            return False
-        reader = readers[0]
-        alone = is_copy(reader) or (of(reader).sums and len(reader.input) == 1)
-        if alone:
-            return self.is_summed(reader.output[0])
-        axis = attributes(reader).get("axis", 1)
-        return is_own(reader, "Flatten") and axis == 1 and self._is_total(reader.output[0])
-
-    def _is_total(self, name: str) -> bool:
-        readers = self.readers.get(name, [])
-        if len(readers) != 1 or not (of(readers[0]).total or of(readers[0]).typed_by):
-            return False
-        return of(readers[0]).total or self._is_total(readers[0].output[0])
-
-    def masked(self, name: str) -> str | None:
-        """The weights of which ``name`` holds a one where they are not zero."""
-        for _ in range(2):
-            node = self.producers.get(name)
-            if node is None or not of(node).typed_by:
-                return None
-            name = node.input[0]
-        return name
-
-    def highest(self, name: str, timesteps: int) -> float | None:
-        """The highest count that ``name`` may hold; None where that is not known."""
-        node = self.producers.get(name)
-        if node is None:
-            return timesteps
-        if of(node).copies or is_own(node, "AveragePool", "Round"):
-            return self.highest(node.input[0], timesteps)
-        factor = self.producers.get(node.input[1]) if is_own(node, "Mul") else None
-        known = None if factor is None else attributes(factor).get("value")
-        before = None if known is None else self.highest(node.input[0], timesteps)
-        return (
-            None if before is None or known is None else before * float(np.max(numpy_helper.to_array(known)))
-        )
+    VALUES = "values"
+    SUM = "sum"
+    ROW = "row"
 
 
-def _summed(
-    graph: _Fragment, node: onnx.NodeProto, weights: Array, timesteps: int
-) -> list[onnx.NodeProto] | None:
-    """What stands in place of a layer of ones; None where it would be no smaller."""
-    if is_convolution(node):
-        highest = graph.highest(node.input[0], timesteps)
-        return None if highest is None else _convolution(node, weights, highest)
-    return _product(node, weights, graph)
+def _asked(graph: onnx.GraphProto) -> dict[str, Wanted]:
+    """By tensor that nodes read."""
+
+    def rule(node: onnx.NodeProto, found: dict[str, Wanted]) -> Iterable[tuple[str, Wanted]]:
+        behind, wanted = found.get(node.output[0]), Wanted.VALUES
+        if of(node).total or (of(node).typed_by and behind is Wanted.ROW):
+            wanted = Wanted.ROW
+        elif is_own(node, "Flatten") and attributes(node).get("axis", 1) == 1 and behind is Wanted.ROW:
+            wanted = Wanted.SUM
+        elif is_copy(node) or (of(node).sums and len(node.input) == 1):
+            wanted = Wanted.SUM if behind is Wanted.SUM else wanted
+        return [(n, wanted if found.get(n, wanted) is wanted else Wanted.VALUES) for n in node.input]
+
+    return carried(reversed(graph.node), rule)
+
+
+def _highest(graph: onnx.GraphProto, timesteps: int) -> dict[str, float]:
+    """The highest count that each tensor may hold, where that is known."""
+    held = {name: float(numpy_helper.to_array(t).max()) for name, t in held_tensors(graph).items()}
+
+    def rule(node: onnx.NodeProto, read: list[float | None]) -> float | None:
+        if of(node).copies or (of(node).mean and not of(node).total):
+            return read[0]
+        if of(node).jumps and of(node).elementwise and len(read) == 1:
+            return None if read[0] is None else float(np.ceil(read[0]))
+        multiplies = of(node).neutral == 1 and of(node).divides is None and node.input[1] in held
+        return read[0] * held[node.input[1]] if multiplies and read[0] is not None else None
+
+    made = {name for node in graph.node for name in node.output}
+    given = {name: float(timesteps) for node in graph.node for name in node.input if name not in made}
+    return values_forward(graph.node, rule, given)
+
+
+def _masked(name: str, producers: Mapping[str, onnx.NodeProto]) -> str | None:
+    """The weights of which ``name`` holds a one where they are not zero."""
+    for _ in range(2):
+        node = producers.get(name)
+        if node is None or not of(node).typed_by:
+            return None
+        name = node.input[0]
+    return name
 
 
 def _convolution(node: onnx.NodeProto, weights: Array, highest: float) -> list[onnx.NodeProto] | None:
@@ -146,10 +138,11 @@ def _convolution(node: onnx.NodeProto, weights: Array, highest: float) -> list[o
     ]
 
 
-def _product(node: onnx.NodeProto, weights: Array, graph: _Fragment) -> list[onnx.NodeProto] | None:
+def _product(node: onnx.NodeProto, weights: Array, *, left: bool) -> list[onnx.NodeProto] | None:
     """A product with one row, or one column, in float64."""
-    left, held = graph.masked(node.input[0]) is not None, attributes(node)
-    if weights.ndim != 2 or held.get("transA", 0) or (left and is_own(node, "Gemm")):
+    held, layer = attributes(node), of(node).weights
+    of_rows = layer is None or layer.channels >= 0
+    if weights.ndim != 2 or held.get("transA", 0) or (left and of_rows):
         return None
     sums = _ones(weights)[None] if left or held.get("transB", 0) else _ones(weights.T)[:, None]
     counts = f"{_name(node)}/counts"

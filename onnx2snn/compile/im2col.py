@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnx2snn.compile.draft import Array, Draft, Place, attributes, is_neuron
+from onnx2snn.compile.draft import Array, Draft, Place, attributes
 from onnx2snn.compile.int8_kernels import has_exact_integers
 from onnx2snn.compile.integers import integers
 from onnx2snn.compile.small_images import dense_matrix
+from onnx2snn.compile.spike_trains import spike_trains
 from onnx2snn.dialect.functions import DOMAIN
-from onnx2snn.model.nodes import is_own
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_convolution
 
@@ -38,7 +38,7 @@ class Currents:
         self._draft = draft
         self._weights: dict[str, Array] = {}
         self.trains: set[str] = set()
-        spikes = set() if none else _spikes(draft)
+        spikes = set() if none else spike_trains(draft)
         for node in draft.nodes:
             weights = self._integers(node) if node.input and node.input[0] in spikes else None
             if weights is not None:
@@ -128,13 +128,3 @@ class Currents:
             rows = weights.T
         exact = np.abs(rows.astype(np.int64)).sum(axis=1).max() * (2**steps - 1) < _EXACT
         return weights if plain and exact and reader.input[0] == node.output[0] else None
-
-
-def _spikes(draft: Draft) -> set[str]:
-    """Trains of zeros and ones: what neurons make, and its copies."""
-    found: set[str] = set()
-    for node in draft.nodes:
-        copied = is_own(node, "Identity", "Flatten") and node.input[0] in found
-        if is_neuron(node) or copied:
-            found.update(node.output)
-    return found

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from onnx2snn.compile.byte_trains import takes_largest
 from onnx2snn.compile.draft import Array, Draft, attributes, is_dialect, is_neuron
 from onnx2snn.compile.thresholds import RoundingOperator, Thresholds
-from onnx2snn.model.nodes import is_own
 from onnx2snn.operators import of
 
 _HIGHEST = 127
@@ -95,12 +94,9 @@ def _keeps_whole(draft: Draft, node: onnx.NodeProto) -> bool:
         bias = draft.value(node.input[1])
         return bias is not None and bool(np.all(bias == np.rint(bias)))
     if of(node).weights:
-        return len(node.input) == 2 and not _scaled(node) and integers(draft, node.input[1]) is not None
+        plain = len(node.input) == 2 and attributes(node).get("alpha", 1.0) == 1.0
+        return plain and integers(draft, node.input[1]) is not None
     return takes_largest(node)
-
-
-def _scaled(node: onnx.NodeProto) -> bool:
-    return is_own(node, "Gemm") and attributes(node).get("alpha", 1.0) != 1.0
 
 
 def whole_rounding(neuron: Thresholds, bias: Array, shape: Sequence[int]) -> RoundingOperator | None:

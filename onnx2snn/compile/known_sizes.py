@@ -7,15 +7,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
+from onnx import numpy_helper
 
-from onnx2snn.compile.draft import Array, attributes, reads, sizes_of
+from onnx2snn.compile.draft import reads, sizes_of
 from onnx2snn.compile.network import Network
+from onnx2snn.compile.size_constants import computed
 from onnx2snn.errors import InputError
-from onnx2snn.model.nodes import is_own, needed
+from onnx2snn.model.nodes import STANDARD, needed
 from onnx2snn.model.weights import SMALL, SplitModel, is_hollow, weights_as_inputs
-from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_copy
 from onnx2snn.runtime.layer_records import compiled_facts, tensors_of
 
@@ -82,23 +81,19 @@ def _is_open(info: onnx.ValueInfoProto) -> bool:
 def _settle(structure: onnx.ModelProto, infos: Mapping[str, onnx.ValueInfoProto]) -> None:
     """1 and 2 of :func:`settled`, and names."""
     graph = structure.graph
-    constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer if not is_hollow(t)}
-    known, opset = set(constants), next(o for o in structure.opset_import if o.domain in ("", "ai.onnx"))
+    held = {t.name: numpy_helper.to_array(t) for t in graph.initializer if not is_hollow(t)}
+    constants = {name: values for name, values in held.items() if np.size(values) <= SMALL}
+    opsets = [o for o in structure.opset_import if o.domain in STANDARD]
     outputs = {info.name for info in graph.output} | set(_trains(structure))
-    kept = []
-    for node in graph.node:
-        made = None if outputs.intersection(node.output) else _computed(node, constants, infos, opset)
-        if made is None:
-            kept.append(node)
-        else:
-            constants.update(made)
+    made = computed(graph, constants, infos, opsets, kept=outputs, most=SMALL)
+    kept = [node for node in graph.node if made.keys().isdisjoint(node.output)]
     nodes = _without_copies(needed(kept, outputs), outputs)
     _name(nodes)
     read = {name for node in nodes for name in node.input} | outputs
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
     stored = [t for t in graph.initializer if t.name in read]
-    stored += [numpy_helper.from_array(v, n) for n, v in constants.items() if n in read - known]
+    stored += [numpy_helper.from_array(v, n) for n, v in made.items() if n in read]
     del graph.initializer[:]
     graph.initializer.extend(stored)
 
@@ -117,33 +112,6 @@ def _inferred(structure: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
         info.type.tensor_type.ClearField("shape")
     graph = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
     return {info.name: info for info in (*graph.value_info, *graph.input, *graph.output)}
-
-
-def _computed(
-    node: onnx.NodeProto,
-    constants: Mapping[str, Array],
-    infos: Mapping[str, onnx.ValueInfoProto],
-    opset: onnx.OperatorSetIdProto,
-) -> dict[str, Array] | None:
-    """The values of what ``node`` writes, where sizes and small constants decide them."""
-    if is_own(node, "Shape"):
-        sizes = sizes_of(infos[node.input[0]]) if node.input[0] in infos else None
-        if sizes is None or None in sizes:
-            return None
-        limits = attributes(node)
-        return {node.output[0]: np.array(sizes[limits.get("start", 0) : limits.get("end")], np.int64)}
-    read = {name: constants[name] for name in node.input if name in constants}
-    alone = set(read) == set(filter(None, node.input)) and (bool(read) or of(node).constant)
-    if (
-        not alone
-        or not is_own(node, node.op_type)
-        or not _are_small(read.values())
-        or reads(node) != set(read)
-    ):
-        return None
-    body = helper.make_function("", "computed", list(read), list(node.output), [node], [opset])
-    values = dict(zip(node.output, ReferenceEvaluator(body).run(None, read, attributes={}), strict=True))
-    return values if _are_small(values.values()) else None
 
 
 def _without_copies(nodes: Sequence[onnx.NodeProto], outputs: Collection[str]) -> list[onnx.NodeProto]:
@@ -176,10 +144,6 @@ def _name(nodes: Iterable[onnx.NodeProto]) -> None:
     for node in nodes:
         node.name = node.name if node.name and node.name not in seen else f"{node.op_type}/{node.output[0]}"
         seen.add(node.name)
-
-
-def _are_small(values: Iterable[Array]) -> bool:
-    return all(np.size(value) <= SMALL for value in values)
 
 
 def _complete(info: onnx.ValueInfoProto, found: onnx.ValueInfoProto | None) -> None:

@@ -14,15 +14,15 @@ import onnx
 from onnx import numpy_helper
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
-from onnx2snn.compile.draft import Array, is_neuron, reads
+from onnx2snn.compile.draft import Array, is_neuron
 from onnx2snn.dialect.functions import DOMAIN, OPERANDS
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network as Network_
 from onnx2snn.model.networks import named
+from onnx2snn.model.reference import sampled_tensors
 from onnx2snn.model.weights import SplitModel, element_type, is_large, structure_of
-from onnx2snn.runtime.batches import of_samples
 from onnx2snn.runtime.layer_records import COMPILED_KEY
 
 _AGAIN = "convert the network again"
@@ -53,10 +53,7 @@ class Network:
     @cached_property
     def of_samples(self) -> frozenset[str]:
         """Tensors that depend on the samples; the others are the same for all of them, and are there once."""
-        graph = self.split.structure.graph
-        held = {tensor.name for tensor in graph.initializer}
-        steps = ((node.op_type, reads(node), node.output) for node in graph.node)
-        return frozenset(of_samples(steps, [i.name for i in graph.input if i.name not in held]))
+        return frozenset(sampled_tensors(self.split))
 
     @property
     def alike(self) -> frozenset[str]:

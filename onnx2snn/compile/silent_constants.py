@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnx2snn.compile.draft import Array, attributes, is_dialect, is_neuron, reads, sizes_of
-from onnx2snn.compile.one_node import session_of
-from onnx2snn.model.nodes import is_own, needed
+from onnx2snn.compile.draft import Array, is_dialect, is_neuron, reads
+from onnx2snn.compile.size_constants import computed
+from onnx2snn.model.nodes import needed
 from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow
 
 #: Constants of more numbers stay computed: a session would hold them beside the tensors that they are added to.
@@ -30,58 +30,11 @@ def without_silence(network: SplitModel) -> SplitModel:
     constants: dict[str, Array] = {**held, **network.weights}
     outputs = {info.name for info in structure.graph.output}
     opsets = [o for o in structure.opset_import if not o.domain]
-    made: dict[str, Array] = {}
-    kept = []
-    for node in structure.graph.node:
-        found = None if outputs.intersection(node.output) else _computed(node, constants, infos, opsets)
-        if found is None:
-            kept.append(node)
-        else:
-            made |= found
-            constants |= found
+    made = computed(structure.graph, constants, infos, opsets, kept=outputs, most=_MOST)
     if not made:
         return network
+    kept = [node for node in structure.graph.node if made.keys().isdisjoint(node.output)]
     return _with_constants(network, needed(kept, list(outputs)), made)
-
-
-def _computed(
-    node: onnx.NodeProto,
-    constants: Mapping[str, Array],
-    infos: Mapping[str, onnx.ValueInfoProto],
-    opsets: list[onnx.OperatorSetIdProto],
-) -> dict[str, Array] | None:
-    """The values that ``node`` writes, where sizes of a sample and constants decide them."""
-    if is_own(node, "Shape"):
-        return _sizes(node, infos)
-    names = list(filter(None, node.input))
-    if node.domain or not names or any(name not in constants for name in names) or reads(node) != set(names):
-        return None
-    written = [onnx.ValueInfoProto(name=name) for name in node.output]
-    read = {name: constants[name] for name in names}
-    kinds = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in read.items()}
-    graph = helper.make_graph(
-        [node],
-        "silence",
-        [helper.make_tensor_value_info(n, k, read[n].shape) for n, k in kinds.items()],
-        written,
-    )
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
-    feeds = {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in read.items()}
-    try:
-        answers = session_of(model).run(None, feeds)
-    except Exception:  # noqa: BLE001 - a damaged network is told by the session that runs it whole
-        return None
-    found = dict(zip(node.output, answers, strict=True))
-    return found if all(value.size <= _MOST for value in found.values()) else None
-
-
-def _sizes(node: onnx.NodeProto, infos: Mapping[str, onnx.ValueInfoProto]) -> dict[str, Array] | None:
-    """The sizes that a ``Shape`` asks for, if they are declared."""
-    sizes, limits = sizes_of(infos[node.input[0]]) if node.input[0] in infos else None, attributes(node)
-    asked = None if sizes is None else sizes[limits.get("start", 0) : limits.get("end")]
-    if not asked or None in asked:
-        return None
-    return {node.output[0]: np.array(asked, np.int64)}
 
 
 def _with_constants(

@@ -15,7 +15,7 @@ from onnx2snn.compile.neuron_writer import Writer
 from onnx2snn.compile.thresholds import RoundingOperator, steps_of, timesteps_of
 from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.dialect.neuron_bodies import integrated, rate_fired, rows_of
-from onnx2snn.model.nodes import is_own
+from onnx2snn.operators import of
 
 
 class SpikingWriter(Writer):
@@ -129,9 +129,10 @@ class SpikingWriter(Writer):
         return spikes
 
     def _heard_in_integers(self, train: str) -> bool:
-        """Whether synapses in integers read a train, or a copy of it."""
-        if train in self._currents.trains:
-            return True
-        reader = self.draft.only_reader(train)
-        copied = reader is not None and is_own(reader, "Identity", "Flatten")
-        return reader is not None and copied and self._heard_in_integers(reader.output[0])
+        """Whether synapses in integers read a train, or what only moves it."""
+        while train not in self._currents.trains:
+            reader = self.draft.only_reader(train)
+            if reader is None or not of(reader).moves:
+                return False
+            train = reader.output[0]
+        return True

@@ -15,9 +15,6 @@ from onnx2snn.compile.thresholds import steps_of, timesteps_of
 from onnx2snn.dialect.functions import SCALED_IF, TABLE_IF
 from onnx2snn.dialect.neuron_bodies import Search, fired, integrated, rate_fired, rows_of, searched
 
-#: What is told of each layer, as ``<kind>/<layer>``.
-KINDS = ("train", "potentials", "thresholds", "resets")
-
 
 class TracingWriter(SpikingWriter):
     """Writes, for each layer, ``train`` and ``potentials``, ``thresholds`` and ``resets``, (steps, N, ...) or (steps, ...)."""

@@ -16,6 +16,7 @@ from onnx2snn.activations.neuron_nodes import parameters
 from onnx2snn.analysis.channels import channel_axis
 from onnx2snn.graph.core import Array, constant_input, is_constant, is_float, tidy, value_of
 from onnx2snn.graph.exporter import to_split_model
+from onnx2snn.graph.walks import forward
 from onnx2snn.model.reference import Reference
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import ROWS, is_hold, is_integrate, is_linear, is_neuron
@@ -49,16 +50,15 @@ def largest_sum(size: Array, highest: Array | None) -> Array:
 
 def _bent(graph: gs.Graph, levels: Mapping[str, Array]) -> set[str]:
     """Tensors that are no sums of levels that are all positive."""
-    found: set[str] = set()
-    for node in graph.nodes:
+
+    def passes(node: gs.Node, read: list[bool]) -> bool:
         if is_neuron(node):
-            bent = float(levels[node.outputs[0].name].flat[0]) != float(parameters(node).levels)
-        else:
-            sums = is_linear(node) or of(node).bilinear or is_integrate(node) or is_hold(node)
-            bent = not sums or any(t.name in found for t in node.inputs)
-        if bent:
-            found.update(t.name for t in node.outputs)
-    return found
+            return float(levels[node.outputs[0].name].flat[0]) != float(parameters(node).levels)
+        sums = is_linear(node) or of(node).bilinear or is_integrate(node) or is_hold(node)
+        return not sums or any(read)
+
+    found = forward(graph.nodes, passes)
+    return {t.name for node in graph.nodes for t in node.outputs if id(t) in found}
 
 
 def _at_highest(
@@ -124,16 +124,16 @@ def _made_positive(node: gs.Node) -> None:
 
 def _reached(graph: gs.Graph, levels: set[str]) -> list[gs.Tensor]:
     """Float tensors that levels and constants alone make, by operators whose largest answer is that to the largest values."""
-    known = set(levels)
-    found = []
-    for node in graph.nodes:
-        read = [t for t in node.inputs if not t.is_empty() and not is_constant(t)]
+
+    def passes(node: gs.Node, read: list[bool]) -> bool:
         record = of(node)
         grows = is_linear(node) or record.bilinear or record.elementwise or record.compares or record.divides
-        if grows and read and all(t.name in known for t in read):
-            known.update(t.name for t in node.outputs)
-            found += [t for t in node.outputs if is_float(t)]
-    return found
+        known = [k for t, k in zip(node.inputs, read, strict=True) if not t.is_empty() and not is_constant(t)]
+        return bool(grows and known and all(known))
+
+    given = [id(t) for t in graph.inputs if t.name in levels]
+    found = forward(graph.nodes, passes, given)
+    return [t for node in graph.nodes for t in node.outputs if id(t) in found and is_float(t)]
 
 
 def by_channel(values: Array, axis: int) -> Array:

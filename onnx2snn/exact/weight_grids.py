@@ -7,7 +7,7 @@ adds its weights' bits to what it reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -23,7 +23,7 @@ from onnx2snn.analysis.scale_propagation import factor_of, is_short, output_fact
 from onnx2snn.exact.steps import Wide, power_of_two, rounded, steps_for, through
 from onnx2snn.graph.build import make_constant, replace_weights
 from onnx2snn.graph.core import Array, Names, constant_input, is_constant, is_float, signals, value_of
-from onnx2snn.graph.walks import values_forward
+from onnx2snn.graph.walks import carried, values_forward
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_hold, is_integrate, is_linear, is_mean, is_neuron, is_weighted
 from onnx2snn.operators.places import compact
@@ -85,12 +85,13 @@ class Grids:
         known = layers | {t.name for t in self._graph.outputs}
         most = BITS - max((bits for name, bits in spare.items() if name not in known), default=0.0)
         room = {id(t): min(most, BITS - spare.get(t.name, 0.0)) for t in self._graph.outputs}
-        for node in reversed(self._graph.nodes):
+
+        def rule(node: gs.Node, room: dict[int, float]) -> Iterable[tuple[int, float]]:
             behind = [BITS - spare.get(node.attrs[SOURCE_TENSOR], 0.0)] if is_neuron(node) else []
             behind = behind or [room.get(id(t), most) for t in node.outputs]
-            for tensor in node.inputs:
-                room[id(tensor)] = min(room.get(id(tensor), most), *behind)
-        return room
+            return [(id(t), min(room.get(id(t), most), *behind)) for t in node.inputs]
+
+        return carried(reversed(self._graph.nodes), rule, room)
 
     def _depths(self, *, backwards: bool = False) -> dict[int, float]:
         """By tensor, synapses on the longest way from levels, or to the next neuron."""

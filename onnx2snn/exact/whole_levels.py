@@ -19,6 +19,7 @@ from onnx2snn.graph.core import (
     signals,
     value_of,
 )
+from onnx2snn.graph.walks import forward
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import TABLE_STAIRCASE, is_neuron, is_product
 from onnx2snn.operators.scales import as_scale
@@ -59,7 +60,7 @@ def signed_levels(graph: gs.Graph) -> gs.Graph:
     2. Levels of a function that rises and falls are a difference of two.
     3. There is an offset in front of the factor, too: their sum.
     """
-    names = Names(graph)
+    names, levels = Names(graph), _levels(graph)
     for node in graph.nodes:
         offset = added_constant(node)
         maker = (
@@ -70,7 +71,7 @@ def signed_levels(graph: gs.Graph) -> gs.Graph:
         factor = factor_of(maker)
         if factor is not None and np.all(factor == 1):
             node.inputs[0], factor = signals(maker)[0], None
-        if not _holds_levels(node.inputs[0] if factor is None else signals(maker)[0]):
+        if id(node.inputs[0] if factor is None else signals(maker)[0]) not in levels:
             continue
         rank = len(node.outputs[0].shape)
         scale = np.ones(()) if factor is None else factor
@@ -120,11 +121,15 @@ def factors_behind_products(graph: gs.Graph) -> gs.Graph:
     return graph
 
 
-def _holds_levels(tensor: gs.Tensor) -> bool:
-    """Whether neurons made ``tensor``: cases 2 and 3 included."""
-    maker = producer_of(tensor)
-    if maker is not None and added_constant(maker) is not None:
-        return _holds_levels(maker.inputs[0])
-    if maker is not None and of(maker).sums and of(maker).subtracts:
-        return all(_holds_levels(t) for t in maker.inputs)
-    return maker is not None and is_neuron(maker)
+def _levels(graph: gs.Graph) -> set[int]:
+    """Tensors that neurons made, by ``id``: cases 1 to 3 included."""
+
+    def passes(node: gs.Node, read: list[bool]) -> bool:
+        if added_constant(node) is not None:
+            return read[0]
+        factor = factor_of(node)
+        if factor is not None:
+            return bool(np.all(factor == 1)) and any(read)
+        return is_neuron(node) or bool(of(node).sums and of(node).subtracts and all(read))
+
+    return forward(graph.nodes, passes)

@@ -100,7 +100,7 @@ class _Export:
             key = (str(values.dtype), values.shape, np.ascontiguousarray(values).tobytes())
         first = self._first.setdefault(key, tensor)
         if first is tensor and math.prod(values.shape) > SMALL and values.dtype.isbuiltin == 1:
-            self.weights[tensor.name] = values
+            self.weights[tensor.name] = np.ascontiguousarray(values)  # runtimes take no other
         return first
 
     def _between(self) -> Iterator[gs.Tensor]:

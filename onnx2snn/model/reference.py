@@ -270,9 +270,3 @@ def sampled_tensors(model: onnx.ModelProto | SplitModel) -> set[str]:
     held = {tensor.name for tensor in graph.initializer}
     steps = ((node.op_type, names_read(node), node.output) for node in graph.node)
     return of_samples(steps, [info.name for info in graph.input if info.name not in held])
-
-
-def loads_in_onnxruntime(model: onnx.ModelProto) -> bool:
-    """Whether ``model`` runs in float32; others mean here what they mean in float32."""
-    floats = {tensor.type.tensor_type.elem_type for tensor in [*model.graph.input, *model.graph.output]}
-    return not floats & {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}

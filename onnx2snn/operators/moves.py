@@ -22,6 +22,7 @@ from onnx2snn.operators import (
     transfer,
     window_parts,
 )
+from onnx2snn.operators.spelled import plain
 from onnx2snn.operators.table import Operator
 
 
@@ -132,6 +133,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Slice",
+        spelled=plain.narrowed,
         entries=entries.taken,
         linear=conditions.axes_kept,
         places=places.by_channel,

@@ -20,6 +20,7 @@ from onnx2snn.operators import (
     transfer,
     window_parts,
 )
+from onnx2snn.operators.spelled import einsum, plain
 from onnx2snn.operators.table import Operator
 
 
@@ -79,7 +80,7 @@ OPERATORS = (
         quantum=multiples.mean(roundings.cells),
     ),
     replace(_LARGEST, name="MaxPool", windows=True, codes=(0,), parts=window_parts.pooled),
-    replace(_LARGEST, name="GlobalMaxPool", parts=parts.by_channel),
+    replace(_LARGEST, name="GlobalMaxPool", parts=parts.by_channel, spelled=plain.over_axes),
     replace(
         _LINEAR_REDUCTION,
         name="ReduceMean",
@@ -103,6 +104,7 @@ OPERATORS = (
     replace(
         _REDUCTION,
         name="ReduceMin",
+        spelled=plain.as_largest,
         errors=error_rules.passed(error_rules.of_least),
         roundings=0,
         quantum=multiples.first,
@@ -118,7 +120,8 @@ OPERATORS = (
     Operator(name="LpPool", windows=True),
     *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=jump_errors.ranked),
     Operator(name="NonZero", jumps=True, whole=True, selects=True),
-    *Operator(name="", selects=True).called("NonMaxSuppression", "Compress", "Unique"),
+    *Operator(name="", selects=True).called("NonMaxSuppression", "Unique"),
+    Operator(name="Compress", selects=True, spelled=plain.picked),
     Operator(
         name="TopK",
         jumps=True,
@@ -136,6 +139,7 @@ OPERATORS = (
     ),
     Operator(
         name="Einsum",
+        spelled=einsum.as_product,
         multiplies=True,
         errors=error_rules.product,
         roundings=roundings.contracted,

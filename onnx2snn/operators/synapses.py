@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx2snn.graph.core import Array, constant_input, is_constant
 from onnx2snn.operators import conditions, counting, error_rules, multiples, parts, roundings, window_parts
 from onnx2snn.operators.batch import static
+from onnx2snn.operators.spelled import plain
 from onnx2snn.operators.table import Operator, Weights
 
 Factors: TypeAlias = NDArray[np.float64]
@@ -176,7 +177,7 @@ OPERATORS = (
         ),
     ),
     replace(
-        _LAYER, name="Gemm", linear=conditions.gemm, terms=_bias, roundings=roundings.gemm,
+        _LAYER, name="Gemm", spelled=plain.of_rows, linear=conditions.gemm, terms=_bias, roundings=roundings.gemm,
         quantum=multiples.scaled_product,
         weights=Weights(
             read=_gemm_read, written=_gemm_written, channels=1, inputs=1, outputs=_matrix_outputs, rows=_matrix_rows,

@@ -50,6 +50,8 @@ Steps: TypeAlias = "float | NDArray[np.float64]"
 Quantum: TypeAlias = Callable[["Step", list[Steps]], Steps]
 
 
+#: Writes a node in another form, where it has one.
+Spells: TypeAlias = Callable[["Spelling", gs.Node], None]
 #: Spells numerator and divisor of what a node computes, apart.
 Quotient: TypeAlias = Callable[["Spelling", gs.Node], tuple[gs.Tensor, gs.Tensor]]
 #: γ, β, μ and σ² of each channel; None where they are not constant.
@@ -96,6 +98,7 @@ class Operator:
         name: ONNX's.
         domain: Empty for ONNX's own.
 
+        spelled: Its form in which the others are told what it is.
         linear: When it maps trains to trains: linear in its float signals, each sample for itself (METHOD 6).
         values: The inputs that may carry values; None: all. Others are sizes, indices, factors to resize by.
         multiplies: It multiplies its operands by each other, or divides them.
@@ -167,6 +170,7 @@ class Operator:
     name: str
     domain: str = ""
 
+    spelled: Spells | None = None
     linear: Test | None = None
     values: tuple[int, ...] | None = None
     multiplies: bool = False

@@ -19,16 +19,11 @@ from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 from onnx2snn.passes.normalise.inline_conditionals import inline_conditionals
 from onnx2snn.passes.normalise.merge_moves import merge_moves
 from onnx2snn.passes.normalise.narrow_constants import narrow_constants
-from onnx2snn.passes.normalise.narrow_slices import narrow_slices
 from onnx2snn.passes.normalise.open_sequences import open_sequences
 from onnx2snn.passes.normalise.refuse_mixed_samples import refuse_mixed_samples
 from onnx2snn.passes.normalise.samples_first import samples_first
 from onnx2snn.passes.normalise.spell_batch_norm import spell_batch_norm
-from onnx2snn.passes.normalise.spell_einsum import spell_einsum
-from onnx2snn.passes.normalise.spell_global_maxima import spell_global_maxima
-from onnx2snn.passes.normalise.spell_masks import spell_masks
-from onnx2snn.passes.normalise.spell_minima import spell_minima
-from onnx2snn.passes.normalise.spell_turned_rows import spell_turned_rows
+from onnx2snn.passes.normalise.spell_operators import spell_operators
 from onnx2snn.passes.normalise.spell_windows import spell_windows
 
 NORMALISE: tuple[Pass, ...] = (
@@ -45,17 +40,12 @@ NORMALISE: tuple[Pass, ...] = (
         drop_identities,
         infer_shapes,
         spell_windows,
-        spell_turned_rows,
     ),
     spell_batch_norm,
-    spell_einsum,
-    spell_global_maxima,
-    spell_masks,
-    spell_minima,
+    spell_operators,
     gather_along_one_axis,
     gather_in_samples,
     narrow_constants,
-    narrow_slices,
     samples_first,
     free_batch,
     infer_shapes,

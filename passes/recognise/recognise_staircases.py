@@ -27,7 +27,7 @@ from onnx2snn.activations.whole_quotients import deciding, divides_whole
 from onnx2snn.analysis.dataflow import influenced_by, influencing
 from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import Spelling, make_constant
-from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, origin, producer_of
+from onnx2snn.graph.core import Array, Names, graph_pass, origin, producer_of
 from onnx2snn.operators.linear import ROWS, is_weighted
 
 #: What was found.
@@ -43,8 +43,7 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     1. The quantiser of the network's input (no synapse in front of it) stays as it is: the input is analog.
     2. A quantiser of the network's output that would need more time steps than all others stays: a readout.
     3. Where that would leave no neuron at all, those become neurons too.
-    4. It falls: it becomes one of −z that rises, so that maxima commute with every staircase that is alike everywhere.
-    5. A function of one tensor that is no staircase of a line of it: tables of thresholds, one of its rising steps and one of its
+    4. A function of one tensor that is no staircase of a line of it: tables of thresholds, one of its rising steps and one of its
        falling ones (METHOD 11).
     """
     names = Names(graph)
@@ -62,7 +61,7 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
 
 
 def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
-    """Case 5: neurons in place of a function of one tensor, all on that potential; α·(k − k') + o."""
+    """Case 4: neurons in place of a function of one tensor, all on that potential; α·(k − k') + o."""
     last = one.nodes[-1]
     origins = list(dict.fromkeys(name for node in one.nodes for name in origin(node)))
     stem = origin(last)[-1] if origin(last) else one.output.name
@@ -166,8 +165,6 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
     if old is None:
         raise AssertionError("an activation is made by a node")
     last = origin(found.nodes[-1])
-    if _falls(staircase):
-        staircase, root = staircase.mirrored(), _negated(graph, names, found)
     node = staircase_node(
         names,
         staircase,
@@ -199,18 +196,3 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
             gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=inputs, outputs=[out])
         )
         value = out
-
-
-def _falls(staircase: Staircase) -> bool:
-    return bool(np.all(staircase.scale < 0))
-
-
-def _negated(graph: gs.Graph, names: Names, found: Found) -> gs.Tensor:
-    """Case 4: a synaptic weight of −1, which the synapses in front take in."""
-    stem = f"{found.output.name}/negated"
-    minus = make_constant(names, f"{stem}/minus", np.full(1, -1, np.float32))
-    out = gs.Variable(names.fresh(stem), np.float32, list(found.root.shape))
-    node = gs.Node(op="Mul", name=names.fresh(stem), inputs=[found.root, minus], outputs=[out])
-    node.attrs[ORIGIN] = found.source_nodes[:1]
-    graph.nodes.append(node)
-    return out

@@ -148,7 +148,7 @@ SPELLINGS: dict[str, Spelling] = {
             node("Mul", ["z", "four"], ["1"]), node("Floor", ["1"], ["2"]), node("Clip", ["2", "zero", "k"], ["3"]),
             node("Sub", ["k", "3"], ["4"]), node("Mul", ["4", "s"], ["a"]),
         ],
-        {"four": FOUR, "zero": ZERO, "k": K, "s": S}, (0.25, 7, "ceil"),
+        {"four": FOUR, "zero": ZERO, "k": K, "s": S}, (0.25, 7, "floor"),
     ),
     "per channel": (
         [

@@ -65,6 +65,11 @@ def rename(graph, names):
         for body in subgraphs(node):
             rename(body, names)
 """,
+    "a function of the same name as the method": """
+class A:
+    def of_samples(self):
+        return of_samples((node.op_type, node.input) for node in self.graph.node)
+""",
 }
 
 

@@ -70,14 +70,6 @@ VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
         "gather_axis": (LEFT_OUT, 0),
         "quantize_axis": (1, -1),
     },
-    "GroupQueryAttention": {
-        "causal": _FLAG,
-        "do_rotary": _FLAG,
-        "kv_num_heads": (1, 2),
-        "num_heads": (2, 4),
-        "rotary_interleaved": _FLAG,
-        "scale": (LEFT_OUT, 0.5),
-    },
     "MatMulNBits": {
         "accuracy_level": (LEFT_OUT, 0, 1, 4),
         "bits": (LEFT_OUT, 2, 4, 8),

@@ -65,7 +65,6 @@ FOREIGN: Mapping[str, Foreign] = {
     "Attention": Foreign(fused_attention.attention, (2,), exact=False, hybrid=True),
     "QAttention": Foreign(fused_attention.q_attention, (2,), exact=False, hybrid=True),
     "MultiHeadAttention": Foreign(fused_attention.several_heads, (2,), exact=False, hybrid=True),
-    "GroupQueryAttention": Foreign(fused_attention.grouped_queries, (2,), exact=False, hybrid=True),
     "RotaryEmbedding": Foreign(fused_attention.rotated, (2,), exact=False),
     "NhwcMaxPool": Foreign(code_windows.maximum_of_codes, (3,)),
 }

@@ -84,25 +84,6 @@ def several_heads(b: Building, x: Tensor) -> Tensor | None:
     )
 
 
-def grouped_queries(b: Building, x: Tensor) -> Tensor | None:
-    """GroupQueryAttention of whole sequences, turned by their places or not; a head is as large as a rotation asks for."""
-    if isinstance(b.batch, str):
-        return None
-    given, size, length = chosen(b, "GroupQueryAttention"), 16, x.shape[0]
-    count, shared = given["num_heads"], given["kv_num_heads"]
-    together = b.flip()
-    widths = [(count + 2 * shared) * size] if together else [count * size, shared * size, shared * size]
-    parts: list[Any] = [_tokens(b, x, width) for width in widths]
-    last = b.hold(np.full(b.batch, length - 1), np.int32)
-    read = [*parts, *[None] * (5 - len(parts)), last, b.hold(length, np.int32)]
-    if given.get("do_rotary"):
-        read += [
-            b.hold(f(np.arange(length)[:, None] / 9.0 ** np.arange(size // 2))) for f in (np.cos, np.sin)
-        ]
-    y = b.op("GroupQueryAttention", *read, domain=MICROSOFT, outputs=3, **given)[0]
-    return _answer(b, y, x, count * size)
-
-
 def rotated(b: Building, x: Tensor) -> Tensor | None:
     """RotaryEmbedding of places that are given one by one."""
     given, width = chosen(b, "RotaryEmbedding"), 16

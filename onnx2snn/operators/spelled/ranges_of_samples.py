@@ -7,6 +7,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import Spelling
 from onnx2snn.graph.core import DYNAMIC, Names, signals
+from onnx2snn.graph.walks import reached
 from onnx2snn.operators import of
 
 _LEVELS = np.float32(255)
@@ -66,15 +67,19 @@ def _fits(node: gs.Node, number: gs.Tensor) -> bool:
     """Case 2, for the scale or the zero point, and what is made of it and of constants."""
     codes, *numbers = node.outputs
     rank = len(node.inputs[0].shape)
-    for reader in number.outputs:
-        others = [t for t in signals(reader) if t is not number and t not in numbers]
+
+    def others(tensor: gs.Tensor, reader: gs.Node) -> list[gs.Tensor]:
+        return [t for t in signals(reader) if t is not tensor and t not in numbers]
+
+    def alone(tensor: gs.Tensor) -> list[gs.Tensor]:
+        made = [r for r in tensor.outputs if not of(r).code_products and not others(tensor, r)]
+        return [reader.outputs[0] for reader in made]
+
+    def fits(tensor: gs.Tensor, reader: gs.Node) -> bool:
+        beside = others(tensor, reader)
         if of(reader).code_products:  # without their zero point, which may be a signal there
-            fits = others == [codes]
-        elif others:
-            known = [t is codes or (t.shape is not None and len(t.shape) >= rank) for t in others]
-            fits = of(reader).elementwise and all(known)
-        else:
-            fits = of(reader).elementwise and _fits(node, reader.outputs[0])
-        if not fits:
-            return False
-    return True
+            return beside == [codes]
+        known = [t is codes or (t.shape is not None and len(t.shape) >= rank) for t in beside]
+        return of(reader).elementwise and all(known)
+
+    return all(fits(tensor, reader) for tensor in reached([number], alone) for reader in tensor.outputs)

@@ -25,8 +25,6 @@ TURNS = [samples(10, 2, seed=7), samples(10, 2, seed=8)]
 QKV, QKV_BIAS = samples(8, 24, seed=9), samples(24, seed=10)
 RANDOM = np.random.default_rng(11)
 HELD = {"num_heads": 2}
-SHARED = {"num_heads": 4, "kv_num_heads": 2}
-WHOLE = [np.array([4, 4], np.int32), np.int32(5)]
 
 
 def codes(*shape: int, kind: type = np.uint8) -> np.ndarray:
@@ -102,15 +100,6 @@ CASES: dict[str, tuple[str, list[Any], tuple[int, ...], list[str], dict[str, Any
     ),
     "attention to heads apart": (
         "MultiHeadAttention", [X, samples(2, 2, 7, 4), samples(2, 2, 7, 4)], (), ["y"], HELD,
-    ),
-    "grouped queries": (
-        "GroupQueryAttention", [samples(2, 5, 32), samples(2, 5, 16), samples(2, 5, 16), None, None, *WHOLE], (5, 6),
-        ["y", "", ""], SHARED,
-    ),
-    "grouped queries, rotated, in one tensor": (
-        "GroupQueryAttention",
-        [samples(2, 5, 128), None, None, None, None, *WHOLE, samples(9, 8), samples(9, 8)], (5, 6, 7, 8), ["y", "", ""],
-        {"do_rotary": 1, "rotary_interleaved": 1, "causal": 0, **SHARED},
     ),
     "attention of codes": (
         "QAttention",
@@ -192,8 +181,6 @@ def test_what_onnxruntime_answers(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("grouped queries", {"local_window_size": 2}),
-        ("grouped queries", {"softcap": 2.0}),
         ("four bits", {"accuracy_level": 4}),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from helpers_graphs import apply_checked, make_model, node, operators, samples
 
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
-from onnx2snn.passes.normalise.narrow_slices import narrow_slices
+from onnx2snn.passes.normalise.spell_operators import spell_operators
 
 FAR = 2**31 - 1
 
@@ -31,19 +31,19 @@ def sliced(starts: list[int], ends: list[int], axes: list[int] | None, steps: li
     ],
 )
 def test_axes_that_are_cut_alone_are_named(case: tuple[list[int], ...], axes: list[int]) -> None:
-    graph = apply_checked(sliced(*case), {"x": samples(2, 6, 8)}, infer_shapes, narrow_slices)
+    graph = apply_checked(sliced(*case), {"x": samples(2, 6, 8)}, infer_shapes, spell_operators)
     (one,) = (n for n in graph.nodes if n.op == "Slice")
     assert [int(a) % 3 for a in one.inputs[3].values] == axes
 
 
 def test_what_takes_all_is_read_through() -> None:
     model = sliced([0, 0], [FAR, 9], [0, 2])
-    graph = apply_checked(model, {"x": samples(2, 6, 8)}, infer_shapes, narrow_slices)
+    graph = apply_checked(model, {"x": samples(2, 6, 8)}, infer_shapes, spell_operators)
     assert operators(graph) == ["Relu"]
 
 
 def test_backwards_or_from_the_end_is_not_all() -> None:
     for starts, ends, steps in (([-1], [-FAR], [-1]), ([-8], [FAR], [1]), ([0], [FAR], [2])):
         model = sliced(starts, ends, [2], steps)
-        graph = apply_checked(model, {"x": samples(2, 6, 8)}, infer_shapes, narrow_slices)
+        graph = apply_checked(model, {"x": samples(2, 6, 8)}, infer_shapes, spell_operators)
         assert operators(graph) == ["Slice", "Relu"]

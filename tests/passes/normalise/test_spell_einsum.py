@@ -8,7 +8,7 @@ from helpers_graphs import apply_checked, make_model, node, operators, samples
 
 import onnx2snn
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
-from onnx2snn.passes.normalise.spell_einsum import spell_einsum
+from onnx2snn.passes.normalise.spell_operators import spell_operators
 
 #: By name: the equation (signal first), and the shapes of the signal, the constant and the result.
 PRODUCTS = {
@@ -37,7 +37,7 @@ def test_it_is_a_matrix_product(name: str, *, first: bool) -> None:
         {"y": ["N", *result[1:]]},
     )
     x = {"x": np.round(samples(*signal) * 4) / 4}
-    graph = apply_checked(source, x, infer_shapes, spell_einsum)
+    graph = apply_checked(source, x, infer_shapes, spell_operators)
     assert "MatMul" in operators(graph)
     assert "Einsum" not in operators(graph)
 
@@ -55,7 +55,7 @@ def test_what_is_no_matrix_product_stays(name: str) -> None:
     source = make_model(
         [node("Einsum", ["x", "w"], ["y"], equation=equation)], {"w": samples(*constant)}, {"x": ["N", 6]}, {"y": ["N", width]}
     )  # fmt: skip
-    graph = apply_checked(source, {"x": samples(2, 6)}, infer_shapes, spell_einsum)
+    graph = apply_checked(source, {"x": samples(2, 6)}, infer_shapes, spell_operators)
     assert operators(graph) == ["Einsum"]
 
 

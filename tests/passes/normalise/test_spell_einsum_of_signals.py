@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from helpers_graphs import apply_checked, make_model, node, operators, samples
 
-from onnx2snn.passes.normalise.spell_einsum import spell_einsum
+from onnx2snn.passes.normalise.spell_operators import spell_operators
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_a_product_of_matrices(equation: str, other: tuple[int, ...], made: tupl
     nodes = [node("Einsum", ["x", "z"], ["y"], equation=equation)]
     model = make_model(nodes, {}, {"x": [2, 4, 3, 5], "z": list(other)}, {"y": list(made)}, opset=18)
     graph = apply_checked(
-        model, {"x": samples(2, 4, 3, 5), "z": samples(*other, seed=1)}, spell_einsum, tolerance=1e-5
+        model, {"x": samples(2, 4, 3, 5), "z": samples(*other, seed=1)}, spell_operators, tolerance=1e-5
     )
     assert "Einsum" not in operators(graph)
 
@@ -31,6 +31,6 @@ def test_others_stay(equation: str) -> None:
     made = [2, 4, 3, 5][: len(equation.partition(">")[2])]
     model = make_model(nodes, {}, {"x": [2, 4, 3, 5], "z": [2, 4, 3, 5]}, {"y": made}, opset=18)
     graph = apply_checked(
-        model, {"x": samples(2, 4, 3, 5), "z": samples(2, 4, 3, 5, seed=1)}, spell_einsum, tolerance=1e-5
+        model, {"x": samples(2, 4, 3, 5), "z": samples(2, 4, 3, 5, seed=1)}, spell_operators, tolerance=1e-5
     )
     assert operators(graph) == ["Einsum"]

@@ -9,7 +9,7 @@ from onnx.reference import ReferenceEvaluator
 
 from onnx2snn import convert
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
-from onnx2snn.passes.normalise.spell_global_maxima import spell_global_maxima
+from onnx2snn.passes.normalise.spell_operators import spell_operators
 
 
 @pytest.mark.parametrize("sizes", [(5,), (3, 4, 2)])
@@ -18,7 +18,7 @@ def test_traces_and_volumes(sizes: tuple[int, ...]) -> None:
     source = make_model(
         [node("GlobalMaxPool", ["x"], ["y"])], {}, {"x": ["N", 3, *sizes]}, {"y": ["N", 3, *ones]}
     )
-    graph = apply_checked(source, {"x": samples(2, 3, *sizes)}, infer_shapes, spell_global_maxima)
+    graph = apply_checked(source, {"x": samples(2, 3, *sizes)}, infer_shapes, spell_operators)
     assert operators(graph) == ["ReduceMax"]
 
 
@@ -26,7 +26,7 @@ def test_pictures_stay() -> None:
     source = make_model(
         [node("GlobalMaxPool", ["x"], ["y"])], {}, {"x": ["N", 3, 4, 5]}, {"y": ["N", 3, 1, 1]}
     )
-    graph = apply_checked(source, {"x": samples(2, 3, 4, 5)}, infer_shapes, spell_global_maxima)
+    graph = apply_checked(source, {"x": samples(2, 3, 4, 5)}, infer_shapes, spell_operators)
     assert operators(graph) == ["GlobalMaxPool"]
 
 

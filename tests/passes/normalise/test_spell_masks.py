@@ -11,8 +11,7 @@ from helpers_graphs import apply_checked, make_model, node, operators, samples
 
 import onnx2snn
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
-from onnx2snn.passes.normalise.spell_masks import spell_masks
-from onnx2snn.passes.normalise.spell_minima import spell_minima
+from onnx2snn.passes.normalise.spell_operators import spell_operators
 
 MASK = np.array([True, False, True])
 #: By name: the operator, its constants, what becomes of it, the sizes of its result.
@@ -37,7 +36,7 @@ SPELLED: dict[str, tuple[onnx.NodeProto, dict[str, Any], list[str], list[int]]] 
 def test_spelled(name: str) -> None:
     spelled, constants, expected, sizes = SPELLED[name]
     source = make_model([spelled], constants, {"x": ["N", 3, 4, 5]}, {"y": ["N", *sizes]}, opset=18)
-    graph = apply_checked(source, {"x": samples(2, 3, 4, 5)}, infer_shapes, spell_masks, spell_minima)
+    graph = apply_checked(source, {"x": samples(2, 3, 4, 5)}, infer_shapes, spell_operators)
     assert operators(graph) == expected
 
 
@@ -45,7 +44,7 @@ def test_a_batch_that_is_flattened_stays() -> None:
     source = make_model(
         [node("Compress", ["x", "m"], ["y"])], {"m": MASK}, {"x": [2, 3, 4, 5]}, {"y": [2]}, opset=18
     )
-    graph = apply_checked(source, {"x": samples(2, 3, 4, 5)}, infer_shapes, spell_masks, spell_minima)
+    graph = apply_checked(source, {"x": samples(2, 3, 4, 5)}, infer_shapes, spell_operators)
     assert operators(graph) == ["Compress"]
 
 

@@ -9,7 +9,7 @@ from helpers_graphs import apply_checked, make_model, node, operators, samples
 
 import onnx2snn
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
-from onnx2snn.passes.normalise.spell_turned_rows import spell_turned_rows
+from onnx2snn.passes.normalise.spell_operators import spell_operators
 
 WEIGHTS = {"w": samples(6, 3, seed=1), "b": samples(3, seed=2)}
 
@@ -24,17 +24,17 @@ def turned(**more: object) -> onnx.ModelProto:
 
 def test_it_is_turned_in_front() -> None:
     data = {"x": samples(4, 6)}
-    graph = apply_checked(turned(alpha=0.5), data, infer_shapes, spell_turned_rows)
+    graph = apply_checked(turned(alpha=0.5), data, infer_shapes, spell_operators)
     assert operators(graph) == ["Transpose", "Transpose", "Gemm"]
     assert operators(
-        apply_checked(turned(), data, infer_shapes, spell_turned_rows, spell_turned_rows)
+        apply_checked(turned(), data, infer_shapes, spell_operators, spell_operators)
     ) == operators(graph)
 
 
 def test_a_turned_constant_stays() -> None:
     nodes = [node("Gemm", ["c", "x"], ["y"], transA=1)]
     source = make_model(nodes, {"c": samples(6, 3, seed=1)}, {"x": [6, 4]}, {"y": [3, 4]})
-    graph = apply_checked(source, {"x": samples(6, 4)}, infer_shapes, spell_turned_rows)
+    graph = apply_checked(source, {"x": samples(6, 4)}, infer_shapes, spell_operators)
     assert graph.nodes[0].attrs["transA"] == 1
 
 

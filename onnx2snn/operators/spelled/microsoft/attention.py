@@ -13,7 +13,6 @@ from onnx import TensorProto
 
 from onnx2snn.graph.core import Array
 from onnx2snn.operators.spelled.microsoft.definition import Definition, Operands, integers
-from onnx2snn.operators.spelled.microsoft.rotation import rotated
 
 _LOWEST = np.finfo(np.float32).min
 
@@ -49,7 +48,7 @@ def _from_one_product(
     summed = product if bias is None else o.apply("Add", product, bias)
     parts = o.several("Split", summed, integers(*sizes), kinds=(np.float32,) * 3, axis=-1)
     query, key, value = (_apart(o, part, count) for part in parts)
-    biases = [_mask(o, mask, key), added, _causal(o, "unidirectional", query, key)]
+    biases = [_mask(o, mask, key), added, _causal(o, query, key)]
     _attend(o, query, key, value, sizes[0] // count, biases)
 
 
@@ -70,53 +69,8 @@ def _several_heads(o: Operands) -> None:
         _apart(o, t, count) if o.rank(i) == 3 else o.apply("Transpose", t, perm=[0, 2, 1, 3])
         for i, t in enumerate(operands)
     )
-    causal = _causal(o, "unidirectional", query, key)
+    causal = _causal(o, query, key)
     _attend(o, query, key, value, width // count, [_mask(o, 4, key), o.read(5), causal])
-
-
-def _grouped_queries(o: Operands) -> None:
-    """Several queries share a key and a value; of whole sequences, that is without a past.
-
-    Queries, keys and values may come as one tensor.
-    """
-    count, shared = int(o.number("num_heads", 1)), int(o.number("kv_num_heads", 1))
-    width, together = _width(o, 0), o.read(1) is None
-    if width is None or not _is_whole_sequence(o) or o.rank(0) != 3:
-        return
-    size = width // (count + 2 * shared if together else count)
-    parts = integers(count * size, shared * size, shared * size)
-    if together:
-        operands = o.several("Split", o.must(0), parts, kinds=(np.float32,) * 3, axis=-1)
-    else:
-        operands = [o.must(i) for i in range(3)]
-    query, key, value = (_apart(o, t, n) for t, n in zip(operands, (count, shared, shared), strict=True))
-    if o.flag("do_rotary"):
-        query, key = (_turned(o, t, size) for t in (query, key))
-    key, value = (_repeated(o, t, count, shared, size) for t in (key, value))
-    _attend(o, query, key, value, size, [o.read(10), _causal(o, "causal", query, key, given=True)])
-
-
-#: Attributes of GroupQueryAttention that limit or add something, where they are more than this.
-_NEUTRAL = {"local_window_size": -1.0, "softcap": 0.0, "smooth_softmax": 0.0, "qk_output": 0.0}
-
-
-def _turned(o: Operands, heads: gs.Tensor, size: int) -> gs.Tensor:
-    """By the angles of places that are counted from zero: tables (places, half) of inputs 7 and 8."""
-    cosines, sines = (np.asarray(o.constant(i))[: o.must(0).shape[1], np.newaxis] for i in (7, 8))
-    half = cosines.shape[-1]
-    return rotated(o, heads, (cosines, sines), half, partial=size != 2 * half)
-
-
-def _is_whole_sequence(o: Operands) -> bool:
-    """Whether each sample has as many places as the tensor, which are known, and nothing is set that changes more."""
-    length = None if o.must(0).shape is None else o.must(0).shape[1]
-    last, total = o.constant(5), o.constant(6)
-    if last is None or total is None or not isinstance(length, int) or not o.only(0, 1, 2, 5, 6, 7, 8, 10):
-        return False
-    if o.flag("do_rotary") and (o.constant(7) is None or o.constant(8) is None):
-        return False
-    neutral = all(o.number(name, value) <= value for name, value in _NEUTRAL.items())
-    return neutral and bool(np.all(last == length - 1) and np.all(total == length))
 
 
 def _width(o: Operands, position: int) -> int | None:
@@ -152,20 +106,9 @@ def _apart(o: Operands, tensor: gs.Tensor, count: int) -> gs.Tensor:
     return o.apply("Reshape", tensor, integers(0, 0, count, -1))
 
 
-def _repeated(o: Operands, tensor: gs.Tensor, count: int, shared: int, size: int) -> gs.Tensor:
-    """Each head as often as queries share it."""
-    if count == shared:
-        return tensor
-    wide = o.apply("Unsqueeze", tensor, integers(3))
-    wide = o.apply("Expand", wide, integers(1, 1, 1, count // shared, 1))
-    return o.apply("Reshape", wide, integers(0, 0, count, size))
-
-
-def _causal(
-    o: Operands, name: str, query: gs.Tensor, key: gs.Tensor, *, given: bool = False
-) -> gs.Tensor | None:
-    """Where the attribute ``name`` says so: nothing for what lies before, no chance for what comes after, (S, L)."""
-    if not o.number(name, given):
+def _causal(o: Operands, query: gs.Tensor, key: gs.Tensor) -> gs.Tensor | None:
+    """Where attention looks back alone: nothing for what lies before, no chance for what comes after, (S, L)."""
+    if not o.flag("unidirectional"):
         return None
     sizes = [o.apply("Shape", t, kind=np.int64, start=1, end=2) for t in (query, key)]
     square = o.apply("Concat", *sizes, kind=np.int64, axis=0)
@@ -204,7 +147,6 @@ def _is_mask(o: Operands, position: int) -> bool:
 
 DEFINITIONS: Mapping[str, Definition] = {
     "Attention": _attention,
-    "GroupQueryAttention": _grouped_queries,
     "MultiHeadAttention": _several_heads,
     "QAttention": _quantised_attention,
 }

@@ -28,7 +28,7 @@ def rotated(
         half: Pairs.
         partial: Entries behind the pairs stay as they are.
     """
-    interleaved = o.flag("interleaved") or o.flag("rotary_interleaved")
+    interleaved = o.flag("interleaved")
     turning, last = x, integers(-1)
     if partial:
         turning = o.apply("Slice", x, integers(0), integers(2 * half), last)
