@@ -24,6 +24,7 @@ from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tables import Table, extent
 from onnx2snn.activations.tabulate import Tabulated, tabulate
 from onnx2snn.activations.whole_quotients import deciding, divides_whole
+from onnx2snn.activations.whole_shifts import whole_shift
 from onnx2snn.analysis.dataflow import influenced_by, influencing
 from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import Spelling, make_constant
@@ -39,6 +40,8 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     """Replace every recognised activation.
 
         z ─▶ (any elementwise operators) ─▶ a     becomes     z ─▶ Staircase ─▶ k ─▶ Mul α ─▶ Add o ─▶ a
+
+    Where o is n·α, n whole, as a zero point makes it: k ─▶ Add n ─▶ Mul α ─▶ a, which rounds once, and keeps zero.
 
     1. The quantiser of the network's input (no synapse in front of it) stays as it is: the input is analog.
     2. A quantiser of the network's output that would need more time steps than all others stays: a readout.
@@ -87,8 +90,7 @@ def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
             node.attrs[ROWS] = last.attrs[ROWS]
         graph.nodes.append(node)
         levels.append(node.outputs[0])
-    value = _summed(spelling, levels, list(one.parts)) if levels else _nothing(spelling, one.root)
-    spelling.apply("Add", value, np.atleast_1d(one.shift).astype(np.float32), output=one.output)
+    _decode(spelling, levels, list(one.parts), one)
 
 
 def _reading(one: Tabulated) -> Reading:
@@ -110,24 +112,29 @@ def _reading(one: Tabulated) -> Reading:
     return Reading(one.root.name, None, one.output.name, total)
 
 
-def _summed(spelling: Spelling, levels: list[gs.Tensor], parts: list[Staircase | Table]) -> gs.Tensor:
-    """Σ α·k; levels of scales that differ in sign alone are subtracted first."""
-    total: gs.Tensor | None = None
+def _decode(
+    spelling: Spelling, levels: list[gs.Tensor], parts: list[Staircase | Table], one: Tabulated
+) -> None:
+    """Σ α·k + o; levels of scales that differ in sign alone are subtracted first, and of a single one o is added to k."""
+    differences = []
     while levels:
         level, part = levels.pop(0), parts.pop(0)
         if parts and np.array_equal(parts[0].scale, -part.scale):
             level, falling = spelling.apply("Sub", level, levels.pop(0)), parts.pop(0)
             if isinstance(part, Table) and isinstance(falling, Table):
                 level.inputs[0].attrs[EXTENT] = extent(part, falling)
-        term = spelling.apply("Mul", level, np.atleast_1d(part.scale).astype(np.float32))
+        differences.append((level, part.scale))
+    whole = whole_shift(differences[0][1], one.shift) if len(differences) == 1 else None
+    if whole is not None:
+        level, scale = differences[0]
+        level = spelling.apply("Add", level, np.atleast_1d(whole))
+        spelling.apply("Mul", level, np.atleast_1d(scale).astype(np.float32), output=one.output)
+        return
+    total = None if differences else spelling.apply("Mul", one.root, np.zeros(1, np.float32))
+    for level, scale in differences:
+        term = spelling.apply("Mul", level, np.atleast_1d(scale).astype(np.float32))
         total = term if total is None else spelling.apply("Add", total, term)
-    if total is None:
-        raise AssertionError("there is a level")
-    return total
-
-
-def _nothing(spelling: Spelling, root: gs.Tensor) -> gs.Tensor:
-    return spelling.apply("Mul", root, np.zeros(1, np.float32))
+    spelling.apply("Add", total, np.atleast_1d(one.shift).astype(np.float32), output=one.output)
 
 
 def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.Tensor]]) -> list[gs.Tensor]:
@@ -181,9 +188,7 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         node.attrs[ROWS] = old.attrs[ROWS]
     graph.nodes.append(node)
     old.outputs = [gs.Variable(names.fresh(f"{found.output.name}/replaced"), np.float32, found.output.shape)]
-    lines = [("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)]
-    wanted: list[tuple[str, Array | None]] = [(op, v) for op, v, neutral in lines if np.any(v != neutral)]
-    wanted = wanted or [("Identity", None)]
+    wanted = _lines(staircase)
     value = node.outputs[0]
     for position, (op, values) in enumerate(wanted):
         inputs = [value]
@@ -199,6 +204,16 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
             gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=inputs, outputs=[out])
         )
         value = out
+
+
+def _lines(staircase: Staircase) -> list[tuple[str, Array | None]]:
+    """The operators that decode its levels, in order: α·(k + n), or α·k + o."""
+    whole = whole_shift(staircase.scale, staircase.shift)
+    lines: list[tuple[str, Array, float]] = [("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)]
+    if whole is not None:
+        lines = [("Add", whole, 0.0), lines[0]]
+    wanted: list[tuple[str, Array | None]] = [(op, v) for op, v, neutral in lines if np.any(v != neutral)]
+    return wanted or [("Identity", None)]
 
 
 def _falls(staircase: Staircase) -> bool:
