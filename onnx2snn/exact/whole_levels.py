@@ -125,6 +125,9 @@ def _holds_levels(tensor: gs.Tensor) -> bool:
     maker = producer_of(tensor)
     if maker is not None and added_constant(maker) is not None:
         return _holds_levels(maker.inputs[0])
+    same = of(maker).passes if maker is not None else None
+    if maker is not None and same is not None and (read := same(maker)) is not None:
+        return _holds_levels(read)
     if maker is not None and of(maker).sums and of(maker).subtracts:
         return all(_holds_levels(t) for t in maker.inputs)
     return maker is not None and is_neuron(maker)

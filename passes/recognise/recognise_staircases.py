@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
 
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
@@ -124,17 +125,22 @@ def _decode(
             if isinstance(part, Table) and isinstance(falling, Table):
                 level.inputs[0].attrs[EXTENT] = extent(part, falling)
         differences.append((level, part.scale))
-    whole = whole_shift(differences[0][1], one.shift) if len(differences) == 1 else None
-    if whole is not None:
+    if len(differences) == 1:
         level, scale = differences[0]
-        level = spelling.apply("Add", level, np.atleast_1d(whole))
-        spelling.apply("Mul", level, np.atleast_1d(scale).astype(np.float32), output=one.output)
+        *lines, (last, values) = _lines(scale, one.shift)
+        for op, held in lines:
+            level = spelling.apply(op, level, _held(held))
+        spelling.apply(last, level, *([] if values is None else [_held(values)]), output=one.output)
         return
     total = None if differences else spelling.apply("Mul", one.root, np.zeros(1, np.float32))
     for level, scale in differences:
-        term = spelling.apply("Mul", level, np.atleast_1d(scale).astype(np.float32))
+        term = spelling.apply("Mul", level, _held(scale))
         total = term if total is None else spelling.apply("Add", total, term)
-    spelling.apply("Add", total, np.atleast_1d(one.shift).astype(np.float32), output=one.output)
+    spelling.apply("Add", total, _held(one.shift), output=one.output)
+
+
+def _held(values: Any) -> NDArray[np.float32]:
+    return np.atleast_1d(np.asarray(values, np.float32))
 
 
 def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.Tensor]]) -> list[gs.Tensor]:
@@ -188,7 +194,7 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         node.attrs[ROWS] = old.attrs[ROWS]
     graph.nodes.append(node)
     old.outputs = [gs.Variable(names.fresh(f"{found.output.name}/replaced"), np.float32, found.output.shape)]
-    wanted = _lines(staircase)
+    wanted = _lines(staircase.scale, staircase.shift)
     value = node.outputs[0]
     for position, (op, values) in enumerate(wanted):
         inputs = [value]
@@ -206,10 +212,10 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         value = out
 
 
-def _lines(staircase: Staircase) -> list[tuple[str, Array | None]]:
-    """The operators that decode its levels, in order: α·(k + n), or α·k + o."""
-    whole = whole_shift(staircase.scale, staircase.shift)
-    lines: list[tuple[str, Array, float]] = [("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)]
+def _lines(scale: Array, shift: Array) -> list[tuple[str, Array | None]]:
+    """The operators that decode levels, in order: α·(k + n), or α·k + o; without those that change nothing."""
+    whole = whole_shift(scale, shift)
+    lines: list[tuple[str, Array, float]] = [("Mul", scale, 1.0), ("Add", shift, 0.0)]
     if whole is not None:
         lines = [("Add", whole, 0.0), lines[0]]
     wanted: list[tuple[str, Array | None]] = [(op, v) for op, v, neutral in lines if np.any(v != neutral)]
