@@ -124,21 +124,24 @@ def _is_train(value: Any) -> bool:
     if "parts" in value:
         return bool(value["parts"]) and _list_of(_is_train)(value["parts"])
     levels = value.get("levels")
-    return (
-        _is_text(value.get("bytes"))
-        and type(value.get("channels_last")) is bool
-        and isinstance(levels, list)
-        and len(levels) == 256
-        and all(map(_whole(0), levels))
-    )
+    if not _is_text(value.get("bytes")) or type(value.get("channels_last")) is not bool:
+        return False
+    if "rows" in value:
+        return _is_packed(levels) and _is_packed(value["rows"])
+    return isinstance(levels, list) and len(levels) == 256 and all(map(_whole(0), levels))
+
+
+def _is_packed(value: Any) -> bool:
+    """Whether it is an array as text."""
+    return isinstance(value, dict) and _list_of(_whole(1))(value.get("shape")) and _is_text(value.get("data"))
 
 
 def compiled_facts(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     """What a compiled network says of itself; None of any other.
 
     ``execution``, ``count``, ``alike``; ``trains``: by layer, the tensor that holds its levels, or its spikes, or the tensor of
-    ``bytes`` that they are looked up by, the ``levels`` of each, and whether ``channels_last``, or ``parts``: such as lie beside
-    each other along the channels; of the step
+    ``bytes`` that they are looked up by, the ``levels`` of each (by row where there are ``rows``, the row of each place), and
+    whether ``channels_last``, or ``parts``: such as lie beside each other along the channels; of the step
     execution ``states``, ``depth`` and ``stages``: by layer, the phase in which it fires.
 
     Raises:

@@ -29,7 +29,8 @@ def convolved(
         zero: The byte that stands for 0, and at borders.
     """
     draft, node = store.draft, layer.node
-    sizes = draft.sample_shape(node.output[0])
+    behind = layer.inside[-1] if not layer.pools else node.output[0]
+    sizes = draft.sample_shape(behind)
     if sizes is None:
         return None
     at, last = draft.at(layer.neurons[0].output[0]), draft.target.contributed

@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.compile.byte_functions import ALL, CODES, ByteTensor, Function, bytes_of_sums, steps_of
+from onnx2snn.compile.byte_rows import merged, of_rank
 from onnx2snn.compile.draft import Array, Draft, is_dialect, is_neuron
 from onnx2snn.compile.narrowed_search import rows_of_thresholds
 from onnx2snn.compile.one_node import run_node
@@ -16,7 +17,9 @@ from onnx2snn.dialect.functions import HOLD, SCALED_IF
 from onnx2snn.operators import of
 
 #: Sums of so many bytes are looked at one by one, as long as there are no more numbers.
-_PLACES, _MOST = 1 << 9, 1 << 24
+_PLACES, _NUMBERS = 1 << 9, 1 << 24
+#: A table of more entries costs more memory than it saves time.
+_MOST = 1 << 20
 
 
 def evaluated(
@@ -35,13 +38,20 @@ def evaluated(
     if len(summed) != 1:
         return None
     found = [
-        _against(read[n], bases) if n in read else _scalar(draft, n, channels, len(bases[0].sizes))
+        (_against(read[n], bases), read[n].rows)
+        if n in read
+        else _constant(draft, n, channels, bases[0].sizes)
         for n in node.input
     ]
-    arrays = [a for a in found if a is not None]
-    values: Array | None = None
-    if len(arrays) < len(found):
+    parts = [one for one in found if one is not None]
+    together = merged([rows for _, rows in parts]) if len(parts) == len(found) else None
+    if together is None or (together[0] is not None and (len(bases) > 1 or summed != {0})):
         return None
+    rows, picks = together
+    arrays = [
+        values[pick] if own is not None else values for (values, own), pick in zip(parts, picks, strict=True)
+    ]
+    values: Array | None = None
     if is_dialect(node, HOLD):
         values = arrays[0]
     elif is_dialect(node, "Integrate"):
@@ -51,7 +61,7 @@ def evaluated(
     if values is None or values.dtype != np.float32:
         return None
     shape = np.broadcast_shapes(*(a.shape for a in arrays if a.size > 1))
-    return Function(bases, np.broadcast_to(values, shape).copy(), summed.pop())
+    return Function(bases, np.broadcast_to(values, shape).copy(), summed.pop(), rows=rows)
 
 
 def _bases(functions: Sequence[Function]) -> tuple[ByteTensor, ...] | None:
@@ -81,14 +91,22 @@ def _against(function: Function, bases: Sequence[ByteTensor]) -> Array:
     return function.values[:, None] if function.bases[0] == bases[0] else function.values[None, :]
 
 
-def _scalar(draft: Draft, name: str, channels: slice, axes: int) -> Array | None:
-    """A constant of one number, however often, in these channels of samples of so many axes."""
+def _constant(
+    draft: Draft, name: str, channels: slice, sizes: tuple[int, ...]
+) -> tuple[Array, NDArray[np.int64] | None] | None:
+    """(a number, None) of a constant that is one in these channels, or (numbers by row, (R, 1); the row of each place)."""
     values = draft.value(name) if name else None
     if values is None or values.size == 0:
         return None
-    values = _in_channels(values, channels, axes)
-    first = values.reshape(-1)[0]
-    return np.asarray(first, values.dtype) if values.size == 1 or np.all(values == first) else None
+    held = _in_channels(values, channels, len(sizes))
+    first = held.reshape(-1)[0]
+    if held.size == 1 or np.all(held == first):
+        return np.asarray(first, values.dtype), None
+    every, inverse = np.unique(held, return_inverse=True)
+    rows = of_rank(inverse.reshape(held.shape), len(sizes))
+    if channels != ALL or rows is None or every.size * CODES > _MOST:
+        return None
+    return every[:, None], rows
 
 
 def _in_channels(values: Array, channels: slice, axes: int) -> Array:
@@ -97,23 +115,40 @@ def _in_channels(values: Array, channels: slice, axes: int) -> Array:
     return values if axis < 0 or values.shape[axis] == 1 else values[(slice(None),) * axis + (channels,)]
 
 
-def levels_at(
-    draft: Draft, node: onnx.NodeProto, potentials: NDArray[np.float32], channels: slice = ALL
-) -> NDArray[np.float32] | None:
-    """The levels of the neurons of these channels, by their own comparisons.
+def levels_of(
+    draft: Draft, node: onnx.NodeProto, function: Function, channels: slice = ALL
+) -> Function | None:
+    """The levels of the neurons of these channels that read a function of one byte, by their own comparisons.
 
-    None where they are scaled, or have thresholds of their own.
+    None where they are scaled, or have too many thresholds of their own.
     """
     held = None if is_dialect(node, SCALED_IF) else rows_of_thresholds(draft, node)
-    sizes = draft.sample_shape(node.output[0])
-    if held is None or sizes is None:
+    sizes = function.bases[0].sizes
+    own = _constant(draft, node.input[1], channels, sizes)
+    if held is None or own is None:
         return None
-    rows = np.unique(_in_channels(held[1], channels, len(sizes)))
-    own = _scalar(draft, node.input[1], channels, len(sizes))
-    if rows.size != 1 or own is None:
+    used, inverse = np.unique(_in_channels(held[1], channels, len(sizes)), return_inverse=True)
+    at_row = of_rank(inverse.reshape(_in_channels(held[1], channels, len(sizes)).shape), len(sizes))
+    if used.size > 1 and (at_row is None or channels != ALL or used.size * CODES > _MOST):
         return None
-    v = potentials + own if own else potentials
-    return np.searchsorted(held[0][rows[0]], v, side="right").astype(np.float32)
+    together = merged([function.rows, own[1], at_row if used.size > 1 else None])
+    if together is None:
+        return None
+    rows, (first, second, third) = together
+    v = function.values[first] if function.rows is not None else function.values
+    bias = own[0][second] if own[1] is not None else own[0]
+    v = np.asarray(v + bias if np.any(bias) else v)
+    if rows is None:
+        return Function(function.bases, _reached(held[0][used[0]], v))
+    count = int(rows.max()) + 1
+    tables = held[0][used][third] if used.size > 1 else held[0][used]
+    v, tables = (np.broadcast_to(one, (count, one.shape[-1])) for one in (v, tables))
+    values = np.stack([_reached(table, one) for table, one in zip(tables, v, strict=True)])
+    return Function(function.bases, values, rows=rows)
+
+
+def _reached(thresholds: Array, v: Array) -> NDArray[np.float32]:
+    return np.searchsorted(thresholds, v, side="right").astype(np.float32)
 
 
 def _run(draft: Draft, node: onnx.NodeProto, arrays: Sequence[Array]) -> Array | None:
@@ -160,8 +195,7 @@ def evaluated_parts(
         channels = slice(first, first + part.bases[0].sizes[0])
         first = channels.stop
         if is_neuron(node):
-            levels = levels_at(draft, node, part.values, channels)
-            one = None if levels is None else Function(part.bases, levels)
+            one = levels_of(draft, node, part, channels)
         else:
             one = evaluated(draft, node, {node.input[0]: part}, channels)
         if one is None:
@@ -186,7 +220,7 @@ def averaged(draft: Draft, node: onnx.NodeProto, function: Function) -> Function
     takes = operator.mean and operator.channels_second and not operator.windows and len(node.input) == 1
     if not takes or sizes != (base.sizes[0], *(1,) * (len(base.sizes) - 1)):
         return None
-    if steps_of(function) is None or not 1 < count <= _PLACES or base.top * count * count > _MOST:
+    if steps_of(function) is None or not 1 < count <= _PLACES or base.top * count * count > _NUMBERS:
         return None
     places = bytes_of_sums(base.top, count)
     other = onnx.NodeProto()

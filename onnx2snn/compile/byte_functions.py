@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.compile.packed_levels import packed
+
 #: Values of a byte.
 CODES = 256
 #: Roundings of float32 between values that are multiples of one step.
 _NEAR = 2.0**-20
+#: Those of a value that was multiplied and added to.
+_ROUNDINGS = 2
 MICROSOFT = "com.microsoft"
 #: All channels.
 ALL = slice(None)
@@ -46,15 +50,17 @@ class Function:
 
     Attributes:
         bases: The one or two tensors of bytes.
-        values: Its value for each byte, (256,), or for each of both, (256, 256); float32.
+        values: Its value for each byte, (256,), or for each of both, (256, 256), or by row for each byte, (R, 256); float32.
         summed: Of how many bytes it is a function of the sum: then ``values`` has one for each sum.
         offsets: What is added to ``values`` by channel, (C,), where parts were put beside each other; None: nothing.
+        rows: The row of each place, with as many axes as a sample; None: all places are alike.
     """
 
     bases: tuple[ByteTensor, ...]
     values: NDArray[np.float32]
     summed: int = 0
     offsets: NDArray[np.float64] | None = None
+    rows: NDArray[np.int64] | None = None
 
     @property
     def sizes(self) -> tuple[tuple[int, ...], ...]:
@@ -68,7 +74,10 @@ class Function:
         base = self.bases[0]
         if not base.last and np.array_equal(self.values, np.arange(CODES)):
             return base.name
-        return {"bytes": base.name, "levels": self.values.astype(int).tolist(), "channels_last": base.last}
+        found = {"bytes": base.name, "channels_last": base.last}
+        if self.rows is None:
+            return found | {"levels": self.values.astype(int).tolist()}
+        return found | {"levels": packed(self.values), "rows": packed(self.rows)}
 
     @property
     def is_of_one(self) -> bool:
@@ -78,7 +87,7 @@ class Function:
     @property
     def is_line(self) -> bool:
         """Whether it is a function of one byte, and a number that its channel adds."""
-        return len(self.bases) == 1 and not self.summed
+        return len(self.bases) == 1 and not self.summed and self.rows is None
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ class Codes:
     """A function of a byte that takes whole multiples of one step: value = step·(code − zero).
 
     Attributes:
-        codes: Of each byte, (256,) uint8.
+        codes: Of each byte, (256,) uint8, or by row, (R, 256).
         step: The step.
         zero: The code of zero.
     """
@@ -112,21 +121,42 @@ def codes_of(function: Function) -> Codes | None:
     found = steps_of(function)
     if found is None:
         return None
-    held = function.values[: function.bases[0].top + 1].astype(np.float64)
+    inside = (..., slice(0, function.bases[0].top + 1))
+    held = function.values[inside].astype(np.float64)
     first = int(np.rint(held.min() / found.step))
     zero = max(0, -first)
-    codes = found.codes.astype(np.int64) + first + zero
-    off = np.abs((codes[: len(held)] - zero) * found.step - held)
-    if np.any(off > _NEAR * np.abs(held).max()) or codes[: len(held)].max() >= CODES or zero >= CODES:
+    codes = found.codes.astype(np.int64)[inside] + first + zero
+    off = np.abs((codes - zero) * found.step - held)
+    if np.any(off > _NEAR * np.abs(held).max()) or codes.max() >= CODES or zero >= CODES:
         return None
-    whole = np.zeros(CODES, np.uint8)
-    whole[: len(held)] = codes[: len(held)]
+    whole = np.zeros(function.values.shape, np.uint8)
+    whole[inside] = codes
     return Codes(whole, found.step, zero)
+
+
+def dequantised(function: Function) -> tuple[np.float32, int] | None:
+    """(scale, zero) of bytes whose float32 product by (byte − zero) is a function's value, but for the roundings of that.
+
+    None where there are none. The scale is the one of its neighbours that meets the most values.
+    """
+    found, top = codes_of(function), function.bases[0].top
+    codes = np.arange(top + 1)
+    if found is None or not np.array_equal(found.codes[: top + 1], codes):
+        return None
+    values = function.values[: top + 1]
+    first = np.float32(found.step)
+    steps = [first, np.nextafter(first, np.float32(np.inf)), np.nextafter(first, np.float32(0))]
+    lines = [(codes - found.zero).astype(np.float32) * step for step in steps]
+    best = int(np.argmax([(line == values).sum() for line in lines]))
+    if np.abs(lines[best] - values).max() > _ROUNDINGS * np.spacing(np.abs(values).max()):
+        return None
+    return steps[best], found.zero
 
 
 def steps_of(function: Function) -> Codes | None:
     """How many steps a function of one byte is above its lowest value; None where they differ, or are too many."""
-    held = function.values[: function.bases[0].top + 1].astype(np.float64)
+    inside = (..., slice(0, function.bases[0].top + 1))
+    held = function.values[inside].astype(np.float64)
     every = np.unique(held)
     if not np.all(np.isfinite(held)) or every.size < 2:
         return None
@@ -139,6 +169,6 @@ def steps_of(function: Function) -> Codes | None:
     steps = np.rint((held - every[0]) / step)
     if np.any(np.abs(steps * step + every[0] - held) > near):
         return None
-    whole = np.zeros(CODES, np.uint8)
-    whole[: len(steps)] = steps
+    whole = np.zeros(function.values.shape, np.uint8)
+    whole[inside] = steps
     return Codes(whole, step, 0)

@@ -15,9 +15,10 @@ rounded to float32, which leaves B whole but for that rounding.
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,14 +32,16 @@ Array = NDArray[np.float64]
 HIGHEST = 255
 #: Roundings of float32 that potentials and thresholds have gone through: nearer to a threshold, float32 itself decides.
 _ROUNDINGS = 6
-#: Those of a threshold and a bias alone: nearer to one, a level is explained by them.
+#: Those of a threshold and a bias alone: nearer to one, a level is explained by them. A sum of n products is √n roundings off.
 _DECIDED = 6
 #: A line that says less than this of the place of a whole number says nothing.
 _VAGUE = 1.0
-#: Numbers of so many bits are not the rounded ones of others.
-_SPARE = 21
+#: Numbers of so many bits are not the rounded ones of others, where those of all channels are such; of one channel, fewer.
+_SPARE, _FEW = 21, 16
 #: Units in the last place by which a multiplier is moved to meet all thresholds.
 _ULPS = tuple(sorted(range(-12, 13), key=abs))
+#: How far that moves a product, of its size, rounded.
+_MOVED = 2.0**-18
 #: So far it moves to meet all; farther, it only has to be near enough to each.
 _CLOSE = 4
 #: Parts into which the smallest difference of thresholds is divided in search of a grid.
@@ -65,7 +68,9 @@ class ByteLine:
     exact: bool
 
 
-def line_of(thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool) -> ByteLine | None:
+def line_of(
+    thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool, terms: int = 1, free: bool = True
+) -> ByteLine | None:
     """The line of neurons that read one potential, if there is one.
 
     Args:
@@ -73,6 +78,8 @@ def line_of(thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool
         own: What is added to the sums, (C,), float32 values.
         unit: What a whole number is of the potential, (C,).
         whole: Potentials are whole numbers plus ``own``, in float32 too.
+        terms: How many products a sum has.
+        free: B may be any whole number; else it is 0.
     """
     grid = grid_of(thresholds)
     if grid is None:
@@ -85,17 +92,21 @@ def line_of(thresholds: Sequence[Array], own: Array, unit: Array, *, whole: bool
     if top >= HIGHEST:
         return None
     largest = np.maximum(np.abs(own), np.maximum(np.abs(first), np.abs(first + top * step)))
-    exact = are_short(own[:, None], table.T, unit[:, None])
+    numbers = own[:, None], table.T, unit[:, None]
+    exact = are_short(*numbers)
+    exact = exact if exact.all() else are_short(*numbers, bits=_FEW)
     near = _ROUNDINGS * UNIT * largest / unit
     if np.any(near > _VAGUE):
         return None
-    tolerance = _DECIDED * UNIT * np.maximum(np.abs(own), np.abs(table)) / unit * ~exact
+    roundings = max(_DECIDED, math.sqrt(terms)) * ~exact
+    tolerance = roundings * UNIT * np.maximum(np.abs(own), np.abs(table)) / unit
     least, real = np.ceil((table - own) / unit), (table - own) / unit
     if whole:
         least = _reached_in_float32(least, table, own)
     asked = _Asked(distinct[:, None], least, real)
     slope = unit / step
-    found = _fitted(_shared_offset((own - first) / unit, step / unit, near, top), slope, asked, tolerance)
+    offset = _shared_offset((own - first) / unit, step / unit, near, top, free=free)
+    found = _fitted(offset, slope, asked, tolerance)
     if whole and (found is None or not found.exact):
         middle = -np.rint(least[0] - step / (2 * unit))
         tried = np.stack([np.rint(own / unit), middle, middle - 1, middle + 1])
@@ -190,11 +201,11 @@ def _are_on(table: Array, first: Array, step: Array, n: NDArray[np.int64]) -> bo
     )
 
 
-def _shared_offset(start: Array, step: Array, near: Array, top: int) -> _Offset | None:
-    """The r for which every channel's B is nearest to whole; 1, which needs no zero, before others as near."""
+def _shared_offset(start: Array, step: Array, near: Array, top: int, *, free: bool) -> _Offset | None:
+    """The r for which every channel's B is nearest to whole, or to 0; 1, which needs no zero, before others as near."""
     r = np.concatenate([[1], np.delete(np.arange(-HIGHEST + 1, HIGHEST - top + 1), HIGHEST)])
     exact = start + (r[:, None] - 0.5) * step
-    whole = np.rint(exact)
+    whole = np.rint(exact) * free
     off = (np.abs(exact - whole) / near).max(axis=1)
     best = 0 if off[0] <= 1 else int(np.argmin(off))
     if off[best] > 1 or np.abs(whole[best]).max() >= 2**31:
@@ -215,30 +226,40 @@ def _fitted(offset: _Offset | None, slope: Array, asked: _Asked, tolerance: Arra
         return None
     wanted = asked.places + offset.r
     shape = np.broadcast_shapes(slope.shape, offset.biases[0].shape, asked.least.shape[1:])
-    first, least, real = (
-        np.broadcast_to(slope.astype(np.float32), shape),
-        np.broadcast_to(asked.least, (len(asked.least), *shape)),
-        np.broadcast_to(asked.real, (len(asked.least), *shape)),
-    )
-    tolerance = np.broadcast_to(tolerance, (len(asked.least), *shape))
+    first = np.broadcast_to(slope.astype(np.float32), shape)
+    all_of = partial(np.broadcast_to, shape=(len(asked.least), *shape))
     chosen, missed, bias = np.zeros(shape, np.float32), np.full(shape, np.inf), np.zeros(shape)
-    for b, ulps in itertools.product(offset.biases, _ULPS):
-        c = np.flatnonzero(missed)  # channels that have none yet that passes all
-        if not c.size:
-            break
-        m, here = first[c] + np.float32(ulps) * np.spacing(first[c]), np.broadcast_to(b, shape)[c]
-        late = _bytes(least[:, c] + here, m).min(axis=0) < wanted
-        early = _bytes(least[:, c] - 1 + here, m).max(axis=0) >= wanted
-        apart = real[:, c] - least[:, c]
-        far = late & (np.abs(apart) >= tolerance[:, c]) | early & (np.abs(apart + 1) >= tolerance[:, c])
-        wrong = np.where(far.any(axis=0), np.inf, (late | early).sum(axis=0))
-        nearest = np.isinf(missed[c]) & np.isfinite(wrong)  # to the kernel of exact arithmetic
-        better = nearest | ((wrong == 0) & (abs(ulps) <= _CLOSE))
-        at = c[better]
-        chosen[at], bias[at], missed[at] = m[better], here[better], wrong[better]
+    for b in offset.biases:
+        here = np.broadcast_to(b, shape)
+        near = _near(all_of(asked.least) + here, first, wanted)
+        least, far, at = all_of(asked.least)[near], all_of(tolerance)[near], near[1]
+        apart, n = all_of(asked.real)[near] - least, wanted[near[0], 0]
+        for ulps in _ULPS:
+            c = np.flatnonzero(missed)  # channels that have none yet that passes all
+            if not c.size:
+                break
+            m = first + np.float32(ulps) * np.spacing(first)
+            late = _bytes(least + here[at], m[at]).min(axis=0) < n
+            early = _bytes(least - 1 + here[at], m[at]).max(axis=0) >= n
+            lost = late & (np.abs(apart) >= far) | early & (np.abs(apart + 1) >= far)
+            wrong = np.bincount(at, late | early, minlength=shape[0]).astype(np.float64)
+            wrong[at[lost]] = np.inf
+            nearest = np.isinf(missed[c]) & np.isfinite(wrong[c])  # to the kernel of exact arithmetic
+            better = c[nearest | ((wrong[c] == 0) & (abs(ulps) <= _CLOSE))]
+            chosen[better], bias[better], missed[better] = m[better], here[better], wrong[better]
     if np.isinf(missed).any():
         return None
     return _Fit(offset.r, bias, chosen, not missed.any())
+
+
+def _near(
+    sums: Array, m: NDArray[np.float32], wanted: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which thresholds, of which channels, a multiplier as near to ``m`` as is tried may pass at another whole number."""
+    over = sums * m.astype(np.float64) - (wanted - 0.5)
+    most = _MOVED * (np.abs(wanted) + 1)
+    thresholds, channels = np.nonzero((over <= most) | (over >= m - most))
+    return thresholds, channels
 
 
 def _bytes(sums: Array, m: NDArray[np.float32]) -> Array:
@@ -247,7 +268,7 @@ def _bytes(sums: Array, m: NDArray[np.float32]) -> Array:
     return np.stack([np.rint(held * m), np.rint(held.astype(np.float64) * m)])
 
 
-def are_short(*values: Array) -> NDArray[np.bool_]:
+def are_short(*values: Array, bits: int = _SPARE) -> NDArray[np.bool_]:
     """By row, whether all numbers are multiples of one power of two, with bits to spare in float32: none of them was rounded.
 
     A threshold that is open is the number above a short one; that is let pass.
@@ -256,12 +277,12 @@ def are_short(*values: Array) -> NDArray[np.bool_]:
     lowest, largest = np.full(shape, np.inf), np.zeros(shape)
     for each in values:
         mantissa, exponent = np.frexp(each.astype(np.float64))
-        bits = np.rint(np.ldexp(mantissa, _SPARE + 1)).astype(np.int64)
-        ends = np.where(bits == 0, np.inf, exponent - _SPARE - 1 + np.log2(np.maximum(bits & -bits, 1)))
+        whole = np.rint(np.ldexp(mantissa, bits + 1)).astype(np.int64)
+        ends = np.where(whole == 0, np.inf, exponent - bits - 1 + np.log2(np.maximum(whole & -whole, 1)))
         lowest = np.minimum(lowest, ends.min(axis=1, keepdims=True))
         largest = np.maximum(largest, np.abs(each).max(axis=1, keepdims=True))
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log2(largest) - lowest <= _SPARE)[:, 0]
+        return np.asarray(np.log2(largest) - lowest <= bits)[:, 0]
 
 
 def _reached_in_float32(least: Array, thresholds: Array, own: Array) -> Array:

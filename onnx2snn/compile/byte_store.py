@@ -10,7 +10,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from onnx2snn.compile.byte_functions import CODES, MICROSOFT, ByteTensor, Codes, Function, codes_of, steps_of
+from onnx2snn.compile.byte_functions import (
+    CODES,
+    MICROSOFT,
+    ByteTensor,
+    Codes,
+    Function,
+    codes_of,
+    dequantised,
+    steps_of,
+)
 from onnx2snn.compile.byte_kernels import missing_zeros
 from onnx2snn.compile.draft import Array, Draft, attributes
 
@@ -28,7 +37,7 @@ class ByteStore:
     def __init__(self, draft: Draft) -> None:
         self.draft = draft
         self._laid: dict[tuple[str, bool], ByteTensor] = {}
-        self._coded: dict[tuple[str, bytes], ByteTensor] = {}
+        self._coded: dict[tuple[str, bytes, bytes], ByteTensor] = {}
         self._origins: dict[str, tuple[str, ByteTensor, NDArray[np.uint8]]] = {}
 
     def laid(self, base: ByteTensor, last: bool) -> ByteTensor:
@@ -50,25 +59,65 @@ class ByteStore:
     def code(self, name: str, function: Function, codes: Codes) -> ByteTensor:
         """The codes of a function of one byte, as a tensor."""
         base = function.bases[0]
-        if np.array_equal(codes.codes[: base.top + 1], np.arange(base.top + 1)):
+        if function.rows is None and np.array_equal(codes.codes[: base.top + 1], np.arange(base.top + 1)):
             return base
-        return self.coded(name, base, codes.codes)
+        return self.coded(name, base, codes.codes, function.rows)
 
-    def coded(self, stem: str, base: ByteTensor, codes: NDArray[np.uint8]) -> ByteTensor:
+    def coded(
+        self, stem: str, base: ByteTensor, codes: NDArray[np.uint8], rows: NDArray[np.int64] | None = None
+    ) -> ByteTensor:
         """The codes of bytes."""
-        key = (base.name, codes.tobytes())
+        key = (base.name, codes.tobytes(), b"" if rows is None else rows.tobytes())
         if key not in self._coded:
-            used = codes[base.low : base.top + 1]
-            name = self.look_up(stem, base, codes)
+            used = codes[..., base.low : base.top + 1]
+            name = self.look_up(stem, base, codes, rows)
             self._coded[key] = ByteTensor(name, base.last, base.sizes, int(used.max()), int(used.min()))
-            self._origins[name] = stem, base, codes
+            if rows is None:
+                self._origins[name] = stem, base, codes
         return self._coded[key]
 
-    def look_up(self, stem: str, base: ByteTensor, table: Array, output: str = "") -> str:
-        """The entries of ``table`` (256,) at bytes."""
+    def alike(self, name: str, function: Function | None) -> Function | None:
+        """A function of bytes that is the same one everywhere; None where the rows of one have no step in common."""
+        if function is None or function.rows is None:
+            return function
+        codes = codes_of(function)
+        if codes is None:
+            return None
+        line = ((np.arange(CODES) - codes.zero) * codes.step).astype(np.float32)
+        inside = (..., slice(0, function.bases[0].top + 1))
+        line[codes.codes[inside]] = function.values[inside]
+        return Function((self.code(name, function, codes),), line)
+
+    def floats(self, name: str, function: Function) -> None:
+        """A function of one byte as the network's tensor, float32."""
+        at, base = self.draft.at(name), self.laid(function.bases[0], False)
+        if function.rows is None:
+            if np.array_equal(function.values[: base.top + 1], np.arange(base.top + 1)):
+                at.end("Cast", [base.name], to=TensorProto.FLOAT)
+                return
+            # Files are read by evaluators that know this operator of newer operator sets alone.
+            line = dequantised(function) if self.draft.target.contributed else None
+            if line is not None:
+                step, zero = line
+                at.end("DequantizeLinear", [base.name, at.constant(step), at.constant(zero, np.uint8)])
+                return
+        self.look_up(name, base, function.values, function.rows, output=name)
+
+    def look_up(
+        self,
+        stem: str,
+        base: ByteTensor,
+        table: Array,
+        rows: NDArray[np.int64] | None = None,
+        output: str = "",
+    ) -> str:
+        """The entries of ``table`` (256,) at bytes, or of the row of each place, (R, 256)."""
         at = self.draft.at(stem)
         places = at.add("Cast", [base.name], to=TensorProto.INT32)
-        found = at.looked_up(at.constant(table, table.dtype), at.flat(places))
+        if rows is not None:
+            starts = np.moveaxis(rows, 0, -1) if base.last else rows
+            places = at.add("Add", [places, at.constant(starts * CODES, np.int32)])
+        found = at.looked_up(at.constant(table.reshape(-1), table.dtype), at.flat(places))
         sizes = (*base.sizes[1:], base.sizes[0]) if base.last else base.sizes
         return at.add("Reshape", [found, at.constant([-1, *sizes], np.int64)], output=output)
 

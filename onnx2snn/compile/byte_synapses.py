@@ -14,7 +14,7 @@ from onnx2snn.compile.narrowed_search import rows_of_thresholds
 from onnx2snn.compile.one_node import run_node
 from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.operators import of
-from onnx2snn.operators.linear import is_convolution
+from onnx2snn.operators.linear import is_convolution, is_reshape
 
 Array = NDArray[np.float64]
 
@@ -141,7 +141,7 @@ def _behind(draft: Draft, node: onnx.NodeProto) -> _Behind | None:
     """(biases, and whether maxima come first; maxima, potentials, neurons); None where something else reads a potential."""
     biases: list[tuple[NDArray[np.float32], bool]] = []
     pools: list[onnx.NodeProto] = []
-    name = node.output[0]
+    name, sizes = node.output[0], draft.sample_shape(node.output[0])
     inside = [name]
     while name not in draft.outputs:
         readers = draft.readers(name)
@@ -162,13 +162,19 @@ def _behind(draft: Draft, node: onnx.NodeProto) -> _Behind | None:
             if bias is None:
                 return None
             biases.append((bias, bool(pools)))
-        elif takes_largest(reader):
+        elif takes_largest(reader) and (is_convolution(node) or draft.sample_shape(name) == sizes):
             pools.append(reader)
-        else:
+        elif pools or is_convolution(node) or not _keeps_channels(draft, reader):
             return None
         name = reader.output[0]
         inside.append(name)
     return None
+
+
+def _keeps_channels(draft: Draft, node: onnx.NodeProto) -> bool:
+    """Whether ``node`` gives its entries other sizes, and leaves those of the last axis beside each other."""
+    before, after = (draft.sample_shape(name) for name in (node.input[0], node.output[0]))
+    return is_reshape(node) and bool(before) and bool(after) and (before or ())[-1] == (after or ())[-1]
 
 
 def _channel_axis(draft: Draft, node: onnx.NodeProto) -> int | None:

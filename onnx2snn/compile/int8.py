@@ -9,81 +9,45 @@ weights are no 8-bit integers, or no kernel passes the thresholds, the fused exe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import helper
 
 from onnx2snn.compile.byte_convolution import convolved
-from onnx2snn.compile.byte_evaluation import averaged, copies_bytes, evaluated, evaluated_parts, levels_at
-from onnx2snn.compile.byte_functions import ByteTensor, Function, codes_of, identity
+from onnx2snn.compile.byte_evaluation import averaged, copies_bytes, evaluated, evaluated_parts, levels_of
+from onnx2snn.compile.byte_functions import ByteTensor, Codes, Function, codes_of
 from onnx2snn.compile.byte_kernels import kernel_of, node_of
-from onnx2snn.compile.byte_lines import line_of
-from onnx2snn.compile.byte_sources import byte_top
-from onnx2snn.compile.byte_store import ByteStore
-from onnx2snn.compile.byte_synapses import bias_without_borders, finite_thresholds, layer_of
+from onnx2snn.compile.byte_lines import ByteLine, line_of
+from onnx2snn.compile.byte_products import multiplied, product_of, with_number, with_silence
+from onnx2snn.compile.byte_quantisers import quantiser_of, table_in_floats
+from onnx2snn.compile.byte_rows import NeuronTable
+from onnx2snn.compile.byte_synapses import ByteLayer, bias_without_borders, finite_thresholds, layer_of
 from onnx2snn.compile.byte_trains import takes_largest
-from onnx2snn.compile.draft import Draft, attributes, is_neuron, reads
-from onnx2snn.compile.fused import FusedWriter
+from onnx2snn.compile.byte_writer import ByteWriter
+from onnx2snn.compile.draft import attributes, is_dialect, is_neuron
+from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.operators import of
 
 
-class Int8Writer(FusedWriter):
-    """Levels flow in bytes.
+class Int8Writer(ByteWriter):
+    """Levels flow in bytes."""
 
-    Args:
-        draft: Where.
-        **options: As of any writer.
-    """
-
-    def __init__(self, draft: Draft, **options: Any) -> None:
-        super().__init__(draft, **options)
-        self._functions: dict[str, Function] = {}
-        self._parts: dict[str, tuple[Function, ...]] = {}
-        self._inside: set[str] = set()
-        self._lazy: dict[str, onnx.NodeProto] = {}
-        self._written = set(draft.inputs) | set(draft.initializers)
-        self._bytes = ByteStore(draft)
-        self._together: dict[str, Function | None] = {}
-
-    def write(self, node: onnx.NodeProto) -> bool:
-        """As any writer; functions of bytes are written once they are read."""
-        if node.output and any(
-            node.output[0] in held for held in (self._functions, self._inside, self._parts)
-        ):
-            return True
-        if not (self._layer(node) or self._function(node) or self._joined(node) or self._moved(node)):
-            self._as_floats(sorted(reads(node)))
-            if not super().write(node):
-                self.draft.keep(node)
-            self._written.update(node.output)
-            self._from_floats(node)
-        return True
-
-    def finish(self) -> None:
-        """Outputs that are levels come out as floats."""
-        self._as_floats(self.draft.outputs)
-
-    def stands_as(self, train: str) -> Any:
-        """As :meth:`Writer.stands_as`; of a function of bytes these, and the level of each."""
-        if train in self._parts:
-            return {"parts": [part.named for part in self._parts[train]]}
-        function = self._functions.get(train)
-        return train if function is None or train in self._written else function.named
+    def as_bytes(self, node: onnx.NodeProto) -> bool:
+        """As :meth:`ByteWriter.as_bytes`."""
+        return (
+            self._layer(node)
+            or self._product(node)
+            or self._function(node)
+            or self._joined(node)
+            or self._moved(node)
+            or self._quantised(node)
+        )
 
     # --- what is a function of bytes
-
-    def _from_floats(self, node: onnx.NodeProto) -> None:
-        """Levels of neurons written as floats, and a quantised input's whole numbers, are bytes too, once they are read so."""
-        sizes = self.draft.sample_shape(node.output[0]) if len(node.output) == 1 else None
-        top = byte_top(self.draft, node)
-        if sizes and top is not None:
-            name = self.draft.at(node.output[0]).add("Cast", [node.output[0]], to=TensorProto.UINT8)
-            self._functions[node.output[0]] = identity(ByteTensor(name, False, sizes, top))
 
     def _function(self, node: onnx.NodeProto) -> bool:
         """Whether ``node`` makes a function of bytes of such."""
@@ -95,7 +59,10 @@ class Int8Writer(FusedWriter):
         if not read:
             return False
         if len({base for function in read.values() for base in function.bases}) > 1:
-            read = {name: self._bytes.affine(name, function) for name, function in read.items()}
+            read = {
+                name: self._bytes.affine(name, self._read(name) or function)
+                for name, function in read.items()
+            }
         if is_neuron(node):
             return self._neuron(node, read)
         return self._known(node, evaluated(self.draft, node, read)) or self._averaged(node, read)
@@ -112,17 +79,16 @@ class Int8Writer(FusedWriter):
         if potential is None:
             return False
         neurons = [n for n in draft.readers(name) if is_neuron(n) and list(n.input[:2]) == [name, bias]]
-        if not potential.is_of_one:
+        if len(potential.bases) > 1 or potential.summed or potential.offsets is not None:
             own = np.zeros(1, np.float32) if bias in read else draft.value(bias)
             return (
                 own is not None
                 and own.size == 1
                 and self._met(neurons, potential, np.float32(own.reshape(())))
             )
-        levels = levels_at(draft, node, potential.values)
-        if levels is None or draft.sample_shape(node.output[0]) != potential.bases[0].sizes:
+        if draft.sample_shape(node.output[0]) != potential.bases[0].sizes:
             return False
-        return self._known(node, Function(potential.bases, levels))
+        return self._known(node, levels_of(draft, node, potential))
 
     def _of_parts(self, node: onnx.NodeProto) -> bool:
         """Whether ``node`` makes functions of bytes of each of the parts beside each other in what it reads."""
@@ -144,12 +110,12 @@ class Int8Writer(FusedWriter):
     def _met(self, neurons: list[onnx.NodeProto], potential: Function, own: np.float32) -> bool:
         """Whether a kernel passes the thresholds of neurons that read a function of two bytes, or of a sum."""
         draft = self.draft
-        thresholds = [finite_thresholds(draft, neuron) for neuron in neurons]
+        tables = self._tables(neurons)
         sizes = draft.sample_shape(neurons[0].output[0])
-        if not draft.target.contributed or sizes is None or any(t is None or t.ndim != 1 for t in thresholds):
+        if not draft.target.contributed or sizes is None or not tables:
             return False
         potential = self._bytes.with_zeros(potential)
-        one = kernel_of(potential, own, [t for t in thresholds if t is not None])
+        one = kernel_of(potential, own, [table.thresholds for table in tables])
         if one is None:
             return False
         last = len(sizes) == 3
@@ -157,22 +123,71 @@ class Int8Writer(FusedWriter):
         at = draft.at(neurons[0].output[0])
         written = at.fresh()
         draft.write(node_of(one, read, written, at.constant, last=last))
-        self._hold(neurons, ByteTensor(written, last, sizes), one.reached)
+        self._hold(neurons, ByteTensor(written, last, sizes), one.reached, tables)
         return True
 
-    def _hold(
-        self, neurons: Sequence[onnx.NodeProto], base: ByteTensor, reached: Iterable[NDArray[np.int64]]
-    ) -> None:
-        """Trains are functions of a byte that says which thresholds are reached."""
-        codes = np.arange(256)
-        for neuron, there in zip(neurons, reached, strict=True):
-            levels = np.searchsorted(there, codes, side="right").astype(np.float32)
-            top = int(there[-1])
-            alone = len(neurons) == 1 and top < 255 and np.array_equal(there, np.arange(1, top + 1))
-            held = self._bytes.cut(base, top) if alone else base
-            self._known(neuron, Function((held,), levels))
+    def _tables(self, neurons: Sequence[onnx.NodeProto]) -> list[NeuronTable]:
+        """Of each neuron; none where one is not known."""
+        tables = [table_in_floats(self.draft, neuron) for neuron in neurons]
+        known = [table for table in tables if table is not None]
+        return known if len(known) == len(tables) else []
+
+    def _quantised(self, node: onnx.NodeProto) -> bool:
+        """Whether a neuron that reads float32 is a quantiser."""
+        draft = self.draft
+        sizes = draft.sample_shape(node.output[0]) if is_neuron(node) else None
+        if sizes is None or self.plain or node.output[0] in self._blocked or self.rounding(node) is not None:
+            return False
+        name, operands = node.input[0], [node.input[1], *node.input[5:]]
+        neurons = [
+            n
+            for n in draft.readers(name)
+            if is_neuron(n) and n.input[0] == name and [n.input[1], *n.input[5:]] == operands
+        ]
+        tables, own = self._tables(neurons), self._bias(node)
+        if not tables or own is None or own.size != 1:
+            return False
+        scaled = is_dialect(node, SCALED_IF)
+        found = quantiser_of([table.thresholds for table in tables], float(own.reshape(())), scaled=scaled)
+        if found is None:
+            return False
+        self._as_floats([name, *operands])
+        at = draft.at(node.output[0])
+        v = at.add("Div", [name, operands[1]]) if scaled else name
+        self._hold(neurons, ByteTensor(found.write(at, v), False, sizes), found.reached, tables)
+        return True
 
     # --- synapses
+
+    def _product(self, node: onnx.NodeProto) -> bool:
+        """Whether ``node`` multiplies two functions of bytes, or is a neuron that reads such a product."""
+        draft, products = self.draft, self._products
+        if is_neuron(node):
+            return node.input[0] in products and self._multiplied(node)
+        known = [name for name in node.input if name in products]
+        made = None
+        if len(known) == 1 and of(node).sums and len(node.input) == 2:
+            made = with_number(products[known[0]], *(draft.value(n) for n in node.input if n != known[0]))
+        elif not known and len(node.input) == 2:
+            made = product_of(draft, node, *map(self._read, node.input))
+        if made is not None:
+            products[node.output[0]], self._lazy[node.output[0]] = made, node
+        return made is not None
+
+    def _multiplied(self, node: onnx.NodeProto) -> bool:
+        """Whether a kernel passes the thresholds of the neurons that read a product and a bias."""
+        draft, (name, bias) = self.draft, node.input[:2]
+        silent, product = self._products.get(bias), self._products[name]
+        whole = with_number(product, draft.value(bias)) if silent is None else with_silence(product, silent)
+        neurons = [n for n in draft.readers(name) if is_neuron(n) and list(n.input[:2]) == [name, bias]]
+        tables, maker = self._tables(neurons), draft.producer(name)
+        if whole is None or maker is None or not tables:
+            return False
+        known = [table.thresholds for table in tables]
+        found = multiplied(self._bytes, maker, whole, known, node.output[0])
+        if found is not None:
+            self._hold(neurons, found[0], found[1].reached, tables)
+        return found is not None
 
     def _layer(self, node: onnx.NodeProto) -> bool:
         draft = self.draft
@@ -182,27 +197,44 @@ class Int8Writer(FusedWriter):
         if layer is None or function is None:
             return False
         codes = codes_of(function) if function.is_line else None
-        thresholds = [finite_thresholds(draft, neuron) for neuron in layer.neurons]
-        if codes is None or any(t is None for t in thresholds):
+        if codes is None:
             return False
         found = bias_without_borders(draft, layer, codes.step, function.offsets)
         if found is None or not 0 <= found[0] + codes.zero <= 255:
             return False
-        zero, own = found[0] + codes.zero, found[1]
-        whole = layer.whole and codes.step == 1 and zero == 0 and np.array_equal(own, own.astype(np.float32))
-        there = [t + shift for t, shift in zip(thresholds, layer.shifts, strict=True) if t is not None]
-        line = line_of(there, own, layer.unit * codes.step, whole=whole)
-        if line is None:
+        passed = self._line(layer, codes, *found)
+        if passed is None:
             return False
         base = self._bytes.code(node.input[0], function, codes)
-        after = convolved(self._bytes, layer, line, base, zero)
+        after = convolved(self._bytes, layer, passed[0], base, found[0] + codes.zero)
         if after is None:
             return False
         for pool in layer.pools:
             after = self._bytes.pool(pool, after)
         self._inside.update(layer.inside)
-        self._hold(layer.neurons, after, line.reached)
+        self._hold(layer.neurons, after, passed[0].reached, passed[1])
         return True
+
+    def _line(
+        self, layer: ByteLayer, codes: Codes, zero: int, own: NDArray[np.float64]
+    ) -> tuple[ByteLine, list[NeuronTable]] | None:
+        """What passes the thresholds of neurons that are alike in all channels but for a scale, or of all rows that they have."""
+        whole = layer.whole and codes.step == 1 and zero + codes.zero == 0
+        whole = whole and np.array_equal(own, own.astype(np.float32))
+        thresholds = [finite_thresholds(self.draft, neuron) for neuron in layer.neurons]
+        tables: list[NeuronTable] = []
+        ways = [([t for t in thresholds if t is not None], tables)]
+        if any(t is None or t.ndim == 2 for t in thresholds):
+            tables = self._tables(layer.neurons)
+            ways.append(([table.thresholds for table in tables], tables))
+        for known, held in ways:
+            if len(known) < len(layer.neurons):
+                continue
+            there = [t + shift for t, shift in zip(known, layer.shifts, strict=True)]
+            line = line_of(there, own, layer.unit * codes.step, whole=whole, terms=layer.weights[0].size)
+            if line is not None:
+                return line, held
+        return None
 
     # --- what moves
 
@@ -243,42 +275,3 @@ class Int8Writer(FusedWriter):
         if found is not None and found.offsets is not None:
             return False
         return self._known(node, found)
-
-    def _known(self, node: onnx.NodeProto, function: Function | None) -> bool:
-        """Note what a node makes; False where it is not known."""
-        if function is not None:
-            self._functions[node.output[0]], self._lazy[node.output[0]] = function, node
-        return function is not None
-
-    def _read(self, name: str) -> Function | None:
-        """A tensor as a function of one tensor of bytes, what is beside each other in it put together."""
-        if name not in self._parts:
-            return self._functions.get(name)
-        if name not in self._together:
-            self._together[name] = self._bytes.beside(name, self._parts[name], 1)
-        return self._together[name]
-
-    # --- what is written of a function
-
-    def _as_floats(self, tensors: Iterable[str]) -> None:
-        """Write those of ``tensors`` as float32 that are known as functions of bytes alone."""
-        for name in tensors:
-            if name in self._written or not (name in self._functions or name in self._parts):
-                continue
-            self._written.add(name)
-            node, function = self._lazy[name], self._functions.get(name)
-            if function is None or not function.is_of_one or self._are_floats(node):
-                self._written.update(node.output)
-                self._as_floats(sorted(reads(node)))
-                if not super().write(node):
-                    self.draft.keep(node)
-                continue
-            base = self._bytes.laid(function.bases[0], False)
-            if np.array_equal(function.values[: base.top + 1], np.arange(base.top + 1)):
-                self.draft.at(name).end("Cast", [base.name], to=TensorProto.FLOAT)
-            else:
-                self._bytes.look_up(name, base, function.values, output=name)
-
-    def _are_floats(self, node: onnx.NodeProto) -> bool:
-        """Whether all that ``node`` reads is written as floats."""
-        return all(name in self._written for name in reads(node))

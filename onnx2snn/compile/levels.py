@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx2snn.compile.packed_levels import unpacked
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.layer_records import tensors_of
@@ -69,7 +70,9 @@ def _add_look_up(graph: onnx.GraphProto, found: Any, name: str) -> None:
             _add_look_up(graph, part, written)
         graph.node.append(helper.make_node("Concat", parts, [name], axis=1))
         return
-    table = numpy_helper.from_array(np.array(found["levels"], np.float32), f"{name}/table")
+    by_row = "rows" in found
+    levels = unpacked(found["levels"]) if by_row else np.array(found["levels"])
+    table = numpy_helper.from_array(levels.reshape(-1).astype(np.float32), f"{name}/table")
     graph.initializer.append(table)
     moved, places = f"{name}/bytes", f"{name}/places"
     perm: dict[str, Any] = {"perm": [0, 3, 1, 2]} if found["channels_last"] else {}
@@ -77,6 +80,11 @@ def _add_look_up(graph: onnx.GraphProto, found: Any, name: str) -> None:
         helper.make_node("Transpose" if perm else "Identity", [found["bytes"]], [moved], **perm)
     )
     graph.node.append(helper.make_node("Cast", [moved], [places], to=TensorProto.INT64))
+    if by_row:
+        starts = numpy_helper.from_array(256 * unpacked(found["rows"]).astype(np.int64), f"{name}/rows")
+        graph.initializer.append(starts)
+        graph.node.append(helper.make_node("Add", [places, starts.name], [f"{name}/in_row"]))
+        places = f"{name}/in_row"
     graph.node.append(helper.make_node("Gather", [table.name, places], [name]))
 
 

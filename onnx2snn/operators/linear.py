@@ -101,7 +101,7 @@ def is_hold(node: gs.Node) -> bool:
     return bool(node.domain == DOMAIN and node.op == HOLD)
 
 
-def is_reshape(node: gs.Node) -> bool:
+def is_reshape(node: gs.Node | onnx.NodeProto) -> bool:
     """Whether ``node`` gives its entries, in their order, the sizes that it is told."""
     return of(node).moves and of(node).sized_by is not None
 
