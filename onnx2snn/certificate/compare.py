@@ -19,6 +19,7 @@ from onnx2snn.certificate.batch_findings import (
 from onnx2snn.certificate.classify import equal_levels, explained
 from onnx2snn.certificate.cut_networks import CutNetworks
 from onnx2snn.certificate.forcing import ForcedNetwork
+from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.levels_of_source import on_levels_of_source
 from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.outputs import (
@@ -32,6 +33,7 @@ from onnx2snn.certificate.outputs import (
     readout_defects,
     together,
 )
+from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import broken
 from onnx2snn.certificate.reconstruction import recovered_levels
 from onnx2snn.certificate.source_network import Answer
@@ -96,6 +98,10 @@ class Comparison(CutNetworks):
         self.converted = converted
         self._by_sample = BySample(())
         self._ranks: dict[str, int] = {}
+
+    def judge(self, p: Pair) -> Judge:
+        """As :meth:`CutNetworks.judge`."""
+        return replace(super().judge(p), kernels=self._execution == "int8")
 
     @property
     def rows(self) -> int:

@@ -11,6 +11,9 @@ them, three things must hold wherever two levels differ:
 M = (Σ|w|·|x| + |δ|)/θ. Where all numbers are multiples of one power of two and sums stay below 2²⁴ of it, float32 is exact
 and E (or E') is zero, unless the activation's own operators divide by other numbers: then no difference is excused.
 Where operators with jumps lie before the layer, their reach is added to all three.
+
+An execution through 8-bit kernels rounds θ once more, to a kernel's multiplier: W is added to E', unless θ has so few bits that
+its multiplier is exact.
 """
 
 from __future__ import annotations
@@ -43,6 +46,11 @@ _IN_ROWS = ("compare", "positions", "slack", "strict", "subtract", "thresholds")
 BLOCK = 1 << 20
 
 
+def _is_short(thresholds: Wide) -> NDArray[np.bool_]:
+    """Where 1/θ is a number of float32: θ is a power of two."""
+    return np.asarray(np.frexp(thresholds)[0] == 0.5)
+
+
 @dataclass(frozen=True)
 class Margins:
     """How far things may be apart, (N, ...), in units of θ.
@@ -66,11 +74,13 @@ class Judge:
         activation: Of the source.
         neuron: Of the spiking network.
         timesteps: T.
+        kernels: The spiking network is executed through 8-bit kernels.
     """
 
     activation: ReadActivation
     neuron: Neuron
     timesteps: int
+    kernels: bool = False
 
     def axes(self, rank: int) -> list[int]:
         """The axes of potentials (N, ...) along which thresholds are the same."""
@@ -110,10 +120,11 @@ class Judge:
             narrow = share * m if share else 0.0  # M may be infinite
         exact_source, exact_spiking = self._exact(p)
         maps = (CONSTANTS + p.rounding.constants) * UNIT + 2 * (n + 4) * UNIT64
+        again = maps * m * ~_is_short(np.asarray(staircase.threshold)) if self.kernels else 0.0
         reach = 0.0 if p.reach is None else p.reach / staircase.threshold
         return Margins(
             reach + np.where(exact_source, 0.0, gamma(n + 1) * m + narrow + own),
-            reach + np.where(exact_spiking, 0.0, gamma(integrated(n, self.timesteps)) * m),
+            reach + np.where(exact_spiking, 0.0, gamma(integrated(n, self.timesteps)) * m) + again,
             reach + maps * m,
         )
 

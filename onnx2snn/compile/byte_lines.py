@@ -18,12 +18,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.compile.byte_multipliers import ByteOffset, ByteThresholds, fitted
 from onnx2snn.operators.signals import UNIT
 
 Array = NDArray[np.float64]
@@ -38,12 +37,6 @@ _DECIDED = 6
 _VAGUE = 1.0
 #: Numbers of so many bits are not the rounded ones of others, where those of all channels are such; of one channel, fewer.
 _SPARE, _FEW = 21, 16
-#: Units in the last place by which a multiplier is moved to meet all thresholds.
-_ULPS = tuple(sorted(range(-12, 13), key=abs))
-#: How far that moves a product, of its size, rounded.
-_MOVED = 2.0**-18
-#: So far it moves to meet all; farther, it only has to be near enough to each.
-_CLOSE = 4
 #: Parts into which the smallest difference of thresholds is divided in search of a grid.
 _PARTS = 8
 
@@ -103,43 +96,19 @@ def line_of(
     least, real = np.ceil((table - own) / unit), (table - own) / unit
     if whole:
         least = _reached_in_float32(least, table, own)
-    asked = _Asked(distinct[:, None], least, real)
+    asked = ByteThresholds(distinct[:, None], least, real)
     slope = unit / step
     offset = _shared_offset((own - first) / unit, step / unit, near, top, free=free)
-    found = _fitted(offset, slope, asked, tolerance)
+    found = fitted(offset, slope, asked, tolerance)
     if whole and (found is None or not found.exact):
         middle = -np.rint(least[0] - step / (2 * unit))
         tried = np.stack([np.rint(own / unit), middle, middle - 1, middle + 1])
-        found = _fitted(_Offset(1, tried), slope, asked, 0 * tolerance) or found
+        found = fitted(ByteOffset(1, tried), slope, asked, 0 * tolerance) or found
     if found is None:
         return None
     zero = min(max(1 - found.r, 0), HIGHEST - found.r - top)
     reached = tuple(n + found.r + zero for n in places)
     return ByteLine(found.multiplier, found.bias.astype(np.int32), zero, reached, exact=whole and found.exact)
-
-
-class _Asked(NamedTuple):
-    """Thresholds in whole numbers: n of each, (J, 1); the smallest that reaches it, and where it lies, (J, C)."""
-
-    places: NDArray[np.int64]
-    least: Array
-    real: Array
-
-
-class _Offset(NamedTuple):
-    """R, and some B, a row each."""
-
-    r: int
-    biases: Array
-
-
-class _Fit(NamedTuple):
-    """A line by channel."""
-
-    r: int
-    bias: Array
-    multiplier: NDArray[np.float32]
-    exact: bool
 
 
 def grid_of(thresholds: Sequence[Array]) -> tuple[Array, Array, list[NDArray[np.int64]]] | None:
@@ -201,7 +170,7 @@ def _are_on(table: Array, first: Array, step: Array, n: NDArray[np.int64]) -> bo
     )
 
 
-def _shared_offset(start: Array, step: Array, near: Array, top: int, *, free: bool) -> _Offset | None:
+def _shared_offset(start: Array, step: Array, near: Array, top: int, *, free: bool) -> ByteOffset | None:
     """The r for which every channel's B is nearest to whole, or to 0; 1, which needs no zero, before others as near."""
     r = np.concatenate([[1], np.delete(np.arange(-HIGHEST + 1, HIGHEST - top + 1), HIGHEST)])
     exact = start + (r[:, None] - 0.5) * step
@@ -210,62 +179,7 @@ def _shared_offset(start: Array, step: Array, near: Array, top: int, *, free: bo
     best = 0 if off[0] <= 1 else int(np.argmin(off))
     if off[best] > 1 or np.abs(whole[best]).max() >= 2**31:
         return None
-    return _Offset(int(r[best]), whole[best][None])
-
-
-def _fitted(offset: _Offset | None, slope: Array, asked: _Asked, tolerance: Array) -> _Fit | None:
-    """The multiplier by channel that passes the most thresholds where neurons do; None where one is passed too far from there.
-
-    Args:
-        offset: Which r and B.
-        slope: unit / d, by channel.
-        asked: The thresholds.
-        tolerance: How far from a threshold a whole number has to be to be on a side of it, (J, C).
-    """
-    if offset is None:
-        return None
-    wanted = asked.places + offset.r
-    shape = np.broadcast_shapes(slope.shape, offset.biases[0].shape, asked.least.shape[1:])
-    first = np.broadcast_to(slope.astype(np.float32), shape)
-    all_of = partial(np.broadcast_to, shape=(len(asked.least), *shape))
-    chosen, missed, bias = np.zeros(shape, np.float32), np.full(shape, np.inf), np.zeros(shape)
-    for b in offset.biases:
-        here = np.broadcast_to(b, shape)
-        near = _near(all_of(asked.least) + here, first, wanted)
-        least, far, at = all_of(asked.least)[near], all_of(tolerance)[near], near[1]
-        apart, n = all_of(asked.real)[near] - least, wanted[near[0], 0]
-        for ulps in _ULPS:
-            c = np.flatnonzero(missed)  # channels that have none yet that passes all
-            if not c.size:
-                break
-            m = first + np.float32(ulps) * np.spacing(first)
-            late = _bytes(least + here[at], m[at]).min(axis=0) < n
-            early = _bytes(least - 1 + here[at], m[at]).max(axis=0) >= n
-            lost = late & (np.abs(apart) >= far) | early & (np.abs(apart + 1) >= far)
-            wrong = np.bincount(at, late | early, minlength=shape[0]).astype(np.float64)
-            wrong[at[lost]] = np.inf
-            nearest = np.isinf(missed[c]) & np.isfinite(wrong[c])  # to the kernel of exact arithmetic
-            better = c[nearest | ((wrong[c] == 0) & (abs(ulps) <= _CLOSE))]
-            chosen[better], bias[better], missed[better] = m[better], here[better], wrong[better]
-    if np.isinf(missed).any():
-        return None
-    return _Fit(offset.r, bias, chosen, not missed.any())
-
-
-def _near(
-    sums: Array, m: NDArray[np.float32], wanted: NDArray[np.int64]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which thresholds, of which channels, a multiplier as near to ``m`` as is tried may pass at another whole number."""
-    over = sums * m.astype(np.float64) - (wanted - 0.5)
-    most = _MOVED * (np.abs(wanted) + 1)
-    thresholds, channels = np.nonzero((over <= most) | (over >= m - most))
-    return thresholds, channels
-
-
-def _bytes(sums: Array, m: NDArray[np.float32]) -> Array:
-    """What the kernel rounds to: its product is rounded, or not where what follows is fused with it; both."""
-    held = sums.astype(np.float32)
-    return np.stack([np.rint(held * m), np.rint(held.astype(np.float64) * m)])
+    return ByteOffset(int(r[best]), whole[best][None])
 
 
 def are_short(*values: Array, bits: int = _SPARE) -> NDArray[np.bool_]:

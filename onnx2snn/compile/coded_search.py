@@ -12,7 +12,6 @@ Neurons that read the same potential (the rising and the falling steps of one fu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -138,16 +137,17 @@ def _cells(thresholds: NDArray[np.float64]) -> tuple[float, float] | None:
     if not thresholds.size:
         return None
     first, span = thresholds[0], thresholds[-1] - thresholds[0]
-    best = (math.inf, max(abs(float(first)), 1.0))
-    for cells in range(len(thresholds) - 1, _CODES) if span > 0 else ():
-        width = float(np.float32(span / cells))
-        if width <= _WIDTHS[0]:  # and narrower ones behind it
-            break
-        places = (thresholds - first) / width
+    off, width = 0.0, max(abs(float(first)), 1.0)
+    if span > 0:
+        widths = (span / np.arange(max(len(thresholds) - 1, 1), _CODES)).astype(np.float32).astype(np.float64)
+        widths = widths[widths > _WIDTHS[0]]
+        places = (thresholds - first) / widths[:, None]
         own = np.rint(places)
-        if own[-1] < _CODES and np.all(np.diff(own) > 0):
-            best = min(best, (float(np.abs(places - own).max()), width))
-    off, width = best if span > 0 else (0.0, best[1])
+        apart = (own[:, -1] < _CODES) & np.all(np.diff(own) > 0, axis=1)
+        if not apart.any():
+            return None
+        each = np.abs(places - own).max(axis=1)[apart]
+        off, width = min(zip(each.tolist(), widths[apart].tolist(), strict=True))
     rounded = 2 * (np.abs(thresholds).max() / width + _CODES) * _ROUNDED
     sound = _WIDTHS[0] < width < _WIDTHS[1] and off + rounded + _SLACK < 0.5
     return (float(first), width) if sound else None

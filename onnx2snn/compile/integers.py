@@ -156,14 +156,20 @@ def _line(
     near = np.rint(first[0] - theta / 2)
     for shift in (np.zeros_like(near), near, near - 1, near + 1):
         for ulps in _ULPS:
-            m = (1 / theta).astype(np.float32)
+            c = np.flatnonzero(multiplier == 0)
+            if not c.size:
+                break
+            m = (1 / theta[c]).astype(np.float32)
             m = m + np.float32(ulps) * np.spacing(m)
-            at, before = (_potential(v, fraction) - shift.astype(np.float32) for v in (first, first - 1))
+            at, before = (
+                _potential(v, fraction[c]) - shift[c].astype(np.float32)
+                for v in (first[:, c], first[:, c] - 1)
+            )
             # the product may be rounded, or not where what follows is fused with it
             reached = np.minimum(np.rint(at * m), np.rint(at.astype(np.float64) * m)) >= steps
             missed = np.maximum(np.rint(before * m), np.rint(before.astype(np.float64) * m)) < steps
-            good = np.all(reached & missed, axis=0) & (multiplier == 0)
-            multiplier[good], chosen[good] = m[good], shift[good]
+            good = np.all(reached & missed, axis=0)
+            multiplier[c[good]], chosen[c[good]] = m[good], shift[c[good]]
     return multiplier, chosen
 
 
@@ -179,7 +185,9 @@ def first_integers(
     steps = np.arange(1, levels + 1)[:, None]
     found = np.full((levels, len(theta)), np.nan)
     for guess in (steps * theta - theta / 2, steps * theta, (steps - 1) * theta):
-        for offset in (-1, 0, 1):
+        for offset in (0, -1, 1):
+            if not np.isnan(found).any():
+                return found
             start = np.ceil(guess - fraction) + offset
             reached = neuron.levels(_potential(start, fraction)) >= steps
             missed = neuron.levels(_potential(start - 1, fraction)) < steps

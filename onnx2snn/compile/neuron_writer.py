@@ -26,6 +26,7 @@ class Writer:
         self.draft, self.form = draft, bias
         #: Neurons and synapses by the operators of the dialect's own bodies.
         self.plain = draft.target.plain
+        self._roundings: dict[str, RoundingOperator | None] = {}
 
     def run(self) -> None:
         """Write the network."""
@@ -104,6 +105,11 @@ class Writer:
 
     def rounding(self, node: onnx.NodeProto) -> RoundingOperator | None:
         """The rounding operator that gives the same levels: for every potential, or for the integers that reach this neuron."""
+        if node.output[0] not in self._roundings:
+            self._roundings[node.output[0]] = self._rounding(node)
+        return self._roundings[node.output[0]]
+
+    def _rounding(self, node: onnx.NodeProto) -> RoundingOperator | None:
         held = thresholds_of(node, self.draft) if is_dialect(node, "IF") and not self.plain else None
         if held is None or held.rounding is not None:
             return None if held is None else held.rounding
