@@ -23,6 +23,7 @@ from onnx2snn.passes.rewrite.hold_operands import hold_operands
 from onnx2snn.passes.rewrite.insert_integrates import insert_integrates
 from onnx2snn.passes.rewrite.integer_inputs import integer_inputs
 from onnx2snn.passes.rewrite.integer_weights import integer_weights, note_integers
+from onnx2snn.passes.rewrite.integrate_whole_levels import integrate_whole_levels
 from onnx2snn.passes.rewrite.rate_levels import rate_levels
 from onnx2snn.passes.rewrite.scale_thresholds import scale_thresholds
 from onnx2snn.passes.rewrite.shift_biases import shift_biases
@@ -57,6 +58,7 @@ REWRITE: tuple[Pass, ...] = (
     absorb_backwards,
     unit_thresholds,
     absorb_forwards,
+    integrate_whole_levels,
     drop_neutral,
     integer_weights,
     integer_inputs,

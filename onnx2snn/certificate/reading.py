@@ -14,6 +14,7 @@ from onnx import inliner
 
 from onnx2snn.activations import Staircase, Table
 from onnx2snn.activations.neuron_nodes import Reading
+from onnx2snn.certificate.ways_back import moved_ahead, turned_back
 from onnx2snn.graph.core import Array, is_constant, tidy, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.model.weights import SplitModel, weights_as_inputs
@@ -54,7 +55,8 @@ def origins(
 ) -> dict[str, str]:
     """By activation of the normalised ``graph``, the tensor ``there`` in the file that it is a move of; others are left out.
 
-    Those that are ``better`` are preferred to nearer ones: where floats are coarse, values of codes are rounded, codes are not.
+    It stands in front, or behind moves that can be undone. Those that are ``better`` are preferred to nearer ones: where floats
+    are coarse, values of codes are rounded, codes are not.
     """
     tensors = graph.tensors()
     found = {name: list(_back(tensors[name])) for name in activations}
@@ -62,6 +64,8 @@ def origins(
         name: next((t for t in way if t in better), None) or next((t for t in way if t in there), None)
         for name, way in found.items()
     }
+    ahead = {n: moved_ahead(tensors[n], there) for n, origin in chosen.items() if origin is None}
+    chosen |= {name: str(way[-1].outputs[0].name) for name, way in ahead.items() if way}
     return {name: origin for name, origin in chosen.items() if origin is not None}
 
 
@@ -80,7 +84,8 @@ def _back(tensor: gs.Tensor) -> Iterator[str]:
 
 def moves(graph: gs.Graph, found: Mapping[str, str]) -> SplitModel:
     """What makes activations of the tensors of the file: these, in float32, are its inputs."""
-    return resumed(graph, dict.fromkeys(found.values()), [n for n, origin in found.items() if n != origin])
+    wanted = [name for name, origin in found.items() if name != origin]
+    return resumed(turned_back(graph, found), dict.fromkeys(found.values()), wanted)
 
 
 def resumed(graph: gs.Graph, given: Iterable[str], wanted: Iterable[str]) -> SplitModel:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts
+from onnx2snn.analysis.scale_propagation import factor_of
 from onnx2snn.analysis.trains import is_train
-from onnx2snn.graph.core import producer_of
+from onnx2snn.graph.core import producer_of, signals
 from onnx2snn.graph.walks import reached
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
@@ -21,8 +22,9 @@ def analog_operations(graph: gs.Graph) -> dict[str, dict[str, int]]:
     """By neuron node, operators on potentials between it and the spikes before it, and the entries of a sample that they work on.
 
     Exponentials, roots, reductions and products of potentials, and what of a bias depends on the sample; not what only moves
-    entries, nor layers of synapses, whose multiply-accumulates are counted as such. What several neurons read counts for the
-    first. An operator of open sizes counts once.
+    entries, nor layers of synapses, whose multiply-accumulates are counted as such, nor the factor behind an Integrate: it is
+    the weight of the synapses there, whose spikes are counted. What several neurons read counts for the first. An operator of
+    open sizes counts once.
     """
     found: dict[str, dict[str, int]] = {}
     seen: set[int] = set()
@@ -52,10 +54,16 @@ def _dendrites(graph: gs.Graph, neuron: gs.Node, seen: set[int]) -> Iterator[gs.
         record = of(node)
         if (
             record.weights is None
-            and not (record.moves or record.sizes or is_hold(node))
+            and not (record.moves or record.sizes or is_hold(node) or _is_weight(node))
             and float_signals(node)
         ):
             yield node
+
+
+def _is_weight(node: gs.Node) -> bool:
+    """Whether ``node`` multiplies what an Integrate has added up by a constant."""
+    makers = [producer_of(t) for t in signals(node)]
+    return factor_of(node) is not None and all(m is not None and is_integrate(m) for m in makers)
 
 
 def _entries(node: gs.Node) -> int:

@@ -127,9 +127,11 @@ def _levels(graph: gs.Graph) -> set[int]:
     def passes(node: gs.Node, read: list[bool]) -> bool:
         if added_constant(node) is not None:
             return read[0]
-        factor = factor_of(node)
+        factor, same = factor_of(node), of(node).passes
         if factor is not None:
             return bool(np.all(factor == 1)) and any(read)
+        if same is not None and same(node) is not None:
+            return any(read)
         return is_neuron(node) or bool(of(node).sums and of(node).subtracts and all(read))
 
     return forward(graph.nodes, passes)

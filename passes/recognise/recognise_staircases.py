@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
 
 from onnx2snn.activations import Staircase
 from onnx2snn.activations.check_float32 import recognise_checked
@@ -24,6 +25,7 @@ from onnx2snn.activations.rules import rules_of
 from onnx2snn.activations.tables import Table, extent
 from onnx2snn.activations.tabulate import Tabulated, tabulate
 from onnx2snn.activations.whole_quotients import deciding, divides_whole
+from onnx2snn.activations.whole_shifts import whole_shift
 from onnx2snn.analysis.dataflow import influenced_by, influencing
 from onnx2snn.analysis.facts import facts
 from onnx2snn.graph.build import Spelling, make_constant
@@ -39,6 +41,8 @@ def recognise_staircases(graph: gs.Graph) -> gs.Graph:
     """Replace every recognised activation.
 
         z ─▶ (any elementwise operators) ─▶ a     becomes     z ─▶ Staircase ─▶ k ─▶ Mul α ─▶ Add o ─▶ a
+
+    Where o is n·α, n whole, as a zero point makes it: k ─▶ Add n ─▶ Mul α ─▶ a, which rounds once, and keeps zero.
 
     1. The quantiser of the network's input (no synapse in front of it) stays as it is: the input is analog.
     2. A quantiser of the network's output that would need more time steps than all others stays: a readout.
@@ -86,8 +90,7 @@ def put_table(graph: gs.Graph, names: Names, one: Tabulated) -> None:
             node.attrs[ROWS] = last.attrs[ROWS]
         graph.nodes.append(node)
         levels.append(node.outputs[0])
-    value = _summed(spelling, levels, list(one.parts)) if levels else _nothing(spelling, one.root)
-    spelling.apply("Add", value, np.atleast_1d(one.shift).astype(np.float32), output=one.output)
+    _decode(spelling, levels, list(one.parts), one)
 
 
 def _reading(one: Tabulated) -> Reading:
@@ -109,24 +112,34 @@ def _reading(one: Tabulated) -> Reading:
     return Reading(one.root.name, None, one.output.name, total)
 
 
-def _summed(spelling: Spelling, levels: list[gs.Tensor], parts: list[Staircase | Table]) -> gs.Tensor:
-    """Σ α·k; levels of scales that differ in sign alone are subtracted first."""
-    total: gs.Tensor | None = None
+def _decode(
+    spelling: Spelling, levels: list[gs.Tensor], parts: list[Staircase | Table], one: Tabulated
+) -> None:
+    """Σ α·k + o; levels of scales that differ in sign alone are subtracted first, and of a single one o is added to k."""
+    differences = []
     while levels:
         level, part = levels.pop(0), parts.pop(0)
         if parts and np.array_equal(parts[0].scale, -part.scale):
             level, falling = spelling.apply("Sub", level, levels.pop(0)), parts.pop(0)
             if isinstance(part, Table) and isinstance(falling, Table):
                 level.inputs[0].attrs[EXTENT] = extent(part, falling)
-        term = spelling.apply("Mul", level, np.atleast_1d(part.scale).astype(np.float32))
+        differences.append((level, part.scale))
+    if len(differences) == 1:
+        level, scale = differences[0]
+        *lines, (last, values) = _lines(scale, one.shift)
+        for op, held in lines:
+            level = spelling.apply(op, level, _held(held))
+        spelling.apply(last, level, *([] if values is None else [_held(values)]), output=one.output)
+        return
+    total = None if differences else spelling.apply("Mul", one.root, np.zeros(1, np.float32))
+    for level, scale in differences:
+        term = spelling.apply("Mul", level, _held(scale))
         total = term if total is None else spelling.apply("Add", total, term)
-    if total is None:
-        raise AssertionError("there is a level")
-    return total
+    spelling.apply("Add", total, _held(one.shift), output=one.output)
 
 
-def _nothing(spelling: Spelling, root: gs.Tensor) -> gs.Tensor:
-    return spelling.apply("Mul", root, np.zeros(1, np.float32))
+def _held(values: Any) -> NDArray[np.float32]:
+    return np.atleast_1d(np.asarray(values, np.float32))
 
 
 def between_synapses(graph: gs.Graph, activations: Sequence[tuple[gs.Tensor, gs.Tensor]]) -> list[gs.Tensor]:
@@ -178,9 +191,7 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
         node.attrs[ROWS] = old.attrs[ROWS]
     graph.nodes.append(node)
     old.outputs = [gs.Variable(names.fresh(f"{found.output.name}/replaced"), np.float32, found.output.shape)]
-    lines = [("Mul", staircase.scale, 1.0), ("Add", staircase.shift, 0.0)]
-    wanted: list[tuple[str, Array | None]] = [(op, v) for op, v, neutral in lines if np.any(v != neutral)]
-    wanted = wanted or [("Identity", None)]
+    wanted = _lines(staircase.scale, staircase.shift)
     value = node.outputs[0]
     for position, (op, values) in enumerate(wanted):
         inputs = [value]
@@ -196,3 +207,13 @@ def put_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
             gs.Node(op=op, name=names.fresh(f"{node.name}/{op}"), inputs=inputs, outputs=[out])
         )
         value = out
+
+
+def _lines(scale: Array, shift: Array) -> list[tuple[str, Array | None]]:
+    """The operators that decode levels, in order: α·(k + n), or α·k + o; without those that change nothing."""
+    whole = whole_shift(scale, shift)
+    lines: list[tuple[str, Array, float]] = [("Mul", scale, 1.0), ("Add", shift, 0.0)]
+    if whole is not None:
+        lines = [("Add", whole, 0.0), lines[0]]
+    wanted: list[tuple[str, Array | None]] = [(op, v) for op, v, neutral in lines if np.any(v != neutral)]
+    return wanted or [("Identity", None)]

@@ -83,7 +83,10 @@ def test_away_from_ties_it_is_as_small_as_rounding() -> None:
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_a_network_with_ties_in_the_kernel_is_certified(bits: int) -> None:
-    """Sums of two levels of 7, largest 14: the largest over 127 makes a tie of 7. The neurons behind are told as ambiguous."""
+    """Sums k + 3·k' of levels of 15, largest 60: the largest over 127 makes a tie of 30. Neurons behind are told as ambiguous.
+
+    The two have no step in common that a potential could be counted in: both networks add them as they are rounded.
+    """
     random = np.random.default_rng(7)
     product, held = packed(bits, 4)
     constants = {f"w{i}": random.normal(0, 0.6, (8, ROWS)).astype(np.float32) for i in "ab"}
@@ -91,15 +94,17 @@ def test_a_network_with_ties_in_the_kernel_is_certified(bits: int) -> None:
     constants |= {
         "inverse": np.float32(7 / 1.3),
         "zero": np.float32(0),
-        "top": np.float32(7),
+        "top": np.float32(15),
         "step": np.float32(1.3 / 7),
+        "stepa": np.float32(1.9 / 7),
+        "stepb": np.float32(5.7 / 7),
     }
     nodes = []
     for i in "ab":
         nodes += [
             node("MatMul", ["x", f"w{i}"], [f"h{i}"]), node("Mul", [f"h{i}", "inverse"], [f"u{i}"]),
             node("Floor", [f"u{i}"], [f"f{i}"]), node("Clip", [f"f{i}", "zero", "top"], [f"k{i}"]),
-            node("Mul", [f"k{i}", "step"], [f"a{i}"]),
+            node("Mul", [f"k{i}", f"step{i}"], [f"a{i}"]),
         ]  # fmt: skip
     nodes += [
         node("Add", ["aa", "ab"], ["q"]),
@@ -110,7 +115,7 @@ def test_a_network_with_ties_in_the_kernel_is_certified(bits: int) -> None:
     nodes += [node("Clip", ["g", "zero", "top"], ["r"]), node("MatMul", ["r", "v"], ["y"])]
     source = make_model(nodes, constants, {"x": ["N", 8]}, {"y": ["N", 3]}, domains=[MICROSOFT], opset=18)
     conversion = onnx2snn.convert(source, hybrid=True)
-    x = random.normal(0, 1, (400, 8)).astype(np.float32)
+    x = random.normal(0, 1, (1600, 8)).astype(np.float32)
     certificate = onnx2snn.verify(source, conversion.model, {"x": x})
     assert certificate.lossless
     assert sum(layer.ambiguous for layer in certificate.layers) > 0
