@@ -90,7 +90,7 @@ def _asked(graph: onnx.GraphProto) -> dict[str, Wanted]:
 
 def _highest(graph: onnx.GraphProto, timesteps: int) -> dict[str, float]:
     """The highest count that each tensor may hold, where that is known."""
-    held = {name: float(numpy_helper.to_array(t).max()) for name, t in held_tensors(graph).items()}
+    held = {name: float(numpy_helper.to_array(t).max(initial=0)) for name, t in held_tensors(graph).items()}
 
     def rule(node: onnx.NodeProto, read: list[float | None]) -> float | None:
         if of(node).copies or (of(node).mean and not of(node).total):

@@ -169,6 +169,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Resize",
+        spelled=plain.over_all_axes,
         parts=parts.resized,
         linear=conditions.resize,
         fill="extrapolation_value",

@@ -7,7 +7,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.analysis.facts import facts, forget
 from onnx2snn.errors import ConversionError
-from onnx2snn.graph.build import make_constant
+from onnx2snn.graph.build import Spelling, make_constant
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, is_operator, origin, tidy, value_of
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.walks import forward
@@ -15,6 +15,7 @@ from onnx2snn.model.weights import weights_as_inputs
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import static
 from onnx2snn.operators.linear import ROWS, is_reshape
+from onnx2snn.operators.spelled.plain import over_all_axes
 from onnx2snn.operators.symbolic_sizes import spelled_sizes
 from onnx2snn.passes.normalise.inference import inferred
 from onnx2snn.passes.normalise.size_editor import SizeEditor
@@ -32,7 +33,7 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
 
     1. ``Reshape`` to sizes that name the batch, or are computed from it: [-1, other sizes], or 0 at the batch axis.
     2. ``Expand`` likewise: 1 at the batch axis.
-    3. ``Resize`` to sizes, or by factors that are computed: to those of the other axes.
+    3. ``Resize`` to sizes, or by factors that are computed: to those of the other axes, or by factors that lead there.
     4. ``Shape`` of a hidden tensor: the batch is that of the network's input. The other sizes are those of a train, too.
 
     5. What folds rows of a sample (tokens, time) into axis 0, or unfolds them, is marked: it keeps samples apart. So does
@@ -171,6 +172,7 @@ def _resize(sizes: SizeEditor, node: gs.Node, axis: int) -> None:
     if is_constant(region) and value_of(region).size == 2 * len(before):
         corners = value_of(region).reshape(2, -1)[:, changed].reshape(-1)
         node.inputs[1] = sizes.constant(node, "roi", corners)
+    over_all_axes(Spelling(sizes.graph, sizes.names, node), node)
 
 
 def _shape(graph: gs.Graph, sizes: SizeEditor, node: gs.Node, axes: dict[str, int]) -> None:

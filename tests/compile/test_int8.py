@@ -126,3 +126,23 @@ def test_levels_are_read_from_a_compiled_file(name: str) -> None:
     x = np.random.default_rng(3).normal(0, 3, (3, 8, 6, 6)).astype(np.float32)
     assert onnx2snn.verify(source, compiled, {"x": x}).lossless
     assert {node.domain for node in compiled.model.graph.node} == {""}
+
+
+def test_sizes_of_a_resized_tensor_survive_another_layout() -> None:
+    """onnxruntime moves layouts through a Resize, and takes sizes of some axes for those of all."""
+    body = (
+        quantised("x", "a")
+        + convolution("a", "v", "b")
+        + "n = Shape<start = 0, end = 2>(b) m = Concat<axis = 0>(n, side)"
+        + 'd = Resize<mode = "linear", coordinate_transformation_mode = "half_pixel">(b, , , m)'
+        + quantised("d", "e")
+        + convolution("e", "w", "y")
+    )
+    source = network(body, v=SHAPES["v"], w=SHAPES["w"])
+    source.graph.initializer.append(onnx.numpy_helper.from_array(np.array([12, 12], np.int64), "side"))
+    converted = onnx2snn.convert(source).model
+    assert all(
+        "axes" not in {a.name for a in n.attribute} for n in converted.graph.node if n.op_type == "Resize"
+    )
+    x = np.random.default_rng(2).normal(0, 3, (4, 8, 6, 6)).astype(np.float32)
+    assert onnx2snn.verify(source, converted, {"x": x}, execution="int8").lossless

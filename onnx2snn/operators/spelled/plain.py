@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import Spelling, make_constant
-from onnx2snn.graph.core import constant_input, is_constant, replace_uses
+from onnx2snn.graph.core import Array, constant_input, is_constant, replace_uses
 from onnx2snn.graph.mover import Mover
 from onnx2snn.operators.conditions import axes_of
 
@@ -56,6 +57,46 @@ def over_axes(spelling: Spelling, node: gs.Node) -> None:
     if shape is not None and len(shape) != _PICTURES:
         axes = make_constant(spelling.names, f"{node.name}/axes", np.arange(2, len(shape), dtype=np.int64))
         node.op, node.inputs, node.attrs["keepdims"] = "ReduceMax", [node.inputs[0], axes], 1
+
+
+def over_all_axes(spelling: Spelling, node: gs.Node) -> None:
+    """``Resize`` of some axes by scales of all.
+
+    onnxruntime moves a Transpose through it, and takes its sizes for those of all axes.
+
+        Resize<axes = [2, 3]>(x, , , [8, 8])      becomes      Resize(x, , [1, 1, 2, 2])
+
+    1. Scales and sizes are not constant, or sizes behind those of an open axis, or kept in proportion: the node stays.
+    2. A scale in float32 would lead to another size: it stays, too.
+    3. It takes a region of interest, which has two numbers for each axis: it stays.
+    """
+    axes, shape = node.attrs.get("axes"), node.inputs[0].shape
+    given = [None if t.is_empty() else t for t in node.inputs[1:]] + [None] * 3
+    stretched = node.attrs.get("keep_aspect_ratio_policy", "stretch") == "stretch"
+    scales, sizes = (constant_input(node, i) if given[i - 1] is not None else None for i in (2, 3))
+    if axes is None or shape is None or not stretched or _has_entries(given[0]):
+        return
+    of_axes = scales if scales is not None and scales.size else _scales(shape, axes, sizes)
+    if of_axes is not None:
+        whole = np.ones(len(shape), np.float32)
+        whole[np.asarray(axes)] = of_axes
+        del node.attrs["axes"]
+        node.inputs = [node.inputs[0], gs.Variable.empty(), spelling.constant(whole)]
+
+
+def _has_entries(tensor: gs.Tensor | None) -> bool:
+    """Whether it may be more than an empty constant."""
+    return tensor is not None and not (is_constant(tensor) and 0 in tensor.shape)
+
+
+def _scales(shape: Sequence[Any], axes: Sequence[int], sizes: Array | None) -> Array | None:
+    """Cases 1 and 2: what leads from the sizes of ``axes`` to ``sizes``."""
+    before = [shape[axis] for axis in axes]
+    if sizes is None or not all(isinstance(size, (int, np.integer)) and size > 0 for size in before):
+        return None
+    held = np.asarray(before, np.float32)
+    scales = sizes.astype(np.float32) / held
+    return scales if np.array_equal(np.floor(held * scales), sizes) else None
 
 
 def of_rows(spelling: Spelling, node: gs.Node) -> None:
