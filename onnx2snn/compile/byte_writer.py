@@ -15,7 +15,7 @@ from onnx2snn.compile.byte_products import ByteProduct
 from onnx2snn.compile.byte_rows import NeuronTable
 from onnx2snn.compile.byte_sources import byte_top
 from onnx2snn.compile.byte_store import ByteStore
-from onnx2snn.compile.draft import Draft, reads
+from onnx2snn.compile.draft import Draft, is_neuron, reads
 from onnx2snn.compile.fused import FusedWriter
 
 
@@ -132,14 +132,7 @@ class ByteWriter(FusedWriter):
                 continue
             self._written.add(name)
             node, function = self._lazy[name], self._functions.get(name)
-            one = function is not None and len(function.bases) == 1
-            if (
-                function is None
-                or not one
-                or function.summed
-                or function.offsets is not None
-                or self._are_floats(node)
-            ):
+            if function is None or not self._is_looked_up(node, function):
                 self._written.update(node.output)
                 self._as_floats(sorted(reads(node)))
                 self._write_floats(node)
@@ -151,6 +144,7 @@ class ByteWriter(FusedWriter):
         if not super().write(node):
             self.draft.keep(node)
 
-    def _are_floats(self, node: onnx.NodeProto) -> bool:
-        """Whether all that ``node`` reads is written as floats."""
-        return all(name in self._written for name in reads(node))
+    def _is_looked_up(self, node: onnx.NodeProto, function: Function) -> bool:
+        """Whether values are looked up by bytes; else ``node`` makes them again, as where it reads nothing but floats."""
+        one = len(function.bases) == 1 and not function.summed and function.offsets is None
+        return one and (is_neuron(node) or not all(name in self._written for name in reads(node)))

@@ -22,13 +22,14 @@ from onnx2snn.compile.byte_evaluation import averaged, copies_bytes, evaluated, 
 from onnx2snn.compile.byte_functions import ByteTensor, Codes, Function, codes_of
 from onnx2snn.compile.byte_kernels import kernel_of, node_of
 from onnx2snn.compile.byte_lines import ByteLine, line_of
+from onnx2snn.compile.byte_norms import norm_of
 from onnx2snn.compile.byte_products import multiplied, product_of, with_number, with_silence
 from onnx2snn.compile.byte_quantisers import quantiser_of, table_in_floats
 from onnx2snn.compile.byte_rows import NeuronTable
 from onnx2snn.compile.byte_synapses import ByteLayer, bias_without_borders, finite_thresholds, layer_of
 from onnx2snn.compile.byte_trains import takes_largest
 from onnx2snn.compile.byte_writer import ByteWriter
-from onnx2snn.compile.draft import attributes, is_dialect, is_neuron
+from onnx2snn.compile.draft import Place, attributes, is_dialect, is_neuron
 from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.operators import of
 
@@ -145,17 +146,30 @@ class Int8Writer(ByteWriter):
             if is_neuron(n) and n.input[0] == name and [n.input[1], *n.input[5:]] == operands
         ]
         tables, own = self._tables(neurons), self._bias(node)
-        if not tables or own is None or own.size != 1:
+        if not tables or own is None:
             return False
-        scaled = is_dialect(node, SCALED_IF)
-        found = quantiser_of([table.thresholds for table in tables], float(own.reshape(())), scaled=scaled)
+        scaled, alike = is_dialect(node, SCALED_IF), own.size == 1
+        added = float(own.reshape(())) if alike else 0.0
+        found = quantiser_of([table.thresholds for table in tables], added, scaled=scaled)
         if found is None:
             return False
-        self._as_floats([name, *operands])
         at = draft.at(node.output[0])
-        v = at.add("Div", [name, operands[1]]) if scaled else name
+        v = self._quotient(at, name, operands[1]) if scaled else name
+        self._as_floats([v])
+        if not alike:
+            v = at.add("Add", [v, at.constant(own)])
         self._hold(neurons, ByteTensor(found.write(at, v), False, sizes), found.reached, tables)
         return True
+
+    def _quotient(self, at: Place, name: str, divisor: str) -> str:
+        """One tensor by another, which stand in the network; by one kernel where they are those of a normalisation."""
+        found = norm_of(self.draft, name, divisor) if self.draft.target.contributed else None
+        if found is None:
+            self._as_floats([name, divisor])
+            return at.add("Div", [name, divisor])
+        self._as_floats([found.x])
+        read = [found.x, at.constant(found.gain), at.constant(found.shift)]
+        return at.add("LayerNormalization", read, axis=-1, epsilon=found.epsilon)
 
     # --- synapses
 

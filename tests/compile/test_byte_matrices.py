@@ -21,7 +21,7 @@ from onnx2snn.runtime.target import Target
 
 _HERE = Target(elements=True, contributed=True)
 _HELD = """float s = {0.05}, float t = {0.00390625}, float h = {0.5}, float e = {0.00001}, uint8 z = {120}, uint8 o = {0},
-    float p = {0.6}, float i = {1.4142135}, float n = {1}, int8 w_z = {0}, float w_s = {0.004}, int64[1] last = {-1},
+    float p = {0.6}, float i = {1.4142135}, float n = {1}, int8 w_z = {0}, float w_s = {0.00371}, int64[1] last = {-1},
     int64[2] flat = {-1, 16}, int64[3] back = {-1, 12, 16}"""
 _LOAD = "w = DequantizeLinear(w_q, w_s, w_z)"
 _GELU = "g1 = Div(g, i) g2 = Erf(g1) g3 = Add(g2, n) g4 = Mul(g, g3) g5 = Mul(g4, h)"
@@ -56,9 +56,11 @@ NETWORKS = {
     + quantised("m", "y", "p"),
     "layer norm": quantised("x", "a")
     + _LOAD
-    + " c = LayerNormalization<axis = -1>(a, gain, bias)"
+    + " c = MatMul(a, w)"
     + quantised("c", "d")
-    + "m = MatMul(d, w)"
+    + "f = LayerNormalization<axis = -1>(d, gain, bias)"
+    + quantised("f", "g")
+    + "m = MatMul(g, w)"
     + quantised("m", "y"),
     "a matrix of two axes": quantised("x", "a")
     + _LOAD
@@ -69,7 +71,7 @@ KERNELS = {
     "two signals": {"QLinearMatMul": 1},
     "a bias behind a quantiser": {"QLinearConv": 2, "GatherElements": 1},
     "softmax": {"QLinearConv": 1, "QLinearMatMul": 1, "QuantizeLinear": 1},
-    "layer norm": {"QLinearConv": 1},
+    "layer norm": {"QLinearConv": 2, "LayerNormalization": 1, "QuantizeLinear": 1},
     "a matrix of two axes": {"QLinearConv": 1},
 }
 
@@ -83,7 +85,7 @@ def made(name: str) -> onnx.ModelProto:
         "w_q": random.integers(-127, 128, (16, 16)).astype(np.int8),
         "bias": random.normal(0, 0.5, 16).astype(np.float32),
         "gain": random.uniform(0.5, 1.5, 16).astype(np.float32),
-        "wide": (random.integers(-900, 900, 16) * 0.0002).astype(np.float32),
+        "wide": (random.integers(-900, 900, 16) * 0.05 * 0.00371).astype(np.float32),
     }
     model.graph.initializer.extend(
         onnx.numpy_helper.from_array(v, k) for k, v in constants.items() if k in body
