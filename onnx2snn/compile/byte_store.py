@@ -165,11 +165,11 @@ class ByteStore:
         )
 
     def raised(self, base: ByteTensor, more: int) -> ByteTensor | None:
-        """Bytes that a table made, each larger by ``more``; None where a table did not, or they would not be bytes."""
-        if base.name not in self._origins or base.top + more >= CODES:
+        """Bytes, each larger by ``more``, of the table that made them where one did; None where they would not be bytes."""
+        if base.top + more >= CODES:
             return None
-        stem, source, codes = self._origins[base.name]
-        return self.coded(stem, source, (codes + np.uint8(more)).astype(np.uint8))
+        stem, source, codes = self._origins.get(base.name, (base.name, base, np.arange(CODES)))
+        return self.coded(stem, source, (codes + more).astype(np.uint8))
 
     def affine(self, name: str, function: Function) -> Function:
         """A function of bytes that it is affine in, if it is one."""
