@@ -79,16 +79,23 @@ class ByteStore:
         return self._coded[key]
 
     def alike(self, name: str, function: Function | None) -> Function | None:
-        """A function of bytes that is the same one everywhere; None where the rows of one have no step in common."""
+        """A function of bytes that is the same one everywhere; None where the rows of one have no step in common.
+
+        Rows of channels may be so far apart that bytes do not hold all of their steps: then each channel begins at its lowest.
+        """
         if function is None or function.rows is None:
             return function
-        codes = codes_of(function)
+        codes, offsets, inside = codes_of(function), None, (..., slice(0, function.bases[0].top + 1))
+        if codes is None and function.rows.size == function.bases[0].sizes[-1]:
+            lowest = function.values[inside].min(axis=1, keepdims=True)
+            offsets = lowest[function.rows.reshape(-1), 0].astype(np.float64)
+            function = replace(function, values=function.values - lowest)
+            codes = codes_of(function)
         if codes is None:
             return None
         line = ((np.arange(CODES) - codes.zero) * codes.step).astype(np.float32)
-        inside = (..., slice(0, function.bases[0].top + 1))
         line[codes.codes[inside]] = function.values[inside]
-        return Function((self.code(name, function, codes),), line)
+        return Function((self.code(name, function, codes),), line, offsets=offsets)
 
     def floats(self, name: str, function: Function) -> None:
         """A function of one byte as the network's tensor, float32."""

@@ -249,8 +249,10 @@ def bias_without_borders(
 def _of_constant(draft: Draft, layer: ByteLayer, values: NDArray[np.float64] | None) -> Array | None:
     """The potential where each channel holds one value everywhere, ones where none is given; (C, ...) of one sample."""
     shape = draft.sample_shape(layer.node.input[0])
-    if shape is None or not is_convolution(layer.node):
+    if shape is None:
         return None
+    if not is_convolution(layer.node):
+        return None if values is None else np.asarray(layer.weights @ values * layer.unit, np.float64)
     held = np.ones(shape[0]) if values is None else values
     node = onnx.NodeProto()
     node.CopyFrom(layer.node)

@@ -77,10 +77,10 @@ class Int8Writer(ByteWriter):
             potential = evaluated(draft, added, read)
         elif bias in read:
             return False
-        if potential is None:
+        if potential is None or potential.offsets is not None:
             return False
         neurons = [n for n in draft.readers(name) if is_neuron(n) and list(n.input[:2]) == [name, bias]]
-        if len(potential.bases) > 1 or potential.summed or potential.offsets is not None:
+        if len(potential.bases) > 1 or potential.summed:
             own = np.zeros(1, np.float32) if bias in read else draft.value(bias)
             return (
                 own is not None

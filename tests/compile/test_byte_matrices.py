@@ -12,6 +12,9 @@ import pytest
 from onnx.parser import parse_model
 
 import onnx2snn
+from onnx2snn.compile.byte_functions import ByteTensor, Function
+from onnx2snn.compile.byte_store import ByteStore
+from onnx2snn.compile.draft import Draft
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.network import read_network
 from onnx2snn.compile.packed_levels import packed, unpacked
@@ -135,3 +138,15 @@ def test_damaged_levels_are_refused(damage: dict[str, Any]) -> None:
     np.testing.assert_array_equal(unpacked(held), np.arange(6).reshape(2, 3))
     with pytest.raises(InvalidModelError, match="damaged"):
         unpacked(held | damage)
+
+
+def test_channels_whose_steps_are_no_bytes_together_begin_at_their_lowest() -> None:
+    """Levels of a GELU begin at 16 in one channel, at 15 in another: together 257 of them."""
+    draft = Draft(read_network(onnx2snn.convert(made("two signals")).model).split, _HERE)
+    values = np.stack([np.arange(256) - 16, np.arange(256) - 15]).astype(np.float32)
+    rows = np.array([[0, 1, 1, 0]])
+    base = ByteTensor("a", False, (3, 4))
+    found = ByteStore(draft).alike("b", Function((base,), values, rows=rows))
+    assert found is not None
+    np.testing.assert_array_equal(found.offsets, [-16, -15, -15, -16])
+    np.testing.assert_array_equal(found.values, np.arange(256))
