@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ from onnx import helper
 
 from onnx2snn.compile.draft import Array, Draft
 from onnx2snn.compile.one_node import session_of
-from onnx2snn.dialect.functions import DOMAIN
+from onnx2snn.graph.walks import reached
 
 #: A normalisation has fewer operators.
 _MOST = 12
@@ -45,39 +46,32 @@ class ByteNorm:
 
 def norm_of(draft: Draft, numerator: str, divisor: str) -> ByteNorm | None:
     """The normalisation that a quotient is; None where it is none that is known."""
-    reached: dict[str, None] = {}
-    nodes: list[onnx.NodeProto] = []
-    waiting = [numerator, divisor]
-    while waiting and len(nodes) < _MOST:
-        name = waiting.pop(0)
-        node = draft.producer(name)
-        if name in reached or draft.value(name) is not None:
-            continue
-        reached[name] = None
-        if node is None or node.domain == DOMAIN:
-            continue
-        nodes.append(node)
-        waiting.extend(name for name in node.input if name)
-    for x in reached:
-        inside = _between(draft, x, (numerator, divisor))
-        found = inside and _evaluated(draft, x, inside, (numerator, divisor))
-        if found:
+    ends = (numerator, divisor)
+    for x in islice(reached(ends, lambda name: _made_of(draft, name), key=str), _MOST):
+        inside = _between(draft, x, ends)
+        found = _evaluated(draft, x, inside, ends) if inside else None
+        if found is not None:
             return found
     return None
 
 
+def _made_of(draft: Draft, name: str) -> list[str]:
+    """What a tensor that plain operators make is made of, constants left out."""
+    node = draft.producer(name)
+    if node is None or node.domain:
+        return []
+    return [n for n in node.input if n and draft.value(n) is None]
+
+
 def _between(draft: Draft, x: str, ends: Sequence[str]) -> list[onnx.NodeProto]:
-    """The nodes that make ``ends`` of ``x`` and constants, in order; none where something else is read."""
-    found: dict[int, onnx.NodeProto] = {}
-    waiting = [name for name in ends if name != x]
-    while waiting:
-        name = waiting.pop()
-        node = draft.producer(name)
-        if node is None or node.domain or len(found) > _MOST:
-            return []
-        found[draft.producers[name]] = node
-        waiting.extend(n for n in node.input if n and n != x and draft.value(n) is None)
-    return [node for _, node in sorted(found.items())]
+    """The nodes that make ``ends`` of ``x`` and constants, in order; none where something else is read, or they are many."""
+    names = reached(ends, lambda name: [] if name == x else _made_of(draft, name), key=str)
+    places = {draft.producers.get(name) for name in islice(names, _MOST) if name != x}
+    nodes = [draft.nodes[place] for place in sorted(p for p in places if p is not None)]
+    known = {x, *(name for node in nodes for name in node.output)}
+    read = {n for node in nodes for n in node.input if n and draft.value(n) is None}
+    alone = None not in places and not any(node.domain for node in nodes) and read <= known
+    return nodes if alone and known.issuperset(ends) else []
 
 
 def _evaluated(draft: Draft, x: str, nodes: Sequence[onnx.NodeProto], ends: Sequence[str]) -> ByteNorm | None:
