@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnx2snn.compile.byte_functions import ALL, CODES, ByteTensor, Function, bytes_of_sums, steps_of
-from onnx2snn.compile.byte_rows import merged, of_rank
+from onnx2snn.compile.byte_rows import MOST, merged, of_rank
 from onnx2snn.compile.draft import Array, Draft, is_dialect, is_neuron
 from onnx2snn.compile.narrowed_search import rows_of_thresholds
 from onnx2snn.compile.one_node import run_node
@@ -18,8 +18,6 @@ from onnx2snn.operators import of
 
 #: Sums of so many bytes are looked at one by one, as long as there are no more numbers.
 _PLACES, _NUMBERS = 1 << 9, 1 << 24
-#: A table of more entries costs more memory than it saves time.
-_MOST = 1 << 20
 
 
 def evaluated(
@@ -104,7 +102,7 @@ def _constant(
         return np.asarray(first, values.dtype), None
     every, inverse = np.unique(held, return_inverse=True)
     rows = of_rank(inverse.reshape(held.shape), len(sizes))
-    if channels != ALL or rows is None or every.size * CODES > _MOST:
+    if channels != ALL or rows is None or every.size * CODES > MOST:
         return None
     return every[:, None], rows
 
@@ -127,22 +125,22 @@ def levels_of(
     own = _constant(draft, node.input[1], channels, sizes)
     if held is None or own is None:
         return None
-    used, inverse = np.unique(_in_channels(held[1], channels, len(sizes)), return_inverse=True)
-    at_row = of_rank(inverse.reshape(_in_channels(held[1], channels, len(sizes)).shape), len(sizes))
-    if used.size > 1 and (at_row is None or channels != ALL or used.size * CODES > _MOST):
+    here = _in_channels(held[1], channels, len(sizes))
+    used, inverse = np.unique(here, return_inverse=True)
+    at_row = of_rank(inverse.reshape(here.shape), len(sizes))
+    if used.size > 1 and (at_row is None or channels != ALL or used.size * CODES > MOST):
         return None
     together = merged([function.rows, own[1], at_row if used.size > 1 else None])
     if together is None:
         return None
     rows, (first, second, third) = together
-    v = function.values[first] if function.rows is not None else function.values
+    v = function.values[first]
     bias = own[0][second] if own[1] is not None else own[0]
     v = np.asarray(v + bias if np.any(bias) else v)
     if rows is None:
         return Function(function.bases, _reached(held[0][used[0]], v))
     count = int(rows.max()) + 1
-    tables = held[0][used][third] if used.size > 1 else held[0][used]
-    v, tables = (np.broadcast_to(one, (count, one.shape[-1])) for one in (v, tables))
+    v, tables = (np.broadcast_to(one, (count, one.shape[-1])) for one in (v, held[0][used][third]))
     values = np.stack([_reached(table, one) for table, one in zip(tables, v, strict=True)])
     return Function(function.bases, values, rows=rows)
 

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 #: A table of more entries costs more memory than it saves time.
-_MOST = 1 << 20
+MOST = 1 << 20
 #: Thresholds of a byte.
 _THRESHOLDS = 255
 
@@ -54,7 +54,7 @@ def neuron_table(draft: Draft, neuron: onnx.NodeProto) -> NeuronTable | None:
     used, rows = np.unique(at_row, return_inverse=True)
     table = table[used].astype(np.float64)
     every = np.unique(table[np.isfinite(table)])
-    if not 0 < every.size <= _THRESHOLDS or table.shape[0] * (every.size + 1) > _MOST:
+    if not 0 < every.size <= _THRESHOLDS or table.shape[0] * (every.size + 1) > MOST:
         return None
     marks = np.concatenate([[-np.inf], every])
     levels = np.stack([np.searchsorted(row, marks, side="right") for row in table])
@@ -79,7 +79,7 @@ def merged(rows: Sequence[Rows | None]) -> tuple[Rows | None, list[Any]] | None:
         return known[0], [slice(None)] * len(rows)
     stacked = np.stack(np.broadcast_arrays(*known))
     every, inverse = np.unique(stacked.reshape(len(known), -1), axis=1, return_inverse=True)
-    if every.shape[1] * (_THRESHOLDS + 1) > _MOST:
+    if every.shape[1] * (_THRESHOLDS + 1) > MOST:
         return None
     picks = iter(every)
     return inverse.reshape(stacked.shape[1:]), [slice(None) if one is None else next(picks) for one in rows]

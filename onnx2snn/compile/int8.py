@@ -79,7 +79,7 @@ class Int8Writer(ByteWriter):
             return False
         if potential is None or potential.offsets is not None:
             return False
-        neurons = [n for n in draft.readers(name) if is_neuron(n) and list(n.input[:2]) == [name, bias]]
+        neurons = self._beside(node)
         if len(potential.bases) > 1 or potential.summed:
             own = np.zeros(1, np.float32) if bias in read else draft.value(bias)
             return (
@@ -127,6 +127,14 @@ class Int8Writer(ByteWriter):
         self._hold(neurons, ByteTensor(written, last, sizes), one.reached, tables)
         return True
 
+    def _beside(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """The neurons that read the potential of ``node``, with its bias and its scale; it is one of them."""
+
+        def reads(neuron: onnx.NodeProto) -> list[str]:
+            return [*neuron.input[:2], *neuron.input[5:]]
+
+        return [n for n in self.draft.readers(node.input[0]) if is_neuron(n) and reads(n) == reads(node)]
+
     def _tables(self, neurons: Sequence[onnx.NodeProto]) -> list[NeuronTable]:
         """Of each neuron; none where one is not known."""
         tables = [table_in_floats(self.draft, neuron) for neuron in neurons]
@@ -139,12 +147,7 @@ class Int8Writer(ByteWriter):
         sizes = draft.sample_shape(node.output[0]) if is_neuron(node) else None
         if sizes is None or self.plain or node.output[0] in self._blocked or self.rounding(node) is not None:
             return False
-        name, operands = node.input[0], [node.input[1], *node.input[5:]]
-        neurons = [
-            n
-            for n in draft.readers(name)
-            if is_neuron(n) and n.input[0] == name and [n.input[1], *n.input[5:]] == operands
-        ]
+        neurons = self._beside(node)
         tables, own = self._tables(neurons), self._bias(node)
         if not tables or own is None:
             return False
@@ -153,9 +156,11 @@ class Int8Writer(ByteWriter):
         found = quantiser_of([table.thresholds for table in tables], added, scaled=scaled)
         if found is None:
             return False
-        at = draft.at(node.output[0])
-        v = self._quotient(at, name, operands[1]) if scaled else name
-        self._as_floats([v])
+        at, v = draft.at(node.output[0]), node.input[0]
+        if scaled:
+            v = self._quotient(at, v, node.input[5])
+        else:
+            self._as_floats([v])
         if not alike:
             v = at.add("Add", [v, at.constant(own)])
         self._hold(neurons, ByteTensor(found.write(at, v), False, sizes), found.reached, tables)
@@ -193,7 +198,7 @@ class Int8Writer(ByteWriter):
         draft, (name, bias) = self.draft, node.input[:2]
         silent, product = self._products.get(bias), self._products[name]
         whole = with_number(product, draft.value(bias)) if silent is None else with_silence(product, silent)
-        neurons = [n for n in draft.readers(name) if is_neuron(n) and list(n.input[:2]) == [name, bias]]
+        neurons = self._beside(node)
         tables, maker = self._tables(neurons), draft.producer(name)
         if whole is None or maker is None or not tables:
             return False
