@@ -52,7 +52,7 @@ class Function:
         bases: The one or two tensors of bytes.
         values: Its value for each byte, (256,), or for each of both, (256, 256), or by row for each byte, (R, 256); float32.
         summed: Of how many bytes it is a function of the sum: then ``values`` has one for each sum.
-        offsets: What is added to ``values`` by channel, (C,), where parts were put beside each other; None: nothing.
+        offsets: What is added to ``values`` by place, with as many axes as a sample, where parts or rows are one; None: nothing.
         rows: The row of each place, with as many axes as a sample; None: all places are alike.
     """
 

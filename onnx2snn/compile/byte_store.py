@@ -81,14 +81,14 @@ class ByteStore:
     def alike(self, name: str, function: Function | None) -> Function | None:
         """A function of bytes that is the same one everywhere; None where the rows of one have no step in common.
 
-        Rows of channels may be so far apart that bytes do not hold all of their steps: then each channel begins at its lowest.
+        Rows may be so far apart that bytes do not hold all of their steps: then each begins at its lowest.
         """
         if function is None or function.rows is None:
             return function
         codes, offsets, inside = codes_of(function), None, (..., slice(0, function.bases[0].top + 1))
-        if codes is None and function.rows.size == function.bases[0].sizes[-1]:
+        if codes is None:
             lowest = function.values[inside].min(axis=1, keepdims=True)
-            offsets = lowest[function.rows.reshape(-1), 0].astype(np.float64)
+            offsets = lowest[function.rows, 0].astype(np.float64)
             function = replace(function, values=function.values - lowest)
             codes = codes_of(function)
         if codes is None:
@@ -167,9 +167,8 @@ class ByteStore:
         if all(one.zero == zero for one in known):
             return Function((held,), line)
         counts = [base.sizes[0] for base in bases]
-        return Function(
-            (held,), line, offsets=np.repeat([(zero - one.zero) * known[0].step for one in known], counts)
-        )
+        offsets = np.repeat([(zero - one.zero) * known[0].step for one in known], counts)
+        return Function((held,), line, offsets=offsets.reshape(-1, *(1,) * (len(sizes) - 1)))
 
     def raised(self, base: ByteTensor, more: int) -> ByteTensor | None:
         """Bytes, each larger by ``more``, of the table that made them where one did; None where they would not be bytes."""

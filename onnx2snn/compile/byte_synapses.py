@@ -218,7 +218,7 @@ def bias_without_borders(
         draft: The network.
         layer: Its synapses.
         step: What a byte is of a value.
-        offsets: What each channel of the values adds to its bytes; None: nothing.
+        offsets: What each place of the values adds to its bytes, with as many axes as a sample; None: nothing.
     """
     bias = layer.bias
     if offsets is not None:
@@ -252,12 +252,14 @@ def _of_constant(draft: Draft, layer: ByteLayer, values: NDArray[np.float64] | N
     if shape is None:
         return None
     if not is_convolution(layer.node):
-        return None if values is None else np.asarray(layer.weights @ values * layer.unit, np.float64)
-    held = np.ones(shape[0]) if values is None else values
+        if values is None or values.size > values.shape[-1]:  # rows differ
+            return None
+        return np.asarray(layer.weights @ values.reshape(-1) * layer.unit)
+    held = np.ones(1) if values is None else values
     node = onnx.NodeProto()
     node.CopyFrom(layer.node)
     node.input[:], node.output[:] = ["x", "w"], ["y"]
-    x = np.broadcast_to(held.reshape((-1,) + (1,) * (len(shape) - 1)), shape)[None]
+    x = np.broadcast_to(held, shape)[None]
     feeds = {"x": x.astype(np.float32), "w": layer.weights.astype(np.float32)}
     found = run_node(node, feeds, opsets=draft.opsets)[0].astype(np.float64)
     return np.asarray(found * layer.unit.reshape((-1,) + (1,) * (found.ndim - 1)))

@@ -263,11 +263,13 @@ class Int8Writer(ByteWriter):
         sizes = [self.draft.sample_shape(name) for name in node.output]
         if function is None or not function.is_line or any(one is None for one in sizes):
             return False
-        base = function.bases[0]
+        base, offsets = function.bases[0], function.offsets
         if takes_largest(node):
+            if offsets is not None and offsets.size > len(offsets):  # places of a window differ
+                return False
             rises = len(node.output) == 1 and np.all(np.diff(function.values[: base.top + 1]) >= 0)
             return bool(rises) and self._known(node, replace(function, bases=(self._bytes.pool(node, base),)))
-        if function.offsets is not None or not (of(node).moves or copies_bytes(self.draft, node, base.sizes)):
+        if offsets is not None or not (of(node).moves or copies_bytes(self.draft, node, base.sizes)):
             return False
         base = self._bytes.laid(base, False)
         names = [self.draft.fresh(name) for name in node.output]

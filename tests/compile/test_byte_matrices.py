@@ -148,5 +148,5 @@ def test_channels_whose_steps_are_no_bytes_together_begin_at_their_lowest() -> N
     base = ByteTensor("a", False, (3, 4))
     found = ByteStore(draft).alike("b", Function((base,), values, rows=rows))
     assert found is not None
-    np.testing.assert_array_equal(found.offsets, [-16, -15, -15, -16])
+    np.testing.assert_array_equal(found.offsets, [[-16, -15, -15, -16]])
     np.testing.assert_array_equal(found.values, np.arange(256))
