@@ -17,6 +17,7 @@ from onnx2snn.compile.byte_sources import byte_top
 from onnx2snn.compile.byte_store import ByteStore
 from onnx2snn.compile.draft import Draft, is_neuron, reads
 from onnx2snn.compile.fused import FusedWriter
+from onnx2snn.compile.spike_sums import CODED, ones_of_codes, sums_of
 
 
 class ByteWriter(FusedWriter):
@@ -58,6 +59,20 @@ class ByteWriter(FusedWriter):
     def finish(self) -> None:
         """Outputs that are levels come out as floats."""
         self._as_floats(self.draft.outputs)
+
+    def sums(self, node: onnx.NodeProto) -> None:
+        """As :meth:`Writer.sums`; the ones of a level's code are as good a function of a byte as the level is."""
+        name, sums = node.input[0], sums_of(self.draft, node)
+        function = None if name in self._written else self._functions.get(name)
+        if function is None or not self._is_looked_up(self._lazy[name], function) or sums.timesteps > CODED:
+            self._as_floats([name])
+            super().sums(node)
+            return
+        at, base = self.draft.at(node.output[0]), function.bases[0]
+        ones = ones_of_codes()[function.values.astype(np.int64)]
+        counts = self._bytes.look_up(node.output[0], base, ones, function.rows)
+        sums = sums.channels_last() if base.last else sums
+        at.end("Identity", [sums.of_counts(at, counts)])
 
     def stands_as(self, train: str) -> Any:
         """As :meth:`Writer.stands_as`; of a function of bytes these, and the level of each."""

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx2snn.compile.draft import sizes_of
 from onnx2snn.compile.fan_out import Values, by_fan_out
 from onnx2snn.compile.known_sizes import BATCH
+from onnx2snn.compile.neuron_fan_out import fan_outs
+from onnx2snn.compile.spike_sums import SpikeSums, apart_from_most
 from onnx2snn.dialect.functions import COUNT, DOMAIN, SYNOPS
 from onnx2snn.dialect.layer_table import read_counting_graph
 from onnx2snn.errors import InvalidModelError
+from onnx2snn.model.nodes import STANDARD, needed
 
 #: Adds up what arrives in the time steps of a phase, each step as much as any other: a node of graphs that are compiled.
 TALLY = "Tally"
+
+Sizes: TypeAlias = tuple[int, ...]
 
 _EXACT = 2**24
 _AS_WRITTEN = "run the file that onnx2snn wrote: another tool has renamed its tensors"
@@ -37,11 +43,93 @@ class Counting:
         self._graph, self._table, self._execution = model.graph, table, execution
         self._steps = int(table["timesteps"])
         self._batch = next((s[0] for i in model.graph.input if (s := sizes_of(i)) and s[0]), BATCH)
+        self._opset = next(int(o.version) for o in model.opset_import if o.domain in STANDARD)
         self._fragment = read_counting_graph(model)
 
-    def add_spikes(self) -> None:
-        """``spikes/<layer>`` (N,) float64, and ``<train>/count`` (N, ...) for who counts further."""
-        for number, layer in enumerate(self._table["layers"]):
+    def add(self, values: Values, *, synops: bool) -> None:
+        """``spikes/<layer>``, and ``synops/<layer>`` where they are asked for and the file says how: (N,) float64.
+
+        Where sizes are known, both are sums over the layer's neurons, each of its count times what it counts for.
+
+        Args:
+            values: Of the network's weights.
+            synops: Synaptic operations are counted.
+        """
+        layers = list(self._table["layers"])
+        sizes = {layer["name"]: self._sizes(layer) for layer in layers}
+        reached: dict[str, NDArray[np.float64]] = {}
+        if synops and self._fragment is not None:
+            counts = {COUNT.format(y["output"]): s for y in layers if (s := sizes[y["name"]]) is not None}
+            reached = fan_outs(self._fragment, values, counts, self._opset)
+        open_ones = []
+        for number, layer in enumerate(layers):
+            known, fan_out = sizes[layer["name"]], reached.get(COUNT.format(layer["output"]))
+            asked = synops and self._fragment is not None
+            if known is None or (asked and fan_out is None):
+                open_ones.append((number, layer))
+            else:
+                self._sums(number, layer, known, fan_out)
+        self._add_spikes(open_ones)
+        if synops:
+            self._add_synops(values, {layer["name"] for _, layer in open_ones})
+
+    def _sizes(self, layer: Mapping[str, Any]) -> Sizes | None:
+        """Of one sample of its train, with as many rows along axis 0 as belong to it; None where one is open."""
+        info = next((info for info in self._graph.value_info if info.name == layer["output"]), None)
+        sizes = None if info is None else sizes_of(info)
+        if not sizes or None in sizes[1:] or None in layer["shape"]:
+            return None
+        rows = math.prod(layer["shape"][: len(layer["shape"]) - (len(sizes) - 1)])
+        return (rows, *(int(size or 0) for size in sizes[1:]))
+
+    def _sums(
+        self, number: int, layer: Mapping[str, Any], sizes: Sizes, fan_out: NDArray[np.float64] | None
+    ) -> None:
+        """Both, in one reading of a train."""
+        at, timesteps = _Appended(self, f"sums{number}"), int(layer["timesteps"])
+        spikes, synops = f"spikes/{layer['name']}", SYNOPS.format(layer["name"])
+        columns = np.ones((1,) * (len(sizes) + 1))
+        if fan_out is None or fan_out.size == 1:
+            found = self._summed_spikes(at, layer["output"], SpikeSums(sizes, columns, timesteps))
+            one = at.add("Squeeze", [found, at.constant([1], np.int64)])
+            self._counted(spikes, "Identity", [one])
+            if fan_out is not None:
+                self._counted(synops, "Mul", [one, at.constant(fan_out.reshape(()), np.float64)])
+            return
+        common, others = apart_from_most(fan_out)
+        columns = np.stack(np.broadcast_arrays(np.ones(1), common))
+        found = self._summed_spikes(at, layer["output"], SpikeSums(sizes, columns, timesteps))
+        first, second = (
+            at.add("Gather", [found, at.constant(column, np.int64)], axis=1) for column in (0, 1)
+        )
+        self._counted(spikes, "Identity", [first])
+        if not others.size:
+            self._counted(synops, "Identity", [second])
+            return
+        held = at.add("Gather", [layer["output"], at.constant(others, np.int64)], axis=1)
+        few = (sizes[0], len(others), *sizes[2:])
+        self._declare(self._graph.value_info, held, TensorProto.FLOAT, [None, *few[1:]])
+        more = (np.take(fan_out, others, axis=1) - common)[None]
+        left = self._summed_spikes(at, held, SpikeSums(few, more, timesteps))
+        left = at.add("Squeeze", [left, at.constant([1], np.int64)])
+        self._counted(synops, "Add", [second, left])
+
+    def _summed_spikes(self, at: _Appended, train: str, sums: SpikeSums) -> str:
+        """(N, J)."""
+        if self._execution in ("fused", "int8"):
+            self._graph.node.append(sums.node(train, at.fresh()))
+            self._graph.initializer.append(sums.held(self._graph.node[-1]))
+            return str(self._graph.node[-1].output[0])
+        found = sums.of_counts(at, train)
+        if self._execution == "step":
+            return found
+        steps = at.constant([self._steps, -1, len(sums.columns)], np.int64)
+        apart = at.add("Reshape", [found, steps])
+        return at.add("ReduceSum", [apart, at.constant([0], np.int64)], keepdims=0)
+
+    def _add_spikes(self, layers: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """``spikes/<layer>``, and ``<train>/count`` (N, ...) for who counts further."""
+        for number, layer in layers:
             prefix, count = f"spikes{number}", COUNT.format(layer["output"])
             if self._execution == "step":
                 self._add("Identity", [layer["output"]], count)
@@ -81,12 +169,18 @@ class Counting:
         info = next((info for info in self._graph.value_info if info.name == train), None)
         return None if info is None else len(sizes_of(info) or ()) or None
 
-    def add_synops(self, values: Values) -> None:
-        """``synops/<layer>`` (N,) float64, where the file says how they are counted; behind :meth:`add_spikes`."""
-        if self._fragment is None:
+    def _add_synops(self, values: Values, layers: Collection[str]) -> None:
+        """``synops/<layer>`` of layers whose counts are there, by the counting graph itself."""
+        if self._fragment is None or not layers:
             return
-        fragment = by_fan_out(self._fragment, values, self._steps)
-        names = [SYNOPS.format(layer["name"]) for layer in self._table["layers"]]
+        names = [SYNOPS.format(name) for name in layers]
+        fragment = onnx.GraphProto()
+        fragment.CopyFrom(self._fragment)
+        kept = [info for info in fragment.output if info.name in names]
+        del fragment.output[:], fragment.node[:]
+        fragment.output.extend(kept)
+        fragment.node.extend(needed(self._fragment.node, [info.name for info in kept]))
+        fragment = by_fan_out(fragment, values, self._steps)
         known = {info.name for info in fragment.output}
         for node in fragment.node:
             for place, name in enumerate(node.output):
@@ -180,3 +274,27 @@ class Counting:
     @staticmethod
     def _declare(infos: Any, name: str, kind: int, shape: Any) -> None:
         infos.append(helper.make_tensor_value_info(name, kind, shape))
+
+
+class _Appended:
+    """Where nodes are written that are named after ``stem``."""
+
+    def __init__(self, counting: Counting, stem: str) -> None:
+        self._counting, self._stem, self._number = counting, stem, 0
+
+    def fresh(self) -> str:
+        """A name that nothing has."""
+        self._number += 1
+        return f"{self._stem}/{self._number}"
+
+    def add(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """A node; the name of its one output."""
+        return self._counting._add(operator, inputs, self.fresh(), **attributes)  # noqa: SLF001 - one module
+
+    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+        """A constant; its name."""
+        return self._counting._constant(self.fresh(), values, dtype)  # noqa: SLF001
+
+    def look_up(self, table: str, places: str) -> str:
+        """The entries of ``table`` (R,) at ``places`` (N, ...), int64."""
+        return self.add("Gather", [table, places], axis=0)

@@ -143,10 +143,10 @@ class Draft:
         """Where nodes are written whose tensors are named after ``stem``."""
         return Place(self, stem)
 
-    def hold(self, stem: str, values: Any, dtype: Any) -> str:
-        """A new constant; its name."""
+    def hold(self, stem: str, values: Any, dtype: Any, *, shared: bool = False) -> str:
+        """A new constant; its name. One that is ``shared``, or small, is held once."""
         array = np.ascontiguousarray(values, dtype).reshape(np.shape(values))
-        key = (array.dtype.name, array.shape, array.tobytes()) if array.size <= _FEW else None
+        key = (array.dtype.name, array.shape, array.tobytes()) if shared or array.size <= _FEW else None
         if key is not None and key in self._known:
             return self._known[key]
         name = self.fresh(stem)
@@ -266,9 +266,9 @@ class Place:
         sizes = self._draft.sample_shape(self._stem)
         return self.add("Shape", [like]) if sizes is None else self.constant([-1, *sizes], np.int64)
 
-    def constant(self, values: Any, dtype: Any = np.float32) -> str:
-        """A new constant; its name."""
-        return self._draft.hold(self._stem, values, dtype)
+    def constant(self, values: Any, dtype: Any = np.float32, *, shared: bool = False) -> str:
+        """As :meth:`Draft.hold`."""
+        return self._draft.hold(self._stem, values, dtype, shared=shared)
 
     def fresh(self) -> str:
         """A name that nothing has."""

@@ -71,10 +71,8 @@ def _written(network: Network, execution: str, count: str, target: Target) -> Sp
     if count == "levels":
         counting.add_levels()
     if count in ("spikes", "synops"):
-        counting.add_spikes()
+        counting.add(draft.value, synops=count == "synops")
         counting.add_sizes(open_tensors(table))
-    if count == "synops":
-        counting.add_synops(draft.value)
     form = str(table.get("bias", "once"))
     # What is traced, and biases that enter at every step, are there to be studied.
     studied = execution == "trace" or form != "once"

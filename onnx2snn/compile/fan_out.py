@@ -50,13 +50,13 @@ def by_fan_out(graph: onnx.GraphProto, values: Values, timesteps: int) -> onnx.G
     for node in graph.node:
         made = None
         if of(node).weights and asked.get(node.output[0]) is Wanted.SUM:
-            masked = [_masked(name, producers) for name in node.input]
-            held = next((values(name) for name in masked if name), None)
+            weighted = [masked(name, producers) for name in node.input]
+            held = next((values(name) for name in weighted if name), None)
             if held is not None and is_convolution(node):
                 most = highest.get(node.input[0])
                 made = None if most is None else _convolution(node, held, most)
             elif held is not None:
-                made = _product(node, held, left=masked[0] is not None)
+                made = _product(node, held, left=weighted[0] is not None)
         written += made or [node]
     read = {name for node in graph.node for name in node.input}
     light = onnx.GraphProto(name=graph.name, output=graph.output, value_info=graph.value_info)
@@ -105,7 +105,7 @@ def _highest(graph: onnx.GraphProto, timesteps: int) -> dict[str, float]:
     return values_forward(graph.node, rule, given)
 
 
-def _masked(name: str, producers: Mapping[str, onnx.NodeProto]) -> str | None:
+def masked(name: str, producers: Mapping[str, onnx.NodeProto]) -> str | None:
     """The weights of which ``name`` holds a one where they are not zero."""
     for _ in range(2):
         node = producers.get(name)

@@ -18,6 +18,7 @@ from onnx2snn.compile.neuron_writer import Writer, whole_values
 from onnx2snn.compile.scaled_search import scaled_search
 from onnx2snn.compile.shared_searches import SharedSearches
 from onnx2snn.compile.small_images import tap_by_tap
+from onnx2snn.compile.spike_sums import sums_of
 from onnx2snn.compile.thresholds import thresholds_of
 from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.dialect.neuron_bodies import level
@@ -68,6 +69,12 @@ class FusedWriter(Writer):
     def hold(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.hold`."""
         self.draft.at(node.output[0]).end("Identity", [node.input[0]])
+
+    def sums(self, node: onnx.NodeProto) -> None:
+        """As :meth:`Writer.sums`."""
+        at, sums = self.draft.at(node.output[0]), sums_of(self.draft, node)
+        found = sums.of_levels(at, node.input[0], quick=self.draft.target.elements)
+        at.end("Identity", [found])
 
     def neuron(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.neuron`."""

@@ -8,6 +8,7 @@ import onnx
 from onnx2snn.compile.draft import Array, Draft, Place, is_dialect, is_neuron
 from onnx2snn.compile.integers import is_whole, whole_rounding
 from onnx2snn.compile.small_images import tap_by_tap
+from onnx2snn.compile.spike_sums import SPIKE_SUMS
 from onnx2snn.compile.thresholds import RoundingOperator, steps_of, thresholds_of, timesteps_of
 from onnx2snn.dialect.functions import HOLD, SCALED_IF, TABLE_IF
 from onnx2snn.dialect.neuron_bodies import Search, fired, rows_of, searched
@@ -43,6 +44,8 @@ class Writer:
             self.integrate(node)
         elif is_dialect(node, HOLD):
             self.hold(node)
+        elif is_dialect(node, SPIKE_SUMS):
+            self.sums(node)
         else:
             return is_convolution(node) and not self.plain and self.convolution(node)
         return True
@@ -64,6 +67,10 @@ class Writer:
 
     def hold(self, node: onnx.NodeProto) -> None:
         """Write a potential that is held beside a train."""
+        raise NotImplementedError
+
+    def sums(self, node: onnx.NodeProto) -> None:
+        """Write sums over the spikes of a layer."""
         raise NotImplementedError
 
     def scaled(self, at: Place, node: onnx.NodeProto) -> str:
