@@ -105,16 +105,14 @@ def stock(model: Any, image: np.ndarray[Any, Any], threads: int) -> Contender:
     return Contender(lambda: session.run(None, {"image": image}), profile)
 
 
-def spiking(path: Path, execution: str, image: np.ndarray[Any, Any], threads: int, chunk: int) -> Contender:
+def spiking(path: Path, execution: str, image: np.ndarray[Any, Any], threads: int) -> Contender:
     """A converted network in a session that counts nothing."""
-    session = SpikingSession(path, execution=execution, threads=threads, count="nothing", chunk=chunk)
+    session = SpikingSession(path, execution=execution, threads=threads, count="nothing")
 
     def profile() -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             options = options_of(threads, Path(folder))
-            measured = SpikingSession(
-                path, execution=execution, session_options=options, count="nothing", chunk=chunk
-            )
+            measured = SpikingSession(path, execution=execution, session_options=options, count="nothing")
             end = measured._engine("nothing")._session.end_profiling  # noqa: SLF001 - the profiler has no other door
             return by_operator(lambda: measured.run({"image": image}), end)
 
@@ -137,7 +135,7 @@ def contenders(name: str, batch: int, threads: int, folder: Path, *, peers: bool
         path = folder / f"{title.split()[0]}.onnx"
         onnx2snn.convert(source).save(path)
         for execution in executions:
-            found[f"onnx2snn {execution}, {title}"] = spiking(path, execution, image, threads, chunk=batch)
+            found[f"onnx2snn {execution}, {title}"] = spiking(path, execution, image, threads)
     if peers:
         import torch  # noqa: PLC0415 - optional
         from speed_peers import PEERS  # noqa: PLC0415

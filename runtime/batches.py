@@ -17,6 +17,8 @@ Inputs: TypeAlias = Mapping[str, ArrayLike] | ArrayLike
 #: Operator, what it reads, what it writes.
 Step: TypeAlias = tuple[str, Iterable[str], Iterable[str]]
 
+#: Samples that are answered together, at most, and bytes of their largest train.
+_TOGETHER, _CACHED = 64, 1 << 23
 #: They read sizes, and no values.
 _SIZES = ("Shape", "Size")
 
@@ -65,6 +67,20 @@ def by_name(specs: Mapping[str, EngineInput], inputs: Inputs) -> Mapping[str, Ar
         remedy = f"give them by name: {', '.join(specs)}"
         raise InputError(f"this model has {len(specs)} inputs, and got one array", remedy=remedy)
     return dict.fromkeys(specs, inputs)
+
+
+def samples_at_a_time(layers: Iterable[Mapping[str, Any]], steps: int, *, cached: bool) -> int:
+    """How many samples are answered together, where nobody says.
+
+    Args:
+        layers: The network's.
+        steps: Time steps that stand in a batch beside the samples.
+        cached: It runs where what does not fit into caches takes longer.
+    """
+    largest = max((layer["neurons"] or 0 for layer in layers), default=0)
+    if not cached or not largest:
+        return _TOGETHER
+    return max(1, min(_TOGETHER, _CACHED // (largest * steps * 4)))
 
 
 def parts_of(

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch
-from onnx2snn.runtime.batches import Inputs, answers_of_parts, by_sample, checked_samples, parts_of
+from onnx2snn.runtime.batches import (
+    Inputs,
+    answers_of_parts,
+    by_sample,
+    checked_samples,
+    parts_of,
+    samples_at_a_time,
+)
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.engines import Engines
 from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
@@ -48,8 +55,8 @@ class SpikingSession:
         model: What onnx2snn wrote or made: a path, bytes, an ``onnx.ModelProto``, a conversion. A converted network is compiled
             in memory where the onnx package is there, and run as it is otherwise; a compiled one runs everywhere.
         execution: ``spiking``: trains of 0 and 1, T steps folded into the batch. ``fused``: integer levels in one pass,
-            with the same spikes. ``int8``: the same in 8-bit integers, wherever weights are whole numbers times a scale
-            and the result is the same bit for bit; float32 elsewhere. (A rate code has no shorter way than ``spiking``.)
+            with the same spikes. ``int8``: the same in 8-bit integers, wherever kernels of these pass the neurons'
+            thresholds; float32 elsewhere. (A rate code has no shorter way than ``spiking``.)
             ``streaming``: a pipeline, one time step after the other, a new input every T steps (METHOD 8); :meth:`stream`
             drives it step by step. None: what the file was compiled for, else ``spiking``.
         backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
@@ -57,7 +64,8 @@ class SpikingSession:
         providers: Execution providers of onnxruntime, by name or as (name, options). CUDA multiplies float32 exactly here
             (option ``use_tf32`` off), where the options do not say otherwise.
         session_options: An ``onnxruntime.SessionOptions`` of your own, used as it is.
-        chunk: Samples at a time: memory stays bounded for batches of any size.
+        chunk: Samples at a time: memory stays bounded for batches of any size. None: 64, or on CPUs fewer, as many as have
+            trains that stay in its caches.
         table: Energy per operation: ``FLOAT32``, ``INT8``, or an :class:`onnx2snn.runtime.EnergyTable` of your own.
         count: What :meth:`run` counts where it is not told otherwise; what is prepared at once. ``levels``: nothing, and
             :meth:`levels` is prepared instead. None: all that the file can count.
@@ -77,7 +85,7 @@ class SpikingSession:
         threads: int | None = None,
         providers: Sequence[Provider] | None = None,
         session_options: Any = None,
-        chunk: int = 64,
+        chunk: int | None = None,
         table: EnergyTable = FLOAT32,
         count: Prepared | None = None,
         save_memory: bool = False,
@@ -90,15 +98,15 @@ class SpikingSession:
         self._source = open_source(model, target, whole=target.plain or session_options is not None)
         table_ = self._source.table
         self.coding = str(table_.get("coding", "binary"))
-        held = {"step": "streaming"}.get(self._source.execution, self._source.execution)
-        wanted = execution or held
+        wanted = execution or {"step": "streaming"}.get(self._source.execution, self._source.execution)
         self.execution = "spiking" if self.coding == "rate" and wanted in ("fused", "int8") else wanted
         self.layers: tuple[dict[str, Any], ...] = tuple(table_["layers"])
         self.outputs: tuple[str, ...] = tuple(table_["outputs"])
         self.timesteps = int(table_["timesteps"])
         self.steps = steps_to_answer(self.timesteps, table_.get("depth"), self.coding)
         self._energy = table
-        self._chunk = chunk
+        folded = self.timesteps if self.execution == "spiking" else 1
+        self._chunk = chunk or samples_at_a_time(self.layers, folded, cached=target.contributed)
         self._first = count or self._source.counts
         self._count = "nothing" if self._first == "levels" else self._first
         options = {"threads": threads, "providers": providers, "session_options": session_options}
@@ -225,10 +233,8 @@ class SpikingSession:
             InputError: the model fixes another batch.
         """
         _check_count(count)
-        counted: Count = "synops" if count is None else count
-        if count is None and self._source.compile is None:
-            counted = self._source.counts
-        return Stream(self._pipeline(counted), batch=batch, result=self._result)
+        every: Count = self._source.counts if self._source.compile is None else "synops"
+        return Stream(self._pipeline(count or every), batch=batch, result=self._result)
 
     def stream_run(self, samples: Iterable[Inputs | None], *, batch: int = 1) -> Iterator[dict[str, Array]]:
         """The answers to a stream of samples, in order: {output name: array (batch, ...)}, each once it leaves.
@@ -244,8 +250,7 @@ class SpikingSession:
 
     def _check_promises(self, answered: Collection[str]) -> None:
         """That the network answers what its layer table and its metadata name."""
-        missing = set(self.outputs) - set(answered)
-        if missing:
+        if missing := set(self.outputs) - set(answered):
             raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
         if self._count != "nothing":
             missing = {f"spikes/{layer['name']}" for layer in self.layers} - set(answered)
@@ -254,8 +259,7 @@ class SpikingSession:
                 raise InvalidModelError("its metadata promises counts that it has not", found=found)
 
     def _result(self, answers: Mapping[str, Array], inputs: Mapping[str, Array]) -> Result:
-        samples = len(next(iter(inputs.values())))
-        table = self._source.table
+        samples, table = len(next(iter(inputs.values()))), self._source.table
         if "sizes/0" in answers:
             table = with_sizes(table, open_tensors(table), answers)
         return result_of(answers, samples, table, self._energy)
@@ -287,10 +291,10 @@ def _check_count(count: str | None) -> None:
         raise InputError(f"there is no count '{count}'", remedy=f"choose one of {', '.join(COUNTS)}")
 
 
-def _check_options(execution: str | None, count: str | None, chunk: int) -> None:
+def _check_options(execution: str | None, count: str | None, chunk: int | None) -> None:
     if execution not in (None, *EXECUTIONS):
         remedy = f"choose one of {', '.join(EXECUTIONS)}"
         raise InputError(f"there is no execution '{execution}'", remedy=remedy)
     _check_count(count)
-    if chunk < 1:
+    if chunk is not None and chunk < 1:
         raise InputError("a chunk holds at least one sample", found=chunk)

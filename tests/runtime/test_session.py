@@ -19,6 +19,7 @@ from helpers_streams import converted, inputs_of
 
 import onnx2snn
 from onnx2snn.runtime import INT8, EnergyTable, SpikingSession
+from onnx2snn.runtime.batches import samples_at_a_time
 from onnx2snn.runtime.session import EXECUTIONS
 
 
@@ -219,3 +220,13 @@ def test_the_fused_body_can_be_exported(tmp_path: Path) -> None:
     stock = ort.InferenceSession(fused.SerializeToString(), providers=["CPUExecutionProvider"])
     expected = SpikingSession(content).run(inputs).outputs["y"]
     np.testing.assert_array_equal(stock.run(None, inputs)[0], expected)
+
+
+def test_trains_that_are_large_are_answered_in_smaller_parts() -> None:
+    layers = [{"neurons": 1000}, {"neurons": 1 << 18}]
+    assert samples_at_a_time(layers, 1, cached=True) == 8
+    assert samples_at_a_time(layers, 4, cached=True) == 2
+    assert samples_at_a_time(layers, 16, cached=True) == 1
+    assert samples_at_a_time(layers, 4, cached=False) == 64
+    assert samples_at_a_time(layers[:1], 4, cached=True) == 64
+    assert samples_at_a_time([{"neurons": None}], 4, cached=True) == 64
