@@ -72,7 +72,8 @@ class ByteWriter(FusedWriter):
         ones = ones_of_codes()[function.values.astype(np.int64)]
         counts = self._bytes.look_up(node.output[0], base, ones, function.rows)
         sums = sums.channels_last() if base.last else sums
-        at.end("Identity", [sums.of_counts(at, counts)])
+        for output, made in zip(node.output, sums.of_counts(at, counts), strict=True):
+            at.add("Identity", [made], output=output)
 
     def stands_as(self, train: str) -> Any:
         """As :meth:`Writer.stands_as`; of a function of bytes these, and the level of each."""

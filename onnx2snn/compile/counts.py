@@ -90,18 +90,14 @@ class Counting:
         spikes, synops = f"spikes/{layer['name']}", SYNOPS.format(layer["name"])
         columns = np.ones((1,) * (len(sizes) + 1))
         if fan_out is None or fan_out.size == 1:
-            found = self._summed_spikes(at, layer["output"], SpikeSums(sizes, columns, timesteps))
-            one = at.add("Squeeze", [found, at.constant([1], np.int64)])
-            self._counted(spikes, "Identity", [one])
+            (found,) = self._summed_spikes(at, layer["output"], SpikeSums(sizes, columns, timesteps))
+            self._counted(spikes, "Identity", [found])
             if fan_out is not None:
-                self._counted(synops, "Mul", [one, at.constant(fan_out.reshape(()), np.float64)])
+                self._counted(synops, "Mul", [found, at.constant(fan_out.reshape(()), np.float64)])
             return
         common, others = apart_from_most(fan_out)
         columns = np.stack(np.broadcast_arrays(np.ones(1), common))
-        found = self._summed_spikes(at, layer["output"], SpikeSums(sizes, columns, timesteps))
-        first, second = (
-            at.add("Gather", [found, at.constant(column, np.int64)], axis=1) for column in (0, 1)
-        )
+        first, second = self._summed_spikes(at, layer["output"], SpikeSums(sizes, columns, timesteps))
         self._counted(spikes, "Identity", [first])
         if not others.size:
             self._counted(synops, "Identity", [second])
@@ -110,22 +106,22 @@ class Counting:
         few = (sizes[0], len(others), *sizes[2:])
         self._declare(self._graph.value_info, held, TensorProto.FLOAT, [None, *few[1:]])
         more = (np.take(fan_out, others, axis=1) - common)[None]
-        left = self._summed_spikes(at, held, SpikeSums(few, more, timesteps))
-        left = at.add("Squeeze", [left, at.constant([1], np.int64)])
+        (left,) = self._summed_spikes(at, held, SpikeSums(few, more, timesteps))
         self._counted(synops, "Add", [second, left])
 
-    def _summed_spikes(self, at: _Appended, train: str, sums: SpikeSums) -> str:
-        """(N, J)."""
+    def _summed_spikes(self, at: _Appended, train: str, sums: SpikeSums) -> list[str]:
+        """J times (N,)."""
         if self._execution in ("fused", "int8"):
-            self._graph.node.append(sums.node(train, at.fresh()))
-            self._graph.initializer.append(sums.held(self._graph.node[-1]))
-            return str(self._graph.node[-1].output[0])
+            node = sums.node(train, at.fresh())
+            self._graph.node.append(node)
+            self._graph.initializer.append(sums.held(node))
+            return list(node.output)
         found = sums.of_counts(at, train)
         if self._execution == "step":
             return found
-        steps = at.constant([self._steps, -1, len(sums.columns)], np.int64)
-        apart = at.add("Reshape", [found, steps])
-        return at.add("ReduceSum", [apart, at.constant([0], np.int64)], keepdims=0)
+        steps, first = at.constant([self._steps, -1], np.int64), at.constant([0], np.int64)
+        apart = [at.add("Reshape", [one, steps]) for one in found]
+        return [at.add("ReduceSum", [one, first], keepdims=0) for one in apart]
 
     def _add_spikes(self, layers: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """``spikes/<layer>``, and ``<train>/count`` (N, ...) for who counts further."""

@@ -74,7 +74,8 @@ class FusedWriter(Writer):
         """As :meth:`Writer.sums`."""
         at, sums = self.draft.at(node.output[0]), sums_of(self.draft, node)
         found = sums.of_levels(at, node.input[0], quick=self.draft.target.elements)
-        at.end("Identity", [found])
+        for name, made in zip(node.output, found, strict=True):
+            at.add("Identity", [made], output=name)
 
     def neuron(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.neuron`."""

@@ -2,7 +2,7 @@
 
 What is summed is the count c of each neuron, times the columns F of a constant, in which neurons mostly are alike:
 
-    c (N, L, R) ─▶ sum over L (N, R) ─▶ · F (R, J)                    F is the same along the first axes, L of them together
+    c (N, L, R) ─▶ sum over L (N, R) ─▶ · F[j] (R,), j < J            F is the same along the first axes, L of them together
 
 Of levels, c is the ones in their binary code (METHOD 2). Several levels stand in one number, whose ones are looked up:
 
@@ -60,10 +60,11 @@ class SpikeSums:
     columns: NDArray[np.float64]
     timesteps: int
 
-    def node(self, train: str, output: str) -> onnx.NodeProto:
-        """What stands for the sums of ``train`` until an execution writes them; it also reads :meth:`held`."""
+    def node(self, train: str, stem: str) -> onnx.NodeProto:
+        """What stands for the J sums of ``train`` until an execution writes them; it also reads :meth:`held`."""
         facts: dict[str, Any] = {"sizes": self.sizes, "timesteps": self.timesteps}
-        return helper.make_node(SPIKE_SUMS, [train, f"{output}/columns"], [output], domain=DOMAIN, **facts)
+        made = [f"{stem}/{column}" for column in range(len(self.columns))]
+        return helper.make_node(SPIKE_SUMS, [train, f"{stem}/columns"], made, domain=DOMAIN, **facts)
 
     def held(self, node: onnx.NodeProto) -> onnx.TensorProto:
         """The constant that a node reads."""
@@ -93,24 +94,22 @@ class SpikeSums:
         return max(g for g in range(1, room + 1) if every % g == 0)
 
     @property
-    def _matrix(self) -> NDArray[np.float64]:
-        """F (R, J)."""
+    def _rows(self) -> NDArray[np.float64]:
+        """F (J, R)."""
         layout = self._layout
         if self.columns.size == len(self.columns):
-            whole = np.repeat(self.columns.reshape(-1, 1), layout.rest, axis=1)
-        else:
-            axes = [axis for axis, size in enumerate(self.columns.shape[1:]) if size > 1]
-            apart = slice(axes[0], None) if layout.before else slice(0, axes[-1] + 1)
-            held = self.columns.reshape(-1, *self.columns.shape[1:][apart])
-            whole = np.broadcast_to(held, (len(held), *self.sizes[apart])).reshape(len(held), -1)
-        return np.ascontiguousarray(whole.T)
+            return np.repeat(self.columns.reshape(-1, 1), layout.rest, axis=1)
+        axes = [axis for axis, size in enumerate(self.columns.shape[1:]) if size > 1]
+        apart = slice(axes[0], None) if layout.before else slice(0, axes[-1] + 1)
+        held = self.columns.reshape(-1, *self.columns.shape[1:][apart])
+        return np.broadcast_to(held, (len(held), *self.sizes[apart])).reshape(len(held), -1)
 
-    def of_counts(self, at: Nodes, counts: str) -> str:
-        """(N, J) float64, of counts (N, ...) float32, T at most."""
-        return self._product(at, self._summed(at, counts, self.timesteps))
+    def of_counts(self, at: Nodes, counts: str) -> list[str]:
+        """J times (N,) float64, of counts (N, ...) float32, T at most."""
+        return self._products(at, self._summed(at, counts, self.timesteps))
 
-    def of_levels(self, at: Place, levels: str, *, quick: bool) -> str:
-        """(N, J) float64, of levels (N, ...) float32.
+    def of_levels(self, at: Place, levels: str, *, quick: bool) -> list[str]:
+        """J times (N,) float64, of levels (N, ...) float32.
 
         Args:
             at: Where it is written.
@@ -121,13 +120,13 @@ class SpikeSums:
             return self.of_counts(at, levels)
         if quick and self.timesteps <= CODED:
             ones = self._looked_up(at, levels)
-            return self._product(at, self._summed(at, ones, self.timesteps * self._together, self._together))
+            return self._products(at, self._summed(at, ones, self.timesteps * self._together, self._together))
         highest = 2**self.timesteps - 1
         total = self._summed(at, levels, highest)
         for bit in range(1, self.timesteps):  # the ones of k are k − Σ floor(k / 2^j), j ≥ 1 (Legendre)
             shifted = at.add("Floor", [at.add("Mul", [levels, at.constant(2.0**-bit)])])
             total = at.add("Sub", [total, self._summed(at, shifted, highest)])
-        return self._product(at, total)
+        return self._products(at, total)
 
     @property
     def _together(self) -> int:
@@ -157,10 +156,8 @@ class SpikeSums:
         summed = at.add("ReduceSum", [counts, axis], keepdims=0)
         return summed if wide else at.add("Cast", [summed], to=TensorProto.DOUBLE)
 
-    def _product(self, at: Nodes, summed: str) -> str:
-        if np.array_equal(self._matrix, np.ones((1, 1))):
-            return summed
-        return at.add("MatMul", [summed, at.constant(self._matrix, np.float64)])
+    def _products(self, at: Nodes, summed: str) -> list[str]:
+        return [at.add("MatMul", [summed, at.constant(row, np.float64)]) for row in self._rows]
 
 
 def sums_of(draft: Draft, node: onnx.NodeProto) -> SpikeSums:
