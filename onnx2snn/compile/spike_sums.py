@@ -32,6 +32,8 @@ SPIKE_SUMS = "SpikeSums"
 _EXACT = 2**24
 #: So small a share of channels is counted by itself.
 _OTHERS = 0.25
+#: Axes of a map behind these: rows, and channels.
+_MAP = 2
 #: Sums over rows of so many entries are quicker than those over all.
 _ROW = 256
 #: Bits of a number whose ones are looked up, in a table that caches hold; one for all layers.
@@ -39,11 +41,15 @@ CODED = 16
 
 
 class _Layout(NamedTuple):
-    """Which neurons are summed before anything else: L of them for each of R; they lie before these, or behind."""
+    """Which neurons are summed before anything else: L of them, at most, for each of R.
+
+    They lie before these, or behind; or ``kinds`` (places, kinds) says which places of a map are of one kind, in all channels.
+    """
 
     along: int
     rest: int
-    before: bool
+    before: bool = False
+    kinds: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,25 @@ class SpikeSums:
             return _Layout(every // rest, rest, before=True)
         before, behind = math.prod(self.sizes[: axes[0]]), math.prod(self.sizes[axes[-1] + 1 :])
         along = max(before, behind)
+        if along == 1 and len(self.sizes) > _MAP:
+            kinds = self._kinds
+            if kinds is not None:
+                return _Layout(len(kinds), every // len(kinds) * kinds.shape[1], kinds=kinds)
         return _Layout(along, every // along, before=before >= behind)
+
+    @cached_property
+    def _by_place(self) -> NDArray[np.float64]:
+        """F (J·rows·channels, places), of a map."""
+        whole = np.broadcast_to(self.columns, (len(self.columns), *self.sizes))
+        return whole.reshape(len(whole) * math.prod(self.sizes[:_MAP]), -1)
+
+    @property
+    def _kinds(self) -> NDArray[np.float32] | None:
+        """Places near one border are alike, or those that a stride meets as often; None where hardly any are."""
+        kinds = kinds_of(self._by_place.T)
+        if 2 * (kinds.max() + 1) > len(kinds):
+            return None
+        return np.eye(kinds.max() + 1, dtype=np.float32)[kinds]
 
     @property
     def _most(self) -> int:
@@ -99,6 +123,8 @@ class SpikeSums:
         layout = self._layout
         if self.columns.size == len(self.columns):
             return np.repeat(self.columns.reshape(-1, 1), layout.rest, axis=1)
+        if layout.kinds is not None:
+            return self._by_place[:, layout.kinds.argmax(axis=0)].reshape(len(self.columns), -1)
         axes = [axis for axis, size in enumerate(self.columns.shape[1:]) if size > 1]
         apart = slice(axes[0], None) if layout.before else slice(0, axes[-1] + 1)
         held = self.columns.reshape(-1, *self.columns.shape[1:][apart])
@@ -150,10 +176,17 @@ class SpikeSums:
         along = layout.along // together
         wide = along * highest >= _EXACT
         shape = [-1, along, layout.rest] if layout.before else [-1, layout.rest, along]
+        if layout.kinds is not None:
+            shape = [-1, along]
         counts = at.add("Reshape", [counts, at.constant(shape, np.int64)])
         counts = at.add("Cast", [counts], to=TensorProto.DOUBLE) if wide else counts
-        axis = at.constant([1 if layout.before else 2], np.int64)
-        summed = at.add("ReduceSum", [counts, axis], keepdims=0)
+        if layout.kinds is None:
+            axis = at.constant([1 if layout.before else 2], np.int64)
+            summed = at.add("ReduceSum", [counts, axis], keepdims=0)
+        else:
+            kinds = at.constant(layout.kinds, np.float64 if wide else np.float32)
+            every = at.constant([-1, layout.rest], np.int64)
+            summed = at.add("Reshape", [at.add("MatMul", [counts, kinds]), every])
         return summed if wide else at.add("Cast", [summed], to=TensorProto.DOUBLE)
 
     def _products(self, at: Nodes, summed: str) -> list[str]:
@@ -176,6 +209,15 @@ def ones_of_codes() -> NDArray[np.float32]:
     return ones
 
 
+def kinds_of(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The number of each row's kind: rows of one kind are the same."""
+    marks = rows @ np.random.default_rng(0).integers(1, 1 << 20, rows.shape[1]).astype(np.float64)
+    _, first, kinds = np.unique(marks, return_index=True, return_inverse=True)
+    if not np.array_equal(rows, rows[first[kinds]]):  # different rows have one mark
+        kinds = np.unique(rows, axis=0, return_inverse=True)[1]
+    return kinds.reshape(-1)
+
+
 def apart_from_most(fan_out: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(the fan-out of most channels, the few others), where it differs by place too; else (the whole, none).
 
@@ -185,9 +227,10 @@ def apart_from_most(fan_out: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
     if fan_out.ndim < 3 or fan_out.shape[0] > 1 or fan_out.shape[1] == 1 or fan_out.size == fan_out.shape[1]:
         return fan_out, none
     rows = fan_out.reshape(fan_out.shape[1], -1)
-    _, kind, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    others = np.flatnonzero(kind.reshape(-1) != np.argmax(counts))
+    kinds = kinds_of(rows)
+    most = np.argmax(np.bincount(kinds))
+    others = np.flatnonzero(kinds != most)
     if len(others) > _OTHERS * len(rows):
         return fan_out, none
-    first = int(np.argmax(kind.reshape(-1) == np.argmax(counts)))
+    first = int(np.argmax(kinds == most))
     return compact(fan_out[:, first : first + 1]), others

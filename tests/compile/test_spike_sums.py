@@ -61,6 +61,26 @@ def test_sums_of_levels(timesteps: int, kind: str, sizes: tuple[int, ...]) -> No
     np.testing.assert_array_equal(counted, expected)
 
 
+def borders(channels: int) -> np.ndarray:
+    """As of a convolution: in each channel, places near a border count for less."""
+    near = np.array([2, 3, 3, 3, 3, 3, 2])
+    more = np.random.default_rng(0).integers(0, 5, (2, 1, channels, 1, 1))
+    return near[:, None] * near + more * (near == 3)
+
+
+@pytest.mark.parametrize("timesteps", [1, 4, 17])
+def test_places_of_one_kind_are_summed_together(timesteps: int) -> None:
+    sums = SpikeSums((1, 6, 7, 7), borders(6).astype(np.float64), timesteps)
+    levels = np.random.default_rng(1).integers(0, 2**timesteps, (3, 6, 7, 7))
+    ones = sum(levels >> bit & 1 for bit in range(timesteps))
+    expected = np.einsum("ncyx,jcyx->nj", ones, sums.columns[:, 0])
+    for quick in (True, False):
+        model = written(sums, quick=quick)
+        found = session_of(model).run(None, {"k": levels.astype(np.float32)})[0]
+        np.testing.assert_array_equal(found, expected)
+    assert max(np.prod(t.dims) for t in model.graph.initializer) < levels[0].size
+
+
 @pytest.mark.parametrize("timesteps", [4, 8])
 def test_channels_last(timesteps: int) -> None:
     sizes = (1, 6, 4, 5)
