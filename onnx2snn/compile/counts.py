@@ -77,7 +77,7 @@ class Counting:
         """Of one sample of its train, with as many rows along axis 0 as belong to it; None where one is open."""
         info = next((info for info in self._graph.value_info if info.name == layer["output"]), None)
         sizes = None if info is None else sizes_of(info)
-        if not sizes or None in sizes[1:] or None in layer["shape"]:
+        if not sizes or not all(sizes[1:]) or not all(layer["shape"]):
             return None
         rows = math.prod(layer["shape"][: len(layer["shape"]) - (len(sizes) - 1)])
         return (rows, *(int(size or 0) for size in sizes[1:]))

@@ -34,6 +34,8 @@ _EXACT = 2**24
 _OTHERS = 0.25
 #: Axes of a map behind these: rows, and channels.
 _MAP = 2
+#: A product of matrices sums up so many kinds of places, at most.
+_KINDS = 64
 #: Sums over rows of so many entries are quicker than those over all.
 _ROW = 256
 #: Bits of a number whose ones are looked up, in a table that caches hold; one for all layers.
@@ -107,9 +109,8 @@ class SpikeSums:
     def _kinds(self) -> NDArray[np.float32] | None:
         """Places near one border are alike, or those that a stride meets as often; None where hardly any are."""
         kinds = kinds_of(self._by_place.T)
-        if 2 * (kinds.max() + 1) > len(kinds):
-            return None
-        return np.eye(kinds.max() + 1, dtype=np.float32)[kinds]
+        count = int(kinds.max()) + 1
+        return np.eye(count, dtype=np.float32)[kinds] if count <= min(_KINDS, len(kinds) // 2) else None
 
     @property
     def _most(self) -> int:
