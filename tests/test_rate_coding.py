@@ -66,7 +66,7 @@ def test_many_steps_come_near_the_source(name: str) -> None:
     network = NETWORKS[name]()
     inputs = network.inputs(30)
     expected = run_reference(network.model, inputs)
-    conversion = onnx2snn.convert(network.model, coding="rate", timesteps=480)
+    conversion = onnx2snn.convert(network.model, coding="rate", timesteps=120)
     found = SpikingSession(conversion.model.SerializeToString(), execution="fused").run(inputs).outputs
     for key, value in expected.items():
         assert np.abs(found[key] - value).mean() < 0.1 * np.ptp(value), key

@@ -171,12 +171,20 @@ def table_parameters(table: Table, timesteps: int) -> TableParameters:
     """The thresholds of ``table`` as float32 compares with them: the smallest number that has reached each."""
     thresholds = smallest_reached(table)
     sample = thresholds.shape[1:]
-    rows, inverse = np.unique(thresholds.reshape(len(thresholds), -1).T, axis=0, return_inverse=True)
+    rows, inverse = distinct_rows(thresholds.reshape(len(thresholds), -1).T)
     width = 2**timesteps - 1
     held = np.full((len(rows), width), np.inf, np.float32)
     held[:, : rows.shape[1]] = rows[:, :width]
     starts = (inverse.reshape(-1) * width).astype(np.int64)
     return TableParameters(held.ravel(), starts.reshape(sample or (1,)))
+
+
+def distinct_rows(values: Float) -> tuple[Float, NDArray[np.int64]]:
+    """(rows that differ, in order; which of them each row is). NumPy makes a field of each column, of which tables have many."""
+    if len(values) == 1:
+        return values, np.zeros(1, np.int64)
+    rows, inverse = np.unique(values, axis=0, return_inverse=True)
+    return rows, inverse.reshape(-1)
 
 
 def smallest_reached(table: Table) -> Float:

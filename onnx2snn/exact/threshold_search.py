@@ -8,6 +8,7 @@ import numpy as np
 import onnx_graphsurgeon as gs
 from numpy.typing import NDArray
 
+from onnx2snn.activations.tables import distinct_rows
 from onnx2snn.graph.build import Spelling
 
 
@@ -52,7 +53,7 @@ def _farther(
 def _tables(thresholds: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """(kinds, 2^T) thresholds in ascending order, the first one always reached, the last ones never; which kind a channel has."""
     held = np.stack([np.atleast_1d(one) for one in thresholds]).astype(np.float32)
-    kinds, own = np.unique(held.reshape(len(held), -1).T, axis=0, return_inverse=True)
+    kinds, own = distinct_rows(held.reshape(len(held), -1).T)
     size = 1 << len(held).bit_length()
     tables = np.full((len(kinds), size), np.inf, np.float32)
     tables[:, 0], tables[:, 1 : len(held) + 1] = -np.inf, np.sort(kinds, axis=1)
