@@ -23,10 +23,13 @@ from onnx2snn.training.importing import import_teacher, import_torch
 from onnx2snn.training.marking import prepared_graph
 from onnx2snn.training.ports import Rows
 from onnx2snn.training.pruning import SynapsePruning
+from onnx2snn.training.qcfs import QCFS
 from onnx2snn.training.records import Epoch, Finetuned, Plan, TrainingStep
 from onnx2snn.training.replacing import calibrate_thresholds
+from onnx2snn.training.scale_free import step_scale_free
 from onnx2snn.training.sparsity import FineGrainedL1
 from onnx2snn.training.spike_meter import SpikeMeter
+from onnx2snn.training.synapse_counts import NORMALISERS
 from onnx2snn.training.taught import Taught, quantised_network
 from onnx2snn.training.teaching import lessons
 
@@ -75,7 +78,7 @@ def finetune(
         layerwise: Weight of hidden activations beside answers: each layer learns what the network had there before
             (:class:`~onnx2snn.training.hints.LayerHints`).
         epochs: At most so many.
-        learning_rate: Of Adam, at the beginning; it falls to 0 along a cosine.
+        learning_rate: Of Adam, at the beginning; it falls to 0 along a cosine. Thresholds move by it in proportion to themselves.
         batch: Samples a step.
         held_out: Share of the samples that judge an epoch and are not trained on.
         patience: Stop after so many epochs without a better one (once the penalty is at its full weight); 0:
@@ -136,7 +139,8 @@ class _Trainer:
         self.hints = taught.hints(self.model)
         self.plan, self.checkpoint = plan, checkpoint
         self.to_calibrate = [f"network.{name}" for name in taught.network.to_calibrate]
-        self.steps = len(batches(self.kept, plan.batch))
+        self.steps = len(self.kept.split(plan.batch))
+        self.thresholds = [child.threshold for child in self.model.modules() if isinstance(child, QCFS)]
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=plan.learning_rate)
         self.synapses = SynapsePruning(
             self.model, plan.pruning, answers=taught.lessons.answers, seed=plan.seed
@@ -176,10 +180,10 @@ class _Trainer:
         return tuple(self.history)
 
     def _epoch(self, number: int, spikes: FineGrainedL1, on_step: Callable[[TrainingStep], None]) -> float:
-        self.model.train()
+        self._begin_training()
         order = torch.randperm(len(self.kept), generator=_generator(self.plan.seed, number))
         total = 0.0
-        for done, chosen in enumerate(batches(self.kept[order], self.plan.batch)):
+        for done, chosen in enumerate(self.kept[order].split(self.plan.batch)):
             position = ((number - 1) * self.steps + done) / (self.plan.epochs * self.steps)
             for group in self.optimiser.param_groups:
                 group["lr"] = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * position))
@@ -189,7 +193,7 @@ class _Trainer:
             weight = self.plan.sparsity * min(1.0, position / RAMP)
             self.optimiser.zero_grad()
             (loss + self.plan.layerwise * hinted + weight * emitted).backward()
-            self.optimiser.step()
+            step_scale_free(self.optimiser, self.thresholds)
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise InputError(
@@ -198,6 +202,13 @@ class _Trainer:
             total += value * len(chosen)
             on_step(TrainingStep(number, done + 1, self.steps, value, float(emitted.detach())))
         return total / len(self.kept)
+
+    def _begin_training(self) -> None:
+        """Statistics of batch norms stay those of the training that the network comes from: few samples have others."""
+        self.model.train()
+        for child in self.model.modules():
+            if isinstance(child, NORMALISERS):
+                child.eval()
 
     def _judge(self, number: int, loss: float, began: float, on_epoch: Callable[[Epoch], None]) -> None:
         """Measure on the held-out samples, keep the state, save it."""
@@ -256,14 +267,6 @@ def split(total: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
     order = torch.randperm(total, generator=_generator(seed, 0))
     count = min(max(1, round(total * held_out)), total - 2)
     return order[count:], order[:count]
-
-
-def batches(order: Tensor, size: int) -> list[Tensor]:
-    """``order`` in parts of ``size``; what is left over is a part of its own, but for a single one: it has no variance."""
-    parts = list(order.split(size))
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
 
 
 def evaluate(model: nn.Module, inputs: Tensor, *, batch: int = 256) -> tuple[Tensor, float]:

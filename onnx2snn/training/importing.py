@@ -90,7 +90,7 @@ def import_torch(
     """
     read = _Read.of(model, samples)
     names = _put_qcfs(read.module, read.marked, levels)
-    _make_trainable(read.module)
+    _make_trainable(read)
     return Imported(read.module, read.factors, read.inputs, read.outputs, names, read.proto, read.behind)
 
 
@@ -218,13 +218,19 @@ def _put_qcfs(module: nn.Module, marked: Mapping[str, Marked], levels: int) -> t
     return tuple(to_calibrate)
 
 
-def _make_trainable(module: nn.Module) -> None:
-    """Weights that a graph holds as plain constants (of MatMul, Mul, Add) learn too; scalars stay."""
-    holder: Any = getattr(module, "initializers", None)
+def _make_trainable(read: _Read) -> None:
+    """Weights that a graph holds as plain constants (of MatMul, Mul, Add) learn too; scalars stay.
+
+    So do the lines around a marker: thresholds, weights and biases say what they could learn, and hidden activations are taught
+    in the units that they have at first.
+    """
+    holder: Any = getattr(read.module, "initializers", None)
     if holder is None:
         return
+    around = {name for mark in read.marked.values() for name in mark.around}
     for name, values in list(holder.named_buffers()):
-        if values.is_floating_point() and values.numel() > 1:
+        constant, _ = read.behind.get(f"initializers.{name}", ("", False))
+        if values.is_floating_point() and values.numel() > 1 and constant not in around:
             delattr(holder, name)
             holder.register_parameter(name, nn.Parameter(values.clone()))
 

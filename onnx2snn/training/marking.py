@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,11 +35,13 @@ class Marked:
             calibrated.
         axis: The axis that counts channels, the batch axis being 0.
         factor: What the network multiplies it by, α/θ.
+        around: Names of the constants of the lines in front of it and behind it.
     """
 
     ceiling: np.ndarray[Any, np.dtype[np.float64]] | None = None
     axis: int = 1
     factor: Any = 1.0
+    around: tuple[str, ...] = ()
 
 
 def prepared_graph(model: onnx.ModelProto) -> gs.Graph:
@@ -113,17 +115,18 @@ def _mark_staircase(graph: gs.Graph, names: Names, found: Found) -> None:
     ]
     neutral = {"Add": 0.0, "Mul": 1.0}
     wanted = [step for step in steps if step[2] is None or np.any(np.asarray(step[2]) != neutral[step[0]])]
-    value = found.root
+    value, around = found.root, []
     for position, (op, node_name, constant) in enumerate(wanted):
         inputs = [value]
         if constant is not None:
             inputs.append(make_constant(names, f"{node_name}/value", np.asarray(constant, np.float32)))
+            around.append(inputs[1].name)
         last = position == len(wanted) - 1
         out = gs.Variable(names.fresh(f"{node_name}/out"), np.float32, found.output.shape)
         value = found.output if last else out
         graph.nodes.append(gs.Node(op=op, name=node_name, inputs=inputs, outputs=[value]))
-        if constant is None:
-            graph.nodes[-1].attrs[MARK] = _marked(stairs, rank)
+    marker = next(node for node in graph.nodes if node.name == name)
+    marker.attrs[MARK] = replace(_marked(stairs, rank), around=tuple(around))
 
 
 def _marked(stairs: Staircase, rank: int) -> Marked:

@@ -43,7 +43,7 @@ _AVERAGES = (
 )  # fmt: skip
 #: Of modules that neither are neurons nor linear: what arrives there has arrived.
 _ENDS = ("MaxPool", "Softmax", "Sigmoid", "Tanh")
-_NORMALISERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+NORMALISERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def fan_out(model: nn.Module, example: Tensor) -> dict[str, Tensor]:
@@ -135,7 +135,7 @@ class _Counter:
                 self.weights[name] = _count_weights(module)
             elif isinstance(module, _AVERAGES):
                 module.register_forward_hook(_sum_instead)
-            elif isinstance(module, _NORMALISERS):
+            elif isinstance(module, NORMALISERS):
                 module.register_forward_hook(lambda _module, inputs, _output: inputs[0])
             elif type(module).__name__ == "OnnxBinaryMathOperation":
                 module.register_forward_hook(_without_constants)

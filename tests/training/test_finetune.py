@@ -229,28 +229,6 @@ def test_a_killed_process_ends_as_if_it_had_lived(float_model: Path, tmp_path: P
     assert (tmp_path / "killed.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
 
 
-@pytest.mark.parametrize("count", [3, 36, 37, 38, 100])
-def test_any_number_of_samples_can_be_trained_on(count: int) -> None:
-    """A batch norm of one value per channel has no variance: no batch is a single sample."""
-    rng = np.random.default_rng(0)
-    held = {"w": (4, 6), "v": (6, 2), "gamma": (6,), "beta": (6,), "mean": (6,)}
-    constants = {name: rng.normal(0, 1, shape) for name, shape in held.items()} | {"variance": np.ones(6)}
-    nodes = [
-        helper.make_node("MatMul", ["x", "w"], ["z"]),
-        helper.make_node("BatchNormalization", ["z", "gamma", "beta", "mean", "variance"], ["n"]),
-        helper.make_node("Relu", ["n"], ["a"]),
-        helper.make_node("MatMul", ["a", "v"], ["y"]),
-    ]
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", d]) for n, d in (("x", 4), ("y", 2))]
-    tensors = [numpy_helper.from_array(v.astype(np.float32), n) for n, v in constants.items()]
-    graph = helper.make_graph(nodes, "normalised", ends[:1], ends[1:], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    data = {"x": rng.normal(0, 1, (count, 4)).astype(np.float32), "labels": rng.integers(0, 2, count)}
-    result = finetune(model, data, epochs=1, batch=16, exact=False)  # exact weights take it in
-    assert any(node.op_type == "BatchNormalization" for node in result.model.graph.node)
-    assert np.isfinite(result.best.held_out_loss)
-
-
 def test_patience_ends_a_run_that_gets_no_better(float_model: Path) -> None:
     result = finetune(float_model, samples(), epochs=20, learning_rate=1e-9, patience=2)
     assert len(result.history) < 20
