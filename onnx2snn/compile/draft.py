@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, NEURONS
+from onnx2snn.model.domains import imports_of
 from onnx2snn.model.nodes import needed
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow, let_go
@@ -179,7 +180,7 @@ class Draft:
         *,
         inputs: Sequence[onnx.ValueInfoProto] | None = None,
         outputs: Sequence[onnx.ValueInfoProto] | None = None,
-        functions: Iterable[onnx.FunctionProto] = (),
+        functions: Sequence[onnx.FunctionProto] = (),
     ) -> SplitModel:
         """The model of what has been written, with the constants that it reads."""
         source = self.network.structure
@@ -202,16 +203,13 @@ class Draft:
             outputs,
             kept,
         )
-        opsets = [o for o in source.opset_import if o.domain != DOMAIN]
-        imported = {o.domain for o in opsets}
-        opsets += [helper.make_opsetid(d, 1) for d in sorted({node.domain for node in nodes} - imported) if d]
         model = helper.make_model(
             graph,
-            opset_imports=opsets,
+            opset_imports=imports_of(nodes, source.opset_import, functions),
             ir_version=source.ir_version,
             producer_name=source.producer_name,
             producer_version=source.producer_version,
-            functions=list(functions),
+            functions=functions,
         )
         return SplitModel(model, weights)
 

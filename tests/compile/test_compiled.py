@@ -226,3 +226,15 @@ def test_rows_of_a_sample_are_counted_together(execution: Any) -> None:
         if execution != "step":
             session = ort.InferenceSession(compiled.SerializeToString(), providers=["CPUExecutionProvider"])
             np.testing.assert_array_equal(session.run(["spikes/d/neuron"], {"x": x})[0], expected)
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_no_domain_is_imported_that_nothing_is_in(execution: Any) -> None:
+    """Whatever the source's own file imports, as those of onnxruntime's quantiser do."""
+    source = NETWORKS["residual"]().model
+    source.opset_import.extend(onnx.helper.make_opsetid(d, 1) for d in ("com.microsoft", "ai.onnx.ml"))
+    model = onnx2snn.convert(source).model
+    assert {opset.domain for opset in model.opset_import} == {"", "onnx2snn"}
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))  # as files of before
+    compiled = onnx2snn.compile(model, execution=execution).model
+    assert [opset.domain for opset in compiled.opset_import] == [""]
