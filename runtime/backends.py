@@ -92,12 +92,15 @@ class Loadable:
         weights: By name; not copied.
         folder: Of files in which other weights lie.
         lean: Compute from weights when it runs what would otherwise be kept beside them, as large as they are.
+        as_written: Let operators between quantisers compute what they say: onnxruntime would round their weights to 8 bits, too,
+            and make kernels of them that round otherwise.
     """
 
     content: str | bytes
     weights: Mapping[str, Array] = field(default_factory=dict)
     folder: str | None = None
     lean: bool = False
+    as_written: bool = False
 
 
 class Engine(Protocol):
@@ -152,6 +155,8 @@ class OnnxruntimeEngine:
             options.add_session_config_entry(key, model.folder)
         if model.lean:
             options.add_session_config_entry("session.disable_prepacking", "1")
+        if model.as_written:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = ort.InferenceSession(
                 model.content,

@@ -61,10 +61,12 @@ class ByteWriter(FusedWriter):
 
     def stands_as(self, train: str) -> Any:
         """As :meth:`Writer.stands_as`; of a function of bytes these, and the level of each."""
+        if train in self._written:
+            return train
         if train in self._parts:
             return {"parts": [part.named for part in self._parts[train]]}
         function = self._functions.get(train)
-        return train if function is None or train in self._written else function.named
+        return train if function is None else function.named
 
     def _from_floats(self, node: onnx.NodeProto) -> None:
         """Levels of neurons written as floats, and a quantised input's whole numbers, are bytes too, once they are read so."""

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, NEURONS
 from onnx2snn.model.domains import imports_of
-from onnx2snn.model.nodes import needed
+from onnx2snn.model.nodes import name_each, needed
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow, let_go
 from onnx2snn.runtime.target import ANYWHERE, Target
@@ -203,6 +203,7 @@ class Draft:
             outputs,
             kept,
         )
+        name_each(graph.node)  # one of the network may be written twice, of bytes and of floats
         model = helper.make_model(
             graph,
             opset_imports=imports_of(nodes, source.opset_import, functions),
