@@ -18,6 +18,7 @@ from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.neuron_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.activations.recognise import Found, Rejected
 from onnx2snn.activations.rules import names_of, rules_of
+from onnx2snn.activations.tables import TABLE, table_formula
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data.specs import input_specs
@@ -231,18 +232,16 @@ def _of_source(found: Found) -> Activation:
 
 
 def _of_layer(layer: dict[str, Any]) -> Activation:
-    """The staircase that a layer of neurons computes; its δ is part of the neurons' bias now."""
-    numbers = {name: np.asarray(layer[name], np.float64) for name in ("threshold", "scale", "offset")}
-    staircase = Staircase(
-        threshold=numbers["threshold"],
-        offset=np.zeros(()),
-        levels=layer["levels"],
-        ceilings=np.asarray(layer["levels"], np.int64),
-        scale=numbers["scale"],
-        shift=numbers["offset"],
-        rounding=rules_of(layer["rounding"]),
-    )
-    return _activation(layer["name"], layer["source_nodes"], staircase, layer["timesteps"])
+    """What a layer of neurons computes; its δ is part of the neurons' bias now, thresholds of a table are in its node."""
+    theta, scale, shift = (np.asarray(layer[name], np.float64) for name in ("threshold", "scale", "offset"))
+    rules, levels = rules_of(layer["rounding"]), int(layer["levels"])
+    if layer["rounding"] == TABLE:
+        formula = table_formula(levels, scale, shift)
+    else:
+        ceilings = np.asarray(levels, np.int64)
+        formula = Staircase(theta, np.zeros(()), levels, ceilings, scale, shift, rules).formula
+    name, nodes, steps = layer["name"], layer["source_nodes"], layer["timesteps"]
+    return Activation(name, nodes, formula, levels, steps, _plain(theta), names_of(rules))
 
 
 def _activation(name: str, nodes: list[str], staircase: Staircase, timesteps: int) -> Activation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,21 @@ def test_a_network_that_answers_something_else_is_not_written(
     ran = CliRunner().invoke(main, ["compile", str(tmp_path / "snn.onnx"), str(tmp_path / "fast.onnx")])
     assert ran.exit_code == 3
     assert not (tmp_path / "fast.onnx").exists()
+
+
+def test_an_operator_set_that_the_runtime_has_not_is_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What onnx knows already, onnxruntime may not."""
+    model, _ = converted("residual")
+
+    def loaded(*_: object) -> None:
+        raise InvalidModelError("onnxruntime cannot load this model", found="NOT_IMPLEMENTED")
+
+    monkeypatch.setattr(importlib.import_module("onnx2snn.compile.check"), "_answers", loaded)
+    with pytest.raises(InputError, match="in opset 22") as refused:
+        onnx2snn.compile(model, opset=22)
+    assert "--opset" in str(refused.value.remedy)
+    with pytest.raises(SelfCheckError, match="cannot run the compiled network"):
+        onnx2snn.compile(model)
 
 
 def test_the_command(tmp_path: Path) -> None:
