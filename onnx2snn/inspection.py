@@ -179,11 +179,13 @@ def _inspect_source(model: onnx.ModelProto) -> Inspection:
     graph = import_model(model)
     refuse_training_mode(graph)
     graph = apply_owned(refuse_undefined(graph), PREPARE)
-    places = {tensor.name: place for place, node in enumerate(graph.nodes) for tensor in node.outputs}
+    places = _places(graph)
     activations = [_of_source(found) for found in recognise_checked(graph).found]
     graph = apply_owned(graph, RECOGNISE)
     activations += _encoded(graph, activations)
-    activations.sort(key=lambda activation: places[activation.name])
+    activations.sort(
+        key=lambda one: max(places.get(name, 0) for name in ([one.name] if one.name in places else one.nodes))
+    )
     timesteps = max((activation.timesteps for activation in activations), default=None)
     judgement = judge(model, graph, hybrid=False)
     obstacles = [Rejected(m.name, m.operator, m.reason, m.remedy) for m in judgement.obstacles]
@@ -209,6 +211,12 @@ def _inspect_source(model: onnx.ModelProto) -> Inspection:
         share=share_of(model, roles, obstacles, macs),
         tagged=tagged(model, roles, obstacles),
     )
+
+
+def _places(graph: gs.Graph) -> dict[str, int]:
+    """Where tensors are written, and where the user's nodes end: passes that follow may part what one tensor held."""
+    found = {name: place for place, node in enumerate(graph.nodes) for name in origin(node)}
+    return found | {tensor.name: place for place, node in enumerate(graph.nodes) for tensor in node.outputs}
 
 
 def _said(refusal: ConversionError | None) -> Rejected | None:
