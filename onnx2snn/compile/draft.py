@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, NEURONS
+from onnx2snn.errors import InputError
 from onnx2snn.model.domains import imports_of
 from onnx2snn.model.nodes import name_each, needed
 from onnx2snn.model.subgraphs import names_read
@@ -203,6 +204,7 @@ class Draft:
             outputs,
             kept,
         )
+        _refuse_taken_names(graph)
         name_each(graph.node)  # one of the network may be written twice, of bytes and of floats
         model = helper.make_model(
             graph,
@@ -213,6 +215,24 @@ class Draft:
             functions=functions,
         )
         return SplitModel(model, weights)
+
+
+def _refuse_taken_names(graph: onnx.GraphProto) -> None:
+    """Counts, trains and states have names that whoever drives the file looks for: the network's own must be others.
+
+    Raises:
+        InputError: one is not.
+    """
+    made = [info.name for info in graph.input] + [tensor.name for tensor in graph.initializer]
+    made += [name for node in graph.node for name in node.output if name]
+    for names in (made, [info.name for info in graph.output]):
+        taken = [name for name, times in Counter(names).items() if times > 1]
+        if taken:
+            raise InputError(
+                "this network has a tensor of a name that the compiled one needs",
+                found=f"'{taken[0]}'",
+                remedy="give it another name in the source, and convert that again",
+            )
 
 
 class Place:

@@ -254,3 +254,18 @@ def test_no_domain_is_imported_that_nothing_is_in(execution: Any) -> None:
     model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))  # as files of before
     compiled = onnx2snn.compile(model, execution=execution).model
     assert [opset.domain for opset in compiled.opset_import] == [""]
+
+
+@pytest.mark.parametrize("name", ["enters", "time"])
+def test_a_name_that_the_step_has_for_its_own_is_refused_with_what_helps(name: str) -> None:
+    source = NETWORKS["residual"]().model
+    read = source.graph.input[0].name
+    for node in source.graph.node:
+        node.input[:] = [name if n == read else n for n in node.input]
+    source.graph.input[0].name = name
+    converted_ = onnx2snn.convert(source).model
+    with pytest.raises(InputError, match="a name that the compiled one needs") as refused:
+        onnx2snn.compile(converted_, execution="step")
+    assert refused.value.found == f"'{name}'"
+    assert "another name" in str(refused.value.remedy)
+    onnx2snn.compile(converted_, execution="fused")  # has no use for it
