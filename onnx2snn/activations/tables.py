@@ -18,6 +18,11 @@ Wide = NDArray[np.float64]
 TABLE = "table"
 
 
+def is_unsure(activation: Staircase | Table) -> bool:
+    """Whether the source itself takes either side around some threshold, whatever is exact in front of it."""
+    return isinstance(activation, Table) and bool(np.any(activation.slack > 0))
+
+
 def table_formula(levels: int, scale: Wide, shift: Wide) -> str:
     """A table in the terms of :class:`onnx2snn.activations.Staircase`.
 
