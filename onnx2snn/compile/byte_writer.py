@@ -134,7 +134,8 @@ class ByteWriter(FusedWriter):
                 continue
             self._written.add(name)
             node, function = self._lazy[name], self._functions.get(name)
-            if function is None or not self._is_looked_up(node, function):
+            beside = {other for other in node.output if other != name} & self._written
+            if function is None or not (beside or self._is_looked_up(node, function)):
                 self._written.update(node.output)
                 self._as_floats(sorted(reads(node)))
                 self._write_floats(node)
