@@ -18,6 +18,7 @@ from onnx2snn.activations.check_float32 import recognise_checked
 from onnx2snn.activations.neuron_nodes import SOURCE, SOURCE_TENSOR
 from onnx2snn.activations.recognise import Found, Rejected
 from onnx2snn.activations.rules import names_of, rules_of
+from onnx2snn.activations.tables import TABLE, table_formula
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data.specs import input_specs
@@ -178,11 +179,13 @@ def _inspect_source(model: onnx.ModelProto) -> Inspection:
     graph = import_model(model)
     refuse_training_mode(graph)
     graph = apply_owned(refuse_undefined(graph), PREPARE)
-    places = {tensor.name: place for place, node in enumerate(graph.nodes) for tensor in node.outputs}
+    places = _places(graph)
     activations = [_of_source(found) for found in recognise_checked(graph).found]
     graph = apply_owned(graph, RECOGNISE)
     activations += _encoded(graph, activations)
-    activations.sort(key=lambda activation: places[activation.name])
+    activations.sort(
+        key=lambda one: max(places.get(name, 0) for name in ([one.name] if one.name in places else one.nodes))
+    )
     timesteps = max((activation.timesteps for activation in activations), default=None)
     judgement = judge(model, graph, hybrid=False)
     obstacles = [Rejected(m.name, m.operator, m.reason, m.remedy) for m in judgement.obstacles]
@@ -210,6 +213,12 @@ def _inspect_source(model: onnx.ModelProto) -> Inspection:
     )
 
 
+def _places(graph: gs.Graph) -> dict[str, int]:
+    """Where tensors are written, and where the user's nodes end: passes that follow may part what one tensor held."""
+    found = {name: place for place, node in enumerate(graph.nodes) for name in origin(node)}
+    return found | {tensor.name: place for place, node in enumerate(graph.nodes) for tensor in node.outputs}
+
+
 def _said(refusal: ConversionError | None) -> Rejected | None:
     if refusal is None:
         return None
@@ -231,18 +240,16 @@ def _of_source(found: Found) -> Activation:
 
 
 def _of_layer(layer: dict[str, Any]) -> Activation:
-    """The staircase that a layer of neurons computes; its δ is part of the neurons' bias now."""
-    numbers = {name: np.asarray(layer[name], np.float64) for name in ("threshold", "scale", "offset")}
-    staircase = Staircase(
-        threshold=numbers["threshold"],
-        offset=np.zeros(()),
-        levels=layer["levels"],
-        ceilings=np.asarray(layer["levels"], np.int64),
-        scale=numbers["scale"],
-        shift=numbers["offset"],
-        rounding=rules_of(layer["rounding"]),
-    )
-    return _activation(layer["name"], layer["source_nodes"], staircase, layer["timesteps"])
+    """What a layer of neurons computes; its δ is part of the neurons' bias now, thresholds of a table are in its node."""
+    theta, scale, shift = (np.asarray(layer[name], np.float64) for name in ("threshold", "scale", "offset"))
+    rules, levels = rules_of(layer["rounding"]), int(layer["levels"])
+    if layer["rounding"] == TABLE:
+        formula = table_formula(levels, scale, shift)
+    else:
+        ceilings = np.asarray(levels, np.int64)
+        formula = Staircase(theta, np.zeros(()), levels, ceilings, scale, shift, rules).formula
+    name, nodes, steps = layer["name"], layer["source_nodes"], layer["timesteps"]
+    return Activation(name, nodes, formula, levels, steps, _plain(theta), names_of(rules))
 
 
 def _activation(name: str, nodes: list[str], staircase: Staircase, timesteps: int) -> Activation:

@@ -92,12 +92,15 @@ class Loadable:
         weights: By name; not copied.
         folder: Of files in which other weights lie.
         lean: Compute from weights when it runs what would otherwise be kept beside them, as large as they are.
+        as_written: Let operators between quantisers compute what they say: onnxruntime would round their weights to 8 bits, too,
+            and make kernels of them that round otherwise.
     """
 
     content: str | bytes
     weights: Mapping[str, Array] = field(default_factory=dict)
     folder: str | None = None
     lean: bool = False
+    as_written: bool = False
 
 
 class Engine(Protocol):
@@ -105,7 +108,7 @@ class Engine(Protocol):
 
     Attributes:
         inputs: By name.
-        axes: Of each input: a size, or the name of one that is open.
+        axes: Of each input and output: a size, or the name of one that is open.
         outputs: Names, in the model's order.
         metadata: Texts by key.
     """
@@ -152,6 +155,8 @@ class OnnxruntimeEngine:
             options.add_session_config_entry(key, model.folder)
         if model.lean:
             options.add_session_config_entry("session.disable_prepacking", "1")
+        if model.as_written:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             self._session = ort.InferenceSession(
                 model.content,
@@ -168,12 +173,12 @@ class OnnxruntimeEngine:
 
     def _describe(self) -> None:
         """What the model says of itself."""
-        declared = self._session.get_inputs()
-        self.axes = {i.name: tuple(s if isinstance(s, int) else str(s) for s in i.shape) for i in declared}
-        self.inputs = {
-            i.name: EngineInput(_sizes(self.axes[i.name]), _TYPES.get(i.type, "float32")) for i in declared
-        }
-        self.outputs = [o.name for o in self._session.get_outputs()]
+        declared, answered = self._session.get_inputs(), self._session.get_outputs()
+        ends = (*answered, *declared)
+        self.axes = {e.name: tuple(s if isinstance(s, int) else str(s) for s in e.shape) for e in ends}
+        sizes = {i.name: _sizes(self.axes[i.name]) for i in declared}
+        self.inputs = {i.name: EngineInput(sizes[i.name], _TYPES.get(i.type, "float32")) for i in declared}
+        self.outputs = [o.name for o in answered]
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -201,12 +206,14 @@ class ReferenceEngine:
                 loaded.ParseFromString(model.content)
             self._evaluator = ReferenceEvaluator(loaded, new_ops=list(CORRECTED))
         self.outputs = [o.name for o in loaded.graph.output]
-        self.inputs, self.axes = {}, {}
-        for info in loaded.graph.input:
-            described = info.type.tensor_type
-            axes = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param for d in described.shape.dim)
-            dtype = onnx.helper.tensor_dtype_to_np_dtype(described.elem_type)
-            self.axes[info.name], self.inputs[info.name] = axes, EngineInput(_sizes(axes), str(dtype))
+        types = {i.name: i.type.tensor_type for i in (*loaded.graph.output, *loaded.graph.input)}
+        self.axes = {
+            n: tuple(d.dim_param or d.dim_value or "" for d in t.shape.dim) for n, t in types.items()
+        }
+        self.inputs = {}
+        for name in (info.name for info in loaded.graph.input):
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(types[name].elem_type)
+            self.inputs[name] = EngineInput(_sizes(self.axes[name]), str(dtype))
         self.metadata = {entry.key: entry.value for entry in loaded.metadata_props}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -98,6 +99,25 @@ def parts_of(
     return parts
 
 
+def turned(
+    axes: Mapping[str, Sequence[int | str]], inputs: Iterable[str], outputs: Iterable[str]
+) -> dict[str, int]:
+    """The axis of samples in outputs that have it elsewhere than first, as they declare it by the name that inputs give it.
+
+    Where parts hold as many samples each, shapes alone do not tell it: (8, 1, 5) may be eight rows of one sample.
+
+    >>> turned({"x": ("N", 3), "scores": (8, "N", 5), "y": ("N", 2)}, ["x"], ["scores", "y"])
+    {'scores': 1}
+    """
+    samples = {axes[name][0] for name in inputs if axes.get(name)} - {""}
+    found = {}
+    for name in outputs:
+        there = [a for a, size in enumerate(axes.get(name, ())) if isinstance(size, str) and size in samples]
+        if len(there) == 1 and there[0] > 0:
+            found[name] = there[0]
+    return found
+
+
 def answers_of_parts(
     engine: Engine, inputs: Mapping[str, Array], samples: int, *, chunk: int, own: set[str]
 ) -> dict[str, Array]:
@@ -118,7 +138,9 @@ def answers_of_parts(
     counts = [len(next(iter(part.values()))) for part in parts]
     answers = [engine.run(part) for part in parts]
     counted = {name for name in answers[0] if name.startswith(("spikes/", "synops/"))}
-    whole = joined(answers, counts, samples, counted | own)
+    whole = joined(
+        answers, counts, samples, counted | own, turned(engine.axes, engine.inputs, engine.outputs)
+    )
     if whole is None and not fixed:
         whole = engine.run(dict(inputs))
     if whole is None:
@@ -128,7 +150,11 @@ def answers_of_parts(
 
 
 def joined(
-    parts: Sequence[Mapping[str, Array]], counts: Sequence[int], samples: int, reached: set[str]
+    parts: Sequence[Mapping[str, Array]],
+    counts: Sequence[int],
+    samples: int,
+    reached: set[str],
+    axis_of: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Array] | None:
     """The answer to all samples, from answers to parts of them; None where they cannot be put together.
 
@@ -142,6 +168,7 @@ def joined(
         counts: Samples in each part, those that fill it up included.
         samples: Samples that were asked for: the first ones.
         reached: What samples decide.
+        axis_of: The axis of samples, of outputs of which it is known (:func:`turned`).
     """
     if len(parts) == 1 and counts[0] == samples:
         return dict(parts[0])
@@ -151,7 +178,9 @@ def joined(
         if name not in reached:
             whole[name] = values[0]
             continue
-        axes = range(values[0].ndim)
+        axes = (
+            (axis_of[name],) if axis_of.get(name, values[0].ndim) < values[0].ndim else range(values[0].ndim)
+        )
         found = next(((a, each) for a in axes if (each := rows_of_each(values, counts, a))), None)
         if found is None:
             return None

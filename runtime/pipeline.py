@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch
-from onnx2snn.runtime.batches import joined
+from onnx2snn.runtime.batches import joined, turned
 from onnx2snn.runtime.layer_records import compiled_facts
 
 Array: TypeAlias = NDArray[Any]
@@ -33,6 +33,7 @@ class Pipeline:
         stages: By layer, in which phase its neurons fire for a sample, the phase of its input being 0.
         inputs: Of the network, by name.
         states: By name.
+        axes: As of an engine.
     """
 
     def __init__(self, engine: Engine, timesteps: int) -> None:
@@ -49,6 +50,7 @@ class Pipeline:
         self.inputs: dict[str, EngineInput] = {
             name: spec for name, spec in engine.inputs.items() if name not in self.states and name != "enters"
         }
+        self.axes = engine.axes
 
     def _check(self, engine: Engine) -> None:
         """Refuse metadata that does not describe this graph: what drives it would wait for answers that never come.
@@ -118,7 +120,7 @@ class StreamingEngine:
         self._alike = alike
         self._levels = levels and not any(name.startswith("levels/") for name in pipeline.outputs)
         self.inputs = pipeline.inputs
-        self.axes: dict[str, tuple[int | str, ...]] = {}
+        self.axes = pipeline.axes
         self.outputs = pipeline.outputs
         self.metadata: dict[str, str] = {}
 
@@ -136,7 +138,8 @@ class StreamingEngine:
         ]
         answers = self._answers(places, size)
         alike = self._alike | {name for name in self.outputs if name.startswith("sizes/")}
-        whole = joined(answers, [size] * len(answers), samples, set(answers[0]) - alike)
+        reached, axes = set(answers[0]) - alike, turned(self.axes, self.inputs, self.outputs)
+        whole = joined(answers, [size] * len(answers), samples, reached, axes)
         if whole is None:
             remedy = f"give {size} at a time"
             raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)

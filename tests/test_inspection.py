@@ -37,6 +37,56 @@ def test_the_same_activations_before_and_after() -> None:
     assert before.timesteps == after.timesteps == 4
 
 
+def test_a_spiking_network_of_tables_is_inspected() -> None:
+    """In any form: as it is converted, and compiled."""
+    source = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        agraph (float[N, 3] x) => (float[N, 3] y)
+        <float s = {0.25}, uint8 z = {128}, float[3, 3] w = {1, -1, 0.5, 2, 1, -1, 0.5, 0.25, 1}>
+        {
+            a = MatMul(x, w)
+            b = QuantizeLinear(a, s, z)
+            c = DequantizeLinear(b, s, z)
+            d = HardSwish(c)
+            e = QuantizeLinear(d, s, z)
+            f = DequantizeLinear(e, s, z)
+            y = MatMul(f, w)
+        }""")
+    converted = onnx2snn.convert(source)
+    tables = [layer for layer in converted.layers if layer.rounding == "table"]
+    assert tables
+    for model in (converted.model, onnx2snn.compile(converted).model):
+        found = {a.name: a for a in inspect_model(model).activations}
+        assert all("table(z, " in found[layer.name].formula for layer in tables)
+        assert [a.levels for a in found.values()] == [layer.levels for layer in converted.layers]
+
+
+def test_an_activation_that_becomes_two_neurons_has_the_place_of_its_nodes() -> None:
+    """A distance of two activations falls and rises: one neuron for each."""
+    source = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        agraph (float[N, 3] x, float[N, 3] v) => (float[N, 3] y)
+        <float s = {0.25}, uint8 z = {128}, uint8 o = {0}, float[3, 3] w = {1, -1, 0.5, 2, 1, -1, 0.5, 0.25, 1}>
+        {
+            i = MatMul(x, w)
+            a = QuantizeLinear(i, s, z)
+            b = DequantizeLinear(a, s, z)
+            j = MatMul(v, w)
+            c = QuantizeLinear(j, s, z)
+            d = DequantizeLinear(c, s, z)
+            e = Sub(b, d)
+            f = Abs(e)
+            g = QuantizeLinear(f, s, o)
+            h = DequantizeLinear(g, s, o)
+            y = MatMul(h, w)
+        }""")
+    found = inspect_model(source)
+    assert [a.name for a in found.activations[:2]] == ["b", "d"]
+    assert [layer.timesteps for layer in onnx2snn.convert(source).layers] == [
+        a.timesteps for a in found.activations
+    ]
+
+
 def test_the_share_that_spikes_and_a_file_for_viewers() -> None:
     """An input layer is analog: all other multiply-accumulates are synaptic operations."""
     inspection = inspect_model(gate())

@@ -89,7 +89,9 @@ def _unit_of(values: Single, *, few: bool) -> tuple[float, float] | None:
     for _ in range(2):
         whole = np.rint((distinct - distinct[0]) / unit)
         unit = float(np.float32(np.polyfit(whole, distinct, 1)[0]))
-    return unit, float(distinct[0])
+    # Units whose ratio is nearly a whole number have a common one that holds neither.
+    apart = np.abs(distinct - distinct[0] - np.rint((distinct - distinct[0]) / unit) * unit)
+    return (unit, float(distinct[0])) if apart.max() <= tolerance else None
 
 
 def middles_of(staircase: Staircase) -> NDArray[np.float64]:

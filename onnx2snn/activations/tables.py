@@ -18,6 +18,21 @@ Wide = NDArray[np.float64]
 TABLE = "table"
 
 
+def is_unsure(activation: Staircase | Table) -> bool:
+    """Whether the source itself takes either side around some threshold, whatever is exact in front of it."""
+    return isinstance(activation, Table) and bool(np.any(activation.slack > 0))
+
+
+def table_formula(levels: int, scale: Wide, shift: Wide) -> str:
+    """A table in the terms of :class:`onnx2snn.activations.Staircase`.
+
+    >>> table_formula(3, np.array(0.5), np.array(-1.0))
+    '0.5·table(z, 3) - 1'
+    """
+    offset = number(shift, "o")
+    return f"{number(scale, 'α')}·table(z, {levels}){'' if offset == '0' else f' {signed(offset)}'}"
+
+
 @dataclass(frozen=True)
 class Table:
     """k = the number of thresholds that u = (z + δ)/θ has reached,  a = α·k + o.
@@ -76,9 +91,7 @@ class Table:
     @property
     def formula(self) -> str:
         """In the terms of :class:`onnx2snn.activations.Staircase`."""
-        shift = number(self.shift, "o")
-        tail = "" if shift == "0" else f" {signed(shift)}"
-        return f"{number(self.scale, 'α')}·table(z, {self.levels}){tail}"
+        return table_formula(self.levels, self.scale, self.shift)
 
     def level(self, z: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """The level k of pre-activations ``z`` (N, ...)."""

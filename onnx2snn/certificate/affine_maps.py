@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from onnx2snn.activations.tables import is_unsure
 from onnx2snn.activations.whole_quotients import beside_potential
 from onnx2snn.certificate.alike_places import SmallMap, small_map
 from onnx2snn.certificate.batch_findings import Levels, defect, difference, first_batch, places
@@ -96,7 +97,7 @@ def _is_exact(comparison: Comparison, p: Pair, largest: Mapping[str, Array]) -> 
     """Whether float32 rounds nothing in either network between the levels before a layer and its own, whatever they are."""
     activation = comparison.source.activations[p.source]
     staircase = activation.staircase
-    if not activation.exact:
+    if not activation.exact or is_unsure(staircase):
         return False
     ours, theirs = comparison.layer_tensors(p)
     source = bounded(comparison.source.cut, ours, p.source, largest, beside_potential(staircase))

@@ -80,6 +80,12 @@ class Function:
         return found | {"levels": packed(self.values), "rows": packed(self.rows)}
 
     @property
+    def is_identity(self) -> bool:
+        """Whether it is the byte itself, of all that there may be."""
+        codes = np.arange(self.bases[0].top + 1)
+        return self.is_of_one and np.array_equal(self.values[: len(codes)], codes)
+
+    @property
     def is_of_one(self) -> bool:
         """Whether it is a function of one byte, alike in all channels."""
         return self.is_line and self.offsets is None

@@ -15,9 +15,9 @@ from onnx2snn.compile.byte_products import ByteProduct
 from onnx2snn.compile.byte_rows import NeuronTable
 from onnx2snn.compile.byte_sources import byte_top
 from onnx2snn.compile.byte_store import ByteStore
-from onnx2snn.compile.draft import Draft, is_neuron, reads
+from onnx2snn.compile.draft import Draft, is_dialect, is_neuron, reads
 from onnx2snn.compile.fused import FusedWriter
-from onnx2snn.compile.spike_sums import CODED, ones_of_codes, sums_of
+from onnx2snn.compile.spike_sums import CODED, SPIKE_SUMS, ones_of_codes, sums_of
 
 
 class ByteWriter(FusedWriter):
@@ -49,7 +49,9 @@ class ByteWriter(FusedWriter):
             node.output[0] in held for held in (self._functions, self._inside, self._parts)
         ):
             return True
-        if not self.as_bytes(node):
+        if is_dialect(node, SPIKE_SUMS):
+            self.sums(node)
+        elif not self.as_bytes(node):
             self._as_floats(sorted(reads(node)))
             self._write_floats(node)
             self._written.update(node.output)
@@ -61,10 +63,11 @@ class ByteWriter(FusedWriter):
         self._as_floats(self.draft.outputs)
 
     def sums(self, node: onnx.NodeProto) -> None:
-        """As :meth:`Writer.sums`; the ones of a level's code are as good a function of a byte as the level is."""
+        """As :meth:`Writer.sums`; of bytes that are no levels, the ones of a level's code are looked up in place of the level."""
         name, sums = node.input[0], sums_of(self.draft, node)
         function = None if name in self._written else self._functions.get(name)
-        if function is None or not self._is_looked_up(self._lazy[name], function) or sums.timesteps > CODED:
+        looked_up = function is not None and self._is_looked_up(self._lazy[name], function)
+        if function is None or not looked_up or function.is_identity or sums.timesteps > CODED:
             self._as_floats([name])
             super().sums(node)
             return
@@ -77,10 +80,12 @@ class ByteWriter(FusedWriter):
 
     def stands_as(self, train: str) -> Any:
         """As :meth:`Writer.stands_as`; of a function of bytes these, and the level of each."""
+        if train in self._written:
+            return train
         if train in self._parts:
             return {"parts": [part.named for part in self._parts[train]]}
         function = self._functions.get(train)
-        return train if function is None or train in self._written else function.named
+        return train if function is None else function.named
 
     def _from_floats(self, node: onnx.NodeProto) -> None:
         """Levels of neurons written as floats, and a quantised input's whole numbers, are bytes too, once they are read so."""
@@ -148,7 +153,8 @@ class ByteWriter(FusedWriter):
                 continue
             self._written.add(name)
             node, function = self._lazy[name], self._functions.get(name)
-            if function is None or not self._is_looked_up(node, function):
+            beside = {other for other in node.output if other != name} & self._written
+            if function is None or not (beside or self._is_looked_up(node, function)):
                 self._written.update(node.output)
                 self._as_floats(sorted(reads(node)))
                 self._write_floats(node)

@@ -12,7 +12,8 @@ from onnx2snn.compile.draft import Array
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.in_memory import loadable
 from onnx2snn.compile.network import Network
-from onnx2snn.errors import InvalidModelError, SelfCheckError
+from onnx2snn.compile.opsets import opset_of
+from onnx2snn.errors import InputError, InvalidModelError, SelfCheckError
 from onnx2snn.model.reference import make_runner
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.backends import OnnxruntimeEngine
@@ -34,12 +35,20 @@ def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
 
     Raises:
         SelfCheckError: it does not; says what differs.
+        InputError: it is of a newer operator set than the network, and onnxruntime does not have that.
     """
     witness = Witness.of(network.split)
     try:
         found = _answers(made, network, execution, witness.inputs)
     except InvalidModelError as error:
-        raise _defect("onnxruntime cannot run the compiled network", str(error.found or error)) from error
+        said, opset = str(error.found or error), opset_of(made.structure)
+        if opset > network.opset:  # asked for: nothing that is written needs it
+            raise InputError(
+                f"onnxruntime cannot run this network in opset {opset}",
+                found=said,
+                remedy="leave --opset away, for the oldest that has its operators; for another runtime, give --no-check",
+            ) from error
+        raise _defect("onnxruntime cannot run the compiled network", said) from error
     if not witness.outputs:
         return f"loaded; no sample could be drawn: {witness.failure}".splitlines()[0]
     far = [name for name, value in witness.outputs.items() if not _near(found.get(name), value)]

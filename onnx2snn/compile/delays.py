@@ -69,17 +69,19 @@ class DelayLines:
         """
         for tensor, line in self._lines.items():
             at, value = self._draft.at(f"delay/{tensor}"), now.get(tensor, tensor)
-            held, front = self._line(line, value), at.constant([0], np.int64)
+            held = self._line(line, value)
             if line.spikes:
                 value = bits.get(tensor) or at.add("Cast", [value], to=TensorProto.BOOL)
-            value = at.add("Unsqueeze", [value, front])
+            value = at.add("Unsqueeze", [value, at.constant([0], np.int64)])
             if line.train:
                 place = at.add("Reshape", [self._position(at, line, 0), at.constant([1, 1], np.int64)])
                 moved = at.add("ScatterND", [held, place, value])
             else:
-                ends = [at.constant([1], np.int64), at.constant([line.phases], np.int64), front]
-                moved = at.add("Concat", [at.add("Slice", [held, *ends]), value], axis=0)
-                moved = at.add("Where", [last, moved, held])
+                # Not by Where: runtimes choose between values of a few types alone.
+                every = at.add("Concat", [held, value], axis=0)
+                older = at.add("Cast", [last], to=TensorProto.INT64)
+                places = at.add("Add", [at.constant(np.arange(line.phases), np.int64), older])
+                moved = at.add("Gather", [every, places], axis=0)
             self._states.set(f"delay/{tensor}", moved)
 
     def _line(self, line: DelayLine, now: str) -> str:

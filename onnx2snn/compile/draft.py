@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnx2snn.dialect.functions import DOMAIN, NEURONS
-from onnx2snn.model.nodes import needed
+from onnx2snn.errors import InputError
+from onnx2snn.model.domains import imports_of
+from onnx2snn.model.nodes import name_each, needed
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SMALL, SplitModel, hollow, is_hollow, let_go
 from onnx2snn.runtime.target import ANYWHERE, Target
@@ -179,7 +181,7 @@ class Draft:
         *,
         inputs: Sequence[onnx.ValueInfoProto] | None = None,
         outputs: Sequence[onnx.ValueInfoProto] | None = None,
-        functions: Iterable[onnx.FunctionProto] = (),
+        functions: Sequence[onnx.FunctionProto] = (),
     ) -> SplitModel:
         """The model of what has been written, with the constants that it reads."""
         source = self.network.structure
@@ -202,18 +204,35 @@ class Draft:
             outputs,
             kept,
         )
-        opsets = [o for o in source.opset_import if o.domain != DOMAIN]
-        imported = {o.domain for o in opsets}
-        opsets += [helper.make_opsetid(d, 1) for d in sorted({node.domain for node in nodes} - imported) if d]
+        _refuse_taken_names(graph)
+        name_each(graph.node)  # one of the network may be written twice, of bytes and of floats
         model = helper.make_model(
             graph,
-            opset_imports=opsets,
+            opset_imports=imports_of(nodes, source.opset_import, functions),
             ir_version=source.ir_version,
             producer_name=source.producer_name,
             producer_version=source.producer_version,
-            functions=list(functions),
+            functions=functions,
         )
         return SplitModel(model, weights)
+
+
+def _refuse_taken_names(graph: onnx.GraphProto) -> None:
+    """Counts, trains and states have names that whoever drives the file looks for: the network's own must be others.
+
+    Raises:
+        InputError: one is not.
+    """
+    made = [info.name for info in graph.input] + [tensor.name for tensor in graph.initializer]
+    made += [name for node in graph.node for name in node.output if name]
+    for names in (made, [info.name for info in graph.output]):
+        taken = [name for name, times in Counter(names).items() if times > 1]
+        if taken:
+            raise InputError(
+                "this network has a tensor of a name that the compiled one needs",
+                found=f"'{taken[0]}'",
+                remedy="give it another name in the source, and convert that again",
+            )
 
 
 class Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def compiler_of(model: Any, network: Network, target: Target, *, whole: bool = F
                 f"{model} has changed since the session read it", remedy="make a new session"
             )
         made = write_execution(network, execution, count=count, target=target)
-        ready = loadable(made, network, whole=whole)
+        ready = replace(loadable(made, network, whole=whole), as_written=True)
         for values in network.split.weights.values():
             let_go(values)  # what was read of them to compile
         return ready

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ from onnx2snn.compile.draft import reads, sizes_of
 from onnx2snn.compile.network import Network
 from onnx2snn.compile.size_constants import computed
 from onnx2snn.errors import InputError
-from onnx2snn.model.nodes import STANDARD, needed
+from onnx2snn.model.nodes import STANDARD, name_each, needed
 from onnx2snn.model.weights import SMALL, SplitModel, is_hollow, weights_as_inputs
 from onnx2snn.operators.linear import is_copy
 from onnx2snn.runtime.layer_records import compiled_facts, tensors_of
@@ -88,7 +88,7 @@ def _settle(structure: onnx.ModelProto, infos: Mapping[str, onnx.ValueInfoProto]
     made = computed(graph, constants, infos, opsets, kept=outputs, most=SMALL)
     kept = [node for node in graph.node if made.keys().isdisjoint(node.output)]
     nodes = _without_copies(needed(kept, outputs), outputs)
-    _name(nodes)
+    name_each(nodes)
     read = {name for node in nodes for name in node.input} | outputs
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
@@ -136,14 +136,6 @@ def _without_copies(nodes: Sequence[onnx.NodeProto], outputs: Collection[str]) -
         if not is_copy(node) or other.input != other.output:
             kept.append(other)
     return kept
-
-
-def _name(nodes: Iterable[onnx.NodeProto]) -> None:
-    """Let each node have a name of its own: runtimes name what they fuse after it."""
-    seen: set[str] = set()
-    for node in nodes:
-        node.name = node.name if node.name and node.name not in seen else f"{node.op_type}/{node.output[0]}"
-        seen.add(node.name)
 
 
 def _complete(info: onnx.ValueInfoProto, found: onnx.ValueInfoProto | None) -> None:

@@ -19,14 +19,15 @@ _ASIDE = "onnx2snn.aside"
 
 def in_oldest(network: SplitModel) -> SplitModel:
     """``network`` in the oldest version that has all its operators."""
-    present = _version(network.structure)
+    present = opset_of(network.structure)
     for opset in range(OLDEST, present):
         with suppress(InputError):  # the next one has more
             return in_opset(network, opset)
     return network
 
 
-def _version(model: onnx.ModelProto) -> int:
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of the default operator set."""
     return next(int(o.version) for o in model.opset_import if o.domain in ("", "ai.onnx"))
 
 
@@ -37,7 +38,7 @@ def in_opset(network: SplitModel, opset: int) -> SplitModel:
         InputError: an operator has no equivalent there.
     """
     model = network.structure
-    present = _version(model)
+    present = opset_of(model)
     if present == opset:
         return network
     try:

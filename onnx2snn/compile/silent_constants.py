@@ -44,15 +44,17 @@ def _with_constants(
     structure = onnx.ModelProto()
     structure.CopyFrom(network.structure)
     graph, weights = structure.graph, dict(network.weights)
+    infos = {info.name: info for info in graph.value_info}
     read = {name for node in nodes for name in reads(node)}
     elsewhere = {n for node in nodes for p, n in enumerate(node.input) if p != 1 or not _adds(node)}
     for name in sorted(read & made.keys()):
         values = made[name] if name in elsewhere else _once(made[name])
+        kind = helper.np_dtype_to_tensor_dtype(values.dtype)
+        if name in infos:  # what it declared had all places
+            infos[name].CopyFrom(helper.make_tensor_value_info(name, kind, values.shape))
         if values.size > SMALL:
             weights[name] = values
-            graph.initializer.append(
-                hollow(name, helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)
-            )
+            graph.initializer.append(hollow(name, kind, values.shape))
         else:
             graph.initializer.append(numpy_helper.from_array(values, name))
     del graph.node[:]

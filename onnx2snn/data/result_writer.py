@@ -27,12 +27,16 @@ class ResultWriter:
             for batch in data.batches(100):
                 writer.append({"logits": answer(batch)})
 
+    Args:
+        path: Of the archive.
+        axis_of: The axis along which an array grows, by name, where it is another than the first.
+
     Raises:
         OutputError: the folder is missing or cannot be written to, or the disk is full.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], axis_of: Mapping[str, int] | None = None) -> None:
+        self._path, self._axis_of = Path(path), axis_of or {}
         self._draft = draft_folder(path)
         self._files: dict[str, IO[bytes]] = {}
         self._rows: dict[str, int] = {}
@@ -46,7 +50,8 @@ class ResultWriter:
     def append(self, arrays: Mapping[str, Array]) -> None:
         """Append ``arrays[name]``, (n, ...), to the rows of each name; what is given once and has no rows stays as it is."""
         with writing(self._path):
-            for name, array in arrays.items():
+            for name, given in arrays.items():
+                array = np.moveaxis(given, self._axis_of[name], 0) if name in self._axis_of else given
                 if name not in self._files:
                     self._files[name] = (self._folder / str(len(self._files))).open("w+b")
                     self._kinds[name] = (array.dtype, array.shape[1:])
@@ -77,12 +82,19 @@ class ResultWriter:
                 size = () if name in self._scalars else (self._rows[name], *shape)
                 large = math.prod(size) * dtype.itemsize > zipfile.ZIP64_LIMIT // 2
                 stream.seek(0)
+                axis = self._axis_of.get(name, 0)
+                turned = (*size[1 : axis + 1], *size[:1], *size[axis + 1 :])
                 with archive.open(f"{name}.npy", "w", force_zip64=large) as member:
                     header = {
                         "descr": np.lib.format.dtype_to_descr(dtype),
                         "fortran_order": False,
-                        "shape": size,
+                        "shape": turned,
                     }
                     np.lib.format.write_array_header_1_0(cast("Any", member), header)
-                    shutil.copyfileobj(stream, member)
+                    if axis and math.prod(size):
+                        rows = np.memmap(stream, dtype, "r", shape=size)
+                        for part in np.moveaxis(rows, 0, axis):  # one at a time is in memory
+                            member.write(np.ascontiguousarray(part).data.cast("B"))
+                    else:
+                        shutil.copyfileobj(stream, member)
         place(whole, self._path)

@@ -70,7 +70,8 @@ def run_all(
     files = {"outputs": output, "trains": spikes}
     parts = _Parts(Path(f"{resume}.parts") if resume and any(files.values()) else None)
     with ExitStack() as stack:
-        writers = {k: stack.enter_context(ResultWriter(path)) for k, path in files.items() if path}
+        axes: dict[str, Mapping[str, int]] = {"outputs": opened.turned}
+        writers = {k: stack.enter_context(ResultWriter(f, axes.get(k))) for k, f in files.items() if f}
         ways: dict[str, Any] = {"workers": workers, "ray": ray, "resume": resume, "progress": progress}
         ways["receive"] = functools.partial(_received, parts, writers)
         targets = f"{output} and {spikes}" if spikes else f"{output}"

@@ -23,6 +23,7 @@ from onnx2snn.listings import spike_listing
 from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.model.weights import split_model
+from onnx2snn.runtime.batches import turned
 from onnx2snn.runtime.providers import Provider
 from onnx2snn.runtime.result import layer_costs
 from onnx2snn.units import percent, steps_to_answer, things
@@ -184,6 +185,7 @@ class Task:
         samples: The data.
         table: Its layer table.
         structure: Its weights, counted.
+        turned: By output, the axis of samples, where it is another than the first.
     """
 
     sent: SentModel
@@ -191,6 +193,7 @@ class Task:
     samples: DataSet
     table: Mapping[str, Any]
     structure: Structure
+    turned: Mapping[str, int]
 
     def job(self, execution: str | None, backend: str, providers: Sequence[Provider] | None) -> BatchJob:
         """What a worker does."""
@@ -223,4 +226,7 @@ def open_task(model: Network, data: Source, *, remote: bool, execution: str | No
     else:
         table = read_layer_table(proto, compiled=True)
     structure = Structure.of(split_model(proto))
-    return Task(SentModel.of(model, proto, remote=remote), kind, samples, table, structure)
+    ends = {info.name: info.type.tensor_type.shape.dim for info in (*proto.graph.output, *proto.graph.input)}
+    axes = {name: [d.dim_param or d.dim_value for d in dims] for name, dims in ends.items()}
+    elsewhere = turned(axes, [spec.name for spec in input_specs(proto)], [o.name for o in proto.graph.output])
+    return Task(SentModel.of(model, proto, remote=remote), kind, samples, table, structure, elsewhere)

@@ -16,6 +16,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.neuron_nodes import DIVIDES_WHOLE, SOURCE_TENSOR, parameters
+from onnx2snn.activations.tables import is_unsure
 from onnx2snn.activations.whole_quotients import beside_potential
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.dialect.subnetworks import CutNetwork, cut_source
@@ -94,6 +95,8 @@ def prove_graph(graph: gs.Graph) -> tuple[Proof, ...]:
         one = bounded(cut, node.inputs[0].name, name, given, beside_potential(computed))
         if one.exact and not (is_power_of_two(computed.threshold) or node.attrs.get(DIVIDES_WHOLE)):
             one = replace(one, reason="its threshold is no power of two")
+        if one.exact and is_unsure(computed):
+            one = replace(one, reason="its own operators take either side of a threshold")
         found.append(one)
     outputs = [replace(bounded(cut, t.name, t.name, given), neurons=False) for t in graph.outputs]
     return (*found, *outputs)

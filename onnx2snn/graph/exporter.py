@@ -13,6 +13,7 @@ from onnx_graphsurgeon.exporters.onnx_exporter import OnnxExporter, update_impor
 
 from onnx2snn.graph.bodies import close_bodies
 from onnx2snn.graph.core import INSIDE, Array, is_constant, needed_for, tidy
+from onnx2snn.model.domains import imports_of
 from onnx2snn.model.reference import Reference
 from onnx2snn.model.weights import IR_VERSION, SMALL, SplitModel, hollow
 
@@ -40,7 +41,8 @@ def to_split_model(graph: gs.Graph, wanted: Sequence[gs.Tensor] | None = None) -
         export = _Export(graph.nodes, graph.inputs, graph.outputs)
     proto = export.graph(graph)
     functions = [OnnxExporter.export_function(function) for function in graph.functions]
-    model = helper.make_model(proto, opset_imports=update_import_domains(graph), functions=functions)
+    imports = imports_of(proto.node, update_import_domains(graph), functions)
+    model = helper.make_model(proto, opset_imports=imports, functions=functions)
     model.producer_name, model.producer_version = graph.producer_name or "", graph.producer_version or ""
     # Not the newest that the onnx package knows: onnxruntime may be older.
     model.ir_version = graph.ir_version or max(

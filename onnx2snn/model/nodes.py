@@ -34,3 +34,11 @@ def needed(
             wanted.update(names_read(node))
             kept.append(node)
     return kept[::-1]
+
+
+def name_each(nodes: Iterable[onnx.NodeProto]) -> None:
+    """Let each node have a name of its own: runtimes name what they fuse after it."""
+    seen: set[str] = set()
+    for node in nodes:
+        node.name = node.name if node.name and node.name not in seen else f"{node.op_type}/{node.output[0]}"
+        seen.add(node.name)

@@ -12,7 +12,17 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import onnx
 
-from onnx2snn.operators.signals import ANY, Array, Precision, Signal, Wide, least, widened, widened_values
+from onnx2snn.operators.signals import (
+    ANY,
+    Array,
+    Precision,
+    Signal,
+    Wide,
+    least,
+    small_codes,
+    widened,
+    widened_values,
+)
 from onnx2snn.operators.table import Steps, of
 
 #: Roundings of a function of one value, which runtimes compute within a few ulp.
@@ -179,6 +189,10 @@ def _unbounded(sizes: Wide) -> Wide:
 
 
 def _moved(value: Array, way: Array) -> Array:
+    if small_codes(value):
+        codes = widened(np.arange(256, dtype=np.uint8).view(value.dtype))
+        codes = codes[np.isfinite(codes)]
+        return np.clip(widened(value) + way, codes.min(), codes.max()).astype(value.dtype)
     if value.dtype.kind not in "iu":
         return np.asarray(widened(value) + way)
     limits = np.iinfo(value.dtype)

@@ -213,9 +213,14 @@ class Signal:
 
 def widened_values(values: Array) -> Array:
     """Floats as float64; others as they are."""
-    return (
-        values if values.dtype == np.float64 or values.dtype.kind not in "fV" else values.astype(np.float64)
-    )
+    if values.dtype == np.float64 or values.dtype.kind not in "fV" or small_codes(values):
+        return values
+    return values.astype(np.float64)
+
+
+def small_codes(values: Array) -> bool:
+    """Whether they are float8 or of fewer bits: codes, whose type says to a quantiser what they mean."""
+    return values.dtype.kind in "fV" and values.dtype.itemsize == 1
 
 
 def widened(values: Array) -> Wide:

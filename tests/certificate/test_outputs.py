@@ -110,3 +110,19 @@ def test_a_network_that_squeezes_an_axis_in_front_of_its_batch_is_compared() -> 
     ]
     source = make_model(nodes, constants, {"x": ["N", 8]}, {"y": ["N", 3]})
     assert onnx2snn.verify(source, onnx2snn.convert(source, hybrid=True).model, {"x": X}).lossless
+
+
+def test_an_output_that_is_rounded_to_float8_is_compared() -> None:
+    """A quantiser knows by the type of its zero point alone what it writes."""
+    source = network()
+    source.graph.node[-1].output[0] = "e"
+    source.graph.node.extend(
+        [
+            node("QuantizeLinear", ["e", "s", "z"], ["k"], "f8"),
+            node("DequantizeLinear", ["k", "s", "z"], ["y"]),
+        ]
+    )
+    source.graph.initializer.append(onnx.helper.make_tensor("z", TensorProto.FLOAT8E4M3FN, [], [0.0]))
+    certificate = onnx2snn.verify(source, onnx2snn.convert(source).model, {"x": X})
+    assert certificate.lossless
+    assert certificate.max_abs_error == 0

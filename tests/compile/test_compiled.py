@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,21 @@ def test_a_network_that_answers_something_else_is_not_written(
     assert not (tmp_path / "fast.onnx").exists()
 
 
+def test_an_operator_set_that_the_runtime_has_not_is_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What onnx knows already, onnxruntime may not."""
+    model, _ = converted("residual")
+
+    def loaded(*_: object) -> None:
+        raise InvalidModelError("onnxruntime cannot load this model", found="NOT_IMPLEMENTED")
+
+    monkeypatch.setattr(importlib.import_module("onnx2snn.compile.check"), "_answers", loaded)
+    with pytest.raises(InputError, match="in opset 22") as refused:
+        onnx2snn.compile(model, opset=22)
+    assert "--opset" in str(refused.value.remedy)
+    with pytest.raises(SelfCheckError, match="cannot run the compiled network"):
+        onnx2snn.compile(model)
+
+
 def test_the_command(tmp_path: Path) -> None:
     model, inputs = converted("several")
     paths = [str(tmp_path / name) for name in ("snn.onnx", "fast.onnx", "x.npz", "y.npz")]
@@ -226,3 +242,30 @@ def test_rows_of_a_sample_are_counted_together(execution: Any) -> None:
         if execution != "step":
             session = ort.InferenceSession(compiled.SerializeToString(), providers=["CPUExecutionProvider"])
             np.testing.assert_array_equal(session.run(["spikes/d/neuron"], {"x": x})[0], expected)
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_no_domain_is_imported_that_nothing_is_in(execution: Any) -> None:
+    """Whatever the source's own file imports, as those of onnxruntime's quantiser do."""
+    source = NETWORKS["residual"]().model
+    source.opset_import.extend(onnx.helper.make_opsetid(d, 1) for d in ("com.microsoft", "ai.onnx.ml"))
+    model = onnx2snn.convert(source).model
+    assert {opset.domain for opset in model.opset_import} == {"", "onnx2snn"}
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))  # as files of before
+    compiled = onnx2snn.compile(model, execution=execution).model
+    assert [opset.domain for opset in compiled.opset_import] == [""]
+
+
+@pytest.mark.parametrize("name", ["enters", "time"])
+def test_a_name_that_the_step_has_for_its_own_is_refused_with_what_helps(name: str) -> None:
+    source = NETWORKS["residual"]().model
+    read = source.graph.input[0].name
+    for node in source.graph.node:
+        node.input[:] = [name if n == read else n for n in node.input]
+    source.graph.input[0].name = name
+    converted_ = onnx2snn.convert(source).model
+    with pytest.raises(InputError, match="a name that the compiled one needs") as refused:
+        onnx2snn.compile(converted_, execution="step")
+    assert refused.value.found == f"'{name}'"
+    assert "another name" in str(refused.value.remedy)
+    onnx2snn.compile(converted_, execution="fused")  # has no use for it

@@ -146,3 +146,44 @@ def test_sizes_of_a_resized_tensor_survive_another_layout() -> None:
     )
     x = np.random.default_rng(2).normal(0, 3, (4, 8, 6, 6)).astype(np.float32)
     assert onnx2snn.verify(source, converted, {"x": x}, execution="int8").lossless
+
+
+def test_parts_that_synapses_of_floats_read_are_found_where_they_stand() -> None:
+    """They are written of bytes for one reader, of floats for another: two nodes of one name."""
+    body = (
+        quantised("x", "a")
+        + "b = Relu(x)"
+        + quantised("b", "c", "t", "o")
+        + "d = Flatten(a) e = Flatten(c) f = Concat<axis = 1>(d, e)"
+        + quantised("f", "g")
+        + "y = MatMul(g, dense)"
+    )
+    source = network(body)
+    del source.graph.output[0].type.tensor_type.shape.dim[2:]
+    dense = np.random.default_rng(4).normal(0, 1, (576, 5)).astype(np.float32)
+    source.graph.initializer.append(onnx.numpy_helper.from_array(dense, "dense"))
+    converted = onnx2snn.convert(source).model
+    x = np.random.default_rng(3).normal(0, 3, (3, 8, 6, 6)).astype(np.float32)
+    for made_of_it in (converted, onnx2snn.compile(converted, execution="int8")):
+        assert onnx2snn.verify(source, made_of_it, {"x": x}, execution="int8").lossless
+    answers = SpikingSession(converted, execution="int8").run({"x": x}, count="spikes")
+    expected = SpikingSession(converted).run({"x": x}, count="spikes")
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(answers.spikes[name], spikes)
+
+
+def test_weights_that_no_quantiser_rounded_stay_what_they_are() -> None:
+    """onnxruntime would round them to 8 bits: a convolution of quantised values that is quantised is one of bytes to it."""
+    body = quantised("x", "a") + "b = Conv(a, k, f)" + quantised("b", "g") + "h = HardSwish(g)"
+    source = network(body + quantised("h", "c") + "y = Conv(c, k)")
+    random = np.random.default_rng(4)
+    for name, shape in (("k", (8, 8, 1, 1)), ("f", (8,))):
+        values = random.normal(0, 0.5, shape).astype(np.float32)
+        source.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    converted = onnx2snn.convert(source).model
+    x = random.normal(0, 3, (4, 8, 6, 6)).astype(np.float32)
+    certificate = onnx2snn.verify(source, converted, {"x": x}, execution="int8")
+    assert certificate.lossless
+    assert sum(layer.exact for layer in certificate.layers) > 0.99 * sum(
+        layer.levels_compared for layer in certificate.layers
+    )

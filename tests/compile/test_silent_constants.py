@@ -37,6 +37,17 @@ def test_a_bias_that_zeros_make_is_a_constant_of_one_place() -> None:
     np.testing.assert_array_equal(values, [[-14.0, -21.0]])  # the same in all six rows
 
 
+def test_what_is_constant_declares_the_sizes_that_it_has() -> None:
+    """Whoever infers shapes later refuses two that differ."""
+    split = network()
+    declared = onnx.helper.make_tensor_value_info("carried", onnx.TensorProto.FLOAT, ["N", 6, 2])
+    split.structure.graph.value_info.append(declared)
+    found = without_silence(split).structure
+    onnx.shape_inference.infer_shapes(found)
+    sizes = [axis.dim_value for axis in found.graph.value_info[0].type.tensor_type.shape.dim]
+    assert sizes == [1, 2]
+
+
 @pytest.mark.parametrize("size", ["", "M"])
 def test_sizes_that_are_open_stay_computed(size: str) -> None:
     open_ = _NETWORK.replace("[N, 6, 2] x", f"[N, {size or '?'}, 2] x")

@@ -45,3 +45,13 @@ def test_a_path_that_cannot_be_written_is_refused_first(tmp_path: Path, name: st
     with pytest.raises(OutputError):
         write(tmp_path / name, np.ones(3))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_array_may_grow_along_another_axis(tmp_path: Path) -> None:
+    """Scores of a sequence have the time first."""
+    scores = np.arange(2 * 7 * 3, dtype=np.float32).reshape(2, 7, 3)
+    with ResultWriter(tmp_path / "result.npz", {"scores": 1}) as writer:
+        for start in range(0, 7, 3):
+            writer.append({"scores": scores[:, start : start + 3]})
+    with np.load(tmp_path / "result.npz", allow_pickle=False) as archive:
+        np.testing.assert_array_equal(archive["scores"], scores)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from conftest import Example
 
+import onnx2snn
 from onnx2snn.errors import InputError
 from onnx2snn.evaluation.answers import run_all
 from onnx2snn.runtime import SpikingSession
@@ -74,3 +77,28 @@ def test_answers_that_were_deleted_are_missed(example: Example, tmp_path: Path) 
         part.unlink()
     with pytest.raises(InputError, match="missing"):
         run_all(example.snn, example.data, output=tmp_path / "r.npz", batch=20, resume=state)
+
+
+def test_scores_of_a_sequence_grow_along_the_axis_of_samples(tmp_path: Path) -> None:
+    """Readers of text answer (time, N, letters)."""
+    source = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        agraph (float[N, 4, 3] x) => (float[4, N, 3] y)
+        <float s = {0.25}, uint8 z = {128}, float[3, 3] w = {1, -1, 0.5, 2, 1, -1, 0.5, 0.25, 1}>
+        {
+            a = MatMul(x, w)
+            b = QuantizeLinear(a, s, z)
+            c = DequantizeLinear(b, s, z)
+            d = Transpose<perm = [1, 0, 2]>(c)
+            y = MatMul(d, w)
+        }""")
+    converted = onnx2snn.convert(source)
+    x = np.random.default_rng(0).normal(0, 3, (10, 4, 3)).astype(np.float32)
+    expected = SpikingSession(converted.model.SerializeToString()).run({"x": x}).outputs["y"]
+    assert expected.shape == (4, 10, 3)
+    for execution in ("spiking", "streaming"):
+        ways: dict[str, Any] = {"execution": execution, "batch": 4}
+        run_all(converted.model, {"x": x}, output=tmp_path / "result.npz", **ways)
+        with np.load(tmp_path / "result.npz") as found:
+            np.testing.assert_array_equal(found["y"], expected)
+    assert onnx2snn.compile(converted, execution="step").tried == "equal"

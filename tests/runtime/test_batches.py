@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx2snn.runtime.batches import by_sample, joined
+from onnx2snn.runtime.batches import by_sample, joined, turned
 
 #: By name: the answer to all samples 0 to 4, of which each part answers two.
 SAMPLES = np.arange(5)
@@ -45,3 +45,16 @@ def test_counts_are_those_of_samples() -> None:
 
 def test_what_no_one_sample_counts_is_shared() -> None:
     np.testing.assert_array_equal(by_sample(np.array([5, 7]), 3), [4, 4, 4])
+
+
+def test_an_axis_that_is_declared_is_taken_where_shapes_leave_several() -> None:
+    """Two samples a part, of eight rows each, or of eight answers beside each other?"""
+    axes: dict[str, tuple[int | str, ...]] = {"x": ("N", 3), "y": (8, "N")}
+    known = turned(axes, ["x"], ["y"])
+    assert known == {"y": 1}
+    whole = np.arange(8 * 5).reshape(8, 5)
+    parts = [{"y": whole[:, [0, 1]]}, {"y": whole[:, [2, 3]]}, {"y": whole[:, [4, 4]]}]
+    found = joined(parts, [2, 2, 2], 5, {"y"}, known)
+    assert found is not None
+    np.testing.assert_array_equal(found["y"], whole)
+    assert joined(parts, [2, 2, 2], 5, {"y"})["y"].shape == (20, 2)  # type: ignore[index]

@@ -219,3 +219,26 @@ def test_an_input_that_nothing_reads() -> None:
     x = np.arange(8, dtype=np.float32).reshape(2, 4)
     answer = session.run({"x": x, "idle": np.zeros((2, 3), np.float32)}).outputs["y"]
     np.testing.assert_array_equal(answer, np.clip(x, 0, 7)[:, :2])
+
+
+def test_a_mask_waits_for_the_layer_that_it_is_of() -> None:
+    """It is of a type that not every operator of a runtime takes."""
+    source = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        agraph (float[N, 3] x, bool[N, 3] mask) => (float[N, 3] y)
+        <float step = {0.5}, uint8 zero = {0}, float low = {-4}, float[3, 3] w = {1, -1, 0.5, 2, 1, -1, 0.5, 0.25, 1}>
+        {
+            a = MatMul(x, w)
+            b = QuantizeLinear(a, step, zero)
+            c = DequantizeLinear(b, step, zero)
+            d = MatMul(c, w)
+            e = Where(mask, d, low)
+            f = QuantizeLinear(e, step, zero)
+            g = DequantizeLinear(f, step, zero)
+            y = MatMul(g, w)
+        }""")
+    random = np.random.default_rng(0)
+    inputs = {"x": random.normal(0, 3, (5, 3)).astype(np.float32), "mask": random.random((5, 3)) > 0.4}
+    content = onnx2snn.convert(source).model.SerializeToString()
+    found, expected = (SpikingSession(content, execution=e).run(inputs) for e in ("streaming", "spiking"))
+    np.testing.assert_array_equal(found.outputs["y"], expected.outputs["y"])
