@@ -42,7 +42,7 @@ def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[d
     """Inputs as a network wants them, and how many samples they hold.
 
     Raises:
-        InputError: a name, shape or dtype differs, or inputs hold different numbers of samples, or none.
+        InputError: a name, shape or dtype differs, or inputs hold different numbers of samples, or none, or have no axis of such.
     """
     inputs = by_name(specs, inputs)
     if set(inputs) != set(specs):
@@ -51,6 +51,10 @@ def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[d
             "the inputs are not those of the model", found=", ".join(inputs) or "nothing", remedy=remedy
         )
     checked = {name: spec.checked(name, inputs[name]) for name, spec in specs.items()}
+    alike = next((name for name, value in checked.items() if value.ndim == 0), None)
+    if alike is not None:
+        remedy = "make it a constant of the source, and convert that again"
+        raise InputError(f"input '{alike}' is one number for all samples", remedy=remedy)
     counts = {len(value) for value in checked.values()}
     if len(counts) != 1:
         raise InputError("the inputs hold different numbers of samples", found=sorted(counts))

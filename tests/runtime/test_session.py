@@ -19,7 +19,8 @@ from helpers_streams import converted, inputs_of
 
 import onnx2snn
 from onnx2snn.runtime import INT8, EnergyTable, SpikingSession
-from onnx2snn.runtime.batches import samples_at_a_time
+from onnx2snn.runtime.backends import EngineInput
+from onnx2snn.runtime.batches import checked_samples, samples_at_a_time
 from onnx2snn.runtime.session import EXECUTIONS
 
 
@@ -230,3 +231,9 @@ def test_trains_that_are_large_are_answered_in_smaller_parts() -> None:
     assert samples_at_a_time(layers, 4, cached=False) == 64
     assert samples_at_a_time(layers[:1], 4, cached=True) == 64
     assert samples_at_a_time([{"neurons": None}], 4, cached=True) == 64
+
+
+def test_an_input_without_samples_is_refused() -> None:
+    specs = {"x": EngineInput((None, 2), "float32"), "gain": EngineInput((), "float32")}
+    with pytest.raises(onnx2snn.InputError, match="one number for all samples"):
+        checked_samples(specs, {"x": np.zeros((3, 2), np.float32), "gain": np.float32(2)})
