@@ -24,9 +24,9 @@ Key: TypeAlias = tuple[str, str]
 #: Operators that onnxruntime keeps in ONNX's own domain.
 IN_THEIR_DOMAIN = ("SimplifiedLayerNormalization",)
 #: Networks of each block that are looked at, and of those that are converted too.
-LOOKED_AT, CONVERTED = 20, 1
+LOOKED_AT, CONVERTED = 100, 1
 #: So often are more looked at, where a value has not been seen yet.
-ROUNDS = 30
+ROUNDS = 6
 #: Attributes that no network of ours may have, and why.
 NEVER = {
     ("Attention", "do_rotary"): "another operator turns what it reads",
