@@ -2,7 +2,7 @@
 
 What is summed is the count c of each neuron, times the columns F of a constant, in which neurons mostly are alike:
 
-    c (N, L, R) ─▶ sum over L (N, R) ─▶ · F[j] (R, 1), j < J          F is the same along the first axes, L of them together
+    c (N, L, R) ─▶ sum over L (N, R) ─▶ · F[j] (R,), their sum, j < J  F is the same along the first axes, L of them together
 
 Of levels, c is the ones in their binary code (METHOD 2). Several levels stand in one number, whose ones are looked up:
 
@@ -191,10 +191,12 @@ class SpikeSums:
         return summed if wide else at.add("Cast", [summed], to=TensorProto.DOUBLE)
 
     def _products(self, at: Nodes, summed: str) -> list[str]:
-        """J times (N,). Not every runtime multiplies by a vector: it is a matrix of one column."""
-        columns = [at.constant(row[:, None], np.float64) for row in self._rows]
-        found = [at.add("MatMul", [summed, column]) for column in columns]
-        return [at.add("Reshape", [one, at.constant([-1], np.int64)]) for one in found]
+        """J times (N,). Not every runtime multiplies matrices in float64: a factor each, and a sum."""
+        found = []
+        for row in self._rows:
+            weighted = summed if np.all(row == 1) else at.add("Mul", [summed, at.constant(row, np.float64)])
+            found.append(at.add("ReduceSum", [weighted, at.constant([1], np.int64)], keepdims=0))
+        return found
 
 
 def sums_of(draft: Draft, node: onnx.NodeProto) -> SpikeSums:
