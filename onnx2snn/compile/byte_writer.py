@@ -15,9 +15,9 @@ from onnx2snn.compile.byte_products import ByteProduct
 from onnx2snn.compile.byte_rows import NeuronTable
 from onnx2snn.compile.byte_sources import byte_top
 from onnx2snn.compile.byte_store import ByteStore
-from onnx2snn.compile.draft import Draft, is_dialect, is_neuron, reads
+from onnx2snn.compile.draft import Draft, Place, is_dialect, is_neuron, reads
 from onnx2snn.compile.fused import FusedWriter
-from onnx2snn.compile.spike_sums import CODED, SPIKE_SUMS, ones_of_codes, sums_of
+from onnx2snn.compile.spike_sums import CODED, SPIKE_SUMS, SpikeSums, ones_of_codes
 
 
 class ByteWriter(FusedWriter):
@@ -62,21 +62,16 @@ class ByteWriter(FusedWriter):
         """Outputs that are levels come out as floats."""
         self._as_floats(self.draft.outputs)
 
-    def sums(self, node: onnx.NodeProto) -> None:
-        """As :meth:`Writer.sums`; of bytes that are no levels, the ones of a level's code are looked up in place of the level."""
-        name, sums = node.input[0], sums_of(self.draft, node)
-        function = None if name in self._written else self._functions.get(name)
-        looked_up = function is not None and self._is_looked_up(self._lazy[name], function)
+    def summed(self, at: Place, train: str, sums: SpikeSums) -> list[str]:
+        """As :meth:`FusedWriter.summed`; of bytes that are no levels, the ones of the level are looked up, not the level."""
+        function = None if train in self._written else self._functions.get(train)
+        looked_up = function is not None and self._is_looked_up(self._lazy[train], function)
         if function is None or not looked_up or function.is_identity or sums.timesteps > CODED:
-            self._as_floats([name])
-            super().sums(node)
-            return
-        at, base = self.draft.at(node.output[0]), function.bases[0]
-        ones = ones_of_codes()[function.values.astype(np.int64)]
-        counts = self._bytes.look_up(node.output[0], base, ones, function.rows)
-        sums = sums.channels_last() if base.last else sums
-        for output, made in zip(node.output, sums.of_counts(at, counts), strict=True):
-            at.add("Identity", [made], output=output)
+            self._as_floats([train])
+            return super().summed(at, train, sums)
+        base, ones = function.bases[0], ones_of_codes()[function.values.astype(np.int64)]
+        counts = self._bytes.look_up(train, base, ones, function.rows)
+        return (sums.channels_last() if base.last else sums).of_counts(at, counts)
 
     def stands_as(self, train: str) -> Any:
         """As :meth:`Writer.stands_as`; of a function of bytes these, and the level of each."""

@@ -45,6 +45,7 @@ class Counting:
         self._batch = next((s[0] for i in model.graph.input if (s := sizes_of(i)) and s[0]), BATCH)
         self._opset = next(int(o.version) for o in model.opset_import if o.domain in STANDARD)
         self._fragment = read_counting_graph(model)
+        self._declared = {info.name: sizes_of(info) for info in model.graph.value_info}
 
     def add(self, values: Values, *, synops: bool) -> None:
         """``spikes/<layer>``, and ``synops/<layer>`` where they are asked for and the file says how: (N,) float64.
@@ -58,13 +59,13 @@ class Counting:
         layers = list(self._table["layers"])
         sizes = {layer["name"]: self._sizes(layer) for layer in layers}
         reached: dict[str, NDArray[np.float64]] = {}
-        if synops and self._fragment is not None:
+        asked = synops and self._fragment is not None
+        if self._fragment is not None and asked:
             counts = {COUNT.format(y["output"]): s for y in layers if (s := sizes[y["name"]]) is not None}
             reached = fan_outs(self._fragment, values, counts, self._opset)
         open_ones = []
         for number, layer in enumerate(layers):
             known, fan_out = sizes[layer["name"]], reached.get(COUNT.format(layer["output"]))
-            asked = synops and self._fragment is not None
             if known is None or (asked and fan_out is None):
                 open_ones.append((number, layer))
             else:
@@ -75,8 +76,7 @@ class Counting:
 
     def _sizes(self, layer: Mapping[str, Any]) -> Sizes | None:
         """Of one sample of its train, with as many rows along axis 0 as belong to it; None where one is open."""
-        info = next((info for info in self._graph.value_info if info.name == layer["output"]), None)
-        sizes = None if info is None else sizes_of(info)
+        sizes = self._declared.get(layer["output"])
         if not sizes or not all(sizes[1:]) or not all(layer["shape"]):
             return None
         rows = math.prod(layer["shape"][: len(layer["shape"]) - (len(sizes) - 1)])
@@ -162,21 +162,17 @@ class Counting:
 
     def _rank(self, train: str) -> int | None:
         """Axes of a train, where they are declared."""
-        info = next((info for info in self._graph.value_info if info.name == train), None)
-        return None if info is None else len(sizes_of(info) or ()) or None
+        return len(self._declared.get(train) or ()) or None
 
     def _add_synops(self, values: Values, layers: Collection[str]) -> None:
         """``synops/<layer>`` of layers whose counts are there, by the counting graph itself."""
         if self._fragment is None or not layers:
             return
-        names = [SYNOPS.format(name) for name in layers]
-        fragment = onnx.GraphProto()
-        fragment.CopyFrom(self._fragment)
-        kept = [info for info in fragment.output if info.name in names]
-        del fragment.output[:], fragment.node[:]
-        fragment.output.extend(kept)
-        fragment.node.extend(needed(self._fragment.node, [info.name for info in kept]))
-        fragment = by_fan_out(fragment, values, self._steps)
+        names, whole = [SYNOPS.format(name) for name in layers], self._fragment
+        kept = [info for info in whole.output if info.name in names]
+        nodes = needed(whole.node, [info.name for info in kept])
+        part = onnx.GraphProto(name=whole.name, node=nodes, output=kept, value_info=whole.value_info)
+        fragment = by_fan_out(part, values, self._steps)
         known = {info.name for info in fragment.output}
         for node in fragment.node:
             for place, name in enumerate(node.output):
@@ -290,7 +286,3 @@ class _Appended:
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
         """A constant; its name."""
         return self._counting._constant(self.fresh(), values, dtype)  # noqa: SLF001
-
-    def look_up(self, table: str, places: str) -> str:
-        """The entries of ``table`` (R,) at ``places`` (N, ...), int64."""
-        return self.add("Gather", [table, places], axis=0)

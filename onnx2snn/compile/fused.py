@@ -18,7 +18,7 @@ from onnx2snn.compile.neuron_writer import Writer, whole_values
 from onnx2snn.compile.scaled_search import scaled_search
 from onnx2snn.compile.shared_searches import SharedSearches
 from onnx2snn.compile.small_images import tap_by_tap
-from onnx2snn.compile.spike_sums import sums_of
+from onnx2snn.compile.spike_sums import SpikeSums, sums_of
 from onnx2snn.compile.thresholds import thresholds_of
 from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.dialect.neuron_bodies import level
@@ -72,10 +72,13 @@ class FusedWriter(Writer):
 
     def sums(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.sums`."""
-        at, sums = self.draft.at(node.output[0]), sums_of(self.draft, node)
-        found = sums.of_levels(at, node.input[0], quick=self.draft.target.elements)
+        found = self.summed(self.draft.at(node.output[0]), node.input[0], sums_of(self.draft, node))
         for name, made in zip(node.output, found, strict=True):
-            at.add("Identity", [made], output=name)
+            self.draft.at(name).end("Identity", [made])
+
+    def summed(self, at: Place, train: str, sums: SpikeSums) -> list[str]:
+        """Sums over the spikes of a train: J times (N,)."""
+        return sums.of_levels(at, train, quick=self.draft.target.elements)
 
     def neuron(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.neuron`."""

@@ -187,19 +187,18 @@ class _Backwards:
             return np.full((1,) * len(shape), reached.reshape(())[()])
         if record.copies is None or count >= _NUMBERED or not node.output[0]:
             raise _UnknownError
-        feeds: dict[str, Array] = {}
-        for i, name in enumerate(node.input):
-            if not name:
-                continue
-            if name not in self._moving:
+        numbered, numbers = onnx.NodeProto(), f"{node.input[place]}/numbers"
+        numbered.CopyFrom(node)
+        numbered.input[place] = numbers  # what is read at two places is followed from one
+        feeds: dict[str, Array] = {numbers: np.arange(1, count + 1, dtype=np.float32).reshape(shape)}
+        for name in filter(None, numbered.input):
+            if name in self._moving:
+                feeds[name] = np.zeros(self._shape(name), np.float32)
+            elif name != numbers:
                 feeds[name] = self._constant(name)
-            elif name == node.input[place]:
-                feeds[name] = np.arange(1, count + 1, dtype=np.float32).reshape(shape)
-            else:
-                feeds[name] = np.zeros(self._shape(node.input[i]), np.float32)
-        numbers = run_node(node, feeds, opsets=self._opsets).astype(np.int64)
+        found = run_node(numbered, feeds, opsets=self._opsets).astype(np.int64)
         weights = np.broadcast_to(reached, sizes).reshape(-1)
-        back: Reached = np.bincount(numbers.reshape(-1), weights, minlength=count + 1).astype(np.float64)
+        back: Reached = np.bincount(found.reshape(-1), weights, minlength=count + 1).astype(np.float64)
         return back[1:].reshape(shape)
 
     # --- what does not depend on counts

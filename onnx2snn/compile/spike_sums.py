@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx2snn.compile.draft import Draft, Place, attributes
 from onnx2snn.compile.transposed import compact
 from onnx2snn.dialect.functions import DOMAIN
-from onnx2snn.dialect.neuron_bodies import Nodes
+from onnx2snn.dialect.neuron_bodies import Appending
 
 #: A node of graphs that are compiled: the sums of a layer's spikes, from its levels.
 SPIKE_SUMS = "SpikeSums"
@@ -83,11 +83,15 @@ class SpikeSums:
         columns = np.moveaxis(self.columns, 2, -1)
         return replace(self, sizes=(self.sizes[0], *self.sizes[2:], self.sizes[1]), columns=columns)
 
+    @property
+    def _axes(self) -> list[int]:
+        """Along which neurons differ."""
+        return [axis for axis, size in enumerate(self.columns.shape[1:]) if size > 1]
+
     @cached_property
     def _layout(self) -> _Layout:
         """Of several axes that are alike those before the ones that are not, or those behind them; of all, any entries."""
-        axes = [axis for axis, size in enumerate(self.columns.shape[1:]) if size > 1]
-        every = math.prod(self.sizes)
+        axes, every = self._axes, math.prod(self.sizes)
         if not axes:
             rest = max(r for r in range(1, _ROW + 1) if (every // self._most) % r == 0)
             return _Layout(every // rest, rest, before=True)
@@ -122,16 +126,16 @@ class SpikeSums:
     def _rows(self) -> NDArray[np.float64]:
         """F (J, R)."""
         layout = self._layout
-        if self.columns.size == len(self.columns):
+        axes = self._axes
+        if not axes:
             return np.repeat(self.columns.reshape(-1, 1), layout.rest, axis=1)
         if layout.kinds is not None:
             return self._by_place[:, layout.kinds.argmax(axis=0)].reshape(len(self.columns), -1)
-        axes = [axis for axis, size in enumerate(self.columns.shape[1:]) if size > 1]
         apart = slice(axes[0], None) if layout.before else slice(0, axes[-1] + 1)
         held = self.columns.reshape(-1, *self.columns.shape[1:][apart])
         return np.broadcast_to(held, (len(held), *self.sizes[apart])).reshape(len(held), -1)
 
-    def of_counts(self, at: Nodes, counts: str) -> list[str]:
+    def of_counts(self, at: Appending, counts: str) -> list[str]:
         """J times (N,) float64, of counts (N, ...) float32, T at most."""
         return self._products(at, self._summed(at, counts, self.timesteps))
 
@@ -171,7 +175,7 @@ class SpikeSums:
         places = at.add("Cast", [levels], to=TensorProto.INT32)
         return at.looked_up(at.constant(ones_of_codes(), shared=True), at.flat(places))
 
-    def _summed(self, at: Nodes, counts: str, highest: int, together: int = 1) -> str:
+    def _summed(self, at: Appending, counts: str, highest: int, together: int = 1) -> str:
         """(N, R) float64: the sum of those that are alike, each of which is at most ``highest``."""
         layout = self._layout
         along = layout.along // together
@@ -190,7 +194,7 @@ class SpikeSums:
             summed = at.add("Reshape", [at.add("MatMul", [counts, kinds]), every])
         return summed if wide else at.add("Cast", [summed], to=TensorProto.DOUBLE)
 
-    def _products(self, at: Nodes, summed: str) -> list[str]:
+    def _products(self, at: Appending, summed: str) -> list[str]:
         """J times (N,). Not every runtime multiplies matrices in float64: a factor each, and a sum."""
         found = []
         for row in self._rows:
@@ -207,6 +211,7 @@ def sums_of(draft: Draft, node: onnx.NodeProto) -> SpikeSums:
     return SpikeSums(tuple(facts["sizes"]), columns, int(facts["timesteps"]))
 
 
+@cache
 def ones_of_codes() -> NDArray[np.float32]:
     """Of each number, in its binary code."""
     ones = np.zeros(1, np.float32)

@@ -18,7 +18,7 @@ import numpy as np
 from onnx import TensorProto
 
 
-class Nodes(Protocol):
+class Appending(Protocol):
     """Where nodes are written."""
 
     def add(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
@@ -28,6 +28,10 @@ class Nodes(Protocol):
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
         """A constant; its name."""
         ...
+
+
+class Nodes(Appending, Protocol):
+    """Where tables are looked up, too."""
 
     def look_up(self, table: str, places: str) -> str:
         """The entries of ``table`` (R,) at ``places`` (N, ...), int64."""

@@ -151,3 +151,14 @@ def test_channels_that_lack_a_weight_are_counted_apart() -> None:
     same, none = apart_from_most(different)
     assert same is different
     assert not none.size
+
+
+def test_what_is_read_at_two_places_is_reached_from_both() -> None:
+    nodes = [
+        helper.make_node("Concat", ["c", "c"], ["two"], axis=1),
+        helper.make_node("Constant", [], ["axes"], value=onnx.numpy_helper.from_array(np.array([1, 2]))),
+        helper.make_node("ReduceSum", ["two", "axes"], ["synops/y"], keepdims=0),
+    ]
+    end = helper.make_tensor_value_info("synops/y", 1, ["N"])
+    found = fan_outs(helper.make_graph(nodes, "counting", [], [end]), lambda _: None, {"c": (1, 2, 3)}, 17)
+    assert np.broadcast_to(found["c"], (1, 2, 3)).tolist() == [[[2.0] * 3] * 2]
