@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError, raise_for_memory
+from onnx2snn.runtime.engine_inputs import EngineInput, declared_axes, open_or_fixed
 from onnx2snn.runtime.providers import Provider, chosen_providers
 
 Array: TypeAlias = NDArray[Any]
@@ -30,57 +31,6 @@ _TYPES = {
     "tensor(uint64)": "uint64",
     "tensor(bool)": "bool",
 }
-
-
-@dataclass(frozen=True)
-class EngineInput:
-    """An input as the model declares it; None stands for any size."""
-
-    shape: tuple[int | None, ...]
-    dtype: str
-
-    def checked(self, name: str, value: ArrayLike) -> Array:
-        """``value`` as an array in the model's type, if it fits.
-
-        Raises:
-            InputError: rank or size differ, values have no counterpart in the model's type, or it holds NaN or infinity.
-        """
-        try:
-            array = self._typed(name, np.asarray(value))
-        except ValueError as error:  # lists of different lengths
-            remedy = "give rows of the same length"
-            raise InputError(
-                f"input '{name}' is no array", found=str(error).split(".")[0], remedy=remedy
-            ) from error
-        sizes = zip(self.shape[1:], array.shape[1:], strict=False)
-        if array.ndim != len(self.shape) or any(s is not None and s != found for s, found in sizes):
-            wanted = "(N" + "".join(f", {s if s is not None else '?'}" for s in self.shape[1:]) + ")"
-            raise InputError(
-                f"input '{name}' has the wrong shape", found=array.shape, remedy=f"give it {wanted}"
-            )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise InputError(f"input '{name}' holds NaN or infinity", remedy="clean the data first")
-        return array
-
-    def _typed(self, name: str, array: Array) -> Array:
-        """In the model's type: floats are rounded to a narrower float, all other values have to stay what they are."""
-        wanted = np.dtype(self.dtype)
-        if array.dtype == wanted:
-            return array
-        if array.dtype.kind in "biuf":
-            with np.errstate(all="ignore"):  # what does not survive is refused below
-                target = array.astype(wanted)
-                floats = array.dtype.kind == wanted.kind == "f"
-                kept = (
-                    np.isfinite(target) | ~np.isfinite(array)
-                    if floats
-                    else target.astype(array.dtype) == array
-                )
-            if kept.all() and not (wanted.kind == "u" and (array < 0).any()):
-                return target
-        raise InputError(
-            f"input '{name}' has the wrong dtype", found=array.dtype, remedy=f"convert it to {self.dtype}"
-        )
 
 
 @dataclass(frozen=True)
@@ -121,12 +71,6 @@ class Engine(Protocol):
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""
         ...
-
-
-def fixed_batch(inputs: Mapping[str, EngineInput]) -> int | None:
-    """The batch size that inputs declare, None for any."""
-    sizes = {spec.shape[0] for spec in inputs.values() if spec.shape}
-    return sizes.pop() if len(sizes) == 1 else None
 
 
 class OnnxruntimeEngine:
@@ -176,7 +120,7 @@ class OnnxruntimeEngine:
         declared, answered = self._session.get_inputs(), self._session.get_outputs()
         ends = (*answered, *declared)
         self.axes = {e.name: tuple(s if isinstance(s, int) else str(s) for s in e.shape) for e in ends}
-        sizes = {i.name: _sizes(self.axes[i.name]) for i in declared}
+        sizes = {i.name: open_or_fixed(self.axes[i.name]) for i in declared}
         self.inputs = {i.name: EngineInput(sizes[i.name], _TYPES.get(i.type, "float32")) for i in declared}
         self.outputs = [o.name for o in answered]
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -206,14 +150,11 @@ class ReferenceEngine:
                 loaded.ParseFromString(model.content)
             self._evaluator = ReferenceEvaluator(loaded, new_ops=list(CORRECTED))
         self.outputs = [o.name for o in loaded.graph.output]
-        types = {i.name: i.type.tensor_type for i in (*loaded.graph.output, *loaded.graph.input)}
-        self.axes = {
-            n: tuple(d.dim_param or d.dim_value or "" for d in t.shape.dim) for n, t in types.items()
-        }
+        self.axes = declared_axes((*loaded.graph.output, *loaded.graph.input))
         self.inputs = {}
-        for name in (info.name for info in loaded.graph.input):
-            dtype = onnx.helper.tensor_dtype_to_np_dtype(types[name].elem_type)
-            self.inputs[name] = EngineInput(_sizes(self.axes[name]), str(dtype))
+        for info in loaded.graph.input:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+            self.inputs[info.name] = EngineInput(open_or_fixed(self.axes[info.name]), str(dtype))
         self.metadata = {entry.key: entry.value for entry in loaded.metadata_props}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -238,10 +179,6 @@ def _options(model: Loadable, threads: int | None) -> Any:
         held = [ort.OrtValue.ortvalue_from_numpy(values) for values in model.weights.values()]
         options.add_external_initializers(list(model.weights), held)
     return options
-
-
-def _sizes(axes: Sequence[int | str]) -> tuple[int | None, ...]:
-    return tuple(size if isinstance(size, int) else None for size in axes)
 
 
 def _give_back() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onnx2snn.errors import InputError
-from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch
+from onnx2snn.runtime.backends import Engine
+from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
 
 Array: TypeAlias = NDArray[Any]
 #: By input name, or what the only input reads.

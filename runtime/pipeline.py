@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch
+from onnx2snn.runtime.backends import Engine
 from onnx2snn.runtime.batches import joined, turned
+from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
 from onnx2snn.runtime.layer_records import compiled_facts
 
 Array: TypeAlias = NDArray[Any]

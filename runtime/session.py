@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
-from onnx2snn.runtime.backends import Engine, EngineInput, fixed_batch
+from onnx2snn.runtime.backends import Engine
 from onnx2snn.runtime.batches import (
     Inputs,
     answers_of_parts,
@@ -21,6 +21,7 @@ from onnx2snn.runtime.batches import (
     samples_at_a_time,
 )
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
+from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
 from onnx2snn.runtime.engines import Engines
 from onnx2snn.runtime.open_sizes import open_tensors, with_sizes
 from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
@@ -253,8 +254,7 @@ class SpikingSession:
         if missing := set(self.outputs) - set(answered):
             raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
         if self._count != "nothing":
-            missing = {f"spikes/{layer['name']}" for layer in self.layers} - set(answered)
-            if missing:
+            if missing := {f"spikes/{layer['name']}" for layer in self.layers} - set(answered):
                 found = ", ".join(missing)
                 raise InvalidModelError("its metadata promises counts that it has not", found=found)
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError
-from onnx2snn.runtime.backends import EngineInput
 from onnx2snn.runtime.batches import Inputs, by_name
+from onnx2snn.runtime.engine_inputs import EngineInput
 from onnx2snn.runtime.pipeline import Pipeline, State
 from onnx2snn.runtime.result import Result
 

@@ -24,6 +24,7 @@ from onnx2snn.model.files import load_model
 from onnx2snn.model.networks import Network, named
 from onnx2snn.model.weights import split_model
 from onnx2snn.runtime.batches import turned
+from onnx2snn.runtime.engine_inputs import declared_axes
 from onnx2snn.runtime.providers import Provider
 from onnx2snn.runtime.result import layer_costs
 from onnx2snn.units import percent, steps_to_answer, things
@@ -226,7 +227,6 @@ def open_task(model: Network, data: Source, *, remote: bool, execution: str | No
     else:
         table = read_layer_table(proto, compiled=True)
     structure = Structure.of(split_model(proto))
-    ends = {info.name: info.type.tensor_type.shape.dim for info in (*proto.graph.output, *proto.graph.input)}
-    axes = {name: [d.dim_param or d.dim_value for d in dims] for name, dims in ends.items()}
+    axes = declared_axes((*proto.graph.output, *proto.graph.input))
     elsewhere = turned(axes, [spec.name for spec in input_specs(proto)], [o.name for o in proto.graph.output])
     return Task(SentModel.of(model, proto, remote=remote), kind, samples, table, structure, elsewhere)
