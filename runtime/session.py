@@ -253,10 +253,10 @@ class SpikingSession:
         """That the network answers what its layer table and its metadata name."""
         if missing := set(self.outputs) - set(answered):
             raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
-        if self._count != "nothing":
-            if missing := {f"spikes/{layer['name']}" for layer in self.layers} - set(answered):
-                found = ", ".join(missing)
-                raise InvalidModelError("its metadata promises counts that it has not", found=found)
+        counted = {f"spikes/{layer['name']}" for layer in self.layers} if self._count != "nothing" else set()
+        if missing := counted - set(answered):
+            found = ", ".join(missing)
+            raise InvalidModelError("its metadata promises counts that it has not", found=found)
 
     def _result(self, answers: Mapping[str, Array], inputs: Mapping[str, Array]) -> Result:
         samples, table = len(next(iter(inputs.values()))), self._source.table
