@@ -20,6 +20,7 @@ from onnx2snn.runtime.batches import (
     parts_of,
     samples_at_a_time,
 )
+from onnx2snn.runtime.choices import check_count, check_options
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
 from onnx2snn.runtime.engines import Engines
@@ -36,8 +37,6 @@ Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes", "nothing"]
 Prepared = Literal["synops", "spikes", "nothing", "levels"]
 
-COUNTS = ("synops", "spikes", "nothing", "levels")
-EXECUTIONS = ("spiking", "fused", "int8", "streaming")
 #: What a compiled file calls them.
 _WRITTEN = {"streaming": "step"}
 
@@ -60,8 +59,10 @@ class SpikingSession:
             thresholds; float32 elsewhere. (A rate code has no shorter way than ``spiking``.)
             ``streaming``: a pipeline, one time step after the other, a new input every T steps (METHOD 8); :meth:`stream`
             drives it step by step. None: what the file was compiled for, else ``spiking``.
-        backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
-        threads: Threads of one run; None leaves it to the backend.
+        backend: ``onnxruntime``. ``events`` (``pip install 'onnx2snn[events]'``): synapses add up the weights of active
+            neurons alone; where many are active, dense kernels take over. Its first run compiles loops, for a second or two.
+            ``numpy``: the reference evaluator of the onnx package.
+        threads: Threads of one run; None leaves it to the backend. Events are followed by one.
         providers: Execution providers of onnxruntime, by name or as (name, options). CUDA multiplies float32 exactly here
             (option ``use_tf32`` off), where the options do not say otherwise.
         session_options: An ``onnxruntime.SessionOptions`` of your own, used as it is.
@@ -94,9 +95,11 @@ class SpikingSession:
         self._made_of = {name: value for name, value in locals().items() if name != "self"}
         if isinstance(model, (str, os.PathLike)):  # whoever unpickles it may work in another folder
             self._made_of["model"] = os.path.abspath(model)  # noqa: PTH100 - links stay what they are
-        _check_options(execution, count, chunk)
+        check_options(execution, count, chunk)
         target = target_of(backend, providers, save_memory=save_memory)
-        self._source = open_source(model, target, whole=target.plain or session_options is not None)
+        self._source = open_source(
+            model, target, whole=backend != "onnxruntime" or session_options is not None
+        )
         table_ = self._source.table
         self.coding = str(table_.get("coding", "binary"))
         wanted = execution or {"step": "streaming"}.get(self._source.execution, self._source.execution)
@@ -165,7 +168,7 @@ class SpikingSession:
         Raises:
             InputError: a name, shape or dtype differs; it says which was expected and which was found.
         """
-        _check_count(count)
+        check_count(count)
         engine = self._engine(self._count if count is None else count)
         checked, samples = checked_samples(engine.inputs, inputs)
         answers = self._in_parts(engine, checked, samples)
@@ -176,6 +179,8 @@ class SpikingSession:
 
     def warm_up(self, inputs: Inputs | None = None) -> None:
         """Run once, so that the first sample does not wait for memory that a first run asks for.
+
+        Of the backend ``events`` small loops are compiled together, for some seconds: small networks run in half the time.
 
         Args:
             inputs: As of :meth:`run`; None: one sample of zeros.
@@ -191,6 +196,7 @@ class SpikingSession:
                 name: np.zeros((rows, *(size or 1 for size in spec.shape[1:])), spec.dtype)
                 for name, spec in self.inputs.items()
             }
+        self._engine(self._count).warm_up()
         self.run(inputs)
 
     def levels(self, inputs: Inputs) -> dict[str, Array]:
@@ -233,7 +239,7 @@ class SpikingSession:
         Raises:
             InputError: the model fixes another batch.
         """
-        _check_count(count)
+        check_count(count)
         every: Count = self._source.counts if self._source.compile is None else "synops"
         return Stream(self._pipeline(count or every), batch=batch, result=self._result)
 
@@ -284,17 +290,3 @@ class SpikingSession:
         """The answers to all parts, put together."""
         own = set(self.of_samples) | {f"levels/{name}" for name in self.of_samples}
         return answers_of_parts(engine, inputs, samples, chunk=self._chunk, own=own)
-
-
-def _check_count(count: str | None) -> None:
-    if count not in (None, *COUNTS):
-        raise InputError(f"there is no count '{count}'", remedy=f"choose one of {', '.join(COUNTS)}")
-
-
-def _check_options(execution: str | None, count: str | None, chunk: int | None) -> None:
-    if execution not in (None, *EXECUTIONS):
-        remedy = f"choose one of {', '.join(EXECUTIONS)}"
-        raise InputError(f"there is no execution '{execution}'", remedy=remedy)
-    _check_count(count)
-    if chunk is not None and chunk < 1:
-        raise InputError("a chunk holds at least one sample", found=chunk)
