@@ -75,11 +75,11 @@ class Group:
             n: f"u{i}" for i, n in enumerate(singles)
         }
         names |= {n: f"k{i}[c]" for i, n in enumerate(channels)} | {n: f"s{i}" for i, n in enumerate(scalars)}
-        lines = []
-        for number, node in enumerate(self.nodes):
-            operands = [names[name] for name in node.input]
-            lines.append(f"v{number} = {of(node).formula.format(*operands)}")
-            names[node.output[0]] = f"v{number}"
+        names |= {node.output[0]: f"v{number}" for number, node in enumerate(self.nodes)}
+        lines = [
+            f"{names[node.output[0]]} = {of(node).formula.format(*(names[name] for name in node.input))}"
+            for node in self.nodes
+        ]
         lines += [f"p{i}{place} = {names[name]}" for i, name in enumerate(wanted)]
         arguments = [
             f"{key}{i}"
