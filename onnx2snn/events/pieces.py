@@ -31,11 +31,20 @@ class Parts:
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
         self._infos = {i.name: i for i in (*graph.value_info, *graph.input, *graph.output)}
 
-    def piece(self, nodes: Sequence[onnx.NodeProto], wanted: Iterable[str]) -> Piece:
-        """What computes ``wanted``, and nothing else, by these nodes, which are in topological order."""
+    def piece(
+        self, nodes: Sequence[onnx.NodeProto], wanted: Iterable[str], first: Sequence[str] = ()
+    ) -> Piece:
+        """What computes ``wanted``, and nothing else, by these nodes.
+
+        Args:
+            nodes: In topological order.
+            wanted: Tensors that they write.
+            first: Tensors that they read, in the order in which the piece is to take them, before all others.
+        """
         read = dict.fromkeys(name for node in nodes for name in names_read(node))
         made = {name for node in nodes for name in node.output}
-        given = [name for name in read if name not in made and name not in self._constants]
+        needed = [name for name in read if name not in made and name not in self._constants]
+        given = dict.fromkeys([*first, *needed])
         graph = helper.make_graph(
             nodes,
             "piece",

@@ -147,7 +147,7 @@ class Planner:
         wanted = self._taken(group.nodes)
         reads, spelled = group.spelled(wanted, lambda name: self._type(name) or np.dtype(np.float32))
         self._steps.append(
-            self._step(reads, tuple(wanted), spelled, _Later(self._parts, group.nodes, wanted))
+            self._step(reads, tuple(wanted), spelled, _Later(self._parts, group.nodes, wanted, reads))
         )
         return True
 
@@ -158,7 +158,7 @@ class Planner:
         ends = (node.input[0],), (node.output[0],)
         rank = self._rank(node.input[0])
         if synapses := followed(node, self._constant, rank):
-            return self._step(*ends, synapses, _Later(self._parts, [node], list(node.output)))
+            return self._step(*ends, synapses, _Later(self._parts, [node], ends[1], ends[0]))
         if windows := pool(node, rank):
             return self._step(*ends, windows)
         before, sizes = (
@@ -214,8 +214,10 @@ class Planner:
 class _Later:
     """A piece that is made when it is first needed."""
 
-    def __init__(self, parts: Parts, nodes: Sequence[Node], wanted: Sequence[str]) -> None:
-        self._make: Callable[[], Piece] = lambda: parts.piece(nodes, wanted)
+    def __init__(
+        self, parts: Parts, nodes: Sequence[Node], wanted: Sequence[str], reads: Sequence[str]
+    ) -> None:
+        self._make: Callable[[], Piece] = lambda: parts.piece(nodes, wanted, reads)
         self._piece: Piece | None = None
 
     def __call__(self, *values: Array) -> Sequence[Array]:

@@ -111,3 +111,18 @@ def test_large_loops_are_not_compiled_with_their_neighbours() -> None:
     )
     steps = Planner(onnx.shape_inference.infer_shapes(model), {}).steps()
     assert [step.spelled for step in steps] == [None, None]
+
+
+def test_what_does_not_fit_a_loop_is_computed_from_the_same_tensors() -> None:
+    """An open size is 1, and a clock that is one number stands in front of what it chooses from."""
+    nodes = [node("Where", ["clock", "x", "zero"], ["chosen"]), node("Mul", ["chosen", "gain"], ["y"])]
+    sizes: dict[str, list[int | str]] = {"clock": [], "x": ["N", 3], "gain": ["M", 3], "y": ["K", 3]}
+    inputs = {name: sizes[name] for name in ("clock", "x", "gain")}
+    model = make_model(
+        nodes, {"zero": np.float32(0)}, inputs, {"y": sizes["y"]}, types={"clock": onnx.TensorProto.BOOL}
+    )
+    steps = Planner(onnx.shape_inference.infer_shapes(model), {}).steps()
+    x = dyadic(4, 3, seed=0)
+    for gain in (dyadic(4, 3, seed=1), dyadic(1, 3, seed=1)):
+        (found,) = program(steps, list(inputs), ["y"])(np.array(True), x, gain)
+        np.testing.assert_array_equal(found, x * gain)
