@@ -23,7 +23,13 @@ DYADIC = [name for name in QUANTISED if "dyadic" in name]
 
 def pairs(name: str) -> list[tuple[str, str]]:
     """Executions and backends; loops that follow events are compiled for seconds, so by these only some are run."""
-    few = {"fused", "streaming"} if name in NETWORKS else {"fused"} if name in EXACT[::3] else set()
+    few = (
+        {"streaming"}
+        if name in list(NETWORKS)[::5]
+        else {"fused"}
+        if name in [*NETWORKS, *EXACT[::4]]
+        else set()
+    )
     return [(e, b) for e, b in PAIRS if b != "events" or e in few]
 
 
