@@ -24,6 +24,7 @@ from onnx2snn.events.channels_last import last
 from onnx2snn.events.event_synapses import followed
 from onnx2snn.events.pieces import Parts
 from onnx2snn.events.programs import loop
+from onnx2snn.model.weights import split_model
 from onnx2snn.runtime import SpikingSession
 
 DIGITS = Path(__file__).resolve().parents[1] / "examples" / "digits"
@@ -62,7 +63,7 @@ def layer(name: str) -> None:
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [None] * len(before)) for n in "xy"]
     graph = helper.make_graph([node], "layer", ends[:1], ends[1:], [numpy_helper.from_array(weights, "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    dense = Parts(model, {"threads": 1}).piece([node], ["y"])
+    dense = Parts(split_model(model), {"threads": 1}).piece([node], ["y"])
     spelled = followed(node, {"w": weights}.get, len(before))
     assert spelled is not None
     run = loop(("x",), ("y",), spelled, None).run

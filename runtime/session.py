@@ -97,9 +97,7 @@ class SpikingSession:
             self._made_of["model"] = os.path.abspath(model)  # noqa: PTH100 - links stay what they are
         check_options(execution, count, chunk)
         target = target_of(backend, providers, save_memory=save_memory)
-        self._source = open_source(
-            model, target, whole=backend != "onnxruntime" or session_options is not None
-        )
+        self._source = open_source(model, target, whole=target.plain or session_options is not None)
         table_ = self._source.table
         self.coding = str(table_.get("coding", "binary"))
         wanted = execution or {"step": "streaming"}.get(self._source.execution, self._source.execution)

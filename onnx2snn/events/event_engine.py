@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import onnx
 from numpy.typing import NDArray
+from onnx.external_data_helper import uses_external_data
 
 from onnx2snn.errors import InputError
 from onnx2snn.events.channels_last import last, second
+from onnx2snn.model.weights import SplitModel, hollow, is_large, split_model, values_of
 from onnx2snn.runtime.backends import Loadable, computing
 from onnx2snn.runtime.engine_inputs import EngineInput, declared_axes, open_or_fixed
 
@@ -21,7 +24,7 @@ class EventEngine:
     """A network whose synapses follow events; concurrent runs are safe.
 
     Args:
-        model: What to run, with its weights in it.
+        model: What to run; its weights are read where they are.
         **options: Of onnxruntime, which computes the rest.
 
     Raises:
@@ -36,25 +39,21 @@ class EventEngine:
         from onnx2snn.events.plan import Planner  # noqa: PLC0415 - needs Numba
         from onnx2snn.events.programs import program  # noqa: PLC0415 - likewise
 
-        loaded = onnx.load(model.content) if isinstance(model.content, str) else onnx.ModelProto()
-        if isinstance(model.content, bytes):
-            loaded.ParseFromString(model.content)
-        loaded = onnx.shape_inference.infer_shapes(loaded, data_prop=True)
-        graph = loaded.graph
+        network = _read(model)
+        structure = onnx.shape_inference.infer_shapes(network.structure, data_prop=True)
+        network = SplitModel(structure, network.weights)
+        graph = structure.graph
         self.outputs = [info.name for info in graph.output]
         self.axes = declared_axes((*graph.output, *graph.input))
         self.inputs = {}
         for info in graph.input:
             kind = onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
             self.inputs[info.name] = EngineInput(open_or_fixed(self.axes[info.name]), str(kind))
-        self.metadata = {entry.key: entry.value for entry in loaded.metadata_props}
-        self._constants = {
-            tensor.name: onnx.numpy_helper.to_array(tensor)
-            for tensor in graph.initializer
-            if tensor.name in self.outputs
-        }
+        self.metadata = {entry.key: entry.value for entry in structure.metadata_props}
+        constants = network.constants
+        self._constants = {name: constants[name] for name in self.outputs if name in constants}
         self._given = tuple(self.inputs)
-        self._steps = Planner(loaded, options).steps()
+        self._steps = Planner(network, options).steps()
         self._program = program(self._steps, (*self._constants, *self._given), self.outputs)
         self._warm = False
 
@@ -77,3 +76,20 @@ class EventEngine:
             last(value) for value in (*self._constants.values(), *(inputs[name] for name in self._given))
         ]
         return {name: second(value) for name, value in zip(self.outputs, self._program(*given), strict=True)}
+
+
+def _read(model: Loadable) -> SplitModel:
+    """The model, its large weights where they are."""
+    if isinstance(model.content, str):
+        return split_model(onnx.load(model.content))
+    loaded, weights = onnx.ModelProto(), dict(model.weights)
+    loaded.ParseFromString(model.content)
+    for tensor in loaded.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location" and tensor.name not in weights:
+                entry.value = str(Path(model.folder or "") / entry.value)
+        if uses_external_data(tensor) or is_large(tensor):
+            held = weights.get(tensor.name)
+            weights[tensor.name] = values_of(tensor) if held is None else held
+            tensor.CopyFrom(hollow(tensor.name, tensor.data_type, tensor.dims))
+    return SplitModel(loaded, weights)

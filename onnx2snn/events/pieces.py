@@ -12,6 +12,7 @@ from onnx import helper
 
 from onnx2snn.events.channels_last import last, second
 from onnx2snn.model.subgraphs import names_read
+from onnx2snn.model.weights import SplitModel, is_hollow
 from onnx2snn.runtime.backends import Loadable, OnnxruntimeEngine
 
 Array: TypeAlias = NDArray[Any]
@@ -21,13 +22,13 @@ class Parts:
     """Cuts parts out of a network.
 
     Args:
-        model: The network; not changed.
+        network: Not changed.
         options: Of onnxruntime's engine, by name.
     """
 
-    def __init__(self, model: onnx.ModelProto, options: dict[str, Any]) -> None:
-        graph = model.graph
-        self._model, self._options = model, options
+    def __init__(self, network: SplitModel, options: dict[str, Any]) -> None:
+        graph = network.structure.graph
+        self._network, self._options = network, options
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
         self._infos = {i.name: i for i in (*graph.value_info, *graph.input, *graph.output)}
 
@@ -52,10 +53,12 @@ class Parts:
             [self._open(name) for name in wanted],
             [self._constants[name] for name in read if name in self._constants],
         )
-        model = helper.make_model(
-            graph, opset_imports=self._model.opset_import, ir_version=self._model.ir_version
-        )
-        loadable = Loadable(model.SerializeToString(), as_written=True)
+        weights = {t.name: self._network.weights[t.name] for t in graph.initializer if is_hollow(t)}
+        for tensor in filter(is_hollow, graph.initializer):
+            tensor.external_data.add(key="location", value="memory")
+        like = self._network.structure
+        model = helper.make_model(graph, opset_imports=like.opset_import, ir_version=like.ir_version)
+        loadable = Loadable(model.SerializeToString(), weights, as_written=True)
         return Piece(OnnxruntimeEngine(loadable, **self._options))
 
     def _open(self, name: str) -> onnx.ValueInfoProto:

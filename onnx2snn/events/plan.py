@@ -20,6 +20,7 @@ from onnx2snn.events.pieces import Parts, Piece
 from onnx2snn.events.programs import EventStep, Run, Spelled, loop
 from onnx2snn.model.nodes import needed
 from onnx2snn.model.subgraphs import names_read
+from onnx2snn.model.weights import SplitModel
 from onnx2snn.operators import of
 
 Array: TypeAlias = NDArray[Any]
@@ -35,13 +36,13 @@ class Planner:
     """Cuts a network into steps.
 
     Args:
-        model: In plain operators, all types declared.
+        network: In plain operators, all types declared.
         options: Of onnxruntime's engine, by name.
     """
 
-    def __init__(self, model: onnx.ModelProto, options: dict[str, Any]) -> None:
-        graph = model.graph
-        self._parts = Parts(model, options)
+    def __init__(self, network: SplitModel, options: dict[str, Any]) -> None:
+        graph = network.structure.graph
+        self._parts, self._weights = Parts(network, options), network.weights
         self._infos = {i.name: i for i in (*graph.value_info, *graph.input, *graph.output)}
         self._held = {tensor.name: tensor for tensor in graph.initializer}
         self._outputs = [info.name for info in graph.output]
@@ -67,6 +68,8 @@ class Planner:
         return self._steps
 
     def _constant(self, name: str) -> Array | None:
+        if name in self._weights:
+            return self._weights[name]
         return numpy_helper.to_array(self._held[name]) if name in self._held else None
 
     def _rank(self, name: str) -> int:

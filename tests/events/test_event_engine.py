@@ -100,6 +100,24 @@ def test_a_compiled_file_is_run_by_events(converted: onnx2snn.conversion.Convers
     np.testing.assert_array_equal(found, expected)
 
 
+def test_weights_in_a_file_of_their_own_are_read_there(
+    converted: onnx2snn.conversion.Conversion, tmp_path: Path
+) -> None:
+    """Large ones stay where they are, in pieces of onnxruntime as well; so do those beside a compiled file."""
+    wide = network()
+    kernel = next(t for t in wide.graph.initializer if t.name == "w1")
+    kernel.CopyFrom(
+        onnx.numpy_helper.from_array(np.tile(dyadic(8, 8, 3, 3, seed=2) / 32, (1, 1, 3, 3)), "w1")
+    )
+    next(n for n in wide.graph.node if n.op_type == "Conv" and "w1" in n.input).attribute[0].ints[:] = [4] * 4
+    onnx.save(
+        onnx2snn.convert(wide).model, tmp_path / "snn.onnx", save_as_external_data=True, size_threshold=0
+    )
+    expected = SpikingSession(tmp_path / "snn.onnx", execution="fused").run({"x": 4 * X}).outputs["y"]
+    session = SpikingSession(tmp_path / "snn.onnx", execution="fused", backend="events")
+    np.testing.assert_array_equal(session.run({"x": 4 * X}).outputs["y"], expected)
+
+
 def test_runs_in_several_threads_do_not_meet(converted: onnx2snn.conversion.Conversion) -> None:
     session = SpikingSession(converted, execution="fused", backend="events", count="nothing")
     expected = [session.run({"x": x[None]}).outputs["y"] for x in X]

@@ -14,6 +14,7 @@ from onnx2snn.events.channels_last import last, second
 from onnx2snn.events.plan import Planner
 from onnx2snn.events.programs import EventStep, program
 from onnx2snn.model.reference import run_reference
+from onnx2snn.model.weights import split_model
 
 CONSTANTS = {
     "w": dyadic(8, 2, 3, 3, seed=0),
@@ -31,7 +32,7 @@ def planned(
     read = {name for one in nodes for name in one.input}
     constants = {name: value for name, value in CONSTANTS.items() if name in read}
     model = make_model(nodes, constants, {"x": ["N", 2, 6, 6]}, outputs, opset=18)
-    return model, Planner(onnx.shape_inference.infer_shapes(model), {}).steps()
+    return model, Planner(split_model(onnx.shape_inference.infer_shapes(model)), {}).steps()
 
 
 def neuron(potential: str, level: str) -> list[onnx.NodeProto]:
@@ -109,7 +110,7 @@ def test_large_loops_are_not_compiled_with_their_neighbours() -> None:
         {"x": ["N", 2, 66, 66]},
         {"y": ["N", 8, 64, 64]},
     )
-    steps = Planner(onnx.shape_inference.infer_shapes(model), {}).steps()
+    steps = Planner(split_model(onnx.shape_inference.infer_shapes(model)), {}).steps()
     assert [step.spelled for step in steps] == [None, None]
 
 
@@ -121,7 +122,7 @@ def test_what_does_not_fit_a_loop_is_computed_from_the_same_tensors() -> None:
     model = make_model(
         nodes, {"zero": np.float32(0)}, inputs, {"y": sizes["y"]}, types={"clock": onnx.TensorProto.BOOL}
     )
-    steps = Planner(onnx.shape_inference.infer_shapes(model), {}).steps()
+    steps = Planner(split_model(onnx.shape_inference.infer_shapes(model)), {}).steps()
     x = dyadic(4, 3, seed=0)
     for gain in (dyadic(4, 3, seed=1), dyadic(1, 3, seed=1)):
         (found,) = program(steps, list(inputs), ["y"])(np.array(True), x, gain)
