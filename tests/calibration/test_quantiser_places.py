@@ -8,10 +8,10 @@ import pytest
 from helpers_networks import Activation, Builder, twice_activated
 
 import onnx2snn
-import onnx2snn.calibration.calibration as calibrated_networks
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.quantiser_places import find_places
 from onnx2snn.cli.calibrate import calibration_lines
+from onnx2snn.exact import rounded_network
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.importer import import_model
@@ -107,7 +107,7 @@ def test_an_encoder_of_a_transformer() -> None:
 
 
 def test_grids_that_prove_nothing_are_left_out_where_they_cost_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrated_networks, "WORTH", 0.0)
+    monkeypatch.setattr(rounded_network, "WORTH", 0.0)
     rounded = onnx2snn.calibrate(encoder(), SEQUENCE, timesteps=5)
     assert rounded.exact is None
     assert rounded.output_error is not None
