@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,6 +123,24 @@ def turned(
     return found
 
 
+def of_all(
+    axes: Mapping[str, Sequence[int | str]], inputs: Iterable[str], outputs: Iterable[str]
+) -> dict[str, tuple[int, ...]]:
+    """Outputs that declare every size, and so none that grows with the samples, of a network whose inputs hold any number.
+
+    >>> of_all({"x": ("N", 3), "y": ("N", 2), "mean": (2,)}, ["x"], ["y", "mean"])
+    {'mean': (2,)}
+    """
+    if not all(axes.get(name) and isinstance(axes[name][0], str) for name in inputs):
+        return {}
+    declared = ((name, axes.get(name)) for name in outputs)
+    return {
+        name: tuple(size for size in sizes if isinstance(size, int))
+        for name, sizes in declared
+        if sizes is not None and all(isinstance(size, int) for size in sizes)
+    }
+
+
 def answers_of_parts(
     engine: Engine, inputs: Mapping[str, Array], samples: int, *, chunk: int, own: set[str]
 ) -> dict[str, Array]:
@@ -143,15 +161,49 @@ def answers_of_parts(
     counts = [len(next(iter(part.values()))) for part in parts]
     answers = [engine.run(part) for part in parts]
     counted = {name for name in answers[0] if name.startswith(("spikes/", "synops/"))}
-    whole = joined(
-        answers, counts, samples, counted | own, turned(engine.axes, engine.inputs, engine.outputs)
-    )
+    whole = together(answers, counts, samples, counted | own, engine)
     if whole is None and not fixed:
         whole = engine.run(dict(inputs))
     if whole is None:
         remedy = f"give {fixed} at a time"
         raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
     return whole
+
+
+class Declared(Protocol):
+    """What says of what sizes the inputs and outputs of a network are."""
+
+    @property
+    def axes(self) -> Mapping[str, Sequence[int | str]]:
+        """By name; empty text where nothing is known."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, EngineInput]:
+        """What it reads, by name."""
+        ...
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """What it answers."""
+        ...
+
+
+def together(
+    parts: Sequence[Mapping[str, Array]],
+    counts: Sequence[int],
+    samples: int,
+    reached: set[str],
+    network: Declared,
+) -> dict[str, Array] | None:
+    """As :func:`joined`, by what ``network`` declares; None also where an output is one of all samples of a part."""
+    if len(parts) > 1:
+        single = of_all(network.axes, network.inputs, network.outputs)
+        if any(
+            parts[0][name].shape == sizes for name, sizes in single.items() if name in reached & set(parts[0])
+        ):
+            return None
+    return joined(parts, counts, samples, reached, turned(network.axes, network.inputs, network.outputs))
 
 
 def joined(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Engine
-from onnx2snn.runtime.batches import joined, turned
+from onnx2snn.runtime.batches import together
 from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
 from onnx2snn.runtime.layer_records import compiled_facts
 
@@ -132,19 +132,24 @@ class StreamingEngine:
             InputError: an output neither grows with the samples nor is the same for all of them.
         """
         samples = len(next(iter(inputs.values())))
-        size = fixed_batch(self.inputs) or -(-samples // _PLACES)
+        fixed = fixed_batch(self.inputs)
+        whole = self._run(inputs, samples, fixed or -(-samples // _PLACES))
+        if whole is None and not fixed:  # what all samples make, of all samples
+            whole = self._run(inputs, samples, samples)
+        if whole is None:
+            remedy = f"give {fixed} at a time"
+            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
+        return whole
+
+    def _run(self, inputs: Mapping[str, Array], samples: int, size: int) -> dict[str, Array] | None:
+        """Of ``size`` samples at each place; None where the answers of several places cannot be put together."""
         places = [
             {name: _filled_up(value[start : start + size], size) for name, value in inputs.items()}
             for start in range(0, samples, size)
         ]
         answers = self._answers(places, size)
         alike = self._alike | {name for name in self.outputs if name.startswith("sizes/")}
-        reached, axes = set(answers[0]) - alike, turned(self.axes, self.inputs, self.outputs)
-        whole = joined(answers, [size] * len(answers), samples, reached, axes)
-        if whole is None:
-            remedy = f"give {size} at a time"
-            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
-        return whole
+        return together(answers, [size] * len(answers), samples, set(answers[0]) - alike, self)
 
     def _answers(self, places: Sequence[Mapping[str, Array]], size: int) -> list[dict[str, Array]]:
         from onnx2snn.runtime.stream import Stream  # noqa: PLC0415 - which drives pipelines

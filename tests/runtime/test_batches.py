@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers_graphs import make_model, node, samples
+from helpers_refused import CONSTANTS, quantised
 
+import onnx2snn
+from onnx2snn.model.reference import make_runner
+from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.batches import by_sample, joined, turned
 
 #: By name: the answer to all samples 0 to 4, of which each part answers two.
@@ -58,3 +63,26 @@ def test_an_axis_that_is_declared_is_taken_where_shapes_leave_several() -> None:
     assert found is not None
     np.testing.assert_array_equal(found["y"], whole)
     assert joined(parts, [2, 2, 2], 5, {"y"})["y"].shape == (20, 2)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("execution", ["spiking", "fused", "streaming"])
+@pytest.mark.parametrize("chunk", [1, 3, 64])
+def test_what_all_samples_make_is_made_of_all(keepdims: int, execution: str, chunk: int) -> None:
+    """A mean over the batch, beside scores: three numbers, of one sample as of seven; or a single one."""
+    nodes = [node("MatMul", ["x", "w0"], ["z"]), *quantised("z", "a"), node("MatMul", ["a", "w2"], ["y"])]
+    nodes += [
+        node("ReduceMean", ["y"], ["mean"], axes=[0], keepdims=keepdims),
+        node("ReduceMax", ["y"], ["top"]),
+    ]
+    outputs: dict[str, list[int | str]] = {"y": ["N", 3], "mean": [1, 3] if keepdims else [3], "top": [1, 1]}
+    model = make_model(nodes, CONSTANTS, {"x": ["N", 6]}, outputs)
+    x = {"x": samples(7, 6)}
+    conversion = onnx2snn.convert(model)
+    found = SpikingSession(conversion, execution=execution, chunk=chunk).run(x).outputs
+    for name, value in make_runner(model)(x).items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6)
+    step = onnx2snn.compile(conversion, execution="step")
+    assert step.tried == "equal"
+    for name, value in SpikingSession(step).run(x).outputs.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-6)
