@@ -58,10 +58,14 @@ def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[d
         raise InputError(f"input '{alike}' is one number for all samples", remedy=remedy)
     counts = {len(value) for value in checked.values()}
     if len(counts) != 1:
-        raise InputError("the inputs hold different numbers of samples", found=sorted(counts))
+        raise InputError(
+            "the inputs hold different numbers of samples",
+            found=sorted(counts),
+            remedy="give as many samples of each input",
+        )
     samples = counts.pop()
     if samples == 0:
-        raise InputError("there are no samples")
+        raise InputError("there are no samples", remedy="give at least one sample")
     return checked, samples
 
 

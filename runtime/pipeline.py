@@ -47,7 +47,11 @@ class Pipeline:
             self.states = {name: engine.inputs[name] for name in facts["states"]}
             self._check(engine)
         except (KeyError, ValueError, TypeError) as error:
-            raise InvalidModelError("this is no network of one time step", found=str(error)) from error
+            raise InvalidModelError(
+                "this is no network of one time step",
+                found=str(error),
+                remedy="compile it again: onnx2snn compile snn.onnx step.onnx --execution step",
+            ) from error
         self.inputs: dict[str, EngineInput] = {
             name: spec for name, spec in engine.inputs.items() if name not in self.states and name != "enters"
         }

@@ -251,12 +251,12 @@ class SpikingSession:
 
     def _check_promises(self, answered: Collection[str]) -> None:
         """That the network answers what its layer table and its metadata name."""
-        if missing := set(self.outputs) - set(answered):
-            raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
         counted = {f"spikes/{layer['name']}" for layer in self.layers} if self._count != "nothing" else set()
-        if missing := counted - set(answered):
-            found = ", ".join(missing)
-            raise InvalidModelError("its metadata promises counts that it has not", found=found)
+        promised = {"its layer table names outputs": self.outputs, "its metadata promises counts": counted}
+        for said, names in promised.items():
+            if missing := set(names) - set(answered):
+                remedy = "give the file that onnx2snn wrote"
+                raise InvalidModelError(f"{said} that it has not", found=", ".join(missing), remedy=remedy)
 
     def _result(self, answers: Mapping[str, Array], inputs: Mapping[str, Array]) -> Result:
         samples, table = len(next(iter(inputs.values()))), self._source.table
@@ -297,4 +297,5 @@ def _check_options(execution: str | None, count: str | None, chunk: int | None) 
         raise InputError(f"there is no execution '{execution}'", remedy=remedy)
     _check_count(count)
     if chunk is not None and chunk < 1:
-        raise InputError("a chunk holds at least one sample", found=chunk)
+        remedy = "leave 'chunk' away, or give 1 or more"
+        raise InputError("a chunk holds at least one sample", found=chunk, remedy=remedy)

@@ -87,7 +87,10 @@ def calibrate(
     form = _Form(timesteps, coding, exact=exact and coding == "binary")
     data_set = None if data is None else open_data(data, specs, batch=batch)
     if data_set is not None and not len(data_set):
-        raise InputError("there are no samples to calibrate with")
+        raise InputError(
+            "there are no samples to calibrate with",
+            remedy="give data with at least one sample, or none: data=None",
+        )
     few = None if data_set is None else spread(data_set, RANGED, progress=lambda _done: None)
     prepared = prepare(source, hybrid=hybrid, exact=form.exact, samples=few)
     work = Work(prepared, method, per_channel, samples)
@@ -114,14 +117,20 @@ def _check(timesteps: int | str, coding: str, samples: int, method: str) -> None
     if method not in ("auto", *RULES):
         raise InputError(f"there is no method '{method}'", remedy="choose auto, mse, percentile or max")
     if samples < 1:
-        raise InputError("calibration needs at least one sample", found=samples)
+        raise InputError(
+            "calibration needs at least one sample",
+            found=samples,
+            remedy="leave 'samples' away, or give 1 or more",
+        )
     if timesteps == "auto":
         if coding == "rate":
             raise InputError("a rate code has one T for all layers", remedy="give it: timesteps=32")
         return
     most = MOST_STEPS if coding == "binary" else MOST_RATE_STEPS
     if not isinstance(timesteps, int) or not 1 <= timesteps <= most:
-        raise InputError(f"T lies between 1 and {most}", found=timesteps)
+        raise InputError(
+            f"T lies between 1 and {most}", found=timesteps, remedy=f"choose 1 to {most}; 4 is usual"
+        )
 
 
 def _levels(timesteps: int, coding: str) -> int:

@@ -81,7 +81,9 @@ class Witness:
                     return cls(source, inputs, outputs, at_a_time=at_a_time, any_number=run.batch is None)
         except Onnx2SnnError as error:
             failure = error
-        empty = InputError("whatever the size of its open axes, an output is empty")
+        empty = InputError(
+            "whatever the size of its open axes, an output is empty", remedy="give data: --data DATA.npz"
+        )
         return cls(source, failure=failure or empty)
 
     def must_run(self) -> None:

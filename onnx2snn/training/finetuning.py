@@ -265,7 +265,11 @@ class _Trainer:
 def split(total: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
     """Positions to train on, at least two, and positions to judge by, at least one."""
     if total < 3:
-        raise InputError("training needs at least three samples", found=total)
+        raise InputError(
+            "training needs at least three samples",
+            found=total,
+            remedy="give data with three samples or more",
+        )
     order = torch.randperm(total, generator=_generator(seed, 0))
     count = min(max(1, round(total * held_out)), total - 2)
     return order[count:], order[:count]
