@@ -146,7 +146,13 @@ def of_all(
 
 
 def answers_of_parts(
-    engine: Engine, inputs: Mapping[str, Array], samples: int, *, chunk: int, own: set[str]
+    engine: Engine,
+    inputs: Mapping[str, Array],
+    samples: int,
+    *,
+    chunk: int,
+    own: set[str],
+    axis_of: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Array]:
     """The answer to all samples, from as many at a time as a chunk holds, or as the network takes.
 
@@ -156,6 +162,7 @@ def answers_of_parts(
         samples: How many they hold.
         chunk: Samples at a time.
         own: Outputs, by name, that samples decide; counts of spikes and SynOps are, too.
+        axis_of: The axis of samples, of outputs where that is known.
 
     Raises:
         InputError: an output neither grows with the samples nor is the same for all of them.
@@ -165,7 +172,7 @@ def answers_of_parts(
     counts = [len(next(iter(part.values()))) for part in parts]
     answers = [engine.run(part) for part in parts]
     counted = {name for name in answers[0] if name.startswith(("spikes/", "synops/"))}
-    whole = together(answers, counts, samples, counted | own, engine)
+    whole = together(answers, counts, samples, engine, reached=counted | own, axis_of=axis_of)
     if whole is None and not fixed:
         whole = engine.run(dict(inputs))
     if whole is None:
@@ -197,17 +204,20 @@ def together(
     parts: Sequence[Mapping[str, Array]],
     counts: Sequence[int],
     samples: int,
-    reached: set[str],
     network: Declared,
+    *,
+    reached: set[str],
+    axis_of: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Array] | None:
-    """As :func:`joined`, by what ``network`` declares; None also where an output is one of all samples of a part."""
+    """As :func:`joined`, by what ``network`` declares, too; None also where an output is one of all samples of a part."""
     if len(parts) > 1:
         single = of_all(network.axes, network.inputs, network.outputs)
         if any(
             parts[0][name].shape == sizes for name, sizes in single.items() if name in reached & set(parts[0])
         ):
             return None
-    return joined(parts, counts, samples, reached, turned(network.axes, network.inputs, network.outputs))
+    known = {**axis_of, **turned(network.axes, network.inputs, network.outputs)}
+    return joined(parts, counts, samples, reached, known)
 
 
 def joined(

@@ -153,7 +153,7 @@ class StreamingEngine:
         ]
         answers = self._answers(places, size)
         alike = self._alike | {name for name in self.outputs if name.startswith("sizes/")}
-        return together(answers, [size] * len(answers), samples, set(answers[0]) - alike, self)
+        return together(answers, [size] * len(answers), samples, self, reached=set(answers[0]) - alike)
 
     def _answers(self, places: Sequence[Mapping[str, Array]], size: int) -> list[dict[str, Array]]:
         from onnx2snn.runtime.stream import Stream  # noqa: PLC0415 - which drives pipelines

@@ -28,6 +28,7 @@ from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
 from onnx2snn.runtime.providers import Provider, target_of
 from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.session_file import Model, open_source
+from onnx2snn.runtime.session_options import check_count, check_options
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.trace import Trace, trace_of
 from onnx2snn.units import steps_in_words, steps_to_answer, things
@@ -36,8 +37,6 @@ Array: TypeAlias = NDArray[Any]
 Count = Literal["synops", "spikes", "nothing"]
 Prepared = Literal["synops", "spikes", "nothing", "levels"]
 
-COUNTS = ("synops", "spikes", "nothing", "levels")
-EXECUTIONS = ("spiking", "fused", "int8", "streaming")
 #: What a compiled file calls them.
 _WRITTEN = {"streaming": "step"}
 
@@ -94,7 +93,7 @@ class SpikingSession:
         self._made_of = {name: value for name, value in locals().items() if name != "self"}
         if isinstance(model, (str, os.PathLike)):  # whoever unpickles it may work in another folder
             self._made_of["model"] = os.path.abspath(model)  # noqa: PTH100 - links stay what they are
-        _check_options(execution, count, chunk)
+        check_options(execution, count, chunk)
         target = target_of(backend, providers, save_memory=save_memory)
         self._source = open_source(model, target, whole=target.plain or session_options is not None)
         table_ = self._source.table
@@ -165,10 +164,11 @@ class SpikingSession:
         Raises:
             InputError: a name, shape or dtype differs; it says which was expected and which was found.
         """
-        _check_count(count)
+        check_count(count)
         engine = self._engine(self._count if count is None else count)
         checked, samples = checked_samples(engine.inputs, inputs)
-        answers = self._in_parts(engine, checked, samples)
+        axes = self._source.table.get("sample_axes", {})
+        answers = self._in_parts(engine, checked, samples, axes)
         for name in answers:
             if name.startswith(("spikes/", "synops/")):
                 answers[name] = by_sample(answers[name], samples)
@@ -196,6 +196,8 @@ class SpikingSession:
     def levels(self, inputs: Inputs) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names.
 
+        Outputs of a network that fixes its batch follow each other batch by batch along their first axis.
+
         Args:
             inputs: As of :meth:`run`.
 
@@ -204,7 +206,7 @@ class SpikingSession:
         """
         engine = self._engine("levels")
         checked, samples = checked_samples(engine.inputs, inputs)
-        answers = self._in_parts(engine, checked, samples)
+        answers = self._in_parts(engine, checked, samples, {})
         levels = {layer["name"]: answers[f"levels/{layer['name']}"] for layer in self.layers}
         return levels | {name: answers[name] for name in self.outputs}
 
@@ -233,7 +235,7 @@ class SpikingSession:
         Raises:
             InputError: the model fixes another batch.
         """
-        _check_count(count)
+        check_count(count)
         every: Count = self._source.counts if self._source.compile is None else "synops"
         return Stream(self._pipeline(count or every), batch=batch, result=self._result)
 
@@ -280,22 +282,9 @@ class SpikingSession:
         """Outputs, and layers, that depend on the samples; the others are the same for all of them, and are there once."""
         return frozenset({*self.outputs, *(layer["name"] for layer in self.layers)} - self._source.alike)
 
-    def _in_parts(self, engine: Engine, inputs: dict[str, Array], samples: int) -> dict[str, Array]:
+    def _in_parts(
+        self, engine: Engine, inputs: dict[str, Array], samples: int, axis_of: Mapping[str, int]
+    ) -> dict[str, Array]:
         """The answers to all parts, put together."""
         own = set(self.of_samples) | {f"levels/{name}" for name in self.of_samples}
-        return answers_of_parts(engine, inputs, samples, chunk=self._chunk, own=own)
-
-
-def _check_count(count: str | None) -> None:
-    if count not in (None, *COUNTS):
-        raise InputError(f"there is no count '{count}'", remedy=f"choose one of {', '.join(COUNTS)}")
-
-
-def _check_options(execution: str | None, count: str | None, chunk: int | None) -> None:
-    if execution not in (None, *EXECUTIONS):
-        remedy = f"choose one of {', '.join(EXECUTIONS)}"
-        raise InputError(f"there is no execution '{execution}'", remedy=remedy)
-    _check_count(count)
-    if chunk is not None and chunk < 1:
-        remedy = "leave 'chunk' away, or give 1 or more"
-        raise InputError("a chunk holds at least one sample", found=chunk, remedy=remedy)
+        return answers_of_parts(engine, inputs, samples, chunk=self._chunk, own=own, axis_of=axis_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.walks import carried
@@ -14,6 +15,15 @@ from onnx2snn.operators.batch import Samples, kept_behind
 def sample_axes(graph: gs.Graph) -> dict[str, Samples]:
     """By tensor name; not there for constants, and where samples are mixed or unknown. Needs inferred shapes."""
     return carried(graph.nodes, _of_results, {t.name: Samples(0) for t in graph.inputs if t.shape})
+
+
+def turned_outputs(graph: gs.Graph) -> dict[str, int]:
+    """Outputs whose samples lie on another axis than the first, of a network that fixes its batch: sizes do not tell it there."""
+    if not all(t.shape and isinstance(t.shape[0], (int, np.integer)) for t in graph.inputs):
+        return {}
+    found = sample_axes(graph)
+    places = {t.name: found[t.name] for t in graph.outputs if t.name in found}
+    return {name: s.axis for name, s in places.items() if s.axis > 0 and s.outer == s.inner == 1}
 
 
 def _of_results(node: gs.Node, found: dict[str, Samples]) -> Iterator[tuple[str, Samples]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -169,7 +170,11 @@ def run_reference(
     return Reference(model).run(inputs, outputs)
 
 
-def make_runner(model: onnx.ModelProto | SplitModel, providers: Sequence[Provider] | None = None) -> Batches:
+def make_runner(
+    model: onnx.ModelProto | SplitModel,
+    providers: Sequence[Provider] | None = None,
+    axis_of: Mapping[str, int] = MappingProxyType({}),
+) -> Batches:
     """Load ``model`` once, to run it often, on any number of samples, by :class:`Reference`.
 
     Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample. Outputs
@@ -178,7 +183,7 @@ def make_runner(model: onnx.ModelProto | SplitModel, providers: Sequence[Provide
     Raises:
         InputError: when run: an output neither grows with the samples nor is the same for all of them.
     """
-    return Batches(model, providers)
+    return Batches(model, providers, axis_of)
 
 
 class Batches:
@@ -188,13 +193,22 @@ class Batches:
     2. It declares an open batch, but names a size of it inside (a ``Reshape`` to [1, ...], a ``Resize`` to [4, ...]): so many.
     3. Its batch is fixed: so many at a time.
 
+    Args:
+        model: It.
+        providers: Execution providers of onnxruntime; None: the CPU.
+        axis_of: The axis of samples, of outputs where that is known.
+
     Attributes:
         batch: Samples at a time; None for any number, as far as it was run.
     """
 
     def __init__(
-        self, model: onnx.ModelProto | SplitModel, providers: Sequence[Provider] | None = None
+        self,
+        model: onnx.ModelProto | SplitModel,
+        providers: Sequence[Provider] | None = None,
+        axis_of: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self._axis_of = axis_of
         self._reference = Reference(model, providers)
         self._inputs = list(self._reference.inputs)
         sizes = {shape[0] for shape in self._reference.inputs.values() if shape and isinstance(shape[0], int)}
@@ -244,7 +258,7 @@ class Batches:
         for start in range(0, samples, batch):
             rows = np.minimum(np.arange(start, start + batch), samples - 1)
             parts.append(self._reference.run({name: value[rows] for name, value in inputs.items()}))
-        whole = joined(parts, [batch] * len(parts), samples, self._reached)
+        whole = joined(parts, [batch] * len(parts), samples, self._reached, self._axis_of)
         if whole is None:
             remedy = f"give {batch} at a time"
             raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 from helpers_graphs import make_model, node, samples
 from helpers_refused import CONSTANTS, quantised
 
 import onnx2snn
+from onnx2snn.dialect.layer_table import read_layer_table
+from onnx2snn.evaluation.answers import run_all
 from onnx2snn.model.reference import make_runner
 from onnx2snn.runtime import SpikingSession
 from onnx2snn.runtime.batches import by_sample, joined, turned
+from onnx2snn.runtime.layer_records import read_table
 
 #: By name: the answer to all samples 0 to 4, of which each part answers two.
 SAMPLES = np.arange(5)
@@ -86,3 +93,37 @@ def test_what_all_samples_make_is_made_of_all(keepdims: int, execution: str, chu
     assert step.tried == "equal"
     for name, value in SpikingSession(step).run(x).outputs.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-6)
+
+
+def sequence(batch: int) -> onnx.ModelProto:
+    """Four steps of a sequence, in front of its samples in the scores."""
+    nodes = [
+        node("MatMul", ["x", "w0"], ["z"]),
+        *quantised("z", "a"),
+        node("MatMul", ["a", "w2"], ["scores"]),
+    ]
+    nodes.append(node("Transpose", ["scores"], ["y"], perm=[1, 0, 2]))
+    return make_model(nodes, CONSTANTS, {"x": [batch, 4, 6]}, {"y": [4, batch, 3]})
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_samples_of_a_fixed_batch_lie_where_the_network_puts_them(batch: int, tmp_path: Path) -> None:
+    model, x = sequence(batch), {"x": samples(7, 4, 6)}
+    expected = make_runner(sequence("N"))(x)["y"]  # type: ignore[arg-type]
+    conversion = onnx2snn.convert(model)
+    for execution in ("spiking", "fused", "streaming"):
+        found = SpikingSession(conversion, execution=execution).run(x).outputs["y"]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert onnx2snn.verify(model, conversion, x).lossless
+    assert onnx2snn.verify(model, onnx2snn.compile(conversion, execution="fused").network.whole(), x).lossless
+    for network in (model, conversion):
+        run_all(network, x, output=tmp_path / "out.npz", batch=4)
+        with np.load(tmp_path / "out.npz") as written:
+            np.testing.assert_allclose(written["y"], expected, rtol=1e-6)
+
+
+def test_a_damaged_axis_of_samples_is_named() -> None:
+    table = read_layer_table(onnx2snn.convert(sequence(1)).model)
+    assert table["sample_axes"] == {"y": 1}
+    with pytest.raises(ValueError, match="unusable 'sample_axes'"):
+        read_table(json.dumps(table | {"sample_axes": {"y": "first"}}), 2)

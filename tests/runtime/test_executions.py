@@ -11,7 +11,7 @@ from helpers_streams import assert_same_answers, converted, inputs_of
 
 import onnx2snn
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.runtime.session import EXECUTIONS
+from onnx2snn.runtime.session_options import EXECUTIONS
 
 PAIRS = [(e, b) for e in EXECUTIONS for b in ("onnxruntime", "numpy") if (e, b) != ("int8", "numpy")]
 #: Sums of weights that are exact in float32: nothing may differ.
