@@ -10,7 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
-from onnx2snn.analysis.batch_axis import turned_outputs
+from onnx2snn.analysis.batch_axis import axes_of_outputs
 from onnx2snn.compile.schedule import make_schedule
 from onnx2snn.dialect.functions import VERSION, attach_functions
 from onnx2snn.dialect.layer_table import (
@@ -82,8 +82,8 @@ def spiking_file(
     macs = macs_of(graph, layers)
     written = SpikingFile(network, layers, network_timesteps(graph, form.coding), schedule.depth, macs.total)
     table = _table(written, form, macs, kept)
-    if turned := turned_outputs(import_model(source)):
-        table["sample_axes"] = turned
+    if axes := axes_of_outputs(import_model(source)):
+        table["sample_axes"] = axes
     write_layer_table(model, table)
     model.producer_name = "onnx2snn"
     model.producer_version = onnx2snn.__version__

@@ -239,10 +239,12 @@ def joined(
         counts: Samples in each part, those that fill it up included.
         samples: Samples that were asked for: the first ones.
         reached: What samples decide.
-        axis_of: The axis of samples, of outputs of which it is known (:func:`turned`).
+        axis_of: The axis of samples, of outputs of which it is known (:func:`turned`); −1 where there is none.
     """
     if len(parts) == 1 and counts[0] == samples:
         return dict(parts[0])
+    if any(axis_of.get(name, 0) < 0 for name in reached & set(parts[0])):
+        return None
     whole: dict[str, Array] = {}
     for name in parts[0]:
         values = [part[name] for part in parts]

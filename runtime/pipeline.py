@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -118,10 +119,19 @@ class StreamingEngine:
         pipeline: What executes the network.
         alike: Outputs that are the same for all samples.
         levels: Outputs ``levels/<layer>``, added up from trains, are wanted too.
+        axis_of: The axis of samples, of outputs where that is known.
     """
 
-    def __init__(self, pipeline: Pipeline, alike: frozenset[str], *, levels: bool = False) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        alike: frozenset[str],
+        *,
+        levels: bool = False,
+        axis_of: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self.pipeline = pipeline
+        self._axis_of = axis_of
         self._alike = alike
         self._levels = levels and not any(name.startswith("levels/") for name in pipeline.outputs)
         self.inputs = pipeline.inputs
@@ -153,7 +163,14 @@ class StreamingEngine:
         ]
         answers = self._answers(places, size)
         alike = self._alike | {name for name in self.outputs if name.startswith("sizes/")}
-        return together(answers, [size] * len(answers), samples, self, reached=set(answers[0]) - alike)
+        return together(
+            answers,
+            [size] * len(answers),
+            samples,
+            self,
+            reached=set(answers[0]) - alike,
+            axis_of=self._axis_of,
+        )
 
     def _answers(self, places: Sequence[Mapping[str, Array]], size: int) -> list[dict[str, Array]]:
         from onnx2snn.runtime.stream import Stream  # noqa: PLC0415 - which drives pipelines

@@ -102,6 +102,7 @@ class SpikingSession:
         self.execution = "spiking" if self.coding == "rate" and wanted in ("fused", "int8") else wanted
         self.layers: tuple[dict[str, Any], ...] = tuple(table_["layers"])
         self.outputs: tuple[str, ...] = tuple(table_["outputs"])
+        self._axis_of: dict[str, int] = table_.get("sample_axes", {})
         self.timesteps = int(table_["timesteps"])
         self.steps = steps_to_answer(self.timesteps, table_.get("depth"), self.coding)
         self._energy = table
@@ -167,8 +168,7 @@ class SpikingSession:
         check_count(count)
         engine = self._engine(self._count if count is None else count)
         checked, samples = checked_samples(engine.inputs, inputs)
-        axes = self._source.table.get("sample_axes", {})
-        answers = self._in_parts(engine, checked, samples, axes)
+        answers = self._in_parts(engine, checked, samples, self._axis_of)
         for name in answers:
             if name.startswith(("spikes/", "synops/")):
                 answers[name] = by_sample(answers[name], samples)
@@ -206,7 +206,8 @@ class SpikingSession:
         """
         engine = self._engine("levels")
         checked, samples = checked_samples(engine.inputs, inputs)
-        answers = self._in_parts(engine, checked, samples, {})
+        nowhere = {name: axis for name, axis in self._axis_of.items() if axis < 0}
+        answers = self._in_parts(engine, checked, samples, nowhere)
         levels = {layer["name"]: answers[f"levels/{layer['name']}"] for layer in self.layers}
         return levels | {name: answers[name] for name in self.outputs}
 
@@ -270,7 +271,8 @@ class SpikingSession:
         """The network of an execution, with what it counts; made when it is first asked for."""
         execution = execution or self.execution
         if execution == "streaming":
-            return StreamingEngine(self._pipeline(count), self._source.alike, levels=count == "levels")
+            facts: dict[str, Any] = {"levels": count == "levels", "axis_of": self._axis_of}
+            return StreamingEngine(self._pipeline(count), self._source.alike, **facts)
         return self._engines.engine(_WRITTEN.get(execution, execution), count)
 
     def _pipeline(self, count: str) -> Pipeline:

@@ -67,7 +67,9 @@ def _answers(
         return {}
     if execution == "step":
         pipeline = Pipeline(engine, int(network.table["timesteps"]))
-        return StreamingEngine(pipeline, network.alike).run(inputs)
+        return StreamingEngine(pipeline, network.alike, axis_of=network.table.get("sample_axes", {})).run(
+            inputs
+        )
     return engine.run(inputs)
 
 

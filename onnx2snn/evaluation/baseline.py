@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from onnx2snn.analysis.batch_axis import turned_outputs
+from onnx2snn.analysis.batch_axis import axes_of_outputs
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.dialect.macs import macs_of
 from onnx2snn.graph.core import Array
@@ -26,15 +26,15 @@ class Baseline:
         providers: Execution providers of onnxruntime; None: the CPU.
 
     Attributes:
-        turned: By output, the axis of samples, where it is known to be another than the first.
+        axes: By output, the axis of samples, where that is known and not told by sizes.
     """
 
     layers: tuple[Mapping[str, Any], ...] = ()
 
     def __init__(self, model: SplitModel, providers: Sequence[Provider] | None = None) -> None:
         graph = import_model(model)
-        self.turned = turned_outputs(graph)
-        self._run = make_runner(model, providers, self.turned)
+        self.axes = axes_of_outputs(graph)
+        self._run = make_runner(model, providers, self.axes)
         names = [info.name for info in model.structure.graph.output]
         macs = dict(macs_of(apply_owned(graph, PREPARE)).total)
         table = {"timesteps": 1, "depth": 0, "layers": [], "outputs": names}

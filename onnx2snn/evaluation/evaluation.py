@@ -224,12 +224,12 @@ def open_task(model: Network, data: Source, *, remote: bool, execution: str | No
     samples = open_data(data, input_specs(proto))
     if kind == "ann":
         baseline = Baseline(split_model(proto))
-        table: Mapping[str, Any] = baseline.table | {"sample_axes": baseline.turned}
+        table: Mapping[str, Any] = baseline.table | {"sample_axes": baseline.axes}
     else:
         table = read_layer_table(proto, compiled=True)
     structure = Structure.of(split_model(proto))
     axes = declared_axes((*proto.graph.output, *proto.graph.input))
-    elsewhere = dict(table.get("sample_axes", {}))
+    elsewhere = {n: axis for n, axis in table.get("sample_axes", {}).items() if axis > 0}
     elsewhere |= turned(
         axes, [spec.name for spec in input_specs(proto)], [o.name for o in proto.graph.output]
     )

@@ -127,3 +127,26 @@ def test_a_damaged_axis_of_samples_is_named() -> None:
     assert table["sample_axes"] == {"y": 1}
     with pytest.raises(ValueError, match="unusable 'sample_axes'"):
         read_table(json.dumps(table | {"sample_axes": {"y": "first"}}), 2)
+
+
+@pytest.mark.parametrize("execution", ["spiking", "fused", "streaming"])
+@pytest.mark.parametrize("chunk", [1, 2, 64])
+def test_rows_that_values_select_name_their_samples(execution: str, chunk: int) -> None:
+    """The first column of what NonMaxSuppression answers is the number of a sample in its batch."""
+    nodes = [node("MatMul", ["x", "w0"], ["z"]), *quantised("z", "a"), node("MatMul", ["a", "w1"], ["s"])]
+    nodes += [
+        node("Reshape", ["s", "corners"], ["boxes"]),
+        node("Reshape", ["s", "classes"], ["scores"]),
+        node("NonMaxSuppression", ["boxes", "scores", "most", "", "least"], ["y"]),
+    ]
+    constants = {"corners": np.array([0, 2, 4]), "classes": np.array([0, 4, 2]), "most": np.array(1)}
+    constants |= {"least": np.float32(-9), "w1": CONSTANTS["w1"], **CONSTANTS}
+    types = {"y": onnx.TensorProto.INT64}
+    model = make_model(nodes, constants, {"x": ["N", 6]}, {"y": ["M", 3]}, types=types)
+    x = {"x": samples(6, 6)}
+    expected = make_runner(model)(x)["y"]
+    assert set(expected[:, 0]) == set(range(6))
+    conversion = onnx2snn.convert(model)
+    found = SpikingSession(conversion, execution=execution, chunk=chunk).run(x).outputs["y"]
+    np.testing.assert_array_equal(found, expected)
+    assert onnx2snn.compile(conversion, execution="step").tried in ("equal", "explained")
