@@ -94,9 +94,7 @@ def test_a_function_of_a_widened_constant_is_widened_last(kind: str) -> None:
     """-1 where x is small, and 1 elsewhere, as ones_like and its negative."""
     ones = node("Expand", ["one", "sizes"], ["ones"])
     if kind == "ConstantOfShape":
-        ones = node(
-            kind, ["sizes"], ["ones"], value=onnx.numpy_helper.from_array(np.ones(1, np.float32))
-        )
+        ones = node(kind, ["sizes"], ["ones"], value=onnx.numpy_helper.from_array(np.ones(1, np.float32)))
     source = model(
         node("Shape", ["x"], ["sizes"]),
         ones,
