@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.certificate.as_written import Shown, near
 from onnx2snn.certificate.executions_apart import executions_apart
-from onnx2snn.certificate.finished import Witness
+from onnx2snn.certificate.finished import Witness, broken_rule
 from onnx2snn.compile.draft import Array
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.in_memory import loadable
@@ -28,7 +28,7 @@ _REMEDY = "this is a defect of onnx2snn: report it with this network; --no-check
 
 
 def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
-    """Load it, and let it answer a drawn sample as the converted file does, run as it is: ``equal``, or ``explained``.
+    """Keep to ONNX's rules, load, and answer a drawn sample as the converted file does, run as it is: ``equal``, ``explained``.
 
     Outputs may differ where a potential is so near to its threshold that the order of a sum decides: then the first layer
     whose levels differ has to have such a potential wherever they do.
@@ -37,6 +37,8 @@ def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
         SelfCheckError: it does not; says what differs.
         InputError: it is of a newer operator set than the network, and onnxruntime does not have that.
     """
+    if broken := broken_rule(made):
+        raise _defect("the compiled network is against the rules of ONNX", broken)
     witness = Witness.of(network.split)
     try:
         found = _answers(made, network, execution, witness.inputs)

@@ -50,6 +50,7 @@ def test_a_classifier_that_answers_names(kind: str) -> None:
     for execution in ("spiking", "fused", "step"):
         compiled = onnx2snn.compile(conversion, execution=execution)  # type: ignore[arg-type]
         assert compiled.tried == "equal"
+        onnx.checker.check_model(compiled.network.whole(), full_check=True)
     assert np.array_equal(make_runner(conversion.network)(x)["label"], expected)
 
 

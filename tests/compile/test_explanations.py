@@ -12,7 +12,7 @@ from helpers_graphs import make_model, node
 
 import onnx2snn
 from onnx2snn.certificate.finished import Witness
-from onnx2snn.compile import check
+from onnx2snn.compile import check, compiled, executions
 from onnx2snn.compile.network import read_network
 from onnx2snn.errors import SelfCheckError
 from onnx2snn.model.reference import make_runner
@@ -112,3 +112,14 @@ def test_what_the_order_of_a_sum_cannot_do_is_a_defect(activation: str, coding: 
 def test_outputs_of_another_form_are_a_defect() -> None:
     with pytest.raises(SelfCheckError, match="has another form"):
         check._check_form({"y": np.zeros((1, 2), np.float32)}, {"y": np.zeros((1, 1), np.float32)})
+
+
+def test_a_file_against_the_rules_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def written(*given: Any, **options: Any) -> Any:
+        made = executions.write_execution(*given, **options)
+        made.structure.graph.node[0].attribute.add(name="unheard", i=1, type=onnx.AttributeProto.INT)
+        return made
+
+    monkeypatch.setattr(compiled, "write_execution", written)
+    with pytest.raises(SelfCheckError, match="against the rules of ONNX"):
+        onnx2snn.compile(network().split.whole(), execution="fused")
