@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.dialect.layer_table import is_spiking
 from onnx2snn.errors import ConversionError
+from onnx2snn.exact.concrete_sizes import with_concrete_sizes
 from onnx2snn.exact.magnitudes import magnitudes
 from onnx2snn.exact.on_levels import ON_LEVELS, entrances, put_grids
 from onnx2snn.exact.proof import Proof, prove_graph, surplus
@@ -195,7 +197,10 @@ def made_exact(
         source: The network that it was made from.
         samples: Batches of inputs (N, ...) whose range inputs have; none: −8 to 8.
     """
-    inputs = _input_grids(graph, samples)
+    samples = iter(samples)
+    first = next(samples, None)
+    inputs = _input_grids(graph, samples if first is None else itertools.chain([first], samples))
+    shapes = {name: (1, *value.shape[1:]) for name, value in (first or {}).items()}
     levels = graph.copy()
     put_grids(levels, {one.name: one.grid for one in inputs})
     levels = apply_owned(levels, RECOGNISE)
@@ -205,25 +210,31 @@ def made_exact(
         raise ConversionError("this network has no quantised activation", remedy=CALIBRATE)
     levels = apply_owned(levels, ON_LEVELS)
     # the first of equals: no bits are given up for nothing
-    attempts = _attempts(levels, source, inputs, sound=sound)
+    attempts = _attempts(levels, source, inputs, sound=sound, shapes=shapes)
     return max(attempts, key=lambda made: (made.obstacle is None, made.proved))
 
 
 def _attempts(
-    levels: gs.Graph, source: onnx.ModelProto, inputs: tuple[InputGrid, ...], *, sound: bool
+    levels: gs.Graph,
+    source: onnx.ModelProto,
+    inputs: tuple[InputGrid, ...],
+    *,
+    sound: bool,
+    shapes: Mapping[str, tuple[int, ...]],
 ) -> Iterator[Exact]:
     """A network on levels, rounded with fewer bits each time in front of what is not proved, while that may prove more.
 
-    What is made of a ``sound`` one has to convert.
+    What is made of a ``sound`` one has to convert. Open sizes are those of ``shapes``, of the inputs of one sample.
     """
-    sizes, spare = magnitudes(levels), dict[str, float]()
+    sizes, spare = magnitudes(with_concrete_sizes(levels, shapes)), dict[str, float]()
     for _ in range(ATTEMPTS):
         rounded = levels.copy()
         changes = Grids(rounded, sizes, spare=spare).round()
         model = declared_as(to_model(apply_owned(rounded, (plain_neurons,))), source)
         recognised = apply_owned(import_model(model), (*PREPARE, *RECOGNISE))
         obstacle = obstacle_in(recognised) if sound else None
-        made = Exact(model, inputs, tuple(changes), prove_graph(recognised), obstacle)
+        proofs = prove_graph(with_concrete_sizes(recognised, shapes))
+        made = Exact(model, inputs, tuple(changes), proofs, obstacle)
         yield made
         less = {
             p.name: spare.get(p.name, 0.0) + max(surplus(p), WHOLE_SPARE if p.name in spare else LEAST_SPARE)
