@@ -120,6 +120,7 @@ class StreamingEngine:
         alike: Outputs that are the same for all samples.
         levels: Outputs ``levels/<layer>``, added up from trains, are wanted too.
         axis_of: The axis of samples, of outputs where that is known.
+        mixed: Operators that were kept may mix samples: they enter together.
     """
 
     def __init__(
@@ -129,8 +130,10 @@ class StreamingEngine:
         *,
         levels: bool = False,
         axis_of: Mapping[str, int] = MappingProxyType({}),
+        mixed: bool = False,
     ) -> None:
         self.pipeline = pipeline
+        self._mixed = mixed
         self._axis_of = axis_of
         self._alike = alike
         self._levels = levels and not any(name.startswith("levels/") for name in pipeline.outputs)
@@ -147,7 +150,8 @@ class StreamingEngine:
         """
         samples = len(next(iter(inputs.values())))
         fixed = fixed_batch(self.inputs)
-        whole = self._run(inputs, samples, fixed or -(-samples // _PLACES))
+        places = 1 if self._mixed else _PLACES
+        whole = self._run(inputs, samples, fixed or -(-samples // places))
         if whole is None and not fixed:  # what all samples make, of all samples
             whole = self._run(inputs, samples, samples)
         if whole is None:

@@ -272,7 +272,8 @@ class SpikingSession:
         execution = execution or self.execution
         if execution == "streaming":
             facts: dict[str, Any] = {"levels": count == "levels", "axis_of": self._axis_of}
-            return StreamingEngine(self._pipeline(count), self._source.alike, **facts)
+            mixed = bool(self._source.table["non_spiking"])
+            return StreamingEngine(self._pipeline(count), self._source.alike, **facts, mixed=mixed)
         return self._engines.engine(_WRITTEN.get(execution, execution), count)
 
     def _pipeline(self, count: str) -> Pipeline:

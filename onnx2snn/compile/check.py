@@ -69,9 +69,8 @@ def _answers(
         return {}
     if execution == "step":
         pipeline = Pipeline(engine, int(network.table["timesteps"]))
-        return StreamingEngine(pipeline, network.alike, axis_of=network.table.get("sample_axes", {})).run(
-            inputs
-        )
+        mixed, axes = bool(network.table["non_spiking"]), network.table.get("sample_axes", {})
+        return StreamingEngine(pipeline, network.alike, axis_of=axes, mixed=mixed).run(inputs)
     return engine.run(inputs)
 
 
