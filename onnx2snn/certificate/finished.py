@@ -46,6 +46,7 @@ class Witness:
         failure: Why not.
         at_a_time: It declares an open batch, and works for so many samples at a time; None for any number.
         any_number: It takes any number of samples at a time.
+        native: onnxruntime computes it; else the reference evaluator of the onnx package does.
     """
 
     source: SplitModel
@@ -54,6 +55,7 @@ class Witness:
     failure: Onnx2SnnError | None = None
     at_a_time: int | None = None
     any_number: bool = False
+    native: bool = True
 
     @classmethod
     def of(cls, model: onnx.ModelProto | SplitModel) -> Witness:
@@ -78,7 +80,8 @@ class Witness:
                 if all(output.size for output in outputs.values()):
                     open_ = all(spec.batch is None for spec in specs)
                     at_a_time = run.batch if open_ else None
-                    return cls(source, inputs, outputs, at_a_time=at_a_time, any_number=run.batch is None)
+                    any_, native = run.batch is None, run.native
+                    return cls(source, inputs, outputs, None, at_a_time, any_number=any_, native=native)
         except Onnx2SnnError as error:
             failure = error
         empty = InputError(

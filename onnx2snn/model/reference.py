@@ -86,6 +86,11 @@ class Reference:
         }
         self.outputs: list[str] = [o.name.removesuffix(_SHOWN) for o in self._session.get_outputs()]
 
+    @property
+    def native(self) -> bool:
+        """Whether onnxruntime has computed all that was run so far."""
+        return self._evaluator is None
+
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
         """Outputs by name, all or those asked for; inputs that the model does not have are ignored.
 
@@ -216,6 +221,11 @@ class Batches:
         self._reached = sampled_tensors(model)
         graph = (model.structure if isinstance(model, SplitModel) else model).graph
         self._named = _resized_to(graph)
+
+    @property
+    def native(self) -> bool:
+        """As of :class:`Reference`."""
+        return self._reference.native
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name; see :func:`make_runner`."""
