@@ -116,7 +116,7 @@ $(VENV)/core: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/core
-	$(PIP) -e '.[dev,images,report]'
+	$(PIP) -e '.[dev,images,report,events]'
 	@touch $@
 
 $(VENV)/docs: $(VENV)/core
@@ -129,11 +129,11 @@ examples/browser/node_modules: examples/browser/package-lock.json
 
 $(VENV)/train: $(VENV)/dev
 	$(PIP) torch==2.13.0
-	$(PIP) -e '.[dev,images,report,train]'
+	$(PIP) -e '.[dev,images,report,events,train]'
 	@touch $@
 
 $(VENV)/cluster: $(VENV)/dev
-	$(PIP) -e '.[dev,images,report,cluster]'
+	$(PIP) -e '.[dev,images,report,events,cluster]'
 	@touch $@
 
 $(VENV)-oldest/installed-all: pyproject.toml constraints-oldest.txt

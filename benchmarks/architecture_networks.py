@@ -53,6 +53,9 @@ def _torchvision(name: str, side: int) -> nn.Module:
     if name.startswith("lraspp"):
         chosen |= {"weights_backbone": None, "num_classes": 21}
     network: nn.Module = torchvision.models.get_model(name, **chosen)
+    for module in network.modules():  # a head that starts at zero would answer nothing else
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.trunc_normal_(module.weight, std=0.02)
     return FirstOutput(network) if name.startswith("lraspp") else network
 
 

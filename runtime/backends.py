@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError, raise_for_memory
+from onnx2snn.runtime.choices import BACKENDS
 from onnx2snn.runtime.engine_inputs import EngineInput, declared_axes, open_or_fixed
 from onnx2snn.runtime.providers import Provider, chosen_providers
 
@@ -72,8 +73,19 @@ class Engine(Protocol):
         """All outputs by name."""
         ...
 
+    def warm_up(self) -> None:
+        """Prepare for many runs, whatever time that takes."""
+        ...
 
-class OnnxruntimeEngine:
+
+class _AlwaysWarm:
+    """There is nothing that an engine would do for many runs alone."""
+
+    def warm_up(self) -> None:
+        """Nothing."""
+
+
+class OnnxruntimeEngine(_AlwaysWarm):
     """Stock onnxruntime; concurrent runs are safe.
 
     Args:
@@ -131,11 +143,11 @@ class OnnxruntimeEngine:
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""
-        with _computing():
+        with computing():
             return _named(self.outputs, self._session.run(None, dict(inputs)))
 
 
-class ReferenceEngine:
+class ReferenceEngine(_AlwaysWarm):
     """The reference evaluator of the onnx package: NumPy, slow, and the meaning of ONNX."""
 
     def __init__(self, model: Loadable) -> None:
@@ -148,7 +160,7 @@ class ReferenceEngine:
 
         from onnx2snn.float64.reference_kernels import CORRECTED  # noqa: PLC0415
 
-        with _computing():
+        with computing():
             loaded = onnx.load(model.content) if isinstance(model.content, str) else onnx.ModelProto()
             if isinstance(model.content, bytes):
                 loaded.ParseFromString(model.content)
@@ -163,7 +175,7 @@ class ReferenceEngine:
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""
-        with _computing():
+        with computing():
             return _named(self.outputs, self._evaluator.run(None, dict(inputs)))
 
 
@@ -210,7 +222,7 @@ def tensor_of(answer: Any) -> Array:
 
 
 @contextmanager
-def _computing() -> Iterator[None]:
+def computing() -> Iterator[None]:
     """What the libraries raise where a model contradicts itself."""
     try:
         yield
@@ -233,7 +245,7 @@ def make_engine(model: Loadable, backend: str, **options: Any) -> Engine:
 
     Args:
         model: What it loads.
-        backend: ``onnxruntime`` or ``numpy``.
+        backend: ``onnxruntime``, ``numpy``, or ``events``.
         **options: Of onnxruntime.
 
     Raises:
@@ -244,4 +256,8 @@ def make_engine(model: Loadable, backend: str, **options: Any) -> Engine:
         return OnnxruntimeEngine(model, **options)
     if backend == "numpy":
         return ReferenceEngine(model)
-    raise InputError(f"there is no backend '{backend}'", remedy="choose onnxruntime or numpy")
+    if backend == "events":
+        from onnx2snn.events.event_engine import EventEngine  # noqa: PLC0415 - needs the onnx package, and Numba
+
+        return EventEngine(model, **options)
+    raise InputError(f"there is no backend '{backend}'", remedy=f"choose one of {', '.join(BACKENDS)}")

@@ -20,7 +20,7 @@ class Engines:
 
     Args:
         source: Where the networks come from.
-        backend: ``onnxruntime`` or ``numpy``.
+        backend: One of ``BACKENDS``.
         options: Of the backend, by name.
     """
 

@@ -78,6 +78,10 @@ class Pipeline:
         further = ("answered", "train/", "next/")
         return [name for name in self._engine.outputs if not name.startswith(further)]
 
+    def warm_up(self) -> None:
+        """As of an engine."""
+        self._engine.warm_up()
+
     def at_rest(self, batch: int) -> State:
         """The states of an empty pipeline; sizes that the network leaves open are one, until the first step."""
         return {
@@ -141,6 +145,10 @@ class StreamingEngine:
         self.axes = pipeline.axes
         self.outputs = pipeline.outputs
         self.metadata: dict[str, str] = {}
+
+    def warm_up(self) -> None:
+        """As of its pipeline."""
+        self.pipeline.warm_up()
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name.

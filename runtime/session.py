@@ -20,6 +20,7 @@ from onnx2snn.runtime.batches import (
     parts_of,
     samples_at_a_time,
 )
+from onnx2snn.runtime.choices import check_count, check_options
 from onnx2snn.runtime.energy import FLOAT32, EnergyTable
 from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
 from onnx2snn.runtime.engines import Engines
@@ -28,7 +29,6 @@ from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
 from onnx2snn.runtime.providers import Provider, target_of
 from onnx2snn.runtime.result import Result, result_of
 from onnx2snn.runtime.session_file import Model, open_source
-from onnx2snn.runtime.session_options import check_count, check_options
 from onnx2snn.runtime.stream import Stream
 from onnx2snn.runtime.trace import Trace, trace_of
 from onnx2snn.units import steps_in_words, steps_to_answer, things
@@ -59,8 +59,10 @@ class SpikingSession:
             thresholds; float32 elsewhere. (A rate code has no shorter way than ``spiking``.)
             ``streaming``: a pipeline, one time step after the other, a new input every T steps (METHOD 8); :meth:`stream`
             drives it step by step. None: what the file was compiled for, else ``spiking``.
-        backend: ``onnxruntime``, or ``numpy``: the reference evaluator of the onnx package.
-        threads: Threads of one run; None leaves it to the backend.
+        backend: ``onnxruntime``. ``events`` (``pip install 'onnx2snn[events]'``): synapses add up the weights of active
+            neurons alone; where many are active, dense kernels take over. Its first run compiles loops, for a second or two.
+            ``numpy``: the reference evaluator of the onnx package.
+        threads: Threads of one run; None leaves it to the backend. Events are followed by one.
         providers: Execution providers of onnxruntime, by name or as (name, options). CUDA multiplies float32 exactly here
             (option ``use_tf32`` off), where the options do not say otherwise.
         session_options: An ``onnxruntime.SessionOptions`` of your own, used as it is.
@@ -95,7 +97,9 @@ class SpikingSession:
             self._made_of["model"] = os.path.abspath(model)  # noqa: PTH100 - links stay what they are
         check_options(execution, count, chunk)
         target = target_of(backend, providers, save_memory=save_memory)
-        self._source = open_source(model, target, whole=target.plain or session_options is not None)
+        self._source = open_source(
+            model, target, whole=backend != "onnxruntime" or session_options is not None
+        )
         table_ = self._source.table
         self.coding = str(table_.get("coding", "binary"))
         wanted = execution or {"step": "streaming"}.get(self._source.execution, self._source.execution)
@@ -177,6 +181,8 @@ class SpikingSession:
     def warm_up(self, inputs: Inputs | None = None) -> None:
         """Run once, so that the first sample does not wait for memory that a first run asks for.
 
+        Of the backend ``events`` small loops are compiled together, for some seconds: small networks run in half the time.
+
         Args:
             inputs: As of :meth:`run`; None: one sample of zeros.
 
@@ -191,6 +197,7 @@ class SpikingSession:
                 name: np.zeros((rows, *(size or 1 for size in spec.shape[1:])), spec.dtype)
                 for name, spec in self.inputs.items()
             }
+        self._engine(self._count).warm_up()
         self.run(inputs)
 
     def levels(self, inputs: Inputs) -> dict[str, Array]:

@@ -37,6 +37,7 @@ PURPOSE = {
     "calibration": "thresholds for float networks, from data",
     "certificate": "comparison of synapses, thresholds and every level, with rounding bounds",
     "compile": "a converted network in plain operators, one file an execution",
+    "events": "compiled networks run by events: no work for silent neurons (extra `events`)",
     "onnx2snn": "convert, inspect",
     "exchange": "converted networks in NIR, and a reader that runs them (extra `nir`)",
     "training": "QCFS, few-spike training (extra `train`)",
@@ -46,6 +47,7 @@ PURPOSE = {
 
 #: Arrows that point down, each drawn inside a function, and why.
 LATE = {
+    ("runtime", "events"): "one of its backends follows events, where Numba is there",
     ("runtime", "compile"): "a session compiles a converted file in memory, where the onnx package is there",
     ("runtime", "float64"): "the NumPy backend takes kernels that onnx.reference gets wrong",
     (

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from onnx2snn.cli.helping import PATH
+from onnx2snn.runtime.choices import BACKENDS, EXECUTIONS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -18,12 +19,12 @@ def execution_options(help_text: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         backend = click.option(
             "--backend",
-            type=click.Choice(["onnxruntime", "numpy"]),
+            type=click.Choice(BACKENDS),
             default="onnxruntime",
             show_default=True,
-            help="What runs the network.",
+            help="What runs the network; events (pip install 'onnx2snn[events]') does no work for silent neurons.",
         )
-        executions = click.Choice(["spiking", "fused", "int8", "streaming"])
+        executions = click.Choice(EXECUTIONS)
         return click.option("--execution", type=executions, help=help_text)(backend(command))
 
     return decorate

@@ -138,7 +138,7 @@ def evaluate(
     data: Source,
     *,
     execution: Literal["spiking", "fused", "int8", "streaming"] | None = None,
-    backend: Literal["onnxruntime", "numpy"] = "onnxruntime",
+    backend: Literal["onnxruntime", "numpy", "events"] = "onnxruntime",
     providers: Sequence[Provider] | None = None,
     batch: int = 100,
     workers: int = 1,

@@ -51,6 +51,7 @@ _LINEAR = (
     replace(
         _SUM,
         name="Add",
+        formula="{0} + {1}",
         transfer=transfer.added,
         sums=True,
         line=True,
@@ -62,6 +63,7 @@ _LINEAR = (
     replace(
         _SUM,
         name="Sub",
+        formula="{0} - {1}",
         subtracts=(1,),
         unsigned="Add",
         transfer=transfer.subtracted,
@@ -92,6 +94,7 @@ _LINEAR = (
     replace(
         _LINE,
         name="Mul",
+        formula="{0} * {1}",
         multiplies=True,
         transfer=transfer.multiplied,
         bilinear=True,
@@ -106,6 +109,7 @@ _LINEAR = (
     replace(
         _LINE,
         name="Div",
+        formula="{0} / {1}",
         multiplies=True,
         transfer=transfer.divided,
         linear=conditions.quotient,
@@ -121,6 +125,7 @@ _LINEAR = (
     replace(
         _EXACT,
         name="Neg",
+        formula="-{0}",
         subtracts=(0,),
         unsigned="Identity",
         transfer=transfer.negated,
@@ -134,15 +139,22 @@ _LINEAR = (
 )
 
 _PIECEWISE = (
-    *_EXACT.called("Abs", errors=error_rules.passed(error_rules.of_first), transfer=transfer.absolute),
     *_EXACT.called(
-        "Relu", errors=error_rules.passed(error_rules.of_first), codes=(), transfer=transfer.rectified
+        "Abs", formula="abs({0})", errors=error_rules.passed(error_rules.of_first), transfer=transfer.absolute
     ),
-    replace(_EXTREME, name="Max", transfer=transfer.largest),
-    replace(_EXTREME, name="Min", transfer=transfer.smallest),
+    *_EXACT.called(
+        "Relu",
+        formula="max({0}, np.float32(0))",
+        errors=error_rules.passed(error_rules.of_first),
+        codes=(),
+        transfer=transfer.rectified,
+    ),
+    replace(_EXTREME, name="Max", formula="max({0}, {1})", transfer=transfer.largest),
+    replace(_EXTREME, name="Min", formula="min({0}, {1})", transfer=transfer.smallest),
     replace(
         _EACH,
         name="Clip",
+        formula="min(max({0}, {1}), {2})",
         codes=(),
         errors=error_rules.clipped,
         roundings=0,
@@ -153,18 +165,24 @@ _PIECEWISE = (
     *_EACH.called("HardSigmoid", errors=error_rules.line(1.0, 1.0), transfer=transfer.mask),
     *_OPERANDS.called("PRelu", errors=error_rules.passed(error_rules.leaky_by_channel)),
     *_EACH.called("ThresholdedRelu", "Shrink"),
-    replace(_JUMP, name="Round", transfer=transfer.rising(np.rint)),
-    replace(_JUMP, name="Floor", transfer=transfer.rising(np.floor)),
-    replace(_JUMP, name="Ceil", transfer=transfer.rising(np.ceil)),
+    replace(_JUMP, name="Round", formula="np.rint({0})", transfer=transfer.rising(np.rint)),
+    replace(_JUMP, name="Floor", formula="np.floor({0})", transfer=transfer.rising(np.floor)),
+    replace(_JUMP, name="Ceil", formula="np.ceil({0})", transfer=transfer.rising(np.ceil)),
     replace(_JUMP, name="Sign", transfer=transfer.rising(np.sign)),
-    *_COMPARISON.called("Equal", entries=entries.equal),
-    *_COMPARISON.called("Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
+    *_COMPARISON.called("Equal", entries=entries.equal, formula="{0} == {1}"),
+    *_COMPARISON.called("Greater", formula="{0} > {1}"),
+    *_COMPARISON.called("GreaterOrEqual", formula="{0} >= {1}"),
+    *_COMPARISON.called("Less", formula="{0} < {1}"),
+    *_COMPARISON.called("LessOrEqual", formula="{0} <= {1}"),
     *_OPERANDS.called("Mod", jumps=True, errors=jump_errors.remainder),
-    *_LOGIC.called("And", "Or", "Xor", errors=jump_errors.logic),
-    *_EACH.called("Not", whole=True, transfer=transfer.mask, errors=jump_errors.logic),
+    *_LOGIC.called("And", formula="{0} and {1}", errors=jump_errors.logic),
+    *_LOGIC.called("Or", formula="{0} or {1}", errors=jump_errors.logic),
+    *_LOGIC.called("Xor", formula="{0} != {1}", errors=jump_errors.logic),
+    *_EACH.called("Not", formula="not {0}", whole=True, transfer=transfer.mask, errors=jump_errors.logic),
     replace(
         _EACH,
         name="Cast",
+        formula="np.float32({0})",
         typed_by="to",
         passes=identities.same_type,
         transfer=transfer.cast,

@@ -61,6 +61,7 @@ OPERATORS = (
     replace(
         _MOVE,
         name="Identity",
+        formula="{0}",
         passes=identities.always,
         entries=entries.same,
         linear=conditions.first,
@@ -198,6 +199,7 @@ OPERATORS = (
     replace(
         _COPY,
         name="Where",
+        formula="{1} if {0} else {2}",
         entries=entries.chosen,
         passes=identities.chosen,
         transfer=transfer.chosen,

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 import onnx2snn
 from onnx2snn.runtime import SpikingSession
-from onnx2snn.runtime.session_options import EXECUTIONS
+from onnx2snn.runtime.choices import EXECUTIONS
 
 TYPES = {
     "uint8": (onnx.TensorProto.UINT8, 0, 255),

@@ -19,8 +19,8 @@ from onnx2snn.compile.integers import operand, whole_rounding
 from onnx2snn.compile.network import read_network
 from onnx2snn.compile.thresholds import Thresholds
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.choices import EXECUTIONS
 from onnx2snn.runtime.providers import target_of
-from onnx2snn.runtime.session_options import EXECUTIONS
 
 
 def neuron(theta: np.ndarray, levels: int, rounding: str) -> Thresholds:

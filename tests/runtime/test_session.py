@@ -20,8 +20,8 @@ from helpers_streams import converted, inputs_of
 import onnx2snn
 from onnx2snn.runtime import INT8, EnergyTable, SpikingSession
 from onnx2snn.runtime.batches import checked_samples, samples_at_a_time
+from onnx2snn.runtime.choices import EXECUTIONS
 from onnx2snn.runtime.engine_inputs import EngineInput
-from onnx2snn.runtime.session_options import EXECUTIONS
 
 
 def images(samples: int, seed: int = 0) -> np.ndarray:

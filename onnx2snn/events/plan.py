@@ -1,0 +1,233 @@
+"""In which order a network is computed, by which means: synapses by events, entry by entry in loops, the rest in few pieces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from onnx2snn.compile.draft import sizes_of
+from onnx2snn.events.channels_last import reshaped
+from onnx2snn.events.entry_loops import TYPES, Group, as_operand, has_formula
+from onnx2snn.events.event_synapses import followed, pool
+from onnx2snn.events.pieces import Parts, Piece
+from onnx2snn.events.programs import EventStep, Run, Spelled, loop
+from onnx2snn.model.nodes import needed
+from onnx2snn.model.subgraphs import names_read
+from onnx2snn.operators import of
+
+Array: TypeAlias = NDArray[Any]
+Node: TypeAlias = onnx.NodeProto
+
+#: Entries of a sample that a loop takes no longer for than it takes to be called.
+_SMALL = 1 << 14
+#: Outputs that nothing waits for: they are computed at the end, all in one piece.
+_COUNTS = ("spikes/", "synops/", "sizes/")
+
+
+class Planner:
+    """Cuts a network into steps.
+
+    Args:
+        model: In plain operators, all types declared.
+        options: Of onnxruntime's engine, by name.
+    """
+
+    def __init__(self, model: onnx.ModelProto, options: dict[str, Any]) -> None:
+        graph = model.graph
+        self._parts = Parts(model, options)
+        self._infos = {i.name: i for i in (*graph.value_info, *graph.input, *graph.output)}
+        self._held = {tensor.name: tensor for tensor in graph.initializer}
+        self._outputs = [info.name for info in graph.output]
+        self._left = list(graph.node)
+        self._done = {"", *self._held, *(info.name for info in graph.input)}
+        worth = needed(self._left, [name for name in self._outputs if not name.startswith(_COUNTS)])
+        found = {node.output[0]: self._kernel_of(node) for node in worth}
+        self._kernels = {name: step for name, step in found.items() if step is not None}
+        groups = {n.output[0]: self._group_of(n) for n in worth if has_formula(n)}
+        self._groups = {n: g for n, g in groups.items() if g is not None and n not in self._kernels}
+        self._steps: list[EventStep] = []
+
+    def steps(self) -> list[EventStep]:
+        """In the order in which they run.
+
+        1. What works entry by entry, and what follows events, as soon as it can;
+        2. where they wait for something, that, in one piece; what nothing waits for (counts) comes last.
+        """
+        while self._left:
+            if self._loop_step() or self._single_steps():
+                continue
+            self._piece()
+        return self._steps
+
+    def _constant(self, name: str) -> Array | None:
+        return numpy_helper.to_array(self._held[name]) if name in self._held else None
+
+    def _rank(self, name: str) -> int:
+        """Of a tensor; -1 where it is not known."""
+        sizes = sizes_of(self._infos[name]) if name in self._infos else None
+        return -1 if sizes is None else len(sizes)
+
+    def _type(self, name: str) -> np.dtype[Any] | None:
+        held = self._held.get(name)
+        return TYPES.get(
+            int(self._infos[name].type.tensor_type.elem_type if held is None else held.data_type)
+        )
+
+    def _group_of(self, node: Node) -> Group | None:
+        """A group that ``node`` may stand in; None where it has to be computed otherwise."""
+        names = [*node.input, *node.output]
+        if any(name not in self._infos and name not in self._held for name in names):
+            return None
+        if any(self._type(name) is None for name in names):
+            return None
+        rank = self._rank(node.output[0])
+        group = Group(rank)
+        single = self._is_single(node.output[0])
+        for name in node.input:
+            values = self._constant(name)
+            operand = None if values is None else as_operand(values, rank)
+            if operand is not None:
+                group.constants[name] = operand
+            elif values is None and not single and self._is_single(name):
+                group.singles.add(name)
+            elif values is not None or self._rank(name) != rank:
+                return None
+        return group if len(group.constants) + len(group.singles) < len(set(node.input)) else None
+
+    def _is_single(self, name: str) -> bool:
+        """Whether a tensor is one number, whatever the samples."""
+        sizes = sizes_of(self._infos[name]) if name in self._infos else None
+        return sizes is not None and all(size == 1 for size in sizes)
+
+    def _is_ready(self, node: Node, further: Iterable[str] = ()) -> bool:
+        known = {*further}
+        return all(name in self._done or name in known for name in names_read(node))
+
+    def _taken(self, nodes: Sequence[Node]) -> list[str]:
+        """These nodes are computed; the names of those of their results that something else reads."""
+        there = {node.output[0] for node in nodes}
+        self._left = [node for node in self._left if node.output[0] not in there]
+        read = {name for node in self._left for name in names_read(node)} | set(self._outputs)
+        made = [name for node in nodes for name in node.output if name]
+        self._done.update(made)
+        return [name for name in made if name in read]
+
+    def _loop_step(self) -> bool:
+        """Whether there was something for a loop."""
+        group: Group | None = None
+        sizes: Any = None
+        made: set[str] = set()
+        read: set[str] = set()
+        for node in self._left:
+            own = self._groups.get(node.output[0])
+            there = sizes_of(self._infos[node.output[0]]) if own is not None else None
+            if (
+                own is None
+                or not self._is_ready(node, made)
+                or (group is not None and not _alike(sizes, there))
+            ):
+                continue
+            if group is not None and not {*node.input} & (made | read):  # of as many samples, or steps
+                continue
+            group, sizes = group or Group(own.rank), sizes or there
+            group.nodes.append(node)
+            group.constants |= own.constants
+            group.singles |= own.singles
+            read.update(name for name in node.input if name not in own.constants and name not in own.singles)
+            made.add(node.output[0])
+        if group is None:
+            return False
+        wanted = self._taken(group.nodes)
+        reads, spelled = group.spelled(wanted, lambda name: self._type(name) or np.dtype(np.float32))
+        self._steps.append(
+            self._step(reads, tuple(wanted), spelled, _Later(self._parts, group.nodes, wanted, reads))
+        )
+        return True
+
+    def _kernel_of(self, node: Node) -> EventStep | None:
+        """What computes ``node`` from its first input; None of what is left to loops over entries, and to pieces."""
+        if not node.input or node.input[0] in self._held or not self._is_float(node):
+            return None
+        ends = (node.input[0],), (node.output[0],)
+        rank = self._rank(node.input[0])
+        if synapses := followed(node, self._constant, rank):
+            return self._step(*ends, synapses, _Later(self._parts, [node], ends[1], ends[0]))
+        if windows := pool(node, rank):
+            return self._step(*ends, windows)
+        before, sizes = (
+            sizes_of(self._infos[n]) if n in self._infos else None for n in (ends[0][0], ends[1][0])
+        )
+        in_order = of(node).moves and of(node).plain
+        if in_order and before and sizes and None not in sizes[1:] and 0 not in sizes:
+            return self._step(*ends, reshaped(before[1:], sizes[1:]))
+        return None
+
+    def _step(
+        self, reads: tuple[str, ...], writes: tuple[str, ...], spelled: Spelled, otherwise: Run | None = None
+    ) -> EventStep:
+        """A loop; of one of many entries nothing is gained where it is compiled with its neighbours."""
+        step = loop(reads, writes, spelled, otherwise)
+        sizes = [sizes_of(self._infos[name]) for name in (*reads, *writes)]
+        known = [[1 if size is None else size for size in each[1:]] for each in sizes if each]
+        small = len(known) == len(sizes) and all(math.prod(each) <= _SMALL for each in known)
+        return step if small else replace(step, spelled=None)
+
+    def _is_float(self, node: Node) -> bool:
+        return node.input[0] in self._infos and self._type(node.input[0]) == np.float32
+
+    def _single_steps(self) -> bool:
+        """Whether there were synapses that are ready."""
+        found = False
+        for node in list(self._left):
+            step = self._kernels.get(node.output[0]) if self._is_ready(node) else None
+            if step is not None:
+                self._taken([node])
+                self._steps.append(step)
+                found = True
+        return found
+
+    def _piece(self) -> None:
+        """What can be computed now of what a loop or synapses wait for; of all the rest where nothing of the kind is left."""
+        own = [n for n in self._left if n.output[0] in self._groups or n.output[0] in self._kernels]
+        waited = {name for node in own for name in names_read(node)}
+        wanted = needed(self._left, waited, self._done) if own else self._left
+        apart = {node.output[0] for node in own}
+        nodes: list[Node] = []
+        made: set[str] = set()
+        for node in wanted:
+            if node.output[0] not in apart and self._is_ready(node, made):
+                nodes.append(node)
+                made.update(node.output)
+        if not nodes:
+            raise AssertionError("a network is in topological order")
+        piece = self._parts.piece(nodes, self._taken(nodes))
+        self._steps.append(EventStep(piece.reads, piece.writes, piece))
+
+
+class _Later:
+    """A piece that is made when it is first needed."""
+
+    def __init__(
+        self, parts: Parts, nodes: Sequence[Node], wanted: Sequence[str], reads: Sequence[str]
+    ) -> None:
+        self._make: Callable[[], Piece] = lambda: parts.piece(nodes, wanted, reads)
+        self._piece: Piece | None = None
+
+    def __call__(self, *values: Array) -> Sequence[Array]:
+        if self._piece is None:
+            self._piece = self._make()
+        return self._piece(*values)
+
+
+def _alike(one: tuple[int | None, ...], other: tuple[int | None, ...] | None) -> bool:
+    """Whether two tensors are of one size, as far as is known."""
+    if other is None or len(one) != len(other):
+        return False
+    return all(None in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True))
