@@ -26,7 +26,7 @@ from onnx2snn.dialect.layer_table import (
     is_spiking,
     read_layer_table,
 )
-from onnx2snn.errors import ConversionError, InputError, Onnx2SnnError
+from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx2SnnError, SelfCheckError
 from onnx2snn.exact.proof import prove_graph
 from onnx2snn.judgement import judge
 from onnx2snn.listings import layer_listing
@@ -209,9 +209,18 @@ def _tried(
         return dataclasses.replace(conversion, notes=notes)
     witness.must_run()
     exact = form.coding == "binary"
-    tried = check_finished(
-        conversion.network, witness, execution=form.execution, exact=exact, normalised=normalised
-    )
+    try:
+        tried = check_finished(
+            conversion.network, witness, execution=form.execution, exact=exact, normalised=normalised
+        )
+    except SelfCheckError as error:
+        if witness.native:
+            raise
+        raise InvalidModelError(
+            "onnxruntime cannot run this network, nor what it becomes",
+            found=error.found,
+            remedy="export it with what onnxruntime has; --no-check writes the file all the same, for other runtimes",
+        ) from error
     opened = with_open_batch(conversion.network, witness)
     notes = batch_notes(source, at_a_time=witness.at_a_time, opened=opened is not None)
     return dataclasses.replace(conversion, tried=tried, network=opened or conversion.network, notes=notes)

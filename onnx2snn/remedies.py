@@ -29,6 +29,7 @@ CONSTANTS = "export it with constant ones"
 CHANNEL_SCALES = "give it one scale, or one for each channel"
 INTEGER_CODES = "quantise to integers"
 FEWER_BITS = "give its channels at most 16 bits"
+FEWER_LEVELS = "quantise its activations to fewer bits"
 STATIC = (
     "quantise it with constant scales (onnxruntime.quantization.quantize_static), or give the float network that it was "
     "made from: --calibrate DATA --timesteps 4"

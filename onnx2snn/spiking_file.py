@@ -10,6 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
+from onnx2snn.analysis.batch_axis import axes_of_outputs
 from onnx2snn.compile.schedule import make_schedule
 from onnx2snn.dialect.functions import VERSION, attach_functions
 from onnx2snn.dialect.layer_table import (
@@ -26,6 +27,7 @@ from onnx2snn.graph.exporter import declared_as, to_split_model
 from onnx2snn.model.qonnx_definition import inlined
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.pass_driver import Form
+from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.rewrite.spike import network_timesteps
 
 
@@ -79,7 +81,10 @@ def spiking_file(
     write_counting_graph(model, counting_graph(model, layers))
     macs = macs_of(graph, layers)
     written = SpikingFile(network, layers, network_timesteps(graph, form.coding), schedule.depth, macs.total)
-    write_layer_table(model, _table(written, form, macs, kept))
+    table = _table(written, form, macs, kept)
+    if axes := axes_of_outputs(import_model(source)):
+        table["sample_axes"] = axes
+    write_layer_table(model, table)
     model.producer_name = "onnx2snn"
     model.producer_version = onnx2snn.__version__
     return written

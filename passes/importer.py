@@ -58,12 +58,18 @@ def _inlined(model: onnx.ModelProto) -> onnx.ModelProto:
     expanded = _expanded_nodes(model)
     if expanded > MAX_NODES:
         raise InvalidModelError(
-            "its functions unfold to too many nodes", found=f"{expanded}; at most {MAX_NODES}"
+            "its functions unfold to too many nodes",
+            found=f"{expanded}; at most {MAX_NODES}",
+            remedy="export the network again without functions that call each other so often",
         )
     try:
         inlined: onnx.ModelProto = inliner.inline_local_functions(model, convert_version=True)
     except Exception as error:  # whatever the library raises, the file is at fault
-        raise InvalidModelError("its functions cannot be inlined", found=_first_line(error)) from error
+        raise InvalidModelError(
+            "its functions cannot be inlined",
+            found=_first_line(error),
+            remedy="export the network again; onnx.inliner.inline_local_functions says what is wrong with its functions",
+        ) from error
     return inlined
 
 
@@ -101,7 +107,11 @@ def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         return inferred(model)
     except Exception as error:  # as above
-        raise InvalidModelError("its shapes contradict each other", found=_first_line(error)) from error
+        raise InvalidModelError(
+            "its shapes contradict each other",
+            found=_first_line(error),
+            remedy="export the network again; onnx.checker.check_model(path, full_check=True) says where",
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -141,7 +151,12 @@ def _constant_values(node: gs.Node) -> Array:
             return np.asarray(node.attrs[key], dtype)
     value = node.attrs.get("value")
     if value is None:
-        raise InvalidModelError("this constant has no numbers", node=node.name, operator="Constant")
+        raise InvalidModelError(
+            "this constant has no numbers",
+            node=node.name,
+            operator="Constant",
+            remedy="export the network again",
+        )
     return np.asarray(getattr(value, "values", value))
 
 

@@ -123,7 +123,11 @@ class OnnxruntimeEngine(_AlwaysWarm):
         except Exception as error:  # onnxruntime's errors share no base class
             raise_for_memory(error)
             found = str(error).splitlines()[0]
-            raise InvalidModelError("onnxruntime cannot load this model", found=found) from error
+            raise InvalidModelError(
+                "onnxruntime cannot load this model",
+                found=found,
+                remedy="convert or compile it again, or upgrade onnxruntime",
+            ) from error
         _give_back()
         self._describe()
 
@@ -225,7 +229,11 @@ def computing() -> Iterator[None]:
     except Exception as error:  # neither library has a base class for its errors
         raise_for_memory(error)
         found = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InvalidModelError("this network cannot be computed", found=found) from error
+        raise InvalidModelError(
+            "this network cannot be computed",
+            found=found,
+            remedy="give inputs of the sizes that it takes; of a damaged file, convert or compile it again",
+        ) from error
 
 
 def _named(names: Sequence[str], answers: Iterable[Any]) -> dict[str, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,10 +58,14 @@ def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[d
         raise InputError(f"input '{alike}' is one number for all samples", remedy=remedy)
     counts = {len(value) for value in checked.values()}
     if len(counts) != 1:
-        raise InputError("the inputs hold different numbers of samples", found=sorted(counts))
+        raise InputError(
+            "the inputs hold different numbers of samples",
+            found=sorted(counts),
+            remedy="give as many samples of each input",
+        )
     samples = counts.pop()
     if samples == 0:
-        raise InputError("there are no samples")
+        raise InputError("there are no samples", remedy="give at least one sample")
     return checked, samples
 
 
@@ -123,8 +127,32 @@ def turned(
     return found
 
 
+def of_all(
+    axes: Mapping[str, Sequence[int | str]], inputs: Iterable[str], outputs: Iterable[str]
+) -> dict[str, tuple[int, ...]]:
+    """Outputs that declare every size, and so none that grows with the samples, of a network whose inputs hold any number.
+
+    >>> of_all({"x": ("N", 3), "y": ("N", 2), "mean": (2,)}, ["x"], ["y", "mean"])
+    {'mean': (2,)}
+    """
+    if not all(axes.get(name) and isinstance(axes[name][0], str) for name in inputs):
+        return {}
+    declared = ((name, axes.get(name)) for name in outputs)
+    return {
+        name: tuple(size for size in sizes if isinstance(size, int))
+        for name, sizes in declared
+        if sizes is not None and all(isinstance(size, int) for size in sizes)
+    }
+
+
 def answers_of_parts(
-    engine: Engine, inputs: Mapping[str, Array], samples: int, *, chunk: int, own: set[str]
+    engine: Engine,
+    inputs: Mapping[str, Array],
+    samples: int,
+    *,
+    chunk: int,
+    own: set[str],
+    axis_of: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Array]:
     """The answer to all samples, from as many at a time as a chunk holds, or as the network takes.
 
@@ -134,6 +162,7 @@ def answers_of_parts(
         samples: How many they hold.
         chunk: Samples at a time.
         own: Outputs, by name, that samples decide; counts of spikes and SynOps are, too.
+        axis_of: The axis of samples, of outputs where that is known.
 
     Raises:
         InputError: an output neither grows with the samples nor is the same for all of them.
@@ -143,15 +172,52 @@ def answers_of_parts(
     counts = [len(next(iter(part.values()))) for part in parts]
     answers = [engine.run(part) for part in parts]
     counted = {name for name in answers[0] if name.startswith(("spikes/", "synops/"))}
-    whole = joined(
-        answers, counts, samples, counted | own, turned(engine.axes, engine.inputs, engine.outputs)
-    )
+    whole = together(answers, counts, samples, engine, reached=counted | own, axis_of=axis_of)
     if whole is None and not fixed:
         whole = engine.run(dict(inputs))
     if whole is None:
         remedy = f"give {fixed} at a time"
         raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
     return whole
+
+
+class Declared(Protocol):
+    """What says of what sizes the inputs and outputs of a network are."""
+
+    @property
+    def axes(self) -> Mapping[str, Sequence[int | str]]:
+        """By name; empty text where nothing is known."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, EngineInput]:
+        """What it reads, by name."""
+        ...
+
+    @property
+    def outputs(self) -> Sequence[str]:
+        """What it answers."""
+        ...
+
+
+def together(
+    parts: Sequence[Mapping[str, Array]],
+    counts: Sequence[int],
+    samples: int,
+    network: Declared,
+    *,
+    reached: set[str],
+    axis_of: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, Array] | None:
+    """As :func:`joined`, by what ``network`` declares, too; None also where an output is one of all samples of a part."""
+    if len(parts) > 1:
+        single = of_all(network.axes, network.inputs, network.outputs)
+        if any(
+            parts[0][name].shape == sizes for name, sizes in single.items() if name in reached & set(parts[0])
+        ):
+            return None
+    known = {**axis_of, **turned(network.axes, network.inputs, network.outputs)}
+    return joined(parts, counts, samples, reached, known)
 
 
 def joined(
@@ -173,10 +239,12 @@ def joined(
         counts: Samples in each part, those that fill it up included.
         samples: Samples that were asked for: the first ones.
         reached: What samples decide.
-        axis_of: The axis of samples, of outputs of which it is known (:func:`turned`).
+        axis_of: The axis of samples, of outputs of which it is known (:func:`turned`); −1 where there is none.
     """
     if len(parts) == 1 and counts[0] == samples:
         return dict(parts[0])
+    if any(axis_of.get(name, 0) < 0 for name in reached & set(parts[0])):
+        return None
     whole: dict[str, Array] = {}
     for name in parts[0]:
         values = [part[name] for part in parts]

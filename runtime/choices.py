@@ -30,4 +30,5 @@ def check_options(execution: str | None, count: str | None, chunk: int | None) -
         raise InputError(f"there is no execution '{execution}'", remedy=remedy)
     check_count(count)
     if chunk is not None and chunk < 1:
-        raise InputError("a chunk holds at least one sample", found=chunk)
+        remedy = "leave 'chunk' away, or give 1 or more"
+        raise InputError("a chunk holds at least one sample", found=chunk, remedy=remedy)

@@ -186,6 +186,9 @@ def read_table(content: str | bytes, newest: int) -> dict[str, Any]:
         if not _is_counts(layer.get("analog", {})):
             raise ValueError("a layer has an unusable 'analog'")
     _check_open(table)
+    axes = table.get("sample_axes", {})
+    if not isinstance(axes, dict) or not all(map(_whole(-1), axes.values())):
+        raise ValueError("the layer table has an unusable 'sample_axes'")
     _check_steps(table)
     for key in ("name", "output"):
         if len({layer[key] for layer in table["layers"]}) < len(table["layers"]):

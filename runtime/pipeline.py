@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Engine
-from onnx2snn.runtime.batches import joined, turned
+from onnx2snn.runtime.batches import together
 from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
 from onnx2snn.runtime.layer_records import compiled_facts
 
@@ -47,7 +48,11 @@ class Pipeline:
             self.states = {name: engine.inputs[name] for name in facts["states"]}
             self._check(engine)
         except (KeyError, ValueError, TypeError) as error:
-            raise InvalidModelError("this is no network of one time step", found=str(error)) from error
+            raise InvalidModelError(
+                "this is no network of one time step",
+                found=str(error),
+                remedy="compile it again: onnx2snn compile snn.onnx step.onnx --execution step",
+            ) from error
         self.inputs: dict[str, EngineInput] = {
             name: spec for name, spec in engine.inputs.items() if name not in self.states and name != "enters"
         }
@@ -118,10 +123,22 @@ class StreamingEngine:
         pipeline: What executes the network.
         alike: Outputs that are the same for all samples.
         levels: Outputs ``levels/<layer>``, added up from trains, are wanted too.
+        axis_of: The axis of samples, of outputs where that is known.
+        mixed: Operators that were kept may mix samples: they enter together.
     """
 
-    def __init__(self, pipeline: Pipeline, alike: frozenset[str], *, levels: bool = False) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        alike: frozenset[str],
+        *,
+        levels: bool = False,
+        axis_of: Mapping[str, int] = MappingProxyType({}),
+        mixed: bool = False,
+    ) -> None:
         self.pipeline = pipeline
+        self._mixed = mixed
+        self._axis_of = axis_of
         self._alike = alike
         self._levels = levels and not any(name.startswith("levels/") for name in pipeline.outputs)
         self.inputs = pipeline.inputs
@@ -140,19 +157,32 @@ class StreamingEngine:
             InputError: an output neither grows with the samples nor is the same for all of them.
         """
         samples = len(next(iter(inputs.values())))
-        size = fixed_batch(self.inputs) or -(-samples // _PLACES)
+        fixed = fixed_batch(self.inputs)
+        places = 1 if self._mixed else _PLACES
+        whole = self._run(inputs, samples, fixed or -(-samples // places))
+        if whole is None and not fixed:  # what all samples make, of all samples
+            whole = self._run(inputs, samples, samples)
+        if whole is None:
+            remedy = f"give {fixed} at a time"
+            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
+        return whole
+
+    def _run(self, inputs: Mapping[str, Array], samples: int, size: int) -> dict[str, Array] | None:
+        """Of ``size`` samples at each place; None where the answers of several places cannot be put together."""
         places = [
             {name: _filled_up(value[start : start + size], size) for name, value in inputs.items()}
             for start in range(0, samples, size)
         ]
         answers = self._answers(places, size)
         alike = self._alike | {name for name in self.outputs if name.startswith("sizes/")}
-        reached, axes = set(answers[0]) - alike, turned(self.axes, self.inputs, self.outputs)
-        whole = joined(answers, [size] * len(answers), samples, reached, axes)
-        if whole is None:
-            remedy = f"give {size} at a time"
-            raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
-        return whole
+        return together(
+            answers,
+            [size] * len(answers),
+            samples,
+            self,
+            reached=set(answers[0]) - alike,
+            axis_of=self._axis_of,
+        )
 
     def _answers(self, places: Sequence[Mapping[str, Array]], size: int) -> list[dict[str, Array]]:
         from onnx2snn.runtime.stream import Stream  # noqa: PLC0415 - which drives pipelines

@@ -104,6 +104,7 @@ class SpikingSession:
         self.execution = "spiking" if self.coding == "rate" and wanted in ("fused", "int8") else wanted
         self.layers: tuple[dict[str, Any], ...] = tuple(table_["layers"])
         self.outputs: tuple[str, ...] = tuple(table_["outputs"])
+        self._axis_of: dict[str, int] = table_.get("sample_axes", {})
         self.timesteps = int(table_["timesteps"])
         self.steps = steps_to_answer(self.timesteps, table_.get("depth"), self.coding)
         self._energy = table
@@ -169,7 +170,7 @@ class SpikingSession:
         check_count(count)
         engine = self._engine(self._count if count is None else count)
         checked, samples = checked_samples(engine.inputs, inputs)
-        answers = self._in_parts(engine, checked, samples)
+        answers = self._in_parts(engine, checked, samples, self._axis_of)
         for name in answers:
             if name.startswith(("spikes/", "synops/")):
                 answers[name] = by_sample(answers[name], samples)
@@ -200,6 +201,8 @@ class SpikingSession:
     def levels(self, inputs: Inputs) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names.
 
+        Outputs of a network that fixes its batch follow each other batch by batch along their first axis.
+
         Args:
             inputs: As of :meth:`run`.
 
@@ -208,7 +211,8 @@ class SpikingSession:
         """
         engine = self._engine("levels")
         checked, samples = checked_samples(engine.inputs, inputs)
-        answers = self._in_parts(engine, checked, samples)
+        nowhere = {name: axis for name, axis in self._axis_of.items() if axis < 0}
+        answers = self._in_parts(engine, checked, samples, nowhere)
         levels = {layer["name"]: answers[f"levels/{layer['name']}"] for layer in self.layers}
         return levels | {name: answers[name] for name in self.outputs}
 
@@ -255,12 +259,12 @@ class SpikingSession:
 
     def _check_promises(self, answered: Collection[str]) -> None:
         """That the network answers what its layer table and its metadata name."""
-        if missing := set(self.outputs) - set(answered):
-            raise InvalidModelError("its layer table names outputs that it has not", found=", ".join(missing))
         counted = {f"spikes/{layer['name']}" for layer in self.layers} if self._count != "nothing" else set()
-        if missing := counted - set(answered):
-            found = ", ".join(missing)
-            raise InvalidModelError("its metadata promises counts that it has not", found=found)
+        promised = {"its layer table names outputs": self.outputs, "its metadata promises counts": counted}
+        for said, names in promised.items():
+            if missing := set(names) - set(answered):
+                remedy = "give the file that onnx2snn wrote"
+                raise InvalidModelError(f"{said} that it has not", found=", ".join(missing), remedy=remedy)
 
     def _result(self, answers: Mapping[str, Array], inputs: Mapping[str, Array]) -> Result:
         samples, table = len(next(iter(inputs.values()))), self._source.table
@@ -272,7 +276,9 @@ class SpikingSession:
         """The network of an execution, with what it counts; made when it is first asked for."""
         execution = execution or self.execution
         if execution == "streaming":
-            return StreamingEngine(self._pipeline(count), self._source.alike, levels=count == "levels")
+            facts: dict[str, Any] = {"levels": count == "levels", "axis_of": self._axis_of}
+            mixed = bool(self._source.table["non_spiking"])
+            return StreamingEngine(self._pipeline(count), self._source.alike, **facts, mixed=mixed)
         return self._engines.engine(_WRITTEN.get(execution, execution), count)
 
     def _pipeline(self, count: str) -> Pipeline:
@@ -284,7 +290,9 @@ class SpikingSession:
         """Outputs, and layers, that depend on the samples; the others are the same for all of them, and are there once."""
         return frozenset({*self.outputs, *(layer["name"] for layer in self.layers)} - self._source.alike)
 
-    def _in_parts(self, engine: Engine, inputs: dict[str, Array], samples: int) -> dict[str, Array]:
+    def _in_parts(
+        self, engine: Engine, inputs: dict[str, Array], samples: int, axis_of: Mapping[str, int]
+    ) -> dict[str, Array]:
         """The answers to all parts, put together."""
         own = set(self.of_samples) | {f"levels/{name}" for name in self.of_samples}
-        return answers_of_parts(engine, inputs, samples, chunk=self._chunk, own=own)
+        return answers_of_parts(engine, inputs, samples, chunk=self._chunk, own=own, axis_of=axis_of)

@@ -125,7 +125,11 @@ def _as_it_is(model: Model) -> SessionFile:
     try:
         facts = compiled_facts(metadata)
     except ValueError as error:
-        raise InvalidModelError("the metadata of this model is damaged", found=str(error)) from error
+        raise InvalidModelError(
+            "the metadata of this model is damaged",
+            found=str(error),
+            remedy="give the file that onnx2snn wrote",
+        ) from error
     if facts is None:
         return SessionFile(table, ready, execution=str(table.get("execution", "spiking")))
     alike = frozenset(facts.get("alike", ()))
@@ -144,7 +148,11 @@ def table_of(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         table = read_table(metadata[TABLE_KEY], NEWEST)
     except ValueError as error:
-        raise InvalidModelError("the layer table of this model is damaged", found=str(error)) from error
+        raise InvalidModelError(
+            "the layer table of this model is damaged",
+            found=str(error),
+            remedy="give the file that onnx2snn wrote",
+        ) from error
     if table["dialect"] > NEWEST:
         found = f"dialect {table['dialect']}"
         raise InvalidModelError(

@@ -70,6 +70,25 @@ def dynamic(batch: int | str = "N") -> Model:
     return make_model(nodes, weights, {"x": [batch, 6]}, {"y": [batch, 3]})
 
 
+def in_levels(top: int) -> Model:
+    """Levels up to ``top`` between 256 neurons and general weights: many bits leave few for those."""
+    rng = np.random.default_rng(0)
+    constants: dict[str, Any] = {"step": np.float32(6 / top), "top": np.float32(top), "zero": np.float32(0)}
+    sizes = (6, 256), (256, 256), (256, 3)
+    constants |= {f"w{i}": rng.normal(0, s[0] ** -0.5, s).astype(np.float32) for i, s in enumerate(sizes)}
+    nodes, last = [], "x"
+    for i in range(3):
+        nodes.append(node("MatMul", [last, f"w{i}"], [f"z{i}"], name=f"dense{i}"))
+        last = f"a{i}"
+        nodes += [
+            node("Div", [f"z{i}", "step"], [f"{last}/1"]),
+            node("Round", [f"{last}/1"], [f"{last}/2"]),
+            node("Clip", [f"{last}/2", "zero", "top"], [f"{last}/3"]),
+            node("Mul", [f"{last}/3", "step"], [last]),
+        ] * (i < 2)
+    return make_model(nodes, constants, {"x": ["N", 6]}, {"z2": ["N", 3]})
+
+
 def larger(step: str) -> Activation:
     """The larger of two activations."""
     return lambda source, name: [

@@ -231,3 +231,9 @@ def test_a_float_network_whose_numbers_overflow(relu_model: onnx.ModelProto) -> 
 def relu_model() -> onnx.ModelProto:
     nodes = [node("MatMul", ["x", "w"], ["z"]), node("Relu", ["z"], ["a"]), node("MatMul", ["a", "v"], ["y"])]
     return make_model(nodes, {"w": samples(4, 4), "v": samples(4, 4)}, {"x": SHAPE}, {"y": SHAPE})
+
+
+def test_an_input_that_holds_nothing_is_refused() -> None:
+    refused(
+        make_model([node("Relu", ["x"], ["y"])], {}, {"x": [0, 6]}, {"y": [0, 6]}), "input 'x' holds nothing"
+    )

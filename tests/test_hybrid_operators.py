@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 import onnx2snn
 from onnx2snn.certificate import Certificate
+from onnx2snn.runtime import SpikingSession
 
 #: By group: operators, each with what it reads besides the signal, and attributes. ``positive`` reads |x| + ¼.
 GROUPS: dict[str, dict[str, dict[str, Any]]] = {
@@ -112,3 +113,40 @@ def test_the_check_behind_each_operator_can_fail(name: str) -> None:
     assert not certificate.lossless
     layers = {layer.name for layer in certificate.layers}
     assert [m.name for m in certificate.maps if m.name in layers and not m.differing] == []
+
+
+def test_places_of_maxima_are_compared() -> None:
+    """MaxPool's second output, which MaxUnpool reads."""
+    pool = {"kernel_shape": [2], "strides": [2]}
+    nodes = [
+        node("Conv", ["x", "w"], ["z"], pads=[1, 1]),
+        *neurons("z", "a"),
+        node("MaxPool", ["a"], ["largest", "places"], **pool),
+        node("MaxUnpool", ["largest", "places"], ["back"], **pool),
+        *neurons("back", "b"),
+        node("Conv", ["b", "w"], ["y"], pads=[1, 1]),
+    ]
+    constants = {**NUMBERS, "w": samples(3, 3, 3)}
+    source = make_model(nodes, constants, {"x": ["N", 3, 8]}, {"y": ["N", 3, 8]})
+    assert onnx2snn.verify(source, onnx2snn.convert(source, hybrid=True), {"x": samples(5, 3, 8)}).lossless
+
+
+def test_samples_that_are_mixed_enter_a_stream_together() -> None:
+    """A normalisation over the batch."""
+    nodes = [
+        node("MatMul", ["x", "w"], ["z0"]),
+        *neurons("z0", "a"),
+        node("MatMul", ["a", "w"], ["z1"]),
+        node("MeanVarianceNormalization", ["z1"], ["z2"], axes=[0]),
+        *neurons("z2", "b"),
+        node("MatMul", ["b", "w"], ["y"]),
+    ]
+    source = make_model(nodes, {**NUMBERS, "w": samples(4, 4)}, {"x": ["N", 4]}, {"y": ["N", 4]})
+    conversion, x = onnx2snn.convert(source, hybrid=True), {"x": samples(5, 4)}
+    spiking, streaming = (
+        SpikingSession(conversion, execution=e).run(x).outputs["y"] for e in ("spiking", "streaming")
+    )
+    np.testing.assert_allclose(streaming, spiking, rtol=1e-5)
+    step = onnx2snn.compile(conversion, execution="step")
+    assert step.tried in ("equal", "explained")
+    np.testing.assert_allclose(SpikingSession(step).run(x).outputs["y"], spiking, rtol=1e-5)

@@ -9,6 +9,7 @@ from helpers_networks import NETWORKS, Builder, Network
 
 import onnx2snn
 from onnx2snn.model.reference import run_reference
+from onnx2snn.remedies import BINARY
 from onnx2snn.runtime import SpikingSession
 
 
@@ -89,3 +90,15 @@ def test_the_numpy_backend_counts_the_same_spikes() -> None:
     inputs = network.inputs(5)
     found = [SpikingSession(content, backend=b).run(inputs).spikes for b in ("onnxruntime", "numpy")]
     assert {k: v.tolist() for k, v in found[0].items()} == {k: v.tolist() for k, v in found[1].items()}
+
+
+def test_thresholds_that_samples_scale_are_refused() -> None:
+    b = Builder()
+    hidden = b.act(b.dense("x", (6, 8), 1), levels=7)
+    scale, shift = np.ones(8, np.float32), np.zeros(8, np.float32)
+    normed = b.add("LayerNormalization", b.dense(hidden, (8, 8), 3), scale, shift, axis=-1)
+    model = b.model({"x": ["N", 6]}, {"y": (b.dense(b.act(normed, levels=7), (8, 3), 5), ["N", 3])})
+    assert onnx2snn.convert(model).layers
+    with pytest.raises(onnx2snn.ConversionError, match="each sample scales that of this one") as caught:
+        onnx2snn.convert(model, coding="rate")
+    assert caught.value.remedy == BINARY

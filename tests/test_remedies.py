@@ -20,6 +20,7 @@ from helpers_refused import (
     dynamic,
     foreign,
     in_front,
+    in_levels,
     larger,
     largest_sum,
     linear_quantiser,
@@ -47,15 +48,18 @@ from onnx2snn.errors import ConversionError
 
 @dataclass(frozen=True)
 class Case:
-    """A network that is refused with a remedy, and what that says, done: another network, options, or both."""
+    """A network that is refused with a remedy, and what that says, done: another network, options, another command, or all."""
 
     refused: Callable[[], Model]
     helped: Callable[[], Model] | None = None
     refused_with: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    refused_by: str = "convert"
+    command: str = "convert"
 
 
 CALIBRATED = ("--calibrate", "DATA", "--timesteps", "4")
+DATA = ("--data", "DATA")
 PLAIN = lambda: network(quantised, quantised)  # noqa: E731
 FLOAT = lambda: network(one("Relu"), one("Relu"))  # noqa: E731
 ROW = dyadic(1, 8)
@@ -91,7 +95,13 @@ FOLLOWED: dict[str, list[Case]] = {
         Case(dynamic, PLAIN, ("--hybrid",)),
     ],
     "ONE_SAMPLE": [Case(dynamic, lambda: dynamic(1))],
-    "AS_IT_IS": [Case(PLAIN, refused_with=CALIBRATED)],
+    "AS_IT_IS": [
+        Case(PLAIN, refused_with=CALIBRATED),
+        Case(lambda: in_levels(65535), refused_with=DATA, refused_by="snap"),
+    ],
+    "FEWER_LEVELS": [
+        Case(lambda: in_levels(65535), lambda: in_levels(255), DATA, DATA, refused_by="snap", command="snap")
+    ],
     "ITS_SOURCE": [Case(spiking, PLAIN)],
     "PLATEAUS": [Case(lambda: network(quantised, pact("Floor")), lambda: network(quantised, pact("Round")))],
     "ONE_SCALE": [
@@ -129,11 +139,11 @@ FOLLOWED: dict[str, list[Case]] = {
 CASES = [(name, case) for name, cases in FOLLOWED.items() for case in cases]
 
 
-def run(model: Model, options: tuple[str, ...], folder: Path) -> Any:
+def run(model: Model, options: tuple[str, ...], folder: Path, command: str = "convert") -> Any:
     np.savez(folder / "data.npz", x=samples(40, 6))
     onnx.save(model, folder / "in.onnx")
     given = [str(folder / "data.npz") if option == "DATA" else option for option in options]
-    return CliRunner().invoke(main, [str(folder / "in.onnx"), str(folder / "out.onnx"), *given])
+    return CliRunner().invoke(main, [command, str(folder / "in.onnx"), str(folder / "out.onnx"), *given])
 
 
 def inspected(model: Model) -> tuple[str, str, str]:
@@ -149,7 +159,7 @@ def inspected(model: Model) -> tuple[str, str, str]:
 @pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(CASES)])
 def test_what_a_refusal_says_is_done_and_helps(name: str, case: Case, tmp_path: Path) -> None:
     source = case.refused()
-    refused = run(source, case.refused_with, tmp_path)
+    refused = run(source, case.refused_with, tmp_path, case.refused_by)
     assert refused.exit_code == 3, refused.output
     said = " ".join(refused.stderr.split())
     assert getattr(remedies, name) in said
@@ -160,7 +170,7 @@ def test_what_a_refusal_says_is_done_and_helps(name: str, case: Case, tmp_path: 
     ):  # a spiking network has layers to show, and no obstacle; what overflows is known when it runs
         assert [text for text in inspected(source) if text not in said] == []
     assert not (tmp_path / "out.onnx").exists()
-    followed = run((case.helped or case.refused)(), case.options, tmp_path)
+    followed = run((case.helped or case.refused)(), case.options, tmp_path, case.command)
     assert followed.exit_code == 0, followed.stderr
 
 

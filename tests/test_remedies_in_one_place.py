@@ -37,3 +37,23 @@ def test_refusals_take_their_remedies_from_one_place() -> None:
         assert not [text for text in texts if text.strip()], place
         names = [n.id for n in ast.walk(value) if isinstance(n, ast.Name) and n.id.isupper()]
         assert not [name for name in names if not hasattr(remedies, name)], place
+
+
+ERRORS = ("ConversionError", "InvalidModelError", "InputError", "OutputError", "SelfCheckError")
+
+
+def test_every_error_says_what_to_do() -> None:
+    """DESIGN: what is refused names node, cause, and a remedy."""
+    root = Path(onnx2snn.__file__).parent
+    paths = [
+        path
+        for folder in (root, root.parent / "passes", root.parent / "runtime")
+        for path in folder.rglob("*.py")
+    ]
+    calls = [
+        (path, n) for path in paths for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)
+    ]
+    raised = [(p, call) for p, call in calls if isinstance(call.func, ast.Name) and call.func.id in ERRORS]
+    assert len(raised) > 200
+    silent = [f"{p.name}:{c.lineno}" for p, c in raised if "remedy" not in {k.arg for k in c.keywords}]
+    assert not silent

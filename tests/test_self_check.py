@@ -21,6 +21,7 @@ from onnx2snn.certificate.source_network import SourceNetwork
 from onnx2snn.cli.group import main
 from onnx2snn.errors import SelfCheckError
 from onnx2snn.graph.core import Pass, graph_pass
+from onnx2snn.model.reference import Batches
 
 
 @graph_pass
@@ -215,3 +216,20 @@ def test_ties_that_runtimes_resolve_differently_are_explained() -> None:
     nodes += [node("Flatten", ["b"], ["f"]), node("MatMul", ["f", "w2"], ["y"])]
     source = make_model(nodes, constants, {"x": ["N", 3, 8, 8]}, {"y": ["N", 3]})
     assert onnx2snn.convert(source).tried in ("equal", "explained")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_what_onnxruntime_does_not_run_is_no_defect(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    """The reference evaluator of the onnx package has computed the source, and onnxruntime does not take what it becomes."""
+
+    def checked(*_given: Any, **_options: Any) -> str:
+        raise SelfCheckError("onnxruntime cannot run the spiking network", found="dilation not supported")
+
+    conversion = importlib.import_module("onnx2snn.conversion")
+    monkeypatch.setattr(conversion, "check_finished", checked)
+    monkeypatch.setattr(Batches, "native", native)
+    with pytest.raises(onnx2snn.errors.Onnx2SnnError) as caught:
+        onnx2snn.convert(network())
+    assert isinstance(caught.value, SelfCheckError) == native
+    assert ("nor what it becomes" in caught.value.message) != native
+    assert caught.value.found == "dilation not supported"

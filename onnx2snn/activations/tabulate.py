@@ -5,6 +5,7 @@ values of one grid only, it is a step function of what it is made of:
 
 1. *behind a quantiser*: its levels are presented to the chain, one in the middle of each step; steps are those of that quantiser;
 2. *in front of the first quantiser*: steps are found by bisection (:mod:`.bisection`).
+3. *compared with constants alone*: steps are at these (:mod:`.compared_places`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from onnx2snn.activations.bisection import KeptSteps, bisected
 from onnx2snn.activations.chains import Chain, ChainEvaluation, Single
+from onnx2snn.activations.compared_places import MOST_PLACES, compared_with, stepped
 from onnx2snn.activations.findings import Found, Recognition, Rejected, rejected
 from onnx2snn.activations.grids import (
     SAMPLES,
@@ -188,19 +190,29 @@ class _TableSearch:
         return Tabulated(parts, shift, chain.root, end, chain.nodes, first)
 
     def _in_front(self, end: gs.Tensor, found: Found | None) -> Tabulated | None:
-        """Case 2."""
+        """Cases 2 and 3."""
         chain = self._made_of.chain(end)
         evaluation = ChainEvaluation(chain, end if found is None else found.root, self._made_of.opsets)
+        places = compared_with(chain)
+        if places is not None and len(places) * evaluation.channels > MOST_PLACES:
+            places = None
         if found is None:
-            values = evaluation.run(SAMPLES[:, None])[1]
-            grid = Grid.read(values, few=True)
+            values = evaluation.run((SAMPLES if places is None else places)[:, None])[1]
+            grid = Grid.read(values, few=places is None)
             if grid is None or not grid.holds(values):
                 return self._listed(evaluation, chain)
         else:
             grid = Grid.of(found.staircase, evaluation)
         step = grid.scale if found is None else evaluation.gathered(found.staircase.threshold[None])[0]
         key = (evaluation.key, *(a.tobytes() for a in (grid.scale, grid.shift, step)))
-        steps = _KEPT.get(key, lambda: bisected(evaluation, grid.level, step))
+        steps = _KEPT.get(
+            key,
+            lambda: (
+                bisected(evaluation, grid.level, step)
+                if places is None
+                else stepped(evaluation, grid.level, places)
+            ),
+        )
         shift = evaluation.spread((grid.shift + grid.scale * steps.start)[None])[0]
         return Tabulated(of_grid(evaluation, grid, steps, None), shift, chain.root, end, chain.nodes)
 

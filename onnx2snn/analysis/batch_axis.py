@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.analysis.dataflow import influenced_by
 from onnx2snn.graph.walks import carried
 from onnx2snn.operators import of
 from onnx2snn.operators.batch import Samples, kept_behind
+
+#: In place of an axis, of an output that cannot be put together of parts.
+NOWHERE = -1
 
 
 def sample_axes(graph: gs.Graph) -> dict[str, Samples]:
     """By tensor name; not there for constants, and where samples are mixed or unknown. Needs inferred shapes."""
     return carried(graph.nodes, _of_results, {t.name: Samples(0) for t in graph.inputs if t.shape})
+
+
+def axes_of_outputs(graph: gs.Graph) -> dict[str, int]:
+    """The axis of samples, of outputs whose sizes do not tell it.
+
+    1. The network fixes its batch: outputs whose samples lie on another axis than the first.
+    2. It takes any: those whose rows values select lie on none (−1), for rows name their samples, or belong to all of them.
+    """
+    if not all(t.shape and isinstance(t.shape[0], (int, np.integer)) for t in graph.inputs):
+        picked = influenced_by(graph, lambda node: of(node).selects)
+        return {t.name: NOWHERE for t in graph.outputs if id(t) in picked}
+    found = sample_axes(graph)
+    places = {t.name: found[t.name] for t in graph.outputs if t.name in found}
+    return {name: s.axis for name, s in places.items() if s.axis > 0 and s.outer == s.inner == 1}
 
 
 def _of_results(node: gs.Node, found: dict[str, Samples]) -> Iterator[tuple[str, Samples]]:

@@ -58,6 +58,7 @@ class Calibration(Savable):
         exact: The grids of its constants, and what is proved of them; None where weights stayed as they were fitted.
         error_on_grids: The output error with all constants on grids, where that was too much (products and quotients of many
             bits), so that they stayed as they were fitted; None elsewhere.
+        unrounded: Why they stayed so, in words; empty elsewhere.
     """
 
     model: onnx.ModelProto
@@ -71,6 +72,7 @@ class Calibration(Savable):
     non_spiking: tuple[str, ...] = ()
     exact: Exact | None = None
     error_on_grids: float | None = None
+    unrounded: str = ""
 
     def __repr__(self) -> str:
         return f"Calibration({self._told()})"
@@ -102,6 +104,7 @@ class Calibration(Savable):
             "non_spiking": list(self.non_spiking),
             "exact": None if self.exact is None else self.exact.to_dict(),
             "error_on_grids": self.error_on_grids,
+            "unrounded": self.unrounded,
         }
 
 

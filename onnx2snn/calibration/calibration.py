@@ -18,6 +18,7 @@ from onnx2snn.calibration.statistics import spread
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.dialect.layer_table import is_spiking
 from onnx2snn.errors import ConversionError, InputError
+from onnx2snn.exact.rounded_network import Product
 from onnx2snn.exact.snapping import made_exact
 from onnx2snn.graph.exporter import declared_as, to_model
 from onnx2snn.model.files import load_model
@@ -28,9 +29,6 @@ from onnx2snn.remedies import ITS_SOURCE
 SAMPLES = 256
 #: Samples from which the ranges of quantisers that are put in are chosen.
 RANGED = 32
-#: A network is not rounded to grids where that multiplies its error by more: 24 bits are too few for what lies between products
-#: and quotients of many bits. A proof is worth more than a part of one.
-WORTH, WORTH_PROVED = 1.25, 2.0
 #: Longest codes.
 MOST_STEPS = 16
 MOST_RATE_STEPS = 4096
@@ -89,7 +87,10 @@ def calibrate(
     form = _Form(timesteps, coding, exact=exact and coding == "binary")
     data_set = None if data is None else open_data(data, specs, batch=batch)
     if data_set is not None and not len(data_set):
-        raise InputError("there are no samples to calibrate with")
+        raise InputError(
+            "there are no samples to calibrate with",
+            remedy="give data with at least one sample, or none: data=None",
+        )
     few = None if data_set is None else spread(data_set, RANGED, progress=lambda _done: None)
     prepared = prepare(source, hybrid=hybrid, exact=form.exact, samples=few)
     work = Work(prepared, method, per_channel, samples)
@@ -116,14 +117,20 @@ def _check(timesteps: int | str, coding: str, samples: int, method: str) -> None
     if method not in ("auto", *RULES):
         raise InputError(f"there is no method '{method}'", remedy="choose auto, mse, percentile or max")
     if samples < 1:
-        raise InputError("calibration needs at least one sample", found=samples)
+        raise InputError(
+            "calibration needs at least one sample",
+            found=samples,
+            remedy="leave 'samples' away, or give 1 or more",
+        )
     if timesteps == "auto":
         if coding == "rate":
             raise InputError("a rate code has one T for all layers", remedy="give it: timesteps=32")
         return
     most = MOST_STEPS if coding == "binary" else MOST_RATE_STEPS
     if not isinstance(timesteps, int) or not 1 <= timesteps <= most:
-        raise InputError(f"T lies between 1 and {most}", found=timesteps)
+        raise InputError(
+            f"T lies between 1 and {most}", found=timesteps, remedy=f"choose 1 to {most}; 4 is usual"
+        )
 
 
 def _levels(timesteps: int, coding: str) -> int:
@@ -140,13 +147,14 @@ def _without_data(source: onnx.ModelProto, work: Work, specs: Any, form: _Form) 
 
 def _calibration(source: onnx.ModelProto, work: Work, outcome: Outcome, form: _Form) -> Calibration:
     layers = tuple(_layer(one, outcome.loss, form.coding) for one in outcome.fitted)
-    loss, exact, on_grids = outcome.loss, None, None
+    loss, exact, on_grids, fault = outcome.loss, None, None, ""
     if form.exact:
         exact = made_exact(outcome.graph, source, [work.looked_at] if work.looked_at else ())
         rounded = work.measured(exact.model)
-        worth = WORTH_PROVED if exact.exact else WORTH
-        if loss and rounded and rounded.output.relative > worth * loss.output.relative:
-            exact, on_grids = None, rounded.output.relative
+        errors = [one.output.relative if one else None for one in (rounded, loss)]
+        fault = Product(exact.exact, exact.coarsest, exact.obstacle, *errors).fault
+        if fault:
+            exact, on_grids = None, errors[0]
         else:
             loss = rounded
     return Calibration(
@@ -163,6 +171,7 @@ def _calibration(source: onnx.ModelProto, work: Work, outcome: Outcome, form: _F
         non_spiking=tuple(kept.name for kept in work.prepared.kept),
         exact=exact,
         error_on_grids=on_grids,
+        unrounded=fault,
     )
 
 

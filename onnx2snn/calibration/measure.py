@@ -14,50 +14,9 @@ from onnx2snn.calibration.lines import QuantiserPlace
 from onnx2snn.calibration.statistics import batch_size
 from onnx2snn.data import Batch, DataSet
 from onnx2snn.evaluation.batch_job import predicted_classes, right_answers
+from onnx2snn.exact.rounded_network import Difference
 from onnx2snn.graph.core import Array
 from onnx2snn.graph.exporter import with_outputs
-
-
-@dataclass
-class Difference:
-    """Σ (found − expected)² beside what was expected.
-
-    Attributes:
-        wrong: Of the differences.
-        power: Σ expected².
-        total: Σ expected.
-        values: How many.
-    """
-
-    wrong: float = 0.0
-    power: float = 0.0
-    total: float = 0.0
-    values: int = 0
-
-    def add(self, expected: Array, found: Array) -> None:
-        """Further values; of another shape (what data selects may be more, or less), none of them is as expected."""
-        wide = expected.astype(np.float64)
-        if found.shape != wide.shape:
-            found = np.zeros_like(wide)
-        self.wrong += float(np.sum((found - wide) ** 2))
-        self.power += float(np.sum(wide**2))
-        self.total += float(np.sum(wide))
-        self.values += wide.size
-
-    @property
-    def signal_to_noise(self) -> float:
-        """In decibels; infinite without a difference."""
-        if self.wrong == 0 or self.power == 0:
-            return float("inf")
-        return float(10 * np.log10(self.power / self.wrong))
-
-    @property
-    def relative(self) -> float:
-        """Root mean square difference over the standard deviation of what was expected."""
-        if not self.values:
-            return 0.0
-        variance = self.power / self.values - (self.total / self.values) ** 2
-        return float(np.sqrt(self.wrong / self.values / variance)) if variance > 0 else float(self.wrong > 0)
 
 
 @dataclass

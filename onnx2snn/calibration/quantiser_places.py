@@ -15,6 +15,8 @@ from enum import Enum
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.activations.chains import Chain
+from onnx2snn.activations.entrywise import read_by_place, sample_of
 from onnx2snn.activations.made_of import MadeOf
 from onnx2snn.activations.recognise import recognise
 from onnx2snn.analysis.dataflow import influenced_by, influencing, only_read_by
@@ -206,5 +208,17 @@ def put_places(
         elif made.name in put:
             path = made_of.path(put[made.name])
             entrance = path[0] if len(path) == 1 and path[0] is not put[made.name] else None
-            places.append(ranged_place(put[made.name], made, entrance))
+            place = ranged_place(put[made.name], made, entrance)
+            if entrance is not None and not _by_channel(
+                made_of.between(entrance, put[made.name]), place.axis
+            ):
+                place = ranged_place(put[made.name], made, None)
+            places.append(place)
     return places
+
+
+def _by_channel(function: Chain, axis: int) -> bool:
+    """Whether a function is the same at all places of a channel: its argument is looked at without them."""
+    read = [t for node in function.nodes for t in read_by_place(node)]
+    sample = sample_of(read, function.root.shape)
+    return sample is not None and all(size == 1 for place, size in enumerate(sample, 1) if place != axis)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.calibrated import decibels
 from onnx2snn.calibration.lines import clipped_lines
-from onnx2snn.calibration.measure import Difference, Loss
+from onnx2snn.calibration.measure import Loss
 from onnx2snn.certificate.certificate import Certificate, LayerCounts, OutputCheck
 from onnx2snn.data import Batch, DataSet
+from onnx2snn.exact.rounded_network import Difference
 from onnx2snn.graph.exporter import with_outputs
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.passes import PREPARE

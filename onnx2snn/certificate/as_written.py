@@ -71,6 +71,7 @@ class Shown:
         timesteps: T.
         fused: Levels flow in place of trains.
         load: What loads it.
+        rate: Each spike carries 1.
 
     Attributes:
         answers: Its outputs by name, of the last run.
@@ -84,8 +85,9 @@ class Shown:
         *,
         fused: bool,
         load: Callable[[SplitModel], Runner],
+        rate: bool = False,
     ) -> None:
-        self.timesteps, self._trains, self._fused = timesteps, dict(trains), fused
+        self.timesteps, self._trains, self._fused, self._rate = timesteps, dict(trains), fused, rate
         self.answers: Mapping[str, Array] = {}
         self._network, self._load = network, load
         self._infos = {value.name: value for value in network.structure.graph.value_info}
@@ -100,9 +102,15 @@ class Shown:
             answer = dict(self._runner(group, kept=len(groups) == 1)(inputs))
             for name, train in group.items():
                 k = answer.pop(train)
-                levels[name] = k if self._fused else counts_of(k, self.timesteps)
+                levels[name] = k if self._fused else self._decoded(k)
             self.answers = answer
         return levels | dict(self.answers)
+
+    def _decoded(self, train: Array) -> Array:
+        """The levels (N, ...) that a train (T·N, ...) carries."""
+        if self._rate:
+            return np.asarray(train.reshape(self.timesteps, -1, *train.shape[1:]).sum(axis=0))
+        return counts_of(train, self.timesteps)
 
     def _groups(self, rows: int) -> list[dict[str, str]]:
         """Trains, by layer, that are held at a time."""

@@ -206,7 +206,9 @@ def compact(levels: Array, timesteps: int) -> Array:
 
 
 def difference(a: Array, b: Array) -> NDArray[np.float64]:
-    """|a − b|; 0 where both are the same infinity or no number, infinite where only one is."""
+    """|a − b|; 0 where both are the same infinity or no number, infinite where only one is; of text, 0 where it is the same."""
+    if a.dtype.kind in "OSU":
+        return np.where(a == b, 0.0, np.inf)
     one, other = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(invalid="ignore"):
         error = np.abs(one - other)

@@ -46,6 +46,7 @@ class Witness:
         failure: Why not.
         at_a_time: It declares an open batch, and works for so many samples at a time; None for any number.
         any_number: It takes any number of samples at a time.
+        native: onnxruntime computes it; else the reference evaluator of the onnx package does.
     """
 
     source: SplitModel
@@ -54,6 +55,7 @@ class Witness:
     failure: Onnx2SnnError | None = None
     at_a_time: int | None = None
     any_number: bool = False
+    native: bool = True
 
     @classmethod
     def of(cls, model: onnx.ModelProto | SplitModel) -> Witness:
@@ -78,10 +80,13 @@ class Witness:
                 if all(output.size for output in outputs.values()):
                     open_ = all(spec.batch is None for spec in specs)
                     at_a_time = run.batch if open_ else None
-                    return cls(source, inputs, outputs, at_a_time=at_a_time, any_number=run.batch is None)
+                    any_, native = run.batch is None, run.native
+                    return cls(source, inputs, outputs, None, at_a_time, any_number=any_, native=native)
         except Onnx2SnnError as error:
             failure = error
-        empty = InputError("whatever the size of its open axes, an output is empty")
+        empty = InputError(
+            "whatever the size of its open axes, an output is empty", remedy="give data: --data DATA.npz"
+        )
         return cls(source, failure=failure or empty)
 
     def must_run(self) -> None:
@@ -133,7 +138,8 @@ def check_finished(
     Raises:
         SelfCheckError: it does not; says what differs.
     """
-    _check_rules(network)
+    if broken := broken_rule(network):
+        raise _defect("the spiking network is against the rules of ONNX", found=broken)
     run = LoadedFile(network)
     if not witness.outputs:
         return f"loaded; no sample could be drawn on which the source runs: {witness.failure}".splitlines()[0]
@@ -169,11 +175,13 @@ def _farthest(
     return (alone, answers) if alike else None
 
 
-def _check_rules(network: SplitModel) -> None:
+def broken_rule(network: SplitModel) -> str:
+    """Which rule of ONNX a finished file does not keep to; empty where it keeps to all."""
     try:
         onnx.checker.check_model(weights_as_inputs(network.structure), full_check=True)
-    except Exception as error:  # the checker's and the inference's errors share no base class
-        raise _defect("the spiking network is against the rules of ONNX", found=_first_line(error)) from error
+    except Exception as error:  # noqa: BLE001 - the checker's and the inference's errors share no base class
+        return _first_line(error)
+    return ""
 
 
 class LoadedFile:

@@ -105,6 +105,47 @@ def _with_classes(findings: Findings, batch: Batch, expected: Array, found: Arra
     return replace(findings, labelled=len(batch), right=(right[0], right[1]))
 
 
+def allowed(p: Potentials, precision: Precision) -> Wide:
+    """How far answers may be apart where no tie is near, (N, ...): rounding of both networks, and of constants in conversion."""
+    n = p.rounding.terms
+    source = np.where(_fits_source(p, precision), 0.0, gamma(n + 1) + _narrow(p, precision))
+    return np.asarray((source + _of_spiking(p, precision) + _constants(p)) * p.magnitude)
+
+
+def allowed_of_executions(p: Potentials, precision: Precision) -> Wide:
+    """How far answers of two executions of one spiking network may be apart where no tie is near, (N, ...).
+
+    Either integrates in an order of its own, and folds scales into constants of its own.
+    """
+    narrow = np.where(_fits_source(p, precision), 0.0, _narrow(p, precision))
+    return np.asarray((narrow + 2 * _of_spiking(p, precision) + _constants(p)) * p.magnitude)
+
+
+def _fits_source(p: Potentials, precision: Precision) -> NDArray[np.bool_]:
+    """Where the source's numbers hold every sum."""
+    return np.asarray(p.magnitude <= p.rounding.quantum / precision.unit)
+
+
+def _narrow(p: Potentials, precision: Precision) -> float:
+    """What share numbers coarser than float32 add: both networks end in a cast to the output's type."""
+    return 2 * coarse(precision.unit, p.rounding.operators)
+
+
+def _of_spiking(p: Potentials, precision: Precision) -> Wide:
+    """What share the rounding of one spiking network may be."""
+    exact = p.magnitude <= EXACT * p.spiking_quantum
+    return np.where(exact, 0.0, gamma(integrated(p.rounding.terms, precision.timesteps)))
+
+
+def allowed_exactly(p: Potentials) -> Wide:
+    """How far they may be apart in exact arithmetic, (N, ...): the rounding of constants in conversion, and ties."""
+    return np.asarray(_constants(p) * p.magnitude + (0.0 if p.reach is None else p.reach))
+
+
+def _constants(p: Potentials) -> float:
+    return (CONSTANTS + p.rounding.constants) * UNIT + 2 * (p.rounding.terms + 4) * UNIT64
+
+
 @dataclass(frozen=True)
 class Readout:
     """One output of a batch, where the SNN's levels are the ANN's.
@@ -117,6 +158,7 @@ class Readout:
         found: What the SNN answers.
         precision: Of both networks.
         potentials: Both networks' values, by rows.
+        bound: How far the answers may be apart where no tie is near.
     """
 
     name: str
@@ -126,6 +168,7 @@ class Readout:
     found: Array
     precision: Precision
     potentials: Callable[[NDArray[np.int64]], Potentials]
+    bound: Callable[[Potentials, Precision], Wide] = allowed
 
     def misfits(self) -> Misfits | None:
         """Numbers that differ by more than the rounding of the readout explains; None where none differs at all."""
@@ -143,7 +186,7 @@ class Readout:
 
     def _fits(self, p: Potentials, off: Wide, answers: tuple[Array, Array]) -> tuple[NDArray[np.bool_], Wide]:
         """Where two answers may both be given: each of them, where ties are near; and how far they may be apart."""
-        bound = allowed(p, self.precision)
+        bound = self.bound(p, self.precision)
         if p.ranking is not None:
             return np.logical_and(*map(p.ranking.allows, answers)), bound
         fits = np.asarray(off <= bound)
@@ -192,27 +235,6 @@ def readout_defects(readout: Readout) -> Findings:
         defects.append(defect(readout.name, readout.start + where[0], where[1:], reason, **values))
     unexplained = OutputNumbers(unexplained=int(misfits.bad.sum()))
     return Findings(outputs={readout.name: unexplained}, defects=first(defects))
-
-
-def allowed(p: Potentials, precision: Precision) -> Wide:
-    """How far answers may be apart where no tie is near, (N, ...): rounding of both networks, and of constants in conversion."""
-    n = p.rounding.terms
-    narrow = 2 * coarse(
-        precision.unit, p.rounding.operators
-    )  # both networks end in a cast to the output's type
-    source = np.where(p.magnitude <= p.rounding.quantum / precision.unit, 0.0, gamma(n + 1) + narrow)
-    exact = p.magnitude <= EXACT * p.spiking_quantum
-    spiking = np.where(exact, 0.0, gamma(integrated(n, precision.timesteps)))
-    return np.asarray((source + spiking + _constants(p)) * p.magnitude)
-
-
-def allowed_exactly(p: Potentials) -> Wide:
-    """How far they may be apart in exact arithmetic, (N, ...): the rounding of constants in conversion, and ties."""
-    return np.asarray(_constants(p) * p.magnitude + (0.0 if p.reach is None else p.reach))
-
-
-def _constants(p: Potentials) -> float:
-    return (CONSTANTS + p.rounding.constants) * UNIT + 2 * (p.rounding.terms + 4) * UNIT64
 
 
 class BySample:

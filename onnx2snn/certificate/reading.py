@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -247,8 +247,13 @@ _UNITS = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 def unit_of(graph: gs.Graph) -> float:
     """Unit roundoff of the coarsest floats that a signal is held in: 2⁻²⁴ in float32, and where all are finer."""
-    types = {np.dtype(t.dtype).name for t in _tensors(graph) if t.dtype is not None and not is_constant(t)}
-    return max((_UNITS.get(name, UNIT) for name in types), default=UNIT)
+    types = {np.dtype(t.dtype) for t in _tensors(graph) if t.dtype is not None and not is_constant(t)}
+    return max(map(unit_of_type, types), default=UNIT)
+
+
+def unit_of_type(dtype: np.dtype[Any]) -> float:
+    """Unit roundoff of floats of this type, where they are coarser than float32; 2⁻²⁴ of all others."""
+    return _UNITS.get(dtype.name, UNIT)
 
 
 def narrowed_with_loss(graph: gs.Graph) -> bool:

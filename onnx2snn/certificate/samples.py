@@ -151,7 +151,9 @@ class Way:
         shape = (count, *(self.size if size is None else size for size in spec.shape))
         if math.prod(shape) > LARGEST:
             raise InputError(
-                f"no samples can be drawn for input '{spec.name}': no machine holds one", found=str(spec)
+                f"no samples can be drawn for input '{spec.name}': no machine holds one",
+                found=str(spec),
+                remedy="export the network with inputs of sizes that memory holds",
             )
         if kind.kind in "iub":
             return self._integers(kind, random, shape)

@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.neuron_nodes import DECIDED_BY, DIVIDES_WHOLE, READING, SOURCE, SOURCE_TENSOR
 from onnx2snn.activations.whole_quotients import rounds_nothing
+from onnx2snn.analysis.batch_axis import NOWHERE, axes_of_outputs
 from onnx2snn.certificate.as_written import near
 from onnx2snn.certificate.batch_findings import compact
 from onnx2snn.certificate.levels_in_file import LevelsInFile, Readings
@@ -116,6 +117,8 @@ class SourceNetwork:
         if not self._found:
             noise = {name: _noise(value, self.batch or 2) for name, value in inputs.items()}
             self.growing = self._grown(noise)
+            if self.batch is None:
+                self.growing -= {n for n, axis in axes_of_outputs(self._graph).items() if axis == NOWHERE}
             self._found = LevelsInFile(self._open, self._graph, self._shown, self._sums, self.unit).readings(
                 noise, whole=self.batch is not None
             )

@@ -102,14 +102,8 @@ def calibration_lines(facts: dict[str, Any]) -> list[Text]:
     lines = [Text(f"not spiking: {name}", style="yellow") for name in facts["non_spiking"]]
     lost = f"quantised against float, {count(facts['samples'])} samples: output error {percent(facts['output_error'])}"
     lines.append(Text(lost if agreement is None else f"{lost}, top-1 agreement {percent(agreement)}"))
-    if facts["error_on_grids"] is not None:
-        found = percent(facts["error_on_grids"])
-        lines.append(
-            Text(
-                f"weights stay float: grids, on which sums are exact, would make that {found}",
-                style="yellow",
-            )
-        )
+    if facts["unrounded"]:
+        lines.append(Text(f"weights stay float: {facts['unrounded']}", style="yellow"))
     if accuracy:
         float_, quantised = percent(accuracy["float"]), percent(accuracy["quantised"])
         lines.append(Text(f"accuracy: float {float_}, quantised {quantised}"))

@@ -134,12 +134,14 @@ def finetune(
         Text.assemble((source, "bold"), " → ", (target, "bold")),
         f"T = {timesteps} time steps, {_facts(result.best)} (epoch {result.best.number})"
         f"{_before(result)}; {duration(time.perf_counter() - began)}",
+        *([Text(f"weights stay float: {result.unrounded}", style="yellow")] if result.unrounded else []),
         next_commands(command_line(target, snn), command_line("verify", target, snn, "--data", data)),
     )
     terminal.result(
         {
             "model": target,
             "timesteps": timesteps,
+            "unrounded": result.unrounded,
             "best": _plain(result.best),
             "epochs": [_plain(epoch) for epoch in result.history],
         }

@@ -16,7 +16,7 @@ from onnx2snn.cli.running_options import batch_option
 from onnx2snn.cli.targets import check_output
 from onnx2snn.cli.terminal import Terminal, output_options
 from onnx2snn.listings import change_listing
-from onnx2snn.units import duration, file_size
+from onnx2snn.units import duration, file_size, percent
 
 if TYPE_CHECKING:
     from onnx2snn.data import ImageOptions
@@ -67,4 +67,10 @@ def _changed(facts: dict[str, Any]) -> list[Any]:
     """What was rounded, and what is proved."""
     if not facts["changes"]:
         return [Text("nothing to round: float32 computes it exactly as it is")]
-    return [fitted(change_listing(facts["changes"])), *exact_lines(facts)]
+    moved = facts["moved"]
+    told = (
+        "no data: how far outputs move was not measured"
+        if moved is None
+        else f"outputs move by {percent(moved)}"
+    )
+    return [fitted(change_listing(facts["changes"])), Text(told), *exact_lines(facts)]

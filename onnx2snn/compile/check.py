@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from onnx2snn.certificate.as_written import Shown
-from onnx2snn.certificate.finished import Witness
+from onnx2snn.certificate.as_written import Shown, near
+from onnx2snn.certificate.executions_apart import executions_apart
+from onnx2snn.certificate.finished import Witness, broken_rule
 from onnx2snn.compile.draft import Array
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.in_memory import loadable
@@ -19,8 +21,6 @@ from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.backends import OnnxruntimeEngine
 from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
 
-#: Answers as near as this, as a share of the largest, need no explanation.
-NEAR = 1e-5
 #: float32 sums of some thousand terms in another order, as a share of a layer's largest potential.
 ROUNDING = 2.0**-12
 
@@ -28,7 +28,7 @@ _REMEDY = "this is a defect of onnx2snn: report it with this network; --no-check
 
 
 def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
-    """Load it, and let it answer a drawn sample as the converted file does, run as it is: ``equal``, or ``explained``.
+    """Keep to ONNX's rules, load, and answer a drawn sample as the converted file does, run as it is: ``equal``, ``explained``.
 
     Outputs may differ where a potential is so near to its threshold that the order of a sum decides: then the first layer
     whose levels differ has to have such a potential wherever they do.
@@ -37,6 +37,8 @@ def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
         SelfCheckError: it does not; says what differs.
         InputError: it is of a newer operator set than the network, and onnxruntime does not have that.
     """
+    if broken := broken_rule(made):
+        raise _defect("the compiled network is against the rules of ONNX", broken)
     witness = Witness.of(network.split)
     try:
         found = _answers(made, network, execution, witness.inputs)
@@ -51,10 +53,10 @@ def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
         raise _defect("onnxruntime cannot run the compiled network", said) from error
     if not witness.outputs:
         return f"loaded; no sample could be drawn: {witness.failure}".splitlines()[0]
-    far = [name for name, value in witness.outputs.items() if not _near(found.get(name), value)]
-    if not far:
+    _check_form(found, witness.outputs)
+    if all(near(found[name], value) for name, value in witness.outputs.items()):
         return "equal"
-    _explain(network, execution, witness.inputs, far[0])
+    _explain(network, execution, witness, found)
     return "explained"
 
 
@@ -67,49 +69,64 @@ def _answers(
         return {}
     if execution == "step":
         pipeline = Pipeline(engine, int(network.table["timesteps"]))
-        return StreamingEngine(pipeline, network.alike).run(inputs)
+        mixed, axes = bool(network.table["non_spiking"]), network.table.get("sample_axes", {})
+        return StreamingEngine(pipeline, network.alike, axis_of=axes, mixed=mixed).run(inputs)
     return engine.run(inputs)
 
 
-def _near(found: Array | None, expected: Array) -> bool:
-    if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
-        return False
-    if expected.dtype.kind != "f":
-        return bool(np.array_equal(found, expected))
-    largest = np.max(np.abs(expected[np.isfinite(expected)].astype(np.float64)), initial=0)
-    return np.allclose(found, expected, rtol=0, atol=NEAR * float(largest), equal_nan=True)
+def _check_form(found: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
+    """Outputs by their names, types and shapes."""
+    for name, value in expected.items():
+        there = found.get(name)
+        if there is None or there.shape != value.shape or there.dtype != value.dtype:
+            form = "none" if there is None else f"{there.dtype} {there.shape}"
+            raise _defect(
+                f"output '{name}' of the compiled network has another form than the file's",
+                f"{form}, expected {value.dtype} {value.shape}",
+            )
 
 
-def _explain(network: Network, execution: str, inputs: Mapping[str, Array], output: str) -> None:
-    """Why the answers differ: levels are those of the file itself, potentials and thresholds those of its trace, which is near.
+def _explain(network: Network, execution: str, witness: Witness, found: Mapping[str, Array]) -> None:
+    """Why what was ``found`` differs: by levels of the file itself, which its trace is near to, or by rounding behind equal ones.
 
     Raises:
         SelfCheckError: there is no reason.
     """
-    timesteps, layers = int(network.table["timesteps"]), network.table["layers"]
+    inputs, timesteps, layers = witness.inputs, int(network.table["timesteps"]), network.table["layers"]
     trains = {layer["name"]: layer["output"] for layer in layers}
-    fused = network.table["execution"] == "fused"
-    written = Shown(network.split, trains, timesteps, fused=fused, load=make_runner).levels(inputs)
+    fused, rate = network.table["execution"] == "fused", network.table.get("coding") == "rate"
+    written = Shown(network.split, trains, timesteps, fused=fused, load=make_runner, rate=rate).levels(inputs)
     levels = write_execution(network, execution, count="levels")
     compiled = _answers(levels, network, execution, inputs)
-    traced = _answers(write_execution(network, "trace"), network, "trace", inputs)
-    for name in trains:
-        differ = written[name] != compiled[f"levels/{name}"]
-        if not differ.any():
-            continue
-        course, thresholds = traced[f"potentials/{name}"][-timesteps:], traced[f"thresholds/{name}"]
-        thresholds = thresholds.reshape(
-            len(thresholds), *(1,) * (course.ndim - thresholds.ndim), *thresholds.shape[1:]
-        )
-        margin = np.min(np.abs(course - thresholds), axis=0)[differ].max()
-        largest = np.abs(course).max()
-        if margin > ROUNDING * largest:
-            raise _defect(
-                f"layer '{name}' of the compiled network answers other levels",
-                f"a potential {margin:.3g} from its threshold, of up to {largest:.3g}",
-            )
+    names = [name for name in trains if (written[name] != compiled[f"levels/{name}"]).any()]
+    if names:
+        _explain_levels(network, names[0], inputs, written[names[0]] != compiled[f"levels/{names[0]}"])
         return
-    raise _defect(f"output '{output}' of the compiled network differs where no level does", "other values")
+    same = {name: written[name] for name in trains}
+    for one in executions_apart(network.split, (inputs, same), witness.outputs, found).defects[:1]:
+        raise _defect(
+            f"output '{one.layer}' of the compiled network differs where no level does",
+            f"{one.snn:.6g}, the file {one.ann:.6g}, bound {one.bound:.3g}",
+        )
+
+
+def _explain_levels(
+    network: Network, name: str, inputs: Mapping[str, Array], differ: NDArray[np.bool_]
+) -> None:
+    """Why a layer answers other levels where they ``differ`` (N, ...): its potentials are near their thresholds there."""
+    timesteps = int(network.table["timesteps"])
+    traced = _answers(write_execution(network, "trace"), network, "trace", inputs)
+    course, thresholds = traced[f"potentials/{name}"][-timesteps:], traced[f"thresholds/{name}"]
+    thresholds = thresholds.reshape(
+        len(thresholds), *(1,) * (course.ndim - thresholds.ndim), *thresholds.shape[1:]
+    )
+    margin = np.min(np.abs(course - thresholds), axis=0)[differ].max()
+    largest = np.abs(course).max()
+    if margin > ROUNDING * largest:
+        raise _defect(
+            f"layer '{name}' of the compiled network answers other levels",
+            f"a potential {margin:.3g} from its threshold, of up to {largest:.3g}",
+        )
 
 
 def _defect(message: str, found: str) -> SelfCheckError:

@@ -72,7 +72,11 @@ def compile(  # noqa: A001 - onnx2snn.compile, as its command
         if number is not None and (
             isinstance(number, bool) or not isinstance(number, Integral) or number < 1
         ):
-            raise InputError(f"'{name}' has to be a whole number, 1 or more", found=repr(number))
+            raise InputError(
+                f"'{name}' has to be a whole number, 1 or more",
+                found=repr(number),
+                remedy=f"give {name}=1 or more, or leave it away",
+            )
     network = read_network(held_by(model))
     if batch is not None:
         network = with_batch(network, batch)

@@ -8,6 +8,7 @@ import onnx
 from onnx import helper, version_converter
 
 from onnx2snn.errors import InputError
+from onnx2snn.model.nodes import STANDARD
 from onnx2snn.model.weights import SplitModel, weights_as_inputs
 
 #: The first version that has all that is written.
@@ -57,8 +58,10 @@ def in_opset(network: SplitModel, opset: int) -> SplitModel:
     structure.CopyFrom(model)
     del structure.graph.node[:], structure.opset_import[:]
     structure.opset_import.append(helper.make_opsetid("", opset))
+    others = [kept for kept in model.opset_import if kept.domain not in STANDARD]
     structure.ir_version = min(model.ir_version, helper.find_min_ir_version_for(list(structure.opset_import)))
     structure.ir_version = max(structure.ir_version, 8)  # initializers are no inputs
+    structure.opset_import.extend(others)
     for node in older.graph.node:
         node.domain = "" if node.domain == _ASIDE else node.domain
         structure.graph.node.append(node)

@@ -147,7 +147,10 @@ class NpzColumn(Column):
         """See :meth:`Column.reader`."""
         stream, header, _ = self._open(stack)
         if header != self._header:
-            raise InputError(f"{self._path} changed while it was read")
+            raise InputError(
+                f"{self._path} changed while it was read",
+                remedy="leave the file as it is while it is read, and run again",
+            )
         if header.fortran:
             flat = np.frombuffer(self._exactly(stream, header.data_bytes), header.dtype)
             return ArrayColumn(flat.reshape(header.shape, order="F")).reader(start, stack)

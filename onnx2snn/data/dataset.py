@@ -69,7 +69,11 @@ class DataSet:
         self._columns = matched.inputs
         self._labels, self._labels_name = matched.labels, matched.labels_name
         if not self._columns:
-            raise InputError(f"{source} holds no inputs", found=", ".join(columns) or "nothing")
+            raise InputError(
+                f"{source} holds no inputs",
+                found=", ".join(columns) or "nothing",
+                remedy="save an array for each input of the network, by its name",
+            )
         self._specs = {spec.name: spec for spec in specs or ()}
         for spec in self._specs.values():
             check_shape(spec, self._columns[spec.name], source)

@@ -84,4 +84,8 @@ def _check(shape: tuple[int, ...], dtype: np.dtype[np.generic], where: str) -> N
             f"{where} is a single number", remedy="save arrays with the samples along the first axis"
         )
     if min(shape) < 1:
-        raise InputError(f"{where} holds no samples", found=f"shape {shape}")
+        raise InputError(
+            f"{where} holds no samples",
+            found=f"shape {shape}",
+            remedy="save arrays with the samples along the first axis, one or more",
+        )

@@ -65,7 +65,11 @@ def image_columns(
 ) -> dict[str, Column]:
     """The pictures of each class folder in order, and their labels."""
     if specs is None or len(specs) != 1:
-        raise InputError("pictures need a model with exactly one input", found=f"{len(specs or ())} inputs")
+        raise InputError(
+            "pictures need a model with exactly one input",
+            found=f"{len(specs or ())} inputs",
+            remedy="give the inputs as arrays in one .npz, by their names",
+        )
     found = [
         (file, label)
         for label, folder in enumerate(classes)

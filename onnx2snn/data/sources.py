@@ -78,7 +78,11 @@ def _any_source(source: Source, specs: Sequence[InputSpec] | None, images: Image
 def _in_memory(name: str, value: ArrayLike) -> Column:
     array = np.asarray(value)
     if array.dtype.kind not in "biuf" or not array.ndim or not array.size:
-        raise InputError(f"'{name}' is not a numeric array of samples", found=f"{array.dtype} {array.shape}")
+        raise InputError(
+            f"'{name}' is not a numeric array of samples",
+            found=f"{array.dtype} {array.shape}",
+            remedy="give numbers with the samples along the first axis, numpy.asarray(x, numpy.float32) for example",
+        )
     return ArrayColumn(array)
 
 

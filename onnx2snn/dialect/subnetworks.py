@@ -77,7 +77,7 @@ class CutNetwork:
             piece.node.append(helper.make_node("Unsqueeze", [tensor, f"{last}/axis"], [last]))
         elif last != tensor:
             piece.node.append(_reshaped(piece, tensor, last, (-1, *self.rows[owner])))
-        piece.node.append(_as_potential(graph, tensor, last))
+        piece.node.extend(_as_potential(graph, tensor, last))
         piece.input.extend(value for value in graph.input if value.name in read)
         piece.initializer.extend(t for t in graph.initializer if t.name in read)
         piece.value_info.extend(v for v in graph.value_info if v.name in read and v.name not in given)
@@ -98,12 +98,22 @@ def _reshaped(piece: onnx.GraphProto, source: str, target: str, shape: tuple[int
     return helper.make_node("Reshape", [source, f"{target}/rows"], [target])
 
 
-def _as_potential(graph: onnx.GraphProto, tensor: str, read: str) -> onnx.NodeProto:
-    """``read``, which has the type of ``tensor``, as ``POTENTIAL`` in float32: class labels of scikit-learn are integers."""
+def _as_potential(graph: onnx.GraphProto, tensor: str, read: str) -> list[onnx.NodeProto]:
+    """``read``, which has the type of ``tensor``, as ``POTENTIAL`` in float32: class labels of scikit-learn are integers.
+
+    Text is nothing at each place: it is the same, or it is not.
+    """
     types = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output)}
-    if types.get(tensor, TensorProto.FLOAT) == TensorProto.FLOAT:
-        return helper.make_node("Identity", [read], [POTENTIAL])
-    return helper.make_node("Cast", [read], [POTENTIAL], to=TensorProto.FLOAT)
+    held = types.get(tensor, TensorProto.FLOAT)
+    if held == TensorProto.FLOAT:
+        return [helper.make_node("Identity", [read], [POTENTIAL])]
+    if held == TensorProto.STRING:
+        sizes = f"{read}/sizes"
+        return [
+            helper.make_node("Shape", [read], [sizes]),
+            helper.make_node("ConstantOfShape", [sizes], [POTENTIAL]),
+        ]
+    return [helper.make_node("Cast", [read], [POTENTIAL], to=TensorProto.FLOAT)]
 
 
 def cut_source(levels: gs.Graph) -> CutNetwork:

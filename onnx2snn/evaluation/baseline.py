@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from onnx2snn.analysis.batch_axis import axes_of_outputs
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.dialect.macs import macs_of
 from onnx2snn.graph.core import Array
@@ -23,14 +24,19 @@ class Baseline:
     Args:
         model: The network.
         providers: Execution providers of onnxruntime; None: the CPU.
+
+    Attributes:
+        axes: By output, the axis of samples, where that is known and not told by sizes.
     """
 
     layers: tuple[Mapping[str, Any], ...] = ()
 
     def __init__(self, model: SplitModel, providers: Sequence[Provider] | None = None) -> None:
-        self._run = make_runner(model, providers)
+        graph = import_model(model)
+        self.axes = axes_of_outputs(graph)
+        self._run = make_runner(model, providers, self.axes)
         names = [info.name for info in model.structure.graph.output]
-        macs = dict(macs_of(apply_owned(import_model(model), PREPARE)).total)
+        macs = dict(macs_of(apply_owned(graph, PREPARE)).total)
         table = {"timesteps": 1, "depth": 0, "layers": [], "outputs": names}
         self.table: dict[str, Any] = {**table, "macs": {"ann": macs["ann"], "analog": macs["ann"]}}
         self.of_samples = frozenset(names)

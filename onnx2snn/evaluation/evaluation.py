@@ -223,10 +223,14 @@ def open_task(model: Network, data: Source, *, remote: bool, execution: str | No
         raise InputError("this network does not spike: it is run as its file is", remedy=remedy)
     samples = open_data(data, input_specs(proto))
     if kind == "ann":
-        table: Mapping[str, Any] = Baseline(split_model(proto)).table
+        baseline = Baseline(split_model(proto))
+        table: Mapping[str, Any] = baseline.table | {"sample_axes": baseline.axes}
     else:
         table = read_layer_table(proto, compiled=True)
     structure = Structure.of(split_model(proto))
     axes = declared_axes((*proto.graph.output, *proto.graph.input))
-    elsewhere = turned(axes, [spec.name for spec in input_specs(proto)], [o.name for o in proto.graph.output])
+    elsewhere = {n: axis for n, axis in table.get("sample_axes", {}).items() if axis > 0}
+    elsewhere |= turned(
+        axes, [spec.name for spec in input_specs(proto)], [o.name for o in proto.graph.output]
+    )
     return Task(SentModel.of(model, proto, remote=remote), kind, samples, table, structure, elsewhere)

@@ -20,6 +20,7 @@ from onnx2snn.activations.tables import is_unsure
 from onnx2snn.activations.whole_quotients import beside_potential
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.dialect.subnetworks import CutNetwork, cut_source
+from onnx2snn.exact.concrete_sizes import with_concrete_sizes
 from onnx2snn.exact.magnitudes import full, largest_sum
 from onnx2snn.float64.error_bounds import RunningError
 from onnx2snn.float64.in_parts import in_parts
@@ -81,6 +82,7 @@ def prove_model(model: onnx.ModelProto | SplitModel) -> tuple[Proof, ...]:
 
 def prove_graph(graph: gs.Graph) -> tuple[Proof, ...]:
     """As :func:`prove_model`, of a graph whose activations are Staircase nodes."""
+    graph = with_concrete_sizes(graph)
     cut = cut_source(graph)
     neurons = [node for node in graph.nodes if is_neuron(node)]
     tops = {

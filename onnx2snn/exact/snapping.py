@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.dialect.layer_table import is_spiking
 from onnx2snn.errors import ConversionError
+from onnx2snn.exact.concrete_sizes import with_concrete_sizes
 from onnx2snn.exact.magnitudes import magnitudes
 from onnx2snn.exact.on_levels import ON_LEVELS, entrances, put_grids
-from onnx2snn.exact.proof import Proof, prove_graph, prove_model, surplus
+from onnx2snn.exact.proof import Proof, prove_graph, surplus
+from onnx2snn.exact.rounded_network import Product, moved, obstacle_in
 from onnx2snn.exact.weight_grids import Change, Grids
 from onnx2snn.exact.write_quantisers import plain_neurons
 from onnx2snn.graph.build import CodeGrid
@@ -34,7 +37,7 @@ from onnx2snn.passes import PREPARE, RECOGNISE
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.passes.recognise.recognise_staircases import reached_by_synapses
-from onnx2snn.remedies import CALIBRATE, ITS_SOURCE
+from onnx2snn.remedies import AS_IT_IS, CALIBRATE, FEWER_LEVELS, ITS_SOURCE, either
 from onnx2snn.units import things
 
 #: Samples that are looked at together.
@@ -85,12 +88,16 @@ class Exact(Savable):
         inputs: Grids that analog inputs were put on.
         changes: What rounding did to the constants, by layer of synapses.
         proofs: Of each layer of neurons and each output.
+        obstacle: The operator that keeps it from converting, where what it was made from converts.
+        moved: How far outputs are from what they were, over their standard deviation; None where there was no data.
     """
 
     model: onnx.ModelProto
     inputs: tuple[InputGrid, ...]
     changes: tuple[Change, ...]
     proofs: tuple[Proof, ...]
+    obstacle: str | None = None
+    moved: float | None = None
 
     def __repr__(self) -> str:
         return f"Exact({self._told()})"
@@ -113,6 +120,11 @@ class Exact(Savable):
         return sum(proof.exact for proof in self.proofs)
 
     @property
+    def coarsest(self) -> float:
+        """The largest change of a layer's weights."""
+        return max((one.weights for one in self.changes), default=0.0)
+
+    @property
     def exact(self) -> bool:
         """Whether every layer of neurons is proved."""
         return all(proof.exact for proof in self.proofs if proof.neurons)
@@ -121,6 +133,7 @@ class Exact(Savable):
         """Everything but the model, as JSON values."""
         return {
             "exact": self.exact,
+            "moved": self.moved,
             "inputs": [asdict(one) for one in self.inputs],
             "changes": [asdict(one) for one in self.changes],
             "layers": [{**asdict(one), "exact": one.exact} for one in self.proofs],
@@ -140,10 +153,21 @@ def snap(model: str | Path | onnx.ModelProto, data: Any = None, *, batch: int | 
         batch: Samples at a time, at most; None: as many as memory is meant for.
 
     Raises:
-        ConversionError: it has no quantised activation.
+        ConversionError: it has no quantised activation, or its sums have more bits than float32 holds, so that on grids it would
+            answer something else.
         InvalidModelError: the file is missing, damaged, or no ONNX model.
         InputError: the data does not fit.
     """
+    made, fault = rounded(model, data, batch=batch)
+    if fault:
+        raise ConversionError(fault, remedy=either(AS_IT_IS, FEWER_LEVELS))
+    return made
+
+
+def rounded(
+    model: str | Path | onnx.ModelProto, data: Any = None, *, batch: int | None = None
+) -> tuple[Exact, str]:
+    """As :func:`snap`, and why the network stays better as it is; empty where it does not."""
     source = load_model(model, in_place=True)
     if is_spiking(source):
         raise ConversionError("this model is already a spiking network", remedy=ITS_SOURCE)
@@ -152,9 +176,15 @@ def snap(model: str | Path | onnx.ModelProto, data: Any = None, *, batch: int | 
     graph = apply_owned(refuse_undefined(graph), PREPARE)
     proofs = prove_graph(apply_owned(graph.copy(), RECOGNISE))
     if proofs and all(proof.exact for proof in proofs):
-        return Exact(source, (), (), proofs)
-    batches = () if data is None else open_data(data, input_specs(source), batch=batch).batches(BATCH)
-    return made_exact(graph, source, (batch.inputs for batch in batches))
+        return Exact(source, (), (), proofs), ""
+    samples = None if data is None else open_data(data, input_specs(source), batch=batch)
+
+    def inputs() -> Iterator[Mapping[str, Array]]:
+        return (one.inputs for one in (() if samples is None else samples.batches(BATCH)))
+
+    made = made_exact(graph, source, inputs())
+    made = replace(made, moved=moved(source, made.model, inputs()))
+    return made, Product(made.exact, made.coarsest, made.obstacle, made.moved).fault
 
 
 def made_exact(
@@ -167,26 +197,44 @@ def made_exact(
         source: The network that it was made from.
         samples: Batches of inputs (N, ...) whose range inputs have; none: −8 to 8.
     """
-    inputs = _input_grids(graph, samples)
+    samples = iter(samples)
+    first = next(samples, None)
+    inputs = _input_grids(graph, samples if first is None else itertools.chain([first], samples))
+    shapes = {name: (1, *value.shape[1:]) for name, value in (first or {}).items()}
     levels = graph.copy()
     put_grids(levels, {one.name: one.grid for one in inputs})
     levels = apply_owned(levels, RECOGNISE)
+    sound = obstacle_in(levels) is None
     behind = reached_by_synapses(levels)
     if not any(is_neuron(node) and id(node.inputs[0]) in behind for node in levels.nodes):
         raise ConversionError("this network has no quantised activation", remedy=CALIBRATE)
     levels = apply_owned(levels, ON_LEVELS)
     # the first of equals: no bits are given up for nothing
-    return max(_attempts(levels, source, inputs), key=lambda made: made.proved)
+    attempts = _attempts(levels, source, inputs, sound=sound, shapes=shapes)
+    return max(attempts, key=lambda made: (made.obstacle is None, made.proved))
 
 
-def _attempts(levels: gs.Graph, source: onnx.ModelProto, inputs: tuple[InputGrid, ...]) -> Iterator[Exact]:
-    """A network on levels, rounded with fewer bits each time in front of what is not proved, while that may prove more."""
-    sizes, spare = magnitudes(levels), dict[str, float]()
+def _attempts(
+    levels: gs.Graph,
+    source: onnx.ModelProto,
+    inputs: tuple[InputGrid, ...],
+    *,
+    sound: bool,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> Iterator[Exact]:
+    """A network on levels, rounded with fewer bits each time in front of what is not proved, while that may prove more.
+
+    What is made of a ``sound`` one has to convert. Open sizes are those of ``shapes``, of the inputs of one sample.
+    """
+    sizes, spare = magnitudes(with_concrete_sizes(levels, shapes)), dict[str, float]()
     for _ in range(ATTEMPTS):
         rounded = levels.copy()
         changes = Grids(rounded, sizes, spare=spare).round()
         model = declared_as(to_model(apply_owned(rounded, (plain_neurons,))), source)
-        made = Exact(model, inputs, tuple(changes), prove_model(model))
+        recognised = apply_owned(import_model(model), (*PREPARE, *RECOGNISE))
+        obstacle = obstacle_in(recognised) if sound else None
+        proofs = prove_graph(with_concrete_sizes(recognised, shapes))
+        made = Exact(model, inputs, tuple(changes), proofs, obstacle)
         yield made
         less = {
             p.name: spare.get(p.name, 0.0) + max(surplus(p), WHOLE_SPARE if p.name in spare else LEAST_SPARE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -48,7 +48,7 @@ def plain_neurons(graph: gs.Graph) -> gs.Graph:
     4. A threshold of its own, a multiple of what the potential is one of: z ─▶ Div θ ─▶ Floor. Below 2²⁴ steps a quotient of
        whole numbers that is not whole is further from whole ones than float32 rounds, so that Floor gives what it is to give.
     """
-    cells: dict[int, Cells] = {}
+    shared = Shared()
     for node in list(graph.nodes):
         if is_hold(node) or is_integrate(node):
             value = node.inputs[0]
@@ -57,11 +57,24 @@ def plain_neurons(graph: gs.Graph) -> gs.Graph:
             replace_uses(graph, node.outputs[0], value)
             node.outputs = []
         elif is_neuron(node):
-            _write(graph, node, cells)
+            _write(graph, node, shared)
     return graph
 
 
-def _write(graph: gs.Graph, node: gs.Node, cells: dict[int, Cells]) -> None:
+@dataclass(frozen=True)
+class Shared:
+    """What several neurons read.
+
+    Attributes:
+        cells: By potential.
+        biased: Potentials with a bias, by both.
+    """
+
+    cells: dict[int, Cells] = field(default_factory=dict)
+    biased: dict[tuple[int, bytes], gs.Tensor] = field(default_factory=dict)
+
+
+def _write(graph: gs.Graph, node: gs.Node, shared: Shared) -> None:
     names = Names(graph)
     zero, out = _zero_of(node)
     spelling = Spelling(graph, names, node)
@@ -71,11 +84,11 @@ def _write(graph: gs.Graph, node: gs.Node, cells: dict[int, Cells]) -> None:
     staircase = staircase_of(node)
     if staircase is None:
         potential = node.inputs[0]
-        if id(potential) not in cells:
-            cells[id(potential)] = cells_of(graph, spelling, node)
-        found = cells[id(potential)]
+        if id(potential) not in shared.cells:
+            shared.cells[id(potential)] = cells_of(graph, spelling, node)
+        found = shared.cells[id(potential)]
         if found.cell is None:
-            level = searched(spelling, node.attrs[THRESHOLDS], _biased(graph, spelling, node, 0.0))
+            level = searched(spelling, node.attrs[THRESHOLDS], _biased_once(graph, spelling, node, shared))
             spelling.apply("Sub", level, np.full(1, zero, np.float32), output=out)
         else:
             looked_up = found.levels(node.attrs[THRESHOLDS]) - zero
@@ -123,6 +136,17 @@ def _zero_of(node: gs.Node) -> tuple[float, gs.Tensor]:
             reader.outputs = []
             return -float(held.reshape(-1)[0]), out
     return 0.0, level
+
+
+def _biased_once(graph: gs.Graph, spelling: Spelling, node: gs.Node, shared: Shared) -> gs.Tensor:
+    """Case 1, of neurons of several kinds of steps: a reader of the file sees one function of one potential."""
+    bias = constant_input(node, 1)
+    if bias is None:
+        return _biased(graph, spelling, node, 0.0)
+    key = id(node.inputs[0]), bias.tobytes()
+    if key not in shared.biased:
+        shared.biased[key] = _biased(graph, spelling, node, 0.0)
+    return shared.biased[key]
 
 
 def _biased(graph: gs.Graph, spelling: Spelling, node: gs.Node, zero: Any, *, alone: int = 1) -> gs.Tensor:

@@ -28,6 +28,9 @@ class Kernel:
     The reference evaluator of the onnx package does it; where it knows no such operator, or is not asked to, onnxruntime in
     float32. It is given constants that its kernels pack as constants: of others some compute something else.
 
+    Attributes:
+        partial: The evaluator leaves out further outputs (places of maxima): these are onnxruntime's. Known once it was called.
+
     Args:
         node: The node; not changed.
         opsets: Versions by domain.
@@ -43,6 +46,7 @@ class Kernel:
         self._opsets, self._narrow = opsets, narrow
         self._operator = None if native else self._made()
         self._loaded: dict[tuple[Any, ...], Reference] = {}
+        self.partial = False
 
     def __call__(self, values: Mapping[str, Array]) -> list[Array]:
         """What it writes, in order, of ``values`` by name.
@@ -56,7 +60,11 @@ class Kernel:
         context = {"context": dict(values)} if self._operator.need_context() else {}
         with np.errstate(all="ignore"):
             answers: Sequence[Any] = self._operator.run(*read, **context)
-        return [np.asarray(answer) for answer in answers]
+        found = [np.asarray(answer) for answer in answers]
+        if len(found) < len(self.node.output):
+            self.partial = True
+            found += self._in_float32(values)[len(found) :]
+        return found
 
     def _made(self) -> Any:
         node = onnx.NodeProto()

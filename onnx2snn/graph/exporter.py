@@ -122,8 +122,8 @@ def _described(tensor: gs.Tensor) -> onnx.ValueInfoProto:
 
 
 def _stored(tensor: gs.Constant) -> onnx.TensorProto:
-    """An initializer; numbers of types that numpy has not are packed, two of 4 bits in a byte."""
-    if tensor.values.dtype.isbuiltin != 1:
+    """An initializer; numbers of types that numpy has not are packed, two of 4 bits in a byte, and text is text."""
+    if tensor.values.dtype.isbuiltin != 1 or tensor.values.dtype.kind in "OSU":
         return numpy_helper.from_array(tensor.values, tensor.name)
     return OnnxExporter.export_tensor_proto(tensor)
 

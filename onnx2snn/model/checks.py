@@ -15,7 +15,7 @@ from onnx2snn.model.external_data import tensors_of
 from onnx2snn.model.nodes import STANDARD
 from onnx2snn.model.subgraphs import all_nodes
 from onnx2snn.model.weights import SMALL, element_type, is_large, structure_of, weights_as_inputs
-from onnx2snn.remedies import IN_FRONT
+from onnx2snn.remedies import DYNAMIC_BATCH, IN_FRONT
 
 #: Functions that call functions that call functions: no exporter nests them deeper.
 DEEPEST = 100
@@ -47,6 +47,7 @@ def check_rules(model: onnx.ModelProto) -> None:
         if min(sparse.dims, default=0) < 0 or math.prod(sparse.dims) > _MOST_SPARSE:
             raise ValueError(f"a sparse tensor of {math.prod(sparse.dims)} values")
     _check_operators(light)
+    _check_samples(model)
     onnx.checker.check_model(light)
     for tensor in filter(is_large, model.graph.initializer):
         if not uses_external_data(tensor):
@@ -68,6 +69,22 @@ def _check_operators(model: onnx.ModelProto) -> None:
                 operator=node.op_type,
                 found=f"it reads {', '.join(node.input)}",
                 remedy=IN_FRONT,
+            )
+
+
+def _check_samples(model: onnx.ModelProto) -> None:
+    """Every input may hold samples.
+
+    Raises:
+        InvalidModelError: one declares that it holds nothing; no runtime takes anything else.
+    """
+    for info in model.graph.input:
+        sizes = info.type.tensor_type.shape.dim
+        if any(size.HasField("dim_value") and size.dim_value == 0 for size in sizes):
+            raise InvalidModelError(
+                f"input '{info.name}' holds nothing",
+                found=f"sizes {[size.dim_value or size.dim_param or '?' for size in sizes]}",
+                remedy=DYNAMIC_BATCH,
             )
 
 

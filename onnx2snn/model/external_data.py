@@ -60,10 +60,16 @@ def _checked(tensor: onnx.TensorProto, folder: Path, own: Path, name: str) -> tu
         there = path.is_file()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a zero byte
         raise InvalidModelError(
-            f"{name} points to weights that cannot be", found=_shown(place.location)
+            f"{name} points to weights that cannot be",
+            found=_shown(place.location),
+            remedy="export the network again, its weights beside it or within it",
         ) from error
     if not path.is_relative_to(folder) and path != own:
-        raise InvalidModelError(f"{name} points to weights outside of its folder", found=_shown(str(path)))
+        raise InvalidModelError(
+            f"{name} points to weights outside of its folder",
+            found=_shown(str(path)),
+            remedy="put the file of weights beside the model, and save the model again with its name alone",
+        )
     if not there:
         remedy = "put the file of weights beside the model"
         raise InvalidModelError(
@@ -91,9 +97,15 @@ def _place(tensor: onnx.TensorProto, name: str) -> ExternalDataInfo:
     try:
         place = ExternalDataInfo(tensor)
     except ValueError as error:
-        raise InvalidModelError(f"the weights of {name} cannot be read", found=str(error)) from error
+        raise InvalidModelError(
+            f"the weights of {name} cannot be read", found=str(error), remedy="export the network again"
+        ) from error
     if not place.location:
-        raise InvalidModelError(f"the weights of {name} cannot be read", found=f"{tensor.name} names no file")
+        raise InvalidModelError(
+            f"the weights of {name} cannot be read",
+            found=f"{tensor.name} names no file",
+            remedy="export the network again",
+        )
     return place
 
 

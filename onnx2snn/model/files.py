@@ -193,7 +193,10 @@ def _place_weights(model: SplitModel, draft: Path, weights: Path, target: Path) 
             tensor.external_data.add(key="location", value=name)
     content = structure.SerializeToString()
     if len(content) >= LARGEST:
-        raise OutputError(f"cannot write {target}: its structure alone is larger than protobuf's 2 GiB")
+        raise OutputError(
+            f"cannot write {target}: its structure alone is larger than protobuf's 2 GiB",
+            remedy="export the network with fewer operators in one file (a part of it), or with its weights as initialisers",
+        )
     draft.write_bytes(content)
     place(weights, target.with_name(name))
     return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -84,6 +85,11 @@ class Reference:
             i.name: i.shape for i in self._session.get_inputs() if i.name not in self._weights
         }
         self.outputs: list[str] = [o.name.removesuffix(_SHOWN) for o in self._session.get_outputs()]
+
+    @property
+    def native(self) -> bool:
+        """Whether onnxruntime has computed all that was run so far."""
+        return self._evaluator is None
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
         """Outputs by name, all or those asked for; inputs that the model does not have are ignored.
@@ -169,7 +175,11 @@ def run_reference(
     return Reference(model).run(inputs, outputs)
 
 
-def make_runner(model: onnx.ModelProto | SplitModel, providers: Sequence[Provider] | None = None) -> Batches:
+def make_runner(
+    model: onnx.ModelProto | SplitModel,
+    providers: Sequence[Provider] | None = None,
+    axis_of: Mapping[str, int] = MappingProxyType({}),
+) -> Batches:
     """Load ``model`` once, to run it often, on any number of samples, by :class:`Reference`.
 
     Where the model fixes its batch, samples are presented in such batches, the last filled up with its last sample. Outputs
@@ -178,7 +188,7 @@ def make_runner(model: onnx.ModelProto | SplitModel, providers: Sequence[Provide
     Raises:
         InputError: when run: an output neither grows with the samples nor is the same for all of them.
     """
-    return Batches(model, providers)
+    return Batches(model, providers, axis_of)
 
 
 class Batches:
@@ -188,13 +198,22 @@ class Batches:
     2. It declares an open batch, but names a size of it inside (a ``Reshape`` to [1, ...], a ``Resize`` to [4, ...]): so many.
     3. Its batch is fixed: so many at a time.
 
+    Args:
+        model: It.
+        providers: Execution providers of onnxruntime; None: the CPU.
+        axis_of: The axis of samples, of outputs where that is known.
+
     Attributes:
         batch: Samples at a time; None for any number, as far as it was run.
     """
 
     def __init__(
-        self, model: onnx.ModelProto | SplitModel, providers: Sequence[Provider] | None = None
+        self,
+        model: onnx.ModelProto | SplitModel,
+        providers: Sequence[Provider] | None = None,
+        axis_of: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self._axis_of = axis_of
         self._reference = Reference(model, providers)
         self._inputs = list(self._reference.inputs)
         sizes = {shape[0] for shape in self._reference.inputs.values() if shape and isinstance(shape[0], int)}
@@ -202,6 +221,11 @@ class Batches:
         self._reached = sampled_tensors(model)
         graph = (model.structure if isinstance(model, SplitModel) else model).graph
         self._named = _resized_to(graph)
+
+    @property
+    def native(self) -> bool:
+        """As of :class:`Reference`."""
+        return self._reference.native
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name; see :func:`make_runner`."""
@@ -244,7 +268,7 @@ class Batches:
         for start in range(0, samples, batch):
             rows = np.minimum(np.arange(start, start + batch), samples - 1)
             parts.append(self._reference.run({name: value[rows] for name, value in inputs.items()}))
-        whole = joined(parts, [batch] * len(parts), samples, self._reached)
+        whole = joined(parts, [batch] * len(parts), samples, self._reached, self._axis_of)
         if whole is None:
             remedy = f"give {batch} at a time"
             raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)

@@ -103,8 +103,8 @@ def ranked(step: Step) -> list[Signal]:
 def measured(step: Step) -> list[Signal]:
     """Rule 10: at both ends, and with signs that are drawn; twice the farthest."""
     radii = step.radii()
-    exact = not radii and all(y.dtype.kind in "iub" for y in step.answers)
-    if exact:
+    text = any(y.dtype.kind in "OSU" for y in step.answers)  # nothing is as far from one as from another
+    if text or (not radii and all(y.dtype.kind in "iub" for y in step.answers)):
         return written(step)
     reaches = [MEASURED * _largest_of(widened(y)) for y in step.answers]
     if radii:

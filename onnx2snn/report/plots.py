@@ -44,7 +44,11 @@ def plot_trace(trace: Trace, sample: int, neurons: Mapping[str, Sequence[Any]]) 
     must_be_binary(table, remedy="take its arrays: trace.spikes, trace.potentials")
     count = trace.spikes[names[0]].shape[1]
     if not 0 <= sample < count:
-        raise InputError(f"there is no sample {sample}", found=things(count, "sample"))
+        raise InputError(
+            f"there is no sample {sample}",
+            found=things(count, "sample"),
+            remedy=f"choose one from 0 to {count - 1}",
+        )
     check_names(neurons, names)
     samples = [layer_sample(name, neurons.get(name, ()), trace, sample) for name in names]
     raster = [samples[i] for i in spikes.picked(samples, drawing.MOST_LAYERS)]

@@ -35,7 +35,9 @@ def look_closely(session: SpikingSession, data: DataSet, index: int, neurons: Ch
     """
     if not 0 <= index < len(data):
         found = f"{len(data)} samples, from 0 to {len(data) - 1}"
-        raise InputError(f"there is no sample {index}", found=found)
+        raise InputError(
+            f"there is no sample {index}", found=found, remedy=f"choose one from 0 to {len(data) - 1}"
+        )
     names = [layer["name"] for layer in session.layers]
     check_names(neurons, names)
     batch = next(data.batches(1, start=index))

@@ -29,7 +29,11 @@ def read_sweep(path: str | Path) -> tuple[SweepPoint, ...]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"the sweep '{path}' cannot be read", found=error.strerror) from error
+        raise InputError(
+            f"the sweep '{path}' cannot be read",
+            found=error.strerror,
+            remedy="check its path, and that it may be read",
+        ) from error
     except ValueError as error:
         raise InputError(f"the sweep '{path}' is no JSON", found=str(error), remedy=_REMEDY) from error
     if isinstance(content, Mapping):

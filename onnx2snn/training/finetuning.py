@@ -16,7 +16,7 @@ import onnx2snn
 from onnx2snn.data import input_specs, open_data
 from onnx2snn.data.sources import Source
 from onnx2snn.errors import InputError
-from onnx2snn.exact.snapping import snap
+from onnx2snn.exact.snapping import rounded
 from onnx2snn.model.files import load_model
 from onnx2snn.training.checkpoint import Checkpoint, run_identity
 from onnx2snn.training.importing import import_teacher, import_torch
@@ -84,7 +84,8 @@ def finetune(
         patience: Stop after so many epochs without a better one (once the penalty is at its full weight); 0:
             never.
         seed: Of the held-out choice and of the order of samples.
-        exact: Round weights, biases and the input to grids on which float32 adds exactly (:func:`onnx2snn.snap`).
+        exact: Round weights, biases and the input to grids on which float32 adds exactly (:func:`onnx2snn.snap`), where the
+            network stays what it has learned to be.
         checkpoint: A file: the state after each epoch, which a later call with the same arguments goes on
             from.
         on_epoch: Called with each epoch's result.
@@ -123,11 +124,12 @@ def finetune(
     state = Checkpoint(None if checkpoint is None else Path(checkpoint), run)
     trainer = _Trainer(Taught(imported, teacher, taught, kept, judged), plan, state)
     history = trainer.run(on_epoch, on_step)
-    result = imported.export()
+    result, unrounded = imported.export(), ""
     if exact:
-        result = snap(result, data_set).model
+        made, unrounded = rounded(result, data_set)
+        result = result if unrounded else made.model
     trainer.checkpoint.remove()
-    return Finetuned(result, min(history, key=trainer.score), history)
+    return Finetuned(result, min(history, key=trainer.score), history, unrounded)
 
 
 class _Trainer:
@@ -263,7 +265,11 @@ class _Trainer:
 def split(total: int, held_out: float, seed: int) -> tuple[Tensor, Tensor]:
     """Positions to train on, at least two, and positions to judge by, at least one."""
     if total < 3:
-        raise InputError("training needs at least three samples", found=total)
+        raise InputError(
+            "training needs at least three samples",
+            found=total,
+            remedy="give data with three samples or more",
+        )
     order = torch.randperm(total, generator=_generator(seed, 0))
     count = min(max(1, round(total * held_out)), total - 2)
     return order[count:], order[:count]

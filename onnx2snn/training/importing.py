@@ -166,7 +166,11 @@ def _to_torch(model: onnx.ModelProto) -> tuple[nn.Module, dict[str, tuple[str, b
             remedy="export the network with the shapes of its inputs",
         ) from error
     except UnmatchedError as error:
-        raise ConversionError("onnx2torch keeps a weight in a form of its own", found=str(error)) from error
+        raise ConversionError(
+            "onnx2torch keeps a weight in a form of its own",
+            found=str(error),
+            remedy="train the network in its own framework, with QCFS or any other quantiser",
+        ) from error
 
 
 @contextmanager
@@ -248,7 +252,9 @@ def _compare(
             answer = module(*(torch.tensor(x) for x in inputs.values()))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:  # whatever operators of torch raise
         raise ConversionError(
-            "torch cannot compute this network", found=(str(error).splitlines() or [type(error).__name__])[0]
+            "torch cannot compute this network",
+            found=(str(error).splitlines() or [type(error).__name__])[0],
+            remedy="train the network in its own framework, with QCFS or any other quantiser",
         ) from error
     for name, found in zip(outputs, [answer] if isinstance(answer, Tensor) else answer, strict=True):
         worst = _apart(expected[name].astype(np.float64), found.double().numpy())
@@ -256,6 +262,7 @@ def _compare(
             raise ConversionError(
                 "as a torch module the network does not compute the same",
                 found=f"{worst:.3g} of the range of '{name}'",
+                remedy="train the network in its own framework, with QCFS or any other quantiser",
             )
 
 

@@ -83,11 +83,17 @@ def _nothing_to_train(graph: gs.Graph) -> ConversionError:
     """Names the first activation that is neither a rectifier nor a staircase, or the first nonlinear operator."""
     message = "there is no activation to train: no ReLU and no staircase"
     for rejected in recognise(graph).rejected.values():
-        return ConversionError(message, node=rejected.node, operator=rejected.operator, found=rejected.reason)
+        return ConversionError(
+            message,
+            node=rejected.node,
+            operator=rejected.operator,
+            found=rejected.reason,
+            remedy="train a network that has ReLU between its layers",
+        )
     for node in graph.nodes:
         if not is_linear(node):
             return ConversionError(message, node=node.name, operator=node.op, remedy="use ReLU instead")
-    return ConversionError(message)
+    return ConversionError(message, remedy="train a network that has ReLU between its layers")
 
 
 def _is_rectifier(node: gs.Node) -> bool:

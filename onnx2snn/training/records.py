@@ -65,11 +65,13 @@ class Finetuned(Savable):
         model: The network with QCFS activations, ready for ``onnx2snn.convert``.
         best: The epoch that it comes from.
         history: All epochs, from the calibrated network on.
+        unrounded: Why its weights are on no grids, on which float32 adds exactly, where they were to be; empty elsewhere.
     """
 
     model: onnx.ModelProto
     best: Epoch
     history: tuple[Epoch, ...]
+    unrounded: str = ""
 
 
 @dataclass(frozen=True)

@@ -210,5 +210,9 @@ def _labelled(ports: Sequence[Port], labels: np.ndarray[Any, Any]) -> Port:
     classes = max(port.shape[0] for port in scores)
     if labels.min() < 0 or labels.max() >= classes:
         found = f"labels {labels.min()} to {labels.max()}, {classes} classes"
-        raise InputError("a label names no class of the network", found=found)
+        raise InputError(
+            "a label names no class of the network",
+            found=found,
+            remedy="number the classes from 0 on, or leave the labels out",
+        )
     return next(port for port in scores if labels.max() < port.shape[0])

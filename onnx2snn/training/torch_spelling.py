@@ -45,6 +45,7 @@ def _attributes(node: onnx.NodeProto, version: int) -> Mapping[str, Any]:
             node=node.name,
             operator=node.op_type,
             found=node.domain or None,
+            remedy=f"export the network in opset {version} or older, of standard operators",
         ) from error
     return attributes
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import onnx_graphsurgeon as gs
 
-from onnx2snn.graph.core import ORIGIN, Array, graph_pass, is_constant, origin, replace_uses, signals
+from onnx2snn.graph.core import (
+    ORIGIN,
+    Array,
+    Names,
+    graph_pass,
+    is_constant,
+    origin,
+    replace_uses,
+    signals,
+    value_of,
+)
 from onnx2snn.operators import of
 
 
@@ -17,7 +27,8 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
     3. Expand to the shape that its input has; Expand of a constant, and ConstantOfShape, for operators that broadcast by
        themselves.
     4. Where by a condition that is constant, and the same everywhere, if what it chooses has the shape of the result.
-    5. A constant that is an output of the graph keeps an Identity, which carries its name.
+    5. What a function makes of a widened constant, entry by entry, is a widened constant: it is widened last.
+    6. A constant that is an output of the graph keeps an Identity, which carries its name.
     """
     for node in list(graph.nodes):
         if node.domain or not node.inputs or not node.outputs:
@@ -30,8 +41,27 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
         elif source is not None:
             replace_uses(graph, result, source)
         elif values is not None:
+            _widen_last(graph, node, values)
             _read_narrow(node, values)
     return graph
+
+
+def _widen_last(graph: gs.Graph, node: gs.Node, values: Array) -> None:
+    """Case 5: c ─▶ Expand ─▶ Neg   becomes   c ─▶ Neg ─▶ Expand."""
+    wide, names = node.outputs[0], Names(graph)
+    for reader in list(wide.outputs):
+        alone = all(t is wide for t in signals(reader)) and len(reader.outputs) == 1
+        scalars = all(value_of(t).size == 1 for t in reader.inputs if is_constant(t) and not t.is_empty())
+        made = reader.outputs[0] if alone and scalars and of(reader).elementwise else None
+        if made is None or made.shape is None or list(made.shape) != list(wide.shape or []):
+            continue
+        constant = gs.Constant(names.fresh(f"{wide.name}/narrow"), values)
+        narrow = gs.Variable(names.fresh(f"{made.name}/narrow"), made.dtype, list(values.shape))
+        reader.inputs = [constant if t is wide else t for t in reader.inputs]
+        reader.outputs = [narrow]
+        sizes = node.inputs[of(node).sized_by or 0]
+        name = names.fresh(f"{reader.name}/widened")
+        graph.nodes.append(gs.Node("Expand", name, {ORIGIN: origin(reader)}, [narrow, sizes], [made]))
 
 
 def _read_narrow(node: gs.Node, values: Array) -> None:

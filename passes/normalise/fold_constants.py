@@ -170,7 +170,11 @@ def _values(graph: gs.Graph, wanted: list[gs.Tensor]) -> list[Array]:
         raise
     except Exception as error:  # onnxruntime's errors share no base class
         found = str(error).strip().splitlines()[0]
-        raise InvalidModelError("its constants cannot be computed", found=found) from error
+        raise InvalidModelError(
+            "its constants cannot be computed",
+            found=found,
+            remedy="export the network again; onnx.checker.check_model(path, full_check=True) may say where",
+        ) from error
     return [np.asarray(answers[t.name]) for t in wanted]
 
 

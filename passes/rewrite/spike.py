@@ -11,8 +11,9 @@ from onnx2snn.activations import Table, neuron_parameters, rate_parameters, tabl
 from onnx2snn.activations.neuron_nodes import parameters
 from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.trains import is_train
+from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import make_constant
-from onnx2snn.graph.core import Array, Names, Pass, graph_pass, is_constant, value_of
+from onnx2snn.graph.core import Array, Names, Pass, graph_pass, is_constant, origin, value_of
 from onnx2snn.operators.linear import (
     IF,
     SCALED_IF,
@@ -23,6 +24,7 @@ from onnx2snn.operators.linear import (
     is_neuron,
 )
 from onnx2snn.passes.normalise.free_batch import BATCH
+from onnx2snn.remedies import BINARY
 
 
 def network_timesteps(graph: gs.Graph, coding: str = "binary") -> int:
@@ -80,6 +82,12 @@ def _stretch(tensor: gs.Tensor, timesteps: int) -> None:
 
 def _fire(names: Names, node: gs.Node, timesteps: int, coding: str) -> None:
     computed = parameters(node)
+    if coding == "rate" and node.op == SCALED_STAIRCASE:
+        raise ConversionError(
+            "a rate code has neurons of one threshold, and each sample scales that of this one",
+            node=next(iter(origin(node)), node.name),
+            remedy=BINARY,
+        )
     if isinstance(computed, Table):
         table = table_parameters(computed, timesteps)
         node.op = TABLE_IF

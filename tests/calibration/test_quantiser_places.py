@@ -8,10 +8,10 @@ import pytest
 from helpers_networks import Activation, Builder, twice_activated
 
 import onnx2snn
-import onnx2snn.calibration.calibration as calibrated_networks
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.calibration.quantiser_places import find_places
 from onnx2snn.cli.calibrate import calibration_lines
+from onnx2snn.exact import rounded_network
 from onnx2snn.model.reference import run_reference
 from onnx2snn.passes import PREPARE
 from onnx2snn.passes.importer import import_model
@@ -107,7 +107,7 @@ def test_an_encoder_of_a_transformer() -> None:
 
 
 def test_grids_that_prove_nothing_are_left_out_where_they_cost_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrated_networks, "WORTH", 0.0)
+    monkeypatch.setattr(rounded_network, "WORTH", 0.0)
     rounded = onnx2snn.calibrate(encoder(), SEQUENCE, timesteps=5)
     assert rounded.exact is None
     assert rounded.output_error is not None
@@ -198,3 +198,21 @@ def test_what_is_no_function_is_kept_on_request() -> None:
     conversion = onnx2snn.convert(model, calibrate=X, timesteps=6, hybrid=True)
     assert [k.operator for k in conversion.non_spiking] == ["Hardmax"]
     assert onnx2snn.verify(calibration.model, conversion.model, X).lossless
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 8), (5, 8), (5, 1), (8,), (1, 1, 8)])
+def test_a_function_that_differs_by_place(shape: tuple[int, ...]) -> None:
+    """A term of each position, or of each channel, between two functions."""
+    b = Builder()
+    rng = np.random.default_rng(0)
+
+    def dense(x: str, inner: int, outer: int) -> str:
+        return b.add("MatMul", x, (rng.normal(size=(inner, outer)) * inner**-0.5).astype(np.float32))
+
+    first = b.add("Relu", dense("x", 8, 8))
+    second = b.add("Relu", b.add("Add", first, rng.normal(size=shape).astype(np.float32)))
+    model = b.model({"x": ["N", 5, 8]}, {"y": (dense(second, 8, 3), ["N", 5, 3])})
+    calibration = onnx2snn.calibrate(model, SEQUENCE, timesteps=6)
+    assert calibration.output_error is not None
+    assert calibration.output_error < 0.05
+    assert onnx2snn.verify(calibration.model, onnx2snn.convert(calibration.model), SEQUENCE).lossless

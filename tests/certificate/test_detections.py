@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from helpers_quantised import Quantised
+from onnx import TensorProto
 
 import onnx2snn
 
@@ -24,3 +25,18 @@ def test_a_detector_of_a_fixed_batch_is_certified() -> None:
     certificate = onnx2snn.verify(source, onnx2snn.convert(source), {"x": draws})
     assert certificate.lossless
     assert certificate.samples == 3
+
+
+def test_rows_of_a_batch_of_any_size_are_compared_as_a_whole() -> None:
+    """As many rows as samples, of which each names its own."""
+    net = Quantised(3)
+    hidden = net.quantised(net.add("Relu", net.add("MatMul", "x", net.weights(6, 20))), 0.02)
+    scores = net.add("MatMul", hidden, net.weights(20, 8))
+    boxes = net.add("Reshape", scores, net.hold(np.array([0, 2, 4])))
+    scores = net.add("Reshape", scores, net.hold(np.array([0, 4, 2])))
+    limits = net.hold(np.array([1])), net.hold(np.float32([0.5])), net.hold(np.float32([0.0]))
+    rows = net.add("NonMaxSuppression", boxes, scores, *limits)
+    net.add("Cast", rows, output="picked", to=TensorProto.FLOAT)
+    source = net.model({"x": ["N", 6]}, {"picked": ["K", 3]})
+    for data in (None, {"x": np.random.default_rng(0).normal(0, 1, (64, 6)).astype(np.float32)}):
+        assert onnx2snn.verify(source, onnx2snn.convert(source), data).lossless

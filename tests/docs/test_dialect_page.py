@@ -156,7 +156,7 @@ def test_the_page_names_every_key_and_attribute() -> None:
         assert all(
             set(found) == {"input_steps"} for node, found in neurons(model) if node.op_type == "Integrate"
         )
-    assert keys <= documented(section("The layer table")) <= keys | {"coding"}
+    assert keys <= documented(section("The layer table")) <= keys | {"coding", "sample_axes"}
     assert attributes == documented(section("IF").split("| attribute |")[1].split("\n\n")[0])
 
 

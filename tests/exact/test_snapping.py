@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from helpers_graphs import make_model, node
 from helpers_networks import Builder, Network
 
 import onnx2snn
@@ -260,6 +261,54 @@ def test_the_grid_of_an_input_holds_its_data() -> None:
     assert (found.step, found.low, found.high) == (1.0, 0.0, 256.0)
     (found,) = onnx2snn.snap(network.model, {"x": pixels / 255 - 0.5}).inputs
     assert (found.step, found.low, found.high) == (2.0**-11, -0.5, 0.5)
+
+
+def gated_in_16_bits(grids: dict[str, tuple[float, int]]) -> onnx.ModelProto:
+    """x·σ(x), every tensor of it in 16 bits, of these scales and zero points: levels that rise and fall a thousand times."""
+    codes = np.random.default_rng(0).integers(-90, 91, (16, 32)).astype(np.int8)
+    constants: dict[str, Any] = {"w1/code": codes, "w1/scale": np.float32(0.00685288), "w1/zero": np.int8(0)}
+    constants["w2"] = weights(32, 4, seed=1)
+    for name, (scale, zero) in grids.items():
+        constants |= {f"{name}/scale": np.float32(scale), f"{name}/zero": np.uint16(zero)}
+
+    def quantised(name: str) -> list[onnx.NodeProto]:
+        held = [f"{name}/scale", f"{name}/zero"]
+        return [
+            node("QuantizeLinear", [name, *held], [f"{name}/code"]),
+            node("DequantizeLinear", [f"{name}/code", *held], [f"{name}/level"]),
+        ]
+
+    nodes = [
+        *quantised("x"),
+        node("DequantizeLinear", ["w1/code", "w1/scale", "w1/zero"], ["w1"]),
+        node("MatMul", ["x/level", "w1"], ["h"]),
+        *quantised("h"),
+        node("Sigmoid", ["h/level"], ["s"]),
+        *quantised("s"),
+        node("Mul", ["h/level", "s/level"], ["g"]),
+        *quantised("g"),
+        node("MatMul", ["g/level", "w2"], ["y"]),
+    ]
+    return make_model(nodes, constants, {"x": ["N", 16]}, {"y": ["N", 4]}, opset=21, ir_version=10)
+
+
+GRIDS = [
+    {"x": (8e-5, 31000), "h": (1.1e-4, 31000), "s": (3.1e-5, 0), "g": (9.7e-5, 9000)},
+    {
+        "x": (8.0248115e-05, 33785),
+        "h": (8.346924e-05, 33580),
+        "s": (1.4268205e-05, 0),
+        "g": (4.2306052e-05, 6582),
+    },
+]
+
+
+@pytest.mark.parametrize("grids", GRIDS, ids=["one potential", "one with a bias"])
+def test_functions_of_many_bits_are_written_as_they_are_read(grids: dict[str, tuple[float, int]]) -> None:
+    model = gated_in_16_bits(grids)
+    exact = onnx2snn.snap(model, {"x": np.random.default_rng(0).normal(size=(8, 16)).astype(np.float32)})
+    certificate = onnx2snn.verify(exact.model, onnx2snn.convert(exact.model))
+    assert certificate.lossless
 
 
 def test_a_network_without_levels_is_refused() -> None:

@@ -16,6 +16,7 @@ from torch import nn  # noqa: E402
 
 import onnx2snn  # noqa: E402
 from onnx2snn.cli.finetune_with_torch import finetune as command  # noqa: E402
+from onnx2snn.exact import rounded_network  # noqa: E402
 from onnx2snn.runtime import SpikingSession  # noqa: E402
 from onnx2snn.training import (  # noqa: E402
     QCFS,
@@ -165,6 +166,30 @@ def test_a_staircase_keeps_its_thresholds(tmp_path: Path) -> None:
     assert imported.to_calibrate == ()
     with torch.no_grad():
         np.testing.assert_allclose(imported.module.eval()(x).numpy(), model(x).numpy(), atol=1e-6)
+
+
+def test_weights_stay_float_where_grids_would_change_what_was_learned(
+    float_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {"x": samples()["x"]}
+    told = finetune(float_model, data, timesteps=3, epochs=1)
+    assert not told.unrounded
+    monkeypatch.setattr(rounded_network, "MOVED", -1.0)
+    monkeypatch.setattr(rounded_network, "COARSE", -1.0)
+    kept = finetune(float_model, data, timesteps=3, epochs=1)
+    assert "its outputs would be off by" in kept.unrounded
+    as_learned = finetune(float_model, data, timesteps=3, epochs=1, exact=False).model
+    assert kept.model.SerializeToString() == as_learned.SerializeToString()
+    np.savez(tmp_path / "data.npz", **data)
+    words = [
+        str(float_model),
+        str(tmp_path / "out.onnx"),
+        "--data",
+        str(tmp_path / "data.npz"),
+        "--epochs",
+        "1",
+    ]
+    assert "weights stay float: on grids" in CliRunner().invoke(command, words).output
 
 
 def test_an_unknown_operator_is_named() -> None:

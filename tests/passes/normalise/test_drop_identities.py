@@ -10,7 +10,9 @@ import pytest
 from helpers_graphs import apply_checked, make_model, node, operators, samples
 from onnx import TensorProto
 
+import onnx2snn
 from onnx2snn.passes.normalise.drop_identities import drop_identities
+from onnx2snn.passes.normalise.fold_constants import fold_constants
 from onnx2snn.passes.normalise.infer_shapes import infer_shapes
 
 SHAPE = ["N", 3, 8, 8]
@@ -85,3 +87,51 @@ def test_a_widened_constant_is_read_narrow() -> None:
         constants={"k": samples(1, 3, 1, 1), "s": np.array([1, 3, 8, 8])},
     )
     assert operators(apply_checked(source, X, infer_shapes, drop_identities)) == ["Add"]
+
+
+@pytest.mark.parametrize("kind", ["ConstantOfShape", "Expand"])
+def test_a_function_of_a_widened_constant_is_widened_last(kind: str) -> None:
+    """-1 where x is small, and 1 elsewhere, as ones_like and its negative."""
+    ones = node("Expand", ["one", "sizes"], ["ones"])
+    if kind == "ConstantOfShape":
+        ones = node(kind, ["sizes"], ["ones"], value=onnx.numpy_helper.from_array(np.ones(1, np.float32)))
+    source = model(
+        node("Shape", ["x"], ["sizes"]),
+        ones,
+        node("Neg", ["ones"], ["minus"]),
+        node("Less", ["x", "least"], ["small"]),
+        node("Where", ["small", "minus", "ones"], ["y"]),
+        constants={"one": np.ones(1, np.float32), "least": np.float32(-0.3)},
+    )
+    passes = [infer_shapes, drop_identities, fold_constants, infer_shapes, drop_identities]
+    assert operators(apply_checked(source, X, *passes)) == ["Less", "Where"]
+
+
+@pytest.mark.parametrize("exporter", ["filled", "expanded"])
+def test_ternary_activations(exporter: str) -> None:
+    """torch.where(x > t, ones_like(x), torch.where(x < -t, -ones_like(x), zeros_like(x)))."""
+
+    def like(number: float, name: str) -> onnx.NodeProto:
+        if exporter == "expanded":
+            return node("Expand", [f"{number:g}", "sizes"], [name])
+        value = onnx.helper.make_tensor("v", TensorProto.FLOAT, [1], [number])
+        return node("ConstantOfShape", ["sizes"], [name], value=value)
+
+    nodes = [
+        node("MatMul", ["x", "w"], ["z"]),
+        node("Shape", ["z"], ["sizes"]),
+        like(1, "ones"),
+        like(0, "zeros"),
+        node("Neg", ["ones"], ["minus"]),
+        node("Less", ["z", "low"], ["below"]),
+        node("Greater", ["z", "high"], ["above"]),
+        node("Where", ["below", "minus", "zeros"], ["rest"]),
+        node("Where", ["above", "ones", "rest"], ["a"]),
+        node("MatMul", ["a", "v"], ["y"]),
+    ]
+    constants = {"w": samples(6, 8), "v": samples(8, 3), "low": np.float32(-0.3), "high": np.float32(0.3)}
+    constants |= {"0": np.zeros(1, np.float32), "1": np.ones(1, np.float32)}
+    source = make_model(nodes, constants, {"x": ["N", 6]}, {"y": ["N", 3]})
+    conversion = onnx2snn.convert(source)
+    assert conversion.timesteps == 2
+    assert onnx2snn.verify(source, conversion).lossless
