@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,11 +49,13 @@ class Planner:
         self._held = {tensor.name: tensor for tensor in graph.initializer}
         self._outputs = [info.name for info in graph.output]
         self._left = list(graph.node)
+        self._read = {_key(node): tuple(dict.fromkeys(names_read(node))) for node in self._left}
+        self._waiting = Counter(chain(*self._read.values(), self._outputs))
         self._done = {"", *self._held, *(info.name for info in graph.input)}
         worth = needed(self._left, [name for name in self._outputs if not name.startswith(_COUNTS)])
-        found = {node.output[0]: self._kernel_of(node) for node in worth}
+        found = {_key(node): self._kernel_of(node) for node in worth}
         self._kernels = {name: step for name, step in found.items() if step is not None}
-        groups = {n.output[0]: self._group_of(n) for n in worth if has_formula(n)}
+        groups = {_key(n): self._group_of(n) for n in worth if has_formula(n)}
         self._groups = {n: g for n, g in groups.items() if g is not None and n not in self._kernels}
         self._steps: list[EventStep] = []
 
@@ -109,18 +113,17 @@ class Planner:
         sizes = sizes_of(self._infos[name]) if name in self._infos else None
         return sizes is not None and all(size == 1 for size in sizes)
 
-    def _is_ready(self, node: Node, further: Iterable[str] = ()) -> bool:
-        known = {*further}
-        return all(name in self._done or name in known for name in names_read(node))
+    def _is_ready(self, node: Node, further: Collection[str] = ()) -> bool:
+        return all(name in self._done or name in further for name in self._read[_key(node)])
 
     def _taken(self, nodes: Sequence[Node]) -> list[str]:
         """These nodes are computed; the names of those of their results that something else reads."""
-        there = {node.output[0] for node in nodes}
-        self._left = [node for node in self._left if node.output[0] not in there]
-        read = {name for node in self._left for name in names_read(node)} | set(self._outputs)
+        there = {_key(node) for node in nodes}
+        self._left = [node for node in self._left if _key(node) not in there]
+        self._waiting -= Counter(chain(*(self._read[name] for name in there)))
         made = [name for node in nodes for name in node.output if name]
         self._done.update(made)
-        return [name for name in made if name in read]
+        return [name for name in made if name in self._waiting]
 
     def _loop_step(self) -> bool:
         """Whether there was something for a loop."""
@@ -129,7 +132,7 @@ class Planner:
         made: set[str] = set()
         read: set[str] = set()
         for node in self._left:
-            own = self._groups.get(node.output[0])
+            own = self._groups.get(_key(node))
             there = sizes_of(self._infos[node.output[0]]) if own is not None else None
             if (
                 own is None
@@ -189,7 +192,7 @@ class Planner:
         """Whether there were synapses that are ready."""
         found = False
         for node in list(self._left):
-            step = self._kernels.get(node.output[0]) if self._is_ready(node) else None
+            step = self._kernels.get(_key(node)) if self._is_ready(node) else None
             if step is not None:
                 self._taken([node])
                 self._steps.append(step)
@@ -198,14 +201,14 @@ class Planner:
 
     def _piece(self) -> None:
         """What can be computed now of what a loop or synapses wait for; of all the rest where nothing of the kind is left."""
-        own = [n for n in self._left if n.output[0] in self._groups or n.output[0] in self._kernels]
-        waited = {name for node in own for name in names_read(node)}
+        own = [n for n in self._left if _key(n) in self._groups or _key(n) in self._kernels]
+        waited = {name for node in own for name in self._read[_key(node)]}
         wanted = needed(self._left, waited, self._done) if own else self._left
-        apart = {node.output[0] for node in own}
+        apart = {_key(node) for node in own}
         nodes: list[Node] = []
         made: set[str] = set()
         for node in wanted:
-            if node.output[0] not in apart and self._is_ready(node, made):
+            if _key(node) not in apart and self._is_ready(node, made):
                 nodes.append(node)
                 made.update(node.output)
         if not nodes:
@@ -227,6 +230,11 @@ class _Later:
         if self._piece is None:
             self._piece = self._make()
         return self._piece(*values)
+
+
+def _key(node: Node) -> str:
+    """Its first output, of those that have a name."""
+    return next(name for name in node.output if name)
 
 
 def _alike(one: tuple[int | None, ...], other: tuple[int | None, ...] | None) -> bool:
