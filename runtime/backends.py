@@ -257,6 +257,9 @@ def make_engine(model: Loadable, backend: str, **options: Any) -> Engine:
     if backend == "numpy":
         return ReferenceEngine(model)
     if backend == "events":
+        if missing := [name for name in ("onnx", "numba") if importlib.util.find_spec(name) is None]:
+            remedy = "pip install 'onnx2snn[events]', or use onnxruntime"
+            raise InputError(f"the backend events needs {' and '.join(missing)}", remedy=remedy)
         from onnx2snn.events.event_engine import EventEngine  # noqa: PLC0415 - needs the onnx package, and Numba
 
         return EventEngine(model, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,8 +10,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx.external_data_helper import uses_external_data
 
-from onnx2snn.errors import InputError
 from onnx2snn.events.channels_last import last, second
+from onnx2snn.events.plan import Planner
+from onnx2snn.events.programs import program, together
 from onnx2snn.model.weights import SplitModel, hollow, is_large, split_model, values_of
 from onnx2snn.runtime.backends import Loadable, computing
 from onnx2snn.runtime.engine_inputs import EngineInput, declared_axes, open_or_fixed
@@ -26,19 +26,9 @@ class EventEngine:
     Args:
         model: What to run; its weights are read where they are.
         **options: Of onnxruntime, which computes the rest.
-
-    Raises:
-        InputError: Numba is not installed.
     """
 
     def __init__(self, model: Loadable, **options: Any) -> None:
-        if importlib.util.find_spec("numba") is None:
-            raise InputError(
-                "the backend events needs Numba", remedy="pip install 'onnx2snn[events]', or use onnxruntime"
-            )
-        from onnx2snn.events.plan import Planner  # noqa: PLC0415 - needs Numba
-        from onnx2snn.events.programs import program  # noqa: PLC0415 - likewise
-
         network = _read(model)
         structure = onnx.shape_inference.infer_shapes(network.structure, data_prop=True)
         network = SplitModel(structure, network.weights)
@@ -59,8 +49,6 @@ class EventEngine:
 
     def warm_up(self) -> None:
         """Compile small loops together: the next run takes seconds, those behind it half the time for small networks."""
-        from onnx2snn.events.programs import program, together  # noqa: PLC0415 - needs Numba
-
         if not self._warm:
             steps = together(self._steps, self.outputs)
             self._program = program(steps, (*self._constants, *self._given), self.outputs)

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 #: What needs an extra, or is a program.
 _OTHERS = (
     "onnx2snn/training/",
+    "onnx2snn/events/",
     "onnx2snn/cli/finetune_with_torch.py",
     "onnx2snn/report/figures/",
     "onnx2snn/__main__.py",
@@ -98,7 +99,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, wheel: Path, example: Ex
 @pytest.fixture(scope="module")
 def with_extras(installed: Installed, wheel: Path) -> Installed:
     """The same environment, with what the page and pictures need; asked for by the tests behind those without."""
-    installed.install(f"{wheel}[report,images]")
+    installed.install(f"{wheel}[report,images,events]")
     return installed
 
 
@@ -107,7 +108,7 @@ def test_it_holds_every_module_and_every_file_of_data(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for folder, _, names in os.walk(ROOT / "onnx2snn", followlinks=True)
         for path in (Path(folder, name) for name in names)
-        if path.suffix != ".pyc"
+        if folder.rpartition(os.sep)[2] != "__pycache__"  # compiled by Python, and by Numba
     }
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -144,6 +145,8 @@ def test_a_command_whose_extra_is_missing_names_it(installed: Installed) -> None
     page = ["--data", "data.npz", "--html", "page.html"]
     assert "onnx2snn[report]" in installed("report", "ann.onnx", "snn.onnx", *page, exits=4)
     assert "onnx2snn[report]" in installed("verify", "ann.onnx", "snn.onnx", *page, exits=4)
+    by_events = ["run", "snn.onnx", "--data", "data.npz", "--backend", "events"]
+    assert "onnx2snn[events]" in installed(*by_events, exits=4)
     assert "onnx2snn[train]" in installed("finetune", "ann.onnx", "tuned.onnx", exits=4)
     assert "onnx2snn[cluster]" in installed(
         "evaluate", "snn.onnx", "--data", "data.npz", "--ray", "local", exits=4
@@ -162,6 +165,19 @@ def test_pages_and_pictures(with_extras: Installed) -> None:
     with_extras("verify", "ann.onnx", "snn.onnx", *page, "certificate.html")
     assert "<svg" in (with_extras.folder / "report.html").read_text()
     assert "<svg" in (with_extras.folder / "certificate.html").read_text()
+
+
+def test_spikes_are_followed(with_extras: Installed) -> None:
+    with_extras("ann.onnx", "snn.onnx")
+    found = []
+    for backend in ("onnxruntime", "events"):
+        to = ["--output", f"{backend}.npz"]
+        with_extras(
+            "run", "snn.onnx", "--data", "data.npz", "--execution", "fused", "--backend", backend, *to
+        )
+        found.append(np.load(with_extras.folder / f"{backend}.npz"))
+    for name in found[0].files:
+        np.testing.assert_allclose(found[1][name], found[0][name], rtol=1e-5, atol=1e-5)
 
 
 def test_finetuning_from_the_wheel(wheel: Path, example: Example, tmp_path: Path) -> None:
