@@ -277,3 +277,21 @@ def test_a_product_is_integrated_in_front_of_a_quotient() -> None:
     np.testing.assert_allclose(
         run_reference(conversion.model, x)["y"], run_reference(source, x)["y"], rtol=1e-5
     )
+
+
+def test_two_tokens_alike_are_weighed_as_their_quantiser_does() -> None:
+    """Half of 255 lies between two levels, a rounding away from a tie: masked attention has it wherever two tokens are left."""
+    net = Quantised()
+    scores = net.quantised(net.add("MatMul", "x", net.weights(8, 2)), 0.05, 128)
+    scale, zero = net.hold(np.float32(1 / 255)), net.hold(np.array(0, np.uint8))
+    codes = net.add("QuantizeLinear", net.add("Softmax", scores, axis=-1), scale, zero)
+    net.add("MatMul", net.add("DequantizeLinear", codes, scale, zero), net.weights(2, 5), output="y")
+    model = net.model({"x": ["N", 3, 8]}, {"y": ["N", 3, 5]})
+    conversion, x = onnx2snn.convert(model), np.zeros((2, 3, 8), np.float32)
+    certificate = onnx2snn.verify(model, conversion, {"x": x})
+    assert certificate.lossless
+    assert all(layer.exact == layer.levels_compared for layer in certificate.layers)
+    expected = run_reference(model, {"x": x})["y"]
+    for execution in EXECUTIONS:
+        found = SpikingSession(conversion, execution=execution).run({"x": x}).outputs["y"]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6, err_msg=execution)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -199,6 +201,30 @@ def staircase(rounding: Rounding, levels: int, theta: float, delta: float = 0.0)
     return Staircase(
         one * theta, one * delta, levels, np.asarray(levels), one * theta, one * 0, np.asarray(rounding)
     )
+
+
+def exact_level(z: np.float32, theta: np.float32, rounding: Rounding, levels: int) -> int:
+    """In rational numbers."""
+    place = Fraction(float(z)) / Fraction(float(theta))
+    below = math.floor(place)
+    if rounding in ("floor", "ceil"):
+        level = below if rounding == "floor" else math.ceil(place)
+    else:
+        rest, wanted = place - below, 0 if rounding == "half_even" else 1
+        level = below + (rest > Fraction(1, 2) or (rest == Fraction(1, 2) and below % 2 != wanted))
+    return min(max(level, 0), levels)
+
+
+@pytest.mark.parametrize("rounding", ["floor", "ceil", "half_even", "half_odd"])
+@pytest.mark.parametrize("theta", [1 / 255, 0.1, 1 / 3, 0.007843138, 2.7182817])
+def test_scales_of_quantisers_decide_as_exact_numbers(rounding: Rounding, theta: float) -> None:
+    """Between neighbouring float32 numbers: (k − ½)·θ is none of them, and its nearest one may lie on the wrong side."""
+    own = np.float32(theta)
+    one = staircase(rounding, 255, float(own))
+    near = (np.arange(-1, 514) / 2 * float(own)).astype(np.float32)
+    z = np.concatenate([near, *(np.nextafter(near, np.float32(end)) for end in (-np.inf, np.inf))])
+    expected = [exact_level(each, own, rounding, 255) for each in z]
+    np.testing.assert_array_equal(generated(one, z, 8), expected)
 
 
 @pytest.mark.parametrize("rounding", ["floor", "ceil", "half_even", "half_odd"])

@@ -115,6 +115,10 @@ def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
     Powers of two times θ are exact in floating point, and so (Sterbenz) is each subtraction v − 2^j·θ while
     2^j·θ ≤ v ≤ 2^(j+1)·θ: generation never rounds. ``v > c`` is written ``v ≥ nextafter(c)``. The ceiling stands in the
     middle of level K, where rounding cannot move it below the threshold K·θ.
+
+    Where θ is a float32 number itself, as a quantiser's scale is, each c is the first number on the other side of its place,
+    (2^j − h)·θ: all float32 potentials decide as exact ones would. A θ that was rounded is not known as well as that, and
+    places are rounded to the nearest number, too: most often to the tie that they were.
     """
     rules = staircase.rounding
     theta = np.broadcast_to(
@@ -125,13 +129,15 @@ def neuron_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
     powers = np.ldexp(np.float32(1), bits).astype(np.float32).reshape(column)
     last = (bits == 0).reshape(column)
     subtract = powers * theta
-    half = (powers - np.float32(0.5)) * theta
+    own = theta == staircase.threshold
+    half, whole = (powers - 0.5) * theta.astype(np.float64), (powers - 1.0) * theta.astype(np.float64)
+    least, more = _reached(half, own, open_=False), _reached(half, own, open_=True)
     compare = by_rule(
         rules,
         floor=subtract,
-        ceil=_above((powers - np.float32(1)) * theta),
-        half_even=np.where(last, _above(half), half),
-        half_odd=np.where(last, half, _above(half)),
+        ceil=_reached(whole, own, open_=True),
+        half_even=np.where(last, more, least),
+        half_odd=np.where(last, least, more),
     )
     middle = by_rule(rules, floor=0.5, ceil=-0.5, half_even=0, half_odd=0).astype(np.float32)
     ceiling = (staircase.ceilings.astype(np.float32) + middle) * theta
@@ -154,9 +160,16 @@ def rate_parameters(staircase: Staircase, timesteps: int) -> NeuronParameters:
     )
 
 
-def _above(values: Float) -> Float:
-    above: Float = np.nextafter(values, np.float32(np.inf)).astype(np.float32)
-    return above
+def _reached(places: NDArray[np.float64], exactly: NDArray[np.bool_], *, open_: bool) -> Float:
+    """The first float32 numbers that are as large as ``places``, or larger where these are ``open_``.
+
+    Where they are not to be taken ``exactly``, places are the nearest such numbers.
+    """
+    near = places.astype(np.float32)
+    places = np.where(exactly, places, near)
+    short = near <= places if open_ else near < places
+    found: Float = np.where(short, np.nextafter(near, np.float32(np.inf)), near).astype(np.float32)
+    return found
 
 
 def number(values: NDArray[Any], symbol: str) -> str:
