@@ -86,9 +86,9 @@ def by_rows(
         left: Padding in front of the columns.
 
     Returns:
-        Whether there were no more of them.
+        Whether there were no more of them, and a window fits: dense kernels refuse what is smaller.
     """
-    if active(x) > most:
+    if active(x) > most or out.size == 0:
         return False
     samples, height, width, channels = x.shape
     rows = weights.shape[1]
@@ -127,9 +127,9 @@ def by_taps(x: Floats, weights: Floats, bias: Floats, out: Floats, most: int, ge
         geometry: Strides, dilations, padding in front, of rows and columns; the number of groups.
 
     Returns:
-        Whether there were no more of them.
+        Whether there were no more of them, and a window fits: dense kernels refuse what is smaller.
     """
-    if active(x) > most:
+    if active(x) > most or out.size == 0:
         return False
     samples, height, width, channels = x.shape
     _, rows, columns, size = weights.shape

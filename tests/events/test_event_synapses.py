@@ -128,6 +128,14 @@ def test_many_events_are_left_to_dense_kernels() -> None:
     assert ran(spelled, spikes((1, 64, 16, 16), 0.9)) is None
 
 
+@pytest.mark.parametrize("strides", [[1, 1], [2, 1]])
+def test_images_smaller_than_a_window_are_left_to_those_who_refuse_them(strides: list[int]) -> None:
+    constants = {"w": dyadic(4, 2, 5, 5, seed=0)}
+    spelled = followed(node("Conv", ["x", "w"], ["y"], strides=strides), constants.get, 4)
+    assert ran(spelled, spikes((1, 2, 5, 5))) is not None
+    assert ran(spelled, spikes((1, 2, 4, 6))) is None
+
+
 @pytest.mark.parametrize(
     ("before", "sizes"),
     [((2, 3, 4, 5), (60,)), ((2, 60), (3, 4, 5)), ((2, 3, 20), (4, 15)), ((6, 2), (4,)), ((2, 3, 4), (3, 4))],
