@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +23,22 @@ def second(values: Array) -> Array:
     """Back again, as ONNX has them: a view, of which :func:`last` makes no copy."""
     rank = values.ndim
     return values.transpose(0, rank - 1, *range(1, rank - 1)) if rank > 2 else values
+
+
+def apart(values: Iterable[Array], given: Iterable[Array]) -> list[Array]:
+    """``values``, each in memory of its own: a change of shape copies nothing, and of whole tensors begins where they do."""
+    taken = {_address(value) for value in given}
+    found = []
+    for value in values:
+        place = _address(value)
+        found.append(value.copy() if place in taken else value)
+        taken.add(place)
+    return found
+
+
+def _address(value: Array) -> int:
+    address: int = value.__array_interface__["data"][0]
+    return address
 
 
 def reshaped(before: Sequence[int | None], sizes: Sequence[int | None]) -> Spelled:

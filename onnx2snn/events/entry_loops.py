@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -77,7 +77,7 @@ class Group:
         names |= {n: f"k{i}[c]" for i, n in enumerate(channels)} | {n: f"s{i}" for i, n in enumerate(scalars)}
         names |= {node.output[0]: f"v{number}" for number, node in enumerate(self.nodes)}
         lines = [
-            f"{names[node.output[0]]} = {of(node).formula.format(*(names[name] for name in node.input))}"
+            f"{names[node.output[0]]} = np.{types(node.output[0]).type.__name__}({_entry(node, names)})"
             for node in self.nodes
         ]
         lines += [f"p{i}{place} = {names[name]}" for i, name in enumerate(wanted)]
@@ -97,6 +97,11 @@ class Group:
         call += [f"{{k{i + 1}}}" for i in range(len(constants))] + [f"{{w{i}}}" for i in range(len(wanted))]
         text.append(f"if ok: {{k0}}({', '.join(call)})")
         return (*fields, *singles), Spelled("\n".join(text), (function, *constants))
+
+
+def _entry(node: onnx.NodeProto, names: Mapping[str, str]) -> str:
+    """An entry of what ``node`` writes, from the ``names`` of those of what it reads."""
+    return of(node).formula.format(*(names[name] for name in node.input))
 
 
 @lru_cache(maxsize=256)

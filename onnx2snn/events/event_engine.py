@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx.external_data_helper import uses_external_data
 
-from onnx2snn.events.channels_last import last, second
+from onnx2snn.events.channels_last import apart, last, second
 from onnx2snn.events.plan import Planner
 from onnx2snn.events.programs import program, together
 from onnx2snn.model.weights import SplitModel, hollow, is_large, split_model, values_of
@@ -63,7 +63,8 @@ class EventEngine:
         given = [
             last(value) for value in (*self._constants.values(), *(inputs[name] for name in self._given))
         ]
-        return {name: second(value) for name, value in zip(self.outputs, self._program(*given), strict=True)}
+        found = apart(self._program(*given), given)
+        return {name: second(value) for name, value in zip(self.outputs, found, strict=True)}
 
 
 def _read(model: Loadable) -> SplitModel:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx2snn.compile.draft import attributes
 from onnx2snn.compile.transposed import is_plain
 from onnx2snn.events import kernels
+from onnx2snn.events.entry_loops import as_operand
 from onnx2snn.events.programs import Spelled
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_convolution
@@ -99,12 +100,11 @@ def _matrix(node: onnx.NodeProto, held: dict[str, Any], weights: Array, bias: Ar
     plain = not held.get("transA") and held.get("alpha", 1.0) == 1.0 and held.get("beta", 1.0) == 1.0
     whole = of(node).weights
     rows = None if whole is None else whole.rows(gs.Node(node.op_type, attrs=held), weights)
-    if not plain or rows is None or (bias is not None and bias.size not in (1, len(rows))):
+    biases = np.zeros((), np.float32) if bias is None else as_operand(bias, 2)
+    if not plain or rows is None or biases is None or biases.size not in (1, len(rows)):
         return None
     laid = np.ascontiguousarray(rows.T)
-    added = np.zeros(len(rows), np.float32)
-    if bias is not None:
-        added += bias.reshape(-1)
+    added = np.zeros(len(rows), np.float32) + biases
 
     share = f"({_ONE_SAMPLE} if {{r0}}.shape[0] == 1 else {_BY_INPUTS})"
     sizes = f"{{r0}}.shape[0], {len(added)}"

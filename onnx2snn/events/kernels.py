@@ -6,7 +6,8 @@ cut out before they are added: an index that might be negative keeps loops from 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numba import njit
@@ -14,7 +15,17 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
+_Loop = TypeVar("_Loop", bound=Callable[..., Any])
+
+
+def _compiled(function: _Loop) -> _Loop:
+    """``function``, compiled when it is first called; by each process for itself where there is no folder to keep it in."""
+    compiled: _Loop
+    try:
+        compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # neither this package's folder nor the user's cache may be written
+        compiled = njit(nogil=True, error_model="numpy")(function)
+    return compiled
 
 
 @_compiled
@@ -75,9 +86,9 @@ def by_rows(
         left: Padding in front of the columns.
 
     Returns:
-        Whether there were no more of them.
+        Whether there were no more of them, and a window fits: dense kernels refuse what is smaller.
     """
-    if active(x) > most:
+    if active(x) > most or out.size == 0:
         return False
     samples, height, width, channels = x.shape
     rows = weights.shape[1]
@@ -116,9 +127,9 @@ def by_taps(x: Floats, weights: Floats, bias: Floats, out: Floats, most: int, ge
         geometry: Strides, dilations, padding in front, of rows and columns; the number of groups.
 
     Returns:
-        Whether there were no more of them.
+        Whether there were no more of them, and a window fits: dense kernels refuse what is smaller.
     """
-    if active(x) > most:
+    if active(x) > most or out.size == 0:
         return False
     samples, height, width, channels = x.shape
     _, rows, columns, size = weights.shape

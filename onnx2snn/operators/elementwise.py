@@ -182,7 +182,7 @@ _PIECEWISE = (
     replace(
         _EACH,
         name="Cast",
-        formula="np.float32({0})",
+        formula="{0}",
         typed_by="to",
         passes=identities.same_type,
         transfer=transfer.cast,

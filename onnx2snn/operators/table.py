@@ -145,7 +145,8 @@ class Operator:
         axes: The input that lists axes.
         sized_by: The input that lists the sizes of its result.
 
-        formula: An entry of its result in Python, of float32 operands {0}, {1} ...; empty: it is computed elsewhere.
+        formula: An entry of its result in Python, of float32 operands {0}, {1} ..., before it is of the
+            result's type; empty: it is computed elsewhere.
 
         places: What belongs to the entries of its input, behind it (METHOD 5: how thresholds are absorbed).
         layout: The axis of its input that each axis of its result shows, where it does nothing else; the input's shape is known.

@@ -68,11 +68,11 @@ def test_a_loop_answers_as_its_operators(rank: int) -> None:
     )
     held = {name: as_operand(np.asarray(value, np.float32), rank) for name, value in constants.items()}
     group = Group(rank, nodes, {name: value for name, value in held.items() if value is not None})
-    types = {"level": FLOAT, "fired": TYPES[onnx.TensorProto.BOOL]}
+    types = dict.fromkeys(("sum", "shifted", "cut", "level"), FLOAT) | {"fired": TYPES[onnx.TensorProto.BOOL]}
     reads, spelled = group.spelled(["level", "fired"], types.__getitem__)
     assert reads == ("x", "z")
     found = loop(reads, ("level", "fired"), spelled, None).run(*[last(given[name]) for name in reads])
-    for name, values in zip(types, found, strict=True):
+    for name, values in zip(("level", "fired"), found, strict=True):
         np.testing.assert_array_equal(second(values), run_reference(model, given)[name])
 
 
@@ -94,3 +94,22 @@ def test_one_number_is_taken_for_all_entries() -> None:
     x, z, gain = dyadic(2, 3, 4, seed=0), dyadic(2, 3, 4, seed=1), np.full((1, 1, 1), 0.5, np.float32)
     for clock, expected in ((np.array(True), x), (np.array(False), z)):
         np.testing.assert_array_equal(step.run(x, z, clock, gain)[0], expected * gain)
+
+
+def test_a_result_is_of_its_type_inside_a_loop() -> None:
+    """Half of something is true, and as a number, 1."""
+    nodes = [
+        node("Cast", ["x"], ["b"], to=onnx.TensorProto.BOOL),
+        node("Cast", ["b"], ["number"], to=onnx.TensorProto.FLOAT),
+        node("Greater", ["x", "zero"], ["above"]),
+        node("Xor", ["b", "above"], ["below"]),
+    ]
+    outputs: dict[str, list[int | str]] = {"number": ["N", 9], "below": ["N", 9]}
+    kinds = {"below": onnx.TensorProto.BOOL}
+    model = make_model(nodes, {"zero": np.float32(0)}, {"x": ["N", 9]}, outputs, types=kinds)
+    types = dict.fromkeys(("b", "above", "below"), TYPES[onnx.TensorProto.BOOL]) | {"number": FLOAT}
+    group = Group(2, nodes, {"zero": np.array(0, np.float32)})
+    reads, spelled = group.spelled(list(outputs), types.__getitem__)
+    x = dyadic(4, 9, seed=0)
+    for name, found in zip(outputs, loop(reads, tuple(outputs), spelled, None).run(x), strict=True):
+        np.testing.assert_array_equal(found, run_reference(model, {"x": x})[name])

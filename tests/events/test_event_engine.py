@@ -17,8 +17,10 @@ pytest.importorskip("numba")
 
 import onnx2snn
 from onnx2snn.errors import InputError
+from onnx2snn.events.event_engine import EventEngine
 from onnx2snn.events.pieces import Piece
 from onnx2snn.runtime import SpikingSession
+from onnx2snn.runtime.backends import Loadable
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,6 +118,34 @@ def test_weights_in_a_file_of_their_own_are_read_there(
     expected = SpikingSession(tmp_path / "snn.onnx", execution="fused").run({"x": 4 * X}).outputs["y"]
     session = SpikingSession(tmp_path / "snn.onnx", execution="fused", backend="events")
     np.testing.assert_array_equal(session.run({"x": 4 * X}).outputs["y"], expected)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_answers_lie_in_memory_of_their_own(warm: bool) -> None:
+    """Whoever writes into one changes neither what it was made of nor another, nor the answers to come."""
+    nodes = [
+        node("Identity", ["x"], ["same"]),
+        node("Flatten", ["x"], ["flat"]),
+        node("Reshape", ["x", "pairs"], ["paired"]),
+    ]
+    constants = {"pairs": np.array([-1, 2, 2]), "held": dyadic(3, 4, seed=1)}
+    sizes: dict[str, list[int | str]] = {"x": ["N", 4], "same": ["N", 4], "flat": ["N", 4]}
+    sizes |= {"paired": ["N", 2, 2], "held": [3, 4]}
+    engine = EventEngine(Loadable(make_model(nodes, constants, {"x": ["N", 4]}, sizes).SerializeToString()))
+    if warm:
+        engine.warm_up()
+    x = dyadic(1, 4, seed=0)
+    expected = {name: value.copy() for name, value in engine.run({"x": x}).items()}
+    given = x.copy()
+    for changed, value in engine.run({"x": x}).items():
+        value[:] = 99
+        np.testing.assert_array_equal(x, given)
+        for name, again in engine.run({"x": x}).items():
+            np.testing.assert_array_equal(again, expected[name], err_msg=f"{changed} changes {name}")
+    found = list(engine.run({"x": x}).values())
+    for place, value in enumerate(found):
+        value[:] = place
+    assert [value.min() for value in found] == [value.max() for value in found] == [0, 1, 2, 3, 4]
 
 
 def test_runs_in_several_threads_do_not_meet(converted: onnx2snn.conversion.Conversion) -> None:

@@ -112,11 +112,28 @@ def test_what_is_not_constant_has_no_loop() -> None:
     assert followed(node("Gemm", ["x", "w"], ["y"], alpha=0.5), {"w": dyadic(4, 4, seed=0)}.get, 2) is None
 
 
+def test_a_bias_by_row_has_no_loop() -> None:
+    """It may have as many values as there are columns."""
+    held = {"w": dyadic(4, 4, seed=0), "b": dyadic(4, 1, seed=1)}
+    assert followed(node("Gemm", ["x", "w", "b"], ["y"]), held.get, 2) is None
+    held["b"] = held["b"].reshape(1, 4)
+    found = ran(followed(node("Gemm", ["x", "w", "b"], ["y"]), held.get, 2), spikes((4, 4)))
+    np.testing.assert_array_equal(found, spikes((4, 4)) @ held["w"] + held["b"])
+
+
 def test_many_events_are_left_to_dense_kernels() -> None:
     constants = {"w": dyadic(64, 64, 3, 3, seed=0)}
     spelled = followed(node("Conv", ["x", "w"], ["y"]), constants.get, 4)
     assert ran(spelled, spikes((1, 64, 16, 16), 0.02)) is not None
     assert ran(spelled, spikes((1, 64, 16, 16), 0.9)) is None
+
+
+@pytest.mark.parametrize("strides", [[1, 1], [2, 1]])
+def test_images_smaller_than_a_window_are_left_to_those_who_refuse_them(strides: list[int]) -> None:
+    constants = {"w": dyadic(4, 2, 5, 5, seed=0)}
+    spelled = followed(node("Conv", ["x", "w"], ["y"], strides=strides), constants.get, 4)
+    assert ran(spelled, spikes((1, 2, 5, 5))) is not None
+    assert ran(spelled, spikes((1, 2, 4, 6))) is None
 
 
 @pytest.mark.parametrize(
