@@ -6,7 +6,17 @@ import numpy as np
 import onnx_graphsurgeon as gs
 
 from onnx2snn.graph.build import make_constant, scale_weights
-from onnx2snn.graph.core import ORIGIN, Array, Names, constant_input, is_constant, origin, signals, value_of
+from onnx2snn.graph.core import (
+    ORIGIN,
+    Array,
+    Names,
+    constant_input,
+    is_answered,
+    is_constant,
+    origin,
+    signals,
+    value_of,
+)
 from onnx2snn.operators import of, scales
 from onnx2snn.operators.linear import is_integrate, is_weighted
 from onnx2snn.operators.places import compact
@@ -101,11 +111,12 @@ def _takes(factor: Scale, scale: Scale) -> bool:
     return is_short(scale) or not is_coarse(factor)
 
 
-def can_push(tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
-    """Whether every path back from ``tensor`` ends in weights that can take ``scale``."""
+def can_push(graph: gs.Graph, tensor: gs.Tensor, scale: Scale, exact: bool) -> bool:
+    """Whether every path back from ``tensor`` ends in weights that can take ``scale``, and none of it is read otherwise."""
     waiting = [(tensor, scale)]
     while waiting:
-        further = _behind(*waiting.pop(), exact)
+        here, factor = waiting.pop()
+        further = None if is_answered(graph, here) else _behind(here, factor, exact)
         if further is None:
             return False
         waiting.extend(further)

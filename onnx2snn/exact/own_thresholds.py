@@ -16,7 +16,7 @@ from onnx2snn.analysis.scale_propagation import (
     of_sample,
     push,
 )
-from onnx2snn.graph.core import Names, constant_input, graph_pass, producer_of, signals
+from onnx2snn.graph.core import Names, constant_input, graph_pass, is_answered, producer_of, signals
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_integrate, is_neuron, is_weighted
 from onnx2snn.operators.scales import Scale, as_scale, is_trivial
@@ -33,7 +33,7 @@ def share_thresholds(graph: gs.Graph) -> gs.Graph:
         out = node.outputs[0]
         neurons = [_neuron_behind(reader) for reader in out.outputs]
         found = [n for n in neurons if n is not None]
-        if not is_weighted(node) or len(found) < max(2, len(neurons)):
+        if not is_weighted(node) or len(found) < max(2, len(neurons)) or is_answered(graph, out):
             continue
         scale = 1 / as_scale(parameters(found[0]).threshold, len(out.shape))
         if is_trivial(scale) or not give_out(names, node, scale):
@@ -75,7 +75,7 @@ def own_thresholds(graph: gs.Graph) -> gs.Graph:
             continue
         scale = 1 / as_scale(staircase.threshold, len(node.inputs[0].shape))
         potential, behind = _in_front_of_factors(node.inputs[0])
-        if not can_push(potential, scale / behind, exact=False):
+        if not can_push(graph, potential, scale / behind, exact=False):
             if potential is not node.inputs[0]:
                 node.inputs[0] = potential
                 scale_potential(graph, names, node, of_sample(1 / behind))

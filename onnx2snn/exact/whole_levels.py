@@ -15,6 +15,7 @@ from onnx2snn.graph.core import (
     constant_input,
     graph_pass,
     is_constant,
+    is_read_once,
     producer_of,
     signals,
     value_of,
@@ -63,9 +64,8 @@ def signed_levels(graph: gs.Graph) -> gs.Graph:
     names, levels = Names(graph), _levels(graph)
     for node in graph.nodes:
         offset = added_constant(node)
-        maker = (
-            producer_of(node.inputs[0]) if offset is not None and len(node.inputs[0].outputs) == 1 else None
-        )
+        alone = offset is not None and is_read_once(graph, node.inputs[0])
+        maker = producer_of(node.inputs[0]) if alone else None
         if offset is None or maker is None:
             continue
         factor = factor_of(maker)

@@ -121,6 +121,16 @@ def producer_of(tensor: gs.Tensor) -> gs.Node | None:
     return tensor.inputs[0] if tensor.inputs else None
 
 
+def is_read_once(graph: gs.Graph, tensor: gs.Tensor) -> bool:
+    """Whether one node reads ``tensor``, and whoever runs the graph does not."""
+    return len(tensor.outputs) == 1 and not is_answered(graph, tensor)
+
+
+def is_answered(graph: gs.Graph, tensor: gs.Tensor) -> bool:
+    """Whether ``tensor`` is an output: its values have to stay."""
+    return any(tensor is output for output in graph.outputs)
+
+
 def is_operator(node: gs.Node | None, *operators: str) -> TypeGuard[gs.Node]:
     """Whether ``node`` is one of these operators, of ONNX's own."""
     return node is not None and node.op in operators and not node.domain

@@ -39,7 +39,7 @@ def unit_thresholds(graph: gs.Graph) -> gs.Graph:
     1. All that feeds the neuron can take the scale in, through operators that treat channels alike, and through the
        Integrate and the maximum in front of a pooled neuron: θ becomes 1.
     2. The weights are coarse (multiples of 2⁻¹², so that integration is exact) and 1/θ has many bits, or something on
-       the way has other readers: θ stays. Powers of two times θ are just as exact (METHOD 5), if θ has few bits.
+       the way has other readers, or is an output: θ stays. Powers of two times θ are just as exact (METHOD 5), if θ has few bits.
     3. 1/θ has few bits where θ has many (a factor of 3/2 in front of the rounding: θ = 2/3): it goes into the weights all
        the same, or becomes one.
     """
@@ -61,7 +61,7 @@ def _with_unit_thresholds(graph: gs.Graph, *, coarse: bool) -> gs.Graph:
         scale = reciprocal(theta)
         if scales.is_trivial(scale):
             continue
-        if can_push(node.inputs[0], scale, coarse or is_short(scale)):
+        if can_push(graph, node.inputs[0], scale, coarse or is_short(scale)):
             push(graph, names, node.inputs[0], scale)
         elif is_short(scale) and not is_short(theta):
             node.inputs[0] = multiplied(graph, names, node.inputs[0], scale, origin(node))
@@ -84,19 +84,19 @@ def absorb_backwards(graph: gs.Graph) -> gs.Graph:
         if scale is None or kinds.get(id(node.outputs[0])) is not Kind.TRAIN:
             continue
         signal = signals(node)[0]
-        if _ends_in_weights(signal, scale):
+        if _ends_in_weights(graph, signal, scale):
             push(graph, names, signal, scale)
             node.op = "Identity"
             node.inputs = [signal]
     return graph
 
 
-def _ends_in_weights(tensor: gs.Tensor, scale: Scale) -> bool:
+def _ends_in_weights(graph: gs.Graph, tensor: gs.Tensor, scale: Scale) -> bool:
     """As :func:`can_push`, along one path, and ending in weights rather than another multiplication."""
     while tensor.inputs and len(tensor.outputs) == 1:
         node = tensor.inputs[0]
         if is_weighted(node):
-            return can_push(tensor, scale, exact=True)
+            return can_push(graph, tensor, scale, exact=True)
         above = scales.up(node, scale) if not node.domain and len(signals(node)) == 1 else None
         if above is None:
             return False

@@ -12,6 +12,7 @@ from onnx2snn.graph.core import (
     Names,
     constant_input,
     graph_pass,
+    is_read_once,
     origin,
     producer_of,
 )
@@ -26,7 +27,7 @@ def fuse_batch_norm(graph: gs.Graph) -> gs.Graph:
 
         x ─▶ Conv(W, b) ─▶ BN(γ, β, μ, σ²) ─▶ y      becomes      x ─▶ Conv(γ/σ·W, γ/σ·(b − μ) + β) ─▶ y
 
-    1. The convolution has no other reader: it takes the batch norm in.
+    1. Nothing else reads the convolution, and it is no output: it takes the batch norm in.
     2. Anything else in front: the batch norm becomes ``Mul γ/σ`` and ``Add β − γμ/σ``, which later passes move into
        whatever weights and biases they reach.
 
@@ -41,14 +42,14 @@ def fuse_batch_norm(graph: gs.Graph) -> gs.Graph:
         gamma, beta, mean, variance = (np.asarray(c, np.float64) for c in constants)
         scale = gamma / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
         shift = beta - mean * scale
-        if not _into_convolution(names, node, scale, shift):
+        if not (is_read_once(graph, node.inputs[0]) and _into_convolution(names, node, scale, shift)):
             as_line(graph, names, node, scale, shift)
     return graph
 
 
 def _into_convolution(names: Names, node: gs.Node, scale: Array, shift: Array) -> bool:
     conv = producer_of(node.inputs[0])
-    if conv is None or not is_convolution(conv) or len(node.inputs[0].outputs) != 1:
+    if conv is None or not is_convolution(conv):
         return False
     weights = constant_input(conv, 1)
     bias = constant_input(conv, 2)

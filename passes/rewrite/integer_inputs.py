@@ -14,6 +14,7 @@ from onnx2snn.graph.core import (
     constant_input,
     graph_pass,
     is_constant,
+    is_read_once,
     producer_of,
     signals,
     value_of,
@@ -48,8 +49,8 @@ def integer_inputs(graph: gs.Graph) -> gs.Graph:
     """
     names = Names(graph)
     for neuron in [node for node in graph.nodes if is_neuron(node)]:
-        chain = chain_to(neuron, inputs=3)
-        codes = None if chain is None else _codes_in_front_of(chain[-1])
+        chain = chain_to(graph, neuron, inputs=3)
+        codes = None if chain is None else _codes_in_front_of(graph, chain[-1])
         if chain is None or codes is None:
             continue
         synapses = chain[-1]
@@ -91,11 +92,11 @@ class _Codes:
         reader.inputs[0] = self.tensor
 
 
-def _codes_in_front_of(synapses: gs.Node) -> _Codes | None:
+def _codes_in_front_of(graph: gs.Graph, synapses: gs.Node) -> _Codes | None:
     moves: list[gs.Node] = []
     tensor = synapses.inputs[0]
     node = producer_of(tensor)
-    while node is not None and of(node).moves and len(tensor.outputs) == 1:
+    while node is not None and of(node).moves and is_read_once(graph, tensor):
         moves.append(node)
         tensor = node.inputs[0]
         node = producer_of(tensor)

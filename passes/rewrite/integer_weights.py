@@ -20,6 +20,7 @@ from onnx2snn.graph.core import (
     constant_input,
     graph_pass,
     is_constant,
+    is_read_once,
     producer_of,
     signals,
     value_of,
@@ -155,7 +156,7 @@ def integer_weights(graph: gs.Graph) -> gs.Graph:
     neurons = [node for node in graph.nodes if is_neuron(node)]
     most = max((2 ** parameters(node).timesteps - 1 for node in neurons), default=1)
     for neuron in neurons:
-        chain = chain_to(neuron, inputs=2)
+        chain = chain_to(graph, neuron, inputs=2)
         if chain is None or not is_train(chain[-1].inputs[0], kinds) or not _is_spikes(chain[-1].inputs[0]):
             continue
         synapses = chain[-1]
@@ -174,7 +175,7 @@ def is_pooling(node: gs.Node) -> bool:
     return of(node).compares is not None and of(node).channels_second
 
 
-def chain_to(neuron: gs.Node, *, inputs: int) -> list[gs.Node] | None:
+def chain_to(graph: gs.Graph, neuron: gs.Node, *, inputs: int) -> list[gs.Node] | None:
     """What stands between ``neuron`` and its only layer of synapses, and that layer last, which may have so many inputs."""
     chain: list[gs.Node] = []
     tensor = neuron.inputs[0]
@@ -182,7 +183,7 @@ def chain_to(neuron: gs.Node, *, inputs: int) -> list[gs.Node] | None:
         return None
     while True:
         node = producer_of(tensor)
-        if node is None or len(tensor.outputs) != 1 or len(node.outputs) != 1:
+        if node is None or not is_read_once(graph, tensor) or len(node.outputs) != 1:
             return None
         chain.append(node)
         if NOTE in node.attrs:
