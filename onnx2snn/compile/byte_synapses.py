@@ -115,7 +115,10 @@ def whole_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], Array] | No
     for highest in range(_HIGHEST, 0, -1):
         fits = left[_are_whole(rows[left][:, few], safe[left] / highest)]
         fits = fits[_are_whole(rows[fits], safe[fits] / highest)]
-        n = np.rint(rows[fits] / (safe[fits] / highest)[:, None])
+        n = np.rint(rows[fits] / (safe[fits] / highest)[:, None]).astype(np.int64)
+        n //= np.gcd.reduce(
+            n, axis=1, keepdims=True
+        )  # of two grids the coarser: its unit may be a number of few bits
         found[fits] = n
         unit[fits] = (n * rows[fits].astype(np.float64)).sum(axis=1) / (n * n).sum(axis=1)
         left = np.setdiff1d(left, fits)

@@ -7,9 +7,12 @@ from collections import Counter
 import numpy as np
 import onnx
 import pytest
+from helpers_graphs import make_model, node
+from helpers_networks import dyadic
 from onnx.parser import parse_model
 
 import onnx2snn
+from onnx2snn.compile.byte_synapses import whole_rows
 from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.network import read_network
 from onnx2snn.runtime import SpikingSession
@@ -187,3 +190,34 @@ def test_weights_that_no_quantiser_rounded_stay_what_they_are() -> None:
     assert sum(layer.exact for layer in certificate.layers) > 0.99 * sum(
         layer.levels_compared for layer in certificate.layers
     )
+
+
+def test_float_weights_of_few_bits_keep_their_own_unit() -> None:
+    """Multiples of 1/8 are as many multiples of 1/120: of that unit, which float32 lacks, exact ties would fall to one side."""
+    w = dyadic(6, 3, 3, 3, seed=1, unit=0.125, top=8)
+    whole, unit = whole_rows(w.reshape(6, -1)) or (None, None)
+    np.testing.assert_array_equal(unit, np.full(6, 0.125))
+    np.testing.assert_array_equal(whole, 8 * w.reshape(6, -1))
+    fine, coarse, zero = np.float32(0.5), np.float32(0.25), np.array(0, np.uint8)
+    nodes = [
+        node("QuantizeLinear", ["x", "fine", "middle"], ["codes"]),
+        node("DequantizeLinear", ["codes", "fine", "middle"], ["read"]),
+        node("Conv", ["read", "w"], ["z"], pads=[1, 1, 1, 1]),
+        node("QuantizeLinear", ["z", "coarse", "zero"], ["levels"]),
+        node("DequantizeLinear", ["levels", "coarse", "zero"], ["k"]),
+        node("Flatten", ["k"], ["flat"]),
+        node("MatMul", ["flat", "v"], ["y"]),
+    ]
+    constants = {
+        "w": w,
+        "v": dyadic(384, 3, seed=2),
+        "fine": fine,
+        "coarse": coarse,
+        "zero": zero,
+        "middle": np.int8(0),
+    }
+    model = make_model(nodes, constants, {"x": ["N", 3, 8, 8]}, {"y": ["N", 3]})
+    x, conversion = dyadic(4, 3, 8, 8, seed=3, unit=0.5, top=8), onnx2snn.convert(model)
+    fused = SpikingSession(conversion, execution="fused").levels({"x": x})
+    for name, levels in SpikingSession(conversion, execution="int8").levels({"x": x}).items():
+        np.testing.assert_array_equal(levels, fused[name], err_msg=name)
