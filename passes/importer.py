@@ -12,7 +12,7 @@ from onnx import inliner
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.bodies import open_bodies
-from onnx2snn.graph.core import Array, is_constant, tidy
+from onnx2snn.graph.core import Array, is_answered, is_constant, tidy
 from onnx2snn.model.nodes import STANDARD
 from onnx2snn.model.weights import SplitModel, split_model, weights_as_inputs
 from onnx2snn.operators import of
@@ -131,7 +131,7 @@ def _constant_nodes(graph: gs.Graph) -> None:
         if of(node).constant:
             tensor = node.outputs[0]
             _read_instead(tensor, gs.Constant(tensor.name, _constant_values(node)))
-            if not any(tensor is output for output in graph.outputs):
+            if not is_answered(graph, tensor):
                 node.outputs.clear()
 
 

@@ -147,7 +147,35 @@ class OnnxruntimeEngine(_AlwaysWarm):
             return _named(self.outputs, self._session.run(None, dict(inputs)))
 
 
-class ReferenceEngine(_AlwaysWarm):
+class ProtoEngine:
+    """What is known of a model from its own words; needs the onnx package."""
+
+    def _describe(self, model: Any) -> None:
+        """What an ``onnx.ModelProto`` says of itself."""
+        import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
+
+        read, answered = model.graph.input, model.graph.output
+        self.outputs = [info.name for info in answered]
+        self.axes = declared_axes((*answered, *read))
+        self.inputs = {}
+        for info in read:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+            self.inputs[info.name] = EngineInput(open_or_fixed(self.axes[info.name]), str(dtype))
+        self.metadata = {entry.key: entry.value for entry in model.metadata_props}
+
+
+def proto_of(model: Loadable) -> Any:
+    """The ``onnx.ModelProto``; weights of which it says that they lie elsewhere are not read, but for those of a path."""
+    import onnx  # noqa: PLC0415 - as above
+
+    if isinstance(model.content, str):
+        return onnx.load(model.content)
+    loaded = onnx.ModelProto()
+    loaded.ParseFromString(model.content)
+    return loaded
+
+
+class ReferenceEngine(ProtoEngine, _AlwaysWarm):
     """The reference evaluator of the onnx package: NumPy, slow, and the meaning of ONNX."""
 
     def __init__(self, model: Loadable) -> None:
@@ -155,23 +183,14 @@ class ReferenceEngine(_AlwaysWarm):
             raise InputError(
                 "the backend numpy is the onnx package's", remedy="pip install onnx, or use onnxruntime"
             )
-        import onnx  # noqa: PLC0415 - a device that uses onnxruntime does without
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
 
         from onnx2snn.float64.reference_kernels import CORRECTED  # noqa: PLC0415
 
         with computing():
-            loaded = onnx.load(model.content) if isinstance(model.content, str) else onnx.ModelProto()
-            if isinstance(model.content, bytes):
-                loaded.ParseFromString(model.content)
+            loaded = proto_of(model)
             self._evaluator = ReferenceEvaluator(loaded, new_ops=list(CORRECTED))
-        self.outputs = [o.name for o in loaded.graph.output]
-        self.axes = declared_axes((*loaded.graph.output, *loaded.graph.input))
-        self.inputs = {}
-        for info in loaded.graph.input:
-            dtype = onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
-            self.inputs[info.name] = EngineInput(open_or_fixed(self.axes[info.name]), str(dtype))
-        self.metadata = {entry.key: entry.value for entry in loaded.metadata_props}
+        self._describe(loaded)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name."""

@@ -16,11 +16,12 @@ import onnxruntime as ort
 from onnx2snn.certificate.as_written import Shown, near
 from onnx2snn.certificate.batch_findings import Findings, difference
 from onnx2snn.certificate.compare import Comparison
+from onnx2snn.certificate.defects import check_form, defect
 from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.samples import Way, ways
 from onnx2snn.certificate.source_network import Answer
 from onnx2snn.data import Batch, InputSpec, input_specs
-from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx2SnnError, SelfCheckError
+from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx2SnnError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.files import save_model
 from onnx2snn.model.reference import Reference, make_runner
@@ -31,8 +32,6 @@ from onnx2snn.runtime.backends import tensor_of
 
 #: Bytes of weights up to which the very bytes of the file are loaded; larger ones are given to the runtime where they are.
 LIGHT = 1 << 24
-
-_REMEDY = "this is a defect of onnx2snn: report it with this network; --no-check writes the file all the same"
 
 
 @dataclass(frozen=True)
@@ -139,12 +138,12 @@ def check_finished(
         SelfCheckError: it does not; says what differs.
     """
     if broken := broken_rule(network):
-        raise _defect("the spiking network is against the rules of ONNX", found=broken)
+        raise defect("the spiking network is against the rules of ONNX", found=broken)
     run = LoadedFile(network)
     if not witness.outputs:
         return f"loaded; no sample could be drawn on which the source runs: {witness.failure}".splitlines()[0]
     found = run(witness.inputs)
-    _check_form(found, witness.outputs)
+    check_form(found, witness.outputs, network="spiking", source="source")
     if not exact:
         return "loaded; a rate code approximates its answers (verify says how far)"
     if all(near(found[name], value) for name, value in witness.outputs.items()):
@@ -204,7 +203,7 @@ class LoadedFile:
                 stream.getvalue(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors share no base class
-            raise _defect("onnxruntime cannot load the spiking network", found=_said(error)) from error
+            raise defect("onnxruntime cannot load the spiking network", found=_said(error)) from error
 
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name."""
@@ -215,19 +214,7 @@ class LoadedFile:
             read = {value.name: inputs[value.name] for value in self._session.get_inputs()}
             return {n: tensor_of(v) for n, v in zip(names, self._session.run(names, read), strict=True)}
         except Exception as error:  # as above
-            raise _defect("onnxruntime cannot run the spiking network", found=_said(error)) from error
-
-
-def _check_form(found: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
-    """Outputs by their names, types and shapes."""
-    for name, value in expected.items():
-        there = found.get(name)
-        if there is None or there.dtype != value.dtype or there.shape != value.shape:
-            form = "none" if there is None else f"{there.dtype} {there.shape}"
-            raise _defect(
-                f"output '{name}' of the spiking network has another form than the source's",
-                found=f"{form}, expected {value.dtype} {value.shape}",
-            )
+            raise defect("onnxruntime cannot run the spiking network", found=_said(error)) from error
 
 
 def _explain(
@@ -254,14 +241,14 @@ def _explain(
     except ConversionError:
         raise
     except Exception as error:  # whatever a comparison breaks on, the network has not been shown to be right
-        raise _defect(
+        raise defect(
             "the spiking network cannot be compared with its source", found=_first_line(error)
         ) from error
     _check_findings(findings)
     for name, value in shown.answers.items():
         if not near(found[name], value):
             far = float(difference(found[name], value).max())
-            raise _defect(
+            raise defect(
                 f"output '{name}' changes where the levels of neurons are read beside it",
                 found=f"largest difference {far:.3g}",
             )
@@ -279,15 +266,11 @@ def _check_findings(findings: Findings) -> None:
     if not findings.unexplained:
         return
     one = findings.defects[0]
-    raise _defect(
+    raise defect(
         f"the spiking network does not answer as its source does: {one.reason}",
         node=one.layer,
         found=f"the source {one.ann:.6g}, the spiking network {one.snn:.6g}, bound {one.bound:.3g}",
     )
-
-
-def _defect(message: str, **facts: str) -> SelfCheckError:
-    return SelfCheckError(message, remedy=_REMEDY, **facts)
 
 
 def _said(error: Exception) -> str:

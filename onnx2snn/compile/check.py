@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnx2snn.certificate.as_written import Shown, near
+from onnx2snn.certificate.defects import check_form, defect
 from onnx2snn.certificate.executions_apart import executions_apart
 from onnx2snn.certificate.finished import Witness, broken_rule
 from onnx2snn.compile.draft import Array
@@ -15,7 +16,7 @@ from onnx2snn.compile.executions import write_execution
 from onnx2snn.compile.in_memory import loadable
 from onnx2snn.compile.network import Network
 from onnx2snn.compile.opsets import opset_of
-from onnx2snn.errors import InputError, InvalidModelError, SelfCheckError
+from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.model.reference import make_runner
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.runtime.backends import OnnxruntimeEngine
@@ -23,8 +24,6 @@ from onnx2snn.runtime.pipeline import Pipeline, StreamingEngine
 
 #: float32 sums of some thousand terms in another order, as a share of a layer's largest potential.
 ROUNDING = 2.0**-12
-
-_REMEDY = "this is a defect of onnx2snn: report it with this network; --no-check writes the file all the same"
 
 
 def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
@@ -38,7 +37,7 @@ def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
         InputError: it is of a newer operator set than the network, and onnxruntime does not have that.
     """
     if broken := broken_rule(made):
-        raise _defect("the compiled network is against the rules of ONNX", broken)
+        raise defect("the compiled network is against the rules of ONNX", found=broken)
     witness = Witness.of(network.split)
     try:
         found = _answers(made, network, execution, witness.inputs)
@@ -50,10 +49,10 @@ def check_compiled(made: SplitModel, network: Network, execution: str) -> str:
                 found=said,
                 remedy="leave --opset away, for the oldest that has its operators; for another runtime, give --no-check",
             ) from error
-        raise _defect("onnxruntime cannot run the compiled network", said) from error
+        raise defect("onnxruntime cannot run the compiled network", found=said) from error
     if not witness.outputs:
         return f"loaded; no sample could be drawn: {witness.failure}".splitlines()[0]
-    _check_form(found, witness.outputs)
+    check_form(found, witness.outputs, network="compiled", source="file")
     if all(near(found[name], value) for name, value in witness.outputs.items()):
         return "equal"
     _explain(network, execution, witness, found)
@@ -74,18 +73,6 @@ def _answers(
     return engine.run(inputs)
 
 
-def _check_form(found: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
-    """Outputs by their names, types and shapes."""
-    for name, value in expected.items():
-        there = found.get(name)
-        if there is None or there.shape != value.shape or there.dtype != value.dtype:
-            form = "none" if there is None else f"{there.dtype} {there.shape}"
-            raise _defect(
-                f"output '{name}' of the compiled network has another form than the file's",
-                f"{form}, expected {value.dtype} {value.shape}",
-            )
-
-
 def _explain(network: Network, execution: str, witness: Witness, found: Mapping[str, Array]) -> None:
     """Why what was ``found`` differs: by levels of the file itself, which its trace is near to, or by rounding behind equal ones.
 
@@ -104,9 +91,9 @@ def _explain(network: Network, execution: str, witness: Witness, found: Mapping[
         return
     same = {name: written[name] for name in trains}
     for one in executions_apart(network.split, (inputs, same), witness.outputs, found).defects[:1]:
-        raise _defect(
+        raise defect(
             f"output '{one.layer}' of the compiled network differs where no level does",
-            f"{one.snn:.6g}, the file {one.ann:.6g}, bound {one.bound:.3g}",
+            found=f"{one.snn:.6g}, the file {one.ann:.6g}, bound {one.bound:.3g}",
         )
 
 
@@ -123,11 +110,7 @@ def _explain_levels(
     margin = np.min(np.abs(course - thresholds), axis=0)[differ].max()
     largest = np.abs(course).max()
     if margin > ROUNDING * largest:
-        raise _defect(
+        raise defect(
             f"layer '{name}' of the compiled network answers other levels",
-            f"a potential {margin:.3g} from its threshold, of up to {largest:.3g}",
+            found=f"a potential {margin:.3g} from its threshold, of up to {largest:.3g}",
         )
-
-
-def _defect(message: str, found: str) -> SelfCheckError:
-    return SelfCheckError(message, found=found, remedy=_REMEDY)

@@ -13,14 +13,13 @@ from onnx.external_data_helper import uses_external_data
 from onnx2snn.events.channels_last import apart, last, second
 from onnx2snn.events.plan import Planner
 from onnx2snn.events.programs import program, together
-from onnx2snn.model.weights import SplitModel, hollow, is_large, split_model, values_of
-from onnx2snn.runtime.backends import Loadable, computing
-from onnx2snn.runtime.engine_inputs import EngineInput, declared_axes, open_or_fixed
+from onnx2snn.model.weights import SplitModel, hollow, is_large, values_of
+from onnx2snn.runtime.backends import Loadable, ProtoEngine, computing, proto_of
 
 Array: TypeAlias = NDArray[Any]
 
 
-class EventEngine:
+class EventEngine(ProtoEngine):
     """A network whose synapses follow events; concurrent runs are safe.
 
     Args:
@@ -32,26 +31,20 @@ class EventEngine:
         network = _read(model)
         structure = onnx.shape_inference.infer_shapes(network.structure, data_prop=True)
         network = SplitModel(structure, network.weights)
-        graph = structure.graph
-        self.outputs = [info.name for info in graph.output]
-        self.axes = declared_axes((*graph.output, *graph.input))
-        self.inputs = {}
-        for info in graph.input:
-            kind = onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
-            self.inputs[info.name] = EngineInput(open_or_fixed(self.axes[info.name]), str(kind))
-        self.metadata = {entry.key: entry.value for entry in structure.metadata_props}
+        self._describe(structure)
         constants = network.constants
-        self._constants = {name: constants[name] for name in self.outputs if name in constants}
+        held = {name: last(constants[name]) for name in self.outputs if name in constants}
+        self._held = tuple(held.values())
         self._given = tuple(self.inputs)
+        self._names = (*held, *self._given)
         self._steps = Planner(network, options).steps()
-        self._program = program(self._steps, (*self._constants, *self._given), self.outputs)
+        self._program = program(self._steps, self._names, self.outputs)
         self._warm = False
 
     def warm_up(self) -> None:
         """Compile small loops together: the next run takes seconds, those behind it half the time for small networks."""
         if not self._warm:
-            steps = together(self._steps, self.outputs)
-            self._program = program(steps, (*self._constants, *self._given), self.outputs)
+            self._program = program(together(self._steps, self.outputs), self._names, self.outputs)
             self._warm = True
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -60,19 +53,14 @@ class EventEngine:
             return self._answers(inputs)
 
     def _answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        given = [
-            last(value) for value in (*self._constants.values(), *(inputs[name] for name in self._given))
-        ]
+        given = [*self._held, *(last(inputs[name]) for name in self._given)]
         found = apart(self._program(*given), given)
         return {name: second(value) for name, value in zip(self.outputs, found, strict=True)}
 
 
 def _read(model: Loadable) -> SplitModel:
     """The model, its large weights where they are."""
-    if isinstance(model.content, str):
-        return split_model(onnx.load(model.content))
-    loaded, weights = onnx.ModelProto(), dict(model.weights)
-    loaded.ParseFromString(model.content)
+    loaded, weights = proto_of(model), dict(model.weights)
     for tensor in loaded.graph.initializer:
         for entry in tensor.external_data:
             if entry.key == "location" and tensor.name not in weights:

@@ -188,7 +188,7 @@ def replace_uses(graph: gs.Graph, old: gs.Tensor, new: gs.Tensor) -> None:
         for position, tensor in enumerate(reader.inputs):
             if tensor is old:
                 reader.inputs[position] = new
-    if any(old is output for output in graph.outputs):
+    if is_answered(graph, old):
         _take_over_output(graph, old, new)
 
 

@@ -9,6 +9,7 @@ from onnx2snn.graph.core import (
     Array,
     Names,
     graph_pass,
+    is_answered,
     is_constant,
     origin,
     replace_uses,
@@ -36,7 +37,7 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
         rules, result = of(node), node.outputs[0]
         source = None if rules.passes is None else rules.passes(node)
         values = None if rules.spreads is None else rules.spreads(node)
-        if source is not None and is_constant(source) and any(result is output for output in graph.outputs):
+        if source is not None and is_constant(source) and is_answered(graph, result):
             node.op, node.attrs, node.inputs = "Identity", {ORIGIN: origin(node)}, [source]
         elif source is not None:
             replace_uses(graph, result, source)

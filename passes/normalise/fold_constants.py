@@ -11,7 +11,16 @@ import onnx_graphsurgeon as gs
 from onnx import defs
 
 from onnx2snn.errors import InvalidModelError
-from onnx2snn.graph.core import ORIGIN, Array, Names, graph_pass, is_constant, is_operator, origin
+from onnx2snn.graph.core import (
+    ORIGIN,
+    Array,
+    Names,
+    graph_pass,
+    is_answered,
+    is_constant,
+    is_operator,
+    origin,
+)
 from onnx2snn.graph.exporter import to_split_model
 from onnx2snn.graph.walks import forward
 from onnx2snn.model.reference import run_reference
@@ -156,7 +165,7 @@ def _makes_tensors(operator: str, opset: int) -> bool:
 
 
 def _is_read_outside(tensor: gs.Tensor, foldable: dict[int, gs.Node], graph: gs.Graph) -> bool:
-    if any(tensor is output for output in graph.outputs):
+    if is_answered(graph, tensor):
         return False
     return any(id(reader) not in foldable for reader in tensor.outputs)
 

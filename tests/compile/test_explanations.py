@@ -11,6 +11,7 @@ import pytest
 from helpers_graphs import make_model, node
 
 import onnx2snn
+from onnx2snn.certificate.defects import check_form
 from onnx2snn.certificate.finished import Witness
 from onnx2snn.compile import check, compiled, executions
 from onnx2snn.compile.network import read_network
@@ -111,7 +112,8 @@ def test_what_the_order_of_a_sum_cannot_do_is_a_defect(activation: str, coding: 
 
 def test_outputs_of_another_form_are_a_defect() -> None:
     with pytest.raises(SelfCheckError, match="has another form"):
-        check._check_form({"y": np.zeros((1, 2), np.float32)}, {"y": np.zeros((1, 1), np.float32)})
+        found, expected = ({"y": np.zeros((1, size), np.float32)} for size in (2, 1))
+        check_form(found, expected, network="compiled", source="file")
 
 
 def test_a_file_against_the_rules_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
