@@ -19,6 +19,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 import onnx2snn
+from onnx2snn.compile.draft import Draft
 from onnx2snn.events import event_synapses
 from onnx2snn.events.channels_last import last
 from onnx2snn.events.event_synapses import followed
@@ -63,7 +64,7 @@ def layer(name: str) -> None:
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [None] * len(before)) for n in "xy"]
     graph = helper.make_graph([node], "layer", ends[:1], ends[1:], [numpy_helper.from_array(weights, "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    dense = Parts(split_model(model), {"threads": 1}).piece([node], ["y"])
+    dense = Parts(Draft(split_model(model)), {"threads": 1}).piece([node], ["y"])
     spelled = followed(node, {"w": weights}.get, len(before))
     assert spelled is not None
     run = loop(("x",), ("y",), spelled, None).run

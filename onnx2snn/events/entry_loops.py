@@ -48,13 +48,11 @@ class Group:
     """Operators whose results are all of one size.
 
     Attributes:
-        rank: Of their results.
         nodes: In topological order.
         constants: By name, as :func:`as_operand` makes them.
         singles: Tensors of one number, for all entries.
     """
 
-    rank: int
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     singles: set[str] = field(default_factory=set)

@@ -10,9 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from onnx2snn.compile.draft import Draft
 from onnx2snn.events.channels_last import last, second
 from onnx2snn.model.subgraphs import names_read
-from onnx2snn.model.weights import SplitModel, is_hollow
+from onnx2snn.model.weights import is_hollow
 from onnx2snn.runtime.backends import Loadable, OnnxruntimeEngine
 
 Array: TypeAlias = NDArray[Any]
@@ -22,15 +23,12 @@ class Parts:
     """Cuts parts out of a network.
 
     Args:
-        network: Not changed.
+        draft: The network; not changed.
         options: Of onnxruntime's engine, by name.
     """
 
-    def __init__(self, network: SplitModel, options: dict[str, Any]) -> None:
-        graph = network.structure.graph
-        self._network, self._options = network, options
-        self._constants = {tensor.name: tensor for tensor in graph.initializer}
-        self._infos = {i.name: i for i in (*graph.value_info, *graph.input, *graph.output)}
+    def __init__(self, draft: Draft, options: dict[str, Any]) -> None:
+        self._draft, self._options = draft, options
 
     def piece(
         self, nodes: Sequence[onnx.NodeProto], wanted: Iterable[str], first: Sequence[str] = ()
@@ -42,29 +40,29 @@ class Parts:
             wanted: Tensors that they write.
             first: Tensors that they read, in the order in which the piece is to take them, before all others.
         """
+        constants, network = self._draft.initializers, self._draft.network
         read = dict.fromkeys(name for node in nodes for name in names_read(node))
         made = {name for node in nodes for name in node.output}
-        needed = [name for name in read if name not in made and name not in self._constants]
+        needed = [name for name in read if name not in made and name not in constants]
         given = dict.fromkeys([*first, *needed])
         graph = helper.make_graph(
             nodes,
             "piece",
             [self._open(name) for name in given],
             [self._open(name) for name in wanted],
-            [self._constants[name] for name in read if name in self._constants],
+            [constants[name] for name in read if name in constants],
         )
-        weights = {t.name: self._network.weights[t.name] for t in graph.initializer if is_hollow(t)}
+        weights = {t.name: network.weights[t.name] for t in graph.initializer if is_hollow(t)}
         for tensor in filter(is_hollow, graph.initializer):
             tensor.external_data.add(key="location", value="memory")
-        like = self._network.structure
+        like = network.structure
         model = helper.make_model(graph, opset_imports=like.opset_import, ir_version=like.ir_version)
         loadable = Loadable(model.SerializeToString(), weights, as_written=True)
         return Piece(OnnxruntimeEngine(loadable, **self._options))
 
     def _open(self, name: str) -> onnx.ValueInfoProto:
         """A tensor by its type, of any shape."""
-        kind = self._infos[name].type.tensor_type.elem_type
-        return helper.make_tensor_value_info(name, kind, None)
+        return helper.make_tensor_value_info(name, self._draft.type_of(name), None)
 
 
 class Piece:

@@ -12,9 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
-from onnx2snn.compile.draft import sizes_of
+from onnx2snn.compile.draft import Draft, sizes_of
 from onnx2snn.events.channels_last import reshaped
 from onnx2snn.events.entry_loops import TYPES, Group, as_operand, has_formula
 from onnx2snn.events.event_synapses import followed, pool
@@ -43,15 +42,13 @@ class Planner:
     """
 
     def __init__(self, network: SplitModel, options: dict[str, Any]) -> None:
-        graph = network.structure.graph
-        self._parts, self._weights = Parts(network, options), network.weights
-        self._infos = {i.name: i for i in (*graph.value_info, *graph.input, *graph.output)}
-        self._held = {tensor.name: tensor for tensor in graph.initializer}
-        self._outputs = [info.name for info in graph.output]
-        self._left = list(graph.node)
+        draft = Draft(network)
+        self._parts, self._draft = Parts(draft, options), draft
+        self._infos, self._held, self._outputs = draft.infos, draft.initializers, list(draft.outputs)
+        self._left = list(draft.nodes)
         self._read = {_key(node): tuple(dict.fromkeys(names_read(node))) for node in self._left}
         self._waiting = Counter(chain(*self._read.values(), self._outputs))
-        self._done = {"", *self._held, *(info.name for info in graph.input)}
+        self._done = {"", *self._held, *draft.inputs}
         worth = needed(self._left, [name for name in self._outputs if not name.startswith(_COUNTS)])
         found = {_key(node): self._kernel_of(node) for node in worth}
         self._kernels = {name: step for name, step in found.items() if step is not None}
@@ -71,21 +68,13 @@ class Planner:
             self._piece()
         return self._steps
 
-    def _constant(self, name: str) -> Array | None:
-        if name in self._weights:
-            return self._weights[name]
-        return numpy_helper.to_array(self._held[name]) if name in self._held else None
-
     def _rank(self, name: str) -> int:
         """Of a tensor; -1 where it is not known."""
         sizes = sizes_of(self._infos[name]) if name in self._infos else None
         return -1 if sizes is None else len(sizes)
 
     def _type(self, name: str) -> np.dtype[Any] | None:
-        held = self._held.get(name)
-        return TYPES.get(
-            int(self._infos[name].type.tensor_type.elem_type if held is None else held.data_type)
-        )
+        return TYPES.get(self._draft.type_of(name))
 
     def _group_of(self, node: Node) -> Group | None:
         """A group that ``node`` may stand in; None where it has to be computed otherwise."""
@@ -95,10 +84,10 @@ class Planner:
         if any(self._type(name) is None for name in names):
             return None
         rank = self._rank(node.output[0])
-        group = Group(rank)
+        group = Group()
         single = self._is_single(node.output[0])
         for name in node.input:
-            values = self._constant(name)
+            values = self._draft.value(name)
             operand = None if values is None else as_operand(values, rank)
             if operand is not None:
                 group.constants[name] = operand
@@ -142,7 +131,7 @@ class Planner:
                 continue
             if group is not None and not {*node.input} & (made | read):  # of as many samples, or steps
                 continue
-            group, sizes = group or Group(own.rank), sizes or there
+            group, sizes = group or Group(), sizes or there
             group.nodes.append(node)
             group.constants |= own.constants
             group.singles |= own.singles
@@ -163,7 +152,7 @@ class Planner:
             return None
         ends = (node.input[0],), (node.output[0],)
         rank = self._rank(node.input[0])
-        if synapses := followed(node, self._constant, rank):
+        if synapses := followed(node, self._draft.value, rank):
             return self._step(*ends, synapses, _Later(self._parts, [node], ends[1], ends[0]))
         if windows := pool(node, rank):
             return self._step(*ends, windows)

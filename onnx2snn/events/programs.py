@@ -32,6 +32,10 @@ class Spelled:
     constants: tuple[Any, ...] = ()
 
 
+#: What a loop reads and writes, and its lines.
+_Part: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], Spelled]
+
+
 @dataclass(frozen=True)
 class EventStep:
     """A part of the network.
@@ -80,7 +84,7 @@ def together(steps: Sequence[EventStep], wanted: Sequence[str]) -> list[EventSte
     found: list[EventStep] = []
     place = 0
     while place < len(steps):
-        spelled: list[tuple[tuple[str, ...], tuple[str, ...], Spelled]] = []
+        spelled: list[_Part] = []
         for step in steps[place : place + _TOGETHER]:
             if step.spelled is None:
                 break
@@ -97,7 +101,7 @@ def together(steps: Sequence[EventStep], wanted: Sequence[str]) -> list[EventSte
 
 def _one(
     steps: Sequence[EventStep],
-    spelled: list[tuple[tuple[str, ...], tuple[str, ...], Spelled]],
+    spelled: list[_Part],
     behind: set[str],
 ) -> EventStep:
     """Several loops."""
@@ -110,7 +114,7 @@ def _one(
 
 
 def _function(
-    spelled: Sequence[tuple[tuple[str, ...], tuple[str, ...], Spelled]],
+    spelled: Sequence[_Part],
     given: Sequence[str],
     wanted: Sequence[str],
 ) -> tuple[Callable[..., Any], list[Array]]:

@@ -111,8 +111,8 @@ def test_what_the_order_of_a_sum_cannot_do_is_a_defect(activation: str, coding: 
 
 
 def test_outputs_of_another_form_are_a_defect() -> None:
+    found, expected = ({"y": np.zeros((1, size), np.float32)} for size in (2, 1))
     with pytest.raises(SelfCheckError, match="has another form"):
-        found, expected = ({"y": np.zeros((1, size), np.float32)} for size in (2, 1))
         check_form(found, expected, network="compiled", source="file")
 
 

@@ -67,7 +67,7 @@ def test_a_loop_answers_as_its_operators(rank: int) -> None:
         types={"fired": onnx.TensorProto.BOOL},
     )
     held = {name: as_operand(np.asarray(value, np.float32), rank) for name, value in constants.items()}
-    group = Group(rank, nodes, {name: value for name, value in held.items() if value is not None})
+    group = Group(nodes, {name: value for name, value in held.items() if value is not None})
     types = dict.fromkeys(("sum", "shifted", "cut", "level"), FLOAT) | {"fired": TYPES[onnx.TensorProto.BOOL]}
     reads, spelled = group.spelled(["level", "fired"], types.__getitem__)
     assert reads == ("x", "z")
@@ -78,7 +78,7 @@ def test_a_loop_answers_as_its_operators(rank: int) -> None:
 
 def test_operands_of_other_sizes_are_left_to_others() -> None:
     """An open size may be 1, which ONNX spreads over the other operand."""
-    reads, spelled = Group(2, [node("Add", ["x", "z"], ["y"])], {}).spelled(["y"], lambda _: FLOAT)
+    reads, spelled = Group([node("Add", ["x", "z"], ["y"])], {}).spelled(["y"], lambda _: FLOAT)
     step = loop(reads, ("y",), spelled, lambda x, z: (x + z,))
     x, z = dyadic(4, 3, seed=0), dyadic(1, 3, seed=1)
     np.testing.assert_array_equal(step.run(x, z)[0], x + z)
@@ -88,7 +88,7 @@ def test_operands_of_other_sizes_are_left_to_others() -> None:
 def test_one_number_is_taken_for_all_entries() -> None:
     """A clock decides which of two values all neurons take."""
     nodes = [node("Where", ["clock", "x", "z"], ["chosen"]), node("Mul", ["chosen", "gain"], ["y"])]
-    reads, spelled = Group(3, nodes, {}, {"clock", "gain"}).spelled(["y"], lambda _: FLOAT)
+    reads, spelled = Group(nodes, {}, {"clock", "gain"}).spelled(["y"], lambda _: FLOAT)
     assert reads == ("x", "z", "clock", "gain")
     step = loop(reads, ("y",), spelled, None)
     x, z, gain = dyadic(2, 3, 4, seed=0), dyadic(2, 3, 4, seed=1), np.full((1, 1, 1), 0.5, np.float32)
