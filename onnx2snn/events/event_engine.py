@@ -14,6 +14,7 @@ from onnx2snn.events.channels_last import apart, last, second
 from onnx2snn.events.plan import Planner
 from onnx2snn.events.programs import program, together
 from onnx2snn.model.weights import SplitModel, hollow, is_large, values_of
+from onnx2snn.operators import of
 from onnx2snn.runtime.backends import Loadable, ProtoEngine, computing, proto_of
 
 Array: TypeAlias = NDArray[Any]
@@ -37,6 +38,9 @@ class EventEngine(ProtoEngine):
         self._held = tuple(held.values())
         self._given = tuple(self.inputs)
         self._names = (*held, *self._given)
+        makers = {name: node for node in structure.graph.node for name in node.output}
+        # Loops and pieces answer in memory of their own; what changes shape alone, and what is no result, may not.
+        self._shared = any(n not in makers or _only_moves(makers[n]) for n in self.outputs)
         self._steps = Planner(network, options).steps()
         self._program = program(self._steps, self._names, self.outputs)
         self._warm = False
@@ -54,8 +58,13 @@ class EventEngine(ProtoEngine):
 
     def _answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         given = [*self._held, *(last(inputs[name]) for name in self._given)]
-        found = apart(self._program(*given), given)
+        found = self._program(*given)
+        found = apart(found, given) if self._shared else found
         return {name: second(value) for name, value in zip(self.outputs, found, strict=True)}
+
+
+def _only_moves(node: onnx.NodeProto) -> bool:
+    return of(node).moves and not of(node).elementwise
 
 
 def _read(model: Loadable) -> SplitModel:

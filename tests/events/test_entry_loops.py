@@ -108,7 +108,7 @@ def test_a_result_is_of_its_type_inside_a_loop() -> None:
     kinds = {"below": onnx.TensorProto.BOOL}
     model = make_model(nodes, {"zero": np.float32(0)}, {"x": ["N", 9]}, outputs, types=kinds)
     types = dict.fromkeys(("b", "above", "below"), TYPES[onnx.TensorProto.BOOL]) | {"number": FLOAT}
-    group = Group(2, nodes, {"zero": np.array(0, np.float32)})
+    group = Group(nodes, {"zero": np.array(0, np.float32)})
     reads, spelled = group.spelled(list(outputs), types.__getitem__)
     x = dyadic(4, 9, seed=0)
     for name, found in zip(outputs, loop(reads, tuple(outputs), spelled, None).run(x), strict=True):
