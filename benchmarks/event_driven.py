@@ -91,10 +91,10 @@ def digits() -> None:
     source = onnx2snn.convert(DIGITS / "digits_sparse.onnx")
     plain = {name: network(DIGITS / f"{name}.onnx") for name in ("digits_sparse", "digits_relu")}
     sessions = {
-        (execution, backend): SpikingSession(
-            source, execution=execution, backend=backend, threads=1, count="nothing"
+        (execution, backend, count): SpikingSession(
+            source, execution=execution, backend=backend, threads=1, count=count
         )
-        for execution in ("fused", "streaming")
+        for execution, count in (("fused", "nothing"), ("fused", "synops"), ("streaming", "nothing"))
         for backend in ("onnxruntime", "events")
     }
     for session in sessions.values():
@@ -106,9 +106,9 @@ def digits() -> None:
             f"{name}.onnx, onnxruntime": lambda n=name, x=x: plain[n].run(None, {"image": x})
             for name in plain
         }
-        for (execution, backend), session in sessions.items():
+        for (execution, backend, count), session in sessions.items():
             if execution == "fused":
-                works[f"fused, {backend}"] = lambda s=session, x=x: s.run({"image": x})
+                works[f"fused, counting {count}, {backend}"] = lambda s=session, x=x: s.run({"image": x})
                 continue
             stream = session.stream(count="nothing")
             works[f"a time step, {backend}"] = lambda s=stream, x=x: s.step({"image": x} if s.ready else None)

@@ -19,6 +19,7 @@ class Target:
             evaluator of ONNX knows it for small tables only.
         contributed: onnxruntime's own 8-bit operators (com.microsoft) may stand in an execution, channels last, as its kernels
             read them.
+        sums: The backend has sums over the spikes of a layer itself: each stays one operator.
     """
 
     growth: float = 2.0
@@ -27,6 +28,7 @@ class Target:
     integers: bool = True
     elements: bool = False
     contributed: bool = False
+    sums: bool = False
 
 
 #: A place of which nothing is known.

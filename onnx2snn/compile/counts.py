@@ -261,7 +261,8 @@ class Counting:
         return made
 
     def _constant(self, name: str, values: Sequence[float], dtype: Any = np.int64) -> str:
-        return self._add("Constant", [], name, value=numpy_helper.from_array(np.asarray(values, dtype)))
+        self._graph.initializer.append(numpy_helper.from_array(np.asarray(values, dtype), name))
+        return name
 
     @staticmethod
     def _declare(infos: Any, name: str, kind: int, shape: Any) -> None:

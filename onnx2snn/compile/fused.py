@@ -72,6 +72,9 @@ class FusedWriter(Writer):
 
     def sums(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.sums`."""
+        if self.draft.target.sums:
+            self.draft.keep(node)
+            return
         found = self.summed(self.draft.at(node.output[0]), node.input[0], sums_of(self.draft, node))
         for name, made in zip(node.output, found, strict=True):
             self.draft.at(name).end("Identity", [made])

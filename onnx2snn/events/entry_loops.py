@@ -20,6 +20,7 @@ Array: TypeAlias = NDArray[Any]
 #: Types whose arithmetic is the same in the loop and in ONNX.
 TYPES: dict[int, np.dtype[Any]] = {
     onnx.TensorProto.FLOAT: np.dtype(np.float32),
+    onnx.TensorProto.DOUBLE: np.dtype(np.float64),
     onnx.TensorProto.BOOL: np.dtype(np.bool_),
 }
 #: One of the loops: operands with a value for each entry, those of one value, constants by channel (C,), scalars, and results.

@@ -13,12 +13,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnx2snn.compile.draft import Draft, sizes_of
+from onnx2snn.compile.draft import Draft, is_dialect, sizes_of
+from onnx2snn.compile.spike_sums import SPIKE_SUMS, sums_of
 from onnx2snn.events.channels_last import reshaped
 from onnx2snn.events.entry_loops import TYPES, Group, as_operand, has_formula
 from onnx2snn.events.event_synapses import followed, pool
 from onnx2snn.events.pieces import Parts, Piece
 from onnx2snn.events.programs import EventStep, Run, Spelled, loop
+from onnx2snn.events.spike_counts import counted
+from onnx2snn.graph.walks import forward
 from onnx2snn.model.nodes import needed
 from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import SplitModel
@@ -49,7 +52,12 @@ class Planner:
         self._read = {_key(node): tuple(dict.fromkeys(names_read(node))) for node in self._left}
         self._waiting = Counter(chain(*self._read.values(), self._outputs))
         self._done = {"", *self._held, *draft.inputs}
-        worth = needed(self._left, [name for name in self._outputs if not name.startswith(_COUNTS)])
+        sums = {name for node in self._left if is_dialect(node, SPIKE_SUMS) for name in node.output}
+        draft.infos |= {
+            name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, [None]) for name in sums
+        }
+        self._summed = forward(self._left, lambda _, read: any(read), sums)
+        worth = needed(self._left, [name for name in self._outputs if self._is_waited_for(name)])
         found = {_key(node): self._kernel_of(node) for node in worth}
         self._kernels = {name: step for name, step in found.items() if step is not None}
         groups = {_key(n): self._group_of(n) for n in worth if has_formula(n)}
@@ -67,6 +75,10 @@ class Planner:
                 continue
             self._piece()
         return self._steps
+
+    def _is_waited_for(self, output: str) -> bool:
+        """Whether there is a loop for it, or something that waits for it: counts that no loop takes come last."""
+        return output in self._summed or not output.startswith(_COUNTS)
 
     def _rank(self, name: str) -> int:
         """Of a tensor; -1 where it is not known."""
@@ -150,6 +162,8 @@ class Planner:
         """What computes ``node`` from its first input; None of what is left to loops over entries, and to pieces."""
         if not node.input or node.input[0] in self._held or not self._is_float(node):
             return None
+        if is_dialect(node, SPIKE_SUMS):
+            return self._step((node.input[0],), tuple(node.output), counted(sums_of(self._draft, node)))
         ends = (node.input[0],), (node.output[0],)
         rank = self._rank(node.input[0])
         if synapses := followed(node, self._draft.value, rank):
