@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import onnx
-import onnx_graphsurgeon as gs
 
 import onnx2snn
+from onnx2snn.analysis.batch_axis import axes_of_outputs
 from onnx2snn.analysis.training_mode import refuse_training_mode
 from onnx2snn.batch_notes import batch_notes
 from onnx2snn.calibration import Calibration
@@ -40,7 +40,7 @@ from onnx2snn.passes import PREPARE, RECOGNISE, neurons
 from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.normalise.refuse_undefined import refuse_undefined
 from onnx2snn.remedies import ITS_SOURCE
-from onnx2snn.spiking_file import spiking_file
+from onnx2snn.spiking_file import SpikingFile, spiking_file
 from onnx2snn.units import steps_in_words, steps_to_answer, things
 
 
@@ -231,6 +231,7 @@ def _converted(
 ) -> tuple[Conversion, NormalisedSource | None]:
     """Through all passes; and the source as it was before neurons were made, for the check, where that is light."""
     graph = import_model(source)
+    sample_axes = axes_of_outputs(graph)
     refuse_training_mode(graph)
     facts = unit_of(graph), narrowed_with_loss(graph)
     graph = driver.apply(refuse_undefined(graph), PREPARE)
@@ -247,17 +248,15 @@ def _converted(
     if form.coding == "binary" and form.bias == "once":
         exact = frozenset(proof.name for proof in prove_graph(graph) if proof.exact and proof.neurons)
     graph = driver.apply(graph, neurons(bias=form.bias, coding=form.coding, timesteps=timesteps))
-    return _finish(graph, driver, kept, exact), normalised
+    file = spiking_file(graph, driver.source, driver.form, kept, exact, sample_axes=sample_axes)
+    return _conversion(file, kept, driver), normalised
 
 
 def _steps(timesteps: int | str | None) -> int | None:
     return timesteps if isinstance(timesteps, int) else None
 
 
-def _finish(
-    graph: gs.Graph, driver: PassDriver, kept: list[NonSpikingOperator], exact: frozenset[str]
-) -> Conversion:
-    file = spiking_file(graph, driver.source, driver.form, kept, exact)
+def _conversion(file: SpikingFile, kept: list[NonSpikingOperator], driver: PassDriver) -> Conversion:
     return Conversion(
         file.network,
         file.layers,

@@ -10,7 +10,6 @@ import onnx
 import onnx_graphsurgeon as gs
 
 import onnx2snn
-from onnx2snn.analysis.batch_axis import axes_of_outputs
 from onnx2snn.compile.schedule import make_schedule
 from onnx2snn.dialect.functions import VERSION, attach_functions
 from onnx2snn.dialect.layer_table import (
@@ -27,7 +26,6 @@ from onnx2snn.graph.exporter import declared_as, to_split_model
 from onnx2snn.model.qonnx_definition import inlined
 from onnx2snn.model.weights import SplitModel
 from onnx2snn.pass_driver import Form
-from onnx2snn.passes.importer import import_model
 from onnx2snn.passes.rewrite.spike import network_timesteps
 
 
@@ -56,6 +54,8 @@ def spiking_file(
     form: Form,
     kept: Sequence[NonSpikingOperator],
     exact: frozenset[str],
+    *,
+    sample_axes: Mapping[str, int],
 ) -> SpikingFile:
     """Write ``graph``, whose neurons are IF nodes.
 
@@ -65,6 +65,7 @@ def spiking_file(
         form: How its neurons are written.
         kept: Operators between neurons that do not spike.
         exact: Tensors of the source whose neurons are proved to be exact (METHOD 14).
+        sample_axes: By output of the source, where its samples lie; see :func:`onnx2snn.analysis.batch_axis.axes_of_outputs`.
     """
     network = to_split_model(graph)
     # What was kept of QONNX runs nowhere.
@@ -82,8 +83,8 @@ def spiking_file(
     macs = macs_of(graph, layers)
     written = SpikingFile(network, layers, network_timesteps(graph, form.coding), schedule.depth, macs.total)
     table = _table(written, form, macs, kept)
-    if axes := axes_of_outputs(import_model(source)):
-        table["sample_axes"] = axes
+    if sample_axes:
+        table["sample_axes"] = dict(sample_axes)
     write_layer_table(model, table)
     model.producer_name = "onnx2snn"
     model.producer_version = onnx2snn.__version__
