@@ -54,5 +54,6 @@ def target_of(backend: str, providers: Sequence[Provider] | None, *, save_memory
         integers=on_cpu and backend != "events",
         elements=whole,
         contributed=stock and on_cpu,
+        wide_codes=stock and on_cpu,
         sums=backend == "events",
     )

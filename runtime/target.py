@@ -19,6 +19,7 @@ class Target:
             evaluator of ONNX knows it for small tables only.
         contributed: onnxruntime's own 8-bit operators (com.microsoft) may stand in an execution, channels last, as its kernels
             read them.
+        wide_codes: Potentials may be quantised to 16 bits, which takes operator set 21.
         sums: The backend has sums over the spikes of a layer itself: each stays one operator.
     """
 
@@ -28,6 +29,7 @@ class Target:
     integers: bool = True
     elements: bool = False
     contributed: bool = False
+    wide_codes: bool = False
     sums: bool = False
 
 

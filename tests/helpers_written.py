@@ -16,7 +16,7 @@ from onnx2snn.runtime.target import ANYWHERE, Target
 
 def answered(write: Callable[[Place], None], v: Any, operators: list[str] | None = None) -> Any:
     """What is written of potentials ``v``, as ``k``, where the network's tensor is of their size; and its ``operators``."""
-    given = make_model([], {}, {"v": v.shape}, {"k": v.shape})
+    given = make_model([], {}, {"v": v.shape}, {"k": v.shape}, opset=21, ir_version=10)
     found = []
     for target in (ANYWHERE, Target(elements=True)):
         draft = Draft(split_model(given), target)

@@ -118,7 +118,7 @@ def blocked_rounding(
         highest: The highest level of each train.
         folded: Neurons and Integrates whose bias a convolution adds, by what they write.
     """
-    convolution = convolution_behind(node.input[0], node, draft)
+    convolution = convolution_behind(node.input[0], [node], draft)
     shape = draft.sample_shape(node.input[0])
     if convolution is None or shape is None or np.unique(rounding.top).size != 1:
         return None
@@ -151,11 +151,11 @@ def _shift(
     return None if half is None else (half - 0.5) * (1 if rounding.operator == "Floor" else -1)
 
 
-def convolution_behind(name: str, reader: onnx.NodeProto, draft: Draft) -> onnx.NodeProto | None:
-    """The convolution that makes ``name``, or an operand of the sum that does, for ``reader`` alone."""
+def convolution_behind(name: str, readers: Sequence[onnx.NodeProto], draft: Draft) -> onnx.NodeProto | None:
+    """The convolution that makes ``name``, or an operand of the sum that does, for ``readers`` alone."""
 
-    def makers(names: Iterable[str], reader: onnx.NodeProto) -> list[onnx.NodeProto]:
-        alone = [draft.producer(n) for n in reversed(list(names)) if draft.only_reader(n) is reader]
+    def makers(names: Iterable[str], *readers: onnx.NodeProto) -> list[onnx.NodeProto]:
+        alone = [draft.producer(n) for n in reversed(list(names)) if draft.is_read_by(n, readers)]
         return [node for node in alone if node is not None]
 
     def further(node: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -164,7 +164,7 @@ def convolution_behind(name: str, reader: onnx.NodeProto, draft: Draft) -> onnx.
         passes = is_dialect(node, "Integrate") or (takes_largest(node) and len(node.output) == 1)
         return makers(node.input[:1] if passes else (), node)
 
-    found = (node for node in reached(makers([name], reader), further) if is_convolution(node))
+    found = (node for node in reached(makers([name], *readers), further) if is_convolution(node))
     return next((n for n in found if all(draft.value(read) is not None for read in n.input[1:])), None)
 
 

@@ -1,8 +1,11 @@
-"""A table of thresholds behind one byte: potentials are quantised to cells that hold one threshold each, near the middle.
+"""A table of thresholds behind one code: potentials are quantised to cells that hold one threshold each, near the middle.
 
 8-bit networks have such tables: thresholds of whatever function follow a quantiser's, on a grid, some left out.
 
     c = QuantizeLinear(v − t₀, w), saturated to a byte;   p = c + [v ≥ threshold of cell c];   level = below[p]
+
+Thresholds in front of a curved function (SiLU, GELU) lie anyhow: cells are narrower there, and a code has 16 bits where a runtime
+has a quantiser for that.
 
 The quantiser need not meet thresholds, a comparison does; where v lies within rounding of the border between two cells, both give
 the same p, since no threshold is near. So the level is that of the table for every potential, however a runtime divides.
@@ -22,8 +25,12 @@ from onnx import TensorProto
 
 from onnx2snn.compile.draft import Array, Place
 
-#: Codes of a byte, and places between them.
-_CODES, _PLACES = 256, 257
+#: Cells that a byte tells apart.
+_CODES = 256
+#: More of them would not stay in a processor's nearest memory.
+_CELLS = 4096
+#: So many numbers of cells are tried; one in seven suits some 255 thresholds that lie anyhow.
+_TRIED = 512
 #: Thresholds that are worth their memory: 1 MB.
 _MOST = 1 << 18
 #: What a runtime's rounding may move a potential by, in units of float32's; and in cells, whatever else it does.
@@ -45,6 +52,7 @@ class CodedSearch:
         lowest: t₀, by channel.
         width: w; by channel, where they differ.
         first: Where the row of each channel starts.
+        cells: Of each row, at most; there is a place behind each, and one in front.
     """
 
     thresholds: NDArray[np.float32]
@@ -52,6 +60,7 @@ class CodedSearch:
     lowest: NDArray[np.float32]
     width: NDArray[np.float32]
     first: NDArray[np.int32]
+    cells: int
 
     def write(self, at: Place, v: str) -> str:
         """The place of ``v``: what :meth:`write_level` looks up."""
@@ -60,12 +69,15 @@ class CodedSearch:
         apart, width = at.add("Sub", [laid_out, at.constant(self.lowest)]), self.width
         if width.size > 1:
             apart, width = at.add("Mul", [apart, at.constant(1 / width)]), np.ones(1, np.float32)
-        scale, zero = at.constant(width.reshape(())), at.constant(0, np.uint8)
+        wide = self.cells > _CODES
+        scale, zero = at.constant(width.reshape(())), at.constant(0, np.uint16 if wide else np.uint8)
         code = at.add("Cast", [at.add("QuantizeLinear", [apart, scale, zero])], to=TensorProto.INT32)
+        if wide:
+            code = at.add("Min", [code, at.constant(self.cells - 1, np.int32)])
         cell = code
         if by_channel:
             cell = at.laid_out(at.add("Add", [code, at.constant(self.first, np.int32)]))
-            code = cell if len(self.levels[0]) > _PLACES else at.laid_out(code)
+            code = cell if len(self.levels[0]) > self.cells + 1 else at.laid_out(code)
             laid_out = at.laid_out(v)
         reached = at.add("GreaterOrEqual", [laid_out, at.looked_up(at.constant(self.thresholds), cell)])
         return at.add("Add", [code, at.add("Cast", [reached], to=TensorProto.INT32)])
@@ -73,7 +85,7 @@ class CodedSearch:
     def write_level(self, at: Place, place: str, neuron: int, v: str, output: str) -> None:
         """The level of one neuron, in the shape of ``v``: the place itself, where every cell holds one threshold."""
         levels = self.levels[neuron]
-        if len(levels) == _PLACES and np.array_equal(levels[:_CODES], np.arange(_CODES)):
+        if len(levels) == self.cells + 1 and np.array_equal(levels[:-1], np.arange(self.cells)):
             found = at.add("Cast", [place], to=TensorProto.FLOAT)
         else:
             found = at.looked_up(at.constant(levels), place)
@@ -81,73 +93,101 @@ class CodedSearch:
 
 
 class _Row(NamedTuple):
-    """One row: t₀, w, the threshold of each cell, and by neuron the level of each place."""
+    """Cells of one row: t₀, w, and how many."""
 
     lowest: float
     width: float
-    thresholds: NDArray[np.float64]
-    levels: list[NDArray[np.int64]]
+    cells: int
 
 
-def coded_search(neurons: Sequence[Rows]) -> CodedSearch | None:
-    """What finds the levels of neurons that read one potential; None where thresholds do not lie in cells of their own."""
+def coded_search(neurons: Sequence[Rows], *, wide: bool = False) -> CodedSearch | None:
+    """What finds the levels of neurons that read one potential; None where thresholds do not lie in cells of their own.
+
+    Args:
+        neurons: Their thresholds.
+        wide: Codes may have 16 bits: ``QuantizeLinear`` of operator set 21.
+    """
     shape = np.broadcast_shapes(*(at.shape for _, at in neurons))
     each = np.stack([np.broadcast_to(at, shape).reshape(-1) for _, at in neurons])
     combined, row = np.unique(each, axis=1, return_inverse=True)
-    if combined.shape[1] * _PLACES > _MOST:
+    if combined.shape[1] * (_CODES + 1) > _MOST:
         return None
+    tables = [
+        [rows[i].astype(np.float64) for (rows, _), i in zip(neurons, c, strict=True)] for c in combined.T
+    ]
     found = []
-    for chosen in combined.T:
-        made = _row([rows[i].astype(np.float64) for (rows, _), i in zip(neurons, chosen, strict=True)])
+    for each_table in tables:
+        made = _cells(np.unique(np.concatenate([t[np.isfinite(t)] for t in each_table])), wide=wide)
         if made is None:
             return None
         found.append(made)
+    cells = max(one.cells for one in found)
+    if len(found) * (cells + 1) > _MOST:
+        return None
+    held = [_held(one, table, cells) for one, table in zip(found, tables, strict=True)]
     at_row = row.reshape(shape)
-    levels = [np.stack([one.levels[n] for one in found]).astype(np.float32) for n in range(len(neurons))]
+    levels = [np.stack([own[n] for _, own in held]).astype(np.float32) for n in range(len(neurons))]
     alike = all(np.all(rows == rows[:1]) for rows in levels)
     widths = np.array([one.width for one in found], np.float32)
     if len(found) == 1:
         at_row = at_row[(0,) * at_row.ndim].reshape(1)
     return CodedSearch(
-        thresholds=np.concatenate([one.thresholds for one in found]).astype(np.float32),
+        thresholds=np.concatenate([thresholds for thresholds, _ in held]).astype(np.float32),
         levels=tuple(rows[0] if alike else rows.reshape(-1) for rows in levels),
         lowest=np.array([one.lowest for one in found], np.float32)[at_row],
         width=widths[:1] if np.unique(widths).size == 1 else widths[at_row],
-        first=(at_row * _PLACES).astype(np.int32),
+        first=(at_row * (cells + 1)).astype(np.int32),
+        cells=cells,
     )
 
 
-def _row(tables: Sequence[NDArray[np.float64]]) -> _Row | None:
-    """Of the thresholds of each neuron; None where they do not lie in cells of their own."""
-    finite = [table[np.isfinite(table)] for table in tables]
-    cells = _cells(np.unique(np.concatenate(finite)))
-    if cells is None:
-        return None
-    lowest, width = cells
-    thresholds, levels = np.full(_PLACES, np.inf), []
-    for table, held in zip(tables, finite, strict=True):
-        own = np.rint((held - lowest) / width).astype(np.int64)
-        thresholds[own] = held
-        levels.append(np.searchsorted(own, np.arange(_PLACES)) + np.sum(table == -np.inf))
-    return _Row(lowest, width, thresholds, levels)
+def _held(
+    row: _Row, tables: Sequence[NDArray[np.float64]], cells: int
+) -> tuple[NDArray[np.float64], list[NDArray[np.int64]]]:
+    """The threshold of each cell, and by neuron the level of each place."""
+    thresholds, levels = np.full(cells + 1, np.inf), []
+    for table in tables:
+        finite = table[np.isfinite(table)]
+        own = np.rint((finite - row.lowest) / row.width).astype(np.int64)
+        thresholds[own] = finite
+        levels.append(np.searchsorted(own, np.arange(cells + 1)) + np.sum(table == -np.inf))
+    return thresholds, levels
 
 
-def _cells(thresholds: NDArray[np.float64]) -> tuple[float, float] | None:
+def _cells(thresholds: NDArray[np.float64], *, wide: bool) -> _Row | None:
     """The middle of the first cell, and the width of all, so that no two thresholds lie in one and none near a border."""
     if not thresholds.size:
         return None
-    first, span = thresholds[0], thresholds[-1] - thresholds[0]
-    off, width = 0.0, max(abs(float(first)), 1.0)
-    if span > 0:
-        widths = (span / np.arange(max(len(thresholds) - 1, 1), _CODES)).astype(np.float32).astype(np.float64)
-        widths = widths[widths > _WIDTHS[0]]
-        places = (thresholds - first) / widths[:, None]
-        own = np.rint(places)
-        apart = (own[:, -1] < _CODES) & np.all(np.diff(own) > 0, axis=1)
-        if not apart.any():
-            return None
-        each = np.abs(places - own).max(axis=1)[apart]
-        off, width = min(zip(each.tolist(), widths[apart].tolist(), strict=True))
-    rounded = 2 * (np.abs(thresholds).max() / width + _CODES) * _ROUNDED
-    sound = _WIDTHS[0] < width < _WIDTHS[1] and off + rounded + _SLACK < 0.5
-    return (float(first), width) if sound else None
+    first, span = float(thresholds[0]), float(thresholds[-1] - thresholds[0])
+    if span == 0:
+        alone = _Row(first, max(abs(first), 1.0), _CODES)
+        return alone if _room(thresholds, alone) > 0 else None
+    fewest = max(len(thresholds) - 1, 1)
+    found = _cut(thresholds, np.arange(fewest, _CODES))
+    if not found and wide:
+        counts = np.geomspace(max(fewest, _CODES), _CELLS - 1, _TRIED).astype(np.int64)
+        return next(
+            (row for off, row in _cut(thresholds, np.unique(counts)) if off < _room(thresholds, row)), None
+        )
+    off, row = min(found, default=(0.0, None))
+    return row if row is not None and off < _room(thresholds, row) else None
+
+
+def _cut(thresholds: NDArray[np.float64], counts: NDArray[np.int64]) -> list[tuple[float, _Row]]:
+    """Cells that hold one threshold each, of a width that cuts their span into so many parts; how far one is off its middle."""
+    widths = ((thresholds[-1] - thresholds[0]) / counts).astype(np.float32).astype(np.float64)
+    counts, widths = counts[widths > _WIDTHS[0]], widths[widths > _WIDTHS[0]]
+    places = (thresholds - thresholds[0]) / widths[:, None]
+    own = np.rint(places)
+    apart = (own[:, -1] <= counts) & np.all(np.diff(own) > 0, axis=1)
+    off = np.abs(places - own).max(axis=1)
+    return [
+        (float(off[n]), _Row(float(thresholds[0]), float(widths[n]), max(int(counts[n]) + 1, _CODES)))
+        for n in np.flatnonzero(apart)
+    ]
+
+
+def _room(thresholds: NDArray[np.float64], row: _Row) -> float:
+    """So far, in cells, a threshold may be off the middle of its own, that no rounding takes a potential past it to another."""
+    rounded = 2 * (np.abs(thresholds).max() / row.width + row.cells) * _ROUNDED
+    return float(0.5 - rounded - _SLACK) if _WIDTHS[0] < row.width < _WIDTHS[1] else 0.0

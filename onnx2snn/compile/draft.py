@@ -136,6 +136,12 @@ class Draft:
         found = self._readers.get(name, [])
         return found[0] if len(found) == 1 and name not in self.outputs else None
 
+    def is_read_by(self, name: str, nodes: Sequence[onnx.NodeProto]) -> bool:
+        """Whether each of ``nodes`` reads ``name``, and nothing else does."""
+        found = self._readers.get(name, [])
+        alone = len(found) == len(nodes) and name not in self.outputs
+        return alone and all(any(one is node for node in nodes) for one in found)
+
     def fresh(self, stem: str) -> str:
         """A name that nothing has."""
         self._names[stem] += 1

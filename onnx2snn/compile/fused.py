@@ -36,9 +36,9 @@ class FusedWriter(Writer):
         self._first: dict[str, BlockedRounding] = {}
         if self.plain:
             return
-        for convolution, node, values in _foldable(draft):
+        for convolution, nodes, values in _foldable(draft):
             self._add_bias(convolution, values)
-            self._folded.add(node.output[0])
+            self._folded.update(node.output[0] for node in nodes)
         if draft.target.blocked:
             self._first = self._round_blocked()
 
@@ -163,17 +163,26 @@ class FusedWriter(Writer):
         return self.biased(at, node.input[0], node.input[1], factor=self.factor(node))
 
 
-def _foldable(draft: Draft) -> list[tuple[str, onnx.NodeProto, Array]]:
-    """(output of a convolution, the neuron or Integrate behind it, a bias by channel) wherever one can add the other's."""
-    found = []
+def _foldable(draft: Draft) -> list[tuple[str, list[onnx.NodeProto], Array]]:
+    """(output of a convolution, the neurons and Integrate nodes behind it, their bias by channel) where one can add the other's.
+
+    Several of one potential (the rising and the falling steps of a function) have to agree on it.
+    """
+    groups: dict[str, list[onnx.NodeProto]] = {}
     for node in draft.nodes:
-        if not (is_neuron(node) or is_dialect(node, "Integrate")):
-            continue
-        convolution = convolution_behind(node.input[0], node, draft)
+        plain = is_neuron(node) and not is_dialect(node, SCALED_IF)  # whose bias is scaled, too
+        if plain or is_dialect(node, "Integrate"):
+            groups.setdefault(node.input[0], []).append(node)
+    found = []
+    for name, nodes in groups.items():
+        convolution = convolution_behind(name, nodes, draft)
         if convolution is None:
             continue
-        bias, weights = draft.value(node.input[1]), draft.sample_shape(convolution.output[0])
+        bias, weights = draft.value(nodes[0].input[1]), draft.sample_shape(convolution.output[0])
         if bias is None or weights is None or not np.any(bias) or _exact_without(convolution, bias, draft):
+            continue
+        others = [draft.value(node.input[1]) for node in nodes[1:]]
+        if any(other is None or not np.array_equal(other, bias) for other in others):
             continue
         shape = bias.shape[-len(weights) :] if bias.ndim >= len(weights) else bias.shape
         if bias.size == 1:
@@ -182,7 +191,7 @@ def _foldable(draft: Draft) -> list[tuple[str, onnx.NodeProto, Array]]:
             values = bias.reshape(-1)
         else:
             continue
-        found.append((convolution.output[0], node, values))
+        found.append((convolution.output[0], nodes, values))
     return found
 
 

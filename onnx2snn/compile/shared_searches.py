@@ -1,12 +1,12 @@
 """Neurons that read one potential, and find their levels by one search (:mod:`onnx2snn.compile.coded_search`).
 
-A bias that all channels have in common is no operator: fl(v + b) grows with v, so thresholds of the sum are thresholds of v.
+A constant bias of all channels together is no operator: fl(v + b) grows with v, so thresholds of the sum are thresholds of v.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -16,8 +16,22 @@ from onnx2snn.compile.draft import Array, Draft, Place, is_dialect
 from onnx2snn.compile.narrowed_search import FEW, CountedThresholds, rows_of_thresholds
 from onnx2snn.dialect.functions import TABLE_IF
 
-#: What tells potentials apart: a tensor, and what is added to it.
-_Potential: TypeAlias = "tuple[str, tuple[int, ...], bytes]"
+#: The operator set whose quantisers write 16 bits.
+_WIDE = 21
+
+
+class _Potential(NamedTuple):
+    """What tells potentials apart: a tensor, and what is added to it, another one or a constant."""
+
+    tensor: str
+    computed: str
+    shape: tuple[int, ...] = ()
+    values: bytes = b""
+
+    @property
+    def bias(self) -> Array | None:
+        """What is added, where it is constant."""
+        return None if self.computed else np.frombuffer(self.values, np.float32).reshape(self.shape)
 
 
 class _Member(NamedTuple):
@@ -47,15 +61,19 @@ class SharedSearches:
         self._members: dict[str, _Member] = {}
         self._few: dict[str, CountedThresholds] = {}
         self._places: dict[str, tuple[str, str]] = {}
+        self._wide = draft.target.wide_codes and all(opset.version >= _WIDE for opset in draft.opsets)
         groups: dict[_Potential, list[tuple[str, Rows]]] = {}
         for node in nodes:
-            bias = bias_of(node) if is_dialect(node, "IF", TABLE_IF) else None
-            rows = None if bias is None else rows_of_thresholds(draft, node)
-            if bias is None or rows is None:
+            rows = rows_of_thresholds(draft, node) if is_dialect(node, "IF", TABLE_IF) else None
+            if rows is None:
                 continue
-            if bias.size == 1:
-                rows, bias = (sum_reaches(rows[0], bias.reshape(())), rows[1]), np.zeros(1, np.float32)
-            potential = node.input[0], bias.shape, bias.tobytes()
+            bias = bias_of(node)
+            if bias is None:
+                potential = _Potential(node.input[0], node.input[1])
+            else:
+                if bias.size == 1:
+                    rows, bias = (sum_reaches(rows[0], bias.reshape(())), rows[1]), np.zeros(1, np.float32)
+                potential = _Potential(node.input[0], "", bias.shape, bias.tobytes())
             groups.setdefault(potential, []).append((node.output[0], rows))
         for potential, members in groups.items():
             if not self._share(potential, members):
@@ -68,10 +86,10 @@ class SharedSearches:
         if counted is not None:
             self._few[members[0][0]] = counted
             return True
-        search = coded_search([rows for _, rows in members])
+        search = coded_search([rows for _, rows in members], wide=self._wide)
         if search is None:
             return False
-        added = bool(np.any(np.frombuffer(potential[2], np.float32)))
+        added = potential.bias is None or bool(np.any(potential.bias))
         for position, (name, _) in enumerate(members):
             self._members[name] = _Member(search, members[0][0], position, added)
         return True
@@ -97,9 +115,9 @@ def _few(rows: Rows, potential: _Potential) -> CountedThresholds | None:
     """The thresholds of a neuron of few levels, of the tensor that it reads; None where it has more."""
     table, at_row = rows
     levels = int((table < np.inf).sum(axis=1).max(initial=0))
-    if not 0 < levels <= FEW:
+    bias = potential.bias
+    if bias is None or not 0 < levels <= FEW:
         return None
-    bias = np.frombuffer(potential[2], np.float32).reshape(potential[1])
     return CountedThresholds(tuple(sum_reaches(table[:, n][at_row], bias) for n in range(levels)))
 
 

@@ -1,4 +1,4 @@
-"""A byte and one comparison find the level of every potential, one step of float32 beside thresholds, too."""
+"""A code and one comparison find the level of every potential, one step of float32 beside thresholds, too."""
 
 from __future__ import annotations
 
@@ -109,6 +109,43 @@ def test_rows_with_the_same_levels_hold_them_once() -> None:
         assert operators.count("GatherElements") == look_ups
 
 
+def silu_steps(scale: float) -> Any:
+    """Where x·σ(x) rises by a level, right of its minimum: nowhere alike."""
+    x = np.linspace(-1.2784645, 30, 400_001)
+    y = x / (1 + np.exp(-x))
+    return table(np.interp(y[0] + scale * (np.arange(255) + 0.5), y, x))
+
+
+CURVED = {
+    "a square root": table(np.sqrt(np.arange(1, 256)) - 3),
+    "SiLU": silu_steps(0.02),
+    "SiLU of a few levels and a coarse one": silu_steps(0.11),
+    "more than a byte has codes": table(np.arange(300)),
+    "some are reached always": table([-np.inf] * 3, 0.1 * np.arange(200) ** 1.3),
+}
+
+
+@pytest.mark.parametrize("row", CURVED.values(), ids=CURVED)
+def test_sixteen_bits_find_the_levels_of_curved_functions(row: Any) -> None:
+    search = coded_search([(row[None], ONE)], wide=True)
+    assert search is not None
+    assert 256 < search.cells <= 4096
+    v = beside(row)
+    np.testing.assert_array_equal(levels(search, v), reached(row, v))
+    always = float((row == -np.inf).sum())
+    assert levels(search, np.full((1, 9), np.nan, np.float32)).tolist() == [[always] * 9]
+    assert coded_search([(row[None], ONE)]) is None
+
+
+def test_channels_may_need_cells_of_many_widths() -> None:
+    rows = np.stack([CURVED["SiLU"], TABLES["one alone"], CURVED["a square root"], TABLES["equal steps"]])
+    search = coded_search([(rows, np.arange(4).reshape(4, 1))], wide=True)
+    assert search is not None
+    v = np.stack([DRAWS.permutation(np.resize(beside(row)[0], 1500)) for row in rows])[None]
+    expected = np.stack([reached(row, v[0, c]) for c, row in enumerate(rows)])
+    np.testing.assert_array_equal(levels(search, v)[0], expected)
+
+
 def test_no_number_reaches_no_threshold() -> None:
     search = coded_search([(TABLES["some are reached always"][None], ONE)])
     assert search is not None
@@ -128,6 +165,18 @@ def test_no_number_reaches_no_threshold() -> None:
 )
 def test_thresholds_without_cells_of_their_own_are_found_otherwise(row: Any) -> None:
     assert coded_search([(row[None], ONE)]) is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        table(np.append(GRID, np.nextafter(np.float32(0.5), np.float32(1)))),
+        table(1e7 + np.arange(8)),
+        table(np.inf),
+    ],
+)
+def test_no_code_tells_thresholds_apart_that_lie_side_by_side(row: Any) -> None:
+    assert coded_search([(row[None], ONE)], wide=True) is None
 
 
 def test_more_rows_than_a_memory_holds_are_found_otherwise() -> None:

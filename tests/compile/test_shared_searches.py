@@ -113,6 +113,29 @@ def test_levels_are_those_of_each_table(
         np.testing.assert_array_equal(found, reached(row, v + bias))
 
 
+def test_a_bias_that_is_computed_is_added_once() -> None:
+    nodes = [
+        node("TableIF", ["v", "b", f"t{i}", "r"], [f"k{i}"], timesteps=T, domain="onnx2snn") for i in range(2)
+    ]
+    constants = {"t0": RISING, "t1": FALLING, "r": np.zeros((1, 1), np.int64)}
+    shape = ("N", 2, 300)
+    given = make_model(nodes, constants, {"v": shape, "b": shape}, {"k0": shape, "k1": shape})
+    draft = Draft(split_model(given))
+    shared = SharedSearches(draft, nodes, lambda one: draft.value(one.input[1]))
+    for one in nodes:
+        at = draft.at(one.output[0])
+        assert shared.write(at, one, lambda at=at: at.add("Add", ["v", "b"]))
+    model = draft.finished().whole()
+    operators = Counter(one.op_type for one in model.graph.node)
+    assert (operators["Add"], operators["QuantizeLinear"]) == (2, 1)  # of the potential, and of a place
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    bias = np.float32(DRAWS.normal(0, 1, (2, 2, 300)))
+    v = np.resize(around(RISING, 0), (2, 2, 300)) - bias
+    found = session.run(None, {"v": v, "b": bias})
+    for level, row in zip(found, (RISING, FALLING), strict=True):
+        np.testing.assert_array_equal(level, reached(row, v + bias))
+
+
 def test_one_bias_of_all_channels_costs_nothing() -> None:
     _, operators = written([RISING], [np.float32([[0.1]])], ANYWHERE)
     assert Counter(operators)["Sub"] == 1
