@@ -20,7 +20,7 @@ from onnx2snn.dialect.functions import TABLE_IF
 _WIDE = 21
 
 
-class _Potential(NamedTuple):
+class _Summed(NamedTuple):
     """What tells potentials apart: a tensor, and what is added to it, another one or a constant."""
 
     tensor: str
@@ -62,25 +62,25 @@ class SharedSearches:
         self._few: dict[str, CountedThresholds] = {}
         self._places: dict[str, tuple[str, str]] = {}
         self._wide = draft.target.wide_codes and all(opset.version >= _WIDE for opset in draft.opsets)
-        groups: dict[_Potential, list[tuple[str, Rows]]] = {}
+        groups: dict[_Summed, list[tuple[str, Rows]]] = {}
         for node in nodes:
             rows = rows_of_thresholds(draft, node) if is_dialect(node, "IF", TABLE_IF) else None
             if rows is None:
                 continue
             bias = bias_of(node)
             if bias is None:
-                potential = _Potential(node.input[0], node.input[1])
+                potential = _Summed(node.input[0], node.input[1])
             else:
                 if bias.size == 1:
                     rows, bias = (sum_reaches(rows[0], bias.reshape(())), rows[1]), np.zeros(1, np.float32)
-                potential = _Potential(node.input[0], "", bias.shape, bias.tobytes())
+                potential = _Summed(node.input[0], "", bias.shape, bias.tobytes())
             groups.setdefault(potential, []).append((node.output[0], rows))
         for potential, members in groups.items():
             if not self._share(potential, members):
                 for member in members:
                     self._share(potential, [member])
 
-    def _share(self, potential: _Potential, members: list[tuple[str, Rows]]) -> bool:
+    def _share(self, potential: _Summed, members: list[tuple[str, Rows]]) -> bool:
         """Whether neurons find their levels by one search; or one alone by a few comparisons."""
         counted = _few(members[0][1], potential) if len(members) == 1 else None
         if counted is not None:
@@ -111,7 +111,7 @@ class SharedSearches:
         return True
 
 
-def _few(rows: Rows, potential: _Potential) -> CountedThresholds | None:
+def _few(rows: Rows, potential: _Summed) -> CountedThresholds | None:
     """The thresholds of a neuron of few levels, of the tensor that it reads; None where it has more."""
     table, at_row = rows
     levels = int((table < np.inf).sum(axis=1).max(initial=0))
