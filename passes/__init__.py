@@ -15,6 +15,7 @@ from onnx2snn.passes.recognise.bound_roundings import bound_roundings
 from onnx2snn.passes.recognise.drop_requantisers import drop_requantisers
 from onnx2snn.passes.recognise.encode_lattices import encode_lattices
 from onnx2snn.passes.recognise.maxima_first import maxima_first
+from onnx2snn.passes.recognise.open_gates import open_gates
 from onnx2snn.passes.recognise.recognise_staircases import recognise_staircases
 from onnx2snn.passes.rewrite.absorb_scales import absorb_backwards, absorb_forwards, unit_thresholds
 from onnx2snn.passes.rewrite.drop_neutral import drop_neutral
@@ -45,6 +46,7 @@ RECOGNISE: tuple[Pass, ...] = (
     recognise_staircases,
     encode_lattices,
     encode_lattices,
+    open_gates,
 )
 
 #: Affine maps between staircases become synapses and biases.

@@ -70,3 +70,49 @@ def test_a_bias_that_32_bits_do_not_hold_stays_as_it_is() -> None:
 def test_what_is_right_is_the_same_model() -> None:
     source = network(np.zeros(4, np.int32))
     assert with_valid_quantisers(source) is source
+
+
+def weights_by_channel(shape: list[int], *, axis: int, block: int = 0) -> onnx.ModelProto:
+    """A layer whose quantised weights have scales (and zero points) of ``shape``."""
+    held = {
+        "sx": np.float32(0.03),
+        "zx": np.uint8(0),
+        "w": RANDOM.integers(0, 256, (6, 4)).astype(np.uint8),
+        "sw": RANDOM.uniform(0.01, 0.02, shape).astype(np.float32),
+        "zw": RANDOM.integers(100, 150, shape).astype(np.uint8),
+    }
+    blocks = {"block_size": block} if block else {}
+    nodes = [
+        node("QuantizeLinear", ["x", "sx", "zx"], ["q"]),
+        node("DequantizeLinear", ["q", "sx", "zx"], ["d"]),
+        node("DequantizeLinear", ["w", "sw", "zw"], ["v"], axis=axis, **blocks),
+        node("Gemm", ["d", "v"], ["y"], transB=1),
+    ]
+    return make_model(nodes, held, {"x": ["N", 4]}, {"y": ["N", 6]}, opset=21, ir_version=10)
+
+
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        (weights_by_channel([6, 1], axis=0), [(6,), 0]),
+        (weights_by_channel([1, 1, 6], axis=-2), [(6,), -2]),
+        (weights_by_channel([6, 1], axis=0, block=16), [(6, 1), 1]),
+        (weights_by_channel([6, 2], axis=-2, block=2), [(6, 2), 1]),
+    ],
+    ids=["axes of one behind", "axes of one in front", "one block a row", "blocks along the other axis"],
+)
+def test_scales_of_channels_and_blocks_lie_where_they_fit(
+    source: onnx.ModelProto, written: list[Any]
+) -> None:
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in source.graph.initializer}
+    repaired = load_model(source)
+    scale = next(tensor for tensor in repaired.graph.initializer if tensor.name == "sw")
+    axis = next(a.i for n in repaired.graph.node for a in n.attribute if a.name == "axis")
+    assert [tuple(scale.dims), axis] == written
+    rows = [held[name].reshape(6, -1).repeat(4 // (held[name].size // 6), axis=1) for name in ("sw", "zw")]
+    weights = (held["w"].astype(np.float32) - rows[1]) * rows[0]
+    x = RANDOM.uniform(0, 5, (20, 4)).astype(np.float32)
+    levels = np.clip(np.rint(x / held["sx"]), 0, 255) * held["sx"]
+    answer = run_reference(onnx2snn.convert(source).model, {"x": x})["y"]
+    np.testing.assert_allclose(answer, levels @ weights.T, rtol=1e-5, atol=1e-5)
+    assert onnx2snn.verify(source, onnx2snn.convert(source), {"x": x}).lossless

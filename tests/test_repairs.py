@@ -83,6 +83,24 @@ def test_what_is_left_out_is_put_back(change: Callable[[onnx.ModelProto], None])
     assert model.SerializeToString() == before
 
 
+OTHERS = {
+    "com.microsoft": ("Gelu", 1),
+    "ai.onnx.ml": ("Normalizer", onnx.defs.get_schema("Normalizer", domain="ai.onnx.ml").since_version),
+}
+
+
+@pytest.mark.parametrize("domain", OTHERS)
+def test_a_domain_that_is_used_is_imported(domain: str) -> None:
+    """onnxruntime knows it without being told."""
+    operator, least = OTHERS[domain]
+    model = network(f"e = MatMul(d, v)  y = {domain}.{operator}(e)")
+    assert not keeps_the_rules(model)
+    loaded = load_model(model)
+    assert keeps_the_rules(loaded)
+    assert next(opset.version for opset in loaded.opset_import if opset.domain == domain) >= least
+    assert onnx2snn.verify(model, onnx2snn.convert(model).model, DATA).lossless
+
+
 def test_a_file_that_leaves_nothing_out_is_itself() -> None:
     model = network()
     assert repaired(model) is model

@@ -118,7 +118,14 @@ class _Export:
 
 
 def _described(tensor: gs.Tensor) -> onnx.ValueInfoProto:
-    return OnnxExporter.export_value_info_proto(tensor, do_type_check=False)
+    """What is known of a tensor; the library takes types that numpy has not for others, or does not know them."""
+    kind = tensor.dtype
+    if not isinstance(kind, np.dtype) or kind.isbuiltin == 1:
+        return OnnxExporter.export_value_info_proto(tensor, do_type_check=False)
+    alike = gs.Variable(tensor.name, np.float32, tensor.shape)
+    info = OnnxExporter.export_value_info_proto(alike, do_type_check=False)
+    info.type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(kind)
+    return info
 
 
 def _stored(tensor: gs.Constant) -> onnx.TensorProto:

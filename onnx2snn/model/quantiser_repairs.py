@@ -1,7 +1,8 @@
-"""Quantisers that converters from TensorFlow Lite write against the rules of ONNX: what they mean, within the rules."""
+"""Quantisers that converters and quantisers write against the rules of ONNX: what they mean, within the rules."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx.external_data_helper import uses_external_data
 from onnx2snn.model.nodes import is_own
 
 _INT32 = np.iinfo(np.int32)
+_QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 def with_valid_quantisers(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -19,11 +21,17 @@ def with_valid_quantisers(model: onnx.ModelProto) -> onnx.ModelProto:
 
     1. DequantizeLinear of 64-bit constants that 32 bits hold, as the biases of 16-bit networks are: of 32 bits.
     2. An axis that a vector does not have: its only one.
+    3. Scales and zero points of a constant's channels with axes of one behind or in front of them, as they are broadcast: a
+       vector.
+    4. Scales of blocks that are not along the axis that is named: the only one along which they are.
     """
     held = {tensor.name: tensor for tensor in model.graph.initializer if not uses_external_data(tensor)}
-    wide = {name for node in model.graph.node for name in _wide(node, held)} - _read_elsewhere(model.graph)
-    astray = [i for i, node in enumerate(model.graph.node) if _is_astray(node, held)]
-    if not wide and not astray:
+    nodes, elsewhere = model.graph.node, _read_elsewhere(model.graph)
+    wide = {name for node in nodes for name in _wide(node, held)} - elsewhere
+    meant = {position: _axis_meant(node, held) for position, node in enumerate(nodes)}
+    turned = {position: axis for position, axis in meant.items() if axis is not None}
+    spread = {name for node in nodes for name in _spread(node, held)} - elsewhere
+    if not wide and not turned and not spread:
         return model
     repaired = onnx.ModelProto()
     repaired.CopyFrom(model)
@@ -31,10 +39,10 @@ def with_valid_quantisers(model: onnx.ModelProto) -> onnx.ModelProto:
         if tensor.name in wide:
             narrow = numpy_helper.to_array(tensor).astype(np.int32)
             tensor.CopyFrom(numpy_helper.from_array(narrow, tensor.name))
-    for position in astray:
-        for attribute in repaired.graph.node[position].attribute:
-            if attribute.name == "axis":
-                attribute.i = 0
+        if tensor.name in spread:
+            tensor.dims[:] = [math.prod(tensor.dims)]
+    for position, axis in turned.items():
+        _with_axis(repaired.graph.node[position], axis)
     return repaired
 
 
@@ -49,8 +57,9 @@ def _wide(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
 
 
 def _read_elsewhere(graph: onnx.GraphProto) -> set[str]:
-    """What other operators read, which may need it as it is."""
-    return {name for node in graph.node if not is_own(node, "DequantizeLinear") for name in node.input}
+    """What others read than quantisers of a vector of scales, which may need it as it is."""
+    others = (n for n in graph.node if not is_own(n, *_QUANTISERS) or _attribute(n, "block_size", 0))
+    return {name for node in others for name in node.input}
 
 
 def _fits(tensor: TensorProto) -> bool:
@@ -58,9 +67,39 @@ def _fits(tensor: TensorProto) -> bool:
     return not values.size or bool(values.min() >= _INT32.min and values.max() <= _INT32.max)
 
 
-def _is_astray(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> bool:
-    """Case 2."""
-    if not is_own(node, "DequantizeLinear", "QuantizeLinear") or node.input[0] not in held:
-        return False
-    axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-    return len(held[node.input[0]].dims) == 1 and axis not in (-1, 0)
+def _axis_meant(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> int | None:
+    """Cases 2 and 4; None where the axis that is named is one."""
+    if not is_own(node, *_QUANTISERS) or node.input[0] not in held:
+        return None
+    sizes = list(held[node.input[0]].dims)
+    block = _attribute(node, "block_size", 0)
+    if not block:
+        return 0 if len(sizes) == 1 and _attribute(node, "axis", 0) not in (-1, 0) else None
+    scale = list(held[node.input[1]].dims) if node.input[1] in held else []
+    along = [
+        i for i, size in enumerate(sizes) if scale == [*sizes[:i], math.ceil(size / block), *sizes[i + 1 :]]
+    ]
+    return along[0] if len(along) == 1 and _attribute(node, "axis", 1) % len(sizes) != along[0] else None
+
+
+def _spread(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
+    """Case 3: names of the scale and the zero point, whose entries belong to the places along the axis."""
+    if not is_own(node, *_QUANTISERS) or node.input[0] not in held or _attribute(node, "block_size", 0):
+        return []
+    sizes, axis = list(held[node.input[0]].dims), _attribute(node, "axis", 1)
+    if not -len(sizes) <= axis < len(sizes):
+        return []
+    shapes = {name: sorted(held[name].dims) for name in node.input[1:3] if name in held}
+    return [
+        name for name, dims in shapes.items() if len(dims) > 1 and math.prod(dims) == dims[-1] == sizes[axis]
+    ]
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: int) -> int:
+    return next((a.i for a in node.attribute if a.name == name), default)
+
+
+def _with_axis(node: onnx.NodeProto, axis: int) -> None:
+    others = [attribute for attribute in node.attribute if attribute.name != "axis"]
+    del node.attribute[:]
+    node.attribute.extend([*others, onnx.helper.make_attribute("axis", axis)])

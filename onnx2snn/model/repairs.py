@@ -8,7 +8,8 @@ import onnx
 
 from onnx2snn.model.domains import of_onnxruntime
 from onnx2snn.model.lite_operators import in_plain_operators
-from onnx2snn.model.qonnx_definition import DOMAINS, FAMILIES, is_qonnx
+from onnx2snn.model.nodes import STANDARD
+from onnx2snn.model.qonnx_definition import DOMAINS, is_qonnx
 from onnx2snn.model.subgraphs import all_nodes, names_read
 from onnx2snn.model.weights import structure_of, weights_as_inputs
 
@@ -19,7 +20,7 @@ _QONNX = DOMAINS[0]
 def repaired(model: onnx.ModelProto) -> onnx.ModelProto:
     """``model`` with what onnxruntime does without put back or in order; itself where nothing is missing, else a copy.
 
-    1. Domains of QONNX that are not imported (:func:`with_domains`), and that of onnxruntime (:mod:`onnx2snn.model.domains`).
+    1. Domains that are not imported (:func:`with_domains`), and that of onnxruntime (:mod:`onnx2snn.model.domains`).
        Operators of TensorFlow Lite that ONNX can write out (:mod:`onnx2snn.model.lite_operators`).
     2. A graph without a name.
     3. Nodes in another order than that in which they are computed.
@@ -90,14 +91,15 @@ def _describe_outputs(model: onnx.ModelProto, names: list[str]) -> None:
 
 
 def with_domains(model: onnx.ModelProto) -> onnx.ModelProto:
-    """``model`` with every domain of QONNX that it uses imported; itself where nothing is missing, else a copy.
+    """``model`` with every domain that it uses imported; itself where nothing is missing, else a copy.
 
-    1. FINN, and the model zoo of QONNX, never import the domain of their operators.
+    1. FINN, and the model zoo of QONNX, never import the domain of their operators, and others forget that of onnxruntime,
+       which imports what it knows by itself: in the newest version.
     2. An operator of QONNX has no domain at all, or that of ONNX.
     """
     nodes = list(all_nodes(model.graph.node))
     imported = {opset.domain for opset in model.opset_import}
-    missing = {node.domain for node in nodes if node.domain.startswith(FAMILIES)} - imported
+    missing = {node.domain for node in nodes} - imported - set(STANDARD)
     homeless = any(is_qonnx(node) and not node.domain for node in nodes)
     if not missing and not homeless:
         return model
@@ -107,5 +109,13 @@ def with_domains(model: onnx.ModelProto) -> onnx.ModelProto:
         if is_qonnx(node) and not node.domain:
             node.domain = _QONNX
     wanted = (missing | {_QONNX} if homeless else missing) - imported
-    repaired.opset_import.extend(onnx.helper.make_opsetid(domain, 1) for domain in sorted(wanted))
+    repaired.opset_import.extend(
+        onnx.helper.make_opsetid(domain, _newest(domain)) for domain in sorted(wanted)
+    )
     return repaired
+
+
+def _newest(domain: str) -> int:
+    """The newest version of ``domain`` that is known here; 1 where it is another maker's."""
+    schemas = onnx.defs.get_all_schemas_with_history()
+    return max((schema.since_version for schema in schemas if schema.domain == domain), default=1)

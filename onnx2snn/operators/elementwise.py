@@ -20,6 +20,7 @@ from onnx2snn.operators import (
     transfer,
 )
 from onnx2snn.operators.moves import every_input
+from onnx2snn.operators.spelled import plain
 from onnx2snn.operators.table import Operator
 
 _EACH = Operator(name="", elementwise=True)
@@ -78,6 +79,7 @@ _LINEAR = (
     replace(
         _SUM,
         name="Sum",
+        spelled=plain.of_two,
         transfer=transfer.added,
         sums=True,
         roundings=roundings.operands,

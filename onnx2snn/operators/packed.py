@@ -26,6 +26,24 @@ def unpacked(packed: Array, bits: int) -> Array:
     return np.asarray(whole @ (1 << np.arange(bits)))
 
 
+def is_packed(
+    packed: Array, scales: Array, zeros: Array | None, bits: int, sizes: tuple[int, int, int]
+) -> bool:
+    """Whether codes, scales and zero points are as many as a matrix of ``sizes`` (inputs, outputs, rows to a block) has.
+
+    Others are read by no runtime, and by each tool that writes them in its own way (a zero point a byte, for one).
+    """
+    rows, outputs, block = sizes
+    blocks = -(-rows // block)
+    middles = (
+        blocks * outputs if zeros is None or zeros.dtype != np.uint8 else -(-blocks * bits // 8) * outputs
+    )
+    expected = (outputs, blocks, block * bits // 8)
+    return (packed.shape, scales.size) == (expected, blocks * outputs) and (
+        zeros is None or zeros.size == middles
+    )
+
+
 def unpacked_weights(packed: Array, scales: Array, zeros: Array | None, bits: int, rows: int) -> Array:
     """(inputs, outputs), from codes (outputs, blocks, bytes), a scale and perhaps a zero point for each block."""
     outputs, blocks = packed.shape[:2]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 SAME = ("SAME_UPPER", "SAME_LOWER")
 
@@ -65,3 +68,26 @@ def windows_of(
         return Windows(size, extent, stride, before, total - before, ceil=False)
     before, after = (0, 0) if auto_pad == "VALID" else pads
     return Windows(size, extent, stride, before, after, ceil)
+
+
+def whole_windows(shape: list[int | str] | None, attrs: dict[str, Any]) -> list[int] | None:
+    """Amounts of a Pad that makes every window of a pooling with ``ceil_mode`` whole; None where a size is not known.
+
+    The last window begins inside of the tensor or of the padding in front of it.
+    """
+    kernel = attrs["kernel_shape"]
+    rank = len(kernel)
+    strides = attrs.get("strides", [1] * rank)
+    pads = attrs.get("pads", [0] * (2 * rank))
+    sizes = (shape or [""] * (rank + 2))[2:]
+    ends = []
+    for size, window, stride, before, after in zip(
+        sizes, kernel, strides, pads[:rank], pads[rank:], strict=True
+    ):
+        if not isinstance(size, (int, np.integer)):
+            return None
+        last = -(-(size + before + after - window) // stride)
+        if last * stride >= size + before:
+            last -= 1
+        ends.append(max(0, last * stride + window - size - before))
+    return [0, 0, *pads[:rank], 0, 0, *ends]

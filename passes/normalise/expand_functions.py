@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx_graphsurgeon as gs
-from onnx import defs, inliner
+from onnx import defs, helper, inliner
 
 from onnx2snn.analysis.pass_manager import Fixpoint, apply_owned
 from onnx2snn.graph.core import ORIGIN, Names, graph_pass, is_constant, origin
@@ -31,19 +31,23 @@ def expand_functions(graph: gs.Graph) -> gs.Graph:
     names = Names(graph)
     functions = _functions(graph.opset)
     for node in list(graph.nodes):
-        body = _body(node, graph.opset) if not node.domain and node.op in functions else None
+        body = body_of(node, graph.opset) if not node.domain and node.op in functions else None
         if body is not None:
-            _insert(graph, names, node, body)
+            insert_body(graph, names, node, body)
     return graph
 
 
 @functools.cache
 def _functions(opset: int) -> frozenset[str]:
     """Case 1: the operators that have a body, and no rule."""
+    return _with_bodies(opset) - {operator.name for operator in every() if _has_rule(operator)}
+
+
+@functools.cache
+def _with_bodies(opset: int) -> frozenset[str]:
     names = {schema.name for schema in defs.get_all_schemas() if not schema.domain}
     schemas: list[Any] = [defs.get_schema(name, opset, "") for name in names if defs.has(name, opset, "")]
-    bodies = {s.name for s in schemas if s.has_function or s.has_context_dependent_function}
-    return frozenset(bodies - {operator.name for operator in every() if _has_rule(operator)})
+    return frozenset(s.name for s in schemas if s.has_function or s.has_context_dependent_function)
 
 
 def _has_rule(operator: Operator) -> bool:
@@ -59,7 +63,12 @@ def _has_rule(operator: Operator) -> bool:
     return bool(operator.linear or known)
 
 
-def _body(node: gs.Node, opset: int) -> gs.Graph | None:
+def has_body(node: gs.Node, opset: int) -> bool:
+    """Whether the definition of ``node`` gives it one, its own rules aside."""
+    return not node.domain and node.op in _with_bodies(opset)
+
+
+def body_of(node: gs.Node, opset: int) -> gs.Graph | None:
     """The body as a graph that reads ``in0``, ``in1`` ... and writes ``out0`` ...; None in case 2."""
     if any(t.dtype is None for t in node.inputs if not t.is_empty()):
         return None
@@ -71,7 +80,11 @@ def _body(node: gs.Node, opset: int) -> gs.Graph | None:
         gs.Variable.empty() if t.is_empty() else gs.Variable(f"out{i}", t.dtype or np.float32)
         for i, t in enumerate(node.outputs)
     ]
-    call = gs.Node(node.op, node.op, dict(node.attrs), inputs=read, outputs=written)
+    attrs = {
+        **_defaults(node.op, opset),
+        **node.attrs,
+    }  # the library leaves those out that a node does not have
+    call = gs.Node(node.op, node.op, attrs, inputs=read, outputs=written)
     given, results = ([t for t in side if not t.is_empty()] for side in (read, written))
     model = to_model(gs.Graph([call], given, results, opset=opset))
     try:
@@ -83,13 +96,23 @@ def _body(node: gs.Node, opset: int) -> gs.Graph | None:
     return None if stays else _settled(body)
 
 
+def _defaults(op: str, opset: int) -> dict[str, Any]:
+    attributes = defs.get_schema(op, opset, "").attributes
+    given = {
+        name: helper.get_attribute_value(a.default_value)
+        for name, a in attributes.items()
+        if a.default_value.type
+    }
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in given.items()}
+
+
 def _settled(body: gs.Graph) -> gs.Graph:
     """Bodies compute sizes from those of tensors: each that is known makes more of them known. Case 3, too."""
     passes = Fixpoint(infer_shapes, fold_constants, drop_identities, expand_functions)
     return apply_owned(body, [passes])
 
 
-def _insert(graph: gs.Graph, names: Names, node: gs.Node, body: gs.Graph) -> None:
+def insert_body(graph: gs.Graph, names: Names, node: gs.Node, body: gs.Graph) -> None:
     """The nodes of ``body`` in place of ``node``."""
     outer = {f"in{i}": t for i, t in enumerate(node.inputs)} | {
         f"out{i}": t for i, t in enumerate(node.outputs)

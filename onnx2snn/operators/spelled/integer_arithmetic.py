@@ -11,6 +11,8 @@ import onnx_graphsurgeon as gs
 from onnx2snn.graph.build import CodeGrid, Spelling, code_range
 from onnx2snn.graph.core import Array, Names, constant_input, is_constant, value_of
 from onnx2snn.model.domains import MICROSOFT
+from onnx2snn.operators.pool_windows import whole_windows
+from onnx2snn.operators.spelled.kernel_lines import is_plain, kernel_line
 
 
 def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> bool:
@@ -24,12 +26,15 @@ def expand_integer_operator(graph: gs.Graph, names: Names, node: gs.Node) -> boo
     3. QLinearAveragePool divides by the whole window where padding counts, also where the window hangs over
        (``ceil_mode``), which AveragePool does not.
     4. QLinearSoftmax takes ⌊1/s⌋ steps of an output scale s, and up to its ``opset`` 12 all axes from ``axis`` on together.
-    5. Scales and zero points that are not constant, or an attribute that says more: the node stays, and is refused by
+    5. QLinearMul by a constant, where its ties are others: the kernel multiplies whole numbers, and their product by
+       s_x·s_y/s_z, a number of float32 (:mod:`.kernel_lines`).
+    6. QLinearAdd of a constant, likewise: the kernel rounds its product and sum once.
+    7. Scales and zero points that are not constant, or an attribute that says more: the node stays, and is refused by
        name later.
-    6. Channels last, of a rank that is not known yet: the node stays until :func:`.channels_first` has turned it.
+    8. Channels last, of a rank that is not known yet: the node stays until :func:`.channels_first` has turned it.
     """
     handler = HANDLERS.get((node.domain, node.op))
-    if handler is not None and not node.attrs.get("channels_last", 0):  # 6
+    if handler is not None and not node.attrs.get("channels_last", 0):  # 8
         handler(_Operands(graph, names, node))
     return handler is not None
 
@@ -148,14 +153,42 @@ def _gemm(o: _Operands) -> None:
     o.finish(result, 7, 8)
 
 
-def _binary(op: str) -> Callable[[_Operands], None]:
-    def expand(o: _Operands) -> None:
-        if o.known(1, 2, 4, 5, 6, 7):
-            result = o.spelling.apply(op, o.real(0, 1, 2), o.real(3, 4, 5))
-            result.shape = o.node.outputs[0].shape
-            o.finish(result, 6, 7, zero_point_first=True)
+def _add(o: _Operands) -> None:
+    """Case 6."""
+    if not o.known(1, 2, 4, 5, 6, 7):
+        return
+    line = None if is_plain(o.node) else kernel_line(o.node)
+    if line is None:
+        _plain(o, "Add")
+        return
+    output = o.node.outputs[0]
+    o.node.outputs.clear()
+    parts = zip(line.slope, line.offset, strict=True)
+    sums = [o.spelling.apply("Add", o.spelling.apply("Mul", line.codes, a), b) for a, b in parts]
+    for part in sums:
+        part.shape = output.shape
+    result = o.spelling.apply("Add", *sums)
+    grid = CodeGrid(np.float32(1), np.float32(0), *code_range(o.zero(7).dtype))
+    o.spelling.quantise(result, grid, output=output)
 
-    return expand
+
+def _mul(o: _Operands) -> None:
+    """Case 5."""
+    if not o.known(1, 2, 4, 5, 6, 7):
+        return
+    if is_plain(o.node):
+        _plain(o, "Mul")
+        return
+    product = o.spelling.apply("Mul", o.steps(0, 2), o.steps(3, 5))
+    product.shape = o.node.outputs[0].shape
+    result = o.spelling.apply("Mul", product, o.scale(1) * o.scale(4) / o.scale(6))
+    o.finish(result, 6, 7, zero_point_first=True, unit=True)
+
+
+def _plain(o: _Operands, op: str) -> None:
+    result = o.spelling.apply(op, o.real(0, 1, 2), o.real(3, 4, 5))
+    result.shape = o.node.outputs[0].shape
+    o.finish(result, 6, 7, zero_point_first=True)
 
 
 def _unary(op: str, *attributes: str) -> Callable[[_Operands], None]:
@@ -197,7 +230,7 @@ def _average_pool(o: _Operands) -> None:
     x, padded = o.node.inputs[0], attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
     values = o.real(0, 1, 2)
     if overhanging and not padded:
-        amounts = _whole_windows(x.shape, attrs)
+        amounts = whole_windows(x.shape, attrs)
         if amounts is None:
             return
         values = o.spelling.apply("Pad", values, np.array(amounts, np.int64), np.float32(0))
@@ -206,29 +239,6 @@ def _average_pool(o: _Operands) -> None:
     result = o.spelling.apply("AveragePool", values, **attrs)
     result.shape = o.node.outputs[0].shape
     o.finish(result, 3, 4, zero_point_first=True)
-
-
-def _whole_windows(shape: list[int | str] | None, attrs: dict[str, Any]) -> list[int] | None:
-    """Amounts of a Pad that makes every window of a pooling with ``ceil_mode`` whole; None where a size is not known.
-
-    The last window begins inside of the tensor or of the padding in front of it.
-    """
-    kernel = attrs["kernel_shape"]
-    rank = len(kernel)
-    strides = attrs.get("strides", [1] * rank)
-    pads = attrs.get("pads", [0] * (2 * rank))
-    sizes = (shape or [""] * (rank + 2))[2:]
-    ends = []
-    for size, window, stride, before, after in zip(
-        sizes, kernel, strides, pads[:rank], pads[rank:], strict=True
-    ):
-        if not isinstance(size, (int, np.integer)):
-            return None
-        last = -(-(size + before + after - window) // stride)
-        if last * stride >= size + before:
-            last -= 1
-        ends.append(max(0, last * stride + window - size - before))
-    return [0, 0, *pads[:rank], 0, 0, *ends]
 
 
 def _where(o: _Operands) -> None:
@@ -274,14 +284,14 @@ HANDLERS: dict[tuple[str, str], Callable[[_Operands], None]] = {
     ("", "QLinearConv"): _conv,
     ("", "QLinearMatMul"): _matmul,
     (MICROSOFT, "QGemm"): _gemm,
-    (MICROSOFT, "QLinearAdd"): _binary("Add"),
+    (MICROSOFT, "QLinearAdd"): _add,
     (MICROSOFT, "MatMulIntegerToFloat"): _matmul_to_float,
     (MICROSOFT, "QLinearAveragePool"): _average_pool,
     (MICROSOFT, "QLinearConcat"): _concat,
     (MICROSOFT, "QLinearConv"): _conv,
     (MICROSOFT, "QLinearGlobalAveragePool"): _unary("GlobalAveragePool"),
     (MICROSOFT, "QLinearLeakyRelu"): _unary("LeakyRelu", "alpha"),
-    (MICROSOFT, "QLinearMul"): _binary("Mul"),
+    (MICROSOFT, "QLinearMul"): _mul,
     (MICROSOFT, "QLinearSigmoid"): _unary("Sigmoid"),
     (MICROSOFT, "QLinearSoftmax"): _softmax,
     (MICROSOFT, "QLinearWhere"): _where,

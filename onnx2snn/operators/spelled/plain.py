@@ -47,6 +47,17 @@ def as_largest(spelling: Spelling, node: gs.Node) -> None:
     spelling.apply("Neg", largest, output=output)
 
 
+def of_two(spelling: Spelling, node: gs.Node) -> None:
+    """A sum of two, which may be a constant's and a signal's.
+
+    Sum(x, y)      becomes      Add(x, y)
+    """
+    if len(node.inputs) == 2:
+        output = node.outputs[0]
+        node.outputs.clear()
+        spelling.apply("Add", *node.inputs, output=output)
+
+
 def over_axes(spelling: Spelling, node: gs.Node) -> None:
     """``GlobalMaxPool`` on traces and volumes as ``ReduceMax`` over the axes behind the channels.
 

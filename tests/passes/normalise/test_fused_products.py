@@ -91,3 +91,40 @@ def test_an_optimised_file_converts() -> None:
     conversion = onnx2snn.convert(file)
     assert conversion.non_spiking == ()
     assert onnx2snn.verify(file, conversion.model, {"x": samples(4, 3, 4, 4)}).lossless
+
+
+PACKED: dict[str, tuple[tuple[int, ...], ...]] = {
+    "a zero point a byte": ((4, 2, 8), (4, 2), (4, 2)),
+    "scales the other way round": ((4, 2, 8), (2, 4), (2, 4)),
+    "fewer scales": ((4, 2, 8), (4, 1), (4, 1)),
+    "codes of other blocks": ((4, 2, 16), (4, 2), (4, 1)),
+}
+
+
+@pytest.mark.parametrize("shapes", PACKED.values(), ids=PACKED)
+def test_weights_that_are_not_of_the_sizes_that_their_product_says_are_not_read(
+    shapes: tuple[tuple[int, ...], ...],
+) -> None:
+    """No runtime computes them: that is said, and they are not taken for others."""
+    random = np.random.default_rng(2)
+    held: dict[str, Any] = {
+        "s": np.float32(0.1),
+        "z": np.uint8(100),
+        "w": random.integers(0, 256, shapes[0]).astype(np.uint8),
+        "sw": random.uniform(0.01, 0.02, shapes[1]).astype(np.float32),
+        "zw": random.integers(0, 256, shapes[2]).astype(np.uint8),
+        "v": samples(4, 3, seed=1),
+    }
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        node(
+            "MatMulNBits", ["d", "w", "sw", "zw"], ["p"], domain=MICROSOFT, K=32, N=4, bits=4, block_size=16
+        ),
+        node("QuantizeLinear", ["p", "s", "z"], ["r"]),
+        node("DequantizeLinear", ["r", "s", "z"], ["e"]),
+        node("MatMul", ["e", "v"], ["y"]),
+    ]
+    source = make_model(nodes, held, {"x": ["N", 32]}, {"y": ["N", 3]}, domains=[MICROSOFT])
+    with pytest.raises((onnx2snn.ConversionError, onnx2snn.InvalidModelError), match="MatMulNBits"):
+        onnx2snn.convert(source)

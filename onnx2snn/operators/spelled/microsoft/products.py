@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from onnx2snn.operators.packed import unpacked, unpacked_weights
+from onnx2snn.operators.packed import is_packed, unpacked, unpacked_weights
 from onnx2snn.operators.spelled.microsoft.definition import Definition, Operands
 
 #: The attributes of the linear operators.
@@ -68,7 +68,8 @@ def _turned(o: Operands, position: int, batch: bool, last: bool) -> gs.Tensor:
 def _packed_matmul(o: Operands) -> None:
     """x·W, where W = (codes − zero point)·scale, a scale for each block of rows.
 
-    At other levels of accuracy its kernels may round x to integers of their choice: the node stays.
+    At other levels of accuracy its kernels may round x to integers of their choice: the node stays. So it does where its
+    weights are not of the sizes that it says.
     """
     weights, scales = o.constant(1), o.constant(2)
     exact = int(o.number("accuracy_level", 0)) in _FLOAT32 and not o.flag("weight_prepacked")
@@ -77,6 +78,9 @@ def _packed_matmul(o: Operands) -> None:
     if o.read(3) is not None and o.constant(3) is None:
         return
     bits, rows = int(o.number("bits", 4)), int(o.number("K", 0))
+    sizes = rows, int(o.number("N", 0)), int(o.number("block_size", 0))
+    if sizes[2] < 1 or not is_packed(weights, scales, o.constant(3), bits, sizes):
+        return
     matrix = unpacked_weights(weights, scales, o.constant(3), bits, rows)
     if o.read(5) is None:
         o.apply("MatMul", o.must(0), matrix, output=0)
