@@ -56,14 +56,14 @@ def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[d
     if alike is not None:
         remedy = "make it a constant of the source, and convert that again"
         raise InputError(f"input '{alike}' is one number for all samples", remedy=remedy)
-    counts = {len(value) for value in checked.values()}
-    if len(counts) != 1:
+    counts = {name: len(value) for name, value in checked.items()}
+    if len(set(counts.values())) != 1:
         raise InputError(
             "the inputs hold different numbers of samples",
-            found=sorted(counts),
+            found=", ".join(f"{name}: {count}" for name, count in counts.items()),
             remedy="give as many samples of each input",
         )
-    samples = counts.pop()
+    samples = next(iter(counts.values()))
     if samples == 0:
         raise InputError("there are no samples", remedy="give at least one sample")
     return checked, samples

@@ -66,9 +66,18 @@ class EngineInput:
 
 
 def fixed_batch(inputs: Mapping[str, EngineInput]) -> int | None:
-    """The batch size that inputs declare, None for any."""
-    sizes = {spec.shape[0] for spec in inputs.values() if spec.shape}
-    return sizes.pop() if len(sizes) == 1 else None
+    """Samples that are presented at a time, None for any number."""
+    return at_a_time(spec.shape[0] for spec in inputs.values() if spec.shape)
+
+
+def at_a_time(batches: Iterable[int | None]) -> int | None:
+    """The batch that inputs fix, None where none does: those that leave it open take what the others want.
+
+    >>> at_a_time([None, 4]), at_a_time([None, None])
+    (4, None)
+    """
+    fixed = {size for size in batches if size is not None}
+    return fixed.pop() if len(fixed) == 1 else None
 
 
 def open_or_fixed(axes: Sequence[int | str]) -> tuple[int | None, ...]:

@@ -21,13 +21,18 @@ def sample_axes(graph: gs.Graph) -> dict[str, Samples]:
     return carried(graph.nodes, _of_results, {t.name: Samples(0) for t in graph.inputs if t.shape})
 
 
+def fixed_batches(graph: gs.Graph) -> set[int]:
+    """The batches that inputs fix; others may leave theirs open, and take what these want."""
+    return {int(t.shape[0]) for t in graph.inputs if t.shape and isinstance(t.shape[0], (int, np.integer))}
+
+
 def axes_of_outputs(graph: gs.Graph) -> dict[str, int]:
     """The axis of samples, of outputs whose sizes do not tell it.
 
     1. The network fixes its batch: outputs whose samples lie on another axis than the first.
     2. It takes any: those whose rows values select lie on none (−1), for rows name their samples, or belong to all of them.
     """
-    if not all(t.shape and isinstance(t.shape[0], (int, np.integer)) for t in graph.inputs):
+    if not fixed_batches(graph):
         picked = influenced_by(graph, lambda node: of(node).selects)
         return {t.name: NOWHERE for t in graph.outputs if id(t) in picked}
     found = sample_axes(graph)

@@ -23,7 +23,7 @@ from onnx2snn.certificate.reading import (
     open_functions,
 )
 from onnx2snn.certificate.shared_potentials import settled, sums_of
-from onnx2snn.data import input_specs
+from onnx2snn.data import batch_of, input_specs
 from onnx2snn.dialect.subnetworks import cut_source
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, origin
@@ -72,9 +72,7 @@ class SourceNetwork:
         source = normalised or NormalisedSource.of(self._model)
         self.unit, lossy = source.unit, source.lossy
         #: Samples that the file takes at a time, where it fixes that: its outputs need not grow with them (a mean of all).
-        self.batch: int | None = next(
-            (spec.batch for spec in input_specs(self._model.structure) if spec.batch), None
-        )
+        self.batch: int | None = batch_of(input_specs(self._model.structure))
         self._graph, levels = source.graph, source.levels
         inexact = _inexact(self._graph)
         self.activations = {
