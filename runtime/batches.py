@@ -243,7 +243,7 @@ def joined(
     """
     if len(parts) == 1 and counts[0] == samples:
         return dict(parts[0])
-    if any(axis_of.get(name, 0) < 0 for name in reached & set(parts[0])):
+    if any(axis_of.get(name, 0) < 0 for name in parts[0]):
         return None
     whole: dict[str, Array] = {}
     for name in parts[0]:
