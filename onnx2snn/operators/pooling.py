@@ -20,7 +20,7 @@ from onnx2snn.operators import (
     transfer,
     window_parts,
 )
-from onnx2snn.operators.spelled import einsum, plain
+from onnx2snn.operators.spelled import counted, einsum, plain
 from onnx2snn.operators.table import Operator
 
 
@@ -89,7 +89,12 @@ OPERATORS = (
         quantum=multiples.mean(roundings.cells),
     ),
     replace(
-        _LINEAR_REDUCTION, name="ReduceSum", total=True, roundings=roundings.cells, quantum=multiples.first
+        _LINEAR_REDUCTION,
+        name="ReduceSum",
+        spelled=counted.as_steps,
+        total=True,
+        roundings=roundings.cells,
+        quantum=multiples.first,
     ),
     replace(
         _REDUCTION,
