@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onnx2snn.errors import InputError
 from onnx2snn.runtime.backends import Engine
-from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
+from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch, in_order
 
 Array: TypeAlias = NDArray[Any]
 #: By input name, or what the only input reads.
@@ -178,7 +178,7 @@ def answers_of_parts(
     if whole is None:
         remedy = f"give {fixed} at a time"
         raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
-    return whole
+    return in_order(whole)
 
 
 class Declared(Protocol):

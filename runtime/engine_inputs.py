@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from onnx2snn.errors import InputError
 
 Array: TypeAlias = NDArray[Any]
+#: Engines hold entries of so many axes in ONNX's own order.
+_ANY_ORDER = 2
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ def at_a_time(batches: Iterable[int | None]) -> int | None:
     """
     fixed = {size for size in batches if size is not None}
     return fixed.pop() if len(fixed) == 1 else None
+
+
+def in_order(answers: Mapping[str, Array]) -> dict[str, Array]:
+    """Answers as whoever asked gets them, their entries one after the other: engines may hold channels last."""
+    return {
+        name: np.ascontiguousarray(value) if value.ndim > _ANY_ORDER else value
+        for name, value in answers.items()
+    }
 
 
 def open_or_fixed(axes: Sequence[int | str]) -> tuple[int | None, ...]:
