@@ -123,7 +123,9 @@ OPERATORS = (
     *_REDUCTION.called("ReduceL2", one=False, passes=None, errors=_SAME, roundings=roundings.squared),
     *_REDUCTION.called("ReduceSumSquare", one=False, passes=None, errors=_SAME, roundings=roundings.squared),
     Operator(name="LpPool", windows=True),
-    *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=jump_errors.ranked),
+    *Operator(name="", jumps=True, whole=True, batch=batch.ranked).called(
+        "ArgMax", "ArgMin", errors=jump_errors.ranked
+    ),
     Operator(name="NonZero", jumps=True, whole=True, selects=True),
     *Operator(name="", selects=True).called("NonMaxSuppression", "Unique"),
     Operator(name="Compress", selects=True, spelled=plain.picked),
