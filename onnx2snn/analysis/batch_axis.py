@@ -38,9 +38,15 @@ def axes_of_outputs(graph: gs.Graph) -> dict[str, int]:
     if not fixed_batches(graph):
         picked = influenced_by(graph, lambda node: of(node).selects) | _counting_samples(graph)
         return {t.name: NOWHERE for t in graph.outputs if id(t) in picked}
-    found = sample_axes(graph)
-    places = {t.name: found[t.name] for t in graph.outputs if t.name in found}
-    return {name: s.axis for name, s in places.items() if s.axis > 0 and s.outer == s.inner == 1}
+    elsewhere = axes_elsewhere(graph)
+    return {t.name: elsewhere[t.name] for t in graph.outputs if t.name in elsewhere}
+
+
+def axes_elsewhere(graph: gs.Graph) -> dict[str, int]:
+    """Of a network that fixes its batch, the axis of samples in tensors that count them on another than the first, by name."""
+    if not fixed_batches(graph):
+        return {}
+    return {n: s.axis for n, s in sample_axes(graph).items() if s.axis > 0 and s.outer == s.inner == 1}
 
 
 def _counting_samples(graph: gs.Graph) -> set[int]:
