@@ -46,6 +46,26 @@ def test_a_session_has_them_where_the_network_puts_them(batch: int, *, integers:
     assert onnx2snn.verify(source, compiled, {"x": x}).lossless
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, "N"])
+def test_so_are_levels_that_are_an_output(batch: int | str) -> None:
+    """Steps stand in front from the input on: the file holds its levels so."""
+    nodes = [
+        node("Transpose", ["x"], ["turned"], perm=[1, 0, 2]),
+        node("MatMul", ["turned", "w0"], ["z"]),
+        *quantised("z", "a"),
+        node("MatMul", ["a", "w1"], ["second"]),
+        *quantised("second", "b"),
+        node("MatMul", ["b", "w2"], ["y"]),
+    ]
+    outputs: dict[str, list[int | str]] = {"y": [STEPS, batch, 3], "b": [STEPS, batch, 8]}
+    source, x = make_model(nodes, CONSTANTS, {"x": [batch, STEPS, 6]}, outputs), samples(7, STEPS, 6)
+    conversion = onnx2snn.convert(source)
+    assert onnx2snn.verify(source, conversion, {"x": x}).lossless
+    found = SpikingSession(conversion).levels(x)
+    assert found["b/neuron"].shape == (7, STEPS, 8)
+    assert found["b"].shape == (STEPS, 7, 8)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3, 4])
 def test_a_defect_names_the_sample(batch: int) -> None:
     """All samples but one are silent."""
