@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from onnx2snn.data import input_specs
+from onnx2snn.data import batch_of, input_specs
 
 _INSIDE = (
     "the source declares an open batch, and works for {0} at a time; the spiking network takes any number"
@@ -28,5 +28,5 @@ def batch_notes(source: onnx.ModelProto, *, at_a_time: int | None, opened: bool)
         return (_OPENED,)
     if at_a_time is not None:
         return (_INSIDE.format("one sample" if at_a_time == 1 else f"{at_a_time} samples"),)
-    fixed = {spec.batch for spec in input_specs(source)} - {None}
-    return tuple(_FIXED.format(batch) for batch in fixed) if len(fixed) == 1 else ()
+    batch = batch_of(input_specs(source))
+    return () if batch is None else (_FIXED.format(batch),)

@@ -45,6 +45,7 @@ SHAPES = (
 ROWS_APART = "export the network with the axis of these rows apart from the batch"
 BATCH_IN_FRONT = "export the network with a batch axis in front of its inputs, of size 1 or dynamic"
 HALF_PIXEL = "export it with coordinate_transformation_mode half_pixel"
+ALIKE = "make an input that is the same for all samples a constant"
 DYNAMIC_BATCH = "export it with a dynamic batch axis"
 EVALUATION = (
     "export it in evaluation mode: model.eval() before torch.onnx.export, or training=TrainingMode.EVAL"

@@ -12,6 +12,7 @@ from onnx2snn.passes.normalise import NORMALISE
 from onnx2snn.passes.normalise.merge_moves import merge_moves
 from onnx2snn.passes.normalise.push_moves import push_moves
 from onnx2snn.passes.recognise.bound_roundings import bound_roundings
+from onnx2snn.passes.recognise.choose_by_products import choose_by_products
 from onnx2snn.passes.recognise.drop_requantisers import drop_requantisers
 from onnx2snn.passes.recognise.encode_lattices import encode_lattices
 from onnx2snn.passes.recognise.maxima_first import maxima_first
@@ -43,6 +44,7 @@ PREPARE: tuple[Pass, ...] = (
 #: Activations become staircases of integer levels.
 RECOGNISE: tuple[Pass, ...] = (
     drop_requantisers,
+    choose_by_products,
     recognise_staircases,
     encode_lattices,
     encode_lattices,

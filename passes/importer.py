@@ -12,7 +12,7 @@ from onnx import inliner
 
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.bodies import open_bodies
-from onnx2snn.graph.core import Array, is_answered, is_constant, tidy
+from onnx2snn.graph.core import Array, Names, is_constant, tidy
 from onnx2snn.model.nodes import STANDARD
 from onnx2snn.model.weights import SplitModel, split_model, weights_as_inputs
 from onnx2snn.operators import of
@@ -122,22 +122,24 @@ def _attach(graph: gs.Graph, weights: Mapping[str, Array]) -> None:
     """Large weights, and initializers that are listed as inputs, are constants and no inputs."""
     for tensor in graph.inputs:
         if tensor.name in weights:
-            _read_instead(tensor, gs.Constant(tensor.name, weights[tensor.name]))
+            _instead(graph, tensor, gs.Constant(tensor.name, weights[tensor.name]))
     graph.inputs = [t for t in graph.inputs if t.name not in weights and not is_constant(t)]
 
 
 def _constant_nodes(graph: gs.Graph) -> None:
+    """What such a node writes is a constant, for the nodes that read it and for whoever runs the graph."""
     for node in graph.nodes:
         if of(node).constant:
             tensor = node.outputs[0]
-            _read_instead(tensor, gs.Constant(tensor.name, _constant_values(node)))
-            if not is_answered(graph, tensor):
-                node.outputs.clear()
+            _instead(graph, tensor, gs.Constant(tensor.name, _constant_values(node)))
+            node.outputs.clear()
 
 
-def _read_instead(tensor: gs.Tensor, constant: gs.Constant) -> None:
+def _instead(graph: gs.Graph, tensor: gs.Tensor, constant: gs.Constant) -> None:
+    """Nodes that read ``tensor``, and whoever runs the graph, get ``constant``."""
     for reader in list(tensor.outputs):
         reader.inputs = [constant if t is tensor else t for t in reader.inputs]
+    graph.outputs = [constant if t is tensor else t for t in graph.outputs]
 
 
 def _constant_values(node: gs.Node) -> Array:
@@ -146,6 +148,8 @@ def _constant_values(node: gs.Node) -> Array:
         ("value_floats", np.float32),
         ("value_int", np.int64),
         ("value_ints", np.int64),
+        ("value_string", object),
+        ("value_strings", object),
     ):
         if key in node.attrs:
             return np.asarray(node.attrs[key], dtype)
@@ -179,11 +183,12 @@ def _write_lists_left_out(graph: gs.Graph) -> None:
 
 def _constant_outputs(graph: gs.Graph) -> None:
     """A graph output that is a constant is written by an Identity, as every other output is by a node."""
+    names = Names(graph)
     for position, tensor in enumerate(graph.outputs):
         if is_constant(tensor):
             output = gs.Variable(tensor.name, tensor.dtype, list(tensor.shape))
-            constant = gs.Constant(f"{tensor.name}/value", tensor.values)
-            _read_instead(tensor, constant)
+            constant = gs.Constant(names.fresh(f"{tensor.name}/value"), tensor.values)
+            _instead(graph, tensor, constant)
             graph.nodes.append(gs.Node("Identity", tensor.name, inputs=[constant], outputs=[output]))
             graph.outputs[position] = output
 

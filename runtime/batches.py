@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onnx2snn.errors import InputError
 from onnx2snn.runtime.backends import Engine
-from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
+from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch, in_order
 
 Array: TypeAlias = NDArray[Any]
 #: By input name, or what the only input reads.
@@ -56,14 +56,14 @@ def checked_samples(specs: Mapping[str, EngineInput], inputs: Inputs) -> tuple[d
     if alike is not None:
         remedy = "make it a constant of the source, and convert that again"
         raise InputError(f"input '{alike}' is one number for all samples", remedy=remedy)
-    counts = {len(value) for value in checked.values()}
-    if len(counts) != 1:
+    counts = {name: len(value) for name, value in checked.items()}
+    if len(set(counts.values())) != 1:
         raise InputError(
             "the inputs hold different numbers of samples",
-            found=sorted(counts),
+            found=", ".join(f"{name}: {count}" for name, count in counts.items()),
             remedy="give as many samples of each input",
         )
-    samples = counts.pop()
+    samples = next(iter(counts.values()))
     if samples == 0:
         raise InputError("there are no samples", remedy="give at least one sample")
     return checked, samples
@@ -178,7 +178,7 @@ def answers_of_parts(
     if whole is None:
         remedy = f"give {fixed} at a time"
         raise InputError("its outputs do not grow with the samples", found=samples, remedy=remedy)
-    return whole
+    return in_order(whole)
 
 
 class Declared(Protocol):
@@ -243,7 +243,7 @@ def joined(
     """
     if len(parts) == 1 and counts[0] == samples:
         return dict(parts[0])
-    if any(axis_of.get(name, 0) < 0 for name in reached & set(parts[0])):
+    if any(axis_of.get(name, 0) < 0 for name in parts[0]):
         return None
     whole: dict[str, Array] = {}
     for name in parts[0]:

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from onnx2snn.errors import InputError
 
 Array: TypeAlias = NDArray[Any]
+#: Engines hold entries of so many axes in ONNX's own order.
+_ANY_ORDER = 2
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,26 @@ class EngineInput:
 
 
 def fixed_batch(inputs: Mapping[str, EngineInput]) -> int | None:
-    """The batch size that inputs declare, None for any."""
-    sizes = {spec.shape[0] for spec in inputs.values() if spec.shape}
-    return sizes.pop() if len(sizes) == 1 else None
+    """Samples that are presented at a time, None for any number."""
+    return at_a_time(spec.shape[0] for spec in inputs.values() if spec.shape)
+
+
+def at_a_time(batches: Iterable[int | None]) -> int | None:
+    """The batch that inputs fix, None where none does: those that leave it open take what the others want.
+
+    >>> at_a_time([None, 4]), at_a_time([None, None])
+    (4, None)
+    """
+    fixed = {size for size in batches if size is not None}
+    return fixed.pop() if len(fixed) == 1 else None
+
+
+def in_order(answers: Mapping[str, Array]) -> dict[str, Array]:
+    """Answers as whoever asked gets them, their entries one after the other: engines may hold channels last."""
+    return {
+        name: np.ascontiguousarray(value) if value.ndim > _ANY_ORDER else value
+        for name, value in answers.items()
+    }
 
 
 def open_or_fixed(axes: Sequence[int | str]) -> tuple[int | None, ...]:

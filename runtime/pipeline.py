@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx2snn.errors import InputError, InvalidModelError
 from onnx2snn.runtime.backends import Engine
 from onnx2snn.runtime.batches import together
-from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch
+from onnx2snn.runtime.engine_inputs import EngineInput, fixed_batch, in_order
 from onnx2snn.runtime.layer_records import compiled_facts
 
 Array: TypeAlias = NDArray[Any]
@@ -112,7 +112,7 @@ class Pipeline:
         found = self._engine.run({**inputs, **state, "enters": np.array(enters)})
         after = {name: found[f"next/{name}"] for name in self.states}
         spikes = {n[6:]: value.view(np.uint8) for n, value in found.items() if n.startswith("train/")}
-        answers = {name: found[name] for name in self.outputs} if found["answered"] else None
+        answers = in_order({name: found[name] for name in self.outputs}) if found["answered"] else None
         return after, spikes, answers
 
 

@@ -201,8 +201,6 @@ class SpikingSession:
     def levels(self, inputs: Inputs) -> dict[str, Array]:
         """The level k that each neuron's spikes carry, by layer, (N, ...) float32; outputs by their own names.
 
-        Outputs of a network that fixes its batch follow each other batch by batch along their first axis.
-
         Args:
             inputs: As of :meth:`run`.
 
@@ -211,8 +209,7 @@ class SpikingSession:
         """
         engine = self._engine("levels")
         checked, samples = checked_samples(engine.inputs, inputs)
-        nowhere = {name: axis for name, axis in self._axis_of.items() if axis < 0}
-        answers = self._in_parts(engine, checked, samples, nowhere)
+        answers = self._in_parts(engine, checked, samples, self._axis_of)
         levels = {layer["name"]: answers[f"levels/{layer['name']}"] for layer in self.layers}
         return levels | {name: answers[name] for name in self.outputs}
 

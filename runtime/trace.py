@@ -85,7 +85,7 @@ def trace_of(
 
     def along(kind: str, name: str) -> Array:
         whole = np.concatenate([part[f"{kind}/{name}"] for part in parts], axis=1)
-        return _by_sample(whole, shapes[name], given)[:, :samples]
+        return np.ascontiguousarray(_by_sample(whole, shapes[name], given)[:, :samples])
 
     spikes = {name: along("train", name).astype(np.uint8) for name in layers}
     thresholds, resets = {}, {}

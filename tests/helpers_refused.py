@@ -217,6 +217,16 @@ def of_one_batch() -> Model:
     return model
 
 
+def with_weights(*, given: bool) -> Model:
+    """The last weights are an input, which counts no samples, or constants."""
+    model = network(quantised, quantised)
+    if given:
+        held = next(t for t in model.graph.initializer if t.name == "w2")
+        model.graph.initializer.remove(held)
+        model.graph.input.append(onnx.helper.make_tensor_value_info("w2", held.data_type, held.dims))
+    return model
+
+
 def without_shapes(sizes: list[int] | None = None) -> Model:
     """The rank of what is spread is not known before the run, unless its sizes are constants."""
     model = network(quantised, quantised)

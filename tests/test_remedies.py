@@ -37,6 +37,7 @@ from helpers_refused import (
     small_floats,
     spiking,
     training,
+    with_weights,
     without_shapes,
 )
 
@@ -125,6 +126,7 @@ FOLLOWED: dict[str, list[Case]] = {
     "BINARY": [Case(lambda: of_bits([1, 1, *[4] * 6]), None, ("--coding", "rate"))],
     "REPLACE": [Case(lambda: network(quantised, one("Softmax")), PLAIN)],
     "DYNAMIC_BATCH": [Case(of_one_batch, PLAIN)],
+    "ALIKE": [Case(lambda: with_weights(given=True), lambda: with_weights(given=False))],
     "SHAPES": [Case(without_shapes, lambda: without_shapes([-1, 6]))],
     "AS_EXPORTED": [Case(lambda: foreign("qonnx.custom_op.general", "Unheard"), PLAIN)],
     "BEFORE_HARDWARE": [Case(lambda: foreign("finn.custom_op.fpgadataflow.hls", "Thresholding_hls"), PLAIN)],

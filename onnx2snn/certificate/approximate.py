@@ -14,6 +14,7 @@ from onnx2snn.calibration.calibrated import decibels
 from onnx2snn.calibration.lines import clipped_lines
 from onnx2snn.calibration.measure import Loss
 from onnx2snn.certificate.certificate import Certificate, LayerCounts, OutputCheck
+from onnx2snn.certificate.samples_in_front import in_front
 from onnx2snn.data import Batch, DataSet
 from onnx2snn.exact.rounded_network import Difference
 from onnx2snn.graph.exporter import with_outputs
@@ -66,6 +67,7 @@ class _Comparison:
         self._source = with_outputs(graph, [layer["source_tensor"] for layer in self._layers])
         self._outputs = [tensor.name for tensor in graph.outputs]
         self._session = session
+        self._sample_axes = {name: axis for name, axis in table.get("sample_axes", {}).items() if axis > 0}
         self._loss = Loss()
         self._compared: Counter[str] = Counter()
         self._exact: Counter[str] = Counter()
@@ -76,7 +78,10 @@ class _Comparison:
         self._values = 0
 
     def batch(self, batch: Batch) -> None:
-        expected, found = self._source.run(batch.inputs), self._session.levels(batch.inputs)
+        expected, found = (
+            in_front(answer, self._sample_axes)
+            for answer in (self._source.run(batch.inputs), self._session.levels(batch.inputs))
+        )
         for layer in self._layers:
             self._layer(layer, expected[layer["source_tensor"]], found[layer["name"]])
         worst = np.zeros(len(batch))

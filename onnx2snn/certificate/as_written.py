@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -145,13 +146,21 @@ class AsWritten:
         network: The file.
         trains: By layer, the tensor that holds its train.
         fused: Its bodies pass on levels in place of trains.
+        axis_of: The axis of samples, of outputs that count them on another than the first.
     """
 
     def __init__(
-        self, session: SpikingNetwork, network: SplitModel, trains: Mapping[str, str], *, fused: bool
+        self,
+        session: SpikingNetwork,
+        network: SplitModel,
+        trains: Mapping[str, str],
+        *,
+        fused: bool,
+        axis_of: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._session, self._network, self._trains, self._fused = session, network, trains, fused
-        self._file = make_runner(network)
+        self._axis_of = axis_of
+        self._file = make_runner(network, axis_of=axis_of)
 
     @property
     def timesteps(self) -> int:
@@ -173,7 +182,7 @@ class AsWritten:
         rows = [np.minimum(np.arange(first, first + batch), samples - 1) for first in starts]
         parts = [self._shown.levels({name: value[some] for name, value in inputs.items()}) for some in rows]
         reached = sampled_tensors(self._network) | set(self._trains)
-        whole = joined(parts, [batch] * len(parts), samples, reached)
+        whole = joined(parts, [batch] * len(parts), samples, reached, self._axis_of)
         if whole is None:
             raise AssertionError("outputs of the file were put together before")
         return whole

@@ -36,6 +36,7 @@ from onnx2snn.certificate.outputs import (
 from onnx2snn.certificate.pairing import Pair
 from onnx2snn.certificate.potentials import broken
 from onnx2snn.certificate.reconstruction import recovered_levels
+from onnx2snn.certificate.samples_in_front import in_front
 from onnx2snn.certificate.source_network import Answer
 from onnx2snn.data import Batch
 from onnx2snn.dialect.layer_table import read_layer_table
@@ -133,7 +134,8 @@ class Comparison(CutNetworks):
         )
         if not self._as_written:
             return session
-        return AsWritten(session, self.converted, self.trains, fused=self._bodies_pass_levels)
+        axes = self.source.sample_axes
+        return AsWritten(session, self.converted, self.trains, fused=self._bodies_pass_levels, axis_of=axes)
 
     def __call__(self, batch: Batch, answer: Answer | None = None) -> Findings:
         """Compare both networks on ``batch``.
@@ -201,7 +203,7 @@ class Comparison(CutNetworks):
             InvalidModelError: it cannot be computed, or a layer has another shape than its activation.
         """
         try:
-            found = self._levels(inputs, ann)
+            found = in_front(self._levels(inputs, ann), self.source.sample_axes)
         except Onnx2SnnError:
             raise
         except Exception as error:  # the runtimes' errors share no base class
@@ -245,7 +247,7 @@ class Comparison(CutNetworks):
         """Some outputs in ``rows``, given the source's levels."""
         some = {n: value[rows] for n, value in inputs.items()}
         found = self._forced_network.outputs(names, some, self._held(ann, rows))
-        return self._by_sample.outputs(found, len(rows))
+        return self._by_sample.outputs(in_front(found, self.source.sample_axes), len(rows))
 
     def _held(self, ann: Levels, rows: NDArray[np.int64]) -> Mapping[str, Array]:
         """Levels by IF node, in the rows of the network, each looked up when it is read."""

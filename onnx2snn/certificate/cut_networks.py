@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from onnx2snn.certificate.judge import Judge
 from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.pairing import Pair, pair
 from onnx2snn.certificate.potentials import Path, Potentials, together_again
+from onnx2snn.certificate.samples_in_front import path_in_front
 from onnx2snn.certificate.source_network import SourceNetwork
 from onnx2snn.dialect.layer_table import read_layer_table
 from onnx2snn.dialect.subnetworks import cut_spiking
@@ -81,10 +82,10 @@ class CutNetworks:
         if tensors not in self._paths:
             example = first_batch(inputs, levels, self.source.batch)
             models, apart = self.before_tensors(tensors), self.source.cut.by_samples(tensors[0])
-            axes = self._axes(tensors, levels)
-            self._paths[tensors] = Path(
-                models, example, precision=self.precision, by_samples=apart, axes=axes
-            )
+            axis = self.source.sample_axes.get(tensors[0], 0)
+            known: dict[str, Any] = {"precision": self.precision, "by_samples": apart}
+            known["axes"] = () if axis else self._axes(tensors, levels)
+            self._paths[tensors] = path_in_front(models, example, axis, **known)
         return self._paths[tensors]
 
     def before_tensors(self, tensors: Tensors) -> tuple[SplitModel, SplitModel]:

@@ -20,7 +20,7 @@ from onnx2snn.certificate.defects import check_form, defect
 from onnx2snn.certificate.normalised_source import NormalisedSource
 from onnx2snn.certificate.samples import Way, ways
 from onnx2snn.certificate.source_network import Answer
-from onnx2snn.data import Batch, InputSpec, input_specs
+from onnx2snn.data import Batch, InputSpec, batch_of, input_specs
 from onnx2snn.errors import ConversionError, InputError, InvalidModelError, Onnx2SnnError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.files import save_model
@@ -104,7 +104,7 @@ class Witness:
 
 def _ways(specs: Sequence[InputSpec]) -> Iterator[tuple[Callable[[int], dict[str, Array]], int]]:
     """How samples are drawn, and how many: two at a time, where the batch is open: then it is no size like any other."""
-    fixed = next((spec.batch for spec in specs if spec.batch is not None), None)
+    fixed = batch_of(specs)
     counts = (2, 1) if fixed is None else (fixed,)
     for way in ways(specs):
 

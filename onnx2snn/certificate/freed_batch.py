@@ -9,7 +9,7 @@ import onnx
 
 from onnx2snn.certificate.as_written import near
 from onnx2snn.certificate.finished import LoadedFile, Witness
-from onnx2snn.data import input_specs
+from onnx2snn.data import batch_of, input_specs
 from onnx2snn.errors import SelfCheckError
 from onnx2snn.graph.core import Array
 from onnx2snn.model.weights import SplitModel
@@ -28,7 +28,7 @@ def with_open_batch(network: SplitModel, witness: Witness) -> SplitModel | None:
     2. It is the same for all samples: it stays as it is declared.
     """
     specs = input_specs(witness.source.structure)
-    if not witness.outputs or any(spec.batch != 1 for spec in specs):
+    if not witness.outputs or batch_of(specs) != 1:
         return None
     samples = [witness.inputs, {name: np.roll(value, 1, axis=-1) for name, value in witness.inputs.items()}]
     opened = _opened(network, {output.name: 1 for output in network.structure.graph.output})

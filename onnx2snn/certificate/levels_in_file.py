@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import onnx_graphsurgeon as gs
@@ -74,6 +75,7 @@ class LevelsInFile:
         shown: Activations by the tensor of the normalised form that shows them, sums of them too.
         sums: These sums.
         unit: Unit roundoff of the file's floats.
+        axis_of: The axis of samples, of tensors that count them on another than the first.
     """
 
     def __init__(
@@ -83,8 +85,11 @@ class LevelsInFile:
         shown: Mapping[str, ReadActivation],
         sums: Mapping[str, ReadActivation],
         unit: float,
+        *,
+        axis_of: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._open, self._graph, self._shown, self._sums, self._unit = file, graph, shown, sums, unit
+        self._axis_of = axis_of
 
     def readings(self, noise: Mapping[str, Array], *, whole: bool) -> tuple[Readings, ...]:
         """How all activations are read, some at a time where they are large.
@@ -147,7 +152,7 @@ class LevelsInFile:
     def _parts(self, found: Mapping[str, str], unread: tuple[str, ...]) -> Readings:
         moved = {name: tensor for name, tensor in found.items() if name != tensor}
         return Readings(
-            make_runner(with_tensors(self._open, dict.fromkeys(found.values()))),
+            make_runner(with_tensors(self._open, dict.fromkeys(found.values())), axis_of=self._axis_of),
             tuple(name for name in found if name not in moved),
             make_runner(moves(self._graph, moved)) if moved else None,
             tuple(dict.fromkeys(moved.values())),

@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.neuron_nodes import DECIDED_BY, DIVIDES_WHOLE, READING, SOURCE, SOURCE_TENSOR
 from onnx2snn.activations.whole_quotients import rounds_nothing
-from onnx2snn.analysis.batch_axis import NOWHERE, axes_of_outputs
+from onnx2snn.analysis.batch_axis import NOWHERE, axes_elsewhere, axes_of_outputs
 from onnx2snn.certificate.as_written import near
 from onnx2snn.certificate.batch_findings import compact
 from onnx2snn.certificate.levels_in_file import LevelsInFile, Readings
@@ -22,8 +22,9 @@ from onnx2snn.certificate.reading import (
     ReadActivation,
     open_functions,
 )
+from onnx2snn.certificate.samples_in_front import in_front
 from onnx2snn.certificate.shared_potentials import settled, sums_of
-from onnx2snn.data import input_specs
+from onnx2snn.data import batch_of, input_specs
 from onnx2snn.dialect.subnetworks import cut_source
 from onnx2snn.errors import InvalidModelError
 from onnx2snn.graph.core import Array, origin
@@ -31,6 +32,7 @@ from onnx2snn.model.reference import make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
+from onnx2snn.passes.importer import import_model
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,8 @@ class SourceNetwork:
         source = normalised or NormalisedSource.of(self._model)
         self.unit, lossy = source.unit, source.lossy
         #: Samples that the file takes at a time, where it fixes that: its outputs need not grow with them (a mean of all).
-        self.batch: int | None = next(
-            (spec.batch for spec in input_specs(self._model.structure) if spec.batch), None
-        )
+        self.batch: int | None = batch_of(input_specs(self._model.structure))
+        elsewhere = {} if self.batch is None else axes_elsewhere(import_model(self._model))
         self._graph, levels = source.graph, source.levels
         inexact = _inexact(self._graph)
         self.activations = {
@@ -92,9 +93,12 @@ class SourceNetwork:
         self._sums = sums_of(self.activations)
         self._shown = {one.shown_by: one for one in self.activations.values()} | self._sums
         self.outputs = [tensor.name for tensor in self._graph.outputs]
+        self._axis_of = elsewhere
+        #: The axis of samples, of outputs that count them on another than the first.
+        self.sample_axes = {name: elsewhere[name] for name in self.outputs if name in elsewhere}
         self.cut = cut_source(levels)
         functions = bool(self._model.structure.functions)
-        self._file = make_runner(self._model) if functions else None
+        self._file = make_runner(self._model, axis_of=elsewhere) if functions else None
         self._open = open_functions(self._model) if functions else self._model
         self._found: tuple[Readings, ...] = ()
         #: Outputs that have rows of each sample; known from the first batch on.
@@ -119,9 +123,10 @@ class SourceNetwork:
             self.growing = self._grown(noise)
             if self.batch is None:
                 self.growing -= {n for n, axis in axes_of_outputs(self._graph).items() if axis == NOWHERE}
-            self._found = LevelsInFile(self._open, self._graph, self._shown, self._sums, self.unit).readings(
-                noise, whole=self.batch is not None
+            looked = LevelsInFile(
+                self._open, self._graph, self._shown, self._sums, self.unit, axis_of=self._axis_of
             )
+            self._found = looked.readings(noise, whole=self.batch is not None)
         levels: dict[str, Array] = {}
         off: dict[str, Mask | None] = {}
         overflown: tuple[str, ...] = ()
@@ -137,14 +142,14 @@ class SourceNetwork:
         return Answer(
             {name: levels[name] for name in self.activations},
             off,
-            {name: outputs[name] for name in self.outputs},
+            in_front({name: outputs[name] for name in self.outputs}, self.sample_axes),
             overflown,
         )
 
     def _grown(self, noise: Mapping[str, Array]) -> frozenset[str]:
         """Outputs that are half as long for half the samples; of a fixed batch, those that it divides."""
         file = self._file or make_runner(self._open)
-        answer = file(noise)
+        answer = in_front(file(noise), self.sample_axes)
         if self.batch is not None:
             reached = sampled_tensors(self._open)
             rows = {n: len(answer[n]) if answer[n].ndim else 0 for n in self.outputs if n in reached}

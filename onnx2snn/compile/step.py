@@ -26,6 +26,7 @@ from onnx2snn.compile.states import Clock, States, is_open
 from onnx2snn.compile.thresholds import thresholds_of
 from onnx2snn.dialect.functions import HOLD, SCALED_IF, TABLE_IF
 from onnx2snn.dialect.neuron_bodies import Search, reset
+from onnx2snn.errors import InputError
 from onnx2snn.model.weights import SplitModel
 
 
@@ -37,8 +38,14 @@ def write_step(draft: Draft, table: Mapping[str, Any], *, form: str) -> tuple[Sp
     ``train/<layer>``, the spikes of the step (N, ...) bool; and ``next/<state>`` of each state.
 
     Raises:
+        InputError: an output is an input.
         ValueError: an operator reads a train beside an analog value, or a size that a state needs is not declared.
     """
+    for name in draft.outputs.keys() & draft.inputs.keys():
+        raise InputError(
+            f"output '{name}' is an input of the network: in time steps it belongs to an earlier sample, and needs another name",
+            remedy="write it by an Identity in the source, under a name of its own, and convert that again",
+        )
     writer = _StepWriter(draft, table, form)
     return writer.run()
 

@@ -12,7 +12,7 @@ from onnx2snn.data.dataset import Batch, DataSet
 from onnx2snn.data.images import ImageOptions
 from onnx2snn.data.result_writer import ResultWriter
 from onnx2snn.data.sources import Source, open_data
-from onnx2snn.data.specs import InputSpec, input_specs
+from onnx2snn.data.specs import InputSpec, batch_of, input_specs
 
 __all__ = [
     "Batch",
@@ -22,6 +22,7 @@ __all__ = [
     "InputSpec",
     "ResultWriter",
     "Source",
+    "batch_of",
     "input_specs",
     "open_data",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -70,6 +71,13 @@ def input_specs(model: str | Path | ModelProto) -> tuple[InputSpec, ...]:
     states = (compiled_facts({e.key: e.value for e in proto.metadata_props}) or {}).get("states")
     handed |= {"enters", *states} if states else set()
     return tuple(_spec(value) for value in proto.graph.input if value.name not in handed)
+
+
+def batch_of(specs: Iterable[InputSpec]) -> int | None:
+    """Samples that are presented at a time, where an input fixes that; None for any number."""
+    from onnx2snn.runtime.engine_inputs import at_a_time  # noqa: PLC0415
+
+    return at_a_time(spec.batch for spec in specs)
 
 
 def _spec(value: ValueInfoProto) -> InputSpec:

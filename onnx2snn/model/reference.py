@@ -22,6 +22,7 @@ from onnx2snn.model.subgraphs import names_read
 from onnx2snn.model.weights import Array, SplitModel, let_go, split_model, weights_as_inputs
 from onnx2snn.runtime.backends import tensor_of
 from onnx2snn.runtime.batches import joined, of_samples
+from onnx2snn.runtime.engine_inputs import at_a_time
 from onnx2snn.runtime.providers import Provider, chosen_providers
 
 #: NumPy's types of what onnxruntime calls so.
@@ -216,8 +217,8 @@ class Batches:
         self._axis_of = axis_of
         self._reference = Reference(model, providers)
         self._inputs = list(self._reference.inputs)
-        sizes = {shape[0] for shape in self._reference.inputs.values() if shape and isinstance(shape[0], int)}
-        self.batch: int | None = sizes.pop() if len(sizes) == 1 else None
+        first = (shape[0] for shape in self._reference.inputs.values() if shape)
+        self.batch: int | None = at_a_time(size if isinstance(size, int) else None for size in first)
         self._reached = sampled_tensors(model)
         graph = (model.structure if isinstance(model, SplitModel) else model).graph
         self._named = _resized_to(graph)

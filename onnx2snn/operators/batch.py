@@ -120,6 +120,22 @@ def reduced(node: gs.Node, read: gs.Tensor, samples: Samples, written: gs.Tensor
     return _behind(samples, list(range(len(read.shape))) if gone is None else gone)
 
 
+def ranked(node: gs.Node, read: gs.Tensor, samples: Samples, written: gs.Tensor) -> Samples | None:
+    """An ArgMax: along one axis, the first where none is named."""
+    along = int(node.attrs.get("axis", 0)) % len(read.shape)
+    if node.attrs.get("keepdims", 1):
+        return None if along == samples.axis else kept_behind(node, read, samples, written)
+    return _behind(samples, [along])
+
+
+def spread(node: gs.Node, read: gs.Tensor, samples: Samples, written: gs.Tensor) -> Samples | None:
+    """A OneHot: an axis more, the last where none is named."""
+    if read is not node.inputs[0]:
+        return None
+    at = int(node.attrs.get("axis", -1)) % len(written.shape)
+    return _at(samples, samples.axis + (at <= samples.axis))
+
+
 def gathered(node: gs.Node, read: gs.Tensor, samples: Samples, written: gs.Tensor) -> Samples | None:
     """A Gather: the axes of its indices take the place of one."""
     along = int(node.attrs.get("axis", 0)) % len(node.inputs[0].shape or written.shape)

@@ -236,5 +236,5 @@ OPERATORS = (
         silent=True,
     ),
     Operator(name="CenterCropPad", grows=True),
-    Operator(name="OneHot", grows=True),
+    Operator(name="OneHot", grows=True, batch=batch.spread),
 )

@@ -20,7 +20,7 @@ from onnx2snn.operators import (
     transfer,
     window_parts,
 )
-from onnx2snn.operators.spelled import einsum, plain
+from onnx2snn.operators.spelled import counted, einsum, plain
 from onnx2snn.operators.table import Operator
 
 
@@ -89,7 +89,12 @@ OPERATORS = (
         quantum=multiples.mean(roundings.cells),
     ),
     replace(
-        _LINEAR_REDUCTION, name="ReduceSum", total=True, roundings=roundings.cells, quantum=multiples.first
+        _LINEAR_REDUCTION,
+        name="ReduceSum",
+        spelled=counted.as_steps,
+        total=True,
+        roundings=roundings.cells,
+        quantum=multiples.first,
     ),
     replace(
         _REDUCTION,
@@ -118,7 +123,9 @@ OPERATORS = (
     *_REDUCTION.called("ReduceL2", one=False, passes=None, errors=_SAME, roundings=roundings.squared),
     *_REDUCTION.called("ReduceSumSquare", one=False, passes=None, errors=_SAME, roundings=roundings.squared),
     Operator(name="LpPool", windows=True),
-    *Operator(name="", jumps=True, whole=True).called("ArgMax", "ArgMin", errors=jump_errors.ranked),
+    *Operator(name="", jumps=True, whole=True, batch=batch.ranked).called(
+        "ArgMax", "ArgMin", errors=jump_errors.ranked
+    ),
     Operator(name="NonZero", jumps=True, whole=True, selects=True),
     *Operator(name="", selects=True).called("NonMaxSuppression", "Unique"),
     Operator(name="Compress", selects=True, spelled=plain.picked),

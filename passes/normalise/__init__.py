@@ -20,6 +20,7 @@ from onnx2snn.passes.normalise.inline_conditionals import inline_conditionals
 from onnx2snn.passes.normalise.merge_moves import merge_moves
 from onnx2snn.passes.normalise.narrow_constants import narrow_constants
 from onnx2snn.passes.normalise.open_sequences import open_sequences
+from onnx2snn.passes.normalise.pick_along_first_axis import pick_along_first_axis
 from onnx2snn.passes.normalise.refuse_mixed_samples import refuse_mixed_samples
 from onnx2snn.passes.normalise.samples_first import samples_first
 from onnx2snn.passes.normalise.spell_batch_norm import spell_batch_norm
@@ -39,6 +40,7 @@ NORMALISE: tuple[Pass, ...] = (
         open_sequences,
         drop_identities,
         infer_shapes,
+        pick_along_first_axis,
         spell_windows,
     ),
     spell_batch_norm,

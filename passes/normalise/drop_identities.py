@@ -52,8 +52,7 @@ def _widen_last(graph: gs.Graph, node: gs.Node, values: Array) -> None:
     wide, names = node.outputs[0], Names(graph)
     for reader in list(wide.outputs):
         alone = all(t is wide for t in signals(reader)) and len(reader.outputs) == 1
-        scalars = all(value_of(t).size == 1 for t in reader.inputs if is_constant(t) and not t.is_empty())
-        made = reader.outputs[0] if alone and scalars and of(reader).elementwise else None
+        made = reader.outputs[0] if alone and _works_alike(reader) else None
         if made is None or made.shape is None or list(made.shape) != list(wide.shape or []):
             continue
         constant = gs.Constant(names.fresh(f"{wide.name}/narrow"), values)
@@ -65,15 +64,35 @@ def _widen_last(graph: gs.Graph, node: gs.Node, values: Array) -> None:
         graph.nodes.append(gs.Node("Expand", name, {ORIGIN: origin(reader)}, [narrow, sizes], [made]))
 
 
+def _works_alike(reader: gs.Node) -> bool:
+    """Whether it makes of equal entries equal ones: entry by entry, by single numbers, or looked up in a list."""
+    listed = of(reader).listed
+    held = [
+        (place, value_of(t)) for place, t in enumerate(reader.inputs) if is_constant(t) and not t.is_empty()
+    ]
+    known = all(v.ndim == 1 if place == listed else v.size == 1 for place, v in held)
+    return known and (of(reader).elementwise or listed in dict(held))
+
+
 def _read_narrow(node: gs.Node, values: Array) -> None:
-    """Case 3 of constants: a reader whose other operand has the full shape reads the constant itself."""
+    """Case 3 of constants: a reader whose result has its shape without the widening reads the constant itself."""
     wide = node.outputs[0]
     for reader in list(wide.outputs):
         if not of(reader).broadcasts or wide.shape is None:
             continue
-        others = [t for t in signals(reader) if t is not wide]
-        if any(t.shape is not None and list(t.shape) == list(reader.outputs[0].shape or []) for t in others):
+        others = [t.shape for t in reader.inputs if t is not wide and not t.is_empty()]
+        if all(shape is not None for shape in others) and _against(
+            [list(values.shape), *map(list, others)]
+        ) == list(reader.outputs[0].shape or []):
             for position, tensor in enumerate(list(reader.inputs)):
                 if tensor is wide:
                     name = f"{wide.name}/narrow/{reader.name}/{position}"
                     reader.inputs[position] = gs.Constant(name, values)
+
+
+def _against(shapes: list[list[int | str]]) -> list[int | str] | None:
+    """The sizes of tensors, taken against each other; None where they are not known to fit."""
+    rank = max(map(len, shapes))
+    columns = zip(*([*[1] * (rank - len(shape)), *shape] for shape in shapes), strict=True)
+    wide = [[size for size in dict.fromkeys(column) if size != 1] or [1] for column in columns]
+    return [sizes[0] for sizes in wide] if all(len(sizes) == 1 for sizes in wide) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_graphsurgeon as gs
 
+from onnx2snn.analysis.batch_axis import fixed_batches
 from onnx2snn.analysis.facts import facts, forget
 from onnx2snn.errors import ConversionError
 from onnx2snn.graph.build import Spelling, make_constant
@@ -19,7 +20,7 @@ from onnx2snn.operators.spelled.plain import over_all_axes
 from onnx2snn.operators.symbolic_sizes import spelled_sizes
 from onnx2snn.passes.normalise.inference import inferred
 from onnx2snn.passes.normalise.size_editor import SizeEditor
-from onnx2snn.remedies import DYNAMIC_BATCH
+from onnx2snn.remedies import ALIKE, DYNAMIC_BATCH, either
 
 BATCH = "N"
 
@@ -44,7 +45,7 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
     that are not known before the network runs are left to the operators that compute them.
 
     Raises:
-        ConversionError: the file fixes its batch, and an operator works on that size only.
+        ConversionError: the file fixes its batch, and an operator works on that size only; or it fixes several.
     """
     names = Names(graph)
     batch = _fixed_batch(graph)
@@ -52,12 +53,13 @@ def free_batch(graph: gs.Graph) -> gs.Graph:
         _reshape_single_samples(graph, names)
         forget(graph)
     axes = facts(graph).batch_axes
+    fixed_by = _fixed_by(graph, batch)
     _mark_rows(graph)
     _free_sizes(graph, SizeEditor(graph, names), axes, batch)
     sized = [t.name for t in graph.outputs if batch is not None and t.name in axes]
     _forget_sizes(graph)
     if batch is not None:
-        _check(graph, batch, sized, axes)
+        _check(graph, batch, fixed_by, (sized, axes))
     return graph
 
 
@@ -80,8 +82,20 @@ def _free_sizes(graph: gs.Graph, sizes: SizeEditor, axes: dict[str, int], batch:
 
 
 def _fixed_batch(graph: gs.Graph) -> int | None:
-    sizes = {tensor.shape[0] for tensor in graph.inputs if tensor.shape}
-    return int(sizes.pop()) if len(sizes) == 1 and static(list(sizes)) else None
+    batches = fixed_batches(graph)
+    if len(batches) > 1:
+        raise ConversionError(
+            "its inputs fix batches of several sizes: there is no number of samples that all of them take",
+            found=", ".join(f"{t.name}: {list(t.shape)}" for t in graph.inputs if t.shape),
+            remedy=DYNAMIC_BATCH,
+        )
+    return batches.pop() if batches else None
+
+
+def _fixed_by(graph: gs.Graph, batch: int | None) -> str:
+    """The input that fixes the batch beside others that leave theirs open; empty where all fix it, or none does."""
+    fixing = [t.name for t in graph.inputs if t.shape and t.shape[0] == batch]
+    return "" if len(fixing) == len(graph.inputs) or not fixing else fixing[0]
 
 
 def _reshape_single_samples(graph: gs.Graph, names: Names) -> None:
@@ -227,8 +241,12 @@ def _forget_sizes(graph: gs.Graph) -> None:
             tensor.shape = [BATCH, *tensor.shape[1:]]
 
 
-def _check(graph: gs.Graph, batch: int, sized: list[str], axes: dict[str, int]) -> None:
+def _check(graph: gs.Graph, batch: int, fixed_by: str, ends: tuple[list[str], dict[str, int]]) -> None:
     """Shapes for another batch: they must exist, and the outputs must grow with the batch."""
+    sized, axes = ends
+    only, remedy = f"batches of {batch} only", DYNAMIC_BATCH
+    if fixed_by:
+        only, remedy = f"{only}, which input '{fixed_by}' fixes", either(ALIKE, DYNAMIC_BATCH)
     model = weights_as_inputs(to_split_model(tidy(graph)).structure)
     del model.graph.value_info[:]
     for info in model.graph.input:
@@ -240,11 +258,10 @@ def _check(graph: gs.Graph, batch: int, sized: list[str], axes: dict[str, int]) 
         sized_model = inferred(model, strict=True)
     except Exception as error:  # the library's own errors share no base class
         found = (str(error).strip() or type(error).__name__).splitlines()[0]
-        message = f"it is made for batches of {batch} only"
-        raise ConversionError(message, found=found, remedy=DYNAMIC_BATCH) from error
+        raise ConversionError(f"it is made for {only}", found=found, remedy=remedy) from error
     for info in sized_model.graph.output:
         dims = info.type.tensor_type.shape.dim
         size = dims[axes[info.name]].dim_value if info.name in sized and len(dims) > axes[info.name] else 0
         if size and size % _PROBE:
             message = f"its output '{info.name}' does not grow with the batch"
-            raise ConversionError(message, found=f"batches of {batch} only", remedy=DYNAMIC_BATCH)
+            raise ConversionError(message, found=only, remedy=remedy)

@@ -246,6 +246,8 @@ class _Turner:
         read = [t for t in signals(node) if t.name in self._samples]
         if not read or len(read) != len(signals(node)) or read[0] is not node.inputs[0]:
             return None
+        if len(node.outputs[0].shape) > len(read[0].shape):  # its axis is one of what it writes
+            return None
         layouts = [self._layout(tensor) for tensor in read]
         if any(
             layout.samples != layouts[0].samples or len(layout.sizes) != len(layouts[0].sizes)

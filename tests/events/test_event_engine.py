@@ -148,6 +148,29 @@ def test_answers_lie_in_memory_of_their_own(warm: bool) -> None:
     assert [value.min() for value in found] == [value.max() for value in found] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("chunk", [2, 64])
+def test_answers_are_laid_out_as_onnx_counts_them(chunk: int) -> None:
+    """Maps are held channels last inside; who gets them finds their entries in order."""
+    nodes = [
+        node("Conv", ["x", "w"], ["c"]),
+        node("QuantizeLinear", ["c", "step", "zero"], ["q"]),
+        node("DequantizeLinear", ["q", "step", "zero"], ["a"]),
+        node("Conv", ["a", "v"], ["y"]),
+    ]
+    held = {"w": dyadic(4, 2, 3, 3, seed=0), "v": dyadic(3, 4, 1, 1, seed=1)}
+    held |= {"step": np.float32(0.25), "zero": np.uint8(0)}
+    sizes: dict[str, list[int | str]] = {"y": ["N", 3, 6, 6], "a": ["N", 4, 6, 6]}
+    conversion = onnx2snn.convert(make_model(nodes, held, {"x": ["N", 2, 8, 8]}, sizes))
+    session = SpikingSession(conversion, execution="fused", backend="events", chunk=chunk)
+    streamed = list(session.stream_run([X], batch=len(X)))
+    traced = session.trace(X)
+    found = [session.run(X).outputs, session.levels(X), *streamed, traced.spikes, traced.potentials]
+    expected = SpikingSession(conversion, execution="fused").run(X).outputs
+    assert all(value.flags.c_contiguous for answers in found for value in answers.values())
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[0][name], value)
+
+
 def test_runs_in_several_threads_do_not_meet(converted: onnx2snn.conversion.Conversion) -> None:
     session = SpikingSession(converted, execution="fused", backend="events", count="nothing")
     expected = [session.run({"x": x[None]}).outputs["y"] for x in X]

@@ -180,3 +180,20 @@ def test_embeddings_are_gathered_by_sample() -> None:
     )
     graph = infer_shapes(import_model(load_model(source)))
     assert {name: found.axis for name, found in sample_axes(graph).items()} == {"x": 0, "a": 0, "b": 1}
+
+
+@pytest.mark.parametrize("batch", [2, "N"])
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_places_and_their_classes(batch: int | str, axis: int, keepdims: int) -> None:
+    """The axis that ArgMax leaves out, and the one that OneHot puts in, move that of the samples."""
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        node("ArgMax", ["t"], ["k"], axis=2, keepdims=keepdims),
+        node("OneHot", ["k", "depth", "both"], ["y"], axis=axis),
+    ]
+    shape: list[int | str] = [4, batch, 1] if keepdims else [4, batch]
+    shape.insert(len(shape) if axis < 0 else axis, 3)
+    held = {"depth": np.array(3), "both": np.array([0, 1], np.float32)}
+    source = make_model(nodes, held, {"x": [batch, 4, 3]}, {"y": shape})
+    apply_checked(source, {"x": samples(2, 4, 3)}, infer_shapes, samples_first)
