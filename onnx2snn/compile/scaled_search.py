@@ -52,10 +52,11 @@ class ScaledSearch:
         """The level of ``v``, scaled by ``scale``."""
         v = at.add("Min", [v, at.add("Mul", [at.constant([self.ceiling]), scale])])
         u = at.add("Mul", [at.constant([self.theta]), scale])
-        guess = at.add("Floor", [at.add("Add", [at.add("Div", [v, u]), at.constant([self.start + _DELTA])])])
-        top = len(self.below) - 1
-        guess = at.add("Clip", [guess, at.constant(0), at.constant(top)])
-        places = at.flat(at.add("Cast", [guess], to=TensorProto.INT32))
+        near = at.add("Floor", [at.add("Add", [at.add("Div", [v, u]), at.constant([self.start + _DELTA])])])
+        # What is no number, behind a token that looks at nothing, is a whole one below zero: it reaches no level.
+        lowest, top = (at.constant(end, np.int32) for end in (0, len(self.below) - 1))
+        whole = at.add("Clip", [at.add("Cast", [near], to=TensorProto.INT32), lowest, top])
+        guess, places = at.add("Cast", [whole], to=TensorProto.FLOAT), at.flat(whole)
         below = at.shaped(at.looked_up(at.constant(self.below), places), guess)
         compare = at.shaped(at.looked_up(at.constant(self.compare), places), guess)
         last, wide_u, wide_v, wide_below = (

@@ -82,3 +82,14 @@ def test_levels_at_and_around_every_threshold(rounding: str, levels: int) -> Non
 def test_thresholds_that_are_next_to_zero_are_compared_bit_by_bit() -> None:
     draft = draft_of(0.5, 15, "ceil", elements=True)
     assert scaled_search(draft, draft.nodes[0]) is None
+
+
+def test_what_is_no_number_or_beyond_whole_ones_finds_the_level_of_comparisons() -> None:
+    """A token that looks at nothing has a row of attention that is 0 / 0."""
+    ends = np.float32([np.nan, np.inf, -np.inf, 3e38, -3e38, 0, 1])
+    x, s = (some.reshape(-1) for some in np.meshgrid(ends, np.float32([np.nan, 0, 1e-30, 1, 1e30])))
+    expected, found = (
+        levels_of(draft_of(0.5, 15, "half_even", elements=here), x, s) for here in (False, True)
+    )
+    np.testing.assert_array_equal(found[s > 0], expected[s > 0])
+    assert not found[np.isnan(s) | np.isnan(x)].any()
