@@ -56,19 +56,9 @@ class ByteLayer:
 
 def layer_of(draft: Draft, node: onnx.NodeProto) -> ByteLayer | None:
     """The layer of a node that has weights, if they are whole numbers and all that reads its potential are neurons."""
-    weights = draft.value(node.input[1]) if of(node).weights and len(node.input) > 1 else None
-    if weights is None or weights.dtype != np.float32 or weights.size == 0:
+    weights = _weights(draft, node) if is_convolution(node) else matrix_of(draft, node)
+    if weights is None:
         return None
-    held = attributes(node)
-    if not is_convolution(node):
-        if (
-            weights.ndim != 2
-            or held.get("transA", 0)
-            or held.get("alpha", 1.0) != 1.0
-            or held.get("beta", 1.0) != 1.0
-        ):
-            return None
-        weights = weights if held.get("transB", 0) else weights.T
     found = whole_rows(weights.reshape(len(weights), -1))
     behind = _behind(draft, node)
     if found is None or behind is None:
@@ -85,6 +75,21 @@ def layer_of(draft: Draft, node: onnx.NodeProto) -> ByteLayer | None:
         return None
     whole = len(node.input) == 2 and bool(np.all(unit == 1))
     return ByteLayer(node, rows.reshape(weights.shape), unit, whole, bias, pools, inside, neurons, shifts)
+
+
+def matrix_of(draft: Draft, node: onnx.NodeProto) -> NDArray[np.float32] | None:
+    """The weights (outputs, inputs) of a MatMul or Gemm that does nothing else; None of another node."""
+    weights, held = _weights(draft, node), attributes(node)
+    plain = not held.get("transA", 0) and held.get("alpha", 1.0) == held.get("beta", 1.0) == 1.0
+    if weights is None or weights.ndim != 2 or is_convolution(node) or not plain:
+        return None
+    return weights if held.get("transB", 0) else weights.T
+
+
+def _weights(draft: Draft, node: onnx.NodeProto) -> NDArray[np.float32] | None:
+    """The float32 weights of a node that has some."""
+    weights = draft.value(node.input[1]) if of(node).weights and len(node.input) > 1 else None
+    return weights if weights is not None and weights.dtype == np.float32 and weights.size else None
 
 
 def _shifts(draft: Draft, neurons: tuple[onnx.NodeProto, ...]) -> tuple[Array, ...] | None:

@@ -16,8 +16,10 @@ from onnx2snn.compile.byte_rows import NeuronTable
 from onnx2snn.compile.byte_sources import byte_top
 from onnx2snn.compile.byte_store import ByteStore
 from onnx2snn.compile.draft import Draft, Place, is_dialect, is_neuron, reads
+from onnx2snn.compile.float_sums import write_float_sums
 from onnx2snn.compile.fused import FusedWriter
 from onnx2snn.compile.spike_sums import CODED, SPIKE_SUMS, SpikeSums, ones_of_codes
+from onnx2snn.operators import of
 
 
 class ByteWriter(FusedWriter):
@@ -52,8 +54,9 @@ class ByteWriter(FusedWriter):
         if is_dialect(node, SPIKE_SUMS):
             self.sums(node)
         elif not self.as_bytes(node):
-            self._as_floats(sorted(reads(node)))
-            self._write_floats(node)
+            if not self._sums_up(node):
+                self._as_floats(sorted(reads(node)))
+                self._write_floats(node)
             self._written.update(node.output)
             self._from_floats(node)
         return True
@@ -160,6 +163,11 @@ class ByteWriter(FusedWriter):
         """``node``, on float32."""
         if not super().write(node):
             self.draft.keep(node)
+
+    def _sums_up(self, node: onnx.NodeProto) -> bool:
+        """Whether ``node``, a matrix of bytes whose sums flow on as floats, has been written through a kernel."""
+        function = self._read(node.input[0]) if node.input and of(node).weights else None
+        return function is not None and write_float_sums(self._bytes, node, function)
 
     def _is_looked_up(self, node: onnx.NodeProto, function: Function) -> bool:
         """Whether values are looked up by bytes; else ``node`` makes them again, as where it reads nothing but floats."""

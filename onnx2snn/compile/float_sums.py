@@ -1,0 +1,39 @@
+"""Matrices of 8-bit weights that read bytes, and whose sums flow on as float32: to residual sums, norms, functions, outputs.
+
+    x·W + b,  x = step·(k − zero),  W = n·unit        becomes        MatMulIntegerToFloat(k, n, step·unit, zero, b)
+
+The kernel of onnxruntime adds up whole numbers, which is exact, and rounds each sum where it is multiplied and where the bias is
+added.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from onnx2snn.compile.byte_functions import MICROSOFT, Function, codes_of
+from onnx2snn.compile.byte_store import ByteStore
+from onnx2snn.compile.byte_synapses import matrix_of, whole_rows
+
+
+def write_float_sums(store: ByteStore, node: onnx.NodeProto, function: Function) -> bool:
+    """Whether ``node`` has been written as such a product, of what it reads first as a function of one byte."""
+    draft = store.draft
+    weights = matrix_of(draft, node) if draft.target.contributed else None
+    codes = codes_of(function) if function.is_of_one else None
+    given = any(node.input[2:])
+    bias = draft.value(node.input[2]) if given else None
+    if weights is None or codes is None or (given and (bias is None or bias.size != len(weights))):
+        return False
+    found = whole_rows(weights)
+    if found is None:
+        return False
+    rows, unit = found
+    bytes_ = store.laid(store.code(node.input[0], function, codes), False)
+    at = draft.at(node.output[0])
+    read = [bytes_.name, at.constant(rows.T, np.int8), at.constant(1), at.constant(unit * codes.step)]
+    read.append(at.constant(codes.zero, np.uint8))
+    if bias is not None:
+        read += ["", at.constant(bias.reshape(-1))]
+    at.end("MatMulIntegerToFloat", read, domain=MICROSOFT)
+    return True
