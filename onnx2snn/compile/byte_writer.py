@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from onnx2snn.compile.byte_functions import ByteTensor, Function, identity
+from onnx2snn.compile.byte_functions import CODES, ByteTensor, Function, identity
 from onnx2snn.compile.byte_products import ByteProduct
 from onnx2snn.compile.byte_rows import NeuronTable
 from onnx2snn.compile.byte_sources import byte_top
@@ -53,12 +53,14 @@ class ByteWriter(FusedWriter):
             return True
         if is_dialect(node, SPIKE_SUMS):
             self.sums(node)
-        elif not self.as_bytes(node):
+        elif not self._differs(node) and not self.as_bytes(node):
             if not self._sums_up(node):
                 self._as_floats(sorted(reads(node)))
                 self._write_floats(node)
-            self._written.update(node.output)
-            self._from_floats(node)
+            made = [name for name in node.output if not self.is_apart(name)]
+            self._written.update(made)
+            if made:
+                self._from_floats(node)
         return True
 
     def finish(self) -> None:
@@ -77,7 +79,9 @@ class ByteWriter(FusedWriter):
         return (sums.channels_last() if base.last else sums).of_counts(at, counts)
 
     def stands_as(self, train: str) -> Any:
-        """As :meth:`Writer.stands_as`; of a function of bytes these, and the level of each."""
+        """As :meth:`FusedWriter.stands_as`; of a function of bytes these, and the level of each."""
+        if self.is_apart(train):
+            return None
         if train in self._written:
             return train
         if train in self._parts:
@@ -92,6 +96,25 @@ class ByteWriter(FusedWriter):
         if sizes and top is not None:
             name = self.draft.at(node.output[0]).add("Cast", [node.output[0]], to=TensorProto.UINT8)
             self._functions[node.output[0]] = identity(ByteTensor(name, False, sizes, top))
+
+    def _differs(self, node: onnx.NodeProto) -> bool:
+        """Whether ``node`` is a difference that is looked up: as floats, and as bytes, where these hold it."""
+        found, (output, *_), sizes = (
+            self.difference(node),
+            node.output,
+            self.draft.sample_shape(node.output[0]),
+        )
+        if found is None:
+            return False
+        self._write_floats(node)
+        self._written.add(output)
+        low = float(found.table.min())
+        span = float(found.table.max()) - low
+        if sizes and span < CODES:
+            name = found.write(self.draft.at(output), less=low, dtype=np.uint8)
+            values = (np.arange(CODES) + low).astype(np.float32)
+            self._functions[output] = Function((ByteTensor(name, False, sizes, int(span)),), values)
+        return True
 
     def _known(self, node: onnx.NodeProto, function: Function | None) -> bool:
         """Note what a node makes; False where it is not known."""

@@ -271,12 +271,11 @@ class Place:
         """``values`` as places of :meth:`looked_up` have to lie: along one axis, where that is by elements."""
         return self.flat(values) if self._draft.target.elements else values
 
-    def laid_back(self, found: str, like: str, output: str) -> None:
+    def laid_back(self, found: str, like: str, output: str) -> str:
         """What was looked up, in the shape of ``like``, which is that of the network's tensor, as ``output``."""
         if self._draft.target.elements:
-            self.add("Reshape", [found, self._sizes(like)], output=output)
-        else:
-            self.add("Identity", [found], output=output)
+            return self.add("Reshape", [found, self._sizes(like)], output=output)
+        return self.add("Identity", [found], output=output)
 
     def flat(self, values: str) -> str:
         """``values`` along one axis."""

@@ -107,9 +107,8 @@ def _whole(
     else:
         writer = {"fused": FusedWriter, "int8": Int8Writer}[execution](draft, bias=form)
     writer.run()
-    return draft.finished(), {
-        "trains": {layer["name"]: writer.stands_as(layer["output"]) for layer in table["layers"]}
-    }
+    trains = {layer["name"]: writer.stands_as(layer["output"]) for layer in table["layers"]}
+    return draft.finished(), {"trains": {name: train for name, train in trains.items() if train is not None}}
 
 
 def _describe(

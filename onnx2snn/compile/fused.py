@@ -16,12 +16,13 @@ from onnx2snn.compile.integers import integers, is_whole
 from onnx2snn.compile.narrowed_search import CountedThresholds, NarrowedSearch, narrowed_search
 from onnx2snn.compile.neuron_writer import Writer, whole_values
 from onnx2snn.compile.scaled_search import scaled_search
-from onnx2snn.compile.shared_searches import SharedSearches
+from onnx2snn.compile.shared_searches import LookedUp, SharedSearches
 from onnx2snn.compile.small_images import tap_by_tap
 from onnx2snn.compile.spike_sums import SpikeSums, sums_of
 from onnx2snn.compile.thresholds import thresholds_of
 from onnx2snn.dialect.functions import SCALED_IF
 from onnx2snn.dialect.neuron_bodies import level
+from onnx2snn.operators import of
 
 
 class FusedWriter(Writer):
@@ -60,6 +61,32 @@ class FusedWriter(Writer):
                 if np.any(found.shift):
                     self._add_bias(found.convolution, found.shift)
         return {found.convolution: found for found in self._blocked.values() if found.fused}
+
+    def write(self, node: onnx.NodeProto) -> bool:
+        """As :meth:`Writer.write`; also a difference that is looked up."""
+        found = self.difference(node)
+        if found is not None:
+            found.write(self.draft.at(node.output[0]), output=node.output[0])
+            return True
+        return super().write(node)
+
+    def difference(self, node: onnx.NodeProto) -> LookedUp | None:
+        """What ``node`` subtracts, where that is looked up."""
+        if of(node).subtracts != (1,):
+            return None
+        neuron = self.draft.producer(node.input[0])
+        searches = None if neuron is None or not is_neuron(neuron) else self._searches.get(neuron.input[0])
+        return None if searches is None else searches.difference(node)
+
+    def is_apart(self, train: str) -> bool:
+        """Whether the levels of a train are looked up in a difference alone."""
+        neuron = self.draft.producer(train)
+        searches = None if neuron is None or not is_neuron(neuron) else self._searches.get(neuron.input[0])
+        return searches is not None and searches.is_apart(train)
+
+    def stands_as(self, train: str) -> Any:
+        """As :meth:`Writer.stands_as`; None where there are none of its own."""
+        return None if self.is_apart(train) else train
 
     def integrate(self, node: onnx.NodeProto) -> None:
         """As :meth:`Writer.integrate`."""

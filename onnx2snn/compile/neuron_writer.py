@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 
@@ -53,8 +55,8 @@ class Writer:
     def finish(self) -> None:
         """Write what the network's outputs still need."""
 
-    def stands_as(self, train: str) -> str:
-        """The tensor that holds a train of the network, or its levels, in what has been written."""
+    def stands_as(self, train: str) -> Any:
+        """What holds a train of the network, or its levels, in what has been written (a tensor, for one); None: nothing does."""
         return train
 
     def neuron(self, node: onnx.NodeProto) -> None:

@@ -1,12 +1,14 @@
 """Neurons that read one potential, and find their levels by one search (:mod:`onnx2snn.compile.coded_search`).
 
+Where nothing but the difference of two of them is read (a function's steps up, less those down), it is looked up at once.
+
 A constant bias of all channels together is no operator: fl(v + b) grows with v, so thresholds of the sum are thresholds of v.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -15,6 +17,7 @@ from onnx2snn.compile.coded_search import CodedSearch, Rows, coded_search
 from onnx2snn.compile.draft import Array, Draft, Place, is_dialect
 from onnx2snn.compile.narrowed_search import FEW, CountedThresholds, rows_of_thresholds
 from onnx2snn.dialect.functions import TABLE_IF
+from onnx2snn.operators import of
 
 #: The operator set whose quantisers write 16 bits.
 _WIDE = 21
@@ -43,6 +46,25 @@ class _Member(NamedTuple):
     added: bool
 
 
+class LookedUp(NamedTuple):
+    """What one look-up finds.
+
+    Attributes:
+        table: The difference of two levels, at each place.
+        place: The places.
+        v: The potential.
+    """
+
+    table: Array
+    place: str
+    v: str
+
+    def write(self, at: Place, *, less: float = 0.0, dtype: Any = np.float32, output: str = "") -> str:
+        """It, or as much as it is more than ``less``; a tensor in the network's own order."""
+        found = at.looked_up(at.constant(self.table - np.float32(less), dtype), self.place)
+        return at.laid_back(found, self.v, output or at.fresh())
+
+
 class SharedSearches:
     """The neurons of a network that share searches.
 
@@ -58,6 +80,7 @@ class SharedSearches:
         nodes: list[onnx.NodeProto],
         bias_of: Callable[[onnx.NodeProto], Array | None],
     ) -> None:
+        self._draft = draft
         self._members: dict[str, _Member] = {}
         self._few: dict[str, CountedThresholds] = {}
         self._places: dict[str, tuple[str, str]] = {}
@@ -79,6 +102,14 @@ class SharedSearches:
             if not self._share(potential, members):
                 for member in members:
                     self._share(potential, [member])
+        # Files name the tensor of each neuron's levels; in sessions those that nothing else reads are not written.
+        self._differences: dict[str, tuple[str, str]] = {}
+        self._apart: set[str] = set()
+        if draft.target.wide_codes:
+            for train in self._members:
+                for node in filter(self._is_difference, draft.readers(train)):
+                    self._differences[node.output[0]] = node.input[0], node.input[1]
+                    self._apart.update(name for name in node.input if draft.is_read_by(name, [node]))
 
     def _share(self, potential: _Summed, members: list[tuple[str, Rows]]) -> bool:
         """Whether neurons find their levels by one search; or one alone by a few comparisons."""
@@ -94,6 +125,26 @@ class SharedSearches:
             self._members[name] = _Member(search, members[0][0], position, added)
         return True
 
+    def _is_difference(self, node: onnx.NodeProto) -> bool:
+        """Whether ``node`` subtracts the levels of one neuron from those of another, and both share a search."""
+        if of(node).subtracts != (1,) or len(node.input) != 2:
+            return False
+        members = [self._members.get(name) for name in node.input]
+        return len({member and member.first for member in members}) == 1
+
+    def is_apart(self, train: str) -> bool:
+        """Whether the levels of a neuron are written in a difference alone."""
+        return train in self._apart and self._members[train].first in self._places
+
+    def difference(self, node: onnx.NodeProto) -> LookedUp | None:
+        """What ``node`` subtracts, its neurons having been written; None where it is not looked up."""
+        pair = self._differences.get(node.output[0])
+        if pair is None or self._members[pair[0]].first not in self._places:
+            return None
+        one, other = (self._members[train] for train in pair)
+        v, place = self._places[one.first]
+        return LookedUp(one.search.levels[one.position] - other.search.levels[other.position], place, v)
+
     def write(self, at: Place, node: onnx.NodeProto, potential: Callable[[], str]) -> bool:
         """Write the level of a neuron; ``potential`` writes the sum that it compares. False: it shares no search."""
         name = node.output[0]
@@ -107,7 +158,8 @@ class SharedSearches:
             v = potential() if member.added else node.input[0]
             self._places[member.first] = v, member.search.write(at, v)
         v, place = self._places[member.first]
-        member.search.write_level(at, place, member.position, v, name)
+        if name not in self._apart:
+            member.search.write_level(at, place, member.position, v, name)
         return True
 
 

@@ -6,12 +6,15 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from helpers_graphs import make_model, node
 
 from onnx2snn.activations.tables import reached
 from onnx2snn.compile.draft import Draft
+from onnx2snn.compile.fused import FusedWriter
+from onnx2snn.compile.int8 import Int8Writer
 from onnx2snn.compile.shared_searches import SharedSearches, sum_reaches
 from onnx2snn.model.weights import split_model
 from onnx2snn.runtime.target import ANYWHERE, Target
@@ -33,6 +36,8 @@ FALLING = table(*GRID[90:95])
 #: Of the same grid, where what is added is more by one of its steps.
 MOVED = table(*(GRID[90:95] + 0.03))
 ONE = table(-1.7)
+#: Steps of a function that is curved, up and down.
+UP, DOWN = table(*(np.sqrt(np.arange(1, 200)) - 3)), table(-4.1, -4.6, -5.3)
 
 
 def around(row: Any, bias: Any) -> Any:
@@ -111,6 +116,54 @@ def test_levels_are_those_of_each_table(
     v = DRAWS.permutation(np.resize(np.concatenate(near), 8 * 600)).reshape(8, 2, 300)
     for found, row, bias in zip(run(v), rows, biases, strict=True):
         np.testing.assert_array_equal(found, reached(row, v + bias))
+
+
+@pytest.mark.parametrize("others", [[], ["k1"], ["k0", "k1"]], ids=["alone", "one is read", "both are"])
+@pytest.mark.parametrize("writer", [FusedWriter, Int8Writer])
+def test_a_difference_is_looked_up_at_once(others: list[str], writer: type[FusedWriter]) -> None:
+    """Levels that something else reads, too, are written beside it, and the difference is the same."""
+    shape = ("N", 2, 300)
+    nodes = [
+        node(
+            "TableIF",
+            ["v", "zero", f"t{i}", "r"],
+            [f"k{i}"],
+            timesteps=T,
+            input_steps=1,
+            levels=WIDTH,
+            domain="onnx2snn",
+        )
+        for i in range(2)
+    ]
+    nodes += [node("Sub", ["k0", "k1"], ["d"]), node("Neg", ["d"], ["y"])]
+    nodes += [node("Abs", [name], [f"read {name}"]) for name in others]
+    constants = {
+        "t0": UP,
+        "t1": DOWN,
+        "r": np.zeros((1, 1), np.int64),
+        "zero": np.zeros((1, 1), np.float32),
+    }
+    outputs = {"y": shape, **{f"read {name}": shape for name in others}}
+    given = make_model(nodes, constants, {"v": shape}, outputs, opset=21, domains=["onnx2snn"], ir_version=10)
+    given.graph.value_info.extend(
+        onnx.helper.make_tensor_value_info(name, 1, ["N", 2, 300]) for name in ("k0", "k1", "d")
+    )
+    draft = Draft(split_model(given), Target(elements=True, contributed=True, wide_codes=True))
+    written = writer(draft)
+    written.run()
+    model = draft.finished().whole()
+    operators = Counter(one.op_type for one in model.graph.node)
+    assert operators["GatherElements"] == 2 + len(others)  # a threshold, and what is looked up behind it
+    assert operators["Sub"] == 1  # of the potential
+    for name in ("k0", "k1"):
+        assert (written.stands_as(name) is None) == (name not in others)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    v = np.resize(around(UP, 0), (3, 2, 300))
+    found = dict(zip(outputs, session.run(list(outputs), {"v": v}), strict=True))
+    levels = {"k0": reached(UP, v), "k1": reached(DOWN, v)}
+    np.testing.assert_array_equal(found["y"], levels["k1"] - levels["k0"])
+    for name in others:
+        np.testing.assert_array_equal(found[f"read {name}"], levels[name])
 
 
 def test_a_bias_that_is_computed_is_added_once() -> None:
