@@ -30,12 +30,16 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
     4. Where by a condition that is constant, and the same everywhere, if what it chooses has the shape of the result.
     5. What a function makes of a widened constant, entry by entry, is a widened constant: it is widened last.
     6. A constant that is an output of the graph keeps an Identity, which carries its name.
+    7. Tensors without an entry, in what is put beside each other: a roll by nothing slices its tensor at one of its ends.
     """
     for node in list(graph.nodes):
         if node.domain or not node.inputs or not node.outputs:
             continue
         rules, result = of(node), node.outputs[0]
         source = None if rules.passes is None else rules.passes(node)
+        if rules.joins:
+            _drop_empty(node)
+            source = node.inputs[0] if len(node.inputs) == 1 else None
         values = None if rules.spreads is None else rules.spreads(node)
         if source is not None and is_constant(source) and is_answered(graph, result):
             node.op, node.attrs, node.inputs = "Identity", {ORIGIN: origin(node)}, [source]
@@ -45,6 +49,18 @@ def drop_identities(graph: gs.Graph) -> gs.Graph:
             _widen_last(graph, node, values)
             _read_narrow(node, values)
     return graph
+
+
+def _drop_empty(node: gs.Node) -> None:
+    """Case 7."""
+
+    def is_empty(tensor: gs.Tensor) -> bool:
+        sizes, axis = tensor.shape, node.attrs.get("axis", 0)
+        return sizes is not None and -len(sizes) <= axis < len(sizes) and sizes[axis] == 0
+
+    kept = [tensor for tensor in node.inputs if not is_empty(tensor)]
+    if 0 < len(kept) < len(node.inputs):
+        node.inputs = kept
 
 
 def _widen_last(graph: gs.Graph, node: gs.Node, values: Array) -> None:

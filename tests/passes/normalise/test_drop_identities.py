@@ -135,3 +135,35 @@ def test_ternary_activations(exporter: str) -> None:
     conversion = onnx2snn.convert(source)
     assert conversion.timesteps == 2
     assert onnx2snn.verify(source, conversion).lossless
+
+
+def test_nothing_beside_a_tensor_is_left_out() -> None:
+    """A roll of windows by nothing, as torch exports it, with quantisers on both of its parts."""
+    constants: dict[str, Any] = {
+        "from": np.array([0]), "end": np.array([99]), "none": np.array([0]), "axis": np.array([2]),
+        "s": np.float32(0.1), "z": np.uint8(7), "w": np.ones((4, 3, 1, 1), np.float32),
+    }  # fmt: skip
+
+    def quantised(name: str) -> list[onnx.NodeProto]:
+        return [
+            node("QuantizeLinear", [name, "s", "z"], [f"{name}/q"]),
+            node("DequantizeLinear", [f"{name}/q", "s", "z"], [f"{name}/d"]),
+        ]
+
+    nodes = [
+        *quantised("x"),
+        node("Slice", ["x/d", "from", "end", "axis"], ["a"]),
+        node("Slice", ["x/d", "none", "none", "axis"], ["b"]),
+        *quantised("a"),
+        *quantised("b"),
+        node("Concat", ["a/d", "b/d"], ["c"], axis=2),
+        node("Conv", ["c", "w"], ["v"]),
+        node("Relu", ["v"], ["r"]),
+        *quantised("r"),
+        node("Conv", ["r/d", "w4"], ["y"]),
+    ]
+    constants["w4"] = np.ones((3, 4, 1, 1), np.float32)
+    source = make_model(nodes, constants, {"x": SHAPE}, {"y": SHAPE})
+    conversion = onnx2snn.convert(source)
+    assert not any(one.op_type in ("Concat", "Slice") for one in conversion.model.graph.node)
+    assert onnx2snn.verify(source, conversion.model, X).lossless
