@@ -15,7 +15,7 @@ Neurons that read the same potential (the rising and the falling steps of one fu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -112,6 +112,7 @@ def coded_search(neurons: Sequence[Rows], *, wide: bool = False) -> CodedSearch 
     combined, row = np.unique(each, axis=1, return_inverse=True)
     if combined.shape[1] * (_CODES + 1) > _MOST:
         return None
+    wide = wide and combined.shape[1] * (_CELLS + 1) <= _MOST
     tables = [
         [rows[i].astype(np.float64) for (rows, _), i in zip(neurons, c, strict=True)] for c in combined.T
     ]
@@ -162,15 +163,17 @@ def _cells(thresholds: NDArray[np.float64], *, wide: bool) -> _Row | None:
     if span == 0:
         alone = _Row(first, max(abs(first), 1.0), _CODES)
         return alone if _room(thresholds, alone) > 0 else None
+    found = _candidates(thresholds, wide=wide)
+    return next((row for off, row in found if off < _room(thresholds, row)), None)
+
+
+def _candidates(thresholds: NDArray[np.float64], *, wide: bool) -> Iterator[tuple[float, _Row]]:
+    """Of bytes the cells whose middles are nearest; then those of wider codes, the fewest first."""
     fewest = max(len(thresholds) - 1, 1)
-    found = _cut(thresholds, np.arange(fewest, _CODES))
-    if not found and wide:
+    yield from sorted(_cut(thresholds, np.arange(fewest, _CODES)))[:1]
+    if wide:
         counts = np.geomspace(max(fewest, _CODES), _CELLS - 1, _TRIED).astype(np.int64)
-        return next(
-            (row for off, row in _cut(thresholds, np.unique(counts)) if off < _room(thresholds, row)), None
-        )
-    off, row = min(found, default=(0.0, None))
-    return row if row is not None and off < _room(thresholds, row) else None
+        yield from _cut(thresholds, np.unique(counts))
 
 
 def _cut(thresholds: NDArray[np.float64], counts: NDArray[np.int64]) -> list[tuple[float, _Row]]:
