@@ -13,7 +13,6 @@ from onnx.external_data_helper import uses_external_data
 from onnx2snn.model.nodes import is_own
 
 _INT32 = np.iinfo(np.int32)
-_QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 def with_valid_quantisers(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -58,7 +57,7 @@ def _wide(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
 
 def _read_elsewhere(graph: onnx.GraphProto) -> set[str]:
     """What others read than quantisers of a vector of scales, which may need it as it is."""
-    others = (n for n in graph.node if not is_own(n, *_QUANTISERS) or _attribute(n, "block_size", 0))
+    others = (n for n in graph.node if not _is_quantiser(n) or _attribute(n, "block_size", 0))
     return {name for node in others for name in node.input}
 
 
@@ -69,7 +68,7 @@ def _fits(tensor: TensorProto) -> bool:
 
 def _axis_meant(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> int | None:
     """Cases 2 and 4; None where the axis that is named is one."""
-    if not is_own(node, *_QUANTISERS) or node.input[0] not in held:
+    if not _is_quantiser(node) or node.input[0] not in held:
         return None
     sizes = list(held[node.input[0]].dims)
     block = _attribute(node, "block_size", 0)
@@ -84,7 +83,7 @@ def _axis_meant(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> int | 
 
 def _spread(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
     """Case 3: names of the scale and the zero point, whose entries belong to the places along the axis."""
-    if not is_own(node, *_QUANTISERS) or node.input[0] not in held or _attribute(node, "block_size", 0):
+    if not _is_quantiser(node) or node.input[0] not in held or _attribute(node, "block_size", 0):
         return []
     sizes, axis = list(held[node.input[0]].dims), _attribute(node, "axis", 1)
     if not -len(sizes) <= axis < len(sizes):
@@ -93,6 +92,10 @@ def _spread(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> list[str]:
     return [
         name for name, dims in shapes.items() if len(dims) > 1 and math.prod(dims) == dims[-1] == sizes[axis]
     ]
+
+
+def _is_quantiser(node: onnx.NodeProto) -> bool:
+    return is_own(node, "QuantizeLinear", "DequantizeLinear")
 
 
 def _attribute(node: onnx.NodeProto, name: str, default: int) -> int:

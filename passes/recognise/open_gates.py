@@ -8,6 +8,7 @@ from onnx2snn.analysis.facts import facts
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.analysis.trains import Kind
 from onnx2snn.graph.core import Names, graph_pass
+from onnx2snn.graph.walks import forward
 from onnx2snn.operators import of
 from onnx2snn.operators.linear import is_line, is_product
 from onnx2snn.passes.normalise.expand_functions import body_of, has_body, insert_body
@@ -45,11 +46,6 @@ def open_gates(graph: gs.Graph) -> gs.Graph:
 
 def _multiplies(body: gs.Graph) -> bool:
     """Case 2: whether a product in ``body`` reads its input, but for a factor."""
-    lines = {"in0"}
-    for node in body.toposort().nodes:
-        read = [tensor.name in lines for tensor in node.inputs]
-        if is_product(node) and any(read):
-            return True
-        if is_line(node) and any(read):
-            lines.update(tensor.name for tensor in node.outputs)
-    return False
+    nodes, start = body.toposort().nodes, [id(t) for t in body.inputs if t.name == "in0"]
+    lines = forward(nodes, lambda node, read: any(read) and is_line(node), start)
+    return any(is_product(node) and any(id(t) in lines for t in node.inputs) for node in nodes)
