@@ -17,8 +17,7 @@ from onnx2snn.calibration import Calibration
 from onnx2snn.calibration.attempts import Progress
 from onnx2snn.certificate.finished import Witness, check_finished
 from onnx2snn.certificate.freed_batch import with_open_batch
-from onnx2snn.certificate.normalised_source import NormalisedSource, is_light
-from onnx2snn.certificate.reading import narrowed_with_loss, unit_of
+from onnx2snn.certificate.normalised_source import NormalisedSource, facts_of, is_light
 from onnx2snn.data import Source
 from onnx2snn.dialect.layer_table import (
     Layer,
@@ -233,7 +232,7 @@ def _converted(
     graph = import_model(source)
     sample_axes = axes_of_outputs(graph)
     refuse_training_mode(graph)
-    facts = unit_of(graph), narrowed_with_loss(graph)
+    facts = facts_of(graph)
     graph = driver.apply(refuse_undefined(graph), PREPARE)
     prepared = graph.copy() if is_light(graph) else None
     graph = driver.apply(graph, RECOGNISE)

@@ -54,6 +54,5 @@ def target_of(backend: str, providers: Sequence[Provider] | None, *, save_memory
         integers=on_cpu and backend != "events",
         elements=whole,
         contributed=stock and on_cpu,
-        wide_codes=stock and on_cpu,
         sums=backend == "events",
     )

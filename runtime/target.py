@@ -17,9 +17,8 @@ class Target:
             another processor each would send its tensors there and back.
         elements: Tables are looked up by GatherElements, which onnxruntime computes ten times as fast as Gather. The reference
             evaluator of ONNX knows it for small tables only.
-        contributed: onnxruntime's own 8-bit operators (com.microsoft) may stand in an execution, channels last, as its kernels
-            read them.
-        wide_codes: Potentials may be quantised to 16 bits, which takes operator set 21.
+        contributed: A session of onnxruntime on CPUs will run it, and nothing else: its own 8-bit operators (com.microsoft) may
+            stand in an execution, channels last, as its kernels read them, and quantisers of 16 bits (operator set 21).
         sums: The backend has sums over the spikes of a layer itself: each stays one operator.
     """
 
@@ -29,7 +28,6 @@ class Target:
     integers: bool = True
     elements: bool = False
     contributed: bool = False
-    wide_codes: bool = False
     sums: bool = False
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnx2snn.analysis.batch_axis import axes_elsewhere
 from onnx2snn.analysis.pass_manager import apply_owned
 from onnx2snn.certificate.reading import narrowed_with_loss, unit_of
 from onnx2snn.graph.core import is_constant
@@ -25,12 +27,14 @@ class NormalisedSource:
     Attributes:
         unit: Unit roundoff of its numbers.
         lossy: Whether it casts numbers to a type that does not hold them all.
+        elsewhere: The axis of samples, of tensors that count them on another than the first, where it fixes its batch.
         graph: Its operators, each in the spelling that passes know.
         levels: The same with its activations as Staircase nodes.
     """
 
     unit: float
     lossy: bool
+    elsewhere: Mapping[str, int]
     graph: gs.Graph
     levels: gs.Graph
 
@@ -38,9 +42,14 @@ class NormalisedSource:
     def of(cls, model: onnx.ModelProto | SplitModel) -> NormalisedSource:
         """Of a source as it is."""
         imported = import_model(model)
-        unit, lossy = unit_of(imported), narrowed_with_loss(imported)
+        facts = facts_of(imported)
         graph = apply_owned(imported, PREPARE)
-        return cls(unit, lossy, graph, apply_owned(graph.copy(), RECOGNISE))
+        return cls(*facts, graph, apply_owned(graph.copy(), RECOGNISE))
+
+
+def facts_of(imported: gs.Graph) -> tuple[float, bool, Mapping[str, int]]:
+    """What :class:`NormalisedSource` says of a source before passes change it: ``unit``, ``lossy`` and ``elsewhere``."""
+    return unit_of(imported), narrowed_with_loss(imported), axes_elsewhere(imported)
 
 
 def is_light(graph: gs.Graph) -> bool:

@@ -12,7 +12,7 @@ import onnx_graphsurgeon as gs
 
 from onnx2snn.activations.neuron_nodes import DECIDED_BY, DIVIDES_WHOLE, READING, SOURCE, SOURCE_TENSOR
 from onnx2snn.activations.whole_quotients import rounds_nothing
-from onnx2snn.analysis.batch_axis import NOWHERE, axes_elsewhere, axes_of_outputs
+from onnx2snn.analysis.batch_axis import NOWHERE, axes_of_outputs
 from onnx2snn.certificate.as_written import near
 from onnx2snn.certificate.batch_findings import compact
 from onnx2snn.certificate.levels_in_file import LevelsInFile, Readings
@@ -32,7 +32,6 @@ from onnx2snn.model.reference import make_runner, sampled_tensors
 from onnx2snn.model.weights import SplitModel, split_model
 from onnx2snn.operators.linear import is_neuron
 from onnx2snn.operators.scales import is_power_of_two
-from onnx2snn.passes.importer import import_model
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,6 @@ class SourceNetwork:
         self.unit, lossy = source.unit, source.lossy
         #: Samples that the file takes at a time, where it fixes that: its outputs need not grow with them (a mean of all).
         self.batch: int | None = batch_of(input_specs(self._model.structure))
-        elsewhere = {} if self.batch is None else axes_elsewhere(import_model(self._model))
         self._graph, levels = source.graph, source.levels
         inexact = _inexact(self._graph)
         self.activations = {
@@ -93,7 +91,7 @@ class SourceNetwork:
         self._sums = sums_of(self.activations)
         self._shown = {one.shown_by: one for one in self.activations.values()} | self._sums
         self.outputs = [tensor.name for tensor in self._graph.outputs]
-        self._axis_of = elsewhere
+        self._axis_of = elsewhere = source.elsewhere
         #: The axis of samples, of outputs that count them on another than the first.
         self.sample_axes = {name: elsewhere[name] for name in self.outputs if name in elsewhere}
         self.cut = cut_source(levels)

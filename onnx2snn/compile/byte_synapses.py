@@ -59,8 +59,8 @@ def layer_of(draft: Draft, node: onnx.NodeProto) -> ByteLayer | None:
     weights = _weights(draft, node) if is_convolution(node) else matrix_of(draft, node)
     if weights is None:
         return None
-    found = whole_rows(weights.reshape(len(weights), -1))
     behind = _behind(draft, node)
+    found = None if behind is None else whole_rows(weights.reshape(len(weights), -1))
     if found is None or behind is None:
         return None
     first = draft.value(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1, np.float32)
@@ -121,9 +121,8 @@ def whole_rows(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], Array] | No
         fits = left[_are_whole(rows[left][:, few], safe[left] / highest)]
         fits = fits[_are_whole(rows[fits], safe[fits] / highest)]
         n = np.rint(rows[fits] / (safe[fits] / highest)[:, None]).astype(np.int64)
-        n //= np.gcd.reduce(
-            n, axis=1, keepdims=True
-        )  # of two grids the coarser: its unit may be a number of few bits
+        # Of two grids the coarser: its unit may be a number of few bits.
+        n //= np.gcd.reduce(n, axis=1, keepdims=True)
         found[fits] = n
         unit[fits] = (n * rows[fits].astype(np.float64)).sum(axis=1) / (n * n).sum(axis=1)
         left = np.setdiff1d(left, fits)

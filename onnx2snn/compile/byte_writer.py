@@ -15,11 +15,11 @@ from onnx2snn.compile.byte_products import ByteProduct
 from onnx2snn.compile.byte_rows import NeuronTable
 from onnx2snn.compile.byte_sources import byte_top
 from onnx2snn.compile.byte_store import ByteStore
+from onnx2snn.compile.byte_synapses import matrix_of
 from onnx2snn.compile.draft import Draft, Place, is_dialect, is_neuron, reads
 from onnx2snn.compile.float_sums import write_float_sums
 from onnx2snn.compile.fused import FusedWriter
 from onnx2snn.compile.spike_sums import CODED, SPIKE_SUMS, SpikeSums, ones_of_codes
-from onnx2snn.operators import of
 
 
 class ByteWriter(FusedWriter):
@@ -99,19 +99,16 @@ class ByteWriter(FusedWriter):
 
     def _differs(self, node: onnx.NodeProto) -> bool:
         """Whether ``node`` is a difference that is looked up: as floats, and as bytes, where these hold it."""
-        found, (output, *_), sizes = (
-            self.difference(node),
-            node.output,
-            self.draft.sample_shape(node.output[0]),
-        )
+        found, output = self.difference(node), node.output[0]
         if found is None:
             return False
-        self._write_floats(node)
+        sizes, at = self.draft.sample_shape(output), self.draft.at(output)
+        found.write(at, output=output)
         self._written.add(output)
         low = float(found.table.min())
         span = float(found.table.max()) - low
         if sizes and span < CODES:
-            name = found.write(self.draft.at(output), less=low, dtype=np.uint8)
+            name = found.write(at, less=low, dtype=np.uint8)
             values = (np.arange(CODES) + low).astype(np.float32)
             self._functions[output] = Function((ByteTensor(name, False, sizes, int(span)),), values)
         return True
@@ -189,8 +186,11 @@ class ByteWriter(FusedWriter):
 
     def _sums_up(self, node: onnx.NodeProto) -> bool:
         """Whether ``node``, a matrix of bytes whose sums flow on as floats, has been written through a kernel."""
-        function = self._read(node.input[0]) if node.input and of(node).weights else None
-        return function is not None and write_float_sums(self._bytes, node, function)
+        weights = matrix_of(self.draft, node) if self.draft.target.contributed else None
+        function = None if weights is None else self._read(node.input[0])
+        if weights is None or function is None:
+            return False
+        return write_float_sums(self._bytes, node, weights, function)
 
     def _is_looked_up(self, node: onnx.NodeProto, function: Function) -> bool:
         """Whether values are looked up by bytes; else ``node`` makes them again, as where it reads nothing but floats."""

@@ -10,20 +10,29 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from onnx2snn.compile.byte_functions import MICROSOFT, Function, codes_of
 from onnx2snn.compile.byte_store import ByteStore
-from onnx2snn.compile.byte_synapses import matrix_of, whole_rows
+from onnx2snn.compile.byte_synapses import whole_rows
 
 
-def write_float_sums(store: ByteStore, node: onnx.NodeProto, function: Function) -> bool:
-    """Whether ``node`` has been written as such a product, of what it reads first as a function of one byte."""
+def write_float_sums(
+    store: ByteStore, node: onnx.NodeProto, weights: NDArray[np.float32], function: Function
+) -> bool:
+    """Whether ``node`` has been written as such a product.
+
+    Args:
+        store: Where.
+        node: A matrix.
+        weights: Its weights, (outputs, inputs).
+        function: What it reads first, as a function of bytes.
+    """
     draft = store.draft
-    weights = matrix_of(draft, node) if draft.target.contributed else None
     codes = codes_of(function) if function.is_of_one else None
     given = any(node.input[2:])
     bias = draft.value(node.input[2]) if given else None
-    if weights is None or codes is None or (given and (bias is None or bias.size != len(weights))):
+    if codes is None or (given and (bias is None or bias.size != len(weights))):
         return False
     found = whole_rows(weights)
     if found is None:

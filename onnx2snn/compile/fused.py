@@ -72,17 +72,18 @@ class FusedWriter(Writer):
 
     def difference(self, node: onnx.NodeProto) -> LookedUp | None:
         """What ``node`` subtracts, where that is looked up."""
-        if of(node).subtracts != (1,):
-            return None
-        neuron = self.draft.producer(node.input[0])
-        searches = None if neuron is None or not is_neuron(neuron) else self._searches.get(neuron.input[0])
+        searches = self._searches_of(node.input[0]) if of(node).subtracts == (1,) else None
         return None if searches is None else searches.difference(node)
 
     def is_apart(self, train: str) -> bool:
         """Whether the levels of a train are looked up in a difference alone."""
-        neuron = self.draft.producer(train)
-        searches = None if neuron is None or not is_neuron(neuron) else self._searches.get(neuron.input[0])
+        searches = self._searches_of(train)
         return searches is not None and searches.is_apart(train)
+
+    def _searches_of(self, train: str) -> SharedSearches | None:
+        """What has found the levels of a train, and of others of one potential; None of what is no train."""
+        neuron = self.draft.producer(train)
+        return None if neuron is None or not is_neuron(neuron) else self._searches.get(neuron.input[0])
 
     def stands_as(self, train: str) -> Any:
         """As :meth:`Writer.stands_as`; None where there are none of its own."""

@@ -84,7 +84,7 @@ class SharedSearches:
         self._members: dict[str, _Member] = {}
         self._few: dict[str, CountedThresholds] = {}
         self._places: dict[str, tuple[str, str]] = {}
-        self._wide = draft.target.wide_codes and all(opset.version >= _WIDE for opset in draft.opsets)
+        self._wide = draft.target.contributed and all(opset.version >= _WIDE for opset in draft.opsets)
         groups: dict[_Summed, list[tuple[str, Rows]]] = {}
         for node in nodes:
             rows = rows_of_thresholds(draft, node) if is_dialect(node, "IF", TABLE_IF) else None
@@ -105,7 +105,7 @@ class SharedSearches:
         # Files name the tensor of each neuron's levels; in sessions those that nothing else reads are not written.
         self._differences: dict[str, tuple[str, str]] = {}
         self._apart: set[str] = set()
-        if draft.target.wide_codes:
+        if draft.target.contributed:
             for train in self._members:
                 for node in filter(self._is_difference, draft.readers(train)):
                     self._differences[node.output[0]] = node.input[0], node.input[1]

@@ -18,17 +18,17 @@ Floats: TypeAlias = NDArray[np.float32]
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 
 
-def _compiled(function: _Loop) -> _Loop:
+def compiled(function: _Loop) -> _Loop:
     """``function``, compiled when it is first called; by each process for itself where there is no folder to keep it in."""
-    compiled: _Loop
+    loop: _Loop
     try:
-        compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+        loop = njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # neither this package's folder nor the user's cache may be written
-        compiled = njit(nogil=True, error_model="numpy")(function)
-    return compiled
+        loop = njit(nogil=True, error_model="numpy")(function)
+    return loop
 
 
-@_compiled
+@compiled
 def active(entries: Floats) -> int:
     """How many of ``entries`` (any shape) are not zero."""
     flat = entries.reshape(-1)
@@ -38,7 +38,7 @@ def active(entries: Floats) -> int:
     return found
 
 
-@_compiled
+@compiled
 def _filled(out: Floats, bias: Floats) -> None:
     """``bias`` (O,) at all places of ``out`` (..., O)."""
     places = out.reshape(-1, bias.size)
@@ -47,8 +47,8 @@ def _filled(out: Floats, bias: Floats) -> None:
             places[place, o] = bias[o]
 
 
-@_compiled
-def _events(row: Floats, places: NDArray[np.int32]) -> int:
+@compiled
+def events_of(row: Floats, places: NDArray[np.int32]) -> int:
     """Write where ``row`` is not zero into ``places``, from the front; how many there are. Sixteen are looked at together."""
     count = row.size // 16
     bits = row[: count * 16].view(np.int32).reshape(count, 16)
@@ -69,7 +69,7 @@ def _events(row: Floats, places: NDArray[np.int32]) -> int:
     return found
 
 
-@_compiled
+@compiled
 def by_rows(
     x: Floats, weights: Floats, bias: Floats, out: Floats, most: int, taps: int, top: int, left: int
 ) -> bool:
@@ -100,7 +100,7 @@ def by_rows(
         for y in range(height):
             first = y + top - rows + 1
             begin, end = max(0, -first), min(rows, high - first)
-            for event in range(_events(fields[n, y], places)):
+            for event in range(events_of(fields[n, y], places)):
                 place = places[event]
                 value, q = fields[n, y, place], place // channels
                 start = q + left - taps + 1
@@ -114,7 +114,7 @@ def by_rows(
     return True
 
 
-@_compiled
+@compiled
 def by_taps(x: Floats, weights: Floats, bias: Floats, out: Floats, most: int, geometry: NDArray[Any]) -> bool:
     """Any convolution of two axes: each event adds the weights of each tap to the place that it reaches through it.
 
@@ -141,7 +141,7 @@ def by_taps(x: Floats, weights: Floats, bias: Floats, out: Floats, most: int, ge
     _filled(out, bias)
     for n in range(samples):
         for y in range(height):
-            for event in range(_events(fields[n, y], places)):
+            for event in range(events_of(fields[n, y], places)):
                 place = places[event]
                 value, q = fields[n, y, place], place // channels
                 channel = place - q * channels
@@ -161,7 +161,7 @@ def by_taps(x: Floats, weights: Floats, bias: Floats, out: Floats, most: int, ge
     return True
 
 
-@_compiled
+@compiled
 def by_inputs(x: Floats, weights: Floats, bias: Floats, out: Floats, most: int) -> bool:
     """A matrix: each event adds its row of weights.
 
@@ -181,78 +181,14 @@ def by_inputs(x: Floats, weights: Floats, bias: Floats, out: Floats, most: int) 
     _filled(out, bias)
     for n in range(x.shape[0]):
         line = out[n]
-        for event in range(_events(x[n], places)):
+        for event in range(events_of(x[n], places)):
             value, added = x[n, places[event]], weights[places[event]]
             for o in range(line.size):
                 line[o] += value * added[o]
     return True
 
 
-@_compiled
-def _ones(level: Any) -> Any:
-    """In the binary code of a level below 2³¹, added up in parts of 2, 4, 8, ... bits: of many levels at once, if signed."""
-    code = np.int32(level)
-    code = np.int32(code - ((code >> 1) & 0x55555555))
-    code = np.int32((code & 0x33333333) + ((code >> 2) & 0x33333333))
-    code = np.int32((code + (code >> 4)) & 0x0F0F0F0F)
-    code = np.int32(code + (code >> 8))
-    return np.int32(code + (code >> 16)) & np.int32(0x3F)
-
-
-@_compiled
-def summed_by_row(levels: Floats, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The spikes of each sample, times what each counts for, which is the same in a row. Whole numbers below 2⁵³ are exact.
-
-    Args:
-        levels: (N, R, C).
-        columns: (J, R, 1).
-
-    Returns:
-        (J, N).
-    """
-    sums = np.zeros((len(columns), len(levels)))
-    for n in range(len(levels)):
-        for r in range(levels.shape[1]):
-            total = 0
-            for c in range(levels.shape[2]):
-                total += _ones(levels[n, r, c])
-            for j in range(len(columns)):
-                sums[j, n] += columns[j, r, 0] * total
-    return sums
-
-
-@_compiled
-def summed_by_channel(levels: Floats, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As :func:`summed_by_row`; it is the same in all rows: columns are (J, 1, C)."""
-    sums = np.zeros((len(columns), len(levels)))
-    each = np.zeros(levels.shape[2], np.int64)
-    for n in range(len(levels)):
-        each[:] = 0
-        for r in range(levels.shape[1]):
-            for c in range(each.size):
-                each[c] += _ones(levels[n, r, c])
-        for j in range(len(columns)):
-            for c in range(each.size):
-                sums[j, n] += columns[j, 0, c] * each[c]
-    return sums
-
-
-@_compiled
-def summed_by_entry(levels: Floats, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As :func:`summed_by_row`, of columns (J, R, C): those of active neurons are read."""
-    sums = np.zeros((len(columns), len(levels)))
-    places = np.empty(levels.shape[2], np.int32)
-    for n in range(len(levels)):
-        for r in range(levels.shape[1]):
-            for event in range(_events(levels[n, r], places)):
-                c = places[event]
-                spikes = _ones(levels[n, r, c])
-                for j in range(len(columns)):
-                    sums[j, n] += columns[j, r, c] * spikes
-    return sums
-
-
-@_compiled
+@compiled
 def averaged(x: Floats, out: Floats, rows: int, columns: int, down: int, across: int) -> None:
     """The mean of windows without padding: each event is added to the windows that it lies in.
 
@@ -274,7 +210,7 @@ def averaged(x: Floats, out: Floats, rows: int, columns: int, down: int, across:
     for n in range(samples):
         for y in range(height):
             highest, lowest = min(y // down, high - 1), max(0, (y - rows + down) // down)
-            for event in range(_events(fields[n, y], places)):
+            for event in range(events_of(fields[n, y], places)):
                 place = places[event]
                 q = place // channels
                 channel = place - q * channels
@@ -287,7 +223,7 @@ def averaged(x: Floats, out: Floats, rows: int, columns: int, down: int, across:
         sums[i] /= count
 
 
-@_compiled
+@compiled
 def largest(x: Floats, out: Floats, rows: int, columns: int, down: int, across: int) -> None:
     """The largest entry of windows, of all of them: silent ones may be larger than others. Arguments as :func:`averaged`."""
     samples, high, wide, channels = out.shape

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from onnx2snn.compile.spike_sums import SpikeSums
-from onnx2snn.events import kernels
+from onnx2snn.events import count_kernels
 from onnx2snn.events.programs import Spelled
 
 #: Axes of tensors that have no axis behind their channels.
@@ -25,9 +25,11 @@ def counted(sums: SpikeSums) -> Spelled:
     alike = weights.shape[2] == 1
     rows = weights.shape[1] if alike else math.prod(places)
     if alike:
-        function = kernels.summed_by_row
+        function = count_kernels.summed_by_row
     else:
-        function = kernels.summed_by_channel if weights.shape[1] < rows else kernels.summed_by_entry
+        function = (
+            count_kernels.summed_by_channel if weights.shape[1] < rows else count_kernels.summed_by_entry
+        )
     lines = [
         f"sums = {{k0}}({{r0}}.reshape(-1, {rows}, {math.prod(last.sizes) // rows}), {{k1}})",
         *(f"{{w{column}}} = sums[{column}]" for column in range(len(weights))),

@@ -80,10 +80,7 @@ def body_of(node: gs.Node, opset: int) -> gs.Graph | None:
         gs.Variable.empty() if t.is_empty() else gs.Variable(f"out{i}", t.dtype or np.float32)
         for i, t in enumerate(node.outputs)
     ]
-    attrs = {
-        **_defaults(node.op, opset),
-        **node.attrs,
-    }  # the library leaves those out that a node does not have
+    attrs = {**_defaults(node.op, opset), **node.attrs}  # the library leaves out what a node does not have
     call = gs.Node(node.op, node.op, attrs, inputs=read, outputs=written)
     given, results = ([t for t in side if not t.is_empty()] for side in (read, written))
     model = to_model(gs.Graph([call], given, results, opset=opset))

@@ -148,7 +148,7 @@ def test_a_difference_is_looked_up_at_once(others: list[str], writer: type[Fused
     given.graph.value_info.extend(
         onnx.helper.make_tensor_value_info(name, 1, ["N", 2, 300]) for name in ("k0", "k1", "d")
     )
-    draft = Draft(split_model(given), Target(elements=True, contributed=True, wide_codes=True))
+    draft = Draft(split_model(given), Target(elements=True, contributed=True))
     written = writer(draft)
     written.run()
     model = draft.finished().whole()
